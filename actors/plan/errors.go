@@ -1,0 +1,100 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind classifies why an attempt or a job failed. The kind, never the text,
+// decides what is done about it. Values are append-only: they cross the wire.
+type Kind uint8
+
+// Kinds of failure.
+const (
+	KindInternal    Kind = iota // a defect in Pond: retried elsewhere, then fails the job
+	KindUser                    // the query or its data is wrong: fails the job at once
+	KindMemory                  // DuckDB ran out of its budget: retried with more
+	KindFetch                   // a producer's segment is gone or corrupt: the producer is run again
+	KindResource                // disk full, too many files: retried elsewhere
+	KindUnavailable             // a node could not be reached or died: retried elsewhere
+	KindFenced                  // a newer term or attempt has taken over: dropped
+	KindCancelled               // asked for
+	KindDeadline                // the job's deadline passed
+	KindNotFound                // no such job, node, file
+	KindExists                  // the output is already there
+	KindDenied                  // not allowed
+)
+
+var kindNames = [...]string{"internal", "user", "memory", "fetch", "resource", "unavailable", "fenced", "cancelled", "deadline", "not found", "exists", "denied"}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// Sentinels, one a kind. errors.Is matches them on either side of the wire.
+var (
+	ErrInternal    = errors.New("internal error")
+	ErrQuery       = errors.New("query error")
+	ErrMemory      = errors.New("out of memory")
+	ErrFetch       = errors.New("lost segment")
+	ErrResource    = errors.New("out of a resource")
+	ErrUnavailable = errors.New("node unavailable")
+	ErrFenced      = errors.New("fenced")
+	ErrCancelled   = errors.New("cancelled")
+	ErrDeadline    = errors.New("deadline exceeded")
+	ErrNotFound    = errors.New("not found")
+	ErrExists      = errors.New("already exists")
+	ErrDenied      = errors.New("denied")
+)
+
+var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrResource, ErrUnavailable, ErrFenced, ErrCancelled, ErrDeadline, ErrNotFound, ErrExists, ErrDenied}
+
+// TaskError is the one error that crosses nodes.
+type TaskError struct {
+	Kind Kind
+	Op   string // what was being done: "run", "fetch", "publish"
+	// Subject is what it was done to: a task, a file, a job.
+	Subject string
+	Node    string // where, when known
+	Text    string // for people: DuckDB's own message, or the cause's
+	Hint    string // what to do next; may be empty
+	// Lost names the stage index and partition to run again (KindFetch).
+	Lost []TaskID
+}
+
+func (e *TaskError) Error() string {
+	s := e.Text
+	if e.Subject != "" {
+		s = e.Subject + ": " + s
+	}
+	if e.Op != "" {
+		s = e.Op + " " + s
+	}
+	if e.Node != "" {
+		s += " (on node " + e.Node + ")"
+	}
+	return s
+}
+
+// Is matches the kind's sentinel.
+func (e *TaskError) Is(target error) bool {
+	return int(e.Kind) < len(kindSentinels) && target == kindSentinels[e.Kind]
+}
+
+// KindOf is the kind of err: a TaskError's own, the kind whose sentinel err
+// wraps, or KindInternal.
+func KindOf(err error) Kind {
+	var te *TaskError
+	if errors.As(err, &te) {
+		return te.Kind
+	}
+	for k, s := range kindSentinels {
+		if errors.Is(err, s) {
+			return Kind(k)
+		}
+	}
+	return KindInternal
+}

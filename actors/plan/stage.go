@@ -1,0 +1,216 @@
+package plan
+
+import "fmt"
+
+// JobID names a job: 128 random bits in hex.
+type JobID string
+
+// StageID is the content hash of everything a stage's output depends on: its
+// SQL, its files (path, size, modification time), its exchange, the ids of the
+// stages it reads. Equal ids mean equal rows, in any job. A stage that calls a
+// volatile function has the job's id hashed in, so that it is never reused.
+type StageID string
+
+// TaskID names the work of one partition of a stage.
+type TaskID struct {
+	Stage     StageID
+	Partition int
+}
+
+func (t TaskID) String() string { return fmt.Sprintf("%.8s/%d", string(t.Stage), t.Partition) }
+
+// AttemptID names one try at a task within a job. Attempts count from 1 and are
+// never reused within a job.
+type AttemptID struct {
+	Task    TaskID
+	Attempt int
+}
+
+func (a AttemptID) String() string { return fmt.Sprintf("%s#%d", a.Task, a.Attempt) }
+
+// Job is a compiled plan. Stages stand in an order in which each reads only
+// earlier ones; the last is the result.
+type Job struct {
+	Stages []*Stage
+	Result Result
+}
+
+// Result says what becomes of the last stage's output.
+type Result struct {
+	Write *Write // files, published when every task is done; nil: rows for the client
+	// Ordered: rows are to be read in order of task, then in the task's order.
+	Ordered bool
+}
+
+// Stage is a piece of the plan that runs without an exchange inside it: one
+// task a partition, each in one DuckDB.
+type Stage struct {
+	ID     StageID
+	Name   string // for people: "scan flights", "hash(origin)"
+	Inputs []Input
+	Steps  []Step
+	Query  string // what leaves: SELECT … over the inputs and steps
+	// Ordered: the rows of a task leave in the query's order, through one thread.
+	Ordered  bool
+	Exchange Exchange
+	Tasks    Tasks
+	// Deterministic: another attempt yields the same rows in the same
+	// partitions, so consumers of two different attempts agree. When it is
+	// false and an attempt is lost, whoever read it must be run again too.
+	Deterministic bool
+	// Gathered is why the stage runs on one partition though its input has
+	// several; empty when it does not.
+	Gathered string
+	Memory   int64 // bytes a task is expected to need; 0: unknown
+}
+
+// Input is a view that the stage's SQL reads. Exactly one of Scan, Read and
+// Literal is set.
+type Input struct {
+	View    string // the view's name in SQL
+	Scan    *Scan
+	Read    *Read
+	Literal *Literal
+}
+
+// Scan reads files with DuckDB's own readers.
+type Scan struct {
+	Format  Format
+	Options ScanOptions
+	// Splits has one list of pieces a task; a single list with Shared set is
+	// read whole by every task.
+	Splits [][]Piece
+	Shared bool
+}
+
+// Format is a file format.
+type Format string
+
+// The formats that can be read and written.
+const (
+	Parquet Format = "parquet"
+	CSV     Format = "csv"
+	JSON    Format = "json" // newline-delimited or one array, as DuckDB detects
+	Arrow   Format = "arrow"
+)
+
+// ScanOptions are passed to DuckDB's reader.
+type ScanOptions struct {
+	Columns     []string          // only these, in this order; nil: all
+	UnionByName bool              // align files by column name, not position
+	Hive        bool              // take columns from key=value folders
+	Filename    bool              // add a column `filename`
+	RowNumber   bool              // add a column `file_row_number` (Parquet)
+	CSV         map[string]string // read_csv options as SQL literals: delim, header, nullstr …
+	Schema      []Column          // explicit schema for CSV and JSON; nil: inferred
+}
+
+// Column is a name and a DuckDB type.
+type Column struct {
+	Name string
+	Type string
+}
+
+// Piece is a file or a run of a Parquet file's rows.
+type Piece struct {
+	Path  string
+	Rows  int64 // rows in the piece; -1: unknown
+	Start int64 // first row; meaningful when Whole is false
+	Whole bool  // the entire file
+	Bytes int64 // compressed bytes, estimated for a run of rows
+}
+
+// Read reads the blocks of earlier stages.
+type Read struct {
+	Stages []int // indexes into Job.Stages; several are a UNION ALL
+	How    How
+	// Ordered: the blocks come as one stream, in order of producing task.
+	Ordered bool
+}
+
+// How says which blocks of its producers a task reads.
+type How string
+
+// Ways to read.
+const (
+	ReadPartition How = "partition" // task p: partition p of every segment
+	ReadAll       How = "all"       // every task: every partition of every segment (broadcast)
+	ReadSegments  How = "segments"  // task t: a contiguous share of whole segments, in order
+	ReadRows      How = "rows"      // task t: an even share of all rows, cut exactly
+)
+
+// Literal is rows carried in the job itself: an Arrow IPC stream.
+type Literal struct {
+	IPC    []byte
+	Rows   int64
+	Shared bool // every task reads all of it; else tasks read even shares
+}
+
+// Step makes a view, a temporary table, or the output of a Go function, before
+// Query runs. Steps run in order and may read inputs and earlier steps.
+type Step struct {
+	View string // what later steps and Query call it
+	SQL  string // SELECT …; the function's input when Func is set
+	// Materialize: a temporary table instead of a view, because more than one
+	// reader wants it or because it must be evaluated once.
+	Materialize bool
+	Func        *FuncCall
+}
+
+// FuncCall names a Go function that every node has registered.
+type FuncCall struct {
+	Name      string
+	BatchRows int // rows a call, exactly, but for the last; 0: as they come
+}
+
+// Exchange says how rows leave a stage's tasks.
+type Exchange struct {
+	Kind       ExchangeKind
+	Partitions int      // of the output; 1 for Single
+	Keys       []string // SQL expressions over Query's columns: what is hashed, compared, or is the partition
+	// Order has one of "ASC NULLS LAST", … a key (Range).
+	Order  []string
+	Bounds int    // Range: index of the stage whose rows are the bounds
+	Func   string // User: the registered partition function
+	Write  *Write // Files
+}
+
+// ExchangeKind is a way to cut a task's output.
+type ExchangeKind string
+
+// Kinds of exchange.
+const (
+	Single     ExchangeKind = "single"     // one partition: gathered, broadcast, or read by segment
+	Hash       ExchangeKind = "hash"       // by the stable hash of Keys
+	Range      ExchangeKind = "range"      // by Keys against sampled bounds
+	ByColumn   ExchangeKind = "column"     // Keys[0] is the partition's number
+	RoundRobin ExchangeKind = "roundrobin" // row by row
+	Random     ExchangeKind = "random"     // by a seeded generator
+	User       ExchangeKind = "user"       // by a Go function
+	Files      ExchangeKind = "files"      // no exchange: DuckDB writes the task's rows to a staged file
+)
+
+// Write says where files go and what to do with what is there.
+type Write struct {
+	Path        string // a folder
+	Format      Format
+	Mode        WriteMode
+	Options     map[string]string // COPY options as SQL literals
+	PartitionBy []string          // hive folders by these columns
+}
+
+// WriteMode is what publishing does when the folder exists.
+type WriteMode string
+
+// Modes of publishing.
+const (
+	WriteError     WriteMode = "error"
+	WriteOverwrite WriteMode = "overwrite"
+	WriteAppend    WriteMode = "append"
+)
+
+// Tasks says how many tasks a stage has: N, or, when N is 0, as many as the
+// upstream decides: the sum of the producers' tasks (ReadSegments).
+type Tasks struct {
+	N int
+}

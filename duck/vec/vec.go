@@ -1,0 +1,76 @@
+// Package vec is DuckDB's in-memory vector layout as Go views, and the one
+// copy that carries rows from it into Arrow's layout.
+//
+// A [Chunk] is up to 2,048 rows, column by column, exactly as DuckDB holds
+// them: nothing is copied to make one, and it is valid only during the call
+// that hands it over. A [Builder] copies chosen rows of chunks into Arrow
+// arrays that outlive the call.
+//
+// The package refuses to know DuckDB itself (package duck makes the views) and
+// to know partitions or files (package shuffle chooses the rows). It is a pure
+// leaf. Read type.go next, then builder.go.
+package vec
+
+import "unsafe"
+
+// MaxRows is the most rows a Chunk holds: DuckDB's vector size.
+const MaxRows = 2048
+
+// Vector is one flat column of a Chunk. Its memory belongs to DuckDB.
+//
+// What Data points at follows Type.Kind:
+//
+//	Bool                      one byte a row, 0 or 1
+//	fixed-width kinds         Type.Width() bytes a row, little-endian
+//	String, Blob, Bit, BigNum one 16-byte [Str] a row
+//	Enum                      Type.Storage bytes a row: an index into Type.Names
+//	List, Map                 one [ListEntry] a row, over Children[0]
+//	Array, Struct, Union, Null nothing: Data is nil
+//
+// Children: List and Map have one (a map's is a struct of key and value), of
+// any length; Array has one, of Type.Size times as many rows; Struct has one a
+// field; Union has the tag (Uint8) first, then one a member.
+type Vector struct {
+	Type     *Type
+	Rows     int
+	Valid    []uint64 // bit i%64 of word i/64 is set when row i is not NULL; nil: no NULLs
+	Data     unsafe.Pointer
+	Children []Vector
+}
+
+// Null reports whether row i is NULL.
+func (v *Vector) Null(i int) bool {
+	return v.Valid != nil && v.Valid[i>>6]&(1<<(i&63)) == 0
+}
+
+// Chunk is some rows of a query's result: one Vector a column, all of Rows
+// rows. It is valid only during the call that receives it.
+type Chunk struct {
+	Schema  *Schema
+	Rows    int
+	Columns []Vector
+}
+
+// Str is DuckDB's string_t: a length, then the bytes themselves when there are
+// at most twelve, else a four-byte prefix and a pointer.
+type Str struct {
+	Len    uint32
+	Prefix [4]byte
+	Ptr    unsafe.Pointer // for Len <= 12 these are bytes 4 to 11 of the value
+}
+
+// strInline is the longest value a Str holds in itself.
+const strInline = 12
+
+// Bytes is a view of the value; it is valid as long as the Chunk is.
+func (s *Str) Bytes() []byte {
+	if s.Len <= strInline {
+		return unsafe.Slice(&s.Prefix[0], s.Len)
+	}
+	return unsafe.Slice((*byte)(s.Ptr), s.Len)
+}
+
+// ListEntry is DuckDB's list_entry_t: where a row's elements stand in the child.
+type ListEntry struct {
+	Offset, Len uint64
+}
