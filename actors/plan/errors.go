@@ -98,3 +98,23 @@ func KindOf(err error) Kind {
 	}
 	return KindInternal
 }
+
+// ParseKind is the kind that k.String() names; KindInternal for others.
+func ParseKind(name string) Kind {
+	for k, n := range kindNames {
+		if n == name {
+			return Kind(k)
+		}
+	}
+	return KindInternal
+}
+
+// AsTaskError is err as a TaskError: itself when it is or wraps one (what wraps
+// it is kept as text), else a new one of err's kind.
+func AsTaskError(err error) *TaskError {
+	var te *TaskError
+	if errors.As(err, &te) {
+		return te
+	}
+	return &TaskError{Kind: KindOf(err), Text: err.Error()}
+}

@@ -49,8 +49,11 @@ type Stage struct {
 	Name   string // for people: "scan flights", "hash(origin)"
 	Inputs []Input
 	Steps  []Step
-	Query  string // what leaves: SELECT … over the inputs and steps
-	// Ordered: the rows of a task leave in the query's order, through one thread.
+	// Query is what leaves: SELECT … over the inputs and steps. Steps and Query may
+	// hold {partition}, {partitions} and {seed}: run what [Stage.Bind] returns.
+	Query string
+	// Ordered: the rows of a task leave in the query's order, through one thread;
+	// inputs, steps and functions keep the order they are given rows in.
 	Ordered  bool
 	Exchange Exchange
 	Tasks    Tasks
@@ -61,7 +64,10 @@ type Stage struct {
 	// Gathered is why the stage runs on one partition though its input has
 	// several; empty when it does not.
 	Gathered string
-	Memory   int64 // bytes a task is expected to need; 0: unknown
+	// Access lists the files, folders and globs that SQL names by itself; an
+	// engine must let it read them.
+	Access []string
+	Memory int64 // bytes a task is expected to need; 0: unknown
 }
 
 // Input is a view that the stage's SQL reads. Exactly one of Scan, Read and
@@ -81,6 +87,11 @@ type Scan struct {
 	// read whole by every task.
 	Splits [][]Piece
 	Shared bool
+	// Columns are those of all files together: what a task reads is cast to
+	// them. Nil: all files are alike.
+	Columns []Column
+	// Like is a file to take the columns from when a task has no piece.
+	Like string
 }
 
 // Format is a file format.
@@ -96,19 +107,19 @@ const (
 
 // ScanOptions are passed to DuckDB's reader.
 type ScanOptions struct {
-	Columns     []string          // only these, in this order; nil: all
-	UnionByName bool              // align files by column name, not position
-	Hive        bool              // take columns from key=value folders
-	Filename    bool              // add a column `filename`
-	RowNumber   bool              // add a column `file_row_number` (Parquet)
-	CSV         map[string]string // read_csv options as SQL literals: delim, header, nullstr …
-	Schema      []Column          // explicit schema for CSV and JSON; nil: inferred
+	Columns     []string          `json:"columns,omitempty"`       // only these, in this order; nil: all
+	UnionByName bool              `json:"union_by_name,omitempty"` // align files by column name, not position
+	Hive        bool              `json:"hive,omitempty"`          // take columns from key=value folders
+	Filename    bool              `json:"filename,omitempty"`      // add a column `filename`
+	RowNumber   bool              `json:"row_number,omitempty"`    // add a column `file_row_number` (Parquet)
+	CSV         map[string]string `json:"csv,omitempty"`           // read_csv options as SQL literals: delim, header, nullstr …
+	Schema      []Column          `json:"schema,omitempty"`        // explicit schema for CSV and JSON; nil: inferred
 }
 
 // Column is a name and a DuckDB type.
 type Column struct {
-	Name string
-	Type string
+	Name string `json:"name"`
+	Type string `json:"type"`
 }
 
 // Piece is a file or a run of a Parquet file's rows.
@@ -120,9 +131,10 @@ type Piece struct {
 	Bytes int64 // compressed bytes, estimated for a run of rows
 }
 
-// Read reads the blocks of earlier stages.
+// Read reads the blocks of earlier stages. Its view may be scanned once only;
+// what would scan it twice goes through a materialized step.
 type Read struct {
-	Stages []int // indexes into Job.Stages; several are a UNION ALL
+	Stages []int // indexes into Job.Stages; several are a UNION ALL, in this order
 	How    How
 	// Ordered: the blocks come as one stream, in order of producing task.
 	Ordered bool
@@ -133,7 +145,7 @@ type How string
 
 // Ways to read.
 const (
-	ReadPartition How = "partition" // task p: partition p of every segment
+	ReadPartition How = "partition" // task p: partition p of every segment; of fewer tasks than partitions each takes a contiguous share
 	ReadAll       How = "all"       // every task: every partition of every segment (broadcast)
 	ReadSegments  How = "segments"  // task t: a contiguous share of whole segments, in order
 	ReadRows      How = "rows"      // task t: an even share of all rows, cut exactly
@@ -160,8 +172,20 @@ type Step struct {
 // FuncCall names a Go function that every node has registered.
 type FuncCall struct {
 	Name      string
+	Kind      FuncKind
 	BatchRows int // rows a call, exactly, but for the last; 0: as they come
 }
+
+// FuncKind says what a Go function is called as.
+type FuncKind string
+
+// Kinds of function call.
+const (
+	FuncMap     FuncKind = "map"      // a row for a row
+	FuncFilter  FuncKind = "filter"   // keep the row or not
+	FuncFlatMap FuncKind = "flat_map" // any number of rows for a row
+	FuncBatches FuncKind = "batches"  // a batch for a batch
+)
 
 // Exchange says how rows leave a stage's tasks.
 type Exchange struct {
@@ -170,7 +194,12 @@ type Exchange struct {
 	Keys       []string // SQL expressions over Query's columns: what is hashed, compared, or is the partition
 	// Order has one of "ASC NULLS LAST", … a key (Range).
 	Order  []string
-	Bounds int    // Range: index of the stage whose rows are the bounds
+	// Bounds (Range) is the index of the stage whose rows, one BLOB column, are
+	// the bounds in ascending order: at most Partitions-1 of them, none for an
+	// empty input. A row goes to partition i when i bounds are less than its
+	// create_sort_key(Keys[0], Order[0], …).
+	Bounds int
+	Seed   uint64 // Random: task t draws from a generator seeded by (Seed, t)
 	Func   string // User: the registered partition function
 	Write  *Write // Files
 }
@@ -192,11 +221,11 @@ const (
 
 // Write says where files go and what to do with what is there.
 type Write struct {
-	Path        string // a folder
-	Format      Format
-	Mode        WriteMode
-	Options     map[string]string // COPY options as SQL literals
-	PartitionBy []string          // hive folders by these columns
+	Path        string            `json:"path"` // a folder
+	Format      Format            `json:"format"`
+	Mode        WriteMode         `json:"mode,omitempty"`
+	Options     map[string]string `json:"options,omitempty"`      // COPY options as SQL literals
+	PartitionBy []string          `json:"partition_by,omitempty"` // hive folders by these columns
 }
 
 // WriteMode is what publishing does when the folder exists.

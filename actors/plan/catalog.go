@@ -1,0 +1,46 @@
+package plan
+
+// Catalog is what Compile must know of the world: the files that stand behind
+// each [Source]. Whoever fills it in does the reading; Compile does none.
+type Catalog map[NodeID]Facts
+
+// Facts are a source's files, in the order their rows count in, and what the
+// reader makes of all of them together.
+type Facts struct {
+	Files []File
+	// Columns are the names and types that DuckDB gives for all the files at
+	// once with the node's options (DESCRIBE), hive columns included, `filename`
+	// and `file_row_number` left out, ScanOptions.Columns not yet applied. Tasks
+	// that see a part of the files cast to them, so that all agree. Nil: every
+	// file is known to have the same columns.
+	Columns []Column
+	// CSV is the dialect found (delim, quote, header, …) as SQL literals; what
+	// the user set goes before it.
+	CSV map[string]string
+}
+
+// File is a file and its facts.
+type File struct {
+	Path    string
+	Size    int64
+	ModTime int64 // nanoseconds since 1970
+	// Groups are a Parquet file's row groups in order; nil: not known.
+	Groups []RowGroup
+}
+
+// RowGroup is a Parquet row group: rows and compressed bytes.
+type RowGroup struct {
+	Rows, Bytes int64
+}
+
+// Rows is the number of rows, -1 when it is not known.
+func (f *File) Rows() int64 {
+	if f.Groups == nil {
+		return -1
+	}
+	var n int64
+	for _, g := range f.Groups {
+		n += g.Rows
+	}
+	return n
+}
