@@ -1,0 +1,82 @@
+package sched
+
+// Bounds and waits of a job. Those in [Config] are the defaults of its fields.
+const (
+	attemptsMax          = 4      // counted failures of a task, then the job fails
+	memoryAttemptsMax    = 20     // failures for want of memory: each doubles what is granted
+	nodeLossesMax        = 32     // times a task's node may die under it
+	fetchFailuresMax     = 32     // times a task may find a segment gone
+	remakesMax           = 32     // times a finished task may have to be made again
+	attemptsPerTaskMax   = 512    // all of the above together, within a term
+	backoffMillis        = 500    // before the second attempt; doubles
+	backoffMaxMillis     = 30_000 // but is never longer
+	nodeStrikesMax       = 3      // failures in a row before a node is given a rest
+	nodesGraceMillis     = 60_000 // without any node, then the job fails
+	publishTriesMax      = 4
+	publishMillis        = 600_000 // for one try
+	avoidMillis          = 5_000   // a task waits so long for a node it has not failed on
+	roomMillis           = 10_000  // a large task waits so long for a node with more memory
+	localityMillis       = 300     // a task waits so long for the node that holds its input
+	shareMillis          = 1_000   // an even share is kept for nodes that have not pulled for so long
+	offerMillis          = 1_000   // an unheard Offer is repeated
+	missingMillis        = 3_000   // an attempt that its node does not know is given up
+	speculationFactor    = 2.0     // times the median of finished siblings
+	speculationMinMillis = 10_000
+	placeTriesMax        = 16      // tasks looked at for one slot before others are
+	localityWorkMax      = 4 << 20 // tasks × producers beyond which locality is not computed
+	localityBytesMin     = 1 << 20 // inputs smaller than this have no locality
+	memoryPerSlot        = 1 << 30 // of a node that does not say how much it has
+)
+
+// AttemptsPerTerm is the gap between the attempt numbers of two terms: attempts
+// of term t count from (t-1)*AttemptsPerTerm+1, so that a successor never uses a
+// number that a predecessor may have used.
+const AttemptsPerTerm = 1024
+
+// Config holds the limits of a job. The zero value of a field means its default,
+// except where it says otherwise. Durations are milliseconds.
+type Config struct {
+	Term              int64 // of the coordinator, from 1
+	AttemptsMax       int   // counted failures of one task; default 4
+	BackoffMillis     int64 // default 500, doubling
+	BackoffMaxMillis  int64 // default 30 s
+	NodesGraceMillis  int64 // default 60 s
+	PublishMillis     int64 // default 10 min
+	MemoryPerTask     int64 // bytes at first; 0: an even share of the node's
+	NoSpeculation     bool
+	SpeculationFactor float64 // default 2
+	SpeculationMillis int64   // shortest runtime of a straggler; default 10 s
+}
+
+func (c Config) withDefaults() Config {
+	if c.Term <= 0 {
+		c.Term = 1
+	}
+	if c.AttemptsMax <= 0 {
+		c.AttemptsMax = attemptsMax
+	}
+	orDefault(&c.BackoffMillis, backoffMillis)
+	orDefault(&c.BackoffMaxMillis, backoffMaxMillis)
+	orDefault(&c.NodesGraceMillis, nodesGraceMillis)
+	orDefault(&c.PublishMillis, publishMillis)
+	orDefault(&c.SpeculationMillis, speculationMinMillis)
+	if c.SpeculationFactor <= 0 {
+		c.SpeculationFactor = speculationFactor
+	}
+	return c
+}
+
+func orDefault(v *int64, d int64) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// backoff is the wait before try n+1, n counting from 1.
+func (c *Config) backoff(n int) int64 {
+	w := c.BackoffMillis
+	for i := 1; i < n && w < c.BackoffMaxMillis; i++ {
+		w *= 2
+	}
+	return min(w, c.BackoffMaxMillis)
+}

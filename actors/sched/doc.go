@@ -1,0 +1,31 @@
+// Package sched decides what one job does next. A [Decider] takes an event and
+// returns what is to be done about it; the coordinator around it does that.
+//
+// It is pure: no clock, no goroutine, no socket, no disk. Time moves by [Tick]
+// alone, and the same events give the same actions, so that thousands of
+// failure schedules run in a unit test and replay from a seed. It refuses to
+// know how work is carried, what SQL is, or where bytes lie: it knows tasks,
+// attempts, nodes, and who holds which committed segment.
+//
+//	NodeUp, Held … ──┐                          ┌──▶ Offer, Run, Stop, Release
+//	Tick, Pull ──────┼──▶ Decider.Step(event) ──┼──▶ Publish
+//	Done, Failed … ──┘                          └──▶ Finish, once
+//
+// # How it decides
+//
+// Demand flows backwards: a stage is wanted while a wanted stage that reads it
+// is incomplete, and only wanted stages run. So what is found committed (a
+// successor's recovery, an equal plan's segments) makes everything before it
+// unnecessary, and a lost segment that nobody needs any more is not made again.
+// A wanted stage is open, its tasks may run, while all stages it reads are
+// complete. Open stages are served last stage first: finishing a branch frees
+// more than starting one.
+//
+// A stage is moving when a stage before it is not deterministic. Its tasks carry
+// the lineage they read, a hash of the segments of the producers; when a
+// producer was made anew the lineage differs, and finished tasks of the old
+// lineage are made again.
+//
+// Read event.go and action.go (the contract), then decider.go, plan.go (demand,
+// lineage), place.go (who gets what), and attempt.go (failures).
+package sched

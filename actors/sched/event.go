@@ -1,0 +1,151 @@
+package sched
+
+import "github.com/pondmesh/pond/actors/plan"
+
+// NodeID names a node across its restarts.
+type NodeID string
+
+// Boot names one start of a node's process.
+type Boot string
+
+// Event is something that happened. Events may come late, twice or in any
+// order: what no longer matters changes nothing.
+type Event interface{ event() }
+
+// Tick moves time. Now is in milliseconds and never goes back (an earlier Now
+// counts as the last one). A coordinator ticks a few times a second; it may tick
+// before any other event for better precision. The first Tick or Pull starts the
+// job: NodeUp and Held before it say who is there and what need not be run.
+type Tick struct{ Now int64 }
+
+// NodeUp: a node is there, ready for work. A new boot implies that the earlier
+// boot is lost. Slots is how many tasks it runs at once; Memory is bytes for all
+// of them together, 0 if unknown.
+type NodeUp struct {
+	Node   NodeID
+	Boot   Boot
+	Slots  int
+	Memory int64
+}
+
+// NodeLost: this boot of a node is gone, and with it what it ran and held. What
+// it still holds when it comes back is told by Held.
+type NodeLost struct {
+	Node NodeID
+	Boot Boot
+}
+
+// NodeLeaving: the node takes no more tasks. It finishes what it runs, and its
+// segments can be read until it is lost. See [Decider.Needed].
+type NodeLeaving struct{ Node NodeID }
+
+// Pull: a node asks for up to Slots tasks, now. The answer is the Runs that the
+// same Step returns: all, fewer or none. A node pulls when it learns of the job,
+// whenever a slot falls free, and on every Offer.
+type Pull struct {
+	Node  NodeID
+	Boot  Boot
+	Slots int
+}
+
+// Alive: these attempts, and no others of this job, run on the node. What the
+// node runs and need not is stopped; what it should run and repeatedly does not
+// (a lost message) is run again; what a predecessor started is attached to.
+type Alive struct {
+	Node    NodeID
+	Boot    Boot
+	Running []plan.AttemptID
+}
+
+// Done: an attempt committed its output.
+type Done struct {
+	Attempt plan.AttemptID
+	Node    NodeID
+	Boot    Boot
+	Output  Output
+}
+
+// Output is what an attempt committed: a segment, or staged files.
+type Output struct {
+	Segment        string // names the segment, unique for ever; may be empty when files were written
+	Rows           int64
+	RawBytes       int64   // before compression
+	Bytes          int64   // as stored
+	PartitionBytes []int64 // one a partition, or nil when there are too many
+	Files          []File
+	Spilled        int64 // bytes that DuckDB spilled
+	CPUMillis      int64
+}
+
+// File is a staged output file.
+type File struct {
+	Name        string
+	Rows, Bytes int64
+}
+
+// Failed: an attempt ended without output. A nil Err counts as KindInternal.
+type Failed struct {
+	Attempt plan.AttemptID
+	Node    NodeID
+	Boot    Boot
+	Err     *plan.TaskError
+}
+
+// Progress: how far a running attempt is. Optional; it is only shown.
+type Progress struct {
+	Attempt     plan.AttemptID
+	Rows, Bytes int64
+}
+
+// Held: what a node durably holds of this job's stages, whichever job or term
+// made it. It may be told at any time; before the first Tick or Pull it saves
+// most.
+type Held struct {
+	Node     NodeID
+	Boot     Boot
+	Segments []HeldSegment
+}
+
+// HeldSegment is one committed segment. For a stage that writes files only this
+// job's own count: those of another job were published then.
+type HeldSegment struct {
+	Task    plan.TaskID
+	Attempt int
+	Tasks   int    // of its stage when it ran; 0: unknown. Another number than now is refused
+	Reused  bool   // made by another job
+	Lineage uint64 // the Run's, stored with the segment
+	Output  Output
+}
+
+// Delivered: the client has all rows of this task of the last stage, beyond
+// recall. They are never made again; a job that would have to change them fails.
+type Delivered struct{ Task plan.TaskID }
+
+// Published answers Publish of the same Try. Err is nil when readers see the new
+// files. A KindFetch naming tasks has them run again.
+type Published struct {
+	Try int
+	Err error
+}
+
+// Cancel ends the job, unless it is already publishing: then the outcome of that
+// decides.
+type Cancel struct{ Reason string }
+
+// Deadline: the job's time is up. Like Cancel, but the job has failed.
+type Deadline struct{}
+
+func (Tick) event()        {}
+func (NodeUp) event()      {}
+func (NodeLost) event()    {}
+func (NodeLeaving) event() {}
+func (Pull) event()        {}
+func (Alive) event()       {}
+func (Done) event()        {}
+func (Failed) event()      {}
+func (Progress) event()    {}
+func (Held) event()        {}
+func (Delivered) event()   {}
+func (Published) event()   {}
+func (Cancel) event()      {}
+func (Deadline) event()    {}
