@@ -1,0 +1,288 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Limits.
+const (
+	AttrsMax = 64 << 10 // bytes of Info.Attrs
+	KindMax  = 32       // bytes of Info.Kind
+	SizeMax  = 1 << 40  // bytes of an upload
+
+	uploadsOpenMax = 4096 // uploads being written at once: each holds a descriptor
+	deleteIDsMax   = 4096 // ids of one index batch
+	listPage       = 256  // uploads read from the index at a time
+)
+
+// minFreeDefault is left free for the index, which cannot go on without space.
+const minFreeDefault = 64 << 20
+
+// Options configure Open; the zero value is right for most.
+type Options struct {
+	Log *slog.Logger     // nil: silent
+	Now func() time.Time // nil: time.Now
+	// MinFree is how many bytes must stay free on the disk: Create and Write
+	// answer ErrNoSpace below. 0: 64 MiB. Negative: no limit.
+	MinFree int64
+	// FS replaces the operating system's files in tests of crashes. Path and
+	// Reader.File need the real one.
+	FS vfs.FS
+}
+
+// Store is a folder of write-once uploads. Its methods may be called from many
+// goroutines at once.
+type Store struct {
+	dir, data string
+	fs        vfs.FS
+	real      bool // fs is the operating system's
+	now       func() time.Time
+	log       *slog.Logger
+	minFree   int64
+
+	lock    *dirLock
+	index   *index
+	writer  *committer
+	frames  sync.Pool // *[FrameSize]byte
+	uploads atomic.Int64
+
+	mu          sync.RWMutex // held shared while the index is in use, alone to close it
+	closed      bool
+	usageMu     sync.Mutex
+	bytes       int64
+	count       int64
+	closeResult error
+}
+
+// Open opens or creates the store in dir. It drops what a crash left
+// uncommitted, and recomputable uploads (committed without durable) whose file
+// is missing or short. A durable one in that state is kept and logged: reading
+// it is ErrCorrupt. The store keeps dir for itself: ErrLocked while another has
+// it. The caller calls Close.
+func Open(ctx context.Context, dir string, o Options) (*Store, error) {
+	s := &Store{fs: o.FS, now: o.Now, log: o.Log, minFree: o.MinFree}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.minFree == 0 {
+		s.minFree = minFreeDefault
+	}
+	s.frames.New = func() any { return new([FrameSize]byte) }
+	if err := s.open(ctx, dir); err != nil {
+		return nil, fmt.Errorf("fs: open %s: %w", dir, classify(err))
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context, dir string) (err error) {
+	if s.fs == nil {
+		s.fs, s.real = vfs.Default, true
+	}
+	if s.dir, err = s.makeFolders(dir); err != nil {
+		return err
+	}
+	s.data = s.fs.PathJoin(s.dir, "data")
+	if s.lock, err = lockDir(s.fs, s.dir, s.now()); err != nil {
+		return err
+	}
+	s.index, err = openIndex(s.fs, s.fs.PathJoin(s.dir, "index"), s.log)
+	if err != nil {
+		return errors.Join(err, s.lock.release())
+	}
+	if err = s.recover(ctx); err != nil {
+		return errors.Join(err, s.index.close(), s.lock.release())
+	}
+	s.writer = startCommitter(s)
+	return nil
+}
+
+// makeFolders makes the store's folders and returns dir without symbolic links:
+// the lock is by name within a process, so one folder must have one name.
+func (s *Store) makeFolders(dir string) (string, error) {
+	if s.real {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return "", err
+		}
+		dir = abs
+	}
+	if err := s.fs.MkdirAll(s.fs.PathJoin(dir, "data"), 0o700); err != nil {
+		return "", notWritable(err)
+	}
+	if s.real {
+		return filepath.EvalSymlinks(dir)
+	}
+	return dir, nil
+}
+
+// Close ends the store. Uploads still open fail with ErrClosed and are dropped
+// by the next Open; open Readers keep working.
+func (s *Store) Close() error {
+	s.writer.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return s.closeResult
+	}
+	s.closed = true
+	err := s.index.close()
+	if cause := s.index.failed(); cause != nil {
+		err = fmt.Errorf("%w: %w", ErrOffline, cause)
+	}
+	if err = errors.Join(err, s.lock.release()); err != nil {
+		s.closeResult = fmt.Errorf("fs: close %s: %w", s.dir, err)
+	}
+	return s.closeResult
+}
+
+// enter holds the index open until leave; it fails when the store is closed or
+// offline.
+func (s *Store) enter() error {
+	s.mu.RLock()
+	err := s.usable()
+	if err != nil {
+		s.mu.RUnlock()
+	}
+	return err
+}
+
+func (s *Store) leave() { s.mu.RUnlock() }
+
+func (s *Store) usable() error {
+	if cause := s.index.failed(); cause != nil {
+		return fmt.Errorf("%w: %w", ErrOffline, cause)
+	}
+	if s.closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Err is nil while the store works, ErrOffline with the cause when it does not.
+func (s *Store) Err() error {
+	if err := s.enter(); err != nil {
+		return fmt.Errorf("fs: %w", err)
+	}
+	s.leave()
+	return nil
+}
+
+// Stat is what is known of a committed upload, or ErrNotFound.
+func (s *Store) Stat(id UploadID) (Info, error) {
+	if err := s.enter(); err != nil {
+		return Info{}, fmt.Errorf("fs: stat %s: %w", id, err)
+	}
+	defer s.leave()
+	info, err := s.index.info(id)
+	if err != nil {
+		return Info{}, fmt.Errorf("fs: stat %s: %w", id, err)
+	}
+	return info, nil
+}
+
+// List yields the committed uploads of a kind ("" for all), in no useful order.
+// What is committed or deleted meanwhile may or may not be seen. The loop's body
+// may call the store. After an error, which comes with a zero Info, the list ends.
+func (s *Store) List(kind string) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		var after *UploadID
+		for {
+			page, err := s.page(after)
+			for _, info := range page {
+				if (kind == "" || info.Kind == kind) && !yield(info, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(Info{}, fmt.Errorf("fs: list: %w", err))
+				return
+			}
+			if len(page) < listPage {
+				return
+			}
+			after = &page[len(page)-1].ID
+		}
+	}
+}
+
+func (s *Store) page(after *UploadID) ([]Info, error) {
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	return s.index.page(after, listPage)
+}
+
+// Usage is the committed uploads' bytes and count.
+func (s *Store) Usage() (bytes, count int64) {
+	s.usageMu.Lock()
+	defer s.usageMu.Unlock()
+	return s.bytes, s.count
+}
+
+func (s *Store) use(bytes, count int64) {
+	s.usageMu.Lock()
+	s.bytes += bytes
+	s.count += count
+	s.usageMu.Unlock()
+}
+
+// Delete removes uploads, for good once it returns nil. Ids that are not there
+// are ignored, so it may be repeated. Readers that are open keep working.
+func (s *Store) Delete(ids ...UploadID) error {
+	for len(ids) > 0 {
+		n := min(len(ids), deleteIDsMax)
+		if err := s.deleteSome(ids[:n]); err != nil {
+			return fmt.Errorf("fs: delete %d uploads: %w", len(ids), err)
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+func (s *Store) deleteSome(ids []UploadID) error {
+	// The index must forget on disk before a file goes: a crash in between leaves
+	// a file that nobody knows (Open removes it), never a fact without a file.
+	r := &request{drop: ids, sync: true}
+	if err := s.writer.do(r); err != nil {
+		return err
+	}
+	for _, id := range r.dropped {
+		if err := s.fs.Remove(s.file(id)); err != nil {
+			s.log.Warn("file of a deleted upload stays until the next open", "upload", id, "err", err)
+		}
+	}
+	return nil
+}
+
+// Path is the file of a committed upload, for readers such as DuckDB that open
+// files themselves. Its size has been checked, its checksums have not: see
+// Verify. The file must not be written; it goes when the upload is deleted.
+func (s *Store) Path(id UploadID) (string, error) {
+	info, err := s.Stat(id)
+	if err != nil {
+		return "", err
+	}
+	switch fi, err := s.fs.Stat(s.file(id)); {
+	case err != nil:
+		return "", fmt.Errorf("fs: path %s: %w: %w", id, ErrCorrupt, err)
+	case fi.Size() != info.Size:
+		return "", fmt.Errorf("fs: path %s: %w: %d bytes on disk, %d committed", id, ErrCorrupt, fi.Size(), info.Size)
+	}
+	return s.file(id), nil
+}
+
+func (s *Store) file(id UploadID) string { return s.fs.PathJoin(s.data, id.String()) }

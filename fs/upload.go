@@ -1,0 +1,216 @@
+package fs
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Checksums: one CRC32C a frame, kept in the index in one value a chunk.
+const (
+	FrameSize   = 64 << 10 // bytes that share a checksum: the unit of checked reads
+	ChunkSize   = 4 << 20  // bytes whose checksums share an index value
+	chunkFrames = ChunkSize / FrameSize
+)
+
+// writeCategory labels our files in Pebble's disk statistics.
+const writeCategory vfs.DiskWriteCategory = "pond-upload"
+
+// Upload is an upload being written, by one goroutine at a time. It ends with
+// Commit or Abort; Abort after either does nothing, so it can be deferred.
+type Upload struct {
+	s    *Store
+	id   UploadID
+	kind string
+	f    vfs.File
+	size int64
+	crc  uint32   // of the frame being filled
+	crcs []uint32 // of full frames
+	err  error    // why it ended; ErrClosed after Commit or Abort
+}
+
+// Create begins an upload. kind is 1 to KindMax bytes of the caller's choosing.
+func (s *Store) Create(kind string) (*Upload, error) {
+	u, err := s.create(kind)
+	if err != nil {
+		return nil, fmt.Errorf("fs: create: %w", classify(err))
+	}
+	return u, nil
+}
+
+func (s *Store) create(kind string) (*Upload, error) {
+	if kind == "" || len(kind) > KindMax {
+		return nil, fmt.Errorf("kind %.40q: %w", kind, ErrInvalid)
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	if err := s.checkFree(); err != nil {
+		return nil, err
+	}
+	if s.uploads.Add(1) > uploadsOpenMax {
+		s.uploads.Add(-1)
+		return nil, ErrBusy
+	}
+	u := &Upload{s: s, id: newUploadID(), kind: kind}
+	var err error
+	if u.f, err = s.fs.Create(s.file(u.id), writeCategory); err != nil {
+		s.uploads.Add(-1)
+		return nil, err
+	}
+	return u, nil
+}
+
+// checkFree is ErrNoSpace when the disk is fuller than the options allow.
+func (s *Store) checkFree() error {
+	if s.minFree < 0 {
+		return nil
+	}
+	u, err := s.fs.GetDiskUsage(s.data)
+	if err != nil {
+		return nil // not known here: the write itself will tell
+	}
+	if u.AvailBytes < uint64(s.minFree) {
+		return fmt.Errorf("%w: %d bytes free on the disk of %s, %d are kept", ErrNoSpace, u.AvailBytes, s.dir, s.minFree)
+	}
+	return nil
+}
+
+// ID is the upload's id, known before it is committed.
+func (u *Upload) ID() UploadID { return u.id }
+
+// Write appends p. Each call is a system call: write large pieces. After an
+// error the upload has ended and left nothing behind.
+func (u *Upload) Write(p []byte) (int, error) {
+	if u.err != nil {
+		return 0, fmt.Errorf("fs: write %s: %w", u.id, u.err)
+	}
+	n, err := u.write(p)
+	if err != nil {
+		u.end(classify(err))
+		return n, fmt.Errorf("fs: write %s: %w", u.id, u.err)
+	}
+	return n, nil
+}
+
+func (u *Upload) write(p []byte) (int, error) {
+	if int64(len(p)) > SizeMax-u.size {
+		return 0, fmt.Errorf("more than %d bytes: %w", int64(SizeMax), ErrInvalid)
+	}
+	if u.size/ChunkSize != (u.size+int64(len(p)))/ChunkSize {
+		if err := u.s.checkFree(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := u.f.Write(p)
+	u.sum(p[:n])
+	return n, err
+}
+
+// sum carries the frame checksums over p.
+func (u *Upload) sum(p []byte) {
+	for len(p) > 0 {
+		n := min(len(p), FrameSize-int(u.size%FrameSize))
+		u.crc = crc32.Update(u.crc, castagnoli, p[:n])
+		u.size += int64(n)
+		if u.size%FrameSize == 0 {
+			u.crcs = append(u.crcs, u.crc)
+			u.crc = 0
+		}
+		p = p[n:]
+	}
+}
+
+// Commit ends the upload and makes it visible. attrs are copied, at most
+// AttrsMax bytes. With durable the bytes and the fact are on disk when it
+// returns; without, a crash may take the upload away (or leave it torn, which
+// Open or the first read finds), so it is for what can be computed again. After
+// an error the upload does not exist and left nothing behind.
+func (u *Upload) Commit(attrs []byte, durable bool) (Info, error) {
+	if u.err != nil {
+		return Info{}, fmt.Errorf("fs: commit %s: %w", u.id, u.err)
+	}
+	info, err := u.commit(attrs, durable)
+	if err != nil {
+		u.end(classify(err))
+		return Info{}, fmt.Errorf("fs: commit %s: %w", u.id, u.err)
+	}
+	return info, nil
+}
+
+func (u *Upload) commit(attrs []byte, durable bool) (Info, error) {
+	if len(attrs) > AttrsMax {
+		return Info{}, fmt.Errorf("%d bytes of attrs, at most %d: %w", len(attrs), AttrsMax, ErrInvalid)
+	}
+	if err := u.s.Err(); err != nil {
+		return Info{}, err
+	}
+	if u.size%FrameSize != 0 {
+		u.crcs = append(u.crcs, u.crc)
+	}
+	if durable {
+		if err := u.f.Sync(); err != nil {
+			return Info{}, u.s.syncFailed(err)
+		}
+	}
+	f := u.f
+	u.f = nil
+	if err := f.Close(); err != nil {
+		return Info{}, err
+	}
+	info := Info{ID: u.id, Kind: u.kind, Size: u.size, Attrs: append([]byte(nil), attrs...),
+		Durable: durable, Committed: u.s.now().UTC()}
+	if err := u.s.writer.do(&request{put: &info, crcs: u.crcs, sync: durable}); err != nil {
+		return Info{}, err
+	}
+	u.err = ErrClosed
+	u.s.uploads.Add(-1)
+	return info, nil
+}
+
+// syncFailed turns a failed fsync into the end of the store. The kernel has
+// dropped the dirty pages and marked them clean: a second fsync would succeed
+// and mean nothing. Out of space is the exception: it is about this file alone,
+// which is thrown away.
+func (s *Store) syncFailed(err error) error {
+	if c := classify(err); errors.Is(c, ErrNoSpace) {
+		return c
+	}
+	s.index.fail(err)
+	return fmt.Errorf("%w: %w", ErrOffline, err)
+}
+
+// Abort ends the upload and removes its bytes; after the end it does nothing.
+func (u *Upload) Abort() error {
+	if u.err != nil {
+		return nil
+	}
+	if err := u.end(ErrClosed); err != nil {
+		return fmt.Errorf("fs: abort %s: %w", u.id, err)
+	}
+	return nil
+}
+
+// end closes and removes the file; cause is what later calls answer.
+func (u *Upload) end(cause error) error {
+	u.err = cause
+	u.s.uploads.Add(-1)
+	var err error
+	if u.f != nil {
+		err = u.f.Close()
+		u.f = nil
+	}
+	// A store that went offline may hold the commit after all: leave the file to
+	// the next Open, which sees what the disk really has.
+	if errors.Is(cause, ErrOffline) {
+		return err
+	}
+	if e := u.s.fs.Remove(u.s.file(u.id)); e != nil && !errors.Is(e, os.ErrNotExist) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
