@@ -1,0 +1,145 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+)
+
+// receiveMethod is the only method that is served.
+const receiveMethod = "/remote.Remoting/Receive"
+
+// routerName is the one actor that other nodes can address.
+const routerName = "router"
+
+// guard stands between the network and remote's server, which trusts whoever
+// can connect: it would stop any actor, relay to any address and crash on an
+// unknown type. The guard lists what is allowed; all else ends the stream.
+type guard struct {
+	addr    string // this node's, put into every target so that nothing is relayed
+	log     *slog.Logger
+	ready   chan struct{} // closed when the node can answer
+	streams atomic.Int64
+}
+
+func (g *guard) serverOptions(conf *tls.Config) []grpc.ServerOption {
+	opts := []grpc.ServerOption{
+		grpc.StreamInterceptor(g.stream),
+		grpc.UnaryInterceptor(g.unary),
+		grpc.MaxRecvMsgSize(batchBytesMax),
+		grpc.MaxSendMsgSize(connectAnswerMax),
+		grpc.MaxConcurrentStreams(4),
+		grpc.MaxHeaderListSize(8 << 10),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.WaitForHandlers(true),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveEvery, Timeout: keepaliveTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinAllowed}),
+	}
+	if conf != nil {
+		opts = append(opts, grpc.Creds(credentials.NewTLS(conf)))
+	}
+	return opts
+}
+
+// unary refuses ListProcesses and GetProcessDiagnostics, which panic in remote.
+func (g *guard) unary(_ context.Context, _ any, info *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
+	return nil, status.Errorf(codes.PermissionDenied, "%s is not served here", info.FullMethod)
+}
+
+func (g *guard) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	if info.FullMethod != receiveMethod {
+		return status.Errorf(codes.PermissionDenied, "%s is not served here", info.FullMethod)
+	}
+	if g.streams.Add(1) > streamsMax {
+		g.streams.Add(-1)
+		return status.Error(codes.ResourceExhausted, "too many peers")
+	}
+	defer g.streams.Add(-1)
+	defer func() {
+		if r := recover(); r != nil {
+			g.log.Error("wire: a peer's message made remote panic", "panic", r, "stack", string(debug.Stack()))
+			err = status.Error(codes.Internal, "message not understood")
+		}
+	}()
+	select {
+	case <-g.ready:
+	case <-s.Context().Done():
+		return status.FromContextError(s.Context().Err()).Err()
+	}
+	return next(srv, &inStream{ServerStream: s, guard: g})
+}
+
+// inStream is the stream on which one peer's messages come in.
+type inStream struct {
+	grpc.ServerStream
+	guard *guard
+}
+
+func (s *inStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	rm, ok := m.(*remote.RemoteMessage)
+	if !ok {
+		return status.Errorf(codes.Internal, "unexpected %T", m)
+	}
+	if err := allow(rm, s.guard.addr); err != nil {
+		s.guard.log.Warn("wire: refused a peer's message", "err", err)
+		return status.Error(codes.PermissionDenied, err.Error())
+	}
+	return nil
+}
+
+// allow says whether remote may see a message: the greeting, or envelopes of
+// ours to this node's router. Targets are made to name this node.
+func allow(rm *remote.RemoteMessage, own string) error {
+	switch t := rm.GetMessageType().(type) {
+	case *remote.RemoteMessage_ConnectRequest:
+		if t.ConnectRequest.GetServerConnection() == nil {
+			return fmt.Errorf("%w: only servers may connect", ErrInvalid)
+		}
+		return nil
+	case *remote.RemoteMessage_MessageBatch:
+		return allowBatch(t.MessageBatch, own)
+	}
+	return fmt.Errorf("%w: %T is not for a server", ErrInvalid, rm.GetMessageType())
+}
+
+// envelopeName is Envelope's name on the wire.
+const envelopeName = "pond.wire.Envelope"
+
+func allowBatch(b *remote.MessageBatch, own string) error {
+	switch {
+	case b == nil:
+		return fmt.Errorf("%w: no batch", ErrInvalid)
+	case len(b.Envelopes) > batchMessagesMax:
+		return fmt.Errorf("%w: %d messages at once", ErrInvalid, len(b.Envelopes))
+	case len(b.TypeNames) != 1 || b.TypeNames[0] != envelopeName:
+		return fmt.Errorf("%w: types %.100q", ErrInvalid, b.TypeNames)
+	case len(b.Targets) != 1 || b.Targets[0].GetId() != routerName || b.Targets[0].GetRequestId() != 0:
+		return fmt.Errorf("%w: targets other than the router", ErrInvalid)
+	case len(b.Senders) != 0:
+		return fmt.Errorf("%w: a message with a sender", ErrInvalid)
+	}
+	b.Targets[0].Address = own
+	for _, e := range b.Envelopes {
+		if e == nil || e.TypeId != 0 || e.Target != 0 || e.Sender != 0 || e.SerializerId != 0 ||
+			e.TargetRequestId != 0 || e.SenderRequestId != 0 || e.MessageHeader != nil {
+			return fmt.Errorf("%w: an envelope that is not ours", ErrInvalid)
+		}
+		if len(e.MessageData) > MessageBytesMax+envelopeOverheadMax {
+			return fmt.Errorf("%w: %d bytes", ErrTooLarge, len(e.MessageData))
+		}
+	}
+	return nil
+}

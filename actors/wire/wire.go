@@ -1,0 +1,300 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// Config is what a Wire is opened with. Node, Boot and Handle are required.
+type Config struct {
+	Bind      string // host to listen on; default 127.0.0.1
+	Advertise string // host that peers dial; default Bind
+	Port      int    // 0: a free one
+	// TLS serves and dials: a certificate, RootCAs and ClientCAs, and
+	// RequireAndVerifyClientCert. ServerName defaults to "pond", a name that
+	// every node's certificate has. It is copied. Nil: plain, on loopback only.
+	TLS         *tls.Config
+	Node        string // this node's id: letters, digits, - and _
+	Boot        string // this start's id, likewise
+	Log         *slog.Logger
+	Handle      Handler
+	CallTimeout time.Duration // of a Call, and of a handler for a Send; default 10 s
+}
+
+// Peer is the sender of a message.
+type Peer struct {
+	Node string
+	Boot string
+	Addr string // host:port of its router
+}
+
+// Handler answers a message. It is called from a bounded pool of goroutines,
+// many at once, and must be short: what takes long is started and left. ctx
+// ends when the caller no longer waits. msg has been validated and belongs to
+// the handler, the reply to the Wire. A nil reply is an Ack. An error reaches
+// the caller as a *plan.TaskError of the kind that plan.KindOf finds; the reply
+// to, or error of, a Send goes nowhere.
+type Handler func(ctx context.Context, from Peer, msg proto.Message) (proto.Message, error)
+
+// Wire is one node's end of the control plane. Its methods may be called from
+// any goroutine.
+type Wire struct {
+	conf   Config
+	addr   string
+	log    *slog.Logger
+	system *actor.ActorSystem
+	server *remote.Remote
+	links  *links
+	jobs   chan job
+
+	base    context.Context // of the handlers
+	cancel  context.CancelFunc
+	workers sync.WaitGroup
+	running atomic.Int64 // jobs accepted and not yet answered
+	closing atomic.Bool  // new work is refused
+	closed  chan struct{}
+	once    sync.Once
+	err     error // of Close
+}
+
+// Open listens. The Wire lives until Close, not until ctx ends. A taken port is
+// ErrPortInUse; a configuration that would leave a port open to strangers is
+// plan.ErrDenied.
+func Open(ctx context.Context, c Config) (*Wire, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	tries := 1
+	if c.Port == 0 {
+		tries = freePortTries
+	}
+	for range tries {
+		var port int
+		port, err = probe(ctx, c.Bind, c.Port)
+		if err != nil {
+			return nil, err
+		}
+		w := newWire(c, port)
+		if err = w.start(port); err == nil {
+			return w, nil
+		}
+		w.stopWorkers()
+	}
+	return nil, err
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Bind == "" {
+		c.Bind = "127.0.0.1"
+	}
+	if c.Advertise == "" {
+		c.Advertise = c.Bind
+	}
+	if c.CallTimeout <= 0 {
+		c.CallTimeout = callTimeoutDefault
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	var k checker
+	k.id("node", c.Node, nodeBytesMax)
+	k.id("boot", c.Boot, nodeBytesMax)
+	if k.problem != "" || c.Handle == nil {
+		return c, fmt.Errorf("wire: open: a node, a boot and a handler are required: %s", k.problem)
+	}
+	ip := net.ParseIP(c.Advertise)
+	if ip != nil && ip.IsUnspecified() {
+		return c, fmt.Errorf("wire: open: peers cannot dial %s: give a host to advertise", c.Advertise)
+	}
+	if c.TLS == nil {
+		if bind := net.ParseIP(c.Bind); c.Bind != "localhost" && (bind == nil || !bind.IsLoopback()) {
+			return c, fmt.Errorf("wire: listen on %s without TLS: %w", c.Bind, plan.ErrDenied)
+		}
+		return c, nil
+	}
+	c.TLS = c.TLS.Clone()
+	if c.TLS.ClientAuth != tls.RequireAndVerifyClientCert || c.TLS.ClientCAs == nil || c.TLS.RootCAs == nil {
+		return c, fmt.Errorf("wire: TLS without RequireAndVerifyClientCert, ClientCAs and RootCAs: %w", plan.ErrDenied)
+	}
+	if c.TLS.InsecureSkipVerify {
+		return c, fmt.Errorf("wire: TLS that does not verify: %w", plan.ErrDenied)
+	}
+	if c.TLS.ServerName == "" {
+		c.TLS.ServerName = "pond"
+	}
+	c.TLS.MinVersion = max(c.TLS.MinVersion, tls.VersionTLS13)
+	return c, nil
+}
+
+// probe finds out whether the port is free, and which one is when it is 0:
+// remote would panic.
+func probe(ctx context.Context, host string, port int) (int, error) {
+	var lc net.ListenConfig
+	addr := net.JoinHostPort(host, strconv.Itoa(port))
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return 0, fmt.Errorf("wire: listen on %s: %w", addr, ErrPortInUse)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("wire: listen on %s: %w", addr, err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func newWire(c Config, port int) *Wire {
+	w := &Wire{
+		conf:   c,
+		addr:   net.JoinHostPort(c.Advertise, strconv.Itoa(port)),
+		log:    c.Log,
+		links:  newLinks(),
+		jobs:   make(chan job, handlersQueueMax),
+		closed: make(chan struct{}),
+	}
+	w.base, w.cancel = context.WithCancel(context.Background())
+	w.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quietLogger(c.Log) }))
+	w.system.ProcessRegistry.Add(&router{w}, routerName)
+	for range handlersMax {
+		w.workers.Go(w.work)
+	}
+	return w
+}
+
+// start makes remote listen.
+func (w *Wire) start(port int) error {
+	g := &guard{addr: w.addr, log: w.log, ready: make(chan struct{})}
+	host := w.conf.Bind
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	rc := remote.Configure(host, port,
+		remote.WithAdvertisedHost(w.addr),
+		remote.WithServerOptions(g.serverOptions(w.conf.TLS)...),
+		remote.WithDialOptions(dialOptions(w.links, w.conf.TLS)...),
+		remote.WithEndpointWriterBatchSize(batchMessages),
+		remote.WithEndpointWriterQueueSize(writerQueueStart),
+	)
+	rc.MaxRetryCount = 1 // more would leak a connection a try
+	w.server = remote.NewRemote(w.system, rc)
+	if err := startRemote(w.server, w.addr); err != nil {
+		return err
+	}
+	// After remote's own subscription, so that it has let go of the address
+	// before links do.
+	w.system.EventStream.Subscribe(func(e any) {
+		if t, ok := e.(*remote.EndpointTerminatedEvent); ok {
+			w.links.forget(t.Address)
+		}
+	})
+	close(g.ready)
+	return nil
+}
+
+// startRemote makes errors of remote's panics.
+func startRemote(r *remote.Remote, addr string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("wire: listen on %s: %v", addr, p)
+			if strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) {
+				err = fmt.Errorf("wire: listen on %s: %w", addr, ErrPortInUse)
+			}
+		}
+	}()
+	r.Start()
+	return nil
+}
+
+// Addr is host:port of this node's router, as peers dial it.
+func (w *Wire) Addr() string { return w.addr }
+
+// System is the node's actor system, for actors of this node. Actors of other
+// nodes cannot be reached through it, nor these by other nodes. Whoever spawns
+// an actor stops it, before Close.
+func (w *Wire) System() *actor.ActorSystem { return w.system }
+
+// Close refuses new work, lets handlers and calls that are under way end, and
+// what they said reach the peers; when ctx ends first they are cut short, and
+// Close says so. Once closed it returns the same again.
+func (w *Wire) Close(ctx context.Context) error {
+	w.once.Do(func() {
+		w.err = w.close(ctx)
+		close(w.closed)
+	})
+	<-w.closed
+	return w.err
+}
+
+func (w *Wire) close(ctx context.Context) error {
+	w.closing.Store(true)
+	err := w.settle(ctx, func() bool {
+		calls, bytes := w.links.waiting()
+		return w.running.Load() == 0 && calls == 0 && bytes == 0
+	})
+	w.cancel()
+	w.links.failAll(ErrClosed)
+	if err == nil {
+		w.hangUp(ctx)
+	}
+	for _, p := range w.links.all() {
+		w.links.down(p, ErrClosed)
+	}
+	w.server.Shutdown(false)
+	// Streams are gone at once; endpoints that wait out a failed dial are left
+	// to end by themselves, within two seconds.
+	short, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer stop()
+	_ = w.settle(short, func() bool { return w.links.open() == 0 })
+	w.stopWorkers()
+	if !w.system.IsStopped() {
+		w.system.Shutdown()
+	}
+	if err != nil {
+		return fmt.Errorf("wire: close: work was cut short: %w", err)
+	}
+	return nil
+}
+
+// hangUp ends the outgoing streams in order, so that the peers have read all,
+// and waits for them to hang up too, for a second at most.
+func (w *Wire) hangUp(ctx context.Context) {
+	ctx, stop := context.WithTimeout(ctx, time.Second)
+	defer stop()
+	for _, p := range w.links.all() {
+		w.links.hangUp(p)
+	}
+	_ = w.settle(ctx, func() bool { return w.links.open() == 0 })
+}
+
+// settle waits until done holds; it looks whenever something has ended.
+func (w *Wire) settle(ctx context.Context, done func() bool) error {
+	for !done() {
+		select {
+		case <-w.links.wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (w *Wire) stopWorkers() {
+	w.cancel()
+	w.workers.Wait()
+}
