@@ -2,10 +2,24 @@
 
 package duck
 
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/marcboeker/go-duckdb/mapping"
 )
 
 // Config is what an Engine is opened with. The zero Memory, Threads and
@@ -19,14 +33,119 @@ type Config struct {
 }
 
 // Engine is one in-memory DuckDB. Its methods may be called concurrently;
-// queries run one at a time. Callbacks given to it must not call it.
-type Engine struct{}
+// queries run one at a time. Callbacks given to it must not call it. Times
+// without a zone are UTC wherever the engine runs.
+type Engine struct {
+	config Config
+	db     mapping.Database
+
+	// closing ends when Close is called; it ends the running query.
+	closing context.Context
+	close   context.CancelCauseFunc
+	closed  sync.Once
+
+	turn    chan struct{}      // holds one token: whose has it may use what follows
+	conn    mapping.Connection // where queries run
+	locked  bool
+	access  Access
+	current atomic.Pointer[op] // the running query, for callbacks
+	sink    *C.pond_sink
+	funcs   []*function
+	sources []*source
+	broken  atomic.Bool // DuckDB failed inside
+
+	sideTurn chan struct{}      // the same for
+	side     mapping.Connection // what must work while a query runs
+}
 
 // Open starts an engine. It is not locked: it may read any file until Lock.
-func Open(ctx context.Context, c Config) (*Engine, error) { return nil, errors.ErrUnsupported }
+func Open(ctx context.Context, c Config) (*Engine, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("duck: open: %w", context.Cause(ctx))
+	}
+	if C.pond_linked() == 0 {
+		return nil, errors.New("duck: open: the DuckDB library that was linked lacks streaming results")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.SpillDir != "" {
+		dir, err := filepath.Abs(c.SpillDir)
+		if err != nil {
+			return nil, fmt.Errorf("duck: open: %w", err)
+		}
+		c.SpillDir = dir
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("duck: open: %w", err)
+		}
+	}
+	e := &Engine{config: c, turn: make(chan struct{}, 1), sideTurn: make(chan struct{}, 1)}
+	e.closing, e.close = context.WithCancelCause(context.Background())
+	if err := e.open(); err != nil {
+		e.free()
+		return nil, fmt.Errorf("duck: open: %w", err)
+	}
+	e.turn <- struct{}{}
+	e.sideTurn <- struct{}{}
+	return e, nil
+}
+
+func (e *Engine) open() error {
+	var config mapping.Config
+	if mapping.CreateConfig(&config) == mapping.StateError {
+		return errors.New("no configuration")
+	}
+	defer mapping.DestroyConfig(&config)
+	for _, s := range e.config.settings() {
+		if mapping.SetConfig(config, s[0], s[1]) == mapping.StateError {
+			return fmt.Errorf("no such setting: %s", s[0])
+		}
+	}
+	var text string
+	if mapping.OpenExt(":memory:", &e.db, config, &text) == mapping.StateError {
+		return newError(text, "")
+	}
+	for _, conn := range []*mapping.Connection{&e.conn, &e.side} {
+		if mapping.Connect(e.db, conn) == mapping.StateError {
+			return errors.New("no connection")
+		}
+	}
+	if _, err := run(e.conn, "SET GLOBAL TimeZone = 'UTC'"); err != nil {
+		return err
+	}
+	return e.registerSink()
+}
+
+// settings are those that an engine is born with.
+func (c Config) settings() [][2]string {
+	list := [][2]string{
+		{"autoinstall_known_extensions", "false"},
+		{"autoload_known_extensions", "false"},
+		{"allow_community_extensions", "false"},
+		{"allow_unsigned_extensions", "false"},
+		{"allow_persistent_secrets", "false"},
+		{"arrow_lossless_conversion", "true"},
+		{"temp_directory", c.SpillDir},
+	}
+	if c.Memory > 0 {
+		list = append(list, [2]string{"memory_limit", bytesText(c.Memory)})
+	}
+	if c.Threads > 0 {
+		list = append(list, [2]string{"threads", strconv.Itoa(c.Threads)})
+	}
+	if c.SpillMax > 0 {
+		list = append(list, [2]string{"max_temp_directory_size", bytesText(c.SpillMax)})
+	}
+	return list
+}
+
+// bytesText is n as DuckDB reads sizes.
+func bytesText(n int64) string { return strconv.FormatInt(n, 10) + "B" }
 
 // SetMemory changes the memory budget, in bytes. After Lock it is ErrLocked.
-func (e *Engine) SetMemory(ctx context.Context, bytes int64) error { return errors.ErrUnsupported }
+func (e *Engine) SetMemory(ctx context.Context, bytes int64) error {
+	return e.configure(ctx, "set memory", "SET GLOBAL memory_limit = "+quoteText(bytesText(bytes)))
+}
 
 // Access is what SQL may read and write besides the engine's own spill directory.
 type Access struct {
@@ -38,8 +157,59 @@ type Access struct {
 	Ordered bool
 }
 
-// Lock confines the engine to a and freezes its settings, for good.
-func (e *Engine) Lock(ctx context.Context, a Access) error { return errors.ErrUnsupported }
+// Lock confines the engine to a and freezes its settings, for good. Paths are
+// made absolute; symbolic links in them are DuckDB's to follow.
+func (e *Engine) Lock(ctx context.Context, a Access) error {
+	dirs, err := absolute(a.Dirs)
+	if err != nil {
+		return fmt.Errorf("duck: lock: %w", err)
+	}
+	files, err := absolute(a.Files)
+	if err != nil {
+		return fmt.Errorf("duck: lock: %w", err)
+	}
+	// The order matters: each may only be set before the next.
+	err = e.configure(ctx, "lock",
+		fmt.Sprintf("SET GLOBAL preserve_insertion_order = %t", a.Ordered),
+		"SET GLOBAL allowed_directories = "+quoteList(dirs),
+		"SET GLOBAL allowed_paths = "+quoteList(files),
+		"SET GLOBAL enable_external_access = false",
+		"SET GLOBAL lock_configuration = true",
+	)
+	if err == nil {
+		e.locked, e.access = true, a
+	}
+	return err
+}
+
+func absolute(paths []string) ([]string, error) {
+	out := make([]string, len(paths))
+	for i, p := range paths {
+		abs, err := filepath.Abs(p)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = abs
+	}
+	return out, nil
+}
+
+// configure runs statements that change settings.
+func (e *Engine) configure(ctx context.Context, what string, statements ...string) error {
+	o, err := e.begin(ctx, what)
+	if err != nil {
+		return err
+	}
+	if e.locked {
+		return o.end(ErrLocked)
+	}
+	for _, s := range statements {
+		if _, err := run(e.conn, s); err != nil {
+			return o.end(err)
+		}
+	}
+	return o.end(nil)
+}
 
 // Usage is what an engine holds now.
 type Usage struct {
@@ -48,13 +218,103 @@ type Usage struct {
 }
 
 // Usage may be called while a query runs.
-func (e *Engine) Usage(ctx context.Context) (Usage, error) { return Usage{}, errors.ErrUnsupported }
+func (e *Engine) Usage(ctx context.Context) (Usage, error) {
+	const query = "SELECT sum(memory_usage_bytes)::BIGINT, sum(temporary_storage_bytes)::BIGINT FROM duckdb_memory()"
+	rows, err := e.aside(ctx, query)
+	if err != nil {
+		return Usage{}, fmt.Errorf("duck: usage: %w", err)
+	}
+	memory, _ := strconv.ParseInt(rows[0][0], 10, 64)
+	spill, _ := strconv.ParseInt(rows[0][1], 10, 64)
+	return Usage{Memory: memory, Spill: spill}, nil
+}
+
+// Close interrupts a running query, waits for it, and frees everything. It is
+// idempotent.
+func (e *Engine) Close() error {
+	var err error
+	e.closed.Do(func() {
+		e.close(ErrClosed)
+		<-e.turn // kept: nothing runs after this
+		<-e.sideTurn
+		err = e.free()
+	})
+	return err
+}
+
+func (e *Engine) free() error {
+	for _, c := range []*mapping.Connection{&e.side, &e.conn} {
+		mapping.Disconnect(c)
+	}
+	mapping.Close(&e.db)
+	e.freeStreams()
+	e.freeFuncs()
+	C.free(unsafe.Pointer(e.sink))
+	if e.config.SpillDir == "" {
+		return nil
+	}
+	if err := os.RemoveAll(e.config.SpillDir); err != nil {
+		return fmt.Errorf("duck: close: %w", err)
+	}
+	return nil
+}
+
+// left are the things that Reset drops: each query lists the statements.
+var left = []string{
+	`SELECT 'DETACH ' || '"' || replace(database_name, '"', '""') || '"' FROM duckdb_databases() WHERE NOT internal AND database_name <> 'memory'`,
+	`SELECT 'DROP SCHEMA "' || replace(schema_name, '"', '""') || '" CASCADE' FROM duckdb_schemas() WHERE NOT internal AND schema_name <> 'main' AND database_name = 'memory'`,
+	`SELECT 'DROP VIEW IF EXISTS main."' || replace(view_name, '"', '""') || '"' FROM duckdb_views() WHERE NOT internal AND NOT temporary AND schema_name = 'main'`,
+	`SELECT 'DROP TABLE IF EXISTS main."' || replace(table_name, '"', '""') || '" CASCADE' FROM duckdb_tables() WHERE NOT internal AND NOT temporary AND schema_name = 'main'`,
+	`SELECT 'DROP SEQUENCE IF EXISTS main."' || replace(sequence_name, '"', '""') || '" CASCADE' FROM duckdb_sequences() WHERE NOT temporary AND schema_name = 'main'`,
+	`SELECT 'DROP TYPE IF EXISTS main."' || replace(type_name, '"', '""') || '" CASCADE' FROM duckdb_types() WHERE NOT internal AND schema_name = 'main' AND database_name = 'memory'`,
+	`SELECT DISTINCT 'DROP ' || CASE function_type WHEN 'table_macro' THEN 'MACRO TABLE' ELSE 'MACRO' END || ' main."' || replace(function_name, '"', '""') || '"' FROM duckdb_functions() WHERE NOT internal AND function_type IN ('macro', 'table_macro') AND schema_name = 'main' AND database_name = 'memory'`,
+	`SELECT 'DROP SECRET "' || replace(name, '"', '""') || '"' FROM duckdb_secrets()`,
+}
 
 // Reset drops all that queries left behind (tables, views, registered streams,
 // open transactions), so that the next task with the same Access can use the
 // engine. Registered functions stay.
-func (e *Engine) Reset(ctx context.Context) error { return errors.ErrUnsupported }
+func (e *Engine) Reset(ctx context.Context) error {
+	o, err := e.begin(ctx, "reset")
+	if err != nil {
+		return err
+	}
+	return o.end(e.reset())
+}
 
-// Close interrupts a running query, waits for it, and frees everything. It is
-// idempotent.
-func (e *Engine) Close() error { return errors.ErrUnsupported }
+func (e *Engine) reset() error {
+	// A new connection: temporary tables, transactions, variables and prepared
+	// statements belong to the old one.
+	o := e.current.Load()
+	o.connection(func() {
+		mapping.Disconnect(&e.conn)
+		if mapping.Connect(e.db, &e.conn) == mapping.StateError {
+			e.broken.Store(true)
+		}
+	})
+	if e.broken.Load() {
+		return ErrBroken
+	}
+	for _, query := range left {
+		drops, err := query1(e.conn, query)
+		if err != nil {
+			return err
+		}
+		for _, row := range drops {
+			if _, err := run(e.conn, row[0]); err != nil {
+				return err
+			}
+		}
+	}
+	e.freeStreams()
+	return nil
+}
+
+// trouble notes whether err makes the engine useless.
+func (e *Engine) trouble(err error) {
+	var de *Error
+	if errors.As(err, &de) && de.class() == ErrBroken && !strings.HasPrefix(de.Message, "INTERNAL Error: Unsupported") {
+		e.broken.Store(true)
+		e.config.Log.Error("duck: engine broke", "error", de.Message)
+	}
+}

@@ -2,28 +2,69 @@
 
 package duck
 
+// #include "bridge.h"
+import "C"
+
 import (
 	"context"
-	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"github.com/marcboeker/go-duckdb/mapping"
 
 	"github.com/pondmesh/pond/duck/vec"
 )
 
 // Exec runs one or more statements and returns the rows the last one changed.
 func (e *Engine) Exec(ctx context.Context, sql string) (rowsAffected int64, err error) {
-	return 0, errors.ErrUnsupported
+	o, err := e.begin(ctx, "exec")
+	if err != nil {
+		return 0, err
+	}
+	rows, err := run(e.conn, sql)
+	return rows, o.end(err)
 }
 
 // Schema names and types the columns of query, which is bound but not run.
 func (e *Engine) Schema(ctx context.Context, query string) (*vec.Schema, error) {
-	return nil, errors.ErrUnsupported
+	o, err := e.begin(ctx, "schema")
+	if err != nil {
+		return nil, err
+	}
+	schema, err := schemaOf(e.conn, trimQuery(query))
+	if err = o.end(err); err != nil {
+		return nil, err
+	}
+	return schema, nil
 }
 
-// Drain runs query and hands every row to emit exactly once, in no order, from
-// several of DuckDB's threads at once. A chunk is valid only during the call.
-// An error of emit stops the query and is returned as it is.
-func (e *Engine) Drain(ctx context.Context, query string, emit func(*vec.Chunk) error) (rows int64, err error) {
-	return 0, errors.ErrUnsupported
+// schemaOf binds query, which must be one SELECT without parameters.
+func schemaOf(conn mapping.Connection, query string) (*vec.Schema, error) {
+	s, err := prepare(conn, query)
+	if err != nil {
+		return nil, err
+	}
+	defer mapping.DestroyPrepare(&s)
+	if mapping.PreparedStatementType(s) != mapping.StatementTypeSelect {
+		return nil, newError("Binder Error: a query is expected, which returns rows", query)
+	}
+	if mapping.NParams(s) != 0 {
+		return nil, newError("Binder Error: parameters are not supported", query)
+	}
+	schema := &vec.Schema{Fields: make([]vec.Field, mapping.PreparedStatementColumnCount(s))}
+	for i := range schema.Fields {
+		name := mapping.PreparedStatementColumnName(s, mapping.IdxT(i))
+		t, err := typeOf(mapping.PreparedStatementColumnLogicalType(s, mapping.IdxT(i)))
+		if err != nil {
+			return nil, newError(fmt.Sprintf("Binder Error: column %q: %v", name, err), query)
+		}
+		schema.Fields[i] = vec.Field{Name: name, Type: t}
+	}
+	return schema, nil
 }
 
 // Fetch runs query and hands its rows to emit in the query's order, from the
@@ -31,22 +72,80 @@ func (e *Engine) Drain(ctx context.Context, query string, emit func(*vec.Chunk) 
 // only with Access.Ordered. A chunk is valid only during the call. An error of
 // emit stops the query and is returned as it is.
 func (e *Engine) Fetch(ctx context.Context, query string, emit func(*vec.Chunk) error) (rows int64, err error) {
-	return 0, errors.ErrUnsupported
+	o, err := e.begin(ctx, "fetch")
+	if err != nil {
+		return 0, err
+	}
+	rows, err = o.fetch(query, emit)
+	if err != nil {
+		// The stream may be left half read: another statement ends it.
+		_, _ = run(e.conn, "SELECT 1")
+	}
+	if err = o.end(err); err != nil {
+		return 0, err
+	}
+	return rows, nil
 }
+
+func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err error) {
+	query = trimQuery(query)
+	schema, err := schemaOf(o.engine.conn, query)
+	if err != nil {
+		return 0, err
+	}
+	s, err := prepare(o.engine.conn, query)
+	if err != nil {
+		return 0, err
+	}
+	defer mapping.DestroyPrepare(&s)
+	shape := newShape(schema)
+	defer shape.free()
+	out := newChunk(schema)
+	err = stream(s, query, func(chunk mapping.DataChunk) error {
+		n := int(mapping.DataChunkGetSize(chunk))
+		if n == 0 {
+			return nil
+		}
+		var c C.pond_chunk
+		C.pond_open_chunk(&c, shape.c, chunk.Ptr, 0)
+		defer C.pond_close_chunk(&c)
+		fill(out, unsafe.Slice(c.views, shape.c.node_count), n)
+		if err := safely(func() error { return emit(out) }); err != nil {
+			o.fail(err)
+			return err
+		}
+		rows += int64(n)
+		if o.ctx.Err() != nil {
+			return interrupted(o.ctx, query)
+		}
+		return nil
+	})
+	return rows, err
+}
+
+// optionName is what may stand as an option of COPY.
+var optionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Copy runs COPY (query) TO path. Values of options are SQL, as COPY takes them:
 // "zstd", "'|'", "(a, b)"; an empty value leaves the bare option.
 func (e *Engine) Copy(ctx context.Context, query, path string, format string, options map[string]string) (rows int64, err error) {
-	return 0, errors.ErrUnsupported
-}
-
-// Parse turns one or more SELECT statements into DuckDB's JSON syntax tree.
-// Other statements, and SQL that is wrong, are an *Error with its position.
-func (e *Engine) Parse(ctx context.Context, sql string) (json []byte, err error) {
-	return nil, errors.ErrUnsupported
-}
-
-// Deparse turns a syntax tree of Parse back into SQL.
-func (e *Engine) Deparse(ctx context.Context, json []byte) (string, error) {
-	return "", errors.ErrUnsupported
+	all := []string{"FORMAT " + quoteText(format)}
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		if !optionName.MatchString(name) {
+			return 0, fmt.Errorf("duck: copy: %w", newError(fmt.Sprintf("Binder Error: %q is not an option", name), query))
+		}
+		all = append(all, strings.TrimSpace(name+" "+options[name]))
+	}
+	o, err := e.begin(ctx, "copy")
+	if err != nil {
+		return 0, err
+	}
+	query = trimQuery(query)
+	if _, err = schemaOf(e.conn, query); err == nil {
+		rows, err = run(e.conn, "COPY ("+query+"\n) TO "+quoteText(path)+" ("+strings.Join(all, ", ")+")")
+	}
+	if err = o.end(err); err != nil {
+		return 0, err
+	}
+	return rows, nil
 }

@@ -2,11 +2,26 @@
 
 package duck
 
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"runtime/cgo"
+	"strconv"
+	"strings"
+	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/cdata"
+	"github.com/marcboeker/go-duckdb/arrowmapping"
+	"github.com/marcboeker/go-duckdb/mapping"
+
+	"github.com/pondmesh/pond/duck/vec"
 )
 
 // Stream yields batches of one schema.
@@ -21,27 +36,218 @@ type Stream interface {
 // must then return.
 type Opener func(ctx context.Context) (Stream, error)
 
+// source is a registered stream; scan is one reading of it.
+type source struct {
+	engine *Engine
+	schema *arrow.Schema
+	open   Opener
+	format *C.pond_arrow_schema // schema, for DuckDB
+	stream *C.pond_arrow_stream // what DuckDB copies for each scan
+	handle cgo.Handle
+}
+
+type scan struct {
+	source *source
+	op     *op
+	stream Stream // nil: Opener failed
+	handle cgo.Handle
+	ended  bool
+}
+
 // Register makes view the UNION ALL of streams, which all have schema. It can
 // be scanned any number of times; each scan opens each stream anew and closes
 // it by the end of the query. No streams make an empty view. Fields whose
 // metadata carries vec.TypeKey have that DuckDB type. An error of an Opener or
 // a Stream is returned, as it is, by the query that reads the view.
 func (e *Engine) Register(ctx context.Context, view string, schema *arrow.Schema, streams []Opener) error {
-	return errors.ErrUnsupported
+	if schema.NumFields() == 0 {
+		return fmt.Errorf("duck: register %s: no columns", view)
+	}
+	if len(streams) == 0 {
+		streams = []Opener{func(context.Context) (Stream, error) { return nothing{}, nil }}
+	}
+	o, err := e.begin(ctx, "register "+view)
+	if err != nil {
+		return err
+	}
+	return o.end(e.register(view, schema, streams))
 }
 
-// Func is a scalar SQL function written in Go.
-type Func struct {
-	Name     string
-	Args     []string // DuckDB types
-	Result   string   // DuckDB type
-	Volatile bool     // equal arguments may give different results
-	// Call computes one result a row of args, at most vec.MaxRows rows at a
-	// time, from several threads at once; it sees NULLs. args is valid only
-	// during the call; the result, whose type must be Result's, is released by
-	// the engine. ctx is the query's.
-	Call func(ctx context.Context, args arrow.RecordBatch) (arrow.Array, error)
+func (e *Engine) register(view string, schema *arrow.Schema, streams []Opener) error {
+	selects := make([]string, len(streams))
+	list := ""
+	for i, open := range streams {
+		name := "pond_stream_" + strconv.Itoa(len(e.sources))
+		s := e.newSource(schema, open)
+		if arrowmapping.ArrowScan(e.conn, name, arrowmapping.ArrowStream{Ptr: unsafe.Pointer(s.stream)}) == mapping.StateError {
+			return errors.New("DuckDB cannot read this schema: " + schema.String())
+		}
+		if i == 0 {
+			imported, err := schemaOf(e.conn, "FROM "+name)
+			if err != nil {
+				return err
+			}
+			list = castList(schema, imported)
+		}
+		selects[i] = "SELECT " + list + " FROM " + name + " AS t(" + columnNames(schema.NumFields()) + ")"
+	}
+	_, err := run(e.conn, "CREATE OR REPLACE TEMP VIEW "+quoteName(view)+" AS "+strings.Join(selects, " UNION ALL "))
+	return err
 }
 
-// RegisterFunc adds f to the engine, for as long as the engine lives.
-func (e *Engine) RegisterFunc(f Func) error { return errors.ErrUnsupported }
+// castList selects the imported columns under their names, cast to the DuckDB
+// types that schema asks for.
+func castList(schema *arrow.Schema, imported *vec.Schema) string {
+	list := make([]string, schema.NumFields())
+	for i, f := range schema.Fields() {
+		value := "c" + strconv.Itoa(i)
+		if want, ok := f.Metadata.GetValue(vec.TypeKey); ok && want != imported.Fields[i].Type.SQL {
+			value = "CAST(" + value + " AS " + want + ")"
+		}
+		list[i] = value + " AS " + quoteName(f.Name)
+	}
+	return strings.Join(list, ", ")
+}
+
+// columnNames is c0,c1,… for n columns.
+func columnNames(n int) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = "c" + strconv.Itoa(i)
+	}
+	return strings.Join(names, ",")
+}
+
+// newSource makes a stream that DuckDB can scan; freeStreams frees it.
+func (e *Engine) newSource(schema *arrow.Schema, open Opener) *source {
+	s := &source{engine: e, schema: schema, open: open}
+	s.handle = cgo.NewHandle(s)
+	s.format = (*C.pond_arrow_schema)(C.calloc(1, C.sizeof_pond_arrow_schema))
+	cdata.ExportArrowSchema(schema, (*cdata.CArrowSchema)(unsafe.Pointer(s.format)))
+	s.stream = (*C.pond_arrow_stream)(C.calloc(1, C.sizeof_pond_arrow_stream))
+	C.pond_init_stream(s.stream, C.uintptr_t(s.handle))
+	e.sources = append(e.sources, s)
+	return s
+}
+
+// freeStreams frees what no view refers to any more.
+func (e *Engine) freeStreams() {
+	for _, s := range e.sources {
+		cdata.ReleaseCArrowSchema((*cdata.CArrowSchema)(unsafe.Pointer(s.format)))
+		C.free(unsafe.Pointer(s.format))
+		C.free(unsafe.Pointer(s.stream))
+		s.handle.Delete()
+	}
+	e.sources = nil
+}
+
+// pondSchema hands DuckDB the schema of a stream or a scan. It is shared:
+// DuckDB must not, and does not, release it.
+//
+//export pondSchema
+func pondSchema(self *C.pond_arrow_stream, out *C.pond_arrow_schema) C.int {
+	switch v := cgo.Handle(self.private_data).Value().(type) {
+	case *source:
+		*out = *v.format
+	case *scan:
+		*out = *v.source.format
+	}
+	out.release = nil
+	return 0
+}
+
+// pondNext hands DuckDB the next batch of a scan; one without a release is the
+// end. DuckDB calls it from any thread, but once at a time for a scan.
+//
+//export pondNext
+func pondNext(self *C.pond_arrow_stream, out *C.pond_arrow_array) C.int {
+	*out = C.pond_arrow_array{}
+	var sc *scan
+	switch v := cgo.Handle(self.private_data).Value().(type) {
+	case *source:
+		o := v.engine.current.Load()
+		if o == nil || self == v.stream {
+			return 1 // not a scan of a query
+		}
+		sc = o.newScan(v)
+		self.private_data = C.uintptr_t(sc.handle)
+	case *scan:
+		sc = v
+	}
+	if err := safely(func() error { return sc.next(out) }); err != nil {
+		sc.op.fail(err)
+		return 1
+	}
+	return 0
+}
+
+// newScan starts a reading of s that ends with the query.
+func (o *op) newScan(s *source) *scan {
+	sc := &scan{source: s, op: o}
+	sc.handle = cgo.NewHandle(sc)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.scans = append(o.scans, sc)
+	return sc
+}
+
+func (s *scan) next(out *C.pond_arrow_array) error {
+	if s.ended {
+		return nil
+	}
+	if s.stream == nil {
+		stream, err := s.source.open(s.op.ctx)
+		if err != nil {
+			return err
+		}
+		s.stream = stream
+	}
+	batch, err := s.stream.Next()
+	if err == io.EOF {
+		s.ended = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer batch.Release()
+	if err := sameTypes(batch.Schema(), s.source.schema); err != nil {
+		return err
+	}
+	exportBatch(batch, out)
+	return nil
+}
+
+// sameTypes refuses a batch that DuckDB would read as what it is not.
+func sameTypes(got, want *arrow.Schema) error {
+	if got == want {
+		return nil
+	}
+	same := got.NumFields() == want.NumFields()
+	for i := 0; same && i < want.NumFields(); i++ {
+		same = arrow.TypeEqual(got.Field(i).Type, want.Field(i).Type)
+	}
+	if !same {
+		return fmt.Errorf("duck: a stream's batch has schema %v, registered is %v", got, want)
+	}
+	return nil
+}
+
+// closeScans closes the streams that the op's query opened.
+func (o *op) closeScans() {
+	for _, s := range o.scans {
+		if s.stream != nil {
+			if err := safely(s.stream.Close); err != nil {
+				o.engine.config.Log.Warn("duck: closing a stream", "error", err)
+			}
+		}
+		s.handle.Delete()
+	}
+	o.scans = nil
+}
+
+// nothing is the stream without batches.
+type nothing struct{}
+
+func (nothing) Next() (arrow.RecordBatch, error) { return nil, io.EOF }
+func (nothing) Close() error                     { return nil }

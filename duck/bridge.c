@@ -1,0 +1,170 @@
+//go:build duckdb_arrow
+
+#include "bridge.h"
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "_cgo_export.h"
+
+// DuckDB's C interface, as far as it is used here. Weak, because cgo links this
+// package by itself once, without DuckDB's library.
+#define DUCKDB extern __attribute__((weak))
+DUCKDB int duckdb_pending_prepared_streaming(void *statement, void **out);
+DUCKDB uint64_t duckdb_data_chunk_get_size(void *chunk);
+DUCKDB uint64_t duckdb_data_chunk_get_column_count(void *chunk);
+DUCKDB void *duckdb_data_chunk_get_vector(void *chunk, uint64_t column);
+DUCKDB void *duckdb_vector_get_column_type(void *vector);
+DUCKDB void duckdb_destroy_logical_type(void **type);
+DUCKDB void *duckdb_vector_get_data(void *vector);
+DUCKDB uint64_t *duckdb_vector_get_validity(void *vector);
+DUCKDB void *duckdb_list_vector_get_child(void *vector);
+DUCKDB uint64_t duckdb_list_vector_get_size(void *vector);
+DUCKDB void *duckdb_array_vector_get_child(void *vector);
+DUCKDB void *duckdb_struct_vector_get_child(void *vector, uint64_t index);
+DUCKDB void *duckdb_create_vector(void *type, uint64_t capacity);
+DUCKDB void duckdb_destroy_vector(void **vector);
+DUCKDB void *duckdb_create_selection_vector(uint64_t size);
+DUCKDB void duckdb_destroy_selection_vector(void *sel);
+DUCKDB uint32_t *duckdb_selection_vector_get_data_ptr(void *sel);
+DUCKDB void duckdb_vector_copy_sel(void *from, void *to, void *sel, uint64_t count, uint64_t from_offset, uint64_t to_offset);
+DUCKDB void *duckdb_scalar_function_get_extra_info(void *info);
+DUCKDB void duckdb_scalar_function_set_error(void *info, const char *error);
+
+// A result is passed by value: two counts, an obsolete one, three pointers.
+typedef struct {
+	uint64_t columns, rows, changed;
+	void *data, *error, *internal;
+} result_t;
+DUCKDB void *duckdb_fetch_chunk(result_t result);
+
+// pond_linked reports whether the library has what package mapping does not wrap.
+int pond_linked(void) {
+	return duckdb_pending_prepared_streaming && duckdb_fetch_chunk && duckdb_vector_copy_sel;
+}
+
+int pond_pending_streaming(void *statement, void **pending) {
+	return duckdb_pending_prepared_streaming(statement, pending);
+}
+
+void *pond_fetch(void *result) { return duckdb_fetch_chunk(*(result_t *)result); }
+
+static void walk(void *vector, uint64_t rows, const pond_node **nodes, pond_view **views) {
+	const pond_node *n = (*nodes)++;
+	pond_view *v = (*views)++;
+	v->rows = rows;
+	v->valid = duckdb_vector_get_validity(vector);
+	v->data = NULL;
+	switch (n->shape) {
+	case pond_flat:
+		v->data = duckdb_vector_get_data(vector);
+		break;
+	case pond_list:
+		v->data = duckdb_vector_get_data(vector);
+		walk(duckdb_list_vector_get_child(vector), duckdb_list_vector_get_size(vector), nodes, views);
+		break;
+	case pond_array:
+		walk(duckdb_array_vector_get_child(vector), rows * n->size, nodes, views);
+		break;
+	case pond_struct:
+		for (uint32_t i = 0; i < n->children; i++) {
+			walk(duckdb_struct_vector_get_child(vector, i), rows, nodes, views);
+		}
+	}
+}
+
+// flat copies a vector so that its children, too, are flat: DuckDB flattens the
+// top level only, and a struct's field may be a constant or a dictionary. The
+// copy lives for one chunk: its string heap could only grow.
+static void *flat(void *vector, uint64_t rows) {
+	void *type = duckdb_vector_get_column_type(vector);
+	void *copy = duckdb_create_vector(type, rows);
+	duckdb_destroy_logical_type(&type);
+	void *sel = duckdb_create_selection_vector(rows);
+	uint32_t *index = duckdb_selection_vector_get_data_ptr(sel);
+	for (uint64_t i = 0; i < rows; i++) {
+		index[i] = (uint32_t)i;
+	}
+	duckdb_vector_copy_sel(vector, copy, sel, rows, 0, 0);
+	duckdb_destroy_selection_vector(sel);
+	return copy;
+}
+
+// pond_open_chunk finds the vectors of chunk, but for its first skip columns.
+void pond_open_chunk(pond_chunk *out, const pond_shape *shape, void *chunk, uint32_t skip) {
+	uint64_t rows = duckdb_data_chunk_get_size(chunk);
+	out->views = malloc(shape->node_count * sizeof(pond_view) + shape->columns * sizeof(void *));
+	out->copies = (void **)(out->views + shape->node_count);
+	out->copy_count = 0;
+	const pond_node *nodes = shape->nodes;
+	pond_view *views = out->views;
+	for (uint32_t i = 0; i < shape->columns; i++) {
+		void *vector = duckdb_data_chunk_get_vector(chunk, i + skip);
+		if (nodes->shape != pond_flat) {
+			vector = flat(vector, rows);
+			out->copies[out->copy_count++] = vector;
+		}
+		walk(vector, rows, &nodes, &views);
+	}
+}
+
+void pond_close_chunk(pond_chunk *c) {
+	for (uint32_t i = 0; i < c->copy_count; i++) {
+		duckdb_destroy_vector(&c->copies[i]);
+	}
+	free(c->views);
+}
+
+// pond_sink_call is the body of the sink function. Its arguments are the nonce,
+// then the columns. SQL of users that calls it does not know the nonce.
+void pond_sink_call(void *info, void *chunk, void *result) {
+	(void)result; // whatever it holds: only the count of it is used
+	pond_sink *s = duckdb_scalar_function_get_extra_info(info);
+	uint64_t rows = duckdb_data_chunk_get_size(chunk);
+	uint64_t columns = duckdb_data_chunk_get_column_count(chunk);
+	int64_t *nonce = columns ? duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 0)) : NULL;
+	if (!s->shape || columns != (uint64_t)s->shape->columns + 1 || !nonce || (rows && *nonce != s->nonce)) {
+		duckdb_scalar_function_set_error(info, "this function is internal to the engine");
+		return;
+	}
+	if (!rows) {
+		return;
+	}
+	pond_chunk c;
+	pond_open_chunk(&c, s->shape, chunk, 1);
+	int failed = pondSinkRows(s->handle, c.views, rows);
+	pond_close_chunk(&c);
+	if (failed) {
+		duckdb_scalar_function_set_error(info, "the reader of the rows failed");
+	}
+}
+
+// Arrow. Streams are Go's: DuckDB copies the stream's struct for each scan and
+// never releases the copy, so pondNext makes the first call of a copy a scan.
+
+static int get_schema(pond_arrow_stream *self, pond_arrow_schema *out) { return pondSchema(self, out); }
+
+static int get_next(pond_arrow_stream *self, pond_arrow_array *out) { return pondNext(self, out); }
+
+static const char *get_last_error(pond_arrow_stream *self) {
+	(void)self;
+	return "the stream failed";
+}
+
+static void release_stream(pond_arrow_stream *self) { self->release = NULL; }
+
+void pond_init_stream(pond_arrow_stream *s, uintptr_t handle) {
+	s->get_schema = get_schema;
+	s->get_next = get_next;
+	s->get_last_error = get_last_error;
+	s->release = release_stream;
+	s->private_data = handle;
+}
+
+void pond_release_array(pond_arrow_array *a) {
+	a->release = NULL;
+	pondRelease(a->private_data);
+}
+
+// A child's memory is its root's.
+void pond_release_child(pond_arrow_array *a) { a->release = NULL; }

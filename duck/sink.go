@@ -1,0 +1,163 @@
+//go:build duckdb_arrow
+
+package duck
+
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime/cgo"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/marcboeker/go-duckdb/mapping"
+
+	"github.com/pondmesh/pond/duck/vec"
+)
+
+// sinkName is the function that rows leave through. Each engine has one, in its
+// own database; a Drain gives it a shape, a nonce and a reader for as long as it runs:
+//
+//	SELECT count(pond_sink($pond_nonce, c0, c1, …)) FROM (query) AS t(c0, c1, …)
+//
+// It is volatile, so DuckDB neither folds it nor calls it once for equal rows,
+// and takes NULLs. The count is compared with what the reader saw.
+const sinkName = "pond_sink"
+
+// drain is a running Drain as the sink function finds it.
+type drain struct {
+	op     *op
+	emit   func(*vec.Chunk) error
+	chunks sync.Pool // of *vec.Chunk
+	rows   atomic.Int64
+}
+
+// registerSink adds the sink function to the database.
+func (e *Engine) registerSink() error {
+	e.sink = (*C.pond_sink)(C.calloc(1, C.sizeof_pond_sink))
+	f := mapping.CreateScalarFunction()
+	defer mapping.DestroyScalarFunction(&f)
+	mapping.ScalarFunctionSetName(f, sinkName)
+	anyType, result := mapping.CreateLogicalType(mapping.TypeAny), mapping.CreateLogicalType(mapping.TypeUTinyInt)
+	defer mapping.DestroyLogicalType(&anyType)
+	defer mapping.DestroyLogicalType(&result)
+	mapping.ScalarFunctionSetVarargs(f, anyType)
+	mapping.ScalarFunctionSetReturnType(f, result)
+	mapping.ScalarFunctionSetVolatile(f)
+	mapping.ScalarFunctionSetSpecialHandling(f)
+	mapping.ScalarFunctionSetExtraInfo(f, unsafe.Pointer(e.sink), nil)
+	mapping.ScalarFunctionSetFunction(f, C.pond_sink_call)
+	if mapping.RegisterScalarFunction(e.conn, f) == mapping.StateError {
+		return errors.New("cannot register the sink function")
+	}
+	return nil
+}
+
+// Drain runs query and hands every row to emit exactly once, in no order, from
+// several of DuckDB's threads at once. A chunk is valid only during the call.
+// An error of emit stops the query and is returned as it is.
+func (e *Engine) Drain(ctx context.Context, query string, emit func(*vec.Chunk) error) (rows int64, err error) {
+	o, err := e.begin(ctx, "drain")
+	if err != nil {
+		return 0, err
+	}
+	rows, err = o.drain(query, emit)
+	if err = o.end(err); err != nil {
+		return 0, err
+	}
+	return rows, nil
+}
+
+func (o *op) drain(query string, emit func(*vec.Chunk) error) (int64, error) {
+	e := o.engine
+	query = trimQuery(query)
+	schema, err := schemaOf(e.conn, query)
+	if err != nil {
+		return 0, err
+	}
+	d := &drain{op: o, emit: emit}
+	d.chunks.New = func() any { return newChunk(schema) }
+	nonce := random()
+	s, err := prepare(e.conn, sinkQuery(query, len(schema.Fields)))
+	if err != nil {
+		return 0, err
+	}
+	defer mapping.DestroyPrepare(&s)
+	if mapping.BindInt64(s, 1, nonce) == mapping.StateError {
+		return 0, errors.New("cannot bind the sink")
+	}
+
+	handle := cgo.NewHandle(d)
+	defer handle.Delete()
+	shape := newShape(schema)
+	defer shape.free()
+	*e.sink = C.pond_sink{shape: shape.c, nonce: C.int64_t(nonce), handle: C.uintptr_t(handle)}
+	defer func() { *e.sink = C.pond_sink{} }()
+
+	var counted int64
+	err = stream(s, query, func(chunk mapping.DataChunk) error {
+		counted = *(*int64)(mapping.VectorGetData(mapping.DataChunkGetVector(chunk, 0)))
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if seen := d.rows.Load(); seen != counted {
+		return 0, fmt.Errorf("internal: DuckDB counted %d rows and handed over %d", counted, seen)
+	}
+	return counted, nil
+}
+
+func sinkQuery(query string, columns int) string {
+	var names strings.Builder
+	for i := range columns {
+		if i > 0 {
+			names.WriteByte(',')
+		}
+		names.WriteString("c" + strconv.Itoa(i))
+	}
+	return "SELECT count(" + sinkName + "($pond_nonce," + names.String() + ")) FROM (" + query + "\n) AS t(" + names.String() + ")"
+}
+
+func random() int64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return int64(binary.LittleEndian.Uint64(b[:]))
+}
+
+// pondSinkRows gives the rows of one call of the sink function to the reader.
+// DuckDB calls it from any of its threads.
+//
+//export pondSinkRows
+func pondSinkRows(handle C.uintptr_t, views *C.pond_view, rows C.uint64_t) C.int {
+	d := cgo.Handle(handle).Value().(*drain)
+	chunk := d.chunks.Get().(*vec.Chunk)
+	fill(chunk, unsafe.Slice(views, d.op.engine.sink.shape.node_count), int(rows))
+	if err := safely(func() error { return d.emit(chunk) }); err != nil {
+		d.op.fail(err)
+		return 1
+	}
+	d.rows.Add(int64(rows))
+	d.chunks.Put(chunk)
+	return 0
+}
+
+// safely runs f and makes an error of its panic: a panic must not cross C.
+func safely(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("duck: panic in a callback: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
+}

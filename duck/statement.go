@@ -1,0 +1,165 @@
+//go:build duckdb_arrow
+
+package duck
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"errors"
+	"strings"
+	"unsafe"
+
+	"github.com/marcboeker/go-duckdb/mapping"
+
+	"github.com/pondmesh/pond/duck/vec"
+)
+
+// newError is DuckDB's text as an *Error.
+func newError(text, query string) *Error {
+	kind, _, ok := strings.Cut(text, " Error: ")
+	if !ok || strings.Contains(kind, "\n") {
+		kind = ""
+	}
+	return &Error{Type: kind, Message: text, Query: query, Position: position(text)}
+}
+
+// run executes the statements of sql and returns the rows the last one changed.
+func run(conn mapping.Connection, sql string) (int64, error) {
+	var list mapping.ExtractedStatements
+	n := mapping.ExtractStatements(conn, sql, &list)
+	defer mapping.DestroyExtracted(&list)
+	if n == 0 {
+		if text := mapping.ExtractStatementsError(list); text != "" {
+			return 0, newError(text, sql)
+		}
+		return 0, nil // nothing but comments
+	}
+	var changed int64
+	for i := mapping.IdxT(0); i < n; i++ {
+		var s mapping.PreparedStatement
+		state := mapping.PrepareExtractedStatement(conn, list, i, &s)
+		if state == mapping.StateError {
+			err := newError(mapping.PrepareError(s), sql)
+			mapping.DestroyPrepare(&s)
+			return 0, err
+		}
+		var err error
+		changed, err = execute(s, sql)
+		mapping.DestroyPrepare(&s)
+		if err != nil {
+			return 0, err
+		}
+	}
+	return changed, nil
+}
+
+func execute(s mapping.PreparedStatement, sql string) (int64, error) {
+	var pending mapping.PendingResult
+	defer mapping.DestroyPending(&pending)
+	if mapping.PendingPrepared(s, &pending) == mapping.StateError {
+		return 0, newError(mapping.PendingError(pending), sql)
+	}
+	var result mapping.Result
+	defer mapping.DestroyResult(&result)
+	if mapping.ExecutePending(pending, &result) == mapping.StateError {
+		return 0, newError(mapping.ResultError(&result), sql)
+	}
+	return changedRows(&result), nil
+}
+
+// changedRows is how many rows a statement wrote; 0 for a query.
+func changedRows(r *mapping.Result) int64 {
+	if mapping.ResultReturnType(*r) != mapping.ResultTypeChangedRows {
+		return 0
+	}
+	return int64(mapping.RowsChanged(r))
+}
+
+// query1 runs one query whose columns are cast to text here, for results of a
+// few rows; NULL is empty.
+func query1(conn mapping.Connection, query string, args ...string) ([][]string, error) {
+	s, err := prepare(conn, "SELECT COLUMNS(*)::VARCHAR FROM ("+query+")")
+	if err != nil {
+		return nil, err
+	}
+	defer mapping.DestroyPrepare(&s)
+	for i, a := range args {
+		if mapping.BindVarchar(s, mapping.IdxT(i+1), a) == mapping.StateError {
+			return nil, errors.New("cannot bind an argument")
+		}
+	}
+	var rows [][]string
+	err = stream(s, query, func(chunk mapping.DataChunk) error {
+		rows = append(rows, texts(chunk)...)
+		return nil
+	})
+	return rows, err
+}
+
+// texts are the rows of a chunk of VARCHAR columns.
+func texts(chunk mapping.DataChunk) [][]string {
+	rows := make([][]string, mapping.DataChunkGetSize(chunk))
+	columns := int(mapping.DataChunkGetColumnCount(chunk))
+	for c := range columns {
+		v := mapping.DataChunkGetVector(chunk, mapping.IdxT(c))
+		data := unsafe.Slice((*vec.Str)(mapping.VectorGetData(v)), len(rows))
+		column := vec.Vector{Rows: len(rows), Valid: validity(mapping.VectorGetValidity(v), len(rows))}
+		for i := range rows {
+			text := ""
+			if !column.Null(i) {
+				text = string(data[i].Bytes())
+			}
+			rows[i] = append(rows[i], text)
+		}
+	}
+	return rows
+}
+
+// prepare binds one statement. The caller destroys it.
+func prepare(conn mapping.Connection, sql string) (mapping.PreparedStatement, error) {
+	var s mapping.PreparedStatement
+	if mapping.Prepare(conn, sql, &s) == mapping.StateError {
+		err := newError(mapping.PrepareError(s), sql)
+		mapping.DestroyPrepare(&s)
+		return s, err
+	}
+	return s, nil
+}
+
+// stream runs s and hands each chunk of its result to each, in order. DuckDB
+// computes only a little ahead.
+func stream(s mapping.PreparedStatement, sql string, each func(mapping.DataChunk) error) error {
+	var pending mapping.PendingResult
+	defer mapping.DestroyPending(&pending)
+	if C.pond_pending_streaming(s.Ptr, &pending.Ptr) != 0 {
+		return newError(mapping.PendingError(pending), sql)
+	}
+	var result mapping.Result
+	defer mapping.DestroyResult(&result)
+	if mapping.ExecutePending(pending, &result) == mapping.StateError {
+		return newError(mapping.ResultError(&result), sql)
+	}
+	for {
+		chunk := mapping.DataChunk{Ptr: C.pond_fetch(unsafe.Pointer(&result))}
+		if chunk.Ptr == nil {
+			if text := mapping.ResultError(&result); text != "" {
+				return newError(text, sql)
+			}
+			return nil
+		}
+		err := each(chunk)
+		mapping.DestroyDataChunk(&chunk)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// validity is DuckDB's mask of n rows.
+func validity(mask unsafe.Pointer, n int) []uint64 {
+	if mask == nil {
+		return nil
+	}
+	return unsafe.Slice((*uint64)(mask), (n+63)/64)
+}
