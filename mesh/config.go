@@ -53,7 +53,9 @@ type Config struct {
 	// soon. It must not call Close or Leave.
 	OnPause func(gap time.Duration)
 
-	wrap func(gossipTransport) gossipTransport // tests: cut the wire
+	// For tests: to cut the wire, and to skip time for the watchdog.
+	wrap  func(gossipTransport) gossipTransport
+	clock func() time.Time
 }
 
 // Tuning holds what trades detection time against traffic and false alarms.
@@ -66,7 +68,7 @@ type Tuning struct {
 	GossipInterval          time.Duration // 100 ms
 	ReconnectInterval       time.Duration // 5 s: how often Serf calls on the dead
 	ReconnectTimeout        time.Duration // 24 h: when Serf forgets them
-	RejoinInterval          time.Duration // 10 s: how often lost seeds and members are called, for ever
+	RejoinInterval          time.Duration // 5 s: how often lost seeds and members are called, for ever
 	JoinTimeout             time.Duration // 5 s
 }
 
@@ -78,7 +80,7 @@ func (t Tuning) withDefaults() Tuning {
 	set(&t.GossipInterval, 100*time.Millisecond)
 	set(&t.ReconnectInterval, 5*time.Second)
 	set(&t.ReconnectTimeout, 24*time.Hour)
-	set(&t.RejoinInterval, 10*time.Second)
+	set(&t.RejoinInterval, 5*time.Second)
 	set(&t.JoinTimeout, 5*time.Second)
 	return t
 }
@@ -109,6 +111,9 @@ func (c Config) checked(ctx context.Context) (Config, error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.clock == nil {
+		c.clock = time.Now
 	}
 	c.Tuning = c.Tuning.withDefaults()
 	switch {

@@ -107,19 +107,24 @@ func (m *Mesh) callAny(ctx context.Context, addrs []string) error {
 // seedError says what is wrong with a seed. memberlist keeps only the text of
 // what went wrong, and a peer with another label only hangs up.
 func seedError(addr string, err error) error {
-	text := err.Error()
+	_, text, _ := strings.Cut(err.Error(), "failed to join "+addr+": ")
 	has := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(text, p) })
 	}
+	kind, why := ErrNoSeed, strings.TrimSpace(text)
 	switch {
 	case has("encrypt", "decrypt"):
-		return fmt.Errorf("%s: %w: it answers, but its key is not ours, or only one of us has a key", addr, ErrWrongKey)
+		kind, why = ErrWrongKey, "it answers, but its key is not ours, or only one of us has one (or this is no gossip port)"
 	case has("EOF", "reset by peer", "broken pipe"):
-		return fmt.Errorf("%s: %w: it hung up on us, as the gossip port of another mesh does", addr, ErrWrongLabel)
+		kind, why = ErrWrongLabel, "it hung up on us, as the gossip port of another mesh does"
+	case has("msgType"):
+		why = "it answers, but this is no gossip port"
 	case has("refused"):
-		return fmt.Errorf("%s: %w: nothing listens there; the first node of a mesh starts without a peer", addr, ErrNoSeed)
+		why = "nothing listens there; the first node of a mesh starts without a peer"
+	case has("timeout"):
+		why = "it does not answer; the first node of a mesh starts without a peer"
 	}
-	return fmt.Errorf("%s: %w: %s; the first node of a mesh starts without a peer", addr, ErrNoSeed, strings.Join(strings.Fields(text), " "))
+	return fmt.Errorf("%s: %w: %s", addr, kind, why)
 }
 
 // callsMax bounds the peers called in one round of rejoin.

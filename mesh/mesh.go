@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,7 +115,8 @@ func (m *Mesh) announce(what string, change func(*Member)) error {
 	case b == nil:
 		return nil // the next boot will say it
 	}
-	if err := b.serf.SetTags(self.tags()); err != nil {
+	// A timeout is no failure: the word is out later than Serf cared to wait.
+	if err := b.serf.SetTags(self.tags()); err != nil && !strings.Contains(err.Error(), "timeout") {
 		return fmt.Errorf("mesh: set %s: %w", what, err)
 	}
 	return nil
@@ -180,7 +182,7 @@ func (m *Mesh) run() {
 
 	var dog watchdog
 	for {
-		if gap, paused := dog.step(time.Now(), m.cfg.Tuning.buriedAfter(len(m.View().Members))); paused {
+		if gap, paused := dog.step(m.cfg.clock(), m.cfg.Tuning.buriedAfter(len(m.View().Members))); paused {
 			m.reboot(gap)
 			dog = watchdog{} // rebooting took its time
 		}
@@ -192,8 +194,7 @@ func (m *Mesh) run() {
 		case <-settled.C:
 			m.rebuild()
 		case <-tick.C:
-			m.restart()
-			m.rebuild()
+			m.renew()
 		case <-pulse.C:
 		}
 	}
@@ -216,23 +217,31 @@ func (m *Mesh) reboot(gap time.Duration) {
 		b.close()
 	}
 	m.tell.Unlock()
-	m.restart()
-	m.rebuild()
+	m.renew()
 }
 
-// restart begins a new boot if there is none.
-func (m *Mesh) restart() {
+// renew begins a new boot if there is none, and rebuilds the view. A new boot
+// is alone at first: the view says so before those it lacks are called.
+func (m *Mesh) renew() {
+	started := m.restart()
+	m.rebuild()
+	if started {
+		select {
+		case m.call <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (m *Mesh) restart() (started bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.boot != nil || m.leaving || m.closed {
-		return
+		return false
 	}
 	if err := m.start(); err != nil {
 		m.log.Error("mesh: start over; will try again", "err", err)
-		return
+		return false
 	}
-	select {
-	case m.call <- struct{}{}:
-	default:
-	}
+	return true
 }
