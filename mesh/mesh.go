@@ -63,7 +63,8 @@ func Join(ctx context.Context, c Config) (*Mesh, error) {
 		return nil, fmt.Errorf("mesh: join: %w", err)
 	}
 	m.rebuild()
-	m.work.Go(m.run)
+	dog := watchdog{last: c.clock()}
+	m.work.Go(func() { m.run(dog) })
 	m.work.Go(m.rejoin)
 	return m, nil
 }
@@ -172,7 +173,7 @@ func (m *Mesh) Close() error {
 }
 
 // run makes views until Close.
-func (m *Mesh) run() {
+func (m *Mesh) run(dog watchdog) {
 	tick := time.NewTicker(refresh)
 	defer tick.Stop()
 	pulse := time.NewTicker(watchdogTick)
@@ -180,11 +181,10 @@ func (m *Mesh) run() {
 	settled := time.NewTimer(debounce)
 	defer settled.Stop()
 
-	var dog watchdog
 	for {
 		if gap, paused := dog.step(m.cfg.clock(), m.cfg.Tuning.buriedAfter(len(m.View().Members))); paused {
 			m.reboot(gap)
-			dog = watchdog{} // rebooting took its time
+			dog.last = m.cfg.clock() // rebooting took its time
 		}
 		select {
 		case <-m.done.Done():

@@ -8,7 +8,7 @@ import (
 // watchdog notices that the process did not run for a while: it was stopped,
 // its machine was suspended, or it was starved. It has no clock of its own.
 type watchdog struct {
-	last time.Time
+	last time.Time // when it was told, or made
 }
 
 // step is told the time, often. It returns how long it was not told, and
@@ -19,9 +19,7 @@ type watchdog struct {
 // the wall clock forward therefore looks like a pause, which costs work but
 // nothing else; taking a pause for none could have two nodes do the same.
 func (w *watchdog) step(now time.Time, limit time.Duration) (gap time.Duration, paused bool) {
-	if !w.last.IsZero() {
-		gap = max(now.Sub(w.last), now.Round(0).Sub(w.last.Round(0)))
-	}
+	gap = max(now.Sub(w.last), now.Round(0).Sub(w.last.Round(0)))
 	w.last = now
 	return gap, gap > limit
 }
