@@ -77,6 +77,19 @@ func child() {
 			return err
 		}
 		srv := NewServer(Handler(src, Limits{}, slog.New(slog.DiscardHandler)), nil)
+		if mode == "raw" {
+			fmt.Println(l.Addr())
+			conn, err := l.Accept()
+			if err != nil {
+				return err
+			}
+			buf := make([]byte, 512<<10)
+			for {
+				if _, err := conn.Write(buf); err != nil {
+					return nil
+				}
+			}
+		}
 		if mode == "tls" {
 			cert, err := selfSigned()
 			if err != nil {
@@ -143,6 +156,26 @@ func drain(b *testing.B, c *Client, addr string, wants []Want) (n int64) {
 		}
 		n += int64(len(bl.Data))
 		bl.Release()
+	}
+}
+
+// BenchmarkRaw is a bare TCP connection between two processes: what there is.
+func BenchmarkRaw(b *testing.B) {
+	conn, err := net.Dial("tcp", startChild(b, "raw"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	buf := make([]byte, 256<<10)
+	b.SetBytes(256 << 20)
+	for b.Loop() {
+		for n := 0; n < 256<<20; {
+			k, err := conn.Read(buf)
+			if err != nil {
+				b.Fatal(err)
+			}
+			n += k
+		}
 	}
 }
 

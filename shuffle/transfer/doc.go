@@ -32,8 +32,8 @@
 //	24  8  total bytes of the want
 //
 // Wants are answered in order, each by data frames without gaps and one end
-// frame; wants that are known to be gone or corrupt are ended before anything
-// else is sent, so that a consumer learns of all losses at once. A stream that
+// frame; wants that are known to be gone, then those known to be corrupt, are
+// ended before anything else is sent, so that a consumer learns of all losses at once. A stream that
 // breaks is asked for again from the offset reached: offsets stand in every
 // frame, so a byte cannot come twice or be skipped. A producer that cannot keep
 // a promise in the middle (a segment vanished) ends that want and sends fewer

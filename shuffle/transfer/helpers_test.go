@@ -56,8 +56,9 @@ func header(b []byte, n uint32) {
 type memSegment struct {
 	data   []byte
 	parts  [][]shuffle.Extent
-	path   string // of a file with data
-	badAt  int64  // reads of this byte fail; 0: none
+	path   string   // of a file with data
+	shared *os.File // path, open
+	badAt  int64    // reads of this byte fail; 0: none
 	indexE error
 }
 
@@ -116,13 +117,18 @@ func (o *openSegment) ReadAt(p []byte, at int64) (int, error) {
 	if m := o.memSegment; m.badAt > 0 && at <= m.badAt && m.badAt < at+int64(len(p)) {
 		return 0, errors.New("bad sector")
 	}
-	if o.file != nil {
-		return o.file.ReadAt(p, at)
+	if o.shared != nil {
+		return o.shared.ReadAt(p, at)
 	}
 	return bytes.NewReader(o.data).ReadAt(p, at)
 }
 func (o *openSegment) Extents(p int) ([]shuffle.Extent, error) { return o.extents(p) }
-func (o *openSegment) File() *os.File                          { return o.file }
+func (o *openSegment) File() *os.File {
+	if o.file == nil && o.path != "" {
+		o.file, _ = os.Open(o.path) // nil will do
+	}
+	return o.file
+}
 func (o *openSegment) Close() error {
 	o.src.mu.Lock()
 	o.src.open--
@@ -156,12 +162,12 @@ func (s *memSource) Open(_ context.Context, id shuffle.SegmentID) (Segment, erro
 		return nil, fmt.Errorf("open %s: %w", id, ErrGone)
 	}
 	o := &openSegment{memSegment: m, src: s}
-	if m.path != "" {
+	if m.path != "" && m.shared == nil {
 		f, err := os.Open(m.path)
 		if err != nil {
 			return nil, err
 		}
-		o.file = f
+		m.shared = f
 	}
 	s.open++
 	return o, nil

@@ -116,15 +116,17 @@ func (s *sender) explain(want int, err error) status {
 	return st
 }
 
-// send writes the response: first what is lost for good, then the wants in
-// order. Those that failed for now end in their turn: the consumer stops there.
+// send writes the response: first what is lost for good, by reason, then the
+// wants in order. Those that failed for now end in their turn: the consumer stops there.
 func (s *sender) send() error {
-	for _, f := range s.failed {
-		if f.status == statusInternal {
-			continue
-		}
-		if err := s.refuse(f.want, f.status, f.text); err != nil {
-			return err
+	for _, st := range []status{statusGone, statusCorrupt} {
+		for _, f := range s.failed {
+			if f.status != st {
+				continue
+			}
+			if err := s.refuse(f.want, f.status, f.text); err != nil {
+				return err
+			}
 		}
 	}
 	failed := s.failed

@@ -77,7 +77,9 @@ type Segment interface {
 	// a partition without rows. shuffle.ErrCorrupt when the index does not say.
 	Extents(partition int) ([]shuffle.Extent, error)
 	// File is the file in which the extents stand, for sendfile, or nil. Its
-	// position is moved: it must be no other Segment's.
+	// position is moved: it must be no other Segment's. It is asked for only
+	// when much is to be sent, so that one descriptor can serve the ReadAt of
+	// many Segments, and File opens one of its own.
 	File() *os.File
 	Close() error
 }
