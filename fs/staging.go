@@ -1,0 +1,318 @@
+package fs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Mode is what publishing does when the target folder has something in it.
+type Mode string
+
+// Modes.
+const (
+	ModeError     Mode = "error"     // refuse
+	ModeOverwrite Mode = "overwrite" // take its place
+	ModeAppend    Mode = "append"    // join it
+)
+
+// Limits.
+const (
+	publishFilesMax = 1 << 17  // files of one publish
+	factsMax        = 64 << 20 // bytes of a seal or stage file
+	nameMax         = 255      // bytes of a file name
+)
+
+var jobPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// Staging is a hidden folder next to the target, on the same file system:
+//
+//	<parent>/.<name>.pond-<job>/
+//	    work/    where attempts write: Dir, File
+//	    new/     only what is to be published; what a swap left after it
+//	    old/     what stood at the target, on its way out
+//	    stage    folders above the target that Stage made
+//	    seal     the published files, and the inode of new
+//
+// The seal makes publishing repeatable by anyone: the job is published when
+// there is a seal and new is no longer the folder with the seal's inode. So the
+// folder stays, nearly empty, after Publish; Discard removes it.
+type Staging struct {
+	target string
+	mode   Mode
+	root   string // the hidden folder
+
+	// Seams for tests: a crash before a step; file systems that lack things.
+	step func(name string) error
+	swap func(a, b string) error
+	link func(from, to string) error
+}
+
+// Stage makes the staging folder of a job's output, and the folders above the
+// target that are missing. target is a folder on a POSIX file system that all
+// who write to it share. job is up to 64 letters, digits, "-" and "_".
+//
+// It may be called again by any node, also after Publish, for the same target,
+// job and mode. It fails early with ErrExists (ModeError and a target with
+// something in it, not this job's), ErrNotFolder, ErrNoSpace, ErrReadOnly or
+// os.ErrPermission.
+func Stage(ctx context.Context, target, job string, mode Mode) (*Staging, error) {
+	s, err := newStaging(target, job, mode)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = s.make()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fs: stage %s: %w", target, classify(err))
+	}
+	return s, nil
+}
+
+func newStaging(target, job string, mode Mode) (*Staging, error) {
+	switch mode {
+	case ModeError, ModeOverwrite, ModeAppend:
+	default:
+		return nil, fmt.Errorf("mode %.40q: %w", mode, ErrInvalid)
+	}
+	if !jobPattern.MatchString(job) {
+		return nil, fmt.Errorf("job %.80q: %w", job, ErrInvalid)
+	}
+	abs, err := resolve(target)
+	if err != nil {
+		return nil, err
+	}
+	hidden := "." + filepath.Base(abs) + ".pond-" + job
+	if filepath.Dir(abs) == abs || len(hidden)+len(goneSuffix) > nameMax {
+		return nil, fmt.Errorf("target cannot be a root or have so long a name: %w", ErrInvalid)
+	}
+	return &Staging{
+		target: abs, mode: mode, root: filepath.Join(filepath.Dir(abs), hidden),
+		step: func(string) error { return nil }, swap: exchange, link: os.Link,
+	}, nil
+}
+
+// resolve makes target absolute and follows it when it is a symbolic link: the
+// staging folder must stand next to the real folder.
+func resolve(target string) (string, error) {
+	if target == "" {
+		return "", fmt.Errorf("no target: %w", ErrInvalid)
+	}
+	abs, err := filepath.Abs(target)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(abs); errors.Is(err, os.ErrNotExist) {
+		return abs, nil
+	} else if err != nil {
+		return "", err
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("symbolic link to nothing: %w", ErrNotFolder)
+	}
+	return real, err
+}
+
+// Dir is the folder where attempts write.
+func (s *Staging) Dir() string { return filepath.Join(s.root, "work") }
+
+// File is the path to write an output file at. name may have folders in it
+// ("year=2026/part-00000-1.parquet"), which the caller makes. Give every attempt
+// names of its own, and every job: then a reader that listed the target before a
+// publish finds its files or does not, but never finds another's in their place,
+// and appending meets no file of the same name.
+func (s *Staging) File(name string) string { return filepath.Join(s.Dir(), name) }
+
+// make makes the folders, or checks those that are there.
+func (s *Staging) make() error {
+	seal, err := s.readSeal()
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		if v, err := s.look(seal); err != nil || v.published() {
+			return err
+		}
+	}
+	if err := s.checkTarget(); err != nil {
+		return err
+	}
+	made := missingFolders(filepath.Dir(s.target))
+	if err := os.MkdirAll(filepath.Dir(s.target), 0o777); err != nil {
+		return err
+	}
+	switch err := os.Mkdir(s.root, 0o777); {
+	case err == nil:
+		if err := s.writeFacts("stage", stageFacts{Made: made}); err != nil {
+			return err
+		}
+	case !errors.Is(err, os.ErrExist):
+		return err
+	}
+	return os.MkdirAll(s.Dir(), 0o777)
+}
+
+// checkTarget fails when the mode or the target's nature rules a publish out.
+func (s *Staging) checkTarget() error {
+	p, err := s.placeOf(s.target, 0)
+	switch {
+	case err != nil:
+		return err
+	case p != none && !sameDevice(s.target, filepath.Dir(s.target)):
+		return fmt.Errorf("%s is a mount point, which cannot be replaced; publish to a folder in it: %w", s.target, ErrInvalid)
+	case p == other && s.mode == ModeError:
+		return fmt.Errorf("%s: %w", s.target, ErrExists)
+	}
+	return nil
+}
+
+// missingFolders lists dir and the folders above it that do not exist, from the
+// outside in.
+func missingFolders(dir string) []string {
+	var missing []string
+	for {
+		if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+			return missing
+		}
+		missing = append([]string{dir}, missing...)
+		dir = filepath.Dir(dir)
+	}
+}
+
+// place is what stands at one of the three folders.
+type place uint8
+
+const (
+	none  place = iota
+	empty       // a folder with nothing in it
+	ours        // the folder that the seal names
+	other       // another folder, with something in it
+)
+
+// view is what can be seen of a publish from outside; next decides by it alone.
+type view struct{ target, new, old place }
+
+// published: the sealed folder left new in the only way it can.
+func (v view) published() bool { return v.new != ours && v.old != ours }
+
+// look sees where the folders stand. It wants the seal to be there still: without
+// it (somebody discarded us) nothing in the staging folder means anything.
+func (s *Staging) look(seal *sealFacts) (v view, err error) {
+	if _, err := os.Lstat(s.path("seal")); errors.Is(err, os.ErrNotExist) {
+		return v, ErrNotStaged
+	}
+	if v.target, err = s.placeOf(s.target, seal.Inode); err != nil {
+		return v, err
+	}
+	if v.new, err = s.placeOf(s.path("new"), seal.Inode); err != nil {
+		return v, err
+	}
+	v.old, err = s.placeOf(s.path("old"), seal.Inode)
+	return v, err
+}
+
+func (s *Staging) placeOf(dir string, ourInode uint64) (place, error) {
+	fi, err := os.Lstat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return none, nil
+	case err != nil:
+		return none, err
+	case !fi.IsDir():
+		return none, fmt.Errorf("%s: %w", dir, ErrNotFolder)
+	case inode(fi) == ourInode:
+		return ours, nil
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return none, err
+	}
+	defer f.Close()
+	if _, err := f.Readdirnames(1); errors.Is(err, io.EOF) {
+		return empty, nil
+	} else if err != nil {
+		return none, err
+	}
+	return other, nil
+}
+
+// inode tells folders apart. It moves with the folder through renames, and is
+// the same for all clients of a shared file system. No folder has inode 0.
+func inode(fi os.FileInfo) uint64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return st.Ino
+	}
+	return 0
+}
+
+// sameDevice reports whether two folders are on one file system.
+func sameDevice(a, b string) bool {
+	var x, y unix.Stat_t
+	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
+}
+
+func (s *Staging) path(name string) string { return filepath.Join(s.root, name) }
+
+type stageFacts struct {
+	Made []string `json:"made"`
+}
+
+type sealFacts struct {
+	Inode uint64   `json:"inode"`
+	Files []string `json:"files"`
+}
+
+func (s *Staging) readSeal() (*sealFacts, error) {
+	var f sealFacts
+	return &f, readFacts(s.path("seal"), &f)
+}
+
+// writeFacts writes a small file so that it is there whole or not at all.
+func (s *Staging) writeFacts(name string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if len(b) > factsMax {
+		return fmt.Errorf("%d bytes of file names: %w", len(b), ErrInvalid)
+	}
+	f, err := os.CreateTemp(s.root, name+"-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), s.path(name))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return syncDir(s.root)
+}
+
+func readFacts(path string, v any) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, factsMax+1))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%s: %w: %w", f.Name(), ErrCorrupt, err)
+	}
+	return nil
+}
