@@ -59,8 +59,29 @@ func TestEncryptedAndLabelled(t *testing.T) {
 		return c
 	}
 	a := join(t, secret(config(t, "a")))
-	b := join(t, secret(config(t, "b", a)))
-	converge(t, a, b)
+	everywhere := secret(config(t, "b", a))
+	everywhere.Bind, everywhere.Advertise = "0.0.0.0", "localhost"
+	b := join(t, everywhere)
+	if host := b.Self().Host; host != "127.0.0.1" {
+		t.Errorf("b advertises %s", host)
+	}
+	c := join(t, secret(config(t, "c", b)))
+	converge(t, a, b, c)
+}
+
+func TestIPv6(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip("no IPv6 here:", err)
+	}
+	l.Close()
+	first := config(t, "a")
+	first.Bind = "::1"
+	a := join(t, first)
+	second := config(t, "b", a)
+	second.Bind = "::1"
+	converge(t, a, join(t, second))
 }
 
 func TestLeaveIsSeenAtOnce(t *testing.T) {
@@ -242,6 +263,41 @@ func TestPauseIsDeath(t *testing.T) {
 	}
 }
 
+// The others have buried the node by the time it wakes, and it them. It has to
+// call, at once, and those it has no seed for too.
+func TestReturnOfTheBuried(t *testing.T) {
+	t.Parallel()
+	var w wire
+	plugged := func(id NodeID, seeds ...*Mesh) Config {
+		c := config(t, id, seeds...)
+		c.wrap = w.plug(c.Port)
+		c.Tuning.ReconnectInterval, c.Tuning.RejoinInterval = time.Hour, time.Hour
+		return c
+	}
+	var skip atomic.Int64
+	conf := plugged("b")
+	conf.clock = func() time.Time { return time.Now().Add(time.Duration(skip.Load())) }
+	addr := hostPort("127.0.0.1", conf.Port)
+	conf.OnPause = func(time.Duration) { w.set(addr, false) }
+	b := join(t, conf)
+	if b.Self().GossipAddr() != addr {
+		t.Skip("the port was taken, and is not the one plugged")
+	}
+	a := join(t, plugged("a", b))
+	converge(t, a, b)
+
+	w.set(addr, true)
+	await(t, a, slow, "b gone", without("b"))
+	await(t, b, slow, "a gone", without("a"))
+	old := b.Self().Boot
+	skip.Store(int64(time.Minute))
+	await(t, a, slow, "b's new boot", func(v *View) bool {
+		got, _ := v.Find("b")
+		return got.Boot > old
+	})
+	converge(t, a, b)
+}
+
 func TestRestartIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -255,8 +311,7 @@ func TestRestartIsTriedAgain(t *testing.T) {
 	}
 	m := &Mesh{cfg: conf, log: conf.Log, wake: make(chan struct{}, 1), call: make(chan struct{}, 1), self: Member{ID: "a"}}
 	m.done, m.cancel = context.WithCancel(context.Background())
-	m.restart()
-	m.rebuild()
+	m.renew()
 	if m.boot != nil || len(m.View().Members) != 0 {
 		t.Errorf("started on a port that is taken: %+v", m.View().Members)
 	}
@@ -264,16 +319,18 @@ func TestRestartIsTriedAgain(t *testing.T) {
 		t.Errorf("between boots: %v", err)
 	}
 	l.Close()
-	m.restart()
-	m.rebuild()
+	m.renew()
 	if got, ok := m.View().Find("a"); !ok || got.Slots != 5 {
 		t.Errorf("not started though the port is free: %+v", m.View().Members)
 	}
 	if err := m.Close(); err != nil {
 		t.Error(err)
 	}
-	m.restart()
-	if m.boot.serf.State().String() != "shutdown" {
+
+	m.boot = nil // closed between two boots
+	m.renew()
+	if m.boot != nil {
+		m.boot.close()
 		t.Error("started after Close")
 	}
 }
@@ -337,6 +394,37 @@ func TestJoinErrors(t *testing.T) {
 			c.change(&conf)
 			expectJoinError(t, conf, c.want)
 		})
+	}
+}
+
+func TestJoinGivesUpInTime(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	for name, change := range map[string]func(*Config) context.Context{
+		"its own bound": func(c *Config) context.Context {
+			c.Tuning.JoinTimeout = 50 * time.Millisecond
+			return t.Context()
+		},
+		"the caller's": func(*Config) context.Context {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			t.Cleanup(cancel)
+			return ctx
+		},
+	} {
+		conf := config(t, "a")
+		conf.Seeds = []string{silent.Addr().String()}
+		ctx := change(&conf)
+		start := time.Now()
+		if _, err := Join(ctx, conf); !errors.Is(err, ErrNoSeed) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := time.Since(start); took > streamTimeout/2 {
+			t.Errorf("%s: took %v", name, took)
+		}
 	}
 }
 
