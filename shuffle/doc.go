@@ -28,11 +28,11 @@
 //
 // # Segment
 //
-//	 0  8  magic "PONDSEG1"
-//	 8  …  runs: blocks, in order of partition within a run; no gaps
-//	       schema: the Arrow schema as an IPC stream
-//	       index: which extent (contiguous blocks of one partition) is where
-//	       footer, 80 bytes: lengths, totals, checksums
+//	0  8  magic "PONDSEG1"
+//	8  …  runs: blocks, in order of partition within a run; no gaps
+//	      schema: the Arrow schema as an IPC stream
+//	      index: which extent (contiguous blocks of one partition) is where
+//	      footer, 80 bytes: lengths, totals, checksums
 //
 // Index and footer are drawn in index.go.
 //

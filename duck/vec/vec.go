@@ -27,9 +27,12 @@ const MaxRows = 2048
 //	List, Map                 one [ListEntry] a row, over Children[0]
 //	Array, Struct, Union, Null nothing: Data is nil
 //
+// A NULL row's value, entry and children may be anything.
+//
 // Children: List and Map have one (a map's is a struct of key and value), of
 // any length; Array has one, of Type.Size times as many rows; Struct has one a
-// field; Union has the tag (Uint8) first, then one a member.
+// field; Union has the tag (Uint8) first, then one a member. Every Vector has a
+// Type.
 type Vector struct {
 	Type     *Type
 	Rows     int
@@ -52,11 +55,12 @@ type Chunk struct {
 }
 
 // Str is DuckDB's string_t: a length, then the bytes themselves when there are
-// at most twelve, else a four-byte prefix and a pointer.
+// at most twelve, else a four-byte prefix and a pointer. It has no field of
+// pointer type, because the garbage collector must not take inlined bytes for
+// an address; look at it where it is, by pointer, and do not copy it.
 type Str struct {
-	Len    uint32
-	Prefix [4]byte
-	Ptr    unsafe.Pointer // for Len <= 12 these are bytes 4 to 11 of the value
+	Len  uint32
+	rest [strInline]byte
 }
 
 // strInline is the longest value a Str holds in itself.
@@ -65,9 +69,9 @@ const strInline = 12
 // Bytes is a view of the value; it is valid as long as the Chunk is.
 func (s *Str) Bytes() []byte {
 	if s.Len <= strInline {
-		return unsafe.Slice(&s.Prefix[0], s.Len)
+		return s.rest[:s.Len]
 	}
-	return unsafe.Slice((*byte)(s.Ptr), s.Len)
+	return unsafe.Slice(*(**byte)(unsafe.Pointer(&s.rest[4])), s.Len)
 }
 
 // ListEntry is DuckDB's list_entry_t: where a row's elements stand in the child.

@@ -1,0 +1,149 @@
+package shuffle
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	flatbuffers "github.com/google/flatbuffers/go"
+)
+
+// marshalSchema is the schema as an Arrow IPC stream without batches.
+func marshalSchema(s *arrow.Schema) ([]byte, error) {
+	var b bytes.Buffer
+	if err := ipc.NewWriter(&b, ipc.WithSchema(s)).Close(); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	if b.Len() > schemaBytesMax {
+		return nil, fmt.Errorf("schema: %d bytes: %w", b.Len(), ErrLimit)
+	}
+	return b.Bytes(), nil
+}
+
+// unmarshalSchema reads what marshalSchema wrote.
+func unmarshalSchema(b []byte) (s *arrow.Schema, err error) {
+	defer func() {
+		if p := recover(); p != nil { // flatbuffers panics on offsets that lead astray
+			s, err = nil, fmt.Errorf("schema: %v: %w", p, ErrCorrupt)
+		}
+	}()
+	if err := surveySchema(b); err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	// A limit of 0 is none; a schema has no body.
+	r, err := ipc.NewReader(bytes.NewReader(b), ipc.WithMetadataSizeLimit(int64(len(b))), ipc.WithBodySizeLimit(8))
+	if err != nil {
+		return nil, fmt.Errorf("schema: %w: %w", err, ErrCorrupt)
+	}
+	defer r.Release()
+	return r.Schema(), nil
+}
+
+// Slots of Arrow's flatbuffers tables (format/Schema.fbs, Message.fbs).
+const (
+	messageHeader = 8
+
+	schemaFields   = 6
+	schemaMetadata = 8
+
+	fieldName       = 4
+	fieldTypeKind   = 8
+	fieldType       = 10
+	fieldDictionary = 12
+	fieldChildren   = 14
+	fieldMetadata   = 16
+
+	keyValueKey   = 4
+	keyValueValue = 6
+
+	typeTimestamp = 10
+	typeUnion     = 14
+	typeDetail    = 6 // a timestamp's zone, a union's type ids
+)
+
+// surveySchema walks the flatbuffer as Arrow's reader will, within bounds that
+// the reader lacks: offsets may lead back (endless recursion) or many times to
+// the same place (a small buffer that unfolds into any size). What is visited
+// in all may not exceed the buffer's own length. It panics on offsets outside.
+func surveySchema(b []byte) error {
+	if len(b) < 8 || binary.LittleEndian.Uint32(b) != 0xffffffff {
+		return fmt.Errorf("no IPC stream: %w", ErrCorrupt)
+	}
+	n := int64(binary.LittleEndian.Uint32(b[4:]))
+	if n < 8 || n > int64(len(b)-8) {
+		return fmt.Errorf("message of %d bytes: %w", n, ErrCorrupt)
+	}
+	b = b[8 : 8+n]
+	v := surveyor{left: len(b)}
+	message := &flatbuffers.Table{Bytes: b, Pos: flatbuffers.GetUOffsetT(b)}
+	schema := v.table(message, messageHeader)
+	if schema == nil {
+		return fmt.Errorf("no header: %w", ErrCorrupt)
+	}
+	v.metadata(schema, schemaMetadata)
+	v.fields(schema, schemaFields, 0)
+	if v.left < 0 {
+		return fmt.Errorf("unfolds beyond its %d bytes: %w", len(b), ErrCorrupt)
+	}
+	return nil
+}
+
+// surveyor counts down the bytes it may still visit; below zero it visits no
+// more.
+type surveyor struct{ left int }
+
+func (v *surveyor) table(t *flatbuffers.Table, slot flatbuffers.VOffsetT) *flatbuffers.Table {
+	o := flatbuffers.UOffsetT(t.Offset(slot))
+	if o == 0 {
+		return nil
+	}
+	return &flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(o + t.Pos)}
+}
+
+// spend counts a string or a vector of numbers of the given size.
+func (v *surveyor) spend(t *flatbuffers.Table, slot flatbuffers.VOffsetT, size int) {
+	if o := flatbuffers.UOffsetT(t.Offset(slot)); o != 0 {
+		v.left -= size * t.VectorLen(o)
+	}
+}
+
+// each calls visit with every table of a vector.
+func (v *surveyor) each(t *flatbuffers.Table, slot flatbuffers.VOffsetT, visit func(*flatbuffers.Table)) {
+	o := flatbuffers.UOffsetT(t.Offset(slot))
+	if o == 0 {
+		return
+	}
+	n, at := t.VectorLen(o), t.Vector(o)
+	for i := 0; i < n && v.left >= 0; i++ {
+		v.left -= 4
+		visit(&flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(at + flatbuffers.UOffsetT(4*i))})
+	}
+}
+
+func (v *surveyor) metadata(t *flatbuffers.Table, slot flatbuffers.VOffsetT) {
+	v.each(t, slot, func(kv *flatbuffers.Table) {
+		v.spend(kv, keyValueKey, 1)
+		v.spend(kv, keyValueValue, 1)
+	})
+}
+
+func (v *surveyor) fields(t *flatbuffers.Table, slot flatbuffers.VOffsetT, depth int) {
+	if depth > depthMax+1 {
+		v.left = -1
+	}
+	v.each(t, slot, func(f *flatbuffers.Table) {
+		v.spend(f, fieldName, 1)
+		v.metadata(f, fieldMetadata)
+		if f.Offset(fieldDictionary) != 0 {
+			v.left = -1 // no writer of ours has one
+		}
+		if kind := f.GetByteSlot(fieldTypeKind, 0); kind == typeTimestamp || kind == typeUnion {
+			if detail := v.table(f, fieldType); detail != nil {
+				v.spend(detail, typeDetail, map[bool]int{true: 4, false: 1}[kind == typeUnion])
+			}
+		}
+		v.fields(f, fieldChildren, depth+1)
+	})
+}
