@@ -21,7 +21,8 @@ type Run struct {
 	Speculative bool
 }
 
-// Stop ends an attempt whose outcome no longer matters.
+// Stop ends an attempt whose outcome no longer matters: it is not reported, or
+// if it is, its output is released.
 type Stop struct {
 	Attempt plan.AttemptID
 	Node    NodeID
@@ -32,7 +33,8 @@ type Offer struct{ Node NodeID }
 
 // Release gives up a segment (or staged files) that will never be read: a losing
 // attempt's, a corrupt one, one of a lineage that is gone. The others stay as
-// they are until the job ends, and longer if the node keeps them for reuse.
+// they are until the job ends, and longer if the node keeps them for reuse. Node
+// is empty for staged files that were taken for done.
 type Release struct {
 	Attempt plan.AttemptID
 	Segment string

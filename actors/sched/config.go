@@ -17,11 +17,12 @@ const (
 	avoidMillis          = 5_000   // a task waits so long for a node it has not failed on
 	roomMillis           = 10_000  // a large task waits so long for a node with more memory
 	localityMillis       = 300     // a task waits so long for the node that holds its input
-	shareMillis          = 1_000   // an even share is kept for nodes that have not pulled for so long
-	offerMillis          = 1_000   // an unheard Offer is repeated
+	shareMillis          = 500     // an even share is kept for nodes that have not pulled for so long
+	offerMillis          = 500     // an unheard Offer is repeated
 	missingMillis        = 3_000   // an attempt that its node does not know is given up
 	speculationFactor    = 2.0     // times the median of finished siblings
 	speculationMinMillis = 10_000
+	speculationsMax      = 2       // second attempts of one task
 	placeTriesMax        = 16      // tasks looked at for one slot before others are
 	localityWorkMax      = 4 << 20 // tasks × producers beyond which locality is not computed
 	localityBytesMin     = 1 << 20 // inputs smaller than this have no locality

@@ -1,33 +1,264 @@
 package sched
 
-import "github.com/pondmesh/pond/actors/plan"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
 
 // Decider drives one job. It is not safe for concurrent use.
-type Decider struct{}
+type Decider struct {
+	cfg    Config
+	job    *plan.Job
+	stages []*stage
+	byID   map[plan.StageID]*stage
+	nodes  map[NodeID]*node // alive ones
+	order  []*node          // the same, in order of arrival
+
+	now   int64
+	begun bool
+	dirty bool  // a stage became complete or incomplete: demand must be recomputed
+	seq   int64 // of starts, wins and Alives
+	open  []*stage
+
+	ready     int   // tasks of open stages that could start now
+	readyAt   int64 // when there last came to be some
+	arrivals  int64 // counts tasks becoming ready
+	offered   int64 // arrivals that nodes were told of
+	lastRun   int64
+	emptyFrom int64 // since when nobody could run anything; -1: somebody can
+
+	attempts int // running
+	usable   int // nodes that take tasks, and
+	slots    int // their slots, and
+	running  int // how many of those are taken
+	hungry   []*node
+	timers   heap[timer]
+
+	publish publishing
+	finish  *Finish
+	out     []Action
+}
+
+// timer ends a task's rest.
+type timer struct {
+	at   int64
+	seq  int64
+	task *task
+}
 
 // New returns the Decider of job. It keeps job, which must not change.
-func New(job *plan.Job, c Config) *Decider { return &Decider{} }
+func New(job *plan.Job, c Config) *Decider {
+	d := &Decider{
+		cfg: c.withDefaults(), job: job, emptyFrom: -1,
+		byID: map[plan.StageID]*stage{}, nodes: map[NodeID]*node{},
+		timers: heap[timer]{less: func(a, b timer) bool {
+			return a.at < b.at || a.at == b.at && a.seq < b.seq
+		}},
+	}
+	for i, p := range job.Stages {
+		d.addStage(i, p)
+	}
+	return d
+}
+
+func (d *Decider) addStage(i int, p *plan.Stage) {
+	s := &stage{
+		index: i, plan: p, durable: p.Exchange.Kind == plan.Files, unstable: !p.Deterministic,
+		queue: heap[*task]{less: heavier}, elsewhere: heap[*task]{less: heavier}, large: heap[*task]{less: heavier},
+		local: map[*node]*heap[*task]{},
+	}
+	for _, k := range reads(p) {
+		from := d.stages[k]
+		if slices.Contains(s.deps, from) {
+			continue
+		}
+		s.deps = append(s.deps, from)
+		from.uses = append(from.uses, s)
+		s.moving = s.moving || from.unstable
+	}
+	s.unstable = s.unstable || s.moving
+	s.tasks = make([]task, d.countTasks(p))
+	for k := range s.tasks {
+		t := &s.tasks[k]
+		t.stage, t.partition, t.weight = s, k, scanBytes(p, k)
+		t.last = int(d.cfg.Term-1) * AttemptsPerTerm
+	}
+	s.status = StageStatus{Index: i, Name: p.Name, Tasks: len(s.tasks)}
+	d.stages = append(d.stages, s)
+	d.byID[p.ID] = s
+}
+
+// reads lists the stages that p needs complete: those it reads and, to cut its
+// output by range, the one that makes the bounds.
+func reads(p *plan.Stage) []int {
+	var out []int
+	for _, in := range p.Inputs {
+		if in.Read != nil {
+			out = append(out, in.Read.Stages...)
+		}
+	}
+	if p.Exchange.Kind == plan.Range {
+		out = append(out, p.Exchange.Bounds)
+	}
+	return out
+}
+
+// countTasks is plan.TaskCount before anything has run: a producer leaves one
+// segment a task, so that the number of segments is known.
+func (d *Decider) countTasks(p *plan.Stage) int {
+	if p.Tasks.N > 0 {
+		return p.Tasks.N
+	}
+	n := 0
+	for _, in := range p.Inputs {
+		if in.Read == nil {
+			continue
+		}
+		for _, k := range in.Read.Stages {
+			n += len(d.stages[k].tasks)
+		}
+	}
+	return n
+}
 
 // Step takes an event and returns what is to be done, in order. The slice is
 // valid until the next Step.
-func (d *Decider) Step(e Event) []Action { return nil }
+func (d *Decider) Step(e Event) []Action {
+	d.out = d.out[:0]
+	if d.finish != nil {
+		return nil
+	}
+	d.handle(e)
+	if d.begun && d.dirty {
+		d.replan()
+	}
+	if d.begun && d.finish == nil {
+		d.offer()
+	}
+	return d.out
+}
 
-// Status is how every stage stands, by index. It costs O(stages).
-func (d *Decider) Status() []StageStatus { return nil }
+func (d *Decider) handle(e Event) {
+	switch e := e.(type) {
+	case Tick:
+		d.onTick(e)
+	case NodeUp:
+		d.onNodeUp(e)
+	case NodeLost:
+		if n := d.node(e.Node, e.Boot); n != nil {
+			d.drop(n)
+		}
+	case NodeLeaving:
+		d.onLeaving(e)
+	case Pull:
+		d.onPull(e)
+	case Alive:
+		d.onAlive(e)
+	case Done:
+		d.onDone(e)
+	case Failed:
+		d.onFailed(e)
+	case Progress:
+		d.onProgress(e)
+	case Held:
+		d.onHeld(e)
+	case Delivered:
+		if t := d.task(e.Task); t != nil && t.state == done && len(t.stage.uses) == 0 {
+			t.delivered = true
+		}
+	case Published:
+		d.onPublished(e)
+	case Cancel:
+		d.interrupt(Cancelled, &plan.TaskError{Kind: plan.KindCancelled, Op: "run", Subject: "job", Text: e.Reason})
+	case Deadline:
+		d.interrupt(Failure, &plan.TaskError{Kind: plan.KindDeadline, Op: "run", Subject: "job", Text: "its time is up"})
+	}
+}
 
-// Finished is the job's Finish; ok is false while it runs.
-func (d *Decider) Finished() (f Finish, ok bool) { return Finish{}, false }
+func (d *Decider) onTick(e Tick) {
+	d.now = max(d.now, e.Now)
+	if !d.begun {
+		d.begin()
+	}
+	for d.timers.len() > 0 && d.timers.items[0].at <= d.now {
+		if w := d.timers.pop(); w.task.state == resting && w.task.wake == w.at {
+			d.requeue(w.task)
+		}
+	}
+	d.tickPublish()
+	d.tickGrace()
+	if d.finish == nil && !d.publish.active {
+		d.tickOffers()
+	}
+}
 
-// Segments are the winning attempts of a stage, in order of partition; tasks
-// without one are left out. It costs O(tasks).
-func (d *Decider) Segments(stage int) []Winner { return nil }
+// begin starts the job, with what is held by then.
+func (d *Decider) begin() {
+	d.begun, d.dirty, d.lastRun = true, true, d.now
+	if len(d.stages) == 0 || len(d.byID) != len(d.stages) {
+		d.fail(&plan.TaskError{Kind: plan.KindInternal, Op: "run", Subject: "job", Text: "the plan has no stages, or two of one id"})
+		return
+	}
+	for _, s := range d.stages {
+		d.takeWholeSet(s)
+	}
+	d.replan()
+}
 
-// Version is the Version of Runs of a stage that start now.
-func (d *Decider) Version(stage int) int64 { return 0 }
+// tickGrace fails a job that nobody has been able to run for too long.
+func (d *Decider) tickGrace() {
+	if d.usable > 0 || d.attempts > 0 || d.publish.active {
+		d.emptyFrom = -1
+		return
+	}
+	if d.emptyFrom < 0 {
+		d.emptyFrom = d.now
+	}
+	if d.now-d.emptyFrom >= d.cfg.NodesGraceMillis {
+		d.fail(&plan.TaskError{Kind: plan.KindUnavailable, Op: "run", Subject: "job",
+			Text: fmt.Sprintf("no node took tasks for %d ms", d.now-d.emptyFrom),
+			Hint: "start nodes and submit the job again: what they still hold is reused"})
+	}
+}
 
-// TaskCount is how many tasks a stage has.
-func (d *Decider) TaskCount(stage int) int { return 0 }
+func (d *Decider) emit(a Action) { d.out = append(d.out, a) }
 
-// Needed reports whether node alone holds a segment that unfinished work may
-// still read. It costs O(segments on the node).
-func (d *Decider) Needed(node NodeID) bool { return false }
+// node is the alive boot of a node; nil for any other.
+func (d *Decider) node(id NodeID, boot Boot) *node {
+	if n := d.nodes[id]; n != nil && n.boot == boot {
+		return n
+	}
+	return nil
+}
+
+func (d *Decider) task(id plan.TaskID) *task {
+	if s := d.byID[id.Stage]; s != nil && id.Partition >= 0 && id.Partition < len(s.tasks) {
+		return &s.tasks[id.Partition]
+	}
+	return nil
+}
+
+// fail ends the job with an error.
+func (d *Decider) fail(err *plan.TaskError) { d.end(Failure, err) }
+
+// end ends the job: what runs is stopped, and nothing is decided any more.
+func (d *Decider) end(status Status, err *plan.TaskError) {
+	if d.finish != nil {
+		return
+	}
+	for _, s := range d.stages {
+		for s.oldest != nil && status != Fenced {
+			d.stop(s.oldest)
+		}
+	}
+	d.finish = &Finish{Status: status}
+	if err != nil {
+		d.finish.Err = err
+	}
+	if status == Succeeded {
+		d.finish.Rows = d.stages[len(d.stages)-1].status.Rows
+	}
+	d.emit(*d.finish)
+}

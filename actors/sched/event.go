@@ -14,10 +14,13 @@ type Event interface{ event() }
 
 // Tick moves time. Now is in milliseconds and never goes back (an earlier Now
 // counts as the last one). A coordinator ticks a few times a second; it may tick
-// before any other event for better precision. The first Tick or Pull starts the
-// job: NodeUp and Held before it say who is there and what need not be run.
+// before any other event for better precision. The first Tick starts the job:
+// NodeUp, Held and Alive before it say who is there and what need not be run.
 type Tick struct{ Now int64 }
 
+// NodeUp, NodeLost and NodeLeaving of one node must come in the order of what
+// they tell; repeating one is harmless.
+//
 // NodeUp: a node is there, ready for work. A new boot implies that the earlier
 // boot is lost. Slots is how many tasks it runs at once; Memory is bytes for all
 // of them together, 0 if unknown.
@@ -67,14 +70,14 @@ type Done struct {
 
 // Output is what an attempt committed: a segment, or staged files.
 type Output struct {
-	Segment        string // names the segment, unique for ever; may be empty when files were written
-	Rows           int64
-	RawBytes       int64   // before compression
-	Bytes          int64   // as stored
-	PartitionBytes []int64 // one a partition, or nil when there are too many
-	Files          []File
-	Spilled        int64 // bytes that DuckDB spilled
-	CPUMillis      int64
+	Segment   string // names the segment, unique for ever; may be empty when files were written
+	Rows      int64
+	RawBytes  int64            // before compression
+	Bytes     int64            // as stored
+	Parts     plan.SegmentInfo // rows and bytes of each partition; empty when they are too many to tell
+	Files     []File
+	Spilled   int64 // bytes that DuckDB spilled
+	CPUMillis int64
 }
 
 // File is a staged output file.
@@ -98,8 +101,7 @@ type Progress struct {
 }
 
 // Held: what a node durably holds of this job's stages, whichever job or term
-// made it. It may be told at any time; before the first Tick or Pull it saves
-// most.
+// made it. It may be told at any time; before the first Tick it saves most.
 type Held struct {
 	Node     NodeID
 	Boot     Boot

@@ -1,5 +1,10 @@
 package sched
 
+import (
+	"fmt"
+	"strings"
+)
+
 // StageStatus is the progress of one stage. Tasks = Waiting + Running + Done.
 type StageStatus struct {
 	Index   int
@@ -8,7 +13,7 @@ type StageStatus struct {
 	Waiting int // not running: for inputs, a slot, or the end of a backoff
 	Running int
 	Done    int
-	Reused  int // of Done, found already made
+	Reused  int // of Done, found already made by another job
 	Failed  int // attempts that failed
 	Retries int // attempts beyond the first of their task
 	// Of the winning attempts, together.
@@ -17,4 +22,133 @@ type StageStatus struct {
 	// Of the running attempts, as last told by Progress.
 	RunningRows, RunningBytes int64
 	Wanted                    bool // false: complete, or what it makes is not needed
+}
+
+// Status is how every stage stands, by index. It costs O(stages).
+func (d *Decider) Status() []StageStatus {
+	out := make([]StageStatus, len(d.stages))
+	for i, s := range d.stages {
+		st := s.status
+		st.Running, st.Done, st.Wanted = s.running, s.done, s.wanted
+		st.Waiting = st.Tasks - st.Running - st.Done
+		out[i] = st
+	}
+	return out
+}
+
+// Finished is the job's Finish; ok is false while it runs.
+func (d *Decider) Finished() (f Finish, ok bool) {
+	if d.finish == nil {
+		return Finish{}, false
+	}
+	return *d.finish, true
+}
+
+// Segments are the winning attempts of a stage, in order of partition; tasks
+// without one are left out. It costs O(tasks).
+func (d *Decider) Segments(stage int) []Winner {
+	s := d.stages[stage]
+	out := make([]Winner, 0, s.done)
+	for i := range s.tasks {
+		t := &s.tasks[i]
+		if t.state != done {
+			continue
+		}
+		w := Winner{Attempt: t.attemptID(t.won), Lineage: t.lineage, Reused: t.reused, Output: t.out}
+		for _, n := range t.holders {
+			w.Holders = append(w.Holders, n.id)
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// Version is the Version of Runs of a stage that start now: Segments of the
+// stages that it reads are the same while it is.
+func (d *Decider) Version(stage int) int64 { return d.stages[stage].version() }
+
+// TaskCount is how many tasks a stage has.
+func (d *Decider) TaskCount(stage int) int { return len(d.stages[stage].tasks) }
+
+// Needed reports whether node alone holds a segment that unfinished work may
+// still read, or that is a result. A leaving node stays until it is false, or
+// for as long as its operator allows. It costs O(segments on the node).
+func (d *Decider) Needed(id NodeID) bool {
+	n := d.nodes[id]
+	if n == nil || d.finish != nil {
+		return false
+	}
+	if len(n.running) > 0 {
+		return true
+	}
+	for _, t := range n.segments {
+		if t.state != done || t.delivered || len(t.holders) != 1 || t.holders[0] != n {
+			continue
+		}
+		if len(t.stage.uses) == 0 {
+			return true
+		}
+		for _, u := range t.stage.uses {
+			if u.wanted {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// String draws the state of the job, for tests and for people.
+func (d *Decider) String() string {
+	var b strings.Builder
+	for _, s := range d.stages {
+		mark := "closed"
+		switch {
+		case s.complete():
+			mark = "complete"
+		case s.open:
+			mark = "open"
+		case !s.wanted:
+			mark = "unwanted"
+		}
+		fmt.Fprintf(&b, "%d %s: %s, %d of %d done\n", s.index, s.plan.Name, mark, s.done, len(s.tasks))
+		for i := range s.tasks {
+			fmt.Fprintf(&b, "  %d %s\n", i, s.tasks[i].describe())
+		}
+	}
+	for _, n := range d.order {
+		fmt.Fprintf(&b, "%s: %d of %d slots, %d of %d bytes", n.id, len(n.running), n.slots, n.used, n.memory)
+		if n.leaving {
+			b.WriteString(", leaving")
+		}
+		if n.reserved != nil {
+			fmt.Fprintf(&b, ", kept for %s", n.reserved.id())
+		}
+		b.WriteByte('\n')
+	}
+	if d.finish != nil {
+		fmt.Fprintf(&b, "%s\n", d.finish.Status)
+	}
+	return b.String()
+}
+
+func (t *task) describe() string {
+	switch t.state {
+	case ready:
+		return "ready"
+	case resting:
+		return fmt.Sprintf("rests until %d", t.wake)
+	case running:
+		var on []string
+		for _, a := range t.live {
+			on = append(on, fmt.Sprintf("#%d on %s", a.number, a.node.id))
+		}
+		return "runs " + strings.Join(on, ", ")
+	case done:
+		by := make([]string, 0, len(t.holders))
+		for _, n := range t.holders {
+			by = append(by, string(n.id))
+		}
+		return fmt.Sprintf("done #%d at [%s]", t.won, strings.Join(by, " "))
+	}
+	return "waits"
 }

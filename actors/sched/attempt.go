@@ -1,0 +1,134 @@
+package sched
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+func (d *Decider) onDone(e Done) {
+	t, n := d.task(e.Attempt.Task), d.node(e.Node, e.Boot)
+	if t == nil || n == nil {
+		return
+	}
+	number := e.Attempt.Attempt
+	if a := t.attempt(number); a != nil && a.node == n {
+		t.stage.runtimes.add(d.now - a.start)
+		n.strikes, n.restUntil = 0, 0
+		d.unplace(a)
+		d.win(t, number, n, HeldSegment{Lineage: a.lineage, Output: e.Output})
+		return
+	}
+	switch {
+	case t.state == done && !t.reused && t.won == number: // told twice
+	case !t.stage.moving && number <= t.last && d.acceptable(t, number, &HeldSegment{Output: e.Output}):
+		d.win(t, number, n, HeldSegment{Output: e.Output}) // given up too early
+	default:
+		d.emit(Release{e.Attempt, e.Output.Segment, n.id})
+	}
+}
+
+func (d *Decider) onFailed(e Failed) {
+	t, n := d.task(e.Attempt.Task), d.node(e.Node, e.Boot)
+	if t == nil || n == nil {
+		return
+	}
+	a := t.attempt(e.Attempt.Attempt)
+	if a == nil || a.node != n {
+		return
+	}
+	err := e.Err
+	if err == nil {
+		err = &plan.TaskError{Kind: plan.KindInternal, Op: "run", Text: "failed without saying why"}
+	}
+	d.unplace(a)
+	t.dead = append(t.dead, a.number)
+	t.stage.status.Failed++
+	switch err.Kind {
+	case plan.KindUser, plan.KindNotFound, plan.KindExists, plan.KindDenied, plan.KindDeadline:
+		d.fail(err)
+	case plan.KindFenced:
+		d.end(Fenced, err)
+	case plan.KindCancelled: // by the node, for a reason of its own
+		t.nodeLosses++
+		d.again(t, 1)
+	case plan.KindMemory:
+		d.wantMemory(t, a, err)
+	case plan.KindFetch:
+		d.refetch(t, a, err)
+	default:
+		d.countFailure(t, a, err)
+	}
+}
+
+// again has a task retried, unless another attempt of it runs anyway.
+func (d *Decider) again(t *task, try int) {
+	if len(t.live) == 0 {
+		d.rest(t, d.cfg.backoff(try))
+	}
+}
+
+// countFailure retries elsewhere, a bounded number of times. A node on which
+// everything fails is given a rest, so that it does not eat up all attempts.
+func (d *Decider) countFailure(t *task, a *attempt, err *plan.TaskError) {
+	n := a.node
+	if n.strikes++; n.strikes >= nodeStrikesMax {
+		n.restUntil = d.now + d.cfg.backoff(n.strikes-nodeStrikesMax+1)
+	}
+	if !slices.Contains(t.failedOn, n) {
+		t.failedOn = append(t.failedOn, n)
+	}
+	t.failures++
+	if t.failures >= d.cfg.AttemptsMax && len(t.live) == 0 {
+		final := *err
+		final.Text = fmt.Sprintf("%s (the last of %d failures)", err.Text, t.failures)
+		d.fail(&final)
+		return
+	}
+	d.again(t, t.failures)
+}
+
+// wantMemory grants twice as much next time, up to the largest node's memory.
+func (d *Decider) wantMemory(t *task, a *attempt, err *plan.TaskError) {
+	t.memoryFailures++
+	t.memory = max(t.memory, 2*a.memory)
+	largest := int64(0)
+	for _, n := range d.order {
+		if n.usable() {
+			largest = max(largest, n.memory)
+		}
+	}
+	if len(t.live) > 0 {
+		return
+	}
+	if largest > 0 && a.memory >= largest && a.memory >= a.node.memory || t.memoryFailures >= memoryAttemptsMax {
+		final := *err
+		final.Text = fmt.Sprintf("%s (with %d bytes, all that the largest node has)", err.Text, a.memory)
+		d.fail(&final)
+		return
+	}
+	d.again(t, 1)
+}
+
+// refetch runs the named producers again. A producer that was made again since
+// the attempt started is fine: the attempt had read the one before.
+func (d *Decider) refetch(t *task, a *attempt, err *plan.TaskError) {
+	known := 0
+	for _, id := range err.Lost {
+		p := d.task(id)
+		if p == nil || !slices.Contains(t.stage.deps, p.stage) {
+			continue
+		}
+		known++
+		if p.state == done && p.seq < a.seq {
+			d.discard(p)
+		}
+	}
+	if known == 0 {
+		d.countFailure(t, a, err)
+		return
+	}
+	t.fetchFailures++
+	d.again(t, 1)
+}

@@ -1,0 +1,276 @@
+package sched
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strconv"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// replan recomputes which stages are wanted and which of those are open, until
+// nothing changes: opening one may complete it with what was found held.
+func (d *Decider) replan() {
+	for d.dirty && d.finish == nil {
+		d.dirty = false
+		d.computeDemand()
+		for _, s := range d.stages {
+			can := s.wanted && s.ripe()
+			if s.open && !can {
+				d.closeStage(s)
+			}
+			if !s.open && can {
+				d.openStage(s)
+			}
+			if !s.wanted {
+				d.stopStage(s)
+			}
+			if d.finish != nil {
+				return
+			}
+		}
+	}
+	if last := d.stages[len(d.stages)-1]; last.complete() {
+		d.complete()
+	}
+}
+
+// computeDemand walks backwards: the last stage is wanted until it is complete,
+// any other while a wanted one reads it and it is not complete itself.
+func (d *Decider) computeDemand() {
+	for i := len(d.stages) - 1; i >= 0; i-- {
+		s := d.stages[i]
+		s.wanted = i == len(d.stages)-1 || slices.ContainsFunc(s.uses, func(u *stage) bool { return u.wanted })
+		s.wanted = s.wanted && !s.complete()
+	}
+}
+
+// openStage lets a stage's tasks run. The producers of a moving stage may be
+// others than when it was last open: what read those is made again.
+func (d *Decider) openStage(s *stage) {
+	if s.moving {
+		if l := s.hashInputs(); l != s.lineage || !s.opened {
+			s.lineage = l
+			d.sweep(s)
+		}
+		d.judge(s)
+		if d.finish != nil || s.complete() {
+			return
+		}
+	}
+	s.open = true
+	i, _ := slices.BinarySearchFunc(d.open, s, func(a, b *stage) int { return b.index - a.index })
+	d.open = slices.Insert(d.open, i, s)
+	first := !s.opened
+	s.opened = true
+	if first {
+		d.locate(s)
+	}
+	d.arrive(s.ready)
+	if first {
+		for i := range s.tasks {
+			if t := &s.tasks[i]; t.state == waiting {
+				d.requeue(t)
+			}
+		}
+	}
+}
+
+func (d *Decider) closeStage(s *stage) {
+	s.open = false
+	d.ready -= s.ready
+	d.open = slices.DeleteFunc(d.open, func(o *stage) bool { return o == s })
+}
+
+// stopStage stops what runs of a stage that nobody wants any more.
+func (d *Decider) stopStage(s *stage) {
+	for s.oldest != nil {
+		t := s.oldest.task
+		d.stop(s.oldest)
+		if len(t.live) == 0 {
+			d.requeue(t)
+		}
+	}
+}
+
+// arrive notes that n tasks came to be able to start.
+func (d *Decider) arrive(n int) {
+	if n > 0 && d.ready == 0 {
+		d.readyAt = d.now
+	}
+	d.ready += n
+	d.arrivals += int64(n)
+}
+
+// set moves a task to another state, and keeps every count.
+func (d *Decider) set(t *task, to state) {
+	s := t.stage
+	switch t.state {
+	case ready:
+		s.ready--
+		if s.open {
+			d.ready--
+		}
+		if t.reserved != nil {
+			t.reserved.reserved, t.reserved = nil, nil
+		}
+	case running:
+		s.running--
+	case done:
+		d.dirty = d.dirty || s.complete()
+		s.done--
+		s.account(&t.out, -1)
+		if t.reused {
+			s.status.Reused--
+		}
+	}
+	t.state = to
+	switch to {
+	case ready:
+		s.ready++
+		if s.open {
+			d.arrive(1)
+		}
+	case running:
+		s.running++
+	case done:
+		s.done++
+		d.dirty = d.dirty || s.complete()
+		s.account(&t.out, 1)
+		if t.reused {
+			s.status.Reused++
+		}
+	}
+}
+
+func (s *stage) account(o *Output, sign int64) {
+	s.status.Rows += sign * o.Rows
+	s.status.RawBytes += sign * o.RawBytes
+	s.status.Bytes += sign * o.Bytes
+	s.status.Spilled += sign * o.Spilled
+	s.status.CPUMillis += sign * o.CPUMillis
+}
+
+// requeue makes a task ready, or waiting when its stage was never open.
+func (d *Decider) requeue(t *task) {
+	s := t.stage
+	if !s.opened {
+		d.set(t, waiting)
+		return
+	}
+	t.since = d.now
+	d.set(t, ready)
+	switch {
+	case t.memory > 0:
+		s.large.push(t)
+	case t.prefer != nil && t.prefer.usable() && len(t.failedOn) == 0:
+		h := s.local[t.prefer]
+		if h == nil {
+			h = &heap[*task]{less: heavier}
+			s.local[t.prefer] = h
+		}
+		h.push(t)
+		s.elsewhere.push(t)
+	default:
+		s.queue.push(t)
+	}
+}
+
+// rest makes a task ready after a while.
+func (d *Decider) rest(t *task, millis int64) {
+	d.set(t, resting)
+	t.wake = d.now + millis
+	d.seq++
+	d.timers.push(timer{t.wake, d.seq, t})
+}
+
+// win makes an output the one that counts. The first commit wins: other attempts
+// are stopped.
+func (d *Decider) win(t *task, number int, n *node, h HeldSegment) {
+	for len(t.live) > 0 {
+		d.stop(t.live[0])
+	}
+	s := t.stage
+	d.seq++
+	t.won, t.seq, t.lineage, t.reused, t.out = number, d.seq, h.Lineage, h.Reused, h.Output
+	if !h.Reused {
+		t.last = max(t.last, number)
+	}
+	t.holders = t.holders[:0]
+	if !s.durable {
+		t.holders = append(t.holders, n)
+		n.segments = append(n.segments, t)
+	}
+	s.changes++
+	d.set(t, done)
+}
+
+// lose takes back a done task: nobody holds its output any more, or it must not
+// be read. Whether it is made again is a matter of demand.
+func (d *Decider) lose(t *task) {
+	t.stage.changes++
+	t.remakes++
+	d.requeue(t)
+	t.holders, t.out, t.reused = nil, Output{}, false
+}
+
+// discard is lose for an output that is still there, but must not be read.
+func (d *Decider) discard(t *task) {
+	for _, n := range t.holders {
+		d.emit(Release{t.attemptID(t.won), t.out.Segment, n.id})
+	}
+	if t.stage.durable {
+		d.emit(Release{Attempt: t.attemptID(t.won), Segment: t.out.Segment})
+	}
+	t.refused = t.out.Segment
+	if !t.reused {
+		t.dead = append(t.dead, t.won)
+	}
+	d.lose(t)
+}
+
+// hashInputs is the lineage of tasks that start now: which attempts of the
+// producers that might differ they read.
+func (s *stage) hashInputs() uint64 {
+	h := fnv.New64a()
+	var b []byte
+	for _, p := range s.deps {
+		if !p.unstable {
+			continue
+		}
+		b = append(append(b[:0], p.plan.ID...), 0)
+		h.Write(b)
+		for i := range p.tasks {
+			t := &p.tasks[i]
+			b = strconv.AppendInt(b[:0], int64(t.won), 10)
+			b = append(append(append(b, 0), t.out.Segment...), 0)
+			h.Write(b)
+		}
+	}
+	return h.Sum64()
+}
+
+// sweep takes back what was made of other inputs than the present ones.
+func (d *Decider) sweep(s *stage) {
+	for i := range s.tasks {
+		t := &s.tasks[i]
+		if t.state == done && t.lineage != s.lineage {
+			if t.delivered {
+				d.fail(&plan.TaskError{Kind: plan.KindUnavailable, Op: "run", Subject: t.id().String(),
+					Text: fmt.Sprintf("stage %d (%s) has to be run again from rows that were lost and cannot be made the same, but some of its rows were already delivered", s.index, s.plan.Name),
+					Hint: "submit the job again, or make its query deterministic"})
+				return
+			}
+			d.discard(t)
+		}
+		for k := len(t.live) - 1; k >= 0; k-- {
+			if t.live[k].lineage != s.lineage {
+				d.stop(t.live[k])
+			}
+		}
+		if t.state == running && len(t.live) == 0 {
+			d.requeue(t)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package sched
+
+import "github.com/pondmesh/pond/actors/plan"
+
+// locate finds what each task of a stage will read and who holds most of it. It
+// is a preference only, so shares that plan.Assign would cut exactly are taken
+// as even ones.
+func (d *Decider) locate(s *stage) {
+	work := 0
+	for _, p := range s.deps {
+		work += len(p.tasks) * len(s.tasks)
+	}
+	if work > localityWorkMax {
+		return
+	}
+	at := make([]int64, len(d.order)) // bytes of one task's input, by node
+	for i, n := range d.order {
+		n.rank = i
+	}
+	for i := range s.tasks {
+		clear(at)
+		t := &s.tasks[i]
+		total := int64(0)
+		for _, in := range s.plan.Inputs {
+			if in.Read != nil && in.Read.How != plan.ReadAll {
+				total += d.weigh(in.Read, i, len(s.tasks), at)
+			}
+		}
+		t.weight += total
+		for k, b := range at {
+			if 2*b > total && total >= localityBytesMin {
+				t.prefer = d.order[k]
+			}
+		}
+	}
+}
+
+// weigh adds what task i of n reads through r to its holders, and returns it all.
+func (d *Decider) weigh(r *plan.Read, i, n int, at []int64) int64 {
+	total := int64(0)
+	add := func(t *task, b int64) {
+		total += b
+		for _, h := range t.holders {
+			at[h.rank] += b
+		}
+	}
+	count := 0
+	for _, k := range r.Stages {
+		count += len(d.stages[k].tasks)
+	}
+	// The i-th of n even shares of count segments.
+	from, to := (i*count+n-1)/n, ((i+1)*count+n-1)/n
+	for _, k := range r.Stages {
+		tasks := d.stages[k].tasks
+		if r.How != plan.ReadPartition {
+			for j := max(from, 0); j < min(to, len(tasks)); j++ {
+				add(&tasks[j], tasks[j].out.Bytes)
+			}
+			from, to = from-len(tasks), to-len(tasks)
+			continue
+		}
+		for j := range tasks {
+			if bs := tasks[j].out.Parts.Bytes; i < len(bs) {
+				add(&tasks[j], bs[i])
+			}
+		}
+	}
+	return total
+}
+
+// scanBytes is what task i of a stage reads from files.
+func scanBytes(p *plan.Stage, i int) int64 {
+	b := int64(0)
+	for _, in := range p.Inputs {
+		if in.Scan == nil || in.Scan.Shared || i >= len(in.Scan.Splits) {
+			continue
+		}
+		for _, piece := range in.Scan.Splits[i] {
+			b += piece.Bytes
+		}
+	}
+	return b
+}

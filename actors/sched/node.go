@@ -1,0 +1,266 @@
+package sched
+
+import (
+	"slices"
+)
+
+// node is one boot of a node, from NodeUp until it is lost.
+type node struct {
+	id       NodeID
+	boot     Boot
+	slots    int
+	memory   int64
+	running  []*attempt
+	used     int64   // bytes granted to them
+	segments []*task // won here; some may be held no longer
+
+	leaving, gone bool
+	rank          int // scratch of locate: the index in Decider.order
+
+	hungry    bool // its last Pull was not filled
+	listed    bool // in Decider.hungry
+	offeredAt int64
+	strikes   int   // failures since its last success
+	restUntil int64 // gets nothing before
+	reserved  *task // gets nothing else
+}
+
+func (n *node) usable() bool { return !n.gone && !n.leaving && n.slots > 0 }
+
+func (n *node) free() int { return n.slots - len(n.running) }
+
+func (n *node) fits(memory int64) bool { return n.used+memory <= n.memory }
+
+func (d *Decider) onNodeUp(e NodeUp) {
+	if n := d.nodes[e.Node]; n != nil {
+		if n.boot == e.Boot {
+			return
+		}
+		d.drop(n)
+	}
+	n := &node{id: e.Node, boot: e.Boot, slots: max(e.Slots, 0), memory: e.Memory, offeredAt: d.now}
+	if n.memory <= 0 {
+		n.memory = int64(n.slots) * memoryPerSlot
+	}
+	d.nodes[n.id] = n
+	d.order = append(d.order, n)
+	if n.usable() {
+		d.usable++
+		d.slots += n.slots
+		d.starve(n)
+		d.offered = -1
+	}
+}
+
+func (d *Decider) onLeaving(e NodeLeaving) {
+	n := d.nodes[e.Node]
+	if n == nil || n.leaving {
+		return
+	}
+	d.retire(n)
+	n.leaving = true
+}
+
+// retire takes a node out of those that take tasks.
+func (d *Decider) retire(n *node) {
+	if !n.usable() {
+		return
+	}
+	d.usable--
+	d.slots -= n.slots
+	d.running -= len(n.running)
+	if n.reserved != nil {
+		n.reserved.reserved, n.reserved = nil, nil
+	}
+}
+
+// drop forgets a node with all that it ran and held.
+func (d *Decider) drop(n *node) {
+	d.retire(n)
+	n.gone = true
+	delete(d.nodes, n.id)
+	d.order = slices.DeleteFunc(d.order, func(o *node) bool { return o == n })
+	for len(n.running) > 0 {
+		d.giveUp(n.running[0])
+	}
+	for _, t := range n.segments {
+		i := slices.Index(t.holders, n)
+		if i < 0 {
+			continue
+		}
+		t.holders = slices.Delete(t.holders, i, i+1)
+		t.stage.changes++
+		if len(t.holders) == 0 && t.state == done && !t.delivered {
+			d.lose(t)
+		}
+	}
+	n.segments = nil
+}
+
+// giveUp ends an attempt that its node will never report on. It may yet turn out
+// to have committed: it is not dead.
+func (d *Decider) giveUp(a *attempt) {
+	t := a.task
+	d.unplace(a)
+	t.nodeLosses++
+	if len(t.live) == 0 {
+		d.requeue(t)
+	}
+}
+
+func (d *Decider) onAlive(e Alive) {
+	n := d.node(e.Node, e.Boot)
+	if n == nil {
+		return
+	}
+	d.seq++
+	for _, id := range e.Running {
+		t := d.task(id.Task)
+		if t == nil {
+			d.emit(Stop{id, n.id})
+			continue
+		}
+		a := t.attempt(id.Attempt)
+		if (a == nil || a.node != n) && d.adoptable(t, id.Attempt) {
+			a = d.place(t, id.Attempt, n, d.usual(n, t.stage))
+		}
+		if a == nil || a.node != n {
+			d.emit(Stop{id, n.id})
+			continue
+		}
+		a.seen, a.missing = d.seq, -1
+	}
+	for i := len(n.running) - 1; i >= 0; i-- {
+		a := n.running[i]
+		switch {
+		case a.seen == d.seq:
+		case a.missing < 0:
+			a.missing = d.now
+		case d.now-a.missing >= missingMillis && d.now-a.start >= missingMillis:
+			d.giveUp(a)
+		}
+	}
+}
+
+// adoptable reports whether an attempt that this Decider does not know to run
+// may be attached to: a predecessor's, or one on a node that had been given up.
+// Of a moving stage it is not known what the attempt has read.
+func (d *Decider) adoptable(t *task, number int) bool {
+	return number > 0 && t.state != done && len(t.live) == 0 && !t.stage.moving &&
+		!slices.Contains(t.dead, number) && (!d.begun || t.stage.wanted)
+}
+
+// place puts an attempt on a node.
+func (d *Decider) place(t *task, number int, n *node, memory int64) *attempt {
+	d.seq++
+	a := &attempt{task: t, number: number, node: n, memory: memory, lineage: t.stage.lineage, start: d.now, seq: d.seq, missing: -1}
+	t.last = max(t.last, number)
+	t.live = append(t.live, a)
+	t.stage.link(a)
+	n.running = append(n.running, a)
+	n.used += memory
+	d.attempts++
+	if n.usable() {
+		d.running++
+	}
+	if t.state != running {
+		d.set(t, running)
+	}
+	return a
+}
+
+// unplace takes an attempt off its node. The caller says what becomes of the
+// task.
+func (d *Decider) unplace(a *attempt) {
+	t, n, s := a.task, a.node, a.task.stage
+	t.live = slices.DeleteFunc(t.live, func(o *attempt) bool { return o == a })
+	s.unlink(a)
+	s.status.RunningRows -= a.rows
+	s.status.RunningBytes -= a.bytes
+	n.running = slices.DeleteFunc(n.running, func(o *attempt) bool { return o == a })
+	n.used -= a.memory
+	d.attempts--
+	if n.usable() {
+		d.running--
+	}
+}
+
+// stop ends an attempt that must not count any more.
+func (d *Decider) stop(a *attempt) {
+	d.unplace(a)
+	a.task.dead = append(a.task.dead, a.number)
+	d.emit(Stop{a.task.attemptID(a.number), a.node.id})
+}
+
+func (d *Decider) onProgress(e Progress) {
+	t := d.task(e.Attempt.Task)
+	if t == nil {
+		return
+	}
+	if a := t.attempt(e.Attempt.Attempt); a != nil {
+		st := &t.stage.status
+		st.RunningRows += e.Rows - a.rows
+		st.RunningBytes += e.Bytes - a.bytes
+		a.rows, a.bytes = e.Rows, e.Bytes
+	}
+}
+
+// starve notes that a node could take more than there was.
+func (d *Decider) starve(n *node) {
+	n.hungry = true
+	if !n.listed {
+		n.listed = true
+		d.hungry = append(d.hungry, n)
+	}
+}
+
+// offer tells hungry nodes of tasks that have become ready since they pulled, as
+// many nodes as it takes to run them.
+func (d *Decider) offer() {
+	if d.ready == 0 || d.arrivals == d.offered {
+		return
+	}
+	d.offered = d.arrivals
+	want := d.ready
+	for left := len(d.hungry); want > 0 && left > 0; left-- {
+		n := d.hungry[0]
+		d.hungry = d.hungry[1:]
+		n.listed = false
+		if !n.hungry || !n.usable() {
+			continue
+		}
+		if share := d.share(n) - len(n.running); share > 0 && d.offerTo(n) {
+			want -= min(share, n.free())
+		} else {
+			d.starve(n)
+		}
+	}
+}
+
+func (d *Decider) offerTo(n *node) bool {
+	if !n.usable() || n.free() <= 0 || d.now < n.restUntil {
+		return false
+	}
+	n.hungry, n.offeredAt = false, d.now
+	d.emit(Offer{n.id})
+	return true
+}
+
+// tickOffers offers what is left again: an Offer may have been lost, a rest or a
+// wait may have ended, a straggler may have appeared.
+func (d *Decider) tickOffers() {
+	want := d.ready
+	for _, s := range d.open {
+		if d.straggler(s, nil) != nil {
+			want++
+		}
+	}
+	for _, n := range d.order {
+		if want <= 0 {
+			return
+		}
+		if d.now-n.offeredAt >= offerMillis && d.offerTo(n) {
+			want -= n.free()
+		}
+	}
+}

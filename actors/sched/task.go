@@ -1,0 +1,208 @@
+package sched
+
+import "github.com/pondmesh/pond/actors/plan"
+
+// state of a task. A task waits until its stage first opens, is ready until a
+// node pulls it, rests between failures, and is done while its winner is held.
+type state uint8
+
+const (
+	waiting state = iota
+	ready
+	resting
+	running
+	done
+)
+
+// task is one partition of a stage.
+//
+//	waiting ─▶ ready ─▶ running ─▶ done
+//	             ▲       │    │     │
+//	             ├─resting◀───┘     │    failed, and not for the last time
+//	             └──────────────────┘    segment lost, and wanted again
+type task struct {
+	stage     *stage
+	partition int
+	state     state
+	delivered bool
+	live      []*attempt // running ones: one, or two when speculating
+	last      int        // highest attempt number seen or given
+	dead      []int      // attempts that can no longer win: failed, stopped, found corrupt
+	refused   string     // the segment that was found corrupt last
+	wake      int64      // when resting ends
+	weight    int64      // bytes it reads; heavier tasks start first
+	prefer    *node      // holds most of what it reads
+	since     int64      // when it became ready
+	memory    int64      // bytes to grant; 0: the stage's usual
+	reserved  *node      // is kept free for it
+	failedOn  []*node
+
+	// Counts against the bounds in config.go.
+	attempts, failures, memoryFailures, nodeLosses, fetchFailures, remakes, speculations int
+
+	// The winner, when done.
+	won     int // attempt
+	seq     int64
+	holders []*node
+	lineage uint64
+	reused  bool
+	out     Output
+}
+
+func (t *task) id() plan.TaskID { return plan.TaskID{Stage: t.stage.plan.ID, Partition: t.partition} }
+
+func (t *task) attemptID(n int) plan.AttemptID { return plan.AttemptID{Task: t.id(), Attempt: n} }
+
+func (t *task) attempt(n int) *attempt {
+	for _, a := range t.live {
+		if a.number == n {
+			return a
+		}
+	}
+	return nil
+}
+
+// attempt is a running one. Attempts of a stage are linked in order of start.
+type attempt struct {
+	task         *task
+	number       int
+	node         *node
+	memory       int64
+	lineage      uint64
+	start        int64
+	seq          int64 // of the start, against task.seq: which winners it may have read
+	missing      int64 // since when its node does not know it; -1: it does
+	seen         int64 // d.seq of the last Alive that named it
+	rows, bytes  int64
+	older, newer *attempt
+}
+
+// stage is a stage's tasks and queues.
+type stage struct {
+	index int
+	plan  *plan.Stage
+	deps  []*stage // that it reads, each once
+	uses  []*stage // that read it
+	tasks []task
+
+	durable  bool // outputs are staged files: they outlive their node
+	unstable bool // run again it may differ: it, or a stage before it, is not deterministic
+	moving   bool // a stage that it reads is unstable
+	lineage  uint64
+
+	wanted, opened, open bool  // opened: has been open
+	changes              int64 // of winners and holders; readers see it as their version
+
+	done, ready, running int
+	oldest, newest       *attempt
+	runtimes             histogram
+
+	queue     heap[*task]            // no preference
+	local     map[*node]*heap[*task] // by preferred node
+	elsewhere heap[*task]            // all with a preference
+	large     heap[*task]            // want more memory than usual
+
+	found  []finding // held segments whose lineage cannot be judged yet
+	status StageStatus
+}
+
+// finding is a held segment of a moving stage.
+type finding struct {
+	task *task
+	node *node
+	held HeldSegment
+}
+
+func (s *stage) complete() bool { return s.done == len(s.tasks) }
+
+func (s *stage) ripe() bool {
+	for _, p := range s.deps {
+		if !p.complete() {
+			return false
+		}
+	}
+	return true
+}
+
+// version counts the changes of everything that the stage reads.
+func (s *stage) version() int64 {
+	v := int64(0)
+	for _, p := range s.deps {
+		v += p.changes
+	}
+	return v
+}
+
+// heavier orders queues: more input first, so that no long task starts last.
+func heavier(a, b *task) bool {
+	if a.weight != b.weight {
+		return a.weight > b.weight
+	}
+	return a.partition < b.partition
+}
+
+func (s *stage) link(a *attempt) {
+	a.older = s.newest
+	if s.newest != nil {
+		s.newest.newer = a
+	} else {
+		s.oldest = a
+	}
+	s.newest = a
+}
+
+func (s *stage) unlink(a *attempt) {
+	if a.older != nil {
+		a.older.newer = a.newer
+	} else {
+		s.oldest = a.newer
+	}
+	if a.newer != nil {
+		a.newer.older = a.older
+	} else {
+		s.newest = a.older
+	}
+	a.older, a.newer = nil, nil
+}
+
+// histogram counts durations in buckets a quarter of a power of two wide.
+type histogram struct {
+	count   int
+	buckets [256]int32
+}
+
+func bucketOf(v int64) int {
+	if v < 4 {
+		return int(max(v, 0))
+	}
+	shift := 0
+	for v>>shift >= 8 {
+		shift++
+	}
+	return 4*shift + int(v>>shift)
+}
+
+// bucketTop is the largest value of bucket b.
+func bucketTop(b int) int64 {
+	if b < 8 {
+		return int64(b)
+	}
+	shift := b/4 - 1
+	return int64(b%4+5)<<shift - 1
+}
+
+func (h *histogram) add(v int64) {
+	h.count++
+	h.buckets[bucketOf(v)]++
+}
+
+// median is an upper bound of the median, at most a quarter above it.
+func (h *histogram) median() int64 {
+	left := (h.count + 1) / 2
+	for b, n := range h.buckets {
+		if left -= int(n); left <= 0 {
+			return bucketTop(b)
+		}
+	}
+	return 0
+}
