@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// nobody is an address where connections are refused.
+const nobody = "127.0.0.1:1"
+
 // slow is for what takes milliseconds on an idle machine.
 const slow = 15 * time.Second
 
@@ -190,9 +193,13 @@ func (w *wire) between(a, b string) bool {
 	return !w.cut[a] && !w.cut[b]
 }
 
-// plug connects the node that listens at port.
-func (w *wire) plug(port int) func(gossipTransport) gossipTransport {
-	return func(t gossipTransport) gossipTransport { return &plug{t, w, hostPort("127.0.0.1", port)} }
+// plug connects a node.
+func (w *wire) plug(t gossipTransport) gossipTransport {
+	ip, port, err := t.FinalAdvertiseAddr("", 0)
+	if err != nil {
+		panic(err)
+	}
+	return &plug{t, w, hostPort(ip.String(), port)}
 }
 
 type plug struct {
