@@ -51,26 +51,27 @@ func startCommitter(s *Store) *committer {
 // answer is ErrOffline and r may or may not have happened.
 func (c *committer) do(r *request) error {
 	r.done = make(chan error, 1)
-	down := c.s.index.down
 	select {
 	case c.queue <- r:
 	case <-c.quit:
 		return ErrClosed
-	case <-down:
+	case <-c.s.index.down:
 	}
 	select {
 	case err := <-r.done:
 		return err
+	case <-c.s.index.down:
 	case <-c.ended:
-		select { // it may have been the last one
-		case err := <-r.done:
-			return err
-		default:
-			return ErrClosed
-		}
-	case <-down:
-		return fmt.Errorf("%w: %w", ErrOffline, c.s.index.failed())
 	}
+	select { // an answer that came at the same time
+	case err := <-r.done:
+		return err
+	default:
+	}
+	if cause := c.s.index.failed(); cause != nil {
+		return fmt.Errorf("%w: %w", ErrOffline, cause)
+	}
+	return ErrClosed
 }
 
 func (c *committer) run() {

@@ -59,7 +59,7 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (*index, error) {
 	x := &index{log: log, down: make(chan struct{})}
 	cache := pebble.NewCache(indexCache)
 	defer cache.Unref()
-	db, err := pebble.Open(dir, &pebble.Options{
+	db, err := openPebble(dir, &pebble.Options{
 		FS:                          fs,
 		Cache:                       cache,
 		MemTableSize:                indexMemtable,
@@ -73,8 +73,11 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (*index, error) {
 			DataCorruption:  func(i pebble.DataCorruptionInfo) { x.fail(fmt.Errorf("%w: %s", ErrCorrupt, i)) },
 		},
 	})
-	if err == nil && x.failed() != nil {
-		err = errors.Join(x.failed(), db.Close())
+	if cause := x.failed(); cause != nil {
+		if db != nil {
+			cause = errors.Join(cause, db.Close())
+		}
+		err = errors.Join(err, cause)
 	}
 	if errors.Is(err, pebble.ErrCorruption) {
 		err = fmt.Errorf("index: %w: %w", ErrCorrupt, err)
@@ -84,6 +87,21 @@ func openIndex(fs vfs.FS, dir string, log *slog.Logger) (*index, error) {
 	}
 	x.db = db
 	return x, nil
+}
+
+// openPebble is pebble.Open, which panics when some writes fail.
+func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			db, err = nil, panicError(r)
+		}
+	}()
+	return pebble.Open(dir, o)
+}
+
+func panicError(r any) error {
+	cause, _ := r.(error)
+	return &fatalError{msg: fmt.Sprint(r), cause: cause}
 }
 
 // fail takes the index down for good; the first cause is kept. It must not
@@ -122,7 +140,7 @@ func (x *index) apply(b *pebble.Batch, sync bool) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			x.wrecked.Store(true)
-			x.fail(fmt.Errorf("index: %v", r))
+			x.fail(panicError(r))
 			err = x.failed()
 		}
 	}()
@@ -328,5 +346,20 @@ func (l pebbleLog) Errorf(format string, args ...any) {
 }
 
 func (l pebbleLog) Fatalf(format string, args ...any) {
-	l.x.fail(fmt.Errorf("index: %w", fmt.Errorf(format, args...)))
+	e := &fatalError{msg: fmt.Sprintf(format, args...)}
+	for _, a := range args {
+		if err, ok := a.(error); ok {
+			e.cause = err
+		}
+	}
+	l.x.fail(e)
 }
+
+// fatalError keeps the error inside Pebble's message visible to errors.Is.
+type fatalError struct {
+	msg   string
+	cause error
+}
+
+func (e *fatalError) Error() string { return "index: " + e.msg }
+func (e *fatalError) Unwrap() error { return e.cause }
