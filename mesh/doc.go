@@ -15,7 +15,8 @@
 // holds the newest boot of a node only, so an old one is gone from it as soon as
 // its successor is heard of.
 //
-// Read member.go and view.go for the nouns, mesh.go for the life of a node,
+// Read member.go and view.go for the nouns, mesh.go for the life of a node, boot.go
+// for how Serf is set up and publish.go for how views are made from it,
 // join.go for how nodes find one another and what goes wrong, watchdog.go for
 // pauses.
 package mesh

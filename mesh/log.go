@@ -28,7 +28,6 @@ var noise = []string{
 	"Failed to send gossip",
 	"Failed to send ack",
 	"Failed to push local state",
-	"Failed to resolve",
 	"Push/Pull with",
 	"Shutdown without a Leave",
 	"Refuting a suspect message",
