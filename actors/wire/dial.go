@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -51,7 +52,7 @@ func (d dialer) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Clie
 	}
 	s, err := open(ctx, desc, cc, method, opts...)
 	if err != nil {
-		d.links.down(p, d.explain(err))
+		d.links.down(p, d.explain("no connection", err))
 		return nil, err
 	}
 	out := &outStream{ClientStream: s, dialer: d, peer: p}
@@ -60,7 +61,7 @@ func (d dialer) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Clie
 }
 
 // explain turns gRPC's error into a sentence for people.
-func (d dialer) explain(err error) error {
+func (d dialer) explain(what string, err error) error {
 	text := status.Convert(err).Message()
 	switch {
 	case !d.secure && strings.Contains(text, "server preface"):
@@ -68,7 +69,7 @@ func (d dialer) explain(err error) error {
 	case d.secure && strings.Contains(text, "does not look like a TLS handshake"):
 		text = "the peer does not speak TLS, and this node requires it (" + text + ")"
 	}
-	return errors.New(text)
+	return fmt.Errorf("%s: %s", what, text)
 }
 
 // outStream is the stream on which this node's messages go to one peer.
@@ -115,6 +116,10 @@ func (s *outStream) RecvMsg(m any) error {
 		s.answered = true
 		return nil
 	}
-	s.dialer.links.down(s.peer, s.dialer.explain(err))
+	what := "connection lost"
+	if !s.answered {
+		what = "connection refused"
+	}
+	s.dialer.links.down(s.peer, s.dialer.explain(what, err))
 	return err
 }

@@ -42,6 +42,7 @@ const (
 	connectAnswerMax    = 4 << 10 // bytes of all that a server says to its dialer
 	writerQueueStart    = 1024    // entries a peer's queue starts with
 	connectTimeout      = 2 * time.Second
+	hangUpTimeout       = time.Second // for each step of Close that nobody's work depends on
 	handshakeTimeout    = 5 * time.Second
 	keepaliveEvery      = 10 * time.Second
 	keepaliveTimeout    = 5 * time.Second

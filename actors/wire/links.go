@@ -31,6 +31,7 @@ type links struct {
 	peers  map[string]*peer
 	calls  map[uint64]*call
 	lastID uint64
+	ended  error         // set by end: nothing begins any more
 	wake   chan struct{} // capacity 1: something has ended
 }
 
@@ -84,6 +85,9 @@ func (l *links) poke() {
 func (l *links) begin(addr string) (*call, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.ended != nil {
+		return nil, l.ended
+	}
 	if len(l.calls) >= callsMax {
 		return nil, fmt.Errorf("%w: %d calls wait for an answer", errBusy, len(l.calls))
 	}
@@ -119,6 +123,9 @@ func (l *links) enqueue(addr string, size int) (*peer, error) {
 
 // peer finds or makes a peer that is not down. The lock is held.
 func (l *links) peer(addr string) (*peer, error) {
+	if l.ended != nil {
+		return nil, l.ended
+	}
 	p := l.peers[addr]
 	if p == nil {
 		if len(l.peers) >= peersMax {
@@ -222,10 +229,11 @@ func (l *links) fail(p *peer, reason error) context.CancelFunc {
 	return p.cancel
 }
 
-// failAll ends everything that waits, with reason.
-func (l *links) failAll(reason error) {
+// end fails every call and refuses all that would begin.
+func (l *links) end(reason error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.ended = reason
 	for id, c := range l.calls {
 		delete(l.calls, id)
 		c.done <- answer{err: reason}

@@ -34,6 +34,7 @@ func (r *router) Stop(*actor.PID)                   {}
 type job struct {
 	env      *Envelope
 	deadline time.Time
+	awaited  bool // until the deadline and no longer: it is the caller's own
 }
 
 // receive hands an answer to its caller and anything else to the pool.
@@ -47,17 +48,19 @@ func (w *Wire) receive(env *Envelope) error {
 		}
 		return nil
 	}
+	j := job{env: env}
 	timeout := w.conf.CallTimeout
-	if env.Kind == Envelope_CALL {
-		timeout = min(timeout, time.Duration(env.TimeoutMs)*time.Millisecond)
+	if patience := time.Duration(env.TimeoutMs) * time.Millisecond; env.Kind == Envelope_CALL && patience <= timeout {
+		timeout, j.awaited = patience, true
 	}
+	j.deadline = time.Now().Add(timeout)
 	w.running.Add(1)
 	if w.closing.Load() {
 		w.done()
 		return ErrClosed
 	}
 	select {
-	case w.jobs <- job{env: env, deadline: time.Now().Add(timeout)}:
+	case w.jobs <- j:
 		return nil
 	default:
 		w.done()
@@ -95,10 +98,14 @@ func (w *Wire) work() {
 func (w *Wire) serve(j job) {
 	ctx, stop := context.WithDeadline(w.base, j.deadline)
 	defer stop()
-	if ctx.Err() != nil && j.env.Kind == Envelope_CALL {
-		return // its caller has given up
+	late := func() bool { return j.awaited && ctx.Err() == context.DeadlineExceeded }
+	if late() {
+		return
 	}
 	reply, err := w.handle(ctx, j.env)
+	if late() {
+		return // nobody waits for the answer
+	}
 	if j.env.Kind == Envelope_SEND {
 		if err != nil {
 			w.log.Debug("wire: a one-way message failed", "from", j.env.FromNode, "type", j.env.Type, "err", err)

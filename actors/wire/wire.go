@@ -247,10 +247,9 @@ func (w *Wire) close(ctx context.Context) error {
 		calls, bytes := w.links.waiting()
 		return w.running.Load() == 0 && calls == 0 && bytes == 0
 	})
-	w.cancel()
-	w.links.failAll(ErrClosed)
+	w.links.end(ErrClosed)
 	if err == nil {
-		w.hangUp(ctx)
+		w.hangUp()
 	}
 	for _, p := range w.links.all() {
 		w.links.down(p, ErrClosed)
@@ -258,10 +257,10 @@ func (w *Wire) close(ctx context.Context) error {
 	w.server.Shutdown(false)
 	// Streams are gone at once; endpoints that wait out a failed dial are left
 	// to end by themselves, within two seconds.
-	short, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer stop()
-	_ = w.settle(short, func() bool { return w.links.open() == 0 })
-	w.stopWorkers()
+	w.settleShortly(func() bool { return w.links.open() == 0 })
+	if !w.stopWorkers() && err == nil {
+		err = errors.New("a handler does not end")
+	}
 	if !w.system.IsStopped() {
 		w.system.Shutdown()
 	}
@@ -272,14 +271,12 @@ func (w *Wire) close(ctx context.Context) error {
 }
 
 // hangUp ends the outgoing streams in order, so that the peers have read all,
-// and waits for them to hang up too, for a second at most.
-func (w *Wire) hangUp(ctx context.Context) {
-	ctx, stop := context.WithTimeout(ctx, time.Second)
-	defer stop()
+// and waits for them to hang up too.
+func (w *Wire) hangUp() {
 	for _, p := range w.links.all() {
 		w.links.hangUp(p)
 	}
-	_ = w.settle(ctx, func() bool { return w.links.open() == 0 })
+	w.settleShortly(func() bool { return w.links.open() == 0 })
 }
 
 // settle waits until done holds; it looks whenever something has ended.
@@ -294,7 +291,24 @@ func (w *Wire) settle(ctx context.Context, done func() bool) error {
 	return nil
 }
 
-func (w *Wire) stopWorkers() {
+func (w *Wire) settleShortly(done func() bool) {
+	ctx, stop := context.WithTimeout(context.Background(), hangUpTimeout)
+	defer stop()
+	_ = w.settle(ctx, done)
+}
+
+// stopWorkers ends the pool; false: a handler ignores the end of its context.
+func (w *Wire) stopWorkers() bool {
 	w.cancel()
-	w.workers.Wait()
+	ended := make(chan struct{})
+	go func() {
+		w.workers.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(hangUpTimeout):
+		return false
+	}
 }
