@@ -1,0 +1,241 @@
+// Package api is what a node answers over HTTP, as types and as a client: jobs,
+// members, and what nodes ask of one another in bulk. The same client serves
+// the command line, Go programs and the nodes themselves.
+//
+// It decides nothing and stores nothing: package actors implements the server
+// side. Blocks of rows travel by package transfer, on the same port.
+//
+//	POST /v1/jobs                 submit a JobSpec            any node
+//	GET  /v1/jobs                 every job the pond knows    any node
+//	GET  /v1/jobs/{id}            status                      any node
+//	GET  /v1/jobs/{id}/watch      status, line by line, until it ends
+//	POST /v1/jobs/{id}/cancel
+//	GET  /v1/jobs/{id}/result     where the rows are
+//	GET  /v1/jobs/{id}/explain    the stages, as text or JSON
+//	POST /v1/explain              the same for a plan that is not run
+//	GET  /v1/members              this node's view
+//	POST /v1/leave                drain, leave, stop
+//	GET  /v1/version
+//	PUT  /v1/specs/{id}           keep a job's record          node to node
+//	GET  /v1/specs                the records kept here        node to node
+//	GET  /v1/jobs/{id}/packet     a stage as tasks need it     node to node
+//	POST /v1/held                 segments held for stages     node to node
+//	POST /v1/blocks               see package transfer         node to node
+package api
+
+import (
+	"net/http"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// Bounds of what is sent and accepted, in bytes.
+const (
+	SpecBytesMax   = 256 << 20 // a job's plan, literal rows included
+	PacketBytesMax = 256 << 20
+	replyBytesMax  = 64 << 20
+)
+
+// JobSpec is a submitted plan. The client makes up ID, so that a retried
+// submission is the same job.
+type JobSpec struct {
+	ID        plan.JobID `json:"id"`
+	Name      string     `json:"name,omitempty"`
+	Plan      *plan.Plan `json:"plan"`
+	Options   JobOptions `json:"options"`
+	Submitted int64      `json:"submitted"` // Unix milliseconds
+}
+
+// JobOptions are what a user may choose for one job.
+type JobOptions struct {
+	DeadlineMillis int64 `json:"deadline_ms,omitempty"` // from submission; 0: none
+	// NoReuse runs every stage, though an equal one's output may be held.
+	NoReuse bool `json:"no_reuse,omitempty"`
+	// Partitions is how many partitions exchanges make when the plan does not
+	// say; 0: chosen from the slots of the pond.
+	Partitions int    `json:"partitions,omitempty"`
+	Codec      string `json:"codec,omitempty"` // s2, zstd, lz4, none; empty: s2
+}
+
+// State is where a job stands. It ends in exactly one of the last three.
+type State string
+
+// States of a job.
+const (
+	Queued    State = "queued"
+	Running   State = "running"
+	Succeeded State = "succeeded"
+	Failed    State = "failed"
+	Cancelled State = "cancelled"
+)
+
+// Ended reports whether s is final.
+func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cancelled }
+
+// JobStatus is a job as seen by its coordinator, or as recorded at its end.
+type JobStatus struct {
+	ID          plan.JobID    `json:"id"`
+	Name        string        `json:"name,omitempty"`
+	State       State         `json:"state"`
+	Error       *Error        `json:"error,omitempty"`
+	Coordinator string        `json:"coordinator,omitempty"` // node
+	Term        uint64        `json:"term"`
+	Submitted   int64         `json:"submitted"` // Unix milliseconds
+	Ended       int64         `json:"ended,omitempty"`
+	Stages      []StageStatus `json:"stages,omitempty"`
+	Rows        int64         `json:"rows"` // of the result, when it has succeeded
+	Files       []string      `json:"files,omitempty"`
+}
+
+// StageStatus is the progress of one stage.
+type StageStatus struct {
+	Index    int    `json:"index"`
+	Name     string `json:"name"`
+	Tasks    int    `json:"tasks"` // 0: not known yet
+	Running  int    `json:"running"`
+	Done     int    `json:"done"`
+	Reused   int    `json:"reused,omitempty"` // of Done, found already made
+	Retries  int    `json:"retries,omitempty"`
+	Rows     int64  `json:"rows"`
+	RawBytes int64  `json:"raw_bytes"`        // before compression
+	Bytes    int64  `json:"bytes"`            // shuffled or written
+	Spill    int64  `json:"spill,omitempty"`  // bytes DuckDB spilled
+	CPU      int64  `json:"cpu_ms,omitempty"` // of its tasks, together
+}
+
+// ResultInfo says where a finished job's rows are: read the parts in order.
+type ResultInfo struct {
+	Parts []ResultPart `json:"parts"`
+	// SchemaIPC is the Arrow schema of the rows, as an IPC message; nil when
+	// the job wrote files.
+	SchemaIPC []byte `json:"schema,omitempty"`
+}
+
+// ResultPart is one segment of the result, held by the node at Addr.
+type ResultPart struct {
+	Addr    string `json:"addr"`
+	Segment string `json:"segment"`
+	Rows    int64  `json:"rows"`
+}
+
+// Packet is what a node needs to run any task of one stage: fetched once a
+// stage and version from the coordinator, and cached. It travels as gob.
+type Packet struct {
+	ID      plan.JobID
+	Version uint64
+	Index   int       // of the stage in Job.Stages
+	Job     *plan.Job // other stages than the packet's are stripped of what they read
+	Tasks   int       // of the stage
+	Codec   string
+	Access  []string // files, and folders with a trailing slash, that the job's SQL may read
+	Staging string   // where output files go
+	Up      map[int][]plan.SegmentInfo
+	Where   map[int][]Location // of the segments in Up, one for one
+}
+
+// Stage is the packet's stage.
+func (p *Packet) Stage() *plan.Stage { return p.Job.Stages[p.Index] }
+
+// Location is a segment and a node that holds it.
+type Location struct {
+	Addr    string // its API
+	Segment string
+}
+
+// HeldRequest asks a node which segments of some stages it holds.
+type HeldRequest struct {
+	Stages []plan.StageID `json:"stages"`
+}
+
+// Held is a committed segment and the facts that were committed with it.
+type Held struct {
+	Segment   string       `json:"segment"`
+	Stage     plan.StageID `json:"stage"`
+	Index     int          `json:"index"` // of the stage in the job that made it
+	Partition int          `json:"partition"`
+	Tasks     int          `json:"tasks"` // of its stage, when it ran
+	Attempt   int          `json:"attempt"`
+	Job       plan.JobID   `json:"job"`
+	Rows      int64        `json:"rows"`
+	RawBytes  int64        `json:"raw_bytes"`
+	Bytes     int64        `json:"bytes"`
+	Created   int64        `json:"created"` // Unix milliseconds
+	Lineage   uint64       `json:"lineage,omitempty"`
+	// Of each partition, when there are not too many: see Client.Parts.
+	Partitions     int     `json:"partitions"`
+	PartitionRows  []int64 `json:"partition_rows,omitempty"`
+	PartitionBytes []int64 `json:"partition_bytes,omitempty"`
+}
+
+// MemberInfo is one node as the answering node sees it.
+type MemberInfo struct {
+	ID     string `json:"id"`
+	Boot   string `json:"boot"`
+	Addr   string `json:"addr"` // host:port that --peer takes
+	API    string `json:"api"`
+	State  string `json:"state"`
+	Zone   string `json:"zone,omitempty"`
+	Slots  int    `json:"slots"`
+	Memory int64  `json:"memory"`
+	Self   bool   `json:"self,omitempty"`
+}
+
+// Members is a node's view.
+type Members struct {
+	Digest  string       `json:"digest"`
+	Members []MemberInfo `json:"members"`
+}
+
+// Version says what runs.
+type Version struct {
+	Pond   string `json:"pond"`
+	DuckDB string `json:"duckdb"`
+	Go     string `json:"go"`
+	Node   string `json:"node,omitempty"`
+}
+
+// Error is a failure as JSON. It is a plan.TaskError on both sides.
+type Error struct {
+	Kind    string `json:"kind"`
+	Op      string `json:"op,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	Node    string `json:"node,omitempty"`
+	Text    string `json:"error"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// FromError is err for the wire; nil for nil.
+func FromError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	te := plan.AsTaskError(err)
+	return &Error{Kind: te.Kind.String(), Op: te.Op, Subject: te.Subject, Node: te.Node, Text: te.Text, Hint: te.Hint}
+}
+
+// TaskError is e as the error that errors.Is matches.
+func (e *Error) TaskError() *plan.TaskError {
+	if e == nil {
+		return nil
+	}
+	return &plan.TaskError{Kind: plan.ParseKind(e.Kind), Op: e.Op, Subject: e.Subject, Node: e.Node, Text: e.Text, Hint: e.Hint}
+}
+
+var kindStatus = map[plan.Kind]int{
+	plan.KindUser:        http.StatusUnprocessableEntity,
+	plan.KindUnavailable: http.StatusServiceUnavailable,
+	plan.KindFenced:      http.StatusConflict,
+	plan.KindExists:      http.StatusConflict,
+	plan.KindNotFound:    http.StatusNotFound,
+	plan.KindDenied:      http.StatusForbidden,
+	plan.KindDeadline:    http.StatusGatewayTimeout,
+	plan.KindResource:    http.StatusInsufficientStorage,
+}
+
+// StatusOf is the HTTP status that carries an error of kind k.
+func StatusOf(k plan.Kind) int {
+	if s, ok := kindStatus[k]; ok {
+		return s
+	}
+	return http.StatusInternalServerError
+}

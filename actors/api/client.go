@@ -1,0 +1,309 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/gob"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// Bounds of a client's waits.
+const (
+	dialTimeout    = 2 * time.Second
+	idleTimeout    = 90 * time.Second
+	idlePerHostMax = 8
+	watchLineMax   = 8 << 20
+	errorBodyMax   = 64 << 10
+)
+
+// Client calls the API of one node. It is safe for concurrent use, and cheap to
+// copy for another address with At.
+type Client struct {
+	base string
+	http *http.Client
+	hop  bool
+}
+
+// NewClient returns a client of the node whose API is at addr (host:port). tls
+// is nil for plain HTTP.
+func NewClient(addr string, tlsc *tls.Config) *Client {
+	t := &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSClientConfig:     tlsc,
+		TLSHandshakeTimeout: dialTimeout,
+		MaxIdleConnsPerHost: idlePerHostMax,
+		IdleConnTimeout:     idleTimeout,
+	}
+	c := &Client{http: &http.Client{Transport: t}}
+	return c.At(addr)
+}
+
+// At is the same client for another node's API. They share connections.
+func (c *Client) At(addr string) *Client {
+	scheme := "http://"
+	if t, ok := c.http.Transport.(*http.Transport); ok && t.TLSClientConfig != nil {
+		scheme = "https://"
+	}
+	return &Client{base: scheme + addr, http: c.http}
+}
+
+// HopHeader marks a request that a node makes for a client: it is answered from
+// what the receiver itself knows, and not passed on.
+const HopHeader = "Pond-Hop"
+
+// Hop is the same client, whose requests are not passed on.
+func (c *Client) Hop() *Client { return &Client{base: c.base, http: c.http, hop: true} }
+
+// Transport is what the client's requests go through.
+func (c *Client) Transport() http.RoundTripper { return c.http.Transport }
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Submit hands in a job. It returns when the job is recorded and compiled; an
+// error of kind user or not-found then means that nothing runs.
+func (c *Client) Submit(ctx context.Context, spec *JobSpec) (*JobStatus, error) {
+	return call[JobStatus](ctx, c, http.MethodPost, "/v1/jobs", spec)
+}
+
+// Jobs lists every job that the pond remembers, newest first.
+func (c *Client) Jobs(ctx context.Context) ([]JobStatus, error) {
+	js, err := call[[]JobStatus](ctx, c, http.MethodGet, "/v1/jobs", nil)
+	if err != nil {
+		return nil, err
+	}
+	return *js, nil
+}
+
+// Job is a job's status.
+func (c *Client) Job(ctx context.Context, id plan.JobID) (*JobStatus, error) {
+	return call[JobStatus](ctx, c, http.MethodGet, jobPath(id, ""), nil)
+}
+
+// Cancel asks that a job end. Cancelling an ended job changes nothing.
+func (c *Client) Cancel(ctx context.Context, id plan.JobID) (*JobStatus, error) {
+	return call[JobStatus](ctx, c, http.MethodPost, jobPath(id, "/cancel"), struct{}{})
+}
+
+// Result says where the rows of a succeeded job are.
+func (c *Client) Result(ctx context.Context, id plan.JobID) (*ResultInfo, error) {
+	return call[ResultInfo](ctx, c, http.MethodGet, jobPath(id, "/result"), nil)
+}
+
+// Explain returns a plan's stages as text, or as JSON, without running it.
+func (c *Client) Explain(ctx context.Context, spec *JobSpec, asJSON bool) (string, error) {
+	return c.text(ctx, http.MethodPost, "/v1/explain"+jsonQuery(asJSON), spec)
+}
+
+// ExplainJob is Explain for a submitted job.
+func (c *Client) ExplainJob(ctx context.Context, id plan.JobID, asJSON bool) (string, error) {
+	return c.text(ctx, http.MethodGet, jobPath(id, "/explain")+jsonQuery(asJSON), nil)
+}
+
+func jsonQuery(asJSON bool) string {
+	if asJSON {
+		return "?format=json"
+	}
+	return ""
+}
+
+// Members is the node's view.
+func (c *Client) Members(ctx context.Context) (*Members, error) {
+	return call[Members](ctx, c, http.MethodGet, "/v1/members", nil)
+}
+
+// Leave makes the node drain, leave the pond and stop. It returns when the node
+// no longer takes work; the node's process ends soon after.
+func (c *Client) Leave(ctx context.Context) error {
+	_, err := call[struct{}](ctx, c, http.MethodPost, "/v1/leave", struct{}{})
+	return err
+}
+
+// Version says what the node runs.
+func (c *Client) Version(ctx context.Context) (*Version, error) {
+	return call[Version](ctx, c, http.MethodGet, "/v1/version", nil)
+}
+
+// PutRecord stores a job's record on the node. It returns once it is durable.
+func (c *Client) PutRecord(ctx context.Context, r *Record) error {
+	_, err := call[struct{}](ctx, c, http.MethodPut, "/v1/specs/"+string(r.Spec.ID), r)
+	return err
+}
+
+// Records lists the jobs recorded on the node itself.
+func (c *Client) Records(ctx context.Context) ([]JobStatus, error) {
+	rs, err := call[[]JobStatus](ctx, c, http.MethodGet, "/v1/specs", nil)
+	if err != nil {
+		return nil, err
+	}
+	return *rs, nil
+}
+
+// Start makes the node coordinate a job that is recorded on it.
+func (c *Client) Start(ctx context.Context, id plan.JobID, term uint64) (*JobStatus, error) {
+	return call[JobStatus](ctx, c, http.MethodPost, jobPath(id, fmt.Sprintf("/start?term=%d", term)), struct{}{})
+}
+
+// Packet fetches a stage for a worker.
+func (c *Client) Packet(ctx context.Context, id plan.JobID, stage int, version uint64) (*Packet, error) {
+	p := new(Packet)
+	return p, c.gob(ctx, jobPath(id, fmt.Sprintf("/packet?stage=%d&version=%d", stage, version)), p)
+}
+
+// Schema is a segment's Arrow schema, as an IPC stream without batches.
+func (c *Client) Schema(ctx context.Context, segment string) ([]byte, error) {
+	s, err := c.text(ctx, http.MethodGet, "/v1/segments/"+segment+"/schema", nil)
+	return []byte(s), err
+}
+
+// Held asks which segments of some stages the node holds.
+func (c *Client) Held(ctx context.Context, stages []plan.StageID) ([]Held, error) {
+	hs, err := call[[]Held](ctx, c, http.MethodPost, "/v1/held", &HeldRequest{Stages: stages})
+	if err != nil {
+		return nil, err
+	}
+	return *hs, nil
+}
+
+// Watch yields a job's status whenever it changes, the last one ended. It ends
+// with an error when the connection breaks or ctx ends before the job does.
+func (c *Client) Watch(ctx context.Context, id plan.JobID) iter.Seq2[*JobStatus, error] {
+	return func(yield func(*JobStatus, error) bool) {
+		resp, err := c.do(ctx, http.MethodGet, jobPath(id, "/watch"), nil)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer resp.Body.Close()
+		lines := bufio.NewScanner(resp.Body)
+		lines.Buffer(make([]byte, 64<<10), watchLineMax)
+		for lines.Scan() {
+			s := new(JobStatus)
+			if err := json.Unmarshal(lines.Bytes(), s); err != nil {
+				yield(nil, unavailable(c.base, err))
+				return
+			}
+			if !yield(s, nil) || s.State.Ended() {
+				return
+			}
+		}
+		yield(nil, unavailable(c.base, cmpErr(ctx.Err(), lines.Err(), io.ErrUnexpectedEOF)))
+	}
+}
+
+func cmpErr(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func jobPath(id plan.JobID, rest string) string { return "/v1/jobs/" + string(id) + rest }
+
+// call sends in as JSON and decodes the reply as a T.
+func call[T any](ctx context.Context, c *Client, method, path string, in any) (*T, error) {
+	resp, err := c.do(ctx, method, path, in)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	out := new(T)
+	if resp.StatusCode == http.StatusNoContent {
+		return out, nil
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, PacketBytesMax)).Decode(out); err != nil {
+		return nil, unavailable(c.base, fmt.Errorf("reading the reply to %s %s: %w", method, path, err))
+	}
+	return out, nil
+}
+
+func (c *Client) text(ctx context.Context, method, path string, in any) (string, error) {
+	resp, err := c.do(ctx, method, path, in)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, replyBytesMax))
+	return string(b), err
+}
+
+// Parts is the rows and bytes of each partition of a segment.
+func (c *Client) Parts(ctx context.Context, segment string) (*plan.SegmentInfo, error) {
+	p := new(plan.SegmentInfo)
+	return p, c.gob(ctx, "/v1/segments/"+segment+"/parts", p)
+}
+
+// gob reads a reply that is large and never leaves Pond.
+func (c *Client) gob(ctx context.Context, path string, into any) error {
+	resp, err := c.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := gob.NewDecoder(io.LimitReader(resp.Body, PacketBytesMax)).Decode(into); err != nil {
+		return unavailable(c.base, fmt.Errorf("reading the reply to GET %s: %w", path, err))
+	}
+	return nil
+}
+
+// do sends a request and turns every failure into a plan.TaskError.
+func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, fmt.Errorf("api: encode %s: %w", path, err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("api: %s: %w", path, err)
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.hop {
+		req.Header.Set(HopHeader, "1")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, unavailable(c.base, err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	e := new(Error)
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, errorBodyMax))
+	if json.Unmarshal(b, e) != nil || e.Kind == "" {
+		return nil, unavailable(c.base, fmt.Errorf("%s %s: HTTP %d: is this the port of a Pond node?", method, path, resp.StatusCode))
+	}
+	return nil, e.TaskError()
+}
+
+// unavailable is a node that cannot be reached, or does not talk as one should.
+func unavailable(base string, err error) error {
+	var ne *net.OpError
+	text := err.Error()
+	if errors.As(err, &ne) {
+		text = ne.Err.Error()
+	}
+	return &plan.TaskError{Kind: plan.KindUnavailable, Op: "call", Subject: base, Text: text}
+}

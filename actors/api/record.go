@@ -1,0 +1,11 @@
+package api
+
+// Record is what the home replicas of a job keep durably: the spec before
+// anything runs, and how it ended.
+type Record struct {
+	Spec   *JobSpec    `json:"spec"`
+	Term   uint64      `json:"term"`
+	Homes  []string    `json:"homes"`            // nodes, first is preferred as coordinator
+	Status *JobStatus  `json:"status,omitempty"` // once it has ended
+	Result *ResultInfo `json:"result,omitempty"`
+}

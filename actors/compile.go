@@ -1,0 +1,224 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	iofs "io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/vec"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// formatSalt is hashed into every stage id. It changes when rows would be cut,
+// hashed or encoded otherwise than before.
+const formatSalt = "pond-1"
+
+// compiledJob is a plan made ready: its stages, and what its SQL may read.
+type compiledJob struct {
+	plan   *plan.Job
+	access []string
+}
+
+// compile resolves the files that a job names and plans it.
+func (n *Node) compile(ctx context.Context, spec *api.JobSpec) (*compiledJob, error) {
+	if spec.Plan == nil {
+		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "compile", Text: "the job has no plan"}
+	}
+	if err := spec.Plan.Validate(); err != nil {
+		return nil, err
+	}
+	cat, access, err := n.catalog(ctx, spec.Plan)
+	if err != nil {
+		return nil, err
+	}
+	slots := 0
+	for _, m := range n.mesh.View().Members {
+		if m.State == mesh.Alive {
+			slots += m.Slots
+		}
+	}
+	job, err := plan.Compile(spec.Plan, cat, plan.Options{
+		JobID: spec.ID, Parallelism: max(slots, spec.Options.Partitions), Functions: n.cfg.Funcs.versions(),
+		Salt: formatSalt + " " + n.duckVersion,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range job.Stages {
+		access = append(access, s.Access...)
+	}
+	slices.Sort(access)
+	return &compiledJob{plan: job, access: slices.Compact(access)}, nil
+}
+
+// catalog finds the files behind a plan's sources, and what they hold.
+func (n *Node) catalog(ctx context.Context, p *plan.Plan) (plan.Catalog, []string, error) {
+	cat := plan.Catalog{}
+	var access []string
+	for _, src := range p.Sources() {
+		facts, paths, err := n.facts(ctx, &src)
+		if err != nil {
+			te := *plan.AsTaskError(err)
+			if te.Op == "" {
+				te.Op = fmt.Sprintf("step %q: read", src.Node)
+			}
+			return nil, nil, &te
+		}
+		cat[src.Node] = *facts
+		access = append(access, paths...)
+	}
+	return cat, access, nil
+}
+
+// facts resolves one source.
+func (n *Node) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []string, error) {
+	patterns := src.Access
+	if src.Read != nil {
+		patterns = src.Read.Paths
+	}
+	for _, p := range patterns {
+		if err := n.mayRead(p); err != nil {
+			return nil, nil, err
+		}
+	}
+	asked := slices.Clone(patterns)
+	if src.Recursive {
+		for i, p := range asked {
+			asked[i] = strings.TrimSuffix(p, "/") + "/"
+		}
+	}
+	infos, err := n.engines.planner.Glob(ctx, asked)
+	if err != nil {
+		return nil, nil, fileError(patterns, err)
+	}
+	facts := &plan.Facts{}
+	access := slices.Clone(patterns) // a glob in SQL is itself looked at
+	for _, f := range infos {
+		facts.Files = append(facts.Files, plan.File{Path: f.Path, Size: f.Size, ModTime: f.ModTime.UnixNano()})
+		access = append(access, f.Path)
+	}
+	if src.Read == nil || src.Read.Format == plan.Arrow {
+		return facts, access, nil
+	}
+	if src.Footers {
+		if err := n.footers(ctx, facts); err != nil {
+			return nil, nil, err
+		}
+	}
+	if facts.Columns == nil {
+		return facts, access, n.describe(ctx, src.Read, facts)
+	}
+	return facts, access, nil
+}
+
+// mayRead refuses the node's own folder: keys and other jobs' rows are in it.
+func (n *Node) mayRead(pattern string) error {
+	own, err1 := filepath.Abs(n.cfg.Dir)
+	p, err2 := filepath.Abs(pattern)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if p == own || strings.HasPrefix(p, own+string(filepath.Separator)) {
+		return &plan.TaskError{Kind: plan.KindDenied, Op: "read", Subject: pattern, Text: "this is inside the node's own data folder"}
+	}
+	return nil
+}
+
+// footers reads the row groups of Parquet files.
+func (n *Node) footers(ctx context.Context, facts *plan.Facts) error {
+	paths := make([]string, len(facts.Files))
+	for i, f := range facts.Files {
+		paths[i] = f.Path
+	}
+	feet, err := n.engines.planner.Footers(ctx, paths)
+	if err != nil {
+		return readError(err)
+	}
+	for i, foot := range feet {
+		groups := make([]plan.RowGroup, len(foot.Groups))
+		for g, rg := range foot.Groups {
+			groups[g] = plan.RowGroup{Rows: rg.Rows, Bytes: rg.Bytes}
+		}
+		facts.Files[i].Groups = groups
+	}
+	return nil
+}
+
+// describe asks DuckDB for the columns of all the files together.
+func (n *Node) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Facts) error {
+	scan := &plan.Scan{Format: r.Format, Options: r.Options}
+	scan.Options.Columns, scan.Options.Filename, scan.Options.RowNumber = nil, false, false
+	pieces := make([]plan.Piece, len(facts.Files))
+	for i, f := range facts.Files {
+		pieces[i] = plan.Piece{Path: f.Path, Rows: -1, Whole: true}
+	}
+	if r.Format == plan.CSV && len(facts.Files) > 0 {
+		dialect, err := n.sniff(ctx, facts.Files[0].Path, r.Options)
+		if err != nil {
+			return readError(err)
+		}
+		facts.CSV = dialect
+	}
+	schema, err := n.engines.planner.Schema(ctx, scan.SQL(pieces))
+	if err != nil {
+		return readError(err)
+	}
+	for _, f := range schema.Fields {
+		facts.Columns = append(facts.Columns, plan.Column{Name: f.Name, Type: f.Type.SQL})
+	}
+	return nil
+}
+
+// sniff is the dialect of a CSV file, as SQL literals.
+func (n *Node) sniff(ctx context.Context, path string, o plan.ScanOptions) (map[string]string, error) {
+	args := plan.QuoteString(path)
+	for _, k := range []string{"delim", "quote", "escape", "header", "skip", "sample_size", "comment", "encoding"} {
+		if v, ok := o.CSV[k]; ok {
+			args += ", " + k + "=" + v
+		}
+	}
+	out := map[string]string{}
+	names := []string{"delim", "quote", "escape", "newline", "skip", "header"}
+	sql := fmt.Sprintf("SELECT Delimiter, Quote, Escape, NewLineDelimiter, SkipRows::VARCHAR, HasHeader::VARCHAR FROM sniff_csv(%s)", args)
+	_, err := n.engines.planner.Fetch(ctx, sql, func(c *vec.Chunk) error {
+		for i, name := range names {
+			v := string((*vec.Str)(c.Columns[i].Data).Bytes())
+			switch name {
+			case "skip", "header":
+				out[name] = v
+			case "newline":
+				// Not passed on: files of one set may differ in it.
+			default:
+				if v == "(empty)" {
+					v = ""
+				}
+				out[name] = plan.QuoteString(v)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func fileError(patterns []string, err error) error {
+	if errors.Is(err, iofs.ErrNotExist) {
+		return &plan.TaskError{Kind: plan.KindNotFound, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error(),
+			Hint: "paths are looked up on the nodes: give a path that every node can read"}
+	}
+	return &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error()}
+}
+
+// readError is DuckDB's about an input file, before anything has run.
+func readError(err error) error {
+	if errors.Is(err, duck.ErrIO) || errors.Is(err, duck.ErrQuery) {
+		return &plan.TaskError{Kind: plan.KindUser, Op: "read", Text: err.Error()}
+	}
+	return engineError("read", err)
+}

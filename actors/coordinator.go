@@ -1,0 +1,357 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// Times of a coordinator.
+const (
+	tickInterval  = 250 * time.Millisecond
+	statusEvery   = 100 * time.Millisecond // watchers hear no more often, but for the end
+	heldTimeout   = 5 * time.Second
+	recordTimeout = 10 * time.Second
+	resultKeep    = 10 * time.Minute // a result stays readable at least so long
+)
+
+// coordinator is the actor that drives one job. It turns what it hears into
+// events for the Decider and does what the Decider says. It keeps no log: what
+// nodes hold is the journal, and a coordinator begins by asking for it.
+type coordinator struct {
+	n    *Node
+	log  *slog.Logger
+	run  *jobRun
+	term uint64
+
+	d        *sched.Decider // nil until the job is planned
+	job      *plan.Job
+	view     *mesh.View
+	nodes    map[mesh.NodeID]mesh.Member // as told to the Decider
+	addrs    map[mesh.NodeID]string      // API of every node ever seen: holders may be leaving
+	output   *output
+	ticker   *time.Ticker
+	done     chan struct{}
+	start    time.Time
+	shown    time.Time // when status was last published
+	dirty    bool
+	finished bool
+	pending  []any // heard before the job was planned
+}
+
+// What the coordinator hears.
+type (
+	plannedMsg struct {
+		job  *compiledJob
+		held []nodeHeld
+		out  *output
+		err  error
+	}
+	nodeHeld struct {
+		node mesh.NodeID
+		boot mesh.BootID
+		held []api.Held
+	}
+	// nodeMsg is a worker's Pull, Done or Failed.
+	nodeMsg struct {
+		from   wire.Peer
+		header *wire.Header
+		msg    proto.Message
+		reply  chan grantReply
+	}
+	grantReply struct {
+		grant *wire.Grant
+		err   error
+	}
+	packetMsg struct {
+		stage   int
+		version uint64
+		reply   chan packetReply
+	}
+	packetReply struct {
+		packet *api.Packet
+		err    error
+	}
+	// partsMsg is a Done whose partition sizes have been asked for.
+	partsMsg struct {
+		m     *nodeMsg
+		parts *plan.SegmentInfo
+		err   error
+	}
+	membersMsg   struct{ view *mesh.View }
+	cancelJobMsg struct{ reason string }
+	publishedMsg struct {
+		try   int
+		files []string
+		err   error
+	}
+)
+
+func (c *coordinator) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		c.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		c.stopTicker()
+	case *plannedMsg:
+		c.onPlanned(ctx, m)
+	case *nodeMsg:
+		c.onNode(ctx, m)
+	case *partsMsg:
+		c.onParts(ctx, m)
+	case *packetMsg:
+		p, err := c.packet(m)
+		m.reply <- packetReply{p, err}
+	case *membersMsg:
+		c.onView(ctx, m.view)
+	case *cancelJobMsg:
+		c.onCancel(ctx, m)
+	case *publishedMsg:
+		c.run.mu.Lock()
+		c.output.published = m.files
+		c.run.mu.Unlock()
+		c.step(ctx, sched.Published{Try: m.try, Err: m.err})
+	case *tickMsg:
+		c.tick(ctx)
+	}
+}
+
+// begin plans the job beside the actor: reading footers takes a while.
+func (c *coordinator) begin(ctx actor.Context) {
+	c.start = time.Now()
+	c.log = c.n.log.With("job", c.run.spec.ID)
+	c.nodes, c.addrs = map[mesh.NodeID]mesh.Member{}, map[mesh.NodeID]string{}
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	c.ticker, c.done = time.NewTicker(tickInterval), make(chan struct{})
+	c.n.goes.Go(func() { tick(root, self, c.ticker, c.done) })
+	c.n.goes.Go(func() { root.Send(self, c.n.prepare(c.run.spec)) })
+}
+
+// tick posts to an actor until done.
+func tick(root *actor.RootContext, to *actor.PID, t *time.Ticker, done <-chan struct{}) {
+	for {
+		select {
+		case <-t.C:
+			root.Send(to, &tickMsg{})
+		case <-done:
+			return
+		}
+	}
+}
+
+func (c *coordinator) stopTicker() {
+	if c.done != nil {
+		c.ticker.Stop()
+		close(c.done)
+		c.done = nil
+	}
+}
+
+// prepare plans a job, opens its output, and asks every node what it holds of
+// the job's stages already.
+func (n *Node) prepare(spec *api.JobSpec) *plannedMsg {
+	ctx, cancel := context.WithTimeout(n.ctx, startTimeout)
+	defer cancel()
+	job, err := n.compile(ctx, spec)
+	if err != nil {
+		return &plannedMsg{err: err}
+	}
+	out, err := openOutput(ctx, spec, job.plan)
+	if err != nil {
+		return &plannedMsg{err: err}
+	}
+	m := &plannedMsg{job: job, out: out}
+	if !spec.Options.NoReuse {
+		m.held = n.heldEverywhere(ctx, job.plan)
+	}
+	return m
+}
+
+// heldEverywhere asks all nodes for the journal of a job's stages.
+func (n *Node) heldEverywhere(ctx context.Context, job *plan.Job) []nodeHeld {
+	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
+	defer cancel()
+	ids := make([]plan.StageID, len(job.Stages))
+	for i, s := range job.Stages {
+		ids[i] = s.ID
+	}
+	members := n.mesh.View().Members
+	out := make([]nodeHeld, len(members))
+	_ = forEach(ctx, len(members), func(ctx context.Context, i int) error {
+		m := members[i]
+		out[i].node, out[i].boot = m.ID, m.Boot
+		if m.ID == n.id {
+			out[i].held = n.segments.held(ids)
+			return nil
+		}
+		held, err := n.api.At(m.APIAddr()).Held(ctx, ids)
+		if err != nil {
+			n.log.Debug("asking for held segments", "node", m.ID, "err", err)
+		}
+		out[i].held = held
+		return nil
+	})
+	return slices.DeleteFunc(out, func(h nodeHeld) bool { return len(h.held) == 0 })
+}
+
+func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
+	if c.finished {
+		return
+	}
+	if m.err != nil {
+		c.finish(ctx, &sched.Finish{Status: sched.Failure, Err: m.err})
+		return
+	}
+	c.run.mu.Lock()
+	c.run.job = m.job
+	c.run.mu.Unlock()
+	c.job, c.output = m.job.plan, m.out
+	c.d = sched.New(c.job, sched.Config{Term: int64(c.term)})
+	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))
+	c.onView(ctx, c.n.mesh.View())
+	for _, h := range m.held {
+		c.d.Step(sched.Held{Node: sched.NodeID(h.node), Boot: sched.Boot(h.boot), Segments: c.heldSegments(h.held)})
+	}
+	c.publishStatus(true)
+	c.tick(ctx)
+}
+
+// heldSegments turns facts of committed segments into the Decider's terms.
+// Segments whose partition sizes are too many to be kept with them are left
+// out: they are made again.
+func (c *coordinator) heldSegments(held []api.Held) []sched.HeldSegment {
+	out := make([]sched.HeldSegment, 0, len(held))
+	for _, h := range held {
+		if len(h.PartitionRows) != h.Partitions {
+			continue
+		}
+		out = append(out, sched.HeldSegment{
+			Task: plan.TaskID{Stage: h.Stage, Partition: h.Partition}, Attempt: h.Attempt, Tasks: h.Tasks,
+			Reused: h.Job != c.run.spec.ID, Lineage: h.Lineage,
+			Output: sched.Output{Segment: h.Segment, Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes,
+				Parts: plan.SegmentInfo{Rows: h.PartitionRows, Bytes: h.PartitionBytes}},
+		})
+	}
+	return out
+}
+
+// onView tells the Decider who came, who is leaving and who is gone.
+func (c *coordinator) onView(ctx actor.Context, v *mesh.View) {
+	c.view = v
+	if c.d == nil || c.finished {
+		return
+	}
+	alive := map[mesh.NodeID]bool{}
+	for _, m := range v.Members {
+		alive[m.ID] = true
+		old, known := c.nodes[m.ID]
+		c.nodes[m.ID], c.addrs[m.ID] = m, m.APIAddr()
+		id := sched.NodeID(m.ID)
+		if !known || old.Boot != m.Boot || old.Slots != m.Slots {
+			c.step(ctx, sched.NodeUp{Node: id, Boot: sched.Boot(m.Boot), Slots: m.Slots, Memory: m.Memory})
+		}
+		if m.State == mesh.Leaving && (!known || old.State != mesh.Leaving) {
+			c.step(ctx, sched.NodeLeaving{Node: id})
+		}
+	}
+	for id, m := range c.nodes {
+		if !alive[id] {
+			delete(c.nodes, id)
+			c.log.Info("node lost", "node", id)
+			c.step(ctx, sched.NodeLost{Node: sched.NodeID(id), Boot: sched.Boot(m.Boot)})
+		}
+	}
+}
+
+func (c *coordinator) onCancel(ctx actor.Context, m *cancelJobMsg) {
+	switch {
+	case c.finished:
+	case c.d == nil:
+		c.finish(ctx, &sched.Finish{Status: sched.Cancelled, Err: &plan.TaskError{Kind: plan.KindCancelled, Op: "job", Text: m.reason}})
+	default:
+		c.step(ctx, sched.Cancel{Reason: m.reason})
+	}
+}
+
+func (c *coordinator) tick(ctx actor.Context) {
+	if c.d == nil || c.finished {
+		return
+	}
+	if d := c.run.spec.Options.DeadlineMillis; d > 0 && time.Now().UnixMilli() > c.run.spec.Submitted+d {
+		c.step(ctx, sched.Deadline{})
+		return
+	}
+	c.step(ctx, sched.Tick{Now: c.now()})
+	c.publishStatus(false)
+}
+
+func (c *coordinator) now() int64 { return time.Since(c.start).Milliseconds() }
+
+// step feeds one event and does what comes of it. Runs are returned: they
+// answer a pull.
+func (c *coordinator) step(ctx actor.Context, e sched.Event) []*wire.Run {
+	var runs []*wire.Run
+	if c.d == nil || c.finished {
+		return nil
+	}
+	for _, a := range c.d.Step(e) {
+		switch a := a.(type) {
+		case sched.Run:
+			runs = append(runs, c.grant(a))
+		case sched.Offer:
+			c.send(mesh.NodeID(a.Node), &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr(), Pending: 1})
+		case sched.Stop:
+			c.send(mesh.NodeID(a.Node), &wire.Stop{Header: c.header(), Task: c.task(a.Attempt)})
+		case sched.Release:
+			c.log.Debug("segment released", "segment", a.Segment, "node", a.Node)
+		case sched.Publish:
+			c.publish(ctx, a)
+		case sched.Finish:
+			c.finish(ctx, &a)
+		}
+	}
+	c.dirty = true
+	return runs
+}
+
+func (c *coordinator) header() *wire.Header {
+	h := &wire.Header{Job: string(c.run.spec.ID), Term: c.term}
+	if d := c.run.spec.Options.DeadlineMillis; d > 0 {
+		h.DeadlineUnixMs = c.run.spec.Submitted + d
+	}
+	return h
+}
+
+// send tells a node something that may get lost: offers are repeated, and what
+// a node runs in vain it is told to stop when it reports.
+func (c *coordinator) send(to mesh.NodeID, msg proto.Message) {
+	m, ok := c.nodes[to]
+	if !ok {
+		return
+	}
+	addr := m.ActorsAddr()
+	c.n.goes.Go(func() {
+		if err := c.n.wire.Send(c.n.ctx, addr, msg); err != nil {
+			c.log.Debug("sending", "node", to, "err", err)
+		}
+	})
+}
+
+// stageIndex is where a stage stands in the job.
+func (c *coordinator) stageIndex(id plan.StageID) int {
+	return slices.IndexFunc(c.job.Stages, func(s *plan.Stage) bool { return s.ID == id })
+}
+
+func (c *coordinator) task(a plan.AttemptID) *wire.Task {
+	return wire.NewTask(a, c.stageIndex(a.Task.Stage))
+}

@@ -1,0 +1,135 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/arrow/memory/mallocator"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/vec"
+)
+
+// Shares of what one attempt may use, in percent: DuckDB, buffers of the rows
+// that leave, blocks that arrive.
+const (
+	engineShare = 70
+	writerShare = 20
+	fetchShare  = 10
+)
+
+// enginesKeptPerSlot is how many locked engines wait for a next task like the
+// last one.
+const enginesKeptPerSlot = 1
+
+// newAllocator is memory that DuckDB may read: outside Go's heap.
+func newAllocator() memory.Allocator { return mallocator.NewMallocator() }
+
+func fetchWindow(c Config) int64 { return max(c.Memory/int64(c.Slots)*fetchShare/100, 4<<20) }
+
+// engines are a node's warm DuckDBs, in one pool a number of threads, and one
+// engine beside them that reads file footers and parses SQL for the planner. It
+// is not locked, and never runs a user's SQL.
+type engines struct {
+	cfg     Config
+	spill   string
+	version string
+	planner *duck.Engine
+
+	mu    sync.Mutex
+	pools map[int]*duck.Pool
+}
+
+func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error) {
+	e := &engines{cfg: cfg, spill: spill, pools: map[int]*duck.Pool{}}
+	var err error
+	e.planner, err = duck.Open(ctx, duck.Config{Memory: plannerMemory, Threads: cfg.Slots, SpillDir: filepath.Join(spill, "planner"), Log: cfg.Log})
+	if err != nil {
+		return nil, fmt.Errorf("actors: open DuckDB: %w", err)
+	}
+	_, err = e.planner.Fetch(ctx, "SELECT version()", func(c *vec.Chunk) error {
+		e.version = string((*vec.Str)(c.Columns[0].Data).Bytes())
+		return nil
+	})
+	e.pool(1)
+	return e, errors.Join(err)
+}
+
+// plannerMemory bounds the planner's engine, in bytes.
+const plannerMemory = 256 << 20
+
+// pool is the pool of engines with that many threads.
+func (e *engines) pool(threads int) *duck.Pool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.pools[threads]
+	if p == nil {
+		slots := max(e.cfg.Slots/threads, 1)
+		p = duck.NewPool(duck.PoolConfig{
+			Engine: duck.Config{Memory: e.cfg.Memory / int64(slots) * engineShare / 100, Threads: threads, SpillDir: filepath.Join(e.spill, strconv.Itoa(threads)), Log: e.cfg.Log},
+			Blank:  slots,
+			Idle:   slots * enginesKeptPerSlot,
+			Setup:  e.setup,
+		})
+		e.pools[threads] = p
+	}
+	return p
+}
+
+// setup gives an engine the node's Go functions.
+func (e *engines) setup(_ context.Context, d *duck.Engine) error {
+	for _, f := range e.cfg.Funcs.scalars() {
+		err := d.RegisterFunc(duck.Func{Name: f.Name, Args: f.Args, Result: f.Result, Volatile: f.Volatile,
+			Call: func(ctx context.Context, args arrow.RecordBatch) (arrow.Array, error) { return f.Call(ctx, args) }})
+		if err != nil {
+			return fmt.Errorf("actors: register function %s: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+func (e *engines) close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	errs := []error{e.planner.Close()}
+	for _, p := range e.pools {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// duckKinds says what an engine's error means for the task.
+var duckKinds = []struct {
+	err  error
+	kind plan.Kind
+}{
+	{duck.ErrMemory, plan.KindMemory},
+	{duck.ErrInterrupted, plan.KindCancelled},
+	{duck.ErrDiskFull, plan.KindResource},
+	{duck.ErrIO, plan.KindResource},
+	{duck.ErrDenied, plan.KindUser},
+	{duck.ErrQuery, plan.KindUser},
+	{duck.ErrBroken, plan.KindInternal},
+}
+
+// engineError is err, of an engine, as a task's error. Errors that passed
+// through the engine (a lost segment, a Go function's) stay what they are.
+func engineError(op string, err error) error {
+	var te *plan.TaskError
+	if err == nil || errors.As(err, &te) {
+		return err
+	}
+	for _, k := range duckKinds {
+		if errors.Is(err, k.err) {
+			return &plan.TaskError{Kind: k.kind, Op: op, Text: err.Error()}
+		}
+	}
+	return err
+}

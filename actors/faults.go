@@ -1,0 +1,80 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/mesh"
+)
+
+func isAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
+
+// portError says which of a node's ports is taken, and what is wrong otherwise
+// about joining.
+func portError(err error, port, base int) error {
+	te := &plan.TaskError{Kind: plan.KindUnavailable, Op: "start", Text: err.Error()}
+	switch {
+	case isPortInUse(err):
+		te.Kind = plan.KindExists
+		te.Subject = fmt.Sprintf("port %d", port)
+		te.Text = "the port is in use"
+		te.Hint = fmt.Sprintf("a node takes three ports from its base port, here %d to %d: stop what listens there, or choose another with --port (0 picks free ones)", base, base+portsPerNode-1)
+	case errors.Is(err, mesh.ErrWrongKey):
+		te.Kind = plan.KindDenied
+		te.Hint = "give the same --gossip-key as the other nodes"
+	case errors.Is(err, mesh.ErrWrongLabel):
+		te.Kind = plan.KindDenied
+		te.Hint = "give the same --label as the other nodes, and the base port of a node as --peer"
+	case errors.Is(err, mesh.ErrNoSeed):
+		te.Hint = "check the address: it is a node's base port (default 7946). To start a new pond, give no --peer"
+	case errors.Is(err, mesh.ErrInsecure), errors.Is(err, mesh.ErrConfig):
+		te.Kind = plan.KindUser
+	}
+	return &startError{te, err}
+}
+
+// startError is a TaskError that still matches what caused it.
+type startError struct {
+	*plan.TaskError
+	cause error
+}
+
+func (e *startError) Unwrap() []error { return []error{e.TaskError, e.cause} }
+
+// storeError says why the data folder cannot be used.
+func storeError(dir string, err error) error {
+	te := &plan.TaskError{Kind: plan.KindResource, Op: "open data folder", Subject: dir, Text: err.Error()}
+	switch {
+	case errors.Is(err, fs.ErrLocked):
+		te.Kind, te.Hint = plan.KindExists, "another node uses it: give each node its own --data"
+	case errors.Is(err, fs.ErrReadOnly):
+		te.Hint = "make it writable, or choose another with --data"
+	case errors.Is(err, fs.ErrNoSpace):
+		te.Hint = "free space there, or choose another with --data"
+	}
+	return &startError{te, err}
+}
+
+// outputError says why output files cannot be published.
+func outputError(w *plan.Write, err error) error {
+	if err == nil {
+		return nil
+	}
+	te := &plan.TaskError{Kind: plan.KindResource, Op: "write", Subject: w.Path, Text: strings.TrimPrefix(err.Error(), "fs: ")}
+	switch {
+	case errors.Is(err, fs.ErrExists):
+		te.Kind, te.Hint = plan.KindExists, "choose another folder, or write with mode overwrite or append"
+	case errors.Is(err, fs.ErrNoSpace):
+		te.Hint = "free space on that disk"
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrReadOnly):
+		te.Kind, te.Hint = plan.KindDenied, "the nodes need to be able to write there"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrInvalid):
+		te.Kind, te.Hint = plan.KindUser, "the target is a folder; choose a path that is not a file"
+	}
+	return te
+}
+

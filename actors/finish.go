@@ -1,0 +1,156 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// output is where a job's files go; of a job without files it is nil.
+type output struct {
+	staging   *fs.Staging
+	published []string
+}
+
+// openOutput makes the staging folder, so that a target that cannot be written
+// is told before anything runs.
+func openOutput(ctx context.Context, spec *api.JobSpec, job *plan.Job) (*output, error) {
+	w := job.Result.Write
+	if w == nil {
+		return nil, nil
+	}
+	modes := map[plan.WriteMode]fs.Mode{plan.WriteError: fs.ModeError, plan.WriteOverwrite: fs.ModeOverwrite, plan.WriteAppend: fs.ModeAppend, "": fs.ModeError}
+	st, err := fs.Stage(ctx, w.Path, string(spec.ID), modes[w.Mode])
+	if err != nil {
+		return nil, outputError(w, err)
+	}
+	return &output{staging: st}, nil
+}
+
+func (o *output) dir() string {
+	if o == nil {
+		return ""
+	}
+	return o.staging.Dir()
+}
+
+// publish makes the winners' files visible, beside the actor.
+func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
+	root, self, out, w := ctx.ActorSystem().Root, ctx.Self(), c.output, c.job.Result.Write
+	var names []string
+	for _, win := range p.Winners {
+		for _, f := range win.Output.Files {
+			names = append(names, f.Name)
+		}
+	}
+	try := p.Try
+	c.n.goes.Go(func() {
+		err := out.staging.Publish(c.n.ctx, names)
+		root.Send(self, &publishedMsg{try: try, files: names, err: outputError(w, err)})
+	})
+}
+
+// finish is the end of the job: the one status that stays.
+func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
+	if c.finished {
+		return
+	}
+	s := c.status()
+	s.Ended = time.Now().UnixMilli()
+	switch f.Status {
+	case sched.Succeeded:
+		s.State, s.Rows = api.Succeeded, f.Rows
+		if c.output != nil {
+			s.Files = c.output.published
+		}
+		c.run.mu.Lock()
+		c.run.result = c.result()
+		c.run.mu.Unlock()
+	case sched.Cancelled:
+		s.State, s.Error = api.Cancelled, api.FromError(f.Err)
+	default:
+		s.State, s.Error = api.Failed, api.FromError(f.Err)
+	}
+	c.finished = true
+	c.stopTicker()
+	c.log.Info("job ended", "state", s.State, "rows", s.Rows, "took", time.Since(c.start), "err", f.Err)
+	rec := &api.Record{Spec: c.run.spec, Term: c.term, Status: s, Result: c.run.result}
+	if err := c.n.records.put(rec); err != nil {
+		c.log.Warn("recording the job's end", "err", err)
+	}
+	members := make([]mesh.Member, 0, len(c.nodes))
+	for _, m := range c.nodes {
+		members = append(members, m)
+	}
+	header := c.header()
+	header.DeadlineUnixMs = 0
+	c.run.topic.set(s)
+	c.n.jobs.ends()
+	c.n.goes.Go(func() { c.n.wrapUp(rec, members, header, c.output, s.State) })
+}
+
+// wrapUp tells the other nodes that a job is over.
+func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *output, state api.State) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), recordTimeout)
+	defer cancel()
+	for _, m := range members {
+		if err := n.wire.Send(ctx, m.ActorsAddr(), &wire.Stop{Header: header}); err != nil {
+			n.log.Debug("closing a job", "job", rec.Spec.ID, "node", m.ID, "err", err)
+		}
+	}
+	if out != nil && state != api.Succeeded {
+		if err := out.staging.Discard(ctx); err != nil {
+			n.log.Warn("removing staged files", "job", rec.Spec.ID, "err", err)
+		}
+	}
+	homes, _ := n.homes(rec.Spec.ID)
+	_ = forEach(ctx, len(homes), func(ctx context.Context, i int) error {
+		if err := n.putRecord(ctx, homes[i], rec); err != nil {
+			n.log.Debug("recording a job's end", "job", rec.Spec.ID, "addr", homes[i], "err", err)
+		}
+		return nil
+	})
+}
+
+// result says where the last stage's rows are.
+func (c *coordinator) result() *api.ResultInfo {
+	if c.job.Result.Write != nil {
+		return &api.ResultInfo{}
+	}
+	r := &api.ResultInfo{}
+	for _, w := range c.d.Segments(len(c.job.Stages) - 1) {
+		r.Parts = append(r.Parts, api.ResultPart{Addr: c.holder(w), Segment: w.Output.Segment, Rows: w.Output.Rows})
+	}
+	return r
+}
+
+// publishStatus lets watchers know how the job stands.
+func (c *coordinator) publishStatus(now bool) {
+	if c.finished || !c.dirty && !now || !now && time.Since(c.shown) < statusEvery {
+		return
+	}
+	c.dirty, c.shown = false, time.Now()
+	c.run.topic.set(c.status())
+}
+
+func (c *coordinator) status() *api.JobStatus {
+	s := &api.JobStatus{ID: c.run.spec.ID, Name: c.run.spec.Name, State: api.Running, Coordinator: string(c.n.id), Term: c.term, Submitted: c.run.spec.Submitted}
+	if c.d == nil {
+		return s
+	}
+	for _, st := range c.d.Status() {
+		s.Stages = append(s.Stages, api.StageStatus{
+			Index: st.Index, Name: st.Name, Tasks: st.Tasks, Running: st.Running, Done: st.Done, Reused: st.Reused, Retries: st.Retries,
+			Rows: st.Rows, RawBytes: st.RawBytes, Bytes: st.Bytes, Spill: st.Spilled, CPU: st.CPUMillis,
+		})
+	}
+	return s
+}

@@ -1,0 +1,209 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/mesh"
+	"github.com/pondmesh/pond/shuffle"
+)
+
+// onNode answers a worker. Every answer is a Grant: a report frees a slot, so
+// it pulls one task as well.
+func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
+	if c.d == nil || c.finished {
+		m.reply <- grantReply{grant: &wire.Grant{}}
+		return
+	}
+	if m.header.GetTerm() != c.term {
+		m.reply <- grantReply{err: &plan.TaskError{Kind: plan.KindFenced, Op: "report", Subject: string(c.run.spec.ID), Text: fmt.Sprintf("term %d is not %d", m.header.GetTerm(), c.term)}}
+		return
+	}
+	node, ok := c.nodes[mesh.NodeID(m.from.Node)]
+	if !ok {
+		m.reply <- grantReply{err: &plan.TaskError{Kind: plan.KindUnavailable, Op: "report", Subject: m.from.Node, Text: "the coordinator does not see this node yet"}}
+		return
+	}
+	c.step(ctx, sched.Tick{Now: c.now()})
+	slots := 1
+	switch msg := m.msg.(type) {
+	case *wire.Pull:
+		slots = int(msg.GetSlots())
+		c.step(ctx, sched.Alive{Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Running: attemptsOf(msg.GetRunning())})
+	case *wire.Failed:
+		te := wire.FromProto(msg.GetError())
+		c.log.Debug("attempt failed", "attempt", msg.GetTask().AttemptID(), "node", node.ID, "err", te)
+		c.step(ctx, sched.Failed{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Err: te})
+	case *wire.Done:
+		if s := msg.GetSegment(); s != nil && !s.GetStatsInline() {
+			c.askParts(ctx, m, node)
+			return
+		}
+		c.done1(ctx, node, msg, nil)
+	}
+	c.answer(ctx, m, node, slots)
+}
+
+// answer grants up to that many tasks.
+func (c *coordinator) answer(ctx actor.Context, m *nodeMsg, node mesh.Member, slots int) {
+	g := &wire.Grant{Header: c.header()}
+	if slots > 0 {
+		g.Runs = c.step(ctx, sched.Pull{Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Slots: slots})
+	}
+	m.reply <- grantReply{grant: g}
+	c.publishStatus(false)
+}
+
+// askParts fetches what a Done had no room for, beside the actor.
+func (c *coordinator) askParts(ctx actor.Context, m *nodeMsg, node mesh.Member) {
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	id := shuffle.SegmentID(m.msg.(*wire.Done).GetSegment().GetId())
+	c.n.goes.Go(func() {
+		call, cancel := context.WithTimeout(c.n.ctx, heldTimeout)
+		defer cancel()
+		parts, err := c.n.api.At(node.APIAddr()).Parts(call, id.String())
+		root.Send(self, &partsMsg{m: m, parts: parts, err: err})
+	})
+}
+
+func (c *coordinator) onParts(ctx actor.Context, p *partsMsg) {
+	node, ok := c.nodes[mesh.NodeID(p.m.from.Node)]
+	if c.finished || !ok {
+		p.m.reply <- grantReply{grant: &wire.Grant{}}
+		return
+	}
+	msg := p.m.msg.(*wire.Done)
+	if p.err != nil {
+		c.step(ctx, sched.Failed{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Err: plan.AsTaskError(p.err)})
+	} else {
+		c.done1(ctx, node, msg, p.parts)
+	}
+	c.answer(ctx, p.m, node, 1)
+}
+
+// done1 tells the Decider of one task's output.
+func (c *coordinator) done1(ctx actor.Context, node mesh.Member, msg *wire.Done, parts *plan.SegmentInfo) {
+	out := sched.Output{Spilled: msg.GetSpillBytes(), CPUMillis: msg.GetCpuMs()}
+	if s := msg.GetSegment(); s != nil {
+		out.Segment = shuffle.SegmentID(s.GetId()).String()
+		out.Rows, out.RawBytes, out.Bytes = s.GetRows(), s.GetRawBytes(), s.GetBytes()
+		out.Parts = plan.SegmentInfo{Rows: s.GetPartitionRows(), Bytes: s.GetPartitionBytes()}
+		if parts != nil {
+			out.Parts = *parts
+		}
+	}
+	for _, f := range msg.GetFiles() {
+		out.Files = append(out.Files, sched.File{Name: f.GetName(), Rows: f.GetRows(), Bytes: f.GetBytes()})
+		out.Rows += f.GetRows()
+		out.Bytes += f.GetBytes()
+	}
+	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Output: out})
+}
+
+func attemptsOf(tasks []*wire.Task) []plan.AttemptID {
+	out := make([]plan.AttemptID, len(tasks))
+	for i, t := range tasks {
+		out[i] = t.AttemptID()
+	}
+	return out
+}
+
+// grant is a Run for the wire. A stage of few tasks lets each use several of
+// its node's cores.
+func (c *coordinator) grant(r sched.Run) *wire.Run {
+	threads := 1
+	node := c.nodes[mesh.NodeID(r.Node)]
+	if tasks := c.d.TaskCount(r.Stage); r.Alone {
+		threads = node.Slots
+	} else if slots := c.slots(); tasks < slots {
+		threads = max(1, min(node.Slots, slots/tasks))
+	}
+	memory := r.Memory
+	if memory == 0 {
+		memory = node.Memory / int64(max(node.Slots, 1)) * int64(threads)
+	}
+	return &wire.Run{Task: wire.NewTask(r.Attempt, r.Stage), Memory: memory, SpecVersion: r.Version, Lineage: r.Lineage, Threads: int32(threads)}
+}
+
+// slots is how many tasks the pond runs at once.
+func (c *coordinator) slots() int {
+	n := 0
+	for _, m := range c.nodes {
+		n += m.Slots
+	}
+	return n
+}
+
+// packet is what nodes need to run tasks of a stage.
+func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
+	if c.d == nil || c.finished || m.stage < 0 || m.stage >= len(c.job.Stages) {
+		return nil, errNoJob(c.run.spec.ID)
+	}
+	p := &api.Packet{
+		ID: c.run.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: strip(c.job, m.stage), Tasks: c.d.TaskCount(m.stage),
+		Codec: c.run.spec.Options.Codec, Access: c.run.compiled().access, Staging: c.output.dir(),
+		Up: map[int][]plan.SegmentInfo{}, Where: map[int][]api.Location{},
+	}
+	for _, up := range upstream(c.job.Stages[m.stage]) {
+		winners := c.d.Segments(up)
+		infos, where := make([]plan.SegmentInfo, len(winners)), make([]api.Location, len(winners))
+		for i, w := range winners {
+			infos[i] = w.Output.Parts
+			where[i] = api.Location{Addr: c.holder(w), Segment: w.Output.Segment}
+		}
+		p.Up[up], p.Where[up] = infos, where
+	}
+	return p, nil
+}
+
+// holder is the API of a node that holds a winner's segment.
+func (c *coordinator) holder(w sched.Winner) string {
+	for _, h := range w.Holders {
+		if addr := c.addrs[mesh.NodeID(h)]; addr != "" {
+			return addr
+		}
+	}
+	return ""
+}
+
+// upstream is the stages that a stage reads, its bounds included, each once.
+func upstream(s *plan.Stage) []int {
+	var out []int
+	seen := map[int]bool{}
+	add := func(i int) {
+		if !seen[i] {
+			seen[i] = true
+			out = append(out, i)
+		}
+	}
+	for _, in := range s.Inputs {
+		if in.Read != nil {
+			for _, i := range in.Read.Stages {
+				add(i)
+			}
+		}
+	}
+	if s.Exchange.Kind == plan.Range {
+		add(s.Exchange.Bounds)
+	}
+	return out
+}
+
+// strip is job with only one stage's inputs: what the others read is theirs.
+func strip(job *plan.Job, keep int) *plan.Job {
+	out := &plan.Job{Result: job.Result, Stages: make([]*plan.Stage, len(job.Stages))}
+	for i, s := range job.Stages {
+		if i == keep {
+			out.Stages[i] = s
+			continue
+		}
+		out.Stages[i] = &plan.Stage{ID: s.ID, Name: s.Name, Tasks: s.Tasks, Exchange: s.Exchange}
+	}
+	return out
+}

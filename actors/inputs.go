@@ -1,0 +1,301 @@
+package actors
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/shuffle"
+)
+
+// streamsPerThread is how many Arrow streams feed each thread of DuckDB: one
+// stream is scanned by one thread at a time.
+const streamsPerThread = 2
+
+// openInput makes an input's view over what this task reads of it.
+func (t *task) openInput(ctx context.Context, in *plan.Input, part *plan.TaskPart) error {
+	switch {
+	case in.Scan != nil && in.Scan.Format == plan.Arrow:
+		return t.openArrow(ctx, in, part)
+	case in.Scan != nil:
+		_, err := t.engine.Exec(ctx, fmt.Sprintf("CREATE TEMP VIEW %s AS %s", plan.QuoteIdent(in.View), in.Scan.SQL(part.Pieces)))
+		return engineError("read", err)
+	case in.Literal != nil:
+		return t.openLiteral(ctx, in, part)
+	}
+	return t.openRead(ctx, in, part)
+}
+
+// openRead makes a view over blocks of other stages' segments.
+func (t *task) openRead(ctx context.Context, in *plan.Input, part *plan.TaskPart) error {
+	byStage := map[int][]share{}
+	for _, b := range part.Blocks {
+		s, err := t.sharesOf(b)
+		if err != nil {
+			return err
+		}
+		byStage[b.Stage] = append(byStage[b.Stage], s...)
+	}
+	views := make([]string, 0, len(in.Read.Stages))
+	for k, st := range in.Read.Stages {
+		view := in.View
+		if len(in.Read.Stages) > 1 {
+			view = fmt.Sprintf("%s_%d", in.View, k)
+			views = append(views, view)
+		}
+		if err := t.openStage(ctx, view, st, byStage[st], in.Read.Ordered); err != nil {
+			return err
+		}
+	}
+	if len(views) == 0 {
+		return nil
+	}
+	return t.union(ctx, in.View, views)
+}
+
+func (t *task) union(ctx context.Context, view string, views []string) error {
+	sql := fmt.Sprintf("CREATE TEMP VIEW %s AS ", plan.QuoteIdent(view))
+	for i, v := range views {
+		if i > 0 {
+			sql += " UNION ALL "
+		}
+		sql += "SELECT * FROM " + plan.QuoteIdent(v)
+	}
+	_, err := t.engine.Exec(ctx, sql)
+	return engineError("union", err)
+}
+
+// sharesOf names the segment that holds b and where it is. Of a run of
+// partitions each is a share of its own.
+func (t *task) sharesOf(b plan.Blocks) ([]share, error) {
+	loc := t.packet.Where[b.Stage][b.Segment]
+	id, err := shuffle.ParseSegmentID(loc.Segment)
+	if err != nil {
+		return nil, fmt.Errorf("actors: segment of stage %d task %d: %w", b.Stage, b.Segment, err)
+	}
+	info := t.packet.Up[b.Stage][b.Segment]
+	task := plan.TaskID{Stage: t.packet.Job.Stages[b.Stage].ID, Partition: b.Segment}
+	var out []share
+	skip, left := b.Skip, b.Rows
+	for p := b.Partition; p < b.Partition+b.Count && left > 0; p++ {
+		rows := info.Rows[p]
+		if skip >= rows {
+			skip -= rows
+			continue
+		}
+		take := min(rows-skip, left)
+		out = append(out, share{addr: loc.Addr, segment: id, task: task, partition: p, skip: skip, rows: take})
+		skip, left = 0, left-take
+	}
+	return out, nil
+}
+
+// openStage registers one producing stage's shares as a view.
+func (t *task) openStage(ctx context.Context, view string, stage int, shares []share, ordered bool) error {
+	where := t.packet.Where[stage]
+	if len(where) == 0 {
+		return &plan.TaskError{Kind: plan.KindInternal, Op: "read", Text: fmt.Sprintf("stage %d has no segments", stage)}
+	}
+	schema, err := t.a.packets.schema(ctx, t.packet.Job.Stages[stage].ID, where[0].Addr, where[0].Segment)
+	if err != nil {
+		return t.lostSchema(err, stage)
+	}
+	n := t.threads * streamsPerThread
+	if ordered {
+		n = 1
+	}
+	client := t.n.blocks.Consumer(max(t.a.memory*fetchShare/100/int64(n), fetchWindowMin))
+	var openers []duck.Opener
+	for _, list := range spread(shares, n) {
+		if len(list) > 0 {
+			openers = append(openers, func(ctx context.Context) (duck.Stream, error) {
+				return newBlockStream(ctx, client, schema, t.n.mem, list), nil
+			})
+		}
+	}
+	return engineError("read", t.engine.Register(ctx, view, schema, openers))
+}
+
+// fetchWindowMin lets a block through whatever the budget.
+const fetchWindowMin = 1 << 20
+
+// lostSchema names the producer whose segment is gone.
+func (t *task) lostSchema(err error, stage int) error {
+	if te := plan.AsTaskError(err); te.Kind == plan.KindFetch {
+		lost := *te
+		lost.Lost = []plan.TaskID{{Stage: t.packet.Job.Stages[stage].ID, Partition: 0}}
+		return &lost
+	}
+	return err
+}
+
+// bounds reads the rows of a bounds stage: sort keys, ascending.
+func (t *task) bounds(ctx context.Context, stage int) ([][]byte, error) {
+	var shares []share
+	for i, info := range t.packet.Up[stage] {
+		s, err := t.sharesOf(plan.Blocks{Stage: stage, Segment: i, Count: len(info.Rows), Rows: 1 << 62})
+		if err != nil {
+			return nil, err
+		}
+		shares = append(shares, s...)
+	}
+	where := t.packet.Where[stage]
+	if len(where) == 0 {
+		return nil, &plan.TaskError{Kind: plan.KindInternal, Op: "read bounds", Text: fmt.Sprintf("stage %d has no segments", stage)}
+	}
+	schema, err := t.a.packets.schema(ctx, t.packet.Job.Stages[stage].ID, where[0].Addr, where[0].Segment)
+	if err != nil {
+		return nil, t.lostSchema(err, stage)
+	}
+	stream := newBlockStream(ctx, t.n.blocks.Consumer(fetchWindowMin), schema, t.n.mem, shares)
+	defer stream.Close()
+	var out [][]byte
+	for {
+		rec, err := stream.Next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		col, ok := rec.Column(0).(interface{ Value(int) []byte })
+		for i := range int(rec.NumRows()) {
+			if ok {
+				out = append(out, bytes.Clone(col.Value(i)))
+			}
+		}
+		rec.Release()
+	}
+}
+
+// openLiteral registers rows that the job carries.
+func (t *task) openLiteral(ctx context.Context, in *plan.Input, part *plan.TaskPart) error {
+	r, err := ipc.NewReader(bytes.NewReader(in.Literal.IPC))
+	if err != nil {
+		return &plan.TaskError{Kind: plan.KindUser, Op: "read rows", Text: err.Error()}
+	}
+	schema := r.Schema()
+	r.Release()
+	open := func(context.Context) (duck.Stream, error) {
+		r, err := ipc.NewReader(bytes.NewReader(in.Literal.IPC), ipc.WithAllocator(t.n.mem))
+		if err != nil {
+			return nil, &plan.TaskError{Kind: plan.KindUser, Op: "read rows", Text: err.Error()}
+		}
+		return &cutStream{in: &ipcStream{r: r}, skip: part.First, left: part.Count}, nil
+	}
+	return engineError("read rows", t.engine.Register(ctx, in.View, schema, []duck.Opener{open}))
+}
+
+// openArrow registers Arrow IPC files, or streams in files.
+func (t *task) openArrow(ctx context.Context, in *plan.Input, part *plan.TaskPart) error {
+	like := in.Scan.Like
+	if len(part.Pieces) > 0 {
+		like = part.Pieces[0].Path
+	}
+	f, err := openArrowFile(like, t.n.mem)
+	if err != nil {
+		return err
+	}
+	schema := f.Schema()
+	f.Close()
+	var openers []duck.Opener
+	for _, p := range part.Pieces {
+		openers = append(openers, func(context.Context) (duck.Stream, error) {
+			f, err := openArrowFile(p.Path, t.n.mem)
+			if err != nil {
+				return nil, err
+			}
+			if !f.Schema().Equal(schema) {
+				f.Close()
+				return nil, &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: p.Path, Text: "its schema is not that of " + like}
+			}
+			return f, nil
+		})
+	}
+	if len(in.Scan.Options.Columns) == 0 {
+		return engineError("read", t.engine.Register(ctx, in.View, schema, openers))
+	}
+	all := in.View + "_all"
+	if err := t.engine.Register(ctx, all, schema, openers); err != nil {
+		return engineError("read", err)
+	}
+	sql := fmt.Sprintf("CREATE TEMP VIEW %s AS SELECT %s FROM %s", plan.QuoteIdent(in.View), quoteList(in.Scan.Options.Columns), plan.QuoteIdent(all))
+	_, err = t.engine.Exec(ctx, sql)
+	return engineError("read", err)
+}
+
+func quoteList(names []string) string {
+	s := ""
+	for i, c := range names {
+		if i > 0 {
+			s += ", "
+		}
+		s += plan.QuoteIdent(c)
+	}
+	return s
+}
+
+// ipcStream is an IPC stream as a duck.Stream.
+type ipcStream struct {
+	r    *ipc.Reader
+	file *os.File
+}
+
+func (s *ipcStream) Schema() *arrow.Schema { return s.r.Schema() }
+
+func (s *ipcStream) Next() (arrow.RecordBatch, error) {
+	if !s.r.Next() {
+		if err := s.r.Err(); err != nil && !errors.Is(err, io.EOF) {
+			return nil, &plan.TaskError{Kind: plan.KindUser, Op: "read Arrow", Text: err.Error()}
+		}
+		return nil, io.EOF
+	}
+	rec := s.r.RecordBatch()
+	rec.Retain()
+	return rec, nil
+}
+
+func (s *ipcStream) Close() error {
+	s.r.Release()
+	if s.file != nil {
+		return s.file.Close()
+	}
+	return nil
+}
+
+// cutStream leaves out the first skip rows and ends after left more.
+type cutStream struct {
+	in         duck.Stream
+	skip, left int64
+}
+
+func (s *cutStream) Next() (arrow.RecordBatch, error) {
+	for s.left > 0 {
+		rec, err := s.in.Next()
+		if err != nil {
+			return nil, err
+		}
+		n := rec.NumRows()
+		if n <= s.skip {
+			s.skip -= n
+			rec.Release()
+			continue
+		}
+		take := min(n-s.skip, s.left)
+		cut := rec.NewSlice(s.skip, s.skip+take)
+		rec.Release()
+		s.skip, s.left = 0, s.left-take
+		return cut, nil
+	}
+	return nil, io.EOF
+}
+
+func (s *cutStream) Close() error { return s.in.Close() }

@@ -1,0 +1,366 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// Bounds of talking to a coordinator.
+const (
+	coordinatorReply = 30 * time.Second
+	startTimeout     = 60 * time.Second // resolving files and planning
+	endedRunsMax     = 200              // ended jobs whose stages are kept for explain
+)
+
+// jobs are the coordinators that this node hosts or has hosted, and the doors
+// to them.
+type jobs struct {
+	n *Node
+
+	mu      sync.Mutex
+	runs    map[plan.JobID]*jobRun
+	waiters []chan struct{} // for no job to be running
+}
+
+// jobRun is a job that this node coordinates.
+type jobRun struct {
+	spec   *api.JobSpec
+	pid    *actor.PID
+	topic  *topic
+	mu     sync.Mutex
+	job    *compiledJob
+	result *api.ResultInfo
+}
+
+func (r *jobRun) compiled() *compiledJob {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.job
+}
+
+func newJobs(n *Node) *jobs { return &jobs{n: n, runs: map[plan.JobID]*jobRun{}} }
+
+func (j *jobs) run(id plan.JobID) *jobRun {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.runs[id]
+}
+
+// knows reports whether this node can answer for a job.
+func (j *jobs) knows(id plan.JobID) bool {
+	return j.run(id) != nil || j.ended(id) != nil
+}
+
+// ended is the record of a job that is over, if it is kept here.
+func (j *jobs) ended(id plan.JobID) *api.Record {
+	if rec := j.n.records.get(id); rec != nil && rec.Status != nil {
+		return rec
+	}
+	return nil
+}
+
+func (j *jobs) status(id plan.JobID) *api.JobStatus {
+	s, _ := j.watch(id)
+	return s
+}
+
+// watch is a job's status and a channel that closes when there is a newer one.
+func (j *jobs) watch(id plan.JobID) (*api.JobStatus, <-chan struct{}) {
+	if r := j.run(id); r != nil {
+		return r.topic.get()
+	}
+	if rec := j.ended(id); rec != nil {
+		return rec.Status, nil
+	}
+	return &api.JobStatus{ID: id, State: api.Queued}, nil
+}
+
+// list is the jobs that this node coordinates or keeps a record of.
+func (j *jobs) list() []api.JobStatus {
+	seen := map[plan.JobID]bool{}
+	out := []api.JobStatus{}
+	j.mu.Lock()
+	for id, r := range j.runs {
+		s, _ := r.topic.get()
+		out = append(out, *s)
+		seen[id] = true
+	}
+	j.mu.Unlock()
+	for _, rec := range j.n.records.list() {
+		switch id := rec.Spec.ID; {
+		case seen[id]:
+		case rec.Status != nil:
+			out = append(out, *rec.Status)
+		default:
+			out = append(out, api.JobStatus{ID: id, Name: rec.Spec.Name, State: api.Queued, Submitted: rec.Spec.Submitted})
+		}
+	}
+	return out
+}
+
+func (j *jobs) cancel(ctx context.Context, id plan.JobID) (*api.JobStatus, error) {
+	r := j.run(id)
+	if r == nil {
+		return j.status(id), nil
+	}
+	j.n.wire.System().Root.Send(r.pid, &cancelJobMsg{reason: "cancelled by request"})
+	for {
+		s, changed := r.topic.get()
+		if s.State.Ended() {
+			return s, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return s, nil
+		}
+	}
+}
+
+// result says where an ended job's rows are.
+func (j *jobs) result(_ context.Context, id plan.JobID) (*api.ResultInfo, error) {
+	s := j.status(id)
+	if s.State != api.Succeeded {
+		return nil, &plan.TaskError{Kind: plan.KindNotFound, Op: "result", Subject: string(id), Text: "the job has no result: it is " + string(s.State)}
+	}
+	if r := j.run(id); r != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.result, nil
+	}
+	return j.ended(id).Result, nil
+}
+
+// compiled is a job's stages, planned anew if they are not kept.
+func (j *jobs) compiled(ctx context.Context, id plan.JobID) (*plan.Job, error) {
+	spec := (*api.JobSpec)(nil)
+	if r := j.run(id); r != nil {
+		if c := r.compiled(); c != nil {
+			return c.plan, nil
+		}
+		spec = r.spec
+	} else {
+		spec = j.ended(id).Spec
+	}
+	c, err := j.n.compile(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	return c.plan, nil
+}
+
+// packet asks a job's coordinator for a stage.
+func (j *jobs) packet(ctx context.Context, id plan.JobID, stage int, version uint64) (*api.Packet, error) {
+	r := j.run(id)
+	if r == nil {
+		return nil, errNoJob(id)
+	}
+	reply := make(chan packetReply, 1)
+	j.n.wire.System().Root.Send(r.pid, &packetMsg{stage: stage, version: version, reply: reply})
+	return wait(ctx, j.n, reply, func(p packetReply) (*api.Packet, error) { return p.packet, p.err })
+}
+
+// deliver hands a worker's message to the job's coordinator and waits for its
+// answer. That the wire bounds how many handlers wait bounds its mailbox.
+func (j *jobs) deliver(ctx context.Context, h *wire.Header, from wire.Peer, msg proto.Message) (proto.Message, error) {
+	id := plan.JobID(h.GetJob())
+	r := j.run(id)
+	if r == nil {
+		return nil, errNoJob(id)
+	}
+	if s, _ := r.topic.get(); s.State.Ended() {
+		return nil, errNoJob(id)
+	}
+	reply := make(chan grantReply, 1)
+	j.n.wire.System().Root.Send(r.pid, &nodeMsg{from: from, header: h, msg: msg, reply: reply})
+	return wait(ctx, j.n, reply, func(g grantReply) (proto.Message, error) { return g.grant, g.err })
+}
+
+// wait waits for an actor's answer, but not for ever.
+func wait[R, T any](ctx context.Context, n *Node, reply <-chan R, f func(R) (T, error)) (T, error) {
+	var zero T
+	t := time.NewTimer(coordinatorReply)
+	defer t.Stop()
+	select {
+	case r := <-reply:
+		return f(r)
+	case <-ctx.Done():
+		return zero, context.Cause(ctx)
+	case <-t.C:
+		return zero, &plan.TaskError{Kind: plan.KindUnavailable, Op: "ask the coordinator", Text: "no answer in time"}
+	case <-n.ctx.Done():
+		return zero, &plan.TaskError{Kind: plan.KindUnavailable, Op: "ask the coordinator", Text: "the node is stopping"}
+	}
+}
+
+func (j *jobs) viewChanged(v *mesh.View) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, r := range j.runs {
+		j.n.wire.System().Root.Send(r.pid, &membersMsg{view: v})
+	}
+}
+
+// ends notes that a coordinator has ended, and forgets the oldest beyond the
+// bound.
+func (j *jobs) ends() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var ended []*jobRun
+	for _, r := range j.runs {
+		if s, _ := r.topic.get(); s.State.Ended() {
+			ended = append(ended, r)
+		}
+	}
+	if len(ended) == len(j.runs) {
+		for _, ch := range j.waiters {
+			close(ch)
+		}
+		j.waiters = nil
+	}
+	if len(ended) <= endedRunsMax {
+		return
+	}
+	slices.SortFunc(ended, func(a, b *jobRun) int { return int(a.topic.status.Ended - b.topic.status.Ended) })
+	for _, r := range ended[:len(ended)-endedRunsMax] {
+		delete(j.runs, r.spec.ID)
+	}
+}
+
+// drained is closed when this node coordinates no running job.
+func (j *jobs) drained() <-chan struct{} {
+	ch := make(chan struct{})
+	j.mu.Lock()
+	j.waiters = append(j.waiters, ch)
+	j.mu.Unlock()
+	j.ends()
+	return ch
+}
+
+// stop ends every coordinator, as the node's death would: the jobs' records and
+// segments stay.
+func (j *jobs) stop() {
+	j.mu.Lock()
+	runs := make([]*jobRun, 0, len(j.runs))
+	for _, r := range j.runs {
+		runs = append(runs, r)
+	}
+	j.mu.Unlock()
+	for _, r := range runs {
+		_ = j.n.wire.System().Root.StopFuture(r.pid).Wait()
+	}
+}
+
+// Submit records a job on its home replicas and has the first of them drive it.
+// It returns once the job is planned, so that a missing file or a malformed
+// plan is told at once. Submitting the same id again returns the job.
+func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
+	if len(spec.ID) != jobIDLen {
+		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
+	}
+	if spec.Submitted == 0 {
+		spec.Submitted = time.Now().UnixMilli()
+	}
+	rec := &api.Record{Spec: spec, Term: 1}
+	homes, _ := n.homes(spec.ID)
+	rec.Homes = homes
+	kept := make([]bool, len(homes))
+	errs := make([]error, len(homes))
+	_ = forEach(ctx, len(homes), func(ctx context.Context, i int) error {
+		errs[i] = n.putRecord(ctx, homes[i], rec)
+		kept[i] = errs[i] == nil
+		return nil
+	})
+	for i, home := range homes {
+		if !kept[i] {
+			continue
+		}
+		s, err := n.startAt(ctx, home, spec.ID, rec.Term)
+		if errors.Is(err, plan.ErrUnavailable) {
+			errs[i] = err
+			continue
+		}
+		return s, err
+	}
+	return nil, &plan.TaskError{Kind: plan.KindUnavailable, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("no node could take the job: %v", errors.Join(errs...))}
+}
+
+const jobIDLen = 32
+
+func (n *Node) putRecord(ctx context.Context, addr string, rec *api.Record) error {
+	if addr == n.APIAddr() {
+		return n.records.put(rec)
+	}
+	return n.api.At(addr).PutRecord(ctx, rec)
+}
+
+func (n *Node) startAt(ctx context.Context, addr string, id plan.JobID, term uint64) (*api.JobStatus, error) {
+	if addr == n.APIAddr() {
+		return n.coordinate(ctx, id, term)
+	}
+	return n.api.At(addr).Start(ctx, id, term)
+}
+
+// coordinate makes this node host a job's coordinator, and waits until the job
+// is planned.
+func (n *Node) coordinate(ctx context.Context, id plan.JobID, term uint64) (*api.JobStatus, error) {
+	rec := n.records.get(id)
+	if rec == nil {
+		return nil, errNoJob(id)
+	}
+	if rec.Status != nil {
+		return rec.Status, nil
+	}
+	r, err := n.jobs.start(rec.Spec, term)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		s, changed := r.topic.get()
+		switch {
+		case s.State == api.Failed:
+			return nil, s.Error.TaskError()
+		case s.State != api.Queued:
+			return s, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return s, context.Cause(ctx)
+		case <-n.ctx.Done():
+			return s, &plan.TaskError{Kind: plan.KindUnavailable, Op: "start", Subject: string(id), Text: "the node is stopping"}
+		}
+	}
+}
+
+// start spawns the coordinator of a job, once.
+func (j *jobs) start(spec *api.JobSpec, term uint64) (*jobRun, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if r := j.runs[spec.ID]; r != nil {
+		return r, nil
+	}
+	r := &jobRun{spec: spec, topic: newTopic(&api.JobStatus{ID: spec.ID, Name: spec.Name, State: api.Queued, Coordinator: string(j.n.id), Term: term, Submitted: spec.Submitted})}
+	props := actor.PropsFromProducer(func() actor.Actor { return &coordinator{n: j.n, run: r, term: term} })
+	pid, err := j.n.wire.System().Root.SpawnNamed(props, "coordinator-"+string(spec.ID))
+	if err != nil {
+		return nil, fmt.Errorf("actors: start the coordinator of job %s: %w", spec.ID, err)
+	}
+	r.pid = pid
+	j.runs[spec.ID] = r
+	return r, nil
+}

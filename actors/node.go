@@ -1,0 +1,414 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/duck/vec"
+	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/mesh"
+	"github.com/pondmesh/pond/mesh/ring"
+	"github.com/pondmesh/pond/shuffle/transfer"
+)
+
+// Bounds of a node's start and stop.
+const (
+	portTriesMax    = 5
+	drainMax        = 2 * time.Minute // how long a leaving node waits for jobs that need it
+	shutdownTimeout = 5 * time.Second
+	homeReplicas    = 3
+	bufferPoolShare = 5 // percent of the memory budget that free buffers may hold
+)
+
+// Node is one equal member of a pond. Start makes one; it ends with Leave,
+// Close, or by itself when asked to leave over the API.
+type Node struct {
+	id          mesh.NodeID
+	cfg         Config
+	log         *slog.Logger
+	duckVersion string
+
+	store    *fs.Store
+	records  *records
+	segments *segments
+	engines  *engines
+	mesh     *mesh.Mesh
+	wire     *wire.Wire
+	api      *api.Client
+	blocks   *transfer.Client
+	mem      memory.Allocator // for blocks that DuckDB reads
+	buffers  memory.Allocator // for rows on their way into segments
+	jobs     *jobs
+	worker   *actor.PID
+	server   *http.Server
+
+	ctx       context.Context // ends when the node stops
+	stop      context.CancelFunc
+	goes      sync.WaitGroup // every goroutine of the node
+	stopped   chan struct{}  // closed when Close begins
+	closed    chan struct{}  // closed when Close has ended
+	closeOnce sync.Once
+	closeErr  error
+	leaveOnce sync.Once
+}
+
+// Start brings up a node and joins it to the pond of its peers, or makes a new
+// pond when it has none. The caller ends it with Leave or Close.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	seeds, err := seedsOf(cfg.Peers)
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		base, err := pickPorts(cfg.Bind, cfg.Port)
+		if err != nil {
+			return nil, err
+		}
+		n, err := start(ctx, cfg, base, seeds)
+		picked := cfg.Port == 0
+		if err == nil || !picked || !isPortInUse(err) || try == portTriesMax {
+			return n, err
+		}
+	}
+}
+
+func seedsOf(peers []string) ([]string, error) {
+	var seeds []string
+	for _, p := range peers {
+		host, port, err := splitPeer(p)
+		if err != nil {
+			return nil, err
+		}
+		seeds = append(seeds, net.JoinHostPort(host, strconv.Itoa(port)))
+	}
+	return seeds, nil
+}
+
+func isPortInUse(err error) bool {
+	return errors.Is(err, mesh.ErrPortInUse) || errors.Is(err, wire.ErrPortInUse) || isAddrInUse(err)
+}
+
+// start brings up the parts from the bottom, and takes down those that are up
+// when one fails.
+func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, err error) {
+	n := &Node{cfg: cfg, log: cfg.Log, mem: newAllocator(), buffers: vec.NewPool(newAllocator(), cfg.Memory*bufferPoolShare/100), stopped: make(chan struct{}), closed: make(chan struct{})}
+	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			n.Close()
+		}
+	}()
+	l, err := net.Listen("tcp", net.JoinHostPort(cfg.Bind, strconv.Itoa(base+apiPortOffset)))
+	if err != nil {
+		return nil, portError(err, base+apiPortOffset, base)
+	}
+	defer func() {
+		if err != nil {
+			l.Close()
+		}
+	}()
+	if err := n.openStore(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.openEngines(ctx); err != nil {
+		return nil, err
+	}
+	n.api = api.NewClient("", cfg.TLS)
+	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+apiPortOffset))
+	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: fetchWindow(cfg), LocalAddr: self, Local: n.segments})
+	n.jobs = newJobs(n)
+	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + actorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: randomHex(8), Log: n.log, Handle: n.handleMessage})
+	if err != nil {
+		return nil, portError(err, base+actorsPortOffset, base)
+	}
+	n.worker, err = n.wire.System().Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor {
+		return &worker{n: n, log: n.log, free: cfg.Slots, jobs: map[plan.JobID]*workerJob{}}
+	}), "worker")
+	if err != nil {
+		return nil, fmt.Errorf("actors: start the worker: %w", err)
+	}
+	n.mesh, err = mesh.Join(ctx, mesh.Config{
+		Node: n.id, Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base, ActorsPort: base + actorsPortOffset, APIPort: base + apiPortOffset,
+		Seeds: seeds, Label: cfg.Label, Key: cfg.GossipKey, Zone: cfg.Zone, Version: cfg.Version, Slots: cfg.Slots, Memory: cfg.Memory,
+		Log: n.log, OnPause: n.onPause,
+	})
+	if err != nil {
+		return nil, portError(err, base, base)
+	}
+	n.server = n.newServer()
+	n.goes.Go(func() { n.serve(l) })
+	n.goes.Go(n.followView)
+	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir)
+	return n, nil
+}
+
+// openStore opens what the node keeps on disk.
+func (n *Node) openStore(ctx context.Context) error {
+	dir := n.cfg.Dir
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return &plan.TaskError{Kind: plan.KindResource, Op: "open", Subject: dir, Text: err.Error(), Hint: "choose another data folder with --data"}
+	}
+	store, err := fs.Open(ctx, filepath.Join(dir, "store"), fs.Options{Log: n.log})
+	if err != nil {
+		return storeError(dir, err)
+	}
+	n.store = store
+	id, err := nodeID(dir)
+	if err != nil {
+		return err
+	}
+	n.id = mesh.NodeID(id)
+	if n.records, err = openRecords(store, n.log); err != nil {
+		return err
+	}
+	n.segments, err = openSegments(store, n.cfg.CacheMax, n.log)
+	return err
+}
+
+// openEngines starts the warm DuckDBs.
+func (n *Node) openEngines(ctx context.Context) error {
+	spill := filepath.Join(n.cfg.Dir, "spill")
+	if err := os.RemoveAll(spill); err != nil { // of a process that was killed
+		return fmt.Errorf("actors: clear %s: %w", spill, err)
+	}
+	var err error
+	if n.engines, err = newEngines(ctx, n.cfg, spill); err != nil {
+		return err
+	}
+	n.duckVersion = n.engines.version
+	return nil
+}
+
+func (n *Node) serve(l net.Listener) {
+	var err error
+	if n.cfg.TLS != nil {
+		err = n.server.ServeTLS(l, "", "")
+	} else {
+		err = n.server.Serve(l)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		n.log.Error("the API server ended", "err", err)
+	}
+}
+
+// ID is the node's identity, kept in its data folder.
+func (n *Node) ID() string { return string(n.id) }
+
+// Addr is the node's base address, which others give as --peer.
+func (n *Node) Addr() string { return n.mesh.Self().GossipAddr() }
+
+// APIAddr is where the node's API listens.
+func (n *Node) APIAddr() string { return n.mesh.Self().APIAddr() }
+
+// Done is closed when the node has stopped.
+func (n *Node) Done() <-chan struct{} { return n.closed }
+
+// Members is the node's view of the pond.
+func (n *Node) Members() *api.Members {
+	v := n.mesh.View()
+	out := &api.Members{Digest: fmt.Sprintf("%016x", v.Digest)}
+	for _, m := range v.Members {
+		out.Members = append(out.Members, api.MemberInfo{
+			ID: string(m.ID), Boot: string(m.Boot), Addr: m.GossipAddr(), API: m.APIAddr(), State: m.State.String(),
+			Zone: m.Zone, Slots: m.Slots, Memory: m.Memory, Self: m.ID == n.id,
+		})
+	}
+	return out
+}
+
+// followView tells everyone who waits for a node about its loss.
+func (n *Node) followView() {
+	addrs := map[mesh.NodeID]string{}
+	for {
+		v := n.mesh.View()
+		alive := map[mesh.NodeID]string{}
+		for _, m := range v.Members {
+			alive[m.ID] = m.ActorsAddr()
+		}
+		for id, addr := range addrs {
+			if alive[id] != addr {
+				n.wire.Lost(addr)
+			}
+		}
+		addrs = alive
+		n.wire.System().Root.Send(n.worker, &viewMsg{})
+		n.jobs.viewChanged(v)
+		select {
+		case <-v.Superseded():
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}
+
+// onPause is the process's own death, noticed late: others run its tasks by now.
+func (n *Node) onPause(gap time.Duration) {
+	n.log.Warn("this process was paused for so long that others took it for dead: its tasks are dropped", "pause", gap)
+	n.wire.System().Root.Send(n.worker, &abandonMsg{})
+}
+
+// handleMessage is where the wire's router delivers what other nodes send.
+func (n *Node) handleMessage(ctx context.Context, from wire.Peer, msg proto.Message) (proto.Message, error) {
+	root := n.wire.System().Root
+	switch m := msg.(type) {
+	case *wire.Work:
+		root.Send(n.worker, &workMsg{from: from, work: m})
+		return &wire.Ack{}, nil
+	case *wire.Stop:
+		root.Send(n.worker, &stopMsg{stop: m})
+		return &wire.Ack{}, nil
+	case *wire.Pull:
+		return n.jobs.deliver(ctx, m.GetHeader(), from, m)
+	case *wire.Done:
+		return n.jobs.deliver(ctx, m.GetHeader(), from, m)
+	case *wire.Failed:
+		return n.jobs.deliver(ctx, m.GetHeader(), from, m)
+	}
+	return nil, &plan.TaskError{Kind: plan.KindInternal, Op: "receive", Text: fmt.Sprintf("no one here takes a %T", msg)}
+}
+
+// homes are the API addresses of a job's home replicas, by rank, and those of
+// all other nodes.
+func (n *Node) homes(id plan.JobID) (homes, others []string) {
+	v := n.mesh.View()
+	nodes := make([]ring.Node, 0, len(v.Members))
+	for _, m := range v.Members {
+		if m.State == mesh.Alive {
+			nodes = append(nodes, ring.Node{ID: string(m.ID), Zone: m.Zone, Weight: 1})
+		}
+	}
+	isHome := map[mesh.NodeID]bool{}
+	for _, r := range ring.Rank(nodes, string(id), homeReplicas) {
+		m, _ := v.Find(mesh.NodeID(r.ID))
+		isHome[m.ID] = true
+		homes = append(homes, m.APIAddr())
+	}
+	for _, m := range v.Members {
+		if !isHome[m.ID] {
+			others = append(others, m.APIAddr())
+		}
+	}
+	return homes, others
+}
+
+// spoolDir is where Go functions' output waits; it goes with the engines'.
+func (n *Node) spoolDir() string { return filepath.Join(n.cfg.Dir, "spill", "spools") }
+
+// closeJob lets go of what a job kept on this node.
+func (n *Node) closeJob(id plan.JobID) { n.segments.unpin(id) }
+
+// sleep waits for d, and reports false when the node stops first.
+func (n *Node) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-n.ctx.Done():
+		return false
+	}
+}
+
+// Leave drains the node and leaves the pond: no new tasks; those running end;
+// jobs that this node coordinates or holds segments for get up to two minutes
+// to end; then the others are told. ctx cuts the waiting short.
+func (n *Node) Leave(ctx context.Context) error {
+	n.log.Info("leaving", "node", n.id)
+	if err := n.mesh.SetState(mesh.Leaving); err != nil {
+		n.log.Warn("announcing the leave", "err", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, drainMax)
+	defer cancel()
+	idle := make(chan struct{})
+	n.wire.System().Root.Send(n.worker, &drainMsg{idle: idle})
+	for _, wait := range []<-chan struct{}{idle, n.jobs.drained(), n.segments.released()} {
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			n.log.Warn("leaving before all jobs that need this node have ended")
+		case <-n.stopped:
+		}
+	}
+	err := n.mesh.Leave(context.WithoutCancel(ctx))
+	return errors.Join(err, n.Close())
+}
+
+// leaveSoon leaves in the background, once.
+func (n *Node) leaveSoon() {
+	n.leaveOnce.Do(func() {
+		go func() { // not one of n.goes: it waits for them
+			if err := n.Leave(n.ctx); err != nil {
+				n.log.Warn("leaving", "err", err)
+			}
+		}()
+	})
+}
+
+// Close stops the node at once, as a crash would, but cleanly for its own
+// process: others see it fail. It is idempotent.
+func (n *Node) Close() error {
+	n.closeOnce.Do(func() {
+		close(n.stopped)
+		n.stop()
+		n.closeErr = n.close()
+		close(n.closed)
+	})
+	<-n.closed
+	return n.closeErr
+}
+
+func (n *Node) close() error {
+	var errs []error
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if n.mesh != nil {
+		errs = append(errs, n.mesh.Close())
+	}
+	if n.server != nil {
+		if err := n.server.Shutdown(ctx); err != nil {
+			errs = append(errs, n.server.Close())
+		}
+	}
+	if n.wire != nil {
+		if n.worker != nil {
+			_ = n.wire.System().Root.StopFuture(n.worker).Wait()
+		}
+		n.jobs.stop()
+		errs = append(errs, n.wire.Close(ctx))
+	}
+	n.goes.Wait()
+	if n.blocks != nil {
+		errs = append(errs, n.blocks.Close())
+		n.api.Close()
+	}
+	if n.engines != nil {
+		errs = append(errs, n.engines.close())
+	}
+	if n.segments != nil {
+		n.segments.close()
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,135 @@
+package actors
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// packetCache holds what a job's tasks on this node share: each stage's packet,
+// fetched once a version, and the schemas of the stages that are read.
+type packetCache struct {
+	n   *Node
+	job plan.JobID
+
+	mu      sync.Mutex
+	addr    string // API of the coordinator's node
+	packets map[int]*packetEntry
+	schemas map[plan.StageID]*arrow.Schema
+}
+
+type packetEntry struct {
+	version uint64
+	ready   chan struct{}
+	packet  *api.Packet
+	err     error
+}
+
+func newPacketCache(n *Node, job plan.JobID) *packetCache {
+	return &packetCache{n: n, job: job, packets: map[int]*packetEntry{}, schemas: map[plan.StageID]*arrow.Schema{}}
+}
+
+// moved says where the job's coordinator is: the router's address.
+func (p *packetCache) moved(router string) {
+	addr := ""
+	for _, m := range p.n.mesh.View().Members {
+		if m.ActorsAddr() == router {
+			addr = m.APIAddr()
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.addr = addr
+	clear(p.packets)
+}
+
+// get is the packet of a stage, of that version or a newer one.
+func (p *packetCache) get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
+	p.mu.Lock()
+	e := p.packets[stage]
+	if e == nil || e.version < version {
+		e = &packetEntry{version: version, ready: make(chan struct{})}
+		p.packets[stage] = e
+		addr := p.addr
+		p.n.goes.Go(func() { p.fetch(e, addr, stage) })
+	}
+	p.mu.Unlock()
+	select {
+	case <-e.ready:
+		return e.packet, e.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (p *packetCache) fetch(e *packetEntry, addr string, stage int) {
+	defer close(e.ready)
+	if addr == "" {
+		e.err = &plan.TaskError{Kind: plan.KindUnavailable, Op: "fetch the stage of", Subject: string(p.job), Text: "its coordinator is not in this node's view"}
+	} else {
+		e.packet, e.err = p.n.api.At(addr).Packet(p.n.ctx, p.job, stage, e.version)
+	}
+	if e.err != nil {
+		p.mu.Lock()
+		if p.packets[stage] == e {
+			delete(p.packets, stage) // the next attempt asks again
+		}
+		p.mu.Unlock()
+	}
+}
+
+// schema is the Arrow schema of a stage's output, read from one of its segments.
+func (p *packetCache) schema(ctx context.Context, stage plan.StageID, addr, segment string) (*arrow.Schema, error) {
+	p.mu.Lock()
+	s := p.schemas[stage]
+	p.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	b, err := p.n.api.At(addr).Schema(ctx, segment)
+	if err != nil {
+		return nil, err
+	}
+	s, err = DecodeSchema(b)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.schemas[stage] = s
+	return s, nil
+}
+
+func (p *packetCache) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.packets)
+	clear(p.schemas)
+}
+
+// EncodeSchema is s as an Arrow IPC stream without batches.
+func EncodeSchema(s *arrow.Schema) ([]byte, error) {
+	var b bytes.Buffer
+	w := ipc.NewWriter(&b, ipc.WithSchema(s))
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("actors: encode schema: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// DecodeSchema reads what EncodeSchema wrote.
+func DecodeSchema(b []byte) (*arrow.Schema, error) {
+	r, err := ipc.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("actors: decode schema: %w", err)
+	}
+	defer r.Release()
+	return r.Schema(), nil
+}

@@ -1,0 +1,160 @@
+package actors
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs"
+)
+
+// kindJob marks a job record's upload in the store.
+const kindJob = "job"
+
+// endedRecordsMax is how many ended jobs a node remembers; older ones go first.
+const endedRecordsMax = 1000
+
+// records are the jobs for which this node is a home replica: their specs,
+// stored durably before anything runs, and how they ended. A newer version of a
+// record is a new upload; the older one is deleted after the newer is durable.
+type records struct {
+	store *fs.Store
+	log   *slog.Logger
+
+	mu   sync.Mutex
+	jobs map[plan.JobID]*recordEntry
+}
+
+type recordEntry struct {
+	rec    *api.Record
+	upload fs.UploadID
+}
+
+func openRecords(store *fs.Store, log *slog.Logger) (*records, error) {
+	r := &records{store: store, log: log, jobs: map[plan.JobID]*recordEntry{}}
+	for info, err := range store.List(kindJob) {
+		if err != nil {
+			return nil, fmt.Errorf("actors: list job records: %w", err)
+		}
+		rec, err := r.read(info.ID)
+		if err != nil {
+			log.Warn("a job record cannot be read", "upload", info.ID, "err", err)
+			continue
+		}
+		old := r.jobs[rec.Spec.ID]
+		if old != nil && !newer(rec, old.rec) {
+			_ = store.Delete(info.ID)
+			continue
+		}
+		if old != nil {
+			_ = store.Delete(old.upload)
+		}
+		r.jobs[rec.Spec.ID] = &recordEntry{rec: rec, upload: info.ID}
+	}
+	return r, nil
+}
+
+func (r *records) read(id fs.UploadID) (*api.Record, error) {
+	rd, err := r.store.Reader(id)
+	if err != nil {
+		return nil, err
+	}
+	defer rd.Close()
+	rec := new(api.Record)
+	if err := json.NewDecoder(io.NewSectionReader(rd, 0, rd.Size())).Decode(rec); err != nil {
+		return nil, err
+	}
+	if rec.Spec == nil || rec.Spec.ID == "" {
+		return nil, fmt.Errorf("record without a job")
+	}
+	return rec, nil
+}
+
+// newer reports whether a replaces b: an ended job's record wins, then the term.
+func newer(a, b *api.Record) bool {
+	if (a.Status != nil) != (b.Status != nil) {
+		return a.Status != nil
+	}
+	return a.Term > b.Term
+}
+
+// put makes rec durable, unless a newer version is here already.
+func (r *records) put(rec *api.Record) error {
+	b, err := json.Marshal(rec)
+	if err != nil {
+		return fmt.Errorf("actors: encode the record of job %s: %w", rec.Spec.ID, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.jobs[rec.Spec.ID]
+	if old != nil && !newer(rec, old.rec) {
+		return nil
+	}
+	u, err := r.store.Create(kindJob)
+	if err != nil {
+		return fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err)
+	}
+	if _, err := u.Write(b); err != nil {
+		u.Abort()
+		return fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err)
+	}
+	info, err := u.Commit(nil, true)
+	if err != nil {
+		return fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err)
+	}
+	r.jobs[rec.Spec.ID] = &recordEntry{rec: rec, upload: info.ID}
+	var stale []fs.UploadID
+	if old != nil {
+		stale = append(stale, old.upload)
+	}
+	if stale = append(stale, r.forget()...); len(stale) > 0 {
+		if err := r.store.Delete(stale...); err != nil {
+			r.log.Warn("deleting old job records", "err", err)
+		}
+	}
+	return nil
+}
+
+// forget drops the oldest ended records beyond the bound; the lock is held.
+func (r *records) forget() []fs.UploadID {
+	if len(r.jobs) <= endedRecordsMax {
+		return nil
+	}
+	var ended []*recordEntry
+	for _, e := range r.jobs {
+		if e.rec.Status != nil {
+			ended = append(ended, e)
+		}
+	}
+	slices.SortFunc(ended, func(a, b *recordEntry) int { return int(a.rec.Status.Ended - b.rec.Status.Ended) })
+	var out []fs.UploadID
+	for _, e := range ended[:min(len(ended), len(r.jobs)-endedRecordsMax)] {
+		delete(r.jobs, e.rec.Spec.ID)
+		out = append(out, e.upload)
+	}
+	return out
+}
+
+func (r *records) get(id plan.JobID) *api.Record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.jobs[id]; e != nil {
+		return e.rec
+	}
+	return nil
+}
+
+func (r *records) list() []*api.Record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]*api.Record, 0, len(r.jobs))
+	for _, e := range r.jobs {
+		out = append(out, e.rec)
+	}
+	return out
+}

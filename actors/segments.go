@@ -1,0 +1,344 @@
+package actors
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/shuffle"
+	"github.com/pondmesh/pond/shuffle/transfer"
+)
+
+// kindSegment marks a segment's upload in the store.
+const kindSegment = "segment"
+
+// Bounds of the segments kept open and of what is said of them.
+const (
+	openSegmentsMax    = 512
+	partitionStatsMax  = 1024 // a segment of more partitions carries no sizes in its facts
+	heldSegmentsPerAsk = 1 << 20
+)
+
+// segments are what this node has committed and still holds. The store is the
+// truth; the index in memory is rebuilt from it at start. This is the journal:
+// a coordinator asks for it, and carries on from there.
+type segments struct {
+	store    *fs.Store
+	cacheMax int64
+	log      *slog.Logger
+
+	mu      sync.Mutex
+	byStage map[plan.StageID][]api.Held
+	bytes   int64
+	inUse   map[plan.JobID]map[plan.StageID]bool // stages of open jobs: not evicted
+	waiters []chan struct{}                      // for inUse to be empty
+	open    map[shuffle.SegmentID]*openSegment
+	clock   int64
+}
+
+// openSegment is a segment's index, kept while it is asked for often. refs
+// counts its users, and the cache itself as one.
+type openSegment struct {
+	r    *fs.Reader
+	seg  *shuffle.Segment
+	refs int
+	used int64
+}
+
+func openSegments(store *fs.Store, cacheMax int64, log *slog.Logger) (*segments, error) {
+	s := &segments{store: store, cacheMax: cacheMax, log: log,
+		byStage: map[plan.StageID][]api.Held{},
+		inUse:   map[plan.JobID]map[plan.StageID]bool{},
+		open:    map[shuffle.SegmentID]*openSegment{}}
+	for info, err := range store.List(kindSegment) {
+		if err != nil {
+			return nil, fmt.Errorf("actors: list segments: %w", err)
+		}
+		var h api.Held
+		if err := json.Unmarshal(info.Attrs, &h); err != nil {
+			log.Warn("dropping a segment with unreadable facts", "segment", info.ID, "err", err)
+			_ = store.Delete(info.ID)
+			continue
+		}
+		h.Segment, h.Bytes = info.ID.String(), info.Size
+		s.add(h)
+	}
+	return s, nil
+}
+
+func (s *segments) add(h api.Held) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byStage[h.Stage] = append(s.byStage[h.Stage], h)
+	s.bytes += h.Bytes
+}
+
+// commit makes an upload a segment of this node. Segments are recomputable, so
+// they are not fsynced: a crash of the machine costs a rerun.
+func (s *segments) commit(u *fs.Upload, h api.Held) (api.Held, error) {
+	attrs, err := json.Marshal(h)
+	if err != nil {
+		return h, err
+	}
+	info, err := u.Commit(attrs, false)
+	if err != nil {
+		return h, err
+	}
+	h.Segment, h.Bytes = info.ID.String(), info.Size
+	s.add(h)
+	return h, nil
+}
+
+// held lists what is here of some stages.
+func (s *segments) held(stages []plan.StageID) []api.Held {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []api.Held{}
+	for _, id := range stages {
+		out = append(out, s.byStage[id]...)
+		if len(out) > heldSegmentsPerAsk {
+			return out[:heldSegmentsPerAsk]
+		}
+	}
+	return out
+}
+
+// pin keeps the segments of a job's stages while the job is open.
+func (s *segments) pin(job plan.JobID, stage plan.StageID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inUse[job] == nil {
+		s.inUse[job] = map[plan.StageID]bool{}
+	}
+	s.inUse[job][stage] = true
+}
+
+// unpin ends a job's hold and evicts the oldest segments beyond the cache's
+// bound.
+func (s *segments) unpin(job plan.JobID) {
+	s.mu.Lock()
+	delete(s.inUse, job)
+	if len(s.inUse) == 0 {
+		for _, ch := range s.waiters {
+			close(ch)
+		}
+		s.waiters = nil
+	}
+	victims := s.evict()
+	s.mu.Unlock()
+	s.remove(victims)
+}
+
+// evict takes segments out of the index until the rest fits; the lock is held.
+func (s *segments) evict() []fs.UploadID {
+	if s.bytes <= s.cacheMax {
+		return nil
+	}
+	pinned := map[plan.StageID]bool{}
+	for _, stages := range s.inUse {
+		for id := range stages {
+			pinned[id] = true
+		}
+	}
+	type stageAge struct {
+		id   plan.StageID
+		last int64
+	}
+	var order []stageAge
+	for id, hs := range s.byStage {
+		if !pinned[id] {
+			order = append(order, stageAge{id, slices.MaxFunc(hs, func(a, b api.Held) int { return int(a.Created - b.Created) }).Created})
+		}
+	}
+	slices.SortFunc(order, func(a, b stageAge) int { return int(a.last - b.last) })
+	var out []fs.UploadID
+	for _, st := range order {
+		if s.bytes <= s.cacheMax {
+			break
+		}
+		for _, h := range s.byStage[st.id] {
+			s.bytes -= h.Bytes
+			if id, err := fs.ParseUploadID(h.Segment); err == nil {
+				out = append(out, id)
+			}
+		}
+		delete(s.byStage, st.id)
+	}
+	return out
+}
+
+// drop removes one segment: a losing attempt's.
+func (s *segments) drop(stage plan.StageID, segment string) {
+	s.mu.Lock()
+	hs := s.byStage[stage]
+	i := slices.IndexFunc(hs, func(h api.Held) bool { return h.Segment == segment })
+	if i >= 0 {
+		s.bytes -= hs[i].Bytes
+		s.byStage[stage] = slices.Delete(hs, i, i+1)
+	}
+	s.mu.Unlock()
+	if id, err := fs.ParseUploadID(segment); i >= 0 && err == nil {
+		s.remove([]fs.UploadID{id})
+	}
+}
+
+func (s *segments) remove(ids []fs.UploadID) {
+	if len(ids) == 0 {
+		return
+	}
+	s.mu.Lock()
+	for _, id := range ids {
+		if o := s.open[shuffle.SegmentID(id)]; o != nil {
+			delete(s.open, shuffle.SegmentID(id))
+			s.release(o)
+		}
+	}
+	s.mu.Unlock()
+	if err := s.store.Delete(ids...); err != nil {
+		s.log.Warn("deleting segments", "count", len(ids), "err", err)
+	}
+}
+
+// Open implements transfer.Source.
+func (s *segments) Open(_ context.Context, id shuffle.SegmentID) (transfer.Segment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clock++
+	if o := s.open[id]; o != nil {
+		o.refs++
+		o.used = s.clock
+		return &segmentRef{s: s, o: o}, nil
+	}
+	r, err := s.store.Reader(fs.UploadID(id))
+	if errors.Is(err, fs.ErrNotFound) {
+		return nil, fmt.Errorf("segment %s: %w", id, transfer.ErrGone)
+	}
+	if err != nil {
+		return nil, err
+	}
+	seg, err := shuffle.OpenSegment(r, r.Size())
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("segment %s: %w", id, err)
+	}
+	o := &openSegment{r: r, seg: seg, refs: 2, used: s.clock}
+	s.open[id] = o
+	s.trim()
+	return &segmentRef{s: s, o: o}, nil
+}
+
+// schema is a segment's Arrow schema, encoded.
+func (s *segments) schema(ctx context.Context, id shuffle.SegmentID) ([]byte, error) {
+	r, err := s.ref(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return EncodeSchema(r.o.seg.Schema())
+}
+
+// parts is the rows and bytes of each of a segment's partitions.
+func (s *segments) parts(ctx context.Context, id shuffle.SegmentID) (*plan.SegmentInfo, error) {
+	r, err := s.ref(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	sum := r.o.seg.Summary()
+	return &plan.SegmentInfo{Rows: sum.PartitionRows, Bytes: sum.PartitionBytes}, nil
+}
+
+func (s *segments) ref(ctx context.Context, id shuffle.SegmentID) (*segmentRef, error) {
+	r, err := s.Open(ctx, id)
+	if errors.Is(err, transfer.ErrGone) {
+		return nil, &plan.TaskError{Kind: plan.KindFetch, Op: "open", Subject: id.String(), Text: err.Error()}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.(*segmentRef), nil
+}
+
+// released is closed once no open job has a segment here.
+func (s *segments) released() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := make(chan struct{})
+	if len(s.inUse) == 0 {
+		close(ch)
+	} else {
+		s.waiters = append(s.waiters, ch)
+	}
+	return ch
+}
+
+// trim closes the least recently used segment beyond the bound; the lock is held.
+func (s *segments) trim() {
+	if len(s.open) <= openSegmentsMax {
+		return
+	}
+	var oldest shuffle.SegmentID
+	age := int64(-1)
+	for id, o := range s.open {
+		if age < 0 || o.used < age {
+			oldest, age = id, o.used
+		}
+	}
+	o := s.open[oldest]
+	delete(s.open, oldest)
+	s.release(o)
+}
+
+// release drops one use; the lock is held.
+func (s *segments) release(o *openSegment) {
+	if o.refs--; o.refs == 0 {
+		o.r.Close()
+	}
+}
+
+func (s *segments) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, o := range s.open {
+		delete(s.open, id)
+		s.release(o)
+	}
+}
+
+// segmentRef is one user's hold on an open segment.
+type segmentRef struct {
+	s    *segments
+	o    *openSegment
+	own  *fs.Reader // opened by File, whose position is nobody else's
+	once sync.Once
+}
+
+func (r *segmentRef) Extents(partition int) ([]shuffle.Extent, error) {
+	if partition >= r.o.seg.Partitions() {
+		return nil, fmt.Errorf("partition %d of %d: %w", partition, r.o.seg.Partitions(), transfer.ErrGone)
+	}
+	return r.o.seg.Extents(partition), nil
+}
+
+func (r *segmentRef) Partitions() int                         { return r.o.seg.Partitions() }
+func (r *segmentRef) ReadAt(p []byte, off int64) (int, error) { return r.o.r.ReadAt(p, off) }
+func (r *segmentRef) File() *os.File                          { return r.o.r.File() }
+func (r *segmentRef) Close() error {
+	r.once.Do(func() {
+		if r.own != nil {
+			r.own.Close()
+		}
+		r.s.mu.Lock()
+		defer r.s.mu.Unlock()
+		r.s.release(r.o)
+	})
+	return nil
+}

@@ -1,0 +1,111 @@
+package actors
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/shuffle"
+)
+
+const (
+	spoolBufferBytes = 1 << 20
+	spoolBlockBytes  = 1 << 20
+)
+
+// spool is batches on disk, as shuffle blocks one after another: written once,
+// read any number of times. It is removed by close.
+type spool struct {
+	file   *os.File
+	schema *arrow.Schema
+	mem    memory.Allocator
+	w      *bufio.Writer
+	buf    []byte
+}
+
+func newSpool(dir string, schema *arrow.Schema, mem memory.Allocator) (*spool, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp(dir, "spool-*")
+	if err != nil {
+		return nil, err
+	}
+	return &spool{file: f, schema: schema, mem: mem, w: bufio.NewWriterSize(f, spoolBufferBytes)}, nil
+}
+
+// write appends a batch, whose types must be the spool's. It keeps nothing of it.
+func (s *spool) write(name string, rec arrow.RecordBatch) error {
+	if !sameTypes(rec.Schema(), s.schema) {
+		return userError(name, fmt.Errorf("the function returned %v, but it was declared to return %v", rec.Schema(), s.schema))
+	}
+	var err error
+	if s.buf, _, err = shuffle.EncodeBatch(s.buf[:0], rec, shuffle.S2, spoolBlockBytes); err != nil {
+		return userError(name, err)
+	}
+	_, err = s.w.Write(s.buf)
+	return err
+}
+
+func sameTypes(a, b *arrow.Schema) bool {
+	if a.NumFields() != b.NumFields() {
+		return false
+	}
+	for i := range a.NumFields() {
+		if !arrow.TypeEqual(a.Field(i).Type, b.Field(i).Type) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *spool) finish() error {
+	s.buf = nil
+	return s.w.Flush()
+}
+
+// open reads the spool from its beginning.
+func (s *spool) open(context.Context) (duck.Stream, error) {
+	return &spoolReader{s: s, r: bufio.NewReaderSize(io.NewSectionReader(s.file, 0, 1<<62), spoolBufferBytes)}, nil
+}
+
+func (s *spool) close() error {
+	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
+}
+
+type spoolReader struct {
+	s   *spool
+	r   *bufio.Reader
+	buf []byte
+}
+
+func (r *spoolReader) Next() (arrow.RecordBatch, error) {
+	head, err := r.r.Peek(shuffle.BlockHeaderLen)
+	if err != nil {
+		if errors.Is(err, io.EOF) && len(head) == 0 {
+			return nil, io.EOF
+		}
+		return nil, fmt.Errorf("actors: read %s: %w", r.s.file.Name(), err)
+	}
+	size, err := shuffle.BlockSize(head)
+	if err != nil {
+		return nil, &plan.TaskError{Kind: plan.KindResource, Op: "read", Subject: r.s.file.Name(), Text: err.Error()}
+	}
+	if int64(cap(r.buf)) < size {
+		r.buf = make([]byte, size)
+	}
+	if _, err := io.ReadFull(r.r, r.buf[:size]); err != nil {
+		return nil, fmt.Errorf("actors: read %s: %w", r.s.file.Name(), err)
+	}
+	return shuffle.Decode(r.buf[:size], r.s.schema, r.s.mem, shuffle.Limits{})
+}
+
+func (r *spoolReader) Close() error { return nil }

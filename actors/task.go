@@ -1,0 +1,273 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/shuffle"
+)
+
+// task is one attempt at work: an engine, what it reads, and where rows go.
+type task struct {
+	n       *Node
+	a       *attempt
+	packet  *api.Packet
+	engine  *duck.Engine
+	threads int
+	spools  []*spool
+	steps   []plan.Step
+	query   string
+	spill   int64
+}
+
+// runTask reads, computes and commits: all that a partition does.
+func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
+	packet, err := a.packets.get(ctx, a.key.stage, a.version)
+	if err != nil {
+		return nil, err
+	}
+	t := &task{n: n, a: a, packet: packet, threads: max(a.threads, 1)}
+	t.steps, t.query = packet.Stage().Bind(a.key.partition, packet.Tasks)
+	in, err := plan.Assign(packet.Job, a.key.stage, a.key.partition, packet.Up)
+	if err != nil {
+		return nil, err
+	}
+	t.engine, err = n.engines.pool(t.threads).Get(ctx, t.access(), a.memory*engineShare/100)
+	if err != nil {
+		return nil, engineError("open DuckDB", err)
+	}
+	defer n.engines.pool(t.threads).Put(t.engine)
+	defer t.closeSpools()
+	cpu := threadCPU()
+	done, err := t.run(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	done.SpillBytes, done.CpuMs = t.spill, (threadCPU() - cpu).Milliseconds()
+	return done, nil
+}
+
+func (t *task) access() duck.Access {
+	acc := duck.Access{Ordered: t.packet.Stage().Ordered}
+	for _, p := range t.packet.Access {
+		if strings.HasSuffix(p, "/") {
+			acc.Dirs = append(acc.Dirs, p)
+		} else {
+			acc.Files = append(acc.Files, p)
+		}
+	}
+	if t.packet.Staging != "" {
+		acc.Dirs = append(acc.Dirs, t.packet.Staging)
+	}
+	return acc
+}
+
+func (t *task) run(ctx context.Context, in plan.TaskInput) (*wire.Done, error) {
+	stage := t.packet.Stage()
+	for i := range stage.Inputs {
+		if err := t.openInput(ctx, &stage.Inputs[i], &in.Parts[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range t.steps {
+		if err := t.runStep(ctx, &t.steps[i]); err != nil {
+			return nil, err
+		}
+	}
+	if stage.Exchange.Kind == plan.Files {
+		return t.writeFile(ctx)
+	}
+	return t.writeSegment(ctx)
+}
+
+func (t *task) closeSpools() {
+	for _, s := range t.spools {
+		if err := s.close(); err != nil {
+			t.n.log.Warn("removing a spool", "err", err)
+		}
+	}
+}
+
+// runStep makes a view, a table, or a Go function's output.
+func (t *task) runStep(ctx context.Context, s *plan.Step) error {
+	if s.Func != nil {
+		return t.runFunc(ctx, s)
+	}
+	what := "VIEW"
+	if s.Materialize {
+		what = "TABLE"
+	}
+	_, err := t.engine.Exec(ctx, fmt.Sprintf("CREATE TEMP %s %s AS %s", what, plan.QuoteIdent(s.View), s.SQL))
+	return engineError("run", err)
+}
+
+// writeSegment cuts the query's rows into a segment and commits it.
+func (t *task) writeSegment(ctx context.Context) (*wire.Done, error) {
+	x := &t.packet.Stage().Exchange
+	part, keys, err := t.partitioner(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	query := t.query
+	if len(keys) > 0 {
+		query = fmt.Sprintf("SELECT %s, q.* FROM (%s) AS q", strings.Join(keys, ", "), t.query)
+	}
+	schema, err := t.engine.Schema(ctx, query)
+	if err != nil {
+		return nil, engineError("run", err)
+	}
+	u, err := t.n.store.Create(kindSegment)
+	if err != nil {
+		return nil, storageError(err)
+	}
+	defer u.Abort()
+	codec, err := shuffle.ParseCodec(t.packet.Codec)
+	if err != nil {
+		return nil, err
+	}
+	w, err := shuffle.NewWriter(u, shuffle.WriterConfig{Schema: schema, Keys: len(keys), Partitioner: part, Codec: codec,
+		Threads: t.threads, Memory: max(t.a.memory*writerShare/100, writerMemoryMin), Mem: t.n.buffers, Log: t.n.log})
+	if err != nil {
+		return nil, err
+	}
+	defer w.Abort()
+	if t.packet.Stage().Ordered {
+		_, err = t.engine.Fetch(ctx, query, w.Append)
+	} else {
+		_, err = t.engine.Drain(ctx, query, w.Append)
+	}
+	if err != nil {
+		return nil, storageError(engineError("run", err))
+	}
+	t.noteSpill(ctx)
+	sum, err := w.Finish()
+	if err != nil {
+		return nil, storageError(err)
+	}
+	return t.commit(u, sum)
+}
+
+// writerMemoryMin is enough for a segment's buffers whatever the budget.
+const writerMemoryMin = 8 << 20
+
+func (t *task) commit(u *fs.Upload, sum shuffle.Summary) (*wire.Done, error) {
+	h := api.Held{
+		Stage: t.a.stageID, Index: t.a.key.stage, Partition: t.a.key.partition, Tasks: t.packet.Tasks, Attempt: t.a.key.attempt, Job: t.a.job,
+		Lineage: t.a.lineage, Rows: sum.Rows, RawBytes: sum.RawBytes, Created: time.Now().UnixMilli(), Partitions: len(sum.PartitionRows),
+	}
+	inline := len(sum.PartitionRows) <= wire.PartitionsInlineMax
+	if inline {
+		h.PartitionRows, h.PartitionBytes = sum.PartitionRows, sum.PartitionBytes
+	}
+	h, err := t.n.segments.commit(u, h)
+	if err != nil {
+		return nil, storageError(err)
+	}
+	id, err := shuffle.ParseSegmentID(h.Segment)
+	if err != nil {
+		return nil, err
+	}
+	return &wire.Done{Segment: &wire.Segment{Id: id[:], Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes, Partitions: int32(h.Partitions),
+		StatsInline: inline, PartitionRows: h.PartitionRows, PartitionBytes: h.PartitionBytes}}, nil
+}
+
+// partitioner is how the stage's exchange cuts, and the key expressions that
+// stand before the rows for it.
+func (t *task) partitioner(ctx context.Context, x *plan.Exchange) (shuffle.Partitioner, []string, error) {
+	switch x.Kind {
+	case plan.Single:
+		return shuffle.One(), nil, nil
+	case plan.Hash:
+		return shuffle.Hash(x.Partitions, len(x.Keys)), x.Keys, nil
+	case plan.ByColumn, plan.User:
+		return shuffle.ByColumn(x.Partitions), x.Keys, nil
+	case plan.RoundRobin:
+		return shuffle.RoundRobin(x.Partitions, t.a.key.partition%x.Partitions), nil, nil
+	case plan.Random:
+		return shuffle.Random(x.Partitions, x.Seed+uint64(t.a.key.partition)), nil, nil
+	case plan.Range:
+		bounds, err := t.bounds(ctx, x.Bounds)
+		if err != nil {
+			return nil, nil, err
+		}
+		args := make([]string, 0, 2*len(x.Keys))
+		for i, k := range x.Keys {
+			args = append(args, k, plan.QuoteString(x.Order[i]))
+		}
+		p, err := shuffle.Range(bounds)
+		return p, []string{"create_sort_key(" + strings.Join(args, ", ") + ")"}, err
+	}
+	return nil, nil, &plan.TaskError{Kind: plan.KindInternal, Text: fmt.Sprintf("unknown exchange %q", x.Kind)}
+}
+
+// writeFile has DuckDB write the rows to a staged file named by attempt: what
+// losers leave is never published.
+func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
+	w := t.packet.Stage().Exchange.Write
+	name := fmt.Sprintf("part-%05d-%d.%s", t.a.key.partition, t.a.key.attempt, extensionOf(w.Format))
+	path := filepath.Join(t.packet.Staging, name)
+	if len(w.PartitionBy) > 0 {
+		return t.writeHive(ctx, w, path)
+	}
+	var rows int64
+	var err error
+	if w.Format == plan.Arrow {
+		rows, err = t.writeArrow(ctx, path)
+	} else {
+		rows, err = t.engine.Copy(ctx, t.query, path, string(w.Format), w.Options)
+	}
+	if err != nil {
+		os.Remove(path)
+		return nil, storageError(engineError("write", err))
+	}
+	t.noteSpill(ctx)
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, storageError(err)
+	}
+	return &wire.Done{FilesInline: true, Files: []*wire.OutputFile{{Name: name, Rows: rows, Bytes: st.Size()}},
+		Segment: nil}, nil
+}
+
+func extensionOf(f plan.Format) string { return string(f) }
+
+// noteSpill adds what the query spilled, as far as DuckDB tells at its end.
+func (t *task) noteSpill(ctx context.Context) {
+	if u, err := t.engine.Usage(ctx); err == nil {
+		t.spill = max(t.spill, u.Spill)
+	}
+}
+
+// storageError gives a full or failed disk its kind, and says what helps.
+func storageError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNoSpace), errors.Is(err, syscall.ENOSPC):
+		return &plan.TaskError{Kind: plan.KindResource, Op: "write", Text: err.Error(), Hint: "free space on this node's disk, or start nodes with --data on a larger one"}
+	case errors.Is(err, fs.ErrOffline), errors.Is(err, fs.ErrReadOnly):
+		return &plan.TaskError{Kind: plan.KindResource, Op: "write", Text: err.Error(), Hint: "check the node's data folder and restart it"}
+	}
+	return err
+}
+
+// threadCPU is the processor time of the whole process: with several tasks at
+// once it is shared out only in their sum.
+func threadCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,0 +1,378 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/wire"
+)
+
+// Bounds of the worker's talk with coordinators.
+const (
+	reconcileInterval = time.Second      // how often a coordinator hears what runs here
+	pullTimeout       = 5 * time.Second  // one Pull
+	reportTimeout     = 10 * time.Second // one Done or Failed
+	reportTriesMax    = 6
+	reportPause       = 250 * time.Millisecond // doubled each try
+	jobsPerWorkerMax  = 4096
+)
+
+// worker is the actor that owns a node's slots. It hears that a job has work,
+// pulls as many tasks as it has free slots, runs each in a partition actor, and
+// reports what came of it. It never decides what to run.
+type worker struct {
+	n       *Node
+	log     *slog.Logger
+	free    int // slots neither running nor asked for
+	leaving bool
+	jobs    map[plan.JobID]*workerJob
+	order   []plan.JobID // round robin over jobs with work
+	pulling bool
+	idle    []chan struct{} // closed when nothing runs any more
+	ticker  *time.Ticker
+	done    chan struct{}
+}
+
+// workerJob is a job as one worker knows it.
+type workerJob struct {
+	id       plan.JobID
+	term     uint64
+	addr     string // of its coordinator's router
+	boot     string // of its coordinator's node
+	deadline int64
+	hasWork  bool
+	packets  *packetCache
+	running  map[attemptKey]*runningAttempt
+}
+
+type runningAttempt struct {
+	pid   *actor.PID
+	stage plan.StageID
+}
+
+// attemptKey names an attempt within a job.
+type attemptKey struct {
+	stage, partition, attempt int
+}
+
+// What the worker hears, beside wire messages.
+type (
+	workMsg struct {
+		from wire.Peer
+		work *wire.Work
+	}
+	stopMsg struct{ stop *wire.Stop }
+	// pulledMsg is the answer to a pull, or to a report, which pulls one slot.
+	pulledMsg struct {
+		job   plan.JobID
+		term  uint64
+		asked int
+		runs  []*wire.Run
+		err   error
+		pull  bool
+	}
+	// endedMsg: an attempt's goroutine has finished; its slot is free.
+	endedMsg struct {
+		job plan.JobID
+		key attemptKey
+		out *attemptOutcome
+	}
+	drainMsg   struct{ idle chan struct{} } // take no more; idle closes when nothing runs
+	abandonMsg struct{ reason error }       // stop everything at once
+	tickMsg    struct{}
+	viewMsg    struct{}
+)
+
+func (w *worker) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		w.start(c)
+	case *actor.Stopping, *actor.Restarting:
+		w.stopAll()
+	case *workMsg:
+		w.onWork(c, m)
+	case *stopMsg:
+		w.onStop(c, m.stop)
+	case *pulledMsg:
+		w.onPulled(c, m)
+	case *endedMsg:
+		w.onEnded(c, m)
+	case *drainMsg:
+		w.leaving = true
+		w.idle = append(w.idle, m.idle)
+		w.checkIdle()
+	case *abandonMsg:
+		for _, j := range w.jobs {
+			w.dropJob(c, j)
+		}
+	case *tickMsg:
+		w.reconcile(c)
+	case *viewMsg:
+		w.onView(c)
+	}
+}
+
+func (w *worker) start(c actor.Context) {
+	w.ticker = time.NewTicker(reconcileInterval)
+	w.done = make(chan struct{})
+	root, self := c.ActorSystem().Root, c.Self()
+	go func(t *time.Ticker, done chan struct{}) {
+		for {
+			select {
+			case <-t.C:
+				root.Send(self, &tickMsg{})
+			case <-done:
+				return
+			}
+		}
+	}(w.ticker, w.done)
+}
+
+// stopAll ends the ticker and, by stopping the children, every attempt.
+func (w *worker) stopAll() {
+	if w.done != nil {
+		w.ticker.Stop()
+		close(w.done)
+		w.done = nil
+	}
+}
+
+func (w *worker) onWork(c actor.Context, m *workMsg) {
+	h := m.work.GetHeader()
+	id := plan.JobID(h.GetJob())
+	j := w.jobs[id]
+	switch {
+	case w.leaving:
+		return
+	case j == nil && len(w.jobs) >= jobsPerWorkerMax:
+		w.log.Warn("too many open jobs: work refused", "job", id)
+		return
+	case j == nil:
+		j = &workerJob{id: id, packets: newPacketCache(w.n, id), running: map[attemptKey]*runningAttempt{}}
+		w.jobs[id] = j
+		w.order = append(w.order, id)
+	case h.GetTerm() < j.term:
+		return // an older coordinator, fenced off
+	}
+	if j.addr != m.work.GetCoordinatorAddr() || j.term != h.GetTerm() {
+		j.packets.moved(m.work.GetCoordinatorAddr())
+	}
+	j.term, j.addr, j.boot = h.GetTerm(), m.work.GetCoordinatorAddr(), m.from.Boot
+	j.deadline = h.GetDeadlineUnixMs()
+	j.hasWork = true
+	w.pull(c)
+}
+
+// pull asks the next job with work for as many tasks as there are free slots.
+// One pull is under way at a time, so slots are never promised twice.
+func (w *worker) pull(c actor.Context) {
+	if w.pulling || w.leaving || w.free <= 0 {
+		return
+	}
+	for range w.order {
+		id := w.order[0]
+		w.order = append(w.order[1:], id)
+		j := w.jobs[id]
+		if j == nil || !j.hasWork {
+			continue
+		}
+		asked := w.free
+		w.free, w.pulling = 0, true
+		msg := &wire.Pull{Header: w.header(j), Slots: int32(asked), Running: j.tasks()}
+		w.ask(c, j, msg, &pulledMsg{job: id, term: j.term, asked: asked, pull: true})
+		return
+	}
+}
+
+// ask sends msg to a job's coordinator and posts the answer to the worker.
+func (w *worker) ask(c actor.Context, j *workerJob, msg *wire.Pull, answer *pulledMsg) {
+	root, self, addr := c.ActorSystem().Root, c.Self(), j.addr
+	w.n.goes.Go(func() {
+		ctx, cancel := context.WithTimeout(w.n.ctx, pullTimeout)
+		defer cancel()
+		reply, err := w.n.wire.Call(ctx, addr, msg)
+		answer.err = err
+		if g, ok := reply.(*wire.Grant); ok {
+			answer.runs = g.GetRuns()
+		}
+		root.Send(self, answer)
+	})
+}
+
+func (w *worker) onPulled(c actor.Context, m *pulledMsg) {
+	if m.pull {
+		w.pulling = false
+	}
+	j := w.jobs[m.job]
+	w.free += m.asked
+	if j != nil && m.term == j.term {
+		if len(m.runs) == 0 {
+			j.hasWork = false // until its coordinator says otherwise
+		}
+		for _, r := range m.runs[:min(len(m.runs), m.asked)] {
+			w.free--
+			w.run(c, j, r)
+		}
+		if errors.Is(m.err, plan.ErrFenced) || errors.Is(m.err, plan.ErrNotFound) {
+			w.dropJob(c, j)
+		}
+	}
+	w.checkIdle()
+	w.pull(c)
+}
+
+// run starts a partition actor for one attempt.
+func (w *worker) run(c actor.Context, j *workerJob, r *wire.Run) {
+	key := keyOf(r.GetTask())
+	if j.running[key] != nil {
+		w.free++
+		return
+	}
+	a := &attempt{
+		job: j.id, term: j.term, key: key, stageID: plan.StageID(r.GetTask().GetStageId()),
+		memory: r.GetMemory(), version: uint64(r.GetSpecVersion()), lineage: r.GetLineage(), threads: int(r.GetThreads()), deadline: j.deadline, packets: j.packets,
+	}
+	w.n.segments.pin(j.id, a.stageID)
+	worker := c.Self()
+	pid := c.Spawn(actor.PropsFromProducer(func() actor.Actor { return &partition{n: w.n, worker: worker, a: a} }))
+	j.running[key] = &runningAttempt{pid: pid, stage: a.stageID}
+}
+
+func (w *worker) onEnded(c actor.Context, m *endedMsg) {
+	w.free++
+	if j := w.jobs[m.job]; j != nil {
+		if r := j.running[m.key]; r != nil {
+			delete(j.running, m.key)
+			c.Stop(r.pid)
+		}
+		if m.out != nil {
+			w.report(c, j, m.out)
+		}
+	}
+	w.checkIdle()
+	w.pull(c)
+}
+
+// report tells the coordinator, which may answer with the next task for the
+// slot that has become free.
+func (w *worker) report(c actor.Context, j *workerJob, out *attemptOutcome) {
+	root, self, addr := c.ActorSystem().Root, c.Self(), j.addr
+	answer := &pulledMsg{job: j.id, term: j.term}
+	if !w.leaving && w.free > 0 {
+		w.free--
+		answer.asked = 1
+	}
+	msg := out.message(w.header(j))
+	w.n.goes.Go(func() {
+		pause := reportPause
+		for try := 1; ; try++ {
+			ctx, cancel := context.WithTimeout(w.n.ctx, reportTimeout)
+			reply, err := w.n.wire.Call(ctx, addr, msg)
+			cancel()
+			if g, ok := reply.(*wire.Grant); ok {
+				answer.runs = g.GetRuns()
+			}
+			answer.err = err
+			if err == nil || !errors.Is(err, plan.ErrUnavailable) || try == reportTriesMax || !w.n.sleep(pause) {
+				break
+			}
+			pause *= 2
+		}
+		root.Send(self, answer)
+	})
+}
+
+func (w *worker) onStop(c actor.Context, s *wire.Stop) {
+	j := w.jobs[plan.JobID(s.GetHeader().GetJob())]
+	if j == nil || s.GetHeader().GetTerm() < j.term {
+		return
+	}
+	if s.GetTask() == nil {
+		w.dropJob(c, j)
+		return
+	}
+	if r := j.running[keyOf(s.GetTask())]; r != nil {
+		c.Send(r.pid, &cancelMsg{plan.ErrCancelled})
+	}
+}
+
+// dropJob forgets a job: its attempts are cancelled, and their slots come back
+// as they end.
+func (w *worker) dropJob(c actor.Context, j *workerJob) {
+	for _, r := range j.running {
+		c.Stop(r.pid)
+	}
+	delete(w.jobs, j.id)
+	for i, id := range w.order {
+		if id == j.id {
+			w.order = append(w.order[:i], w.order[i+1:]...)
+			break
+		}
+	}
+	j.packets.close()
+	w.n.closeJob(j.id)
+}
+
+// reconcile tells each coordinator what runs here, so that it learns of tasks
+// that were granted but never arrived, and of nodes that forgot.
+func (w *worker) reconcile(c actor.Context) {
+	for _, j := range w.jobs {
+		asked := 0
+		if !w.leaving && !w.pulling && w.free > 0 && j.hasWork {
+			asked, w.free = w.free, 0
+		}
+		msg := &wire.Pull{Header: w.header(j), Slots: int32(asked), Running: j.tasks()}
+		w.ask(c, j, msg, &pulledMsg{job: j.id, term: j.term, asked: asked})
+	}
+}
+
+// onView drops jobs whose coordinator's node is gone: what they committed here
+// stays, for whoever takes the job over.
+func (w *worker) onView(c actor.Context) {
+	view := w.n.mesh.View()
+	alive := make(map[string]bool, len(view.Members))
+	for _, m := range view.Members {
+		alive[string(m.Boot)] = true
+	}
+	for _, j := range w.jobs {
+		if !alive[j.boot] {
+			w.log.Info("a job's coordinator is gone", "job", j.id)
+			w.dropJob(c, j)
+		}
+	}
+}
+
+func (w *worker) checkIdle() {
+	if len(w.idle) == 0 || w.free < w.n.cfg.Slots {
+		return
+	}
+	for _, ch := range w.idle {
+		close(ch)
+	}
+	w.idle = nil
+}
+
+func (w *worker) header(j *workerJob) *wire.Header {
+	return &wire.Header{Job: string(j.id), Term: j.term, ToBoot: j.boot}
+}
+
+func (j *workerJob) tasks() []*wire.Task {
+	out := make([]*wire.Task, 0, len(j.running))
+	for k, r := range j.running {
+		out = append(out, k.task(r.stage))
+	}
+	return out
+}
+
+func keyOf(t *wire.Task) attemptKey {
+	return attemptKey{int(t.GetStage()), int(t.GetPartition()), int(t.GetAttempt())}
+}
+
+func (k attemptKey) task(stage plan.StageID) *wire.Task {
+	return &wire.Task{StageId: string(stage), Stage: int32(k.stage), Partition: int32(k.partition), Attempt: int32(k.attempt)}
+}

@@ -1,0 +1,133 @@
+package pond
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// Job is a submitted plan. It goes on whatever becomes of this value.
+type Job struct {
+	s      *Session
+	id     plan.JobID
+	writes bool
+}
+
+// ID is the job's id, by which any node finds it.
+func (j *Job) ID() string { return string(j.id) }
+
+// Status is where the job stands.
+func (j *Job) Status(ctx context.Context) (*api.JobStatus, error) { return j.s.api.Job(ctx, j.id) }
+
+// Cancel ends the job, unless it has ended.
+func (j *Job) Cancel(ctx context.Context) error {
+	_, err := j.s.api.Cancel(ctx, j.id)
+	return err
+}
+
+// Bounds of watching a job while its coordinator cannot be reached.
+const (
+	watchTriesMax = 20
+	watchPause    = 500 * time.Millisecond
+)
+
+// Watch yields the job's status whenever it changes, the last time when it has
+// ended. A connection that breaks is made anew.
+func (j *Job) Watch(ctx context.Context) iter.Seq2[*api.JobStatus, error] {
+	return func(yield func(*api.JobStatus, error) bool) {
+		for tries := 0; ; tries++ {
+			var err error
+			for s, e := range j.s.api.Watch(ctx, j.id) {
+				if err = e; err != nil {
+					break
+				}
+				tries = 0
+				if !yield(s, nil) || s.State.Ended() {
+					return
+				}
+			}
+			if ctx.Err() != nil {
+				yield(nil, context.Cause(ctx))
+				return
+			}
+			if !errors.Is(err, ErrUnavailable) || tries == watchTriesMax {
+				yield(nil, err)
+				return
+			}
+			select {
+			case <-time.After(watchPause):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// Wait waits for the job's end. A job that failed or was cancelled is an error.
+func (j *Job) Wait(ctx context.Context) (*api.JobStatus, error) {
+	for s, err := range j.Watch(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if s.State.Ended() {
+			if s.Error != nil {
+				return s, s.Error.TaskError()
+			}
+			return s, nil
+		}
+	}
+	return nil, &Error{Kind: plan.KindUnavailable, Op: "wait", Subject: string(j.id), Text: "the job's end was not seen"}
+}
+
+// Rows is a finished job's result, to be read any number of times.
+type Rows struct {
+	Schema *arrow.Schema
+	// Status is the job at its end: what each stage did.
+	Status *api.JobStatus
+	ctx    context.Context
+	s      *Session
+	info   *api.ResultInfo
+}
+
+// Rows waits for the job's end and opens its rows. The context governs the
+// reading too.
+func (j *Job) Rows(ctx context.Context) (*Rows, error) {
+	st, err := j.Wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	info, err := j.s.api.Result(ctx, j.id)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := j.s.reader.Schema(ctx, info)
+	if err != nil {
+		return nil, err
+	}
+	return &Rows{Schema: schema, Status: st, ctx: ctx, s: j.s, info: info}, nil
+}
+
+// Len is the number of rows.
+func (r *Rows) Len() int64 {
+	n := int64(0)
+	for _, p := range r.info.Parts {
+		n += p.Rows
+	}
+	return n
+}
+
+// All yields the rows, batch by batch, in order of partition, straight from the
+// nodes that hold them. A batch is valid until the next one is asked for; who
+// keeps it longer calls Retain, and then Release. After an error nothing more
+// comes.
+func (r *Rows) All() iter.Seq2[arrow.RecordBatch, error] {
+	if r.Schema == nil {
+		return func(func(arrow.RecordBatch, error) bool) {}
+	}
+	return r.s.reader.Rows(r.ctx, r.Schema, r.info)
+}
