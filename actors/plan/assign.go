@@ -14,6 +14,8 @@ type SegmentInfo struct {
 // the same order.
 type TaskInput struct {
 	Parts []TaskPart
+	// Bounds are the rows of the stage at Exchange.Bounds (Range only).
+	Bounds []Blocks
 }
 
 // TaskPart is one input's share. A Scan fills Pieces, a Read fills Blocks and
@@ -42,16 +44,206 @@ type Blocks struct {
 	Bytes     int64
 }
 
-// TaskCount is how many tasks a stage has. It is known before any has run
-// unless Tasks.N is 0; then it is the number of segments that up holds for the
-// stages it reads.
+// TaskCount is how many tasks a stage has. Compile says it of every stage it
+// makes; where Tasks.N is 0 it is the number of segments of the stages that are
+// read, known once those have run (up).
 func TaskCount(job *Job, stage int, up map[int][]SegmentInfo) int {
-	panic("unwritten")
+	s := job.Stages[stage]
+	if s.Tasks.N > 0 {
+		return s.Tasks.N
+	}
+	n := 0
+	for _, in := range s.Inputs {
+		if in.Read != nil && in.Read.How == ReadSegments {
+			for _, u := range in.Read.Stages {
+				n += len(up[u])
+			}
+		}
+	}
+	return max(n, 1)
 }
 
 // Assign says what task `partition` of a stage reads, given the segments of the
 // stages that it reads. The cost is that of one task's share: nothing is built
 // for the others.
 func Assign(job *Job, stage, partition int, up map[int][]SegmentInfo) (TaskInput, error) {
-	return TaskInput{}, fmt.Errorf("plan: unwritten")
+	if stage < 0 || stage >= len(job.Stages) {
+		return TaskInput{}, fmt.Errorf("plan: assign: there is no stage %d: %w", stage, ErrInternal)
+	}
+	s := job.Stages[stage]
+	tasks := TaskCount(job, stage, up)
+	if partition < 0 || partition >= tasks {
+		return TaskInput{}, fmt.Errorf("plan: assign: stage %d has no task %d, only %d: %w", stage, partition, tasks, ErrInternal)
+	}
+	in := TaskInput{Parts: make([]TaskPart, len(s.Inputs))}
+	for i := range s.Inputs {
+		var err error
+		p := &in.Parts[i]
+		switch input := &s.Inputs[i]; {
+		case input.Scan != nil:
+			p.Pieces, err = input.Scan.share(partition, tasks)
+		case input.Literal != nil:
+			p.First, p.Count = input.Literal.share(partition, tasks)
+		case input.Read != nil:
+			a := assigner{job: job, read: input.Read, up: up, task: partition, tasks: tasks, part: p}
+			err = a.assign()
+		}
+		if err != nil {
+			return TaskInput{}, fmt.Errorf("plan: assign: stage %d, task %d: %w", stage, partition, err)
+		}
+	}
+	if s.Exchange.Kind == Range {
+		var p TaskPart
+		a := assigner{job: job, read: &Read{Stages: []int{s.Exchange.Bounds}, How: ReadAll}, up: up, tasks: 1, part: &p}
+		if err := a.assign(); err != nil {
+			return TaskInput{}, fmt.Errorf("plan: assign: bounds of stage %d: %w", stage, err)
+		}
+		in.Bounds = p.Blocks
+	}
+	return in, nil
+}
+
+func (s *Scan) share(task, tasks int) ([]Piece, error) {
+	if s.Shared {
+		if len(s.Splits) == 0 {
+			return nil, nil
+		}
+		return s.Splits[0], nil
+	}
+	if len(s.Splits) != tasks {
+		return nil, fmt.Errorf("the scan is split in %d: %w", len(s.Splits), ErrInternal)
+	}
+	return s.Splits[task], nil
+}
+
+func (l *Literal) share(task, tasks int) (first, n int64) {
+	if l.Shared {
+		return 0, l.Rows
+	}
+	lo, hi := share(l.Rows, tasks, task)
+	return lo, hi - lo
+}
+
+// assigner works out one task's share of one read.
+type assigner struct {
+	job         *Job
+	read        *Read
+	up          map[int][]SegmentInfo
+	task, tasks int
+	part        *TaskPart
+}
+
+func (a *assigner) assign() error {
+	for _, u := range a.read.Stages {
+		if u < 0 || u >= len(a.job.Stages) || len(a.up[u]) == 0 {
+			return fmt.Errorf("the segments of stage %d are not known: %w", u, ErrInternal)
+		}
+		for i, seg := range a.up[u] {
+			if want := a.job.Stages[u].Exchange.Partitions; len(seg.Rows) != want || len(seg.Bytes) != want {
+				return fmt.Errorf("segment %d of stage %d has %d partitions, not %d: %w", i, u, len(seg.Rows), want, ErrInternal)
+			}
+		}
+	}
+	switch a.read.How {
+	case ReadPartition:
+		return a.partitions()
+	case ReadAll:
+		a.each(func(u, _ int) { a.take(u, 0, a.up[u], 0, a.job.Stages[u].Exchange.Partitions) })
+	case ReadSegments:
+		a.segments()
+	case ReadRows:
+		a.rows()
+	default:
+		return fmt.Errorf("it reads %q: %w", a.read.How, ErrInternal)
+	}
+	return nil
+}
+
+// each calls f for every stage that is read, with the number of segments of
+// those before it, and notes the stages that gave nothing.
+func (a *assigner) each(f func(u, before int)) {
+	before := 0
+	for _, u := range a.read.Stages {
+		had := len(a.part.Blocks)
+		f(u, before)
+		if len(a.part.Blocks) == had {
+			a.part.Empty = append(a.part.Empty, u)
+		}
+		before += len(a.up[u])
+	}
+}
+
+// take reads partitions [lo, lo+n) of segments, the first of which is number
+// `first` of stage u.
+func (a *assigner) take(u, first int, segs []SegmentInfo, lo, n int) {
+	for i, seg := range segs {
+		b := Blocks{Stage: u, Segment: first + i, Partition: lo, Count: n}
+		for p := lo; p < lo+n; p++ {
+			b.Rows += seg.Rows[p]
+			b.Bytes += seg.Bytes[p]
+		}
+		if b.Rows > 0 {
+			a.part.Blocks = append(a.part.Blocks, b)
+		}
+	}
+}
+
+func (a *assigner) partitions() error {
+	for _, u := range a.read.Stages {
+		if parts := a.job.Stages[u].Exchange.Partitions; a.tasks > parts {
+			return fmt.Errorf("%d tasks share %d partitions of stage %d: %w", a.tasks, parts, u, ErrInternal)
+		}
+	}
+	a.each(func(u, _ int) {
+		lo, hi := share(int64(a.job.Stages[u].Exchange.Partitions), a.tasks, a.task)
+		a.take(u, 0, a.up[u], int(lo), int(hi-lo))
+	})
+	return nil
+}
+
+func (a *assigner) segments() {
+	total := 0
+	for _, u := range a.read.Stages {
+		total += len(a.up[u])
+	}
+	lo, hi := share(int64(total), a.tasks, a.task)
+	a.each(func(u, before int) {
+		segs := a.up[u]
+		first := min(max(int(lo)-before, 0), len(segs))
+		last := min(max(int(hi)-before, 0), len(segs))
+		a.take(u, first, segs[first:last], 0, a.job.Stages[u].Exchange.Partitions)
+	})
+}
+
+// rows cuts the rows of all segments, one after another, into even shares.
+func (a *assigner) rows() {
+	var total int64
+	sums := make([][]int64, len(a.read.Stages))
+	for i, u := range a.read.Stages {
+		sums[i] = make([]int64, len(a.up[u]))
+		for k, seg := range a.up[u] {
+			for _, r := range seg.Rows {
+				sums[i][k] += r
+			}
+			total += sums[i][k]
+		}
+	}
+	lo, hi := share(total, a.tasks, a.task)
+	var first int64 // of the segment at hand
+	i := -1
+	a.each(func(u, _ int) {
+		i++
+		for k, rows := range sums[i] {
+			from, to := max(lo, first), min(hi, first+rows)
+			if from < to {
+				b := Blocks{Stage: u, Segment: k, Count: len(a.up[u][k].Rows), Skip: from - first, Rows: to - from}
+				for _, n := range a.up[u][k].Bytes {
+					b.Bytes += n
+				}
+				b.Bytes = int64(float64(b.Bytes) * float64(b.Rows) / float64(rows))
+				a.part.Blocks = append(a.part.Blocks, b)
+			}
+			first += rows
+		}
+	})
 }

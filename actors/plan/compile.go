@@ -1,25 +1,367 @@
 package plan
 
-import "errors"
-
-// Options are what a compilation depends on besides the plan and its files.
-type Options struct {
-	JobID       JobID
-	Parallelism int   // slots in the pond: tasks that can run at once; 0: 1
-	TargetBytes int64 // compressed bytes a task is meant to read; 0: 128 MiB
-	// Functions are the registered Go functions, scalar ones too: name to
-	// version. A version promises that the function gives the same rows for the
-	// same rows, however they are batched, until the version changes; without
-	// one ("" or not listed) results are neither reused nor taken as repeatable.
-	Functions map[string]string
-	// Salt is hashed into every stage id: the versions of DuckDB and of Pond's
-	// hash and block format.
-	Salt string
-}
+import (
+	"fmt"
+	"strings"
+)
 
 // Compile turns a plan into a job. The same plan over the same files with the
 // same options gives the same job. Errors are the user's (ErrQuery) and name
 // the node at fault.
+//
+// Each node becomes a vert, a view that some stage's tasks evaluate. What may
+// not stay in its stage leaves it by an exit, an exchange that a later vert
+// reads. share.go then sees to it that nothing is computed in two stages, and
+// stages.go writes exits down as stages.
 func Compile(p *Plan, cat Catalog, o Options) (*Job, error) {
-	return nil, errors.New("plan: unwritten")
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	o.Parallelism = max(o.Parallelism, 1)
+	if o.TargetBytes <= 0 {
+		o.TargetBytes = defaultTargetBytes
+	}
+	c := &compiler{plan: p, cat: cat, o: o, rels: map[NodeID]*rel{}, nodes: map[NodeID]*Node{}, exits: map[string]*exit{}}
+	for i := range p.Nodes {
+		c.nodes[p.Nodes[i].ID] = &p.Nodes[i]
+	}
+	for _, id := range c.wanted() {
+		r, err := c.compileNode(c.nodes[id])
+		if err != nil {
+			return nil, err
+		}
+		c.rels[id] = r
+	}
+	last, result, err := c.sink()
+	if err != nil {
+		return nil, err
+	}
+	c.share(last)
+	return c.stages(last, result)
+}
+
+type compiler struct {
+	plan  *Plan
+	cat   Catalog
+	o     Options
+	nodes map[NodeID]*Node
+	rels  map[NodeID]*rel
+	exits map[string]*exit // by vert and exchange: asked for twice, made once
+	verts int
+}
+
+// wanted lists, in order, the nodes that the sink depends on.
+func (c *compiler) wanted() []NodeID {
+	need := map[NodeID]bool{c.plan.Sink.Input: true}
+	var out []NodeID
+	for i := len(c.plan.Nodes) - 1; i >= 0; i-- {
+		n := &c.plan.Nodes[i]
+		if !need[n.ID] {
+			continue
+		}
+		for _, in := range n.Inputs {
+			need[in] = true
+		}
+		out = append([]NodeID{n.ID}, out...)
+	}
+	return out
+}
+
+// vert is a view: an input of a stage, or a step over other verts. Exactly one
+// of scan, lit, read and text is set.
+type vert struct {
+	id    int
+	label string // for people: "filter late"
+	n     int    // tasks that evaluate it; 0: any number, each gets the same rows
+
+	scan  *Scan
+	files []File // the scan's
+	lit   *Literal
+	read  *readVert
+	text  template // over args
+	args  []*vert
+	fn    *FuncCall
+
+	traits
+	why    string   // it reads several partitions into one: Gathered
+	access []string // files that the text names, as the user gave them
+	facts  []File   // and what they are
+	bytes  int64    // compressed, estimated; -1: not known
+	// stable: run in order, the rows come in an order that is always the same.
+	stable bool
+	// ordered: that order means something to the user; it is kept.
+	ordered bool
+	// inOrder: the rows it gives depend on the order it is given rows in.
+	inOrder bool
+	// rowwise: no more than expressions over each row: cheap to compute again.
+	rowwise bool
+}
+
+type readVert struct {
+	exits []*exit
+	how   How
+}
+
+// bare is true of what costs nothing to read again from where it comes.
+func (v *vert) bare() bool { return v.text == nil || len(v.args) == 0 && v.fn == nil }
+
+// exit is a stage to be: a vert's rows leave by an exchange.
+type exit struct {
+	root   *vert
+	n      int // tasks
+	ex     Exchange
+	bounds *exit // Range
+	// repeatable: the exchange itself sends the same rows to the same partitions.
+	repeatable bool
+	ordered    bool
+	perJob     bool // never the same in two jobs
+	sample     bool // a first look at rows that are then read again
+	index      int  // in Job.Stages, -1 until written
+}
+
+// layoutKind says what the partitions of a rel have to do with its rows.
+type layoutKind string
+
+const (
+	laidAuto   layoutKind = "as read"    // as the planner liked: partitions mean nothing
+	laidSlices layoutKind = "slices"     // by position: files, rows, at random
+	laidHash   layoutKind = "hash"       //
+	laidRange  layoutKind = "range"      //
+	laidColumn layoutKind = "column"     //
+	laidUser   layoutKind = "user"       //
+	laidSame   layoutKind = "broadcast"  // all rows in each
+	laidSingle layoutKind = "unsplit"    // one partition
+	laidUnion  layoutKind = "one by one" // partitions of several, one after another
+)
+
+// layout is a rel's partitions.
+type layout struct {
+	kind   layoutKind
+	n      int
+	detail string // what must be equal too: number of keys, function, bounds
+}
+
+func (l layout) String() string { return fmt.Sprintf("%s, %s", count(l.n, "partition"), l.kind) }
+
+// rel is a node compiled: a view and the partitions it is evaluated in.
+type rel struct {
+	v *vert
+	l layout
+}
+
+// open is true of rels that may be partitioned as the consumer likes.
+func (r *rel) open() bool { return r.l.n == 1 || r.l.kind == laidAuto }
+
+func (c *compiler) vert(v *vert) *vert {
+	c.verts++
+	v.id = c.verts
+	return v
+}
+
+// step is a new view over others, evaluated in n tasks. words are what its
+// user-given texts tell.
+func (c *compiler) step(label string, n int, words traits, t template, args ...*vert) *vert {
+	v := &vert{label: label, n: n, traits: words, text: t, args: args}
+	for _, a := range args {
+		if a.bytes < 0 || v.bytes < 0 {
+			v.bytes = -1
+		} else {
+			v.bytes += a.bytes
+		}
+	}
+	return c.vert(v)
+}
+
+func (c *compiler) words(texts ...string) traits {
+	var t traits
+	for _, s := range texts {
+		t = t.and(scanWords(s, c.o.Functions))
+	}
+	return t
+}
+
+// narrow is a step over each row of one input, whose layout and order it keeps.
+func (c *compiler) narrow(n *Node, r *rel, t template, texts ...string) *rel {
+	v := c.step(n.label(), r.l.n, c.words(texts...), t, r.v)
+	v.rowwise = !v.volatile && !v.unordered && !v.clause
+	v.stable = r.v.stable && v.rowwise
+	v.ordered = r.v.ordered
+	return &rel{v, r.l}
+}
+
+func (n *Node) label() string { return n.op() + " " + string(n.ID) }
+
+func (c *compiler) input(n *Node) *rel { return c.rels[n.Inputs[0]] }
+
+func (c *compiler) compileNode(n *Node) (*rel, error) {
+	switch {
+	case n.Read != nil:
+		return c.compileRead(n)
+	case n.Rows != nil:
+		return c.compileRows(n), nil
+	case n.SQL != nil:
+		return c.compileSQL(n)
+	case n.Map != nil:
+		return c.compileMap(n, n.Map, FuncMap)
+	case n.FlatMap != nil:
+		return c.compileMap(n, n.FlatMap, FuncFlatMap)
+	case n.Filter != nil:
+		return c.compileMap(n, n.Filter, FuncFilter)
+	case n.MapBatches != nil:
+		return c.call(n, c.input(n), FuncCall{Name: n.MapBatches.Func, Kind: FuncBatches, BatchRows: n.MapBatches.BatchRows}), nil
+	case n.Project != nil:
+		return c.compileProject(n)
+	case n.PartialSort != nil:
+		return c.partialSort(n, c.input(n), n.PartialSort.By), nil
+	case n.Sort != nil:
+		return c.compileSort(n)
+	case n.RandomShuffle != nil:
+		return c.compileShuffle(n), nil
+	case n.Limit != nil:
+		return c.limit(n.label(), n.Inputs[0], n.Limit.N), nil
+	case n.Union != nil:
+		return c.compileUnion(n)
+	case n.Broadcast != nil:
+		return c.compileBroadcast(n), nil
+	case n.Consolidate != nil:
+		return c.compileConsolidate(n), nil
+	}
+	return c.compileRepartition(n)
+}
+
+func (c *compiler) compileMap(n *Node, m *MapOp, kind FuncKind) (*rel, error) {
+	r := c.input(n)
+	if m.Func != "" {
+		return c.call(n, r, FuncCall{Name: m.Func, Kind: kind}), nil
+	}
+	t, err := n.template(m.SQL, 1)
+	if err != nil {
+		return nil, err
+	}
+	view := frag{input: 0}
+	if kind == FuncFilter {
+		t = t.wrap([]frag{text("SELECT * FROM "), view, text(" WHERE (")}, []frag{text(")")})
+	} else {
+		t = t.wrap([]frag{text("SELECT ")}, []frag{text(" FROM "), view})
+	}
+	return c.narrow(n, r, t, m.SQL), nil
+}
+
+// call runs a Go function over a partition.
+func (c *compiler) call(n *Node, r *rel, fn FuncCall) *rel {
+	version := c.o.Functions[strings.ToLower(fn.Name)]
+	words := traits{volatile: version == "", versions: []string{fn.Name + "@" + version}}
+	v := c.step(n.label(), r.l.n, words, from("*", ""), r.v)
+	v.fn = &fn
+	v.stable = r.v.stable && !v.volatile
+	v.ordered = r.v.ordered
+	return &rel{v, r.l}
+}
+
+func (c *compiler) partialSort(n *Node, r *rel, by []string) *rel {
+	v := c.step(n.label(), r.l.n, c.words(by...), orderBy(by, ""), r.v)
+	v.ordered = true
+	return &rel{v, r.l}
+}
+
+// orderBy is SELECT * FROM input 0 ORDER BY terms <rest>.
+func orderBy(by []string, rest string) template {
+	terms := make([]string, len(by))
+	for i, s := range by {
+		expr, order, _ := splitTerm(s) // Validate has checked it
+		terms[i] = expr + " " + order
+	}
+	return from("*", " ORDER BY "+strings.Join(terms, ", ")+rest)
+}
+
+// compileSQL places a partial SQL among its inputs. Those that someone has
+// partitioned decide; they must agree. The others are given whole to each
+// partition. If nobody has, it runs once.
+func (c *compiler) compileSQL(n *Node) (*rel, error) {
+	ins := make([]*rel, len(n.Inputs))
+	for i, id := range n.Inputs {
+		ins[i] = c.rels[id]
+	}
+	l, why, err := c.align(n, ins)
+	if err != nil {
+		return nil, err
+	}
+	args := make([]*vert, len(ins))
+	for i, r := range ins {
+		switch {
+		case len(ins) == 1, l.n == 1 && r.l.n == 1, !r.open():
+			args[i] = r.v
+		default:
+			args[i] = c.everywhere(r)
+		}
+	}
+	t, err := n.template(n.SQL.Query, len(ins))
+	if err != nil {
+		return nil, err
+	}
+	words := c.words(n.SQL.Query)
+	if first := firstWord(n.SQL.Query); first == "describe" || first == "summarize" || first == "show" {
+		t = t.wrap([]frag{text("SELECT * FROM (")}, []frag{text(")")}) // no view can be made of them as they are
+	}
+	v := c.step(n.label(), l.n, words, t, args...)
+	v.ordered, v.why = words.sorted, why
+	v.access = n.SQL.Access
+	if len(v.access) > 0 {
+		f, ok := c.cat[n.ID]
+		if !ok {
+			return nil, fmt.Errorf("plan: %s: the catalog lacks the files of %q: %w", n, v.access, ErrInternal)
+		}
+		v.facts = f.Files
+	}
+	if len(args) == 0 {
+		v.bytes = -1
+	}
+	return &rel{v, l}, nil
+}
+
+// align finds the layout that a step over several inputs runs in, and why it is
+// one partition when it need not be.
+func (c *compiler) align(n *Node, ins []*rel) (l layout, why string, err error) {
+	switch len(ins) {
+	case 0:
+		return layout{kind: laidSingle, n: 1}, "the statement is run whole, over its own files", nil
+	case 1:
+		return ins[0].l, "", nil
+	}
+	base := -1
+	for i, r := range ins {
+		switch {
+		case r.open():
+		case base < 0, ins[base].l.kind == laidSame && ins[base].l.n == r.l.n:
+			base = i
+		case r.l.n != ins[base].l.n || r.l.kind != laidSame && (r.l.kind != ins[base].l.kind || r.l.detail != ins[base].l.detail):
+			return l, "", n.errorf("repartition both the same way, or broadcast one",
+				"its inputs are not partitioned alike: %q has %s, %q has %s",
+				n.Inputs[base], describe(ins[base].l), n.Inputs[i], describe(r.l))
+		}
+	}
+	if base >= 0 {
+		return ins[base].l, "", nil
+	}
+	for i, r := range ins {
+		if r.l.n > 1 && why == "" {
+			why = fmt.Sprintf("nobody has partitioned the inputs of %s, and %q is read whole", n, n.Inputs[i])
+		}
+	}
+	return layout{kind: laidSingle, n: 1}, why, nil
+}
+
+func describe(l layout) string {
+	if l.detail == "" {
+		return l.String()
+	}
+	return l.String() + " (" + l.detail + ")"
+}
+
+func firstWord(s string) string {
+	toks, _ := lex(s)
+	if words := solid(toks); len(words) > 0 {
+		return strings.ToLower(words[0].in(s))
+	}
+	return ""
 }

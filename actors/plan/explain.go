@@ -1,13 +1,19 @@
 package plan
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Explanation is one stage as explain shows it (-o json prints the list).
 type Explanation struct {
 	Stage         int      `json:"stage"`
 	ID            StageID  `json:"id"`
 	Name          string   `json:"name"`
-	Kind          string   `json:"kind"` // scan, read, rows or sql: what its tasks read
+	Kind          string   `json:"kind"` // what its tasks read: scan, shuffle, rows, sql (nothing but its own files)
 	Tasks         int      `json:"tasks"`
 	Reads         []string `json:"reads,omitempty"`
+	Upstream      []int    `json:"upstream,omitempty"`
 	Steps         []string `json:"steps,omitempty"`
 	Query         string   `json:"query"`
 	Exchange      string   `json:"exchange"`
@@ -17,8 +23,137 @@ type Explanation struct {
 	Deterministic bool     `json:"deterministic"`
 }
 
-// Explain is the job as text for people, stage by stage.
-func (j *Job) Explain() string { return "" }
-
 // Explanations is the job as data, stage by stage.
-func (j *Job) Explanations() []Explanation { return nil }
+func (j *Job) Explanations() []Explanation {
+	out := make([]Explanation, len(j.Stages))
+	for i, s := range j.Stages {
+		x := Explanation{
+			Stage: i, ID: s.ID, Name: s.Name, Kind: s.kind(), Tasks: s.Tasks.N, Upstream: s.Upstream(), Query: s.Query,
+			Exchange: s.Exchange.String(), Partitions: s.Exchange.Partitions,
+			Gathered: s.Gathered, Ordered: s.Ordered, Deterministic: s.Deterministic,
+		}
+		if s.Exchange.Kind == Range {
+			x.Exchange += fmt.Sprintf(", bounds from stage %d", s.Exchange.Bounds)
+		}
+		for _, in := range s.Inputs {
+			x.Reads = append(x.Reads, in.View+": "+in.String())
+		}
+		for _, st := range s.Steps {
+			x.Steps = append(x.Steps, st.String())
+		}
+		out[i] = x
+	}
+	return out
+}
+
+func (s *Stage) kind() string {
+	kind := "sql"
+	for _, in := range s.Inputs {
+		switch {
+		case in.Read != nil:
+			return "shuffle"
+		case in.Scan != nil:
+			kind = "scan"
+		case kind == "sql":
+			kind = "rows"
+		}
+	}
+	return kind
+}
+
+// String says what an input reads.
+func (in Input) String() string {
+	switch {
+	case in.Scan != nil:
+		return in.Scan.String()
+	case in.Literal != nil:
+		return count(int(in.Literal.Rows), "row") + " of the plan" + ifElse(in.Literal.Shared, ", all in each task", "")
+	}
+	r := in.Read
+	from := make([]string, len(r.Stages))
+	for i, u := range r.Stages {
+		from[i] = fmt.Sprint(u)
+	}
+	how := map[How]string{
+		ReadPartition: "its partition", ReadAll: "all rows", ReadSegments: "whole segments, in order", ReadRows: "an even share of the rows, in order",
+	}[r.How]
+	return how + " of stage " + strings.Join(from, " and stage ") + ifElse(r.Ordered, ", order kept", "")
+}
+
+// scanPathsShown is how many files an explanation names.
+const scanPathsShown = 3
+
+func (s *Scan) String() string {
+	var paths []string
+	var pieces, partial int
+	seen := map[string]bool{}
+	for _, task := range s.Splits {
+		for _, p := range task {
+			pieces++
+			if !p.Whole {
+				partial++
+			}
+			if !seen[p.Path] {
+				seen[p.Path] = true
+				paths = append(paths, p.Path)
+			}
+		}
+	}
+	out := fmt.Sprintf("%s of %s: %s", s.Format, count(len(paths), "file"), strings.Join(paths[:min(len(paths), scanPathsShown)], ", "))
+	if len(paths) > scanPathsShown {
+		out += ", …"
+	}
+	if partial > 0 {
+		out += fmt.Sprintf("; %d of %s are runs of rows", partial, count(pieces, "piece"))
+	}
+	return out + ifElse(s.Shared, "; all in each task", "")
+}
+
+func (st Step) String() string {
+	out := st.View + ifElse(st.Materialize, " (table)", "") + ": "
+	if st.Func == nil {
+		return out + st.SQL
+	}
+	out += string(st.Func.Kind) + " " + st.Func.Name
+	if st.Func.BatchRows > 0 {
+		out += fmt.Sprintf(" by %s", count(st.Func.BatchRows, "row"))
+	}
+	return out + " over " + st.SQL
+}
+
+func ifElse(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// Explain is the job as text for people, stage by stage.
+func (j *Job) Explain() string {
+	var b strings.Builder
+	for _, x := range j.Explanations() {
+		fmt.Fprintf(&b, "stage %d: %s\n", x.Stage, x.Name)
+		line := func(name, value string) {
+			fmt.Fprintf(&b, "    %-9s %s\n", name, strings.ReplaceAll(value, "\n", "\n              "))
+		}
+		line("kind", fmt.Sprintf("%s, %s", x.Kind, count(x.Tasks, "task")))
+		for _, r := range x.Reads {
+			line("reads", r)
+		}
+		for _, s := range x.Steps {
+			line("step", s)
+		}
+		line("query", x.Query)
+		line("exchange", x.Exchange+ifElse(x.Ordered, ", in order", "")+ifElse(x.Deterministic, "", ", not repeatable"))
+		if x.Gathered != "" {
+			line("gathered", x.Gathered)
+		}
+	}
+	switch w := j.Result.Write; {
+	case w != nil:
+		fmt.Fprintf(&b, "result: %s files in %s (%s)\n", w.Format, w.Path, w.Mode)
+	default:
+		fmt.Fprintf(&b, "result: rows%s\n", ifElse(j.Result.Ordered, ", in order of task", ""))
+	}
+	return b.String()
+}

@@ -1,15 +1,219 @@
 package plan
 
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+)
+
 // QuoteIdent is an SQL identifier: "a", quotes doubled.
-func QuoteIdent(s string) string { return "" }
+func QuoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
 // QuoteString is an SQL string literal.
-func QuoteString(s string) string { return "" }
+func QuoteString(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// rowNumber and fileName are the columns that DuckDB's readers generate.
+const (
+	rowNumber = "file_row_number"
+	fileName  = "filename"
+)
 
 // SQL is the SELECT that reads a task's pieces; of no pieces, a SELECT of no
 // rows with the right columns. Arrow files have none: the runtime reads them.
-func (s *Scan) SQL(pieces []Piece) string { return "" }
+//
+// Whole files go into one reader. A run of rows goes into a reader of its own
+// with a filter on file_row_number, by which DuckDB skips row groups.
+func (s *Scan) SQL(pieces []Piece) string {
+	if len(pieces) == 0 {
+		return s.none()
+	}
+	var parts []string
+	for i := 0; i < len(pieces); {
+		if !pieces[i].Whole {
+			p := pieces[i]
+			parts = append(parts, fmt.Sprintf("%s WHERE %s BETWEEN %d AND %d",
+				s.reader([]string{p.Path}, true), rowNumber, p.Start, p.Start+p.Rows-1))
+			i++
+			continue
+		}
+		var paths []string
+		for ; i < len(pieces) && pieces[i].Whole; i++ {
+			paths = append(paths, pieces[i].Path)
+		}
+		parts = append(parts, s.reader(paths, false))
+	}
+	return strings.Join(parts, " UNION ALL ")
+}
 
-// Bind is the stage's steps and query for one task: {partition}, {partitions}
-// and {seed} filled in.
-func (s *Stage) Bind(partition, tasks int) ([]Step, string) { return s.Steps, s.Query }
+// none is the scan's columns and no rows.
+func (s *Scan) none() string {
+	if s.Columns == nil {
+		return s.reader([]string{s.Like}, false) + " WHERE false"
+	}
+	var list []string
+	for _, c := range s.output() {
+		list = append(list, fmt.Sprintf("NULL::%s AS %s", c.Type, QuoteIdent(c.Name)))
+	}
+	return "SELECT " + strings.Join(list, ", ") + " WHERE false"
+}
+
+// reader is SELECT … FROM read_x(paths); partial asks for row numbers to filter by.
+func (s *Scan) reader(paths []string, partial bool) string {
+	call := s.call(paths, partial || s.Options.RowNumber)
+	if s.Columns != nil && s.Options.UnionByName {
+		// Files of this task may lack columns that others have.
+		anchor := *s
+		anchor.Options.Columns = nil
+		anchor.Options.RowNumber = partial || s.Options.RowNumber
+		call = "(" + anchor.none() + " UNION ALL BY NAME SELECT * FROM " + call + ")"
+	}
+	return "SELECT " + s.list(partial) + " FROM " + call
+}
+
+// list is the SELECT list: pinned columns are cast, so that all tasks agree.
+func (s *Scan) list(partial bool) string {
+	o := s.Options
+	if s.Columns == nil && o.Columns == nil {
+		if partial && !o.RowNumber {
+			return "* EXCLUDE (" + rowNumber + ")"
+		}
+		return "*"
+	}
+	var list []string
+	for _, c := range s.output() {
+		q := QuoteIdent(c.Name)
+		if c.Type != "" {
+			q = fmt.Sprintf("CAST(%s AS %s) AS %s", q, c.Type, q)
+		}
+		list = append(list, q)
+	}
+	return strings.Join(list, ", ")
+}
+
+// output is the columns the scan gives, with types where they are known.
+func (s *Scan) output() []Column {
+	var out []Column
+	if s.Options.Columns == nil {
+		out = append(out, s.Columns...)
+	}
+	types := map[string]Column{}
+	for _, c := range s.Columns {
+		types[strings.ToLower(c.Name)] = c
+	}
+	for _, name := range s.Options.Columns {
+		out = append(out, Column{Name: name, Type: types[strings.ToLower(name)].Type})
+	}
+	if s.Options.RowNumber {
+		out = append(out, Column{rowNumber, "BIGINT"})
+	}
+	if s.Options.Filename {
+		out = append(out, Column{fileName, "VARCHAR"})
+	}
+	return out
+}
+
+// call is the reader's call.
+func (s *Scan) call(paths []string, number bool) string {
+	quoted := make([]string, len(paths))
+	for i, p := range paths {
+		quoted[i] = QuoteString(escapeGlob(p))
+	}
+	o := s.Options
+	args := []string{"[" + strings.Join(quoted, ", ") + "]"}
+	flag := func(name string, on bool) {
+		if on {
+			args = append(args, name+" = true")
+		}
+	}
+	flag("union_by_name", o.UnionByName)
+	flag(rowNumber, number)
+	flag(fileName, o.Filename)
+	// Said either way: DuckDB would guess from the paths it is given, and tasks
+	// are given different ones.
+	args = append(args, fmt.Sprintf("hive_partitioning = %t", o.Hive))
+	if o.Hive && s.Columns != nil {
+		args = append(args, "hive_types_autocast = false")
+	}
+	if len(o.Schema) > 0 {
+		var cols []string
+		for _, c := range o.Schema {
+			cols = append(cols, QuoteString(c.Name)+": "+QuoteString(c.Type))
+		}
+		args = append(args, "columns = {"+strings.Join(cols, ", ")+"}")
+	}
+	for _, k := range sortedKeys(o.CSV) {
+		args = append(args, k+" = "+o.CSV[k])
+	}
+	return map[Format]string{Parquet: "read_parquet(", CSV: "read_csv(", JSON: "read_json("}[s.Format] + strings.Join(args, ", ") + ")"
+}
+
+// escapeGlob makes DuckDB take a path as it is: readers expand globs.
+func escapeGlob(p string) string {
+	if !strings.ContainsAny(p, "*?[") {
+		return p
+	}
+	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(p)
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// SortKey is the one SQL expression that range exchanges compare, a BLOB. The
+// empty string at the end keeps DuckDB from answering with a BIGINT where the
+// keys are short.
+func (e *Exchange) SortKey() string {
+	args := make([]string, 0, len(e.Keys)+1)
+	for i, k := range e.Keys {
+		args = append(args, k+", "+QuoteString(e.Order[i]))
+	}
+	return "create_sort_key(" + strings.Join(append(args, "'', 'ASC NULLS LAST'"), ", ") + ")"
+}
+
+// valuesSQL is literal rows as a SELECT.
+func valuesSQL(r *RowsOp) string {
+	if len(r.Values) == 0 {
+		list := make([]string, len(r.Columns))
+		for i, c := range r.Columns {
+			list[i] = literal(json.RawMessage("null"), c.Type) + " AS " + QuoteIdent(c.Name)
+		}
+		return "SELECT " + strings.Join(list, ", ") + " WHERE false"
+	}
+	rows := make([]string, len(r.Values))
+	for i, row := range r.Values {
+		vals := make([]string, len(row))
+		for k, v := range row {
+			vals[k] = literal(v, r.Columns[k].Type)
+		}
+		rows[i] = "(" + strings.Join(vals, ", ") + ")"
+	}
+	names := make([]string, len(r.Columns))
+	for i, c := range r.Columns {
+		names[i] = QuoteIdent(c.Name)
+	}
+	return "SELECT * FROM (VALUES " + strings.Join(rows, ", ") + ") AS t(" + strings.Join(names, ", ") + ")"
+}
+
+// literal is a JSON value as an SQL value of a type ("": the value's own).
+func literal(v json.RawMessage, typ string) string {
+	s := strings.TrimSpace(string(v))
+	var text string
+	switch {
+	case s == "null":
+		s = "NULL"
+	case s[0] == '"' && json.Unmarshal(v, &text) == nil:
+		s = QuoteString(text)
+	case s[0] == '[' || s[0] == '{':
+		s = QuoteString(s) + "::JSON"
+	}
+	if typ == "" {
+		return s
+	}
+	return "CAST(" + s + " AS " + typ + ")"
+}

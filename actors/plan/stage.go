@@ -1,6 +1,9 @@
 package plan
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // JobID names a job: 128 random bits in hex.
 type JobID string
@@ -68,6 +71,28 @@ type Stage struct {
 	// engine must let it read them.
 	Access []string
 	Memory int64 // bytes a task is expected to need; 0: unknown
+}
+
+// Upstream lists the stages whose output a stage's tasks read, its bounds
+// included, each once.
+func (s *Stage) Upstream() []int {
+	var out []int
+	add := func(i int) {
+		if !slices.Contains(out, i) {
+			out = append(out, i)
+		}
+	}
+	for _, in := range s.Inputs {
+		if in.Read != nil {
+			for _, i := range in.Read.Stages {
+				add(i)
+			}
+		}
+	}
+	if s.Exchange.Kind == Range {
+		add(s.Exchange.Bounds)
+	}
+	return out
 }
 
 // Input is a view that the stage's SQL reads. Exactly one of Scan, Read and
@@ -193,7 +218,7 @@ type Exchange struct {
 	Partitions int      // of the output; 1 for Single
 	Keys       []string // SQL expressions over Query's columns: what is hashed, compared, or is the partition
 	// Order has one of "ASC NULLS LAST", … a key (Range).
-	Order  []string
+	Order []string
 	// Bounds (Range) is the index of the stage whose rows, one BLOB column, are
 	// the bounds in ascending order: at most Partitions-1 of them, none for an
 	// empty input. A row goes to partition i when i bounds are less than its

@@ -1,0 +1,74 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+)
+
+// idVersion changes when the same stage would run in a way that gives other
+// rows, or other partitions.
+const idVersion = 1
+
+// identity is everything a stage's output depends on. Its JSON is hashed.
+type identity struct {
+	Version       int
+	Salt          string
+	Job           JobID `json:",omitempty"` // when it is never the same twice
+	Inputs        []identityInput
+	Steps         []Step
+	Query         string
+	Ordered       bool
+	Deterministic bool
+	Exchange      Exchange
+	Bounds        StageID
+	Tasks         Tasks
+	Access        []string
+	Files         []File // all that is read
+	Functions     []string
+}
+
+type identityInput struct {
+	View    string
+	Scan    *Scan
+	Literal *Literal
+	Stages  []StageID
+	How     How
+	Ordered bool
+}
+
+// identify sets the stage's ID. A stage whose rows are not certain to come out
+// the same again has the job's id hashed in, and so has one that writes files:
+// they are published, not kept.
+func (w *stageWriter) identify(job *Job) {
+	s, f := w.s, &w.facts
+	f.Version, f.Salt = idVersion, w.c.o.Salt
+	if !s.Deterministic || w.e.perJob {
+		f.Job = w.c.o.JobID
+	}
+	for _, in := range s.Inputs {
+		i := identityInput{View: in.View, Scan: in.Scan, Literal: in.Literal}
+		if in.Read != nil {
+			i.How, i.Ordered = in.Read.How, in.Read.Ordered
+			for _, up := range in.Read.Stages {
+				i.Stages = append(i.Stages, job.Stages[up].ID)
+			}
+		}
+		f.Inputs = append(f.Inputs, i)
+	}
+	f.Steps, f.Query, f.Ordered, f.Deterministic = s.Steps, s.Query, s.Ordered, s.Deterministic
+	f.Exchange, f.Tasks, f.Access = s.Exchange, s.Tasks, s.Access
+	if f.Exchange.Kind == Range {
+		f.Bounds = job.Stages[f.Exchange.Bounds].ID
+		f.Exchange.Bounds = 0 // where it stands in the list says nothing
+	}
+	slices.Sort(f.Functions)
+	f.Functions = slices.Compact(f.Functions)
+	data, err := json.Marshal(f)
+	if err != nil { // strings, numbers and bytes always have JSON
+		data = []byte(err.Error() + string(w.c.o.JobID))
+	}
+	sum := sha256.Sum256(data)
+	s.ID = StageID(hex.EncodeToString(sum[:]))
+}

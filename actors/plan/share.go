@@ -1,0 +1,128 @@
+package plan
+
+import "slices"
+
+// share sees to it that no work is done in two stages: a vert that several
+// exits depend on leaves by an exit of its own, which they read partition by
+// partition. What is merely read (bare), and what a sample looks at first, is
+// read again instead.
+func (c *compiler) share(last *exit) {
+	for {
+		v := c.toCut(last)
+		if v == nil {
+			return
+		}
+		r := &rel{v, layout{n: v.n}}
+		keep := orderCounts(last, v)
+		e := c.cut(r, keep)
+		again := c.reread(r, ReadSegments, v.n, keep)
+		again.label = v.label
+		for _, x := range reachable(last) {
+			if x == e {
+				continue
+			}
+			if x.root == v {
+				x.root = again
+			}
+			for _, w := range within(x.root) {
+				for i, a := range w.args {
+					if a == v {
+						w.args[i] = again
+					}
+				}
+			}
+		}
+	}
+}
+
+// orderCounts is true when something that v is part of relies on its order.
+func orderCounts(last *exit, v *vert) bool {
+	for _, e := range reachable(last) {
+		all := within(e.root)
+		if !slices.Contains(all, v) {
+			continue
+		}
+		if e.ordered || slices.ContainsFunc(all, func(w *vert) bool { return w.inOrder }) {
+			return true
+		}
+	}
+	return false
+}
+
+// toCut is the last-made vert that must leave by an exit of its own: several
+// exits depend on it, and not all by way of the same consumers.
+func (c *compiler) toCut(last *exit) *vert {
+	users := map[*vert][]*exit{}
+	exits := reachable(last)
+	for _, e := range exits {
+		for _, v := range within(e.root) {
+			if !e.sample || !cheap(v) {
+				users[v] = append(users[v], e)
+			}
+		}
+	}
+	var found *vert
+	consider := func(v *vert, by []*exit) {
+		if len(users[v]) > 1 && !v.bare() && !slices.Equal(users[v], by) && (found == nil || v.id > found.id) {
+			found = v
+		}
+	}
+	for _, e := range exits {
+		consider(e.root, nil)
+		for _, v := range within(e.root) {
+			for _, a := range v.args {
+				consider(a, users[v])
+			}
+		}
+	}
+	return found
+}
+
+// reachable lists the exits that the last one depends on, itself last; each
+// stands after those it reads.
+func reachable(last *exit) []*exit {
+	var out []*exit
+	seen := map[*exit]bool{}
+	var visit func(e *exit)
+	visit = func(e *exit) {
+		if seen[e] {
+			return
+		}
+		seen[e] = true
+		if e.bounds != nil {
+			visit(e.bounds)
+		}
+		for _, v := range within(e.root) {
+			if v.read != nil {
+				for _, up := range v.read.exits {
+					visit(up)
+				}
+			}
+		}
+		out = append(out, e)
+	}
+	visit(last)
+	return out
+}
+
+// within lists a vert and what it is made of inside its stage; each stands after
+// its arguments. Arguments that its text never names are not needed.
+func within(root *vert) []*vert {
+	var out []*vert
+	seen := map[*vert]bool{}
+	var visit func(v *vert)
+	visit = func(v *vert) {
+		if seen[v] {
+			return
+		}
+		seen[v] = true
+		for i, a := range v.args {
+			if v.text.names(i) {
+				visit(a)
+			}
+		}
+		out = append(out, v)
+	}
+	visit(root)
+	return out
+}

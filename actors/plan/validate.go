@@ -1,0 +1,377 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var errEmptyTerm = errors.New("a sort term is empty")
+
+// ops lists the operations that are set, by their JSON names.
+func (n *Node) ops() []string {
+	var out []string
+	for _, o := range []struct {
+		name string
+		set  bool
+	}{
+		{"read", n.Read != nil}, {"rows", n.Rows != nil}, {"sql", n.SQL != nil}, {"map", n.Map != nil},
+		{"flat_map", n.FlatMap != nil}, {"filter", n.Filter != nil}, {"map_batches", n.MapBatches != nil},
+		{"project", n.Project != nil}, {"partial_sort", n.PartialSort != nil}, {"sort", n.Sort != nil},
+		{"random_shuffle", n.RandomShuffle != nil}, {"limit", n.Limit != nil}, {"union", n.Union != nil},
+		{"broadcast", n.Broadcast != nil}, {"consolidate", n.Consolidate != nil}, {"repartition", n.Repartition != nil},
+	} {
+		if o.set {
+			out = append(out, o.name)
+		}
+	}
+	return out
+}
+
+func (n *Node) op() string {
+	ops := n.ops()
+	if len(ops) == 0 {
+		return "nothing"
+	}
+	return strings.Join(ops, "+")
+}
+
+// Validate checks all that can be checked without the files. Its errors name
+// the step and say what to do.
+func (p *Plan) Validate() error {
+	if len(p.Nodes) == 0 {
+		return planErr("", "add a read step", "the plan has no steps")
+	}
+	if len(p.Nodes) > MaxNodes {
+		return planErr("", "write fewer, larger steps", "the plan has %d steps, more than the %d allowed", len(p.Nodes), MaxNodes)
+	}
+	seen := map[NodeID]bool{}
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		if n.ID == "" {
+			return planErr("", "give each step an id", "step %d of the list has no id", i+1)
+		}
+		if seen[n.ID] {
+			return n.errorf("rename one of them", "the id is used twice")
+		}
+		if err := n.validate(seen); err != nil {
+			return err
+		}
+		seen[n.ID] = true
+	}
+	return p.Sink.validate(seen)
+}
+
+func (n *Node) validate(seen map[NodeID]bool) error {
+	switch ops := n.ops(); len(ops) {
+	case 0:
+		return n.errorf("set one operation: read, sql, filter, repartition, …", "it does nothing")
+	case 1:
+	default:
+		return n.errorf("make a step of each", "it sets %d operations, one is wanted", len(ops))
+	}
+	for _, in := range n.Inputs {
+		if !seen[in] {
+			return n.errorf("define it before this step", "its input %q is not the id of an earlier step", in)
+		}
+	}
+	lo, hi := n.arity()
+	if got := len(n.Inputs); got < lo || got > hi {
+		if lo == hi {
+			return n.errorf("correct its inputs", "it takes %s, not %d", count(lo, "input"), got)
+		}
+		return n.errorf("correct its inputs", "it takes %d to %d inputs, not %d", lo, hi, got)
+	}
+	return n.validateOp()
+}
+
+// arity is how many inputs the operation takes.
+func (n *Node) arity() (lo, hi int) {
+	switch {
+	case n.Read != nil, n.Rows != nil:
+		return 0, 0
+	case n.SQL != nil:
+		return 0, maxInputs
+	case n.Union != nil:
+		return 1, maxInputs
+	}
+	return 1, 1
+}
+
+func (n *Node) validateOp() error {
+	switch {
+	case n.Read != nil:
+		return n.validateRead()
+	case n.Rows != nil:
+		return n.validateRows()
+	case n.SQL != nil:
+		_, err := n.template(n.SQL.Query, len(n.Inputs))
+		return err
+	case n.Map != nil:
+		return n.validateMap(n.Map)
+	case n.FlatMap != nil:
+		return n.validateMap(n.FlatMap)
+	case n.Filter != nil:
+		return n.validateMap(n.Filter)
+	case n.MapBatches != nil && n.MapBatches.Func == "":
+		return n.errorf("name a registered function", "it has no func")
+	case n.MapBatches != nil:
+		return n.between("batch_rows", n.MapBatches.BatchRows, MaxBatchRows)
+	case n.Project != nil:
+		return n.validateTexts("columns", n.Project.Columns)
+	case n.PartialSort != nil:
+		return n.validateTerms(n.PartialSort.By)
+	case n.Sort != nil:
+		if err := n.validateTerms(n.Sort.By); err != nil {
+			return err
+		}
+		return n.between("n", n.Sort.N, MaxPartitions)
+	case n.Limit != nil && n.Limit.N < 0:
+		return n.errorf("give a number of rows", "n is %d", n.Limit.N)
+	case n.Broadcast != nil:
+		return n.between("n", n.Broadcast.N, MaxPartitions)
+	case n.Consolidate != nil && n.Consolidate.N == 0:
+		return n.errorf("say how many partitions are to be left", "n is missing")
+	case n.Consolidate != nil:
+		return n.between("n", n.Consolidate.N, MaxPartitions)
+	case n.Repartition != nil:
+		return n.validateRepartition(n.Repartition)
+	}
+	return nil
+}
+
+func (n *Node) between(field string, v, hi int) error {
+	if v < 0 || v > hi {
+		return n.errorf("choose a number in that range", "%s is %d, not between 0 and %d", field, v, hi)
+	}
+	return nil
+}
+
+// template parses a user's SQL; without inputs it is DuckDB's alone.
+func (n *Node) template(s string, inputs int) (template, error) {
+	if n.SQL != nil && inputs == 0 {
+		s, toks, err := trimSQL(s)
+		if err != nil {
+			return nil, n.errorf("correct the SQL", "%v", err)
+		}
+		return template{text(s[toks[0].start:toks[len(toks)-1].end])}, nil
+	}
+	t, err := parseTemplate(s, inputs)
+	if err != nil {
+		return nil, n.errorf("correct the SQL", "%v", err)
+	}
+	return t, nil
+}
+
+func (n *Node) validateTexts(field string, texts []string) error {
+	for _, s := range texts {
+		if _, err := n.template(s, 1); err != nil {
+			return n.errorf("correct the expression", "%s: %v", field, err.(*TaskError).Text)
+		}
+	}
+	return nil
+}
+
+func (n *Node) validateTerms(by []string) error {
+	if len(by) == 0 {
+		return n.errorf(`give terms such as "price DESC"`, "by is empty")
+	}
+	for _, s := range by {
+		if _, _, err := splitTerm(s); err != nil {
+			return n.errorf("correct the term", "by %q: %v", s, err)
+		}
+	}
+	return nil
+}
+
+func (n *Node) validateMap(m *MapOp) error {
+	if (m.SQL == "") == (m.Func == "") {
+		return n.errorf("set sql, or func with the name of a registered function", "exactly one of sql and func is wanted")
+	}
+	if m.SQL == "" {
+		return nil
+	}
+	_, err := n.template(m.SQL, 1)
+	return err
+}
+
+var optionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
+
+func (n *Node) validateRead() error {
+	r := n.Read
+	if !slices.Contains([]Format{Parquet, CSV, JSON, Arrow}, r.Format) {
+		return n.errorf("use parquet, csv, json or arrow", "format %q is not known", r.Format)
+	}
+	if len(r.Paths) == 0 || slices.Contains(r.Paths, "") {
+		return n.errorf("name files, folders or globs", "paths is empty or has an empty path")
+	}
+	o := r.Options
+	text := r.Format == CSV || r.Format == JSON
+	switch {
+	case o.RowNumber && r.Format != Parquet:
+		return n.errorf("leave row_number out, or read Parquet", "row_number needs Parquet")
+	case len(o.CSV) > 0 && !text:
+		return n.errorf("leave csv out", "csv options need format csv or json")
+	case len(o.Schema) > 0 && !text:
+		return n.errorf("leave schema out; the files have their own", "schema needs format csv or json")
+	case r.Format == Arrow && (o.UnionByName || o.Hive || o.Filename):
+		return n.errorf("leave them out", "union_by_name, hive and filename are not read from Arrow files")
+	}
+	for _, c := range o.Schema {
+		if c.Name == "" || c.Type == "" {
+			return n.errorf("complete the schema", "a schema column has no name or no type")
+		}
+	}
+	return n.validateOptions("csv", o.CSV)
+}
+
+// validateOptions checks that options are single SQL values.
+func (n *Node) validateOptions(field string, o map[string]string) error {
+	for k, v := range o {
+		if !optionName.MatchString(k) {
+			return n.errorf("use a name of DuckDB's", "%s: %q is not the name of an option", field, k)
+		}
+		if err := oneValue(v); err != nil {
+			return n.errorf("give an SQL literal, such as '|' with its quotes", "%s: option %s: %v", field, k, err)
+		}
+	}
+	return nil
+}
+
+// oneValue checks that text is one SQL value: brackets match, and no comma or
+// semicolon stands outside of them.
+func oneValue(s string) error {
+	s, toks, err := trimSQL(s)
+	if err != nil {
+		return err
+	}
+	var open []byte
+	for _, t := range solid(toks) {
+		if t.kind != tokPunct {
+			continue
+		}
+		switch c := s[t.start]; c {
+		case '(', '[', '{':
+			open = append(open, c)
+		case ')', ']', '}':
+			if len(open) == 0 || strings.IndexByte("([{", open[len(open)-1]) != strings.IndexByte(")]}", c) {
+				return errors.New("brackets do not match")
+			}
+			open = open[:len(open)-1]
+		case ',':
+			if len(open) == 0 {
+				return errors.New("one value is wanted, but it holds a comma")
+			}
+		}
+	}
+	if len(open) > 0 {
+		return errors.New("a bracket is not closed")
+	}
+	return nil
+}
+
+func (n *Node) validateRows() error {
+	r := n.Rows
+	if (len(r.IPC) > 0) == (len(r.Columns) > 0) {
+		return n.errorf("set ipc with count, or columns with values", "exactly one of ipc and columns is wanted")
+	}
+	if len(r.IPC) > 0 {
+		if r.Count < 0 || len(r.Values) > 0 {
+			return n.errorf("set count to the stream's rows and leave values out", "ipc goes with a count only")
+		}
+		return nil
+	}
+	for _, c := range r.Columns {
+		if c.Name == "" {
+			return n.errorf("name each column", "a column has no name")
+		}
+	}
+	for i, row := range r.Values {
+		if len(row) != len(r.Columns) {
+			return n.errorf("give one value a column", "row %d has %s for %s", i+1, count(len(row), "value"), count(len(r.Columns), "column"))
+		}
+		for _, v := range row {
+			if !json.Valid(v) {
+				return n.errorf("give JSON values", "row %d holds something that is not JSON", i+1)
+			}
+		}
+	}
+	return nil
+}
+
+func (n *Node) validateRepartition(r *RepartitionOp) error {
+	if err := n.between("n", r.N, MaxPartitions); err != nil {
+		return err
+	}
+	keys := func(want bool, hint string) error {
+		if want != (len(r.Keys) > 0) {
+			return n.errorf(hint, "by %s goes with %s", r.By, count(len(r.Keys), "key"))
+		}
+		return nil
+	}
+	if (r.By == ByUser) != (r.Func != "") {
+		return n.errorf("set func with by user, and with it only", "by is %q and func %q", r.By, r.Func)
+	}
+	switch r.By {
+	case "", ByFiles, ByRows, ByRoundRobin, ByRandom, ByUser:
+		return keys(false, "leave keys out")
+	case ByHash:
+		if err := keys(true, "name the columns to hash"); err != nil {
+			return err
+		}
+		return n.validateTexts("keys", r.Keys)
+	case ByRange:
+		if err := keys(true, "name the columns to order by"); err != nil {
+			return err
+		}
+		return n.validateTerms(r.Keys)
+	case ByValue:
+		if len(r.Keys) != 1 || r.N == 0 {
+			return n.errorf("give n and one expression that yields 0 to n-1", "by column takes one key and n")
+		}
+		return n.validateTexts("keys", r.Keys)
+	}
+	return n.errorf("use files, rows, hash, column, range, roundrobin, random or user", "by %q is not known", r.By)
+}
+
+func (s *Sink) validate(seen map[NodeID]bool) error {
+	set := 0
+	for _, b := range []bool{s.Collect != nil, s.Count != nil, s.Take != nil, s.Write != nil} {
+		if b {
+			set++
+		}
+	}
+	if set != 1 {
+		return planErr("sink", "set one of collect, count, take and write", "it sets %d of them", set)
+	}
+	if !seen[s.Input] {
+		return planErr("sink", "name the step whose rows are wanted", "its input %q is not the id of a step", s.Input)
+	}
+	if s.Take != nil && s.Take.N < 0 {
+		return planErr("sink", "give a number of rows", "take: n is %d", s.Take.N)
+	}
+	if s.Write != nil {
+		return s.Write.validate()
+	}
+	return nil
+}
+
+func (w *Write) validate() error {
+	n := &Node{ID: "sink"}
+	switch {
+	case w.Path == "":
+		return planErr("sink", "name a folder", "write has no path")
+	case !slices.Contains([]Format{Parquet, CSV, JSON, Arrow}, w.Format):
+		return planErr("sink", "use parquet, csv, json or arrow", "format %q is not known", w.Format)
+	case !slices.Contains([]WriteMode{"", WriteError, WriteOverwrite, WriteAppend}, w.Mode):
+		return planErr("sink", "use error, overwrite or append", "mode %q is not known", w.Mode)
+	case w.Format == Arrow && len(w.PartitionBy) > 0:
+		return planErr("sink", "write Parquet, CSV or JSON", "partition_by does not go with Arrow files")
+	}
+	if err := n.validateOptions("options", w.Options); err != nil {
+		return planErr("sink", err.(*TaskError).Hint, "%s", err.(*TaskError).Text)
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package plan
+
+import (
+	"sort"
+	"strings"
+)
+
+// traits is what a scan of a text's words tells of it. The scan is deliberately
+// timid: a word that merely looks like one of these counts as one. What it
+// costs is reuse of a result, never an answer.
+type traits struct {
+	// volatile: the value differs by call or by time.
+	volatile bool
+	// unordered: which rows there are may depend on the order they come in.
+	unordered bool
+	// sorted: the outermost SELECT has an ORDER BY.
+	sorted bool
+	// table: it must become a table, a view of it is refused (PIVOT finds its
+	// columns by running).
+	table bool
+	// clause: it has more than a row's own expressions (FROM, DISTINCT, OVER …).
+	clause bool
+	// versions of the registered functions it calls, as "name@version".
+	versions []string
+}
+
+func (t traits) and(u traits) traits {
+	t.volatile = t.volatile || u.volatile
+	t.unordered = t.unordered || u.unordered
+	t.table = t.table || u.table
+	t.clause = t.clause || u.clause
+	t.versions = append(t.versions[:len(t.versions):len(t.versions)], u.versions...)
+	return t
+}
+
+// volatileCalls are functions whose value is not a function of their arguments.
+// So is every name that starts with one of volatilePrefixes.
+var volatileCalls = wordSet(`random setseed uuid gen_random_uuid uuidv4 uuidv7 now today age
+	transaction_timestamp statement_timestamp clock_timestamp nextval currval lastval txid_current
+	getvariable getenv localtime localtimestamp sniff_csv glob read_text read_blob`)
+
+var volatilePrefixes = []string{"current_", "get_current_", "duckdb_", "pragma_", "pg_"}
+
+// volatileWords are volatile without parentheses too.
+var volatileWords = wordSet(`current_date current_time current_timestamp current_localtime
+	current_localtimestamp localtime localtimestamp`)
+
+// orderCalls are functions whose value may depend on the order of the rows.
+var orderCalls = wordSet(`first last any_value arbitrary list array_agg string_agg group_concat listagg
+	row_number ntile lag lead first_value last_value nth_value arg_min arg_max argmin argmax
+	arg_min_null arg_max_null min_by max_by mode approx_quantile reservoir_quantile approx_top_k
+	json_group_array json_group_object json_group_structure map_from_entries`)
+
+// orderWords are clauses that may choose rows by their order.
+var orderWords = wordSet(`limit offset fetch sample tablesample positional asof`)
+
+var clauseWords = wordSet(`select from distinct over group having window union except intersect
+	limit offset qualify sample tablesample order`)
+
+func wordSet(s string) map[string]bool {
+	m := map[string]bool{}
+	for _, w := range strings.Fields(s) {
+		m[w] = true
+	}
+	return m
+}
+
+// scanWords finds a text's traits. functions are the registered Go functions.
+func scanWords(s string, functions map[string]string) traits {
+	toks, err := lex(s)
+	if err != nil {
+		return traits{volatile: true, unordered: true, clause: true}
+	}
+	var t traits
+	seen := map[string]bool{}
+	words := solid(toks)
+	depth := 0
+	for i, tok := range words {
+		w := strings.ToLower(strings.Trim(tok.in(s), `"`))
+		call := i+1 < len(words) && words[i+1].in(s) == "("
+		switch {
+		case w == "(" || w == "[" || w == "{":
+			depth++
+		case w == ")" || w == "]" || w == "}":
+			depth--
+		case tok.kind == tokWord && w == "by" && depth == 0 && i > 0 && strings.EqualFold(words[i-1].in(s), "order"):
+			t.sorted = true
+		case tok.kind == tokQuoted && call, tok.kind == tokWord:
+			t.word(w, call, tok.kind == tokWord)
+			if version, ok := functions[w]; ok && call && !seen[w] {
+				seen[w] = true
+				t.volatile = t.volatile || version == ""
+				t.versions = append(t.versions, w+"@"+version)
+			}
+			onClause := w == "on" && i > 0 && strings.EqualFold(words[i-1].in(s), "distinct")
+			t.unordered = t.unordered || onClause
+		}
+	}
+	sort.Strings(t.versions)
+	return t
+}
+
+func (t *traits) word(w string, call, bare bool) {
+	if call {
+		t.volatile = t.volatile || volatileCalls[w]
+		for _, p := range volatilePrefixes {
+			t.volatile = t.volatile || strings.HasPrefix(w, p)
+		}
+		t.unordered = t.unordered || orderCalls[w]
+	}
+	if bare {
+		t.volatile = t.volatile || volatileWords[w]
+		t.unordered = t.unordered || orderWords[w]
+		t.table = t.table || w == "pivot"
+		t.clause = t.clause || clauseWords[w]
+	}
+}
+
+// solid is the tokens without blanks and comments.
+func solid(toks []token) []token {
+	out := make([]token, 0, len(toks))
+	for _, t := range toks {
+		if t.kind != tokSpace && t.kind != tokLineEnd {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// splitTerm cuts a sort term into its expression and an order as DuckDB's
+// create_sort_key takes it: "price DESC" is price, "DESC NULLS LAST".
+func splitTerm(s string) (expr, order string, err error) {
+	s, toks, err := trimSQL(s)
+	if err != nil {
+		return "", "", err
+	}
+	words := solid(toks)
+	fold := func(back int, w string) bool {
+		i := len(words) - back
+		return i >= 0 && words[i].kind == tokWord && strings.EqualFold(words[i].in(s), w)
+	}
+	dir, nulls := "ASC", "NULLS LAST"
+	switch {
+	case fold(2, "nulls") && fold(1, "first"):
+		nulls, words = "NULLS FIRST", words[:len(words)-2]
+	case fold(2, "nulls") && fold(1, "last"):
+		words = words[:len(words)-2]
+	}
+	switch {
+	case fold(1, "desc"), fold(1, "descending"):
+		dir, words = "DESC", words[:len(words)-1]
+	case fold(1, "asc"), fold(1, "ascending"):
+		words = words[:len(words)-1]
+	}
+	if len(words) == 0 {
+		return "", "", errEmptyTerm
+	}
+	return s[words[0].start:words[len(words)-1].end], dir + " " + nulls, nil
+}
+
+// plainColumn is the column's name when the text is just a column.
+func plainColumn(s string) (string, bool) {
+	toks, err := lex(strings.TrimSpace(s))
+	if err != nil || len(toks) != 1 {
+		return "", false
+	}
+	s = strings.TrimSpace(s)
+	switch toks[0].kind {
+	case tokWord:
+		return s, true
+	case tokQuoted:
+		return strings.ReplaceAll(s[1:len(s)-1], `""`, `"`), true
+	}
+	return "", false
+}
