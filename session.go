@@ -122,6 +122,30 @@ func removeTemp(dir string) {
 	}
 }
 
+// PlanSQL makes a plan of one SELECT over files. Relative file names are looked
+// up in dir.
+func (s *Session) PlanSQL(ctx context.Context, sql, dir string) (*plan.Plan, error) {
+	return s.api.PlanSQL(ctx, sql, dir)
+}
+
+// SQL runs one SELECT over files and opens its rows. Relative file names are
+// looked up in this process's working directory.
+func (s *Session) SQL(ctx context.Context, sql string) (*Rows, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("pond: working directory: %w", err)
+	}
+	p, err := s.PlanSQL(ctx, sql, dir)
+	if err != nil {
+		return nil, err
+	}
+	job, err := s.Submit(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return job.Rows(ctx)
+}
+
 // Submit hands in a plan as the DataFrame API or a job file makes it.
 func (s *Session) Submit(ctx context.Context, p *plan.Plan) (*Job, error) {
 	spec := s.spec(p)

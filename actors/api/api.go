@@ -12,6 +12,7 @@
 //	POST /v1/jobs/{id}/cancel
 //	GET  /v1/jobs/{id}/result     where the rows are
 //	GET  /v1/jobs/{id}/explain    the stages, as text or JSON
+//	POST /v1/plan                 a SELECT as a plan
 //	POST /v1/explain              the same for a plan that is not run
 //	GET  /v1/members              this node's view
 //	POST /v1/leave                drain, leave, stop
@@ -55,6 +56,13 @@ type JobOptions struct {
 	// say; 0: chosen from the slots of the pond.
 	Partitions int    `json:"partitions,omitempty"`
 	Codec      string `json:"codec,omitempty"` // s2, zstd, lz4, none; empty: s2
+}
+
+// PlanRequest is SQL to be planned; Dir is the folder that relative file names
+// are looked up in.
+type PlanRequest struct {
+	SQL string `json:"sql"`
+	Dir string `json:"dir"`
 }
 
 // State is where a job stands. It ends in exactly one of the last three.

@@ -111,6 +111,11 @@ func (c *Client) ExplainJob(ctx context.Context, id plan.JobID, asJSON bool) (st
 	return c.text(ctx, http.MethodGet, jobPath(id, "/explain")+jsonQuery(asJSON), nil)
 }
 
+// PlanSQL makes a plan of one SELECT, with relative file names looked up in dir.
+func (c *Client) PlanSQL(ctx context.Context, sql, dir string) (*plan.Plan, error) {
+	return call[plan.Plan](ctx, c, http.MethodPost, "/v1/plan", &PlanRequest{SQL: sql, Dir: dir})
+}
+
 func jsonQuery(asJSON bool) string {
 	if asJSON {
 		return "?format=json"
