@@ -89,26 +89,21 @@ func (d *Decider) countFailure(t *task, a *attempt, err *plan.TaskError) {
 	d.again(t, t.failures)
 }
 
-// wantMemory grants twice as much next time, up to the largest node's memory.
+// wantMemory grants twice as much next time, up to the largest node's memory. A
+// task that had all of that may wait for a larger node that was there before.
 func (d *Decider) wantMemory(t *task, a *attempt, err *plan.TaskError) {
 	t.memoryFailures++
 	t.memory = max(t.memory, 2*a.memory)
-	largest := int64(0)
-	for _, n := range d.order {
-		if n.usable() {
-			largest = max(largest, n.memory)
-		}
-	}
 	if len(t.live) > 0 {
 		return
 	}
-	if largest > 0 && a.memory >= largest && a.memory >= a.node.memory || t.memoryFailures >= memoryAttemptsMax {
+	if a.memory >= d.largest || t.memoryFailures >= memoryAttemptsMax {
 		final := *err
 		final.Text = fmt.Sprintf("%s (with %d bytes, all that the largest node has)", err.Text, a.memory)
 		d.fail(&final)
 		return
 	}
-	d.again(t, 1)
+	d.again(t, t.memoryFailures)
 }
 
 // refetch runs the named producers again. A producer that was made again since

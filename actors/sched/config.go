@@ -19,8 +19,9 @@ const (
 	localityMillis       = 300     // a task waits so long for the node that holds its input
 	shareMillis          = 500     // an even share is kept for nodes that have not pulled for so long
 	offerMillis          = 500     // an unheard Offer is repeated
-	missingMillis        = 3_000   // an attempt that its node does not know is given up
-	speculationFactor    = 2.0     // times the median of finished siblings
+	offersPerTickMax     = 64
+	missingMillis        = 3_000 // an attempt that its node does not know is given up
+	speculationFactor    = 2.0   // times the median of finished siblings
 	speculationMinMillis = 10_000
 	speculationsMax      = 2       // second attempts of one task
 	placeTriesMax        = 16      // tasks looked at for one slot before others are

@@ -29,12 +29,14 @@ type Decider struct {
 	lastRun   int64
 	emptyFrom int64 // since when nobody could run anything; -1: somebody can
 
-	attempts int // running
-	usable   int // nodes that take tasks, and
-	slots    int // their slots, and
-	running  int // how many of those are taken
-	hungry   []*node
-	timers   heap[timer]
+	attempts  int   // running
+	usable    int   // nodes that take tasks, and
+	slots     int   // their slots, and
+	running   int   // how many of those are taken
+	largest   int64 // memory of any node that took tasks, ever
+	hungry    []*node
+	nextOffer int // index in order, where repeated offers go on
+	timers    heap[timer]
 
 	publish publishing
 	finish  *Finish
@@ -201,9 +203,7 @@ func (d *Decider) begin() {
 		d.fail(&plan.TaskError{Kind: plan.KindInternal, Op: "run", Subject: "job", Text: "the plan has no stages, or two of one id"})
 		return
 	}
-	for _, s := range d.stages {
-		d.takeWholeSet(s)
-	}
+	d.takeWholeSet()
 	d.replan()
 }
 

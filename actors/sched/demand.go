@@ -47,12 +47,13 @@ func (d *Decider) computeDemand() {
 }
 
 // openStage lets a stage's tasks run. The producers of a moving stage may be
-// others than when it was last open: what read those is made again.
+// others than when it was last open, or than those that held segments were made
+// of: what read those is made again.
 func (d *Decider) openStage(s *stage) {
 	if s.moving {
 		if l := s.hashInputs(); l != s.lineage || !s.opened {
 			s.lineage = l
-			d.sweep(s)
+			d.sweep(s, func(l uint64) bool { return l == s.lineage })
 		}
 		d.judge(s)
 		if d.finish != nil || s.complete() {
@@ -192,6 +193,11 @@ func (d *Decider) win(t *task, number int, n *node, h HeldSegment) {
 		d.stop(t.live[0])
 	}
 	s := t.stage
+	is := winnerID{number, h.Output.Segment}
+	if s.unstable && t.prior != (winnerID{}) && t.prior != is {
+		d.outdate(s)
+	}
+	t.prior = is
 	d.seq++
 	t.won, t.seq, t.lineage, t.reused, t.out = number, d.seq, h.Lineage, h.Reused, h.Output
 	if !h.Reused {
@@ -204,6 +210,28 @@ func (d *Decider) win(t *task, number int, n *node, h HeldSegment) {
 	}
 	s.changes++
 	d.set(t, done)
+}
+
+// outdate takes back everything that was made, however indirectly, of a stage
+// whose rows have just changed. That nobody wants some of it now does not save
+// it: all of it meets in the last stage.
+func (d *Decider) outdate(s *stage) {
+	touched := map[*stage]bool{s: true}
+	for _, u := range d.stages[s.index+1:] {
+		if !slices.ContainsFunc(u.deps, func(p *stage) bool { return touched[p] }) {
+			continue
+		}
+		touched[u] = true
+		if u.done > 0 || u.running > 0 {
+			d.sweep(u, func(uint64) bool { return false })
+		}
+	}
+}
+
+// mayWin: an output that nobody asked for now may count. One that would outdate
+// others is only welcome where a new one would have to be made anyway.
+func (d *Decider) mayWin(t *task, is winnerID) bool {
+	return !d.begun || t.stage.wanted || !t.stage.unstable || t.prior == (winnerID{}) || t.prior == is
 }
 
 // lose takes back a done task: nobody holds its output any more, or it must not
@@ -251,11 +279,11 @@ func (s *stage) hashInputs() uint64 {
 	return h.Sum64()
 }
 
-// sweep takes back what was made of other inputs than the present ones.
-func (d *Decider) sweep(s *stage) {
+// sweep takes back what was made of inputs whose lineage is not valid.
+func (d *Decider) sweep(s *stage, valid func(lineage uint64) bool) {
 	for i := range s.tasks {
 		t := &s.tasks[i]
-		if t.state == done && t.lineage != s.lineage {
+		if t.state == done && !valid(t.lineage) {
 			if t.delivered {
 				d.fail(&plan.TaskError{Kind: plan.KindUnavailable, Op: "run", Subject: t.id().String(),
 					Text: fmt.Sprintf("stage %d (%s) has to be run again from rows that were lost and cannot be made the same, but some of its rows were already delivered", s.index, s.plan.Name),
@@ -265,7 +293,7 @@ func (d *Decider) sweep(s *stage) {
 			d.discard(t)
 		}
 		for k := len(t.live) - 1; k >= 0; k-- {
-			if t.live[k].lineage != s.lineage {
+			if !valid(t.live[k].lineage) {
 				d.stop(t.live[k])
 			}
 		}

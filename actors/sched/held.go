@@ -7,7 +7,6 @@ func (d *Decider) onHeld(e Held) {
 	if n == nil {
 		return
 	}
-	moving := map[*stage]bool{}
 	for i := range e.Segments {
 		h := &e.Segments[i]
 		t := d.task(h.Task)
@@ -18,18 +17,12 @@ func (d *Decider) onHeld(e Held) {
 			d.holdsToo(t, n, h)
 		case t.stage.moving && !t.stage.open:
 			t.stage.found = append(t.stage.found, finding{t, n, *h})
-			moving[t.stage] = true
 		default:
 			d.accept(t, n, h)
 		}
 	}
-	if !d.begun {
-		return
-	}
-	for _, s := range d.stages {
-		if moving[s] {
-			d.takeWholeSet(s)
-		}
+	if d.begun {
+		d.takeWholeSet()
 	}
 }
 
@@ -57,7 +50,7 @@ func (d *Decider) accept(t *task, n *node, h *HeldSegment) {
 
 // acceptable: nothing is known against the output.
 func (d *Decider) acceptable(t *task, number int, h *HeldSegment) bool {
-	return t.state != done && number > 0 && (h.Reused || !slices.Contains(t.dead, number)) &&
+	return t.state != done && number > 0 && d.mayWin(t, winnerID{number, h.Output.Segment}) && (h.Reused || !slices.Contains(t.dead, number)) &&
 		(h.Output.Segment == "" || h.Output.Segment != t.refused)
 }
 
@@ -85,10 +78,11 @@ func (d *Decider) judge(s *stage) {
 	}
 }
 
-// takeWholeSet completes a moving stage that was never open with what was found
-// of it, when some lineage is there for every task: those outputs agree with one
-// another, and what they were made of need not be made again.
-func (d *Decider) takeWholeSet(s *stage) {
+// takeWholeSet completes the last stage, when it is moving, with what was found of
+// it, if some lineage is there for every task: those outputs agree with one
+// another, and nothing else needs to agree with them.
+func (d *Decider) takeWholeSet() {
+	s := d.stages[len(d.stages)-1]
 	if !s.moving || s.opened || s.done > 0 {
 		return
 	}

@@ -47,6 +47,7 @@ func (d *Decider) onNodeUp(e NodeUp) {
 	if n.usable() {
 		d.usable++
 		d.slots += n.slots
+		d.largest = max(d.largest, n.memory)
 		d.starve(n)
 		d.offered = -1
 	}
@@ -123,6 +124,7 @@ func (d *Decider) onAlive(e Alive) {
 		a := t.attempt(id.Attempt)
 		if (a == nil || a.node != n) && d.adoptable(t, id.Attempt) {
 			a = d.place(t, id.Attempt, n, d.usual(n, t.stage))
+			a.attached = true
 		}
 		if a == nil || a.node != n {
 			d.emit(Stop{id, n.id})
@@ -249,18 +251,18 @@ func (d *Decider) offerTo(n *node) bool {
 // tickOffers offers what is left again: an Offer may have been lost, a rest or a
 // wait may have ended, a straggler may have appeared.
 func (d *Decider) tickOffers() {
-	want := d.ready
+	work := d.ready > 0
 	for _, s := range d.open {
-		if d.straggler(s, nil) != nil {
-			want++
-		}
+		work = work || d.straggler(s, nil) != nil
 	}
-	for _, n := range d.order {
-		if want <= 0 {
-			return
-		}
-		if d.now-n.offeredAt >= offerMillis && d.offerTo(n) {
-			want -= n.free()
+	if !work {
+		return
+	}
+	// Whom the work is for is decided when they pull, so all are asked in turn.
+	for range min(len(d.order), offersPerTickMax) {
+		d.nextOffer = (d.nextOffer + 1) % len(d.order)
+		if n := d.order[d.nextOffer]; d.now-n.offeredAt >= offerMillis {
+			d.offerTo(n)
 		}
 	}
 }

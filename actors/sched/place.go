@@ -166,14 +166,15 @@ func (d *Decider) roomier(t *task, n *node) bool {
 }
 
 // take pops the first ready task that ok likes, among a few. Queues keep entries
-// of tasks that are no longer ready; those are dropped here.
+// of tasks that are no longer ready, or ready in another queue; those are dropped
+// here.
 func take(h *heap[*task], ok func(*task) bool) *task {
 	var skipped []*task
 	var found *task
 	for found == nil && h.len() > 0 && len(skipped) < placeTriesMax {
 		t := h.pop()
 		switch {
-		case t.state != ready:
+		case t.state != ready || (t.memory > 0) != (h == &t.stage.large):
 		case ok(t):
 			found = t
 		default:

@@ -29,6 +29,7 @@ type task struct {
 	last      int        // highest attempt number seen or given
 	dead      []int      // attempts that can no longer win: failed, stopped, found corrupt
 	refused   string     // the segment that was found corrupt last
+	prior     winnerID   // the last winner, also when it is lost
 	wake      int64      // when resting ends
 	weight    int64      // bytes it reads; heavier tasks start first
 	prefer    *node      // holds most of what it reads
@@ -69,12 +70,19 @@ type attempt struct {
 	node         *node
 	memory       int64
 	lineage      uint64
+	attached     bool // not started by this Decider
 	start        int64
 	seq          int64 // of the start, against task.seq: which winners it may have read
 	missing      int64 // since when its node does not know it; -1: it does
 	seen         int64 // d.seq of the last Alive that named it
 	rows, bytes  int64
 	older, newer *attempt
+}
+
+// winnerID tells two outputs of a task apart.
+type winnerID struct {
+	attempt int
+	segment string
 }
 
 // stage is a stage's tasks and queues.

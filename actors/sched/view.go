@@ -141,6 +141,9 @@ func (t *task) describe() string {
 		var on []string
 		for _, a := range t.live {
 			on = append(on, fmt.Sprintf("#%d on %s", a.number, a.node.id))
+			if a.attached {
+				on[len(on)-1] += " (attached)"
+			}
 		}
 		return "runs " + strings.Join(on, ", ")
 	case done:

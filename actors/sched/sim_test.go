@@ -1,0 +1,355 @@
+package sched
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+var (
+	simSeed = flag.Uint64("seed", 0, "simulate only this seed, and print what happens")
+	simRuns = flag.Int("runs", 3000, "how many seeds to simulate")
+)
+
+// misfortune injects one fault of a random kind, now and then.
+func (w *world) misfortune() {
+	n := w.nodes[w.rng.IntN(len(w.nodes))]
+	switch w.rng.IntN(9) {
+	case 0, 1:
+		if n.up && w.fire("die") {
+			w.die(n, w.rng.IntN(2) == 0 && w.fire("wipe"))
+		}
+	case 2:
+		if n.up && !n.leaving && w.fire("leave") {
+			n.leaving = true
+			w.hear(50, NodeLeaving{n.id})
+			w.at(w.rng.Int64N(20_000), func() {
+				if n.leaving && n.up {
+					w.die(n, true)
+				}
+			})
+		}
+	case 3:
+		if n.up && w.fire("suspect") {
+			w.hear(50, NodeLost{n.id, n.boot})
+			w.hear(w.rng.Int64N(5000), NodeUp{n.id, n.boot, n.slots, n.memory})
+		}
+	case 4:
+		if names := slices.Sorted(maps.Keys(n.disk)); len(names) > 0 && w.fire("corrupt") {
+			n.disk[names[w.rng.IntN(len(names))]].corrupt = true
+		}
+	case 5:
+		if w.fire("failover") {
+			w.failover()
+		}
+	case 6:
+		if w.fire("cancel") {
+			w.cancelled = true
+			w.step(Cancel{"asked for"})
+		}
+	case 7:
+		w.deliver()
+	case 8:
+		switch {
+		case w.fire("join"):
+			late := &simNode{id: NodeID('a' + rune(len(w.nodes))), slots: 2, memory: 2000, disk: map[string]*simSegment{}}
+			w.nodes = append(w.nodes, late)
+			w.boot(late)
+		case w.fire("everyone"):
+			w.fatal = true
+			for _, n := range w.nodes {
+				if n.up {
+					w.die(n, false)
+				}
+			}
+		}
+	}
+	w.at(w.rng.Int64N(2000), w.misfortune)
+}
+
+// die kills a node; it comes back, with its disk or without.
+func (w *world) die(n *simNode, wiped bool) {
+	w.log("%s dies, disk wiped: %v", n.id, wiped)
+	n.up = false
+	n.running = map[plan.AttemptID]bool{}
+	w.hear(w.rng.Int64N(3000), NodeLost{n.id, n.boot})
+	if wiped {
+		n.disk = map[string]*simSegment{}
+	}
+	w.at(100+w.rng.Int64N(30_000), func() { w.boot(n) })
+}
+
+// failover replaces the coordinator. The successor knows the nodes, asks what
+// they hold, and starts the job when it has heard from most of them.
+func (w *world) failover() {
+	if w.published != nil || w.budget["deliver"] == 0 && w.fired["deliver"] > 0 {
+		return
+	}
+	w.term++
+	w.log("failover to term %d", w.term)
+	w.d = New(w.job, Config{Term: w.term, PublishMillis: 10_000})
+	for _, n := range w.nodes {
+		if n.up {
+			w.step(NodeUp{n.id, n.boot, n.slots, n.memory})
+			if n.leaving {
+				w.step(NodeLeaving{n.id})
+			}
+			w.askHeld(n)
+		} else {
+			w.step(NodeLost{n.id, n.boot})
+		}
+	}
+}
+
+// deliver has the client read a finished task of the result.
+func (w *world) deliver() {
+	last := w.d.stages[len(w.d.stages)-1]
+	if last.done == 0 || w.term > 1 || last.durable || !w.fire("deliver") {
+		return
+	}
+	w.budget["failover"] = 0
+	for i := range last.tasks {
+		if t := &last.tasks[i]; t.state == done && !t.delivered {
+			w.step(Delivered{t.id()})
+			return
+		}
+	}
+}
+
+// checkStep verifies what must hold after every step.
+func (w *world) checkStep(e Event, actions []Action) {
+	granted := 0
+	for _, a := range actions {
+		switch a := a.(type) {
+		case Run:
+			granted++
+			w.checkRun(e, a)
+		case Release:
+			if t := w.d.task(a.Attempt.Task); t.state == done && t.out.Segment == a.Segment && !t.stage.durable {
+				w.breaks("released the winner %s", a.Attempt)
+			}
+		}
+	}
+	if p, ok := e.(Pull); ok && granted > p.Slots {
+		w.breaks("%s asked for %d tasks and got %d", p.Node, p.Slots, granted)
+	}
+	if why := audit(w.d); why != "" && w.d.finish == nil {
+		w.breaks("after %s: %s\n%s", show(e), why, w.d)
+	}
+}
+
+func (w *world) checkRun(e Event, a Run) {
+	n := w.d.nodes[a.Node]
+	p, ok := e.(Pull)
+	s := w.d.stages[a.Stage]
+	switch {
+	case !ok || p.Node != a.Node || p.Boot != a.Boot:
+		w.breaks("%s was not asked for", a.Attempt)
+	case n == nil || n.boot != a.Boot:
+		w.breaks("%s runs on a node that is not there", a.Attempt)
+	case w.known(NodeLeaving{a.Node}):
+		w.breaks("%s runs on a leaving node", a.Attempt)
+	case !s.ripe():
+		w.breaks("%s runs before its inputs are complete", a.Attempt)
+	case w.used[a.Attempt]:
+		w.breaks("%s runs twice", a.Attempt)
+	case a.Attempt.Attempt-int(w.term-1)*AttemptsPerTerm > 60:
+		w.breaks("%s is one attempt too many", a.Attempt)
+	case a.Memory <= 0 || a.Memory > n.memory:
+		w.breaks("%s has %d bytes", a.Attempt, a.Memory)
+	}
+	w.used[a.Attempt] = true
+}
+
+// known reports whether the coordinator was told that a node is leaving.
+func (w *world) known(e NodeLeaving) bool {
+	n := w.node(e.Node)
+	return n.leaving && w.told[n.boot]
+}
+
+// audit recomputes every count of a Decider from its tasks.
+func audit(d *Decider) string {
+	type sums struct{ done, ready, running int }
+	total, attempts := 0, 0
+	for _, s := range d.stages {
+		var c sums
+		for i := range s.tasks {
+			t := &s.tasks[i]
+			switch t.state {
+			case done:
+				c.done++
+				if !s.durable && len(t.holders) == 0 && !t.delivered {
+					return fmt.Sprintf("%s is done but nobody holds it", t.id())
+				}
+			case ready:
+				c.ready++
+			case running:
+				c.running++
+			}
+			if (t.state == running) != (len(t.live) > 0) || len(t.live) > 2 {
+				return fmt.Sprintf("%s has %d attempts", t.id(), len(t.live))
+			}
+			attempts += len(t.live)
+		}
+		if c != (sums{s.done, s.ready, s.running}) {
+			return fmt.Sprintf("stage %d counts %d %d %d, has %v", s.index, s.done, s.ready, s.running, c)
+		}
+		if s.open {
+			total += c.ready
+		}
+		if s.open != slices.Contains(d.open, s) || s.open && d.finish == nil && (!s.ripe() || s.complete()) {
+			return fmt.Sprintf("stage %d is open in vain", s.index)
+		}
+	}
+	if total != d.ready || attempts != d.attempts {
+		return fmt.Sprintf("counts %d ready and %d attempts, has %d and %d", d.ready, d.attempts, total, attempts)
+	}
+	return auditNodes(d)
+}
+
+func auditNodes(d *Decider) string {
+	busy, slots, usable := 0, 0, 0
+	for _, n := range d.order {
+		memory := int64(0)
+		for _, a := range n.running {
+			memory += a.memory
+		}
+		if memory != n.used || memory > n.memory && !n.adopted() {
+			return fmt.Sprintf("%s counts %d bytes, has %d of %d", n.id, n.used, memory, n.memory)
+		}
+		if len(n.running) > n.slots && !n.adopted() {
+			return fmt.Sprintf("%s runs %d tasks in %d slots", n.id, len(n.running), n.slots)
+		}
+		if n.usable() {
+			busy, slots, usable = busy+len(n.running), slots+n.slots, usable+1
+		}
+		if n.reserved != nil && (n.reserved.reserved != n || n.reserved.state != ready) {
+			return fmt.Sprintf("%s is kept for %s in vain", n.id, n.reserved.id())
+		}
+	}
+	if busy != d.running || slots != d.slots || usable != d.usable {
+		return fmt.Sprintf("counts %d of %d slots on %d nodes, has %d of %d on %d", d.running, d.slots, d.usable, busy, slots, usable)
+	}
+	return ""
+}
+
+// adopted: the node runs something that it was not given by this Decider.
+func (n *node) adopted() bool {
+	return slices.ContainsFunc(n.running, func(a *attempt) bool { return a.attached })
+}
+
+// checkEnd verifies how the job ended.
+func (w *world) checkEnd(f Finish) {
+	w.log("end: %v %v", f.Status, f.Err)
+	w.fired[f.Status.String()]++
+	switch f.Status {
+	case Succeeded:
+		w.checkResult()
+	case Cancelled:
+		if !w.cancelled {
+			w.breaks("cancelled by nobody")
+		}
+		if w.published != nil && f.Err.(*plan.TaskError).Hint == "" {
+			w.breaks("cancelled, but its output is there")
+		}
+	case Failure:
+		delivered := strings.Contains(f.Err.Error(), "already delivered") && w.fired["deliver"] > 0
+		te := f.Err.(*plan.TaskError)
+		tooLarge := te.Kind == plan.KindMemory && w.tooLarge(te.Subject)
+		if !w.fatal && !delivered && !tooLarge {
+			w.breaks("failed without need: %v", f.Err)
+		}
+		if delivered && !w.d.stages[len(w.d.stages)-1].moving {
+			w.breaks("failed though its rows can be made again: %v", f.Err)
+		}
+	default:
+		w.breaks("ended as %v", f.Status)
+	}
+}
+
+// tooLarge: no node that this coordinator has seen is large enough.
+func (w *world) tooLarge(subject string) bool {
+	for t, b := range w.needs {
+		if t.String() == subject && b > w.d.largest {
+			return true
+		}
+	}
+	return false
+}
+
+// checkResult: one output a task, and all of them made of the same rows.
+func (w *world) checkResult() {
+	last := len(w.d.stages) - 1
+	set := w.published
+	if w.job.Result.Write == nil {
+		for _, win := range w.d.Segments(last) {
+			if seg := w.find(win.Output.Segment); seg != nil {
+				set = append(set, seg)
+			} else if !w.d.task(win.Attempt.Task).delivered && len(win.Holders) == 0 {
+				w.breaks("nobody holds %s", win.Attempt)
+			}
+		}
+	} else if len(set) != w.d.TaskCount(last) {
+		w.breaks("%d outputs of %d are published", len(set), w.d.TaskCount(last))
+	}
+	from, tasks := map[plan.TaskID]uint64{}, map[plan.TaskID]bool{}
+	for _, seg := range set {
+		if tasks[seg.held.Task] {
+			w.breaks("%s counts twice", seg.held.Task)
+		}
+		tasks[seg.held.Task] = true
+		for task, c := range seg.from {
+			if old, ok := from[task]; ok && old != c {
+				w.breaks("the result was made of two versions of %s", task)
+			}
+			from[task] = c
+		}
+	}
+}
+
+func (w *world) find(name string) *simSegment {
+	for _, n := range w.nodes {
+		if s := n.disk[name]; s != nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// TestSimulation runs thousands of random jobs under random faults.
+func TestSimulation(t *testing.T) {
+	if *simSeed != 0 {
+		w := newWorld(*simSeed)
+		why := w.run()
+		t.Logf("%s\n%s", strings.Join(w.trace, "\n"), w.d)
+		if why != "" {
+			t.Fatal(why)
+		}
+		return
+	}
+	first := rand.Uint64() >> 1
+	fired := map[string]int{}
+	for i := range uint64(*simRuns) {
+		w := newWorld(first + i)
+		w.quiet = true
+		if why := w.run(); why != "" {
+			t.Fatalf("seed %d: %s\nreplay: go test -run Simulation -v -seed %d", first+i, why, first+i)
+		}
+		for k, n := range w.fired {
+			fired[k] += n
+		}
+	}
+	t.Logf("%d jobs from seed %d: %v", *simRuns, first, fired)
+	for _, k := range []string{"die", "wipe", "leave", "suspect", "fail", "fail-for-good", "user", "corrupt", "failover", "cancel",
+		"deliver", "publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "succeeded", "failed", "cancelled"} {
+		if fired[k] == 0 && *simRuns >= 1000 {
+			t.Errorf("never happened: %s", k)
+		}
+	}
+}

@@ -1,0 +1,464 @@
+package sched
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// world is a simulated pond that runs one job under a Decider: nodes that run
+// tasks, keep segments, die, come back and leave; messages that are late, lost,
+// doubled and overtake one another; a coordinator that is replaced; storage that
+// publishes or does not. Everything is drawn from one seed.
+type world struct {
+	rng    *rand.Rand
+	seed   uint64
+	now    int64
+	seq    int64
+	queue  heap[happening]
+	job    *plan.Job
+	d      *Decider
+	term   int64
+	nodes  []*simNode
+	sabote func(w *world, e Event) // a planted bug, applied before each Step
+
+	heardAt   int64 // of the last membership event: they come in order
+	calmAt    int64 // no faults from then on
+	lossy     int   // of a thousand messages are lost, as many come twice
+	budget    map[string]int
+	needs     map[plan.TaskID]int64 // bytes below which a task runs out of memory
+	failed    map[plan.TaskID]int   // failures that count, by task
+	used      map[plan.AttemptID]bool
+	told      map[Boot]bool          // the coordinator knows that it is leaving
+	staged    map[string]*simSegment // files of the last stage, by segment name
+	published []*simSegment
+	fatal     bool // a fault was injected that may fail the job
+	cancelled bool
+	segments  int
+	fired     map[string]int
+	trace     []string
+	broken    string
+	quiet     bool
+}
+
+type happening struct {
+	at, seq int64
+	do      func()
+}
+
+type simNode struct {
+	id      NodeID
+	boot    Boot
+	boots   int
+	slots   int
+	memory  int64
+	up      bool
+	leaving bool
+	slow    bool
+	disk    map[string]*simSegment
+	running map[plan.AttemptID]bool
+	seen    map[plan.AttemptID]bool
+}
+
+// simSegment is what an attempt wrote. content is what its rows are: two
+// segments of one content are interchangeable. from is the content of everything
+// that it was made of, by task, however far up.
+type simSegment struct {
+	name    string
+	held    HeldSegment
+	content uint64
+	from    map[plan.TaskID]uint64
+	corrupt bool
+}
+
+func newWorld(seed uint64) *world {
+	w := &world{
+		rng: rand.New(rand.NewPCG(seed, 1)), seed: seed, term: 1, calmAt: 60_000,
+		queue: heap[happening]{less: func(a, b happening) bool { return a.at < b.at || a.at == b.at && a.seq < b.seq }},
+		needs: map[plan.TaskID]int64{}, failed: map[plan.TaskID]int{}, used: map[plan.AttemptID]bool{}, told: map[Boot]bool{},
+		staged: map[string]*simSegment{}, fired: map[string]int{},
+	}
+	w.makeJob()
+	for i := range 1 + w.rng.IntN(5) {
+		n := &simNode{id: NodeID('a' + rune(i)), slots: 1 + w.rng.IntN(3), disk: map[string]*simSegment{}, slow: w.rng.IntN(6) == 0}
+		n.memory = int64(n.slots) * 1000 * int64(1+w.rng.IntN(2))
+		w.nodes = append(w.nodes, n)
+	}
+	w.lossy = []int{0, 0, 20, 100}[w.rng.IntN(4)]
+	w.budget = map[string]int{"die": w.rng.IntN(4), "wipe": w.rng.IntN(2), "leave": w.rng.IntN(2), "suspect": w.rng.IntN(2),
+		"fail": w.rng.IntN(6), "fail-for-good": w.rng.IntN(12) / 11, "user": w.rng.IntN(16) / 15, "corrupt": w.rng.IntN(3), "failover": w.rng.IntN(5) / 3,
+		"cancel": w.rng.IntN(16) / 15, "deliver": w.rng.IntN(4), "publish-fails": w.rng.IntN(2), "publish-unanswered": w.rng.IntN(6) / 5,
+		"file-lost": w.rng.IntN(2), "join": w.rng.IntN(2), "everyone": w.rng.IntN(24) / 23}
+	w.drawMemory()
+	return w
+}
+
+// makeJob draws a random job: each stage reads one or two earlier ones.
+func (w *world) makeJob() {
+	w.job = &plan.Job{}
+	stages := 1 + w.rng.IntN(5)
+	for i := range stages {
+		st := &plan.Stage{ID: plan.StageID(fmt.Sprintf("s%d", i)), Name: fmt.Sprintf("s%d", i),
+			Deterministic: w.rng.IntN(3) > 0, Tasks: plan.Tasks{N: 1 + w.rng.IntN(6)}}
+		for range min(i, 1+w.rng.IntN(2)) {
+			from := w.rng.IntN(i)
+			if w.rng.IntN(2) == 0 {
+				from = i - 1
+			}
+			how := []plan.How{plan.ReadPartition, plan.ReadAll, plan.ReadSegments}[w.rng.IntN(3)]
+			st.Inputs = append(st.Inputs, plan.Input{Read: &plan.Read{Stages: []int{from}, How: how}})
+		}
+		w.job.Stages = append(w.job.Stages, st)
+	}
+	if w.rng.IntN(2) == 0 {
+		w.job.Result.Write = &plan.Write{Path: "out"}
+		w.job.Stages[stages-1].Exchange = plan.Exchange{Kind: plan.Files, Write: w.job.Result.Write}
+	}
+}
+
+// drawMemory makes some tasks need more than their share, never more than the
+// largest node has.
+func (w *world) drawMemory() {
+	largest := int64(0)
+	for _, n := range w.nodes {
+		largest = max(largest, n.memory)
+	}
+	for _, st := range w.job.Stages {
+		for p := range st.Tasks.N {
+			if w.rng.IntN(10) == 0 {
+				w.needs[plan.TaskID{Stage: st.ID, Partition: p}] = 1 + w.rng.Int64N(largest)
+			}
+		}
+	}
+}
+
+func (w *world) at(delay int64, do func()) {
+	w.seq++
+	w.queue.push(happening{w.now + delay, w.seq, do})
+}
+
+func (w *world) log(format string, args ...any) {
+	if !w.quiet {
+		w.trace = append(w.trace, fmt.Sprintf("%6d ", w.now)+fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *world) breaks(format string, args ...any) {
+	if w.broken == "" {
+		w.broken = fmt.Sprintf(format, args...)
+		w.log("BROKEN: %s", w.broken)
+	}
+}
+
+// fire spends one of a kind of fault.
+func (w *world) fire(kind string) bool {
+	if w.budget[kind] <= 0 || w.now >= w.calmAt {
+		return false
+	}
+	w.budget[kind]--
+	w.fired[kind]++
+	return true
+}
+
+// run runs the job to its end; "" means that nothing was violated.
+func (w *world) run() string {
+	w.d = New(w.job, Config{PublishMillis: 10_000})
+	for _, n := range w.nodes {
+		w.boot(n)
+	}
+	w.tick()
+	w.at(w.rng.Int64N(2000), w.misfortune)
+	for events := 0; w.broken == "" && w.queue.len() > 0; events++ {
+		if f, ok := w.d.Finished(); ok {
+			w.checkEnd(f)
+			break
+		}
+		if w.now > 3_600_000 || events > 500_000 {
+			w.breaks("the job does not end")
+		}
+		h := w.queue.pop()
+		w.now = h.at
+		h.do()
+	}
+	return w.broken
+}
+
+func (w *world) tick() {
+	w.step(Tick{w.now})
+	w.at(200, w.tick)
+}
+
+// step hands an event to the Decider and carries out what it returns.
+func (w *world) step(e Event) {
+	if w.sabote != nil {
+		w.sabote(w, e)
+	}
+	if _, isTick := e.(Tick); !isTick {
+		w.log("event %s", show(e))
+	}
+	if l, ok := e.(NodeLeaving); ok {
+		w.told[w.node(l.Node).boot] = true
+	}
+	actions := slices.Clone(w.d.Step(e))
+	w.checkStep(e, actions)
+	for _, a := range actions {
+		w.log("  %s", show(a))
+		w.carryOut(a)
+	}
+}
+
+func show(v any) string {
+	return strings.TrimPrefix(fmt.Sprintf("%T%+v", v, v), "sched.")
+}
+
+// tell sends an event to the coordinator over the network.
+func (w *world) tell(e Event) { w.message(func() { w.step(e) }) }
+
+// message delivers something late, never, or twice.
+func (w *world) message(do func()) {
+	if w.rng.IntN(1000) < w.lossy {
+		return
+	}
+	delay := func() int64 {
+		if w.rng.IntN(20) == 0 {
+			return w.rng.Int64N(4000)
+		}
+		return 1 + w.rng.Int64N(30)
+	}
+	w.at(delay(), do)
+	if w.rng.IntN(1000) < w.lossy {
+		w.at(delay(), do)
+	}
+}
+
+// hear delivers a membership event: late, but in order.
+func (w *world) hear(delay int64, e Event) {
+	w.heardAt = max(w.heardAt, w.now+delay)
+	w.at(w.heardAt-w.now, func() {
+		w.step(e)
+		if up, ok := e.(NodeUp); ok {
+			w.askHeld(w.node(up.Node))
+		}
+	})
+}
+
+func (w *world) node(id NodeID) *simNode {
+	i := slices.IndexFunc(w.nodes, func(n *simNode) bool { return n.id == id })
+	return w.nodes[i]
+}
+
+func (w *world) boot(n *simNode) {
+	n.boots++
+	n.boot, n.up, n.leaving = Boot(fmt.Sprintf("%s%d", n.id, n.boots)), true, false
+	n.running, n.seen = map[plan.AttemptID]bool{}, map[plan.AttemptID]bool{}
+	w.hear(w.rng.Int64N(100), NodeUp{n.id, n.boot, n.slots, n.memory})
+	w.heartbeat(n, n.boot)
+}
+
+func (w *world) heartbeat(n *simNode, boot Boot) {
+	if !n.up || n.boot != boot {
+		return
+	}
+	w.tell(Alive{n.id, n.boot, slices.SortedFunc(maps.Keys(n.running), byAttempt)})
+	w.at(1000, func() { w.heartbeat(n, boot) })
+}
+
+func byAttempt(a, b plan.AttemptID) int { return strings.Compare(a.String(), b.String()) }
+
+func (w *world) askHeld(n *simNode) {
+	if !n.up {
+		return
+	}
+	e := Held{Node: n.id, Boot: n.boot}
+	for _, name := range slices.Sorted(maps.Keys(n.disk)) {
+		e.Segments = append(e.Segments, n.disk[name].held)
+	}
+	w.tell(e)
+}
+
+// carryOut does what the Decider asked for.
+func (w *world) carryOut(a Action) {
+	term := w.term
+	switch a := a.(type) {
+	case Run:
+		n := w.node(a.Node)
+		inputs := w.inputsOf(a)
+		w.message(func() {
+			if term == w.term && n.up && n.boot == a.Boot && !n.seen[a.Attempt] {
+				w.start(n, a, inputs)
+			}
+		})
+	case Stop:
+		n := w.node(a.Node)
+		w.message(func() {
+			if term == w.term && n.running[a.Attempt] {
+				delete(n.running, a.Attempt)
+				w.pull(n)
+			}
+		})
+	case Offer:
+		n := w.node(a.Node)
+		w.message(func() { w.pull(n) })
+	case Release:
+		delete(w.staged, a.Segment)
+		if a.Node != "" {
+			n := w.node(a.Node)
+			w.message(func() { delete(n.disk, a.Segment) })
+		}
+	case Publish:
+		w.at(1+w.rng.Int64N(3000), func() { w.publish(a, term) })
+	}
+}
+
+func (w *world) pull(n *simNode) {
+	if n.up && !n.leaving && len(n.running) < n.slots {
+		w.tell(Pull{n.id, n.boot, n.slots - len(n.running)})
+	}
+}
+
+// inputsOf are the winning segments of all stages that a Run reads.
+func (w *world) inputsOf(r Run) []Winner {
+	var out []Winner
+	for _, p := range w.d.stages[r.Stage].deps {
+		out = append(out, w.d.Segments(p.index)...)
+	}
+	return out
+}
+
+func (w *world) start(n *simNode, r Run, inputs []Winner) {
+	n.running[r.Attempt], n.seen[r.Attempt] = true, true
+	length := 200 + w.rng.Int64N(3000)
+	if n.slow && w.rng.IntN(3) == 0 {
+		length *= 20
+	}
+	boot := n.boot
+	w.at(w.rng.Int64N(length), func() {
+		if !n.up || n.boot != boot || !n.running[r.Attempt] {
+			return
+		}
+		read, lost := w.fetch(inputs)
+		if len(lost) > 0 {
+			w.finishAttempt(n, Failed{r.Attempt, n.id, n.boot, &plan.TaskError{Kind: plan.KindFetch, Text: "gone", Lost: lost}}, r.Attempt)
+			return
+		}
+		w.at(length/2, func() {
+			if n.up && n.boot == boot && n.running[r.Attempt] {
+				w.finishAttempt(n, w.outcome(n, r, read), r.Attempt)
+			}
+		})
+	})
+}
+
+func (w *world) finishAttempt(n *simNode, e Event, a plan.AttemptID) {
+	delete(n.running, a)
+	w.tell(e)
+	w.pull(n)
+}
+
+// fetch reads every input from a holder that has it, and names those lost.
+func (w *world) fetch(inputs []Winner) (read []*simSegment, lost []plan.TaskID) {
+	for _, in := range inputs {
+		var found *simSegment
+		for _, h := range in.Holders {
+			if n := w.node(h); n.up && n.disk[in.Output.Segment] != nil && !n.disk[in.Output.Segment].corrupt {
+				found = n.disk[in.Output.Segment]
+			}
+		}
+		if found == nil {
+			lost = append(lost, in.Attempt.Task)
+		} else {
+			read = append(read, found)
+		}
+	}
+	return read, lost
+}
+
+// outcome ends an attempt: with a fault that is due, or with a commit.
+func (w *world) outcome(n *simNode, r Run, read []*simSegment) Event {
+	t := r.Attempt.Task
+	fail := func(k plan.Kind) Event {
+		return Failed{r.Attempt, n.id, n.boot, &plan.TaskError{Kind: k, Op: "run", Subject: t.String(), Text: "injected"}}
+	}
+	switch {
+	case r.Memory < w.needs[t]:
+		w.fired["memory"]++
+		return fail(plan.KindMemory)
+	case w.failed[t] >= 100 || w.failed[t] == 0 && w.fire("fail-for-good"):
+		w.failed[t], w.fatal = 100, true
+		return fail(plan.KindInternal)
+	case w.rng.IntN(4) == 0 && w.failed[t] < attemptsMax-1 && w.fire("fail"):
+		w.failed[t]++
+		return fail([]plan.Kind{plan.KindInternal, plan.KindResource, plan.KindUnavailable, plan.KindCancelled}[w.rng.IntN(4)])
+	case w.rng.IntN(10) == 0 && w.fire("user"):
+		w.fatal = true
+		return fail(plan.KindUser)
+	}
+	w.segments++
+	seg := &simSegment{name: fmt.Sprintf("seg%d", w.segments), from: map[plan.TaskID]uint64{}}
+	h := fnv.New64a()
+	for _, in := range read {
+		for task, c := range in.from {
+			if old, ok := seg.from[task]; ok && old != c {
+				w.breaks("%s read %s in two versions", r.Attempt, task)
+			}
+			seg.from[task] = c
+		}
+		fmt.Fprint(h, in.held.Task, in.content)
+	}
+	fmt.Fprint(h, t)
+	if !w.job.Stages[r.Stage].Deterministic {
+		fmt.Fprint(h, w.segments)
+	}
+	seg.content = h.Sum64()
+	seg.from[t] = seg.content
+	out := Output{Segment: seg.name, Rows: 1, Bytes: 1 << 20}
+	seg.held = HeldSegment{Task: t, Attempt: r.Attempt.Attempt, Lineage: r.Lineage, Output: out}
+	if w.d.stages[r.Stage].durable {
+		w.staged[seg.name] = seg
+	}
+	n.disk[seg.name] = seg
+	return Done{r.Attempt, n.id, n.boot, out}
+}
+
+// publish is the storage's side of it.
+func (w *world) publish(p Publish, term int64) {
+	answer := func(err error) {
+		w.at(1+w.rng.Int64N(100), func() {
+			if term == w.term {
+				w.step(Published{p.Try, err})
+			}
+		})
+	}
+	if term != w.term {
+		return
+	}
+	if w.published == nil {
+		if w.fire("publish-fails") {
+			answer(&plan.TaskError{Kind: plan.KindUnavailable, Text: "injected"})
+			return
+		}
+		var set []*simSegment
+		for _, win := range p.Winners {
+			seg := w.staged[win.Output.Segment]
+			if seg != nil && w.fire("file-lost") {
+				delete(w.staged, seg.name)
+				seg = nil
+			}
+			if seg == nil {
+				answer(&plan.TaskError{Kind: plan.KindFetch, Text: "gone", Lost: []plan.TaskID{win.Attempt.Task}})
+				return
+			}
+			set = append(set, seg)
+		}
+		w.published = set
+	}
+	if w.fire("publish-unanswered") {
+		return
+	}
+	answer(nil)
+}
