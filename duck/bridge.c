@@ -139,6 +139,12 @@ void pond_sink_call(void *info, void *chunk, void *result) {
 	}
 }
 
+// pond_fence_call is the body of a function without arguments: it returns 0s.
+void pond_fence_call(void *info, void *chunk, void *result) {
+	(void)info;
+	memset(duckdb_vector_get_data(result), 0, duckdb_data_chunk_get_size(chunk));
+}
+
 // Arrow. Streams are Go's: DuckDB copies the stream's struct for each scan and
 // never releases the copy, so pondNext makes the first call of a copy a scan.
 

@@ -78,5 +78,6 @@ void *pond_fetch(void *result);
 void pond_open_chunk(pond_chunk *out, const pond_shape *shape, void *chunk, uint32_t skip);
 void pond_close_chunk(pond_chunk *c);
 void pond_sink_call(void *info, void *chunk, void *result);
+void pond_fence_call(void *info, void *chunk, void *result);
 
 #endif

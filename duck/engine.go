@@ -113,7 +113,7 @@ func (e *Engine) open() error {
 	if _, err := run(e.conn, "SET GLOBAL TimeZone = 'UTC'"); err != nil {
 		return err
 	}
-	return e.registerSink()
+	return e.registerInternals()
 }
 
 // settings are those that an engine is born with.

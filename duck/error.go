@@ -25,7 +25,7 @@ type Error struct {
 	Type     string // "Parser", "Binder", "Catalog", "Conversion", "IO", "Out of Memory", "INTERRUPT" …; as DuckDB names it
 	Message  string // DuckDB's own text
 	Query    string // what was run
-	Position int    // byte offset in Query where DuckDB says it is wrong; -1: not said
+	Position int    // byte offset in Query of what is wrong, from Parse; -1: not known
 	cause    error  // the context's cause, when it was interrupted
 }
 
@@ -58,7 +58,3 @@ func (e *Error) class() error {
 	}
 	return ErrQuery
 }
-
-// position is the byte offset that DuckDB's text points at with its "LINE 1: …
-// ^" picture: it cannot be known exactly once DuckDB shortened the line.
-func position(text string) int { return -1 }

@@ -15,15 +15,15 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
-// exported is a batch in DuckDB's hands: kept, and pinned where its memory is
-// Go's, until DuckDB releases it. All C structs of a batch are one block.
+// exported are columns in DuckDB's hands: kept, and pinned where their memory is
+// Go's, until DuckDB releases them. All C structs of an export are one block.
 //
 // Arrow-go's own export is not used: it applies the offset of a sliced struct
 // to its fields twice, and leaves Go memory unpinned.
 type exported struct {
-	batch arrow.RecordBatch
-	pins  runtime.Pinner
-	block unsafe.Pointer
+	columns []arrow.ArrayData
+	pins    runtime.Pinner
+	block   unsafe.Pointer
 
 	arrays   []C.pond_arrow_array // the rest of the block
 	pointers []unsafe.Pointer
@@ -38,34 +38,42 @@ func exportBatch(batch arrow.RecordBatch, out *C.pond_arrow_array) {
 	columns := make([]arrow.ArrayData, batch.NumCols())
 	for i := range columns {
 		columns[i] = batch.Column(i).Data()
+		columns[i].Retain()
 	}
-	exportColumns(batch, columns, batch.NumRows(), out)
+	exportColumns(columns, batch.NumRows(), out)
 }
 
-func exportColumns(batch arrow.RecordBatch, columns []arrow.ArrayData, rows int64, out *C.pond_arrow_array) {
-	arrays, pointers := 0, 1+len(columns) // the batch itself: a struct of one buffer
+// exportColumns fills out with one column: a struct of columns, which are
+// released when DuckDB has done with them.
+func exportColumns(columns []arrow.ArrayData, rows int64, out *C.pond_arrow_array) {
+	arrays, pointers := 1, 1+1+1+len(columns) // the root and its column: structs of one buffer each
 	for _, c := range columns {
 		a, p := measure(c)
 		arrays += a
 		pointers += p
 	}
 	arraysBytes, pointerBytes := arrays*C.sizeof_pond_arrow_array, pointers*int(unsafe.Sizeof(unsafe.Pointer(nil)))
-	x := &exported{batch: batch}
+	x := &exported{columns: columns}
 	x.block = C.calloc(1, C.size_t(arraysBytes+pointerBytes+zeroBytes))
 	x.arrays = unsafe.Slice((*C.pond_arrow_array)(x.block), arrays)
 	x.pointers = unsafe.Slice((*unsafe.Pointer)(unsafe.Add(x.block, arraysBytes)), pointers)
 	x.zeros = unsafe.Add(x.block, arraysBytes+pointerBytes)
-	batch.Retain()
 
-	out.length = C.int64_t(rows)
-	out.n_buffers = 1
-	out.buffers = (*unsafe.Pointer)(unsafe.Pointer(&x.takePointers(1)[0]))
-	x.fillChildren(out, columns)
+	column := x.takeArray()
+	child := x.takePointers(1)
+	child[0] = unsafe.Pointer(column)
+	out.n_children, out.children = 1, (**C.pond_arrow_array)(unsafe.Pointer(&child[0]))
+	for _, a := range []*C.pond_arrow_array{out, column} {
+		a.length, a.n_buffers = C.int64_t(rows), 1
+		a.buffers = (*unsafe.Pointer)(unsafe.Pointer(&x.takePointers(1)[0]))
+	}
+	x.fillChildren(column, columns)
+	column.release = (*[0]byte)(C.pond_release_child)
 	out.release = (*[0]byte)(C.pond_release_array)
 	out.private_data = C.uintptr_t(cgo.NewHandle(x))
 }
 
-// pondRelease ends what exportBatch began.
+// pondRelease ends what exportColumns began.
 //
 //export pondRelease
 func pondRelease(handle C.uintptr_t) {
@@ -73,7 +81,9 @@ func pondRelease(handle C.uintptr_t) {
 	x := h.Value().(*exported)
 	h.Delete()
 	x.pins.Unpin()
-	x.batch.Release()
+	for _, c := range x.columns {
+		c.Release()
+	}
 	C.free(x.block)
 }
 

@@ -60,11 +60,25 @@ func schemaOf(conn mapping.Connection, query string) (*vec.Schema, error) {
 		name := mapping.PreparedStatementColumnName(s, mapping.IdxT(i))
 		t, err := typeOf(mapping.PreparedStatementColumnLogicalType(s, mapping.IdxT(i)))
 		if err != nil {
+			t, err = namedType(conn, query, i, err)
+		}
+		if err != nil {
 			return nil, newError(fmt.Sprintf("Binder Error: column %q: %v", name, err), query)
 		}
 		schema.Fields[i] = vec.Field{Name: name, Type: t}
 	}
 	return schema, nil
+}
+
+// namedType is the type of a query's column that the C interface has no number
+// for: TIME_NS, which it can only name. Others are err.
+func namedType(conn mapping.Connection, query string, column int, err error) (*vec.Type, error) {
+	names, e := query1(conn, "SELECT column_type FROM (DESCRIBE "+query+"\n)")
+	if e != nil || column >= len(names) || names[column][0] != "TIME_NS" {
+		return nil, err
+	}
+	t := plainTypes[mapping.TypeTimeNS]
+	return &t, nil
 }
 
 // Fetch runs query and hands its rows to emit in the query's order, from the

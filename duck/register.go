@@ -40,8 +40,9 @@ type Opener func(ctx context.Context) (Stream, error)
 type source struct {
 	engine *Engine
 	schema *arrow.Schema
+	unions bool
 	open   Opener
-	format *C.pond_arrow_schema // schema, for DuckDB
+	format *C.pond_arrow_schema // asRows(schema)
 	stream *C.pond_arrow_stream // what DuckDB copies for each scan
 	handle cgo.Handle
 }
@@ -52,6 +53,8 @@ type scan struct {
 	stream Stream // nil: Opener failed
 	handle cgo.Handle
 	ended  bool
+	rest   arrow.RecordBatch // of a schema with unions: a batch that is given in pieces,
+	at     int               // and its next row
 }
 
 // Register makes view the UNION ALL of streams, which all have schema. It can
@@ -74,25 +77,46 @@ func (e *Engine) Register(ctx context.Context, view string, schema *arrow.Schema
 }
 
 func (e *Engine) register(view string, schema *arrow.Schema, streams []Opener) error {
+	rows := asRows(schema)
 	selects := make([]string, len(streams))
 	list := ""
 	for i, open := range streams {
 		name := "pond_stream_" + strconv.Itoa(len(e.sources))
-		s := e.newSource(schema, open)
+		s := e.newSource(schema, rows, open)
 		if arrowmapping.ArrowScan(e.conn, name, arrowmapping.ArrowStream{Ptr: unsafe.Pointer(s.stream)}) == mapping.StateError {
 			return errors.New("DuckDB cannot read this schema: " + schema.String())
 		}
 		if i == 0 {
-			imported, err := schemaOf(e.conn, "FROM "+name)
+			imported, err := schemaOf(e.conn, "SELECT "+rowNames("r", schema.NumFields())+" FROM "+name)
 			if err != nil {
 				return err
 			}
 			list = castList(schema, imported)
 		}
-		selects[i] = "SELECT " + list + " FROM " + name + " AS t(" + columnNames(schema.NumFields()) + ")"
+		selects[i] = "SELECT " + list + " FROM " + fence(name)
 	}
 	_, err := run(e.conn, "CREATE OR REPLACE TEMP VIEW "+quoteName(view)+" AS "+strings.Join(selects, " UNION ALL "))
 	return err
+}
+
+// asRows is the schema that DuckDB sees: one struct r of all columns, c0, c1, …
+// The optimizer believes that DuckDB's Arrow scan can leave columns out, but
+// scans registered through the C interface get whatever the stream yields:
+// other columns, taken for those. One column cannot be confused.
+func asRows(schema *arrow.Schema) *arrow.Schema {
+	fields := make([]arrow.Field, schema.NumFields())
+	for i, f := range schema.Fields() {
+		f.Name = "c" + strconv.Itoa(i)
+		fields[i] = f
+	}
+	return arrow.NewSchema([]arrow.Field{{Name: "r", Type: arrow.StructOf(fields...)}}, nil)
+}
+
+// fence is the rows r of a stream within a struct x beside a volatile 0. The
+// optimizer also believes that the scan applies filters; it moves none through
+// a volatile value. It costs no copy.
+func fence(stream string) string {
+	return "(SELECT struct_pack(r := r, fence := " + fenceName + "()) AS x FROM " + stream + ")"
 }
 
 // castList selects the imported columns under their names, cast to the DuckDB
@@ -100,13 +124,18 @@ func (e *Engine) register(view string, schema *arrow.Schema, streams []Opener) e
 func castList(schema *arrow.Schema, imported *vec.Schema) string {
 	list := make([]string, schema.NumFields())
 	for i, f := range schema.Fields() {
-		value := "c" + strconv.Itoa(i)
+		value := "x.r.c" + strconv.Itoa(i)
 		if want, ok := f.Metadata.GetValue(vec.TypeKey); ok && want != imported.Fields[i].Type.SQL {
 			value = "CAST(" + value + " AS " + want + ")"
 		}
 		list[i] = value + " AS " + quoteName(f.Name)
 	}
 	return strings.Join(list, ", ")
+}
+
+// rowNames is row.c0,row.c1,… for n columns.
+func rowNames(row string, n int) string {
+	return row + "." + strings.ReplaceAll(columnNames(n), ",", ","+row+".")
 }
 
 // columnNames is c0,c1,… for n columns.
@@ -119,11 +148,11 @@ func columnNames(n int) string {
 }
 
 // newSource makes a stream that DuckDB can scan; freeStreams frees it.
-func (e *Engine) newSource(schema *arrow.Schema, open Opener) *source {
-	s := &source{engine: e, schema: schema, open: open}
+func (e *Engine) newSource(schema, rows *arrow.Schema, open Opener) *source {
+	s := &source{engine: e, schema: schema, unions: hasUnion(rows.Field(0).Type), open: open}
 	s.handle = cgo.NewHandle(s)
 	s.format = (*C.pond_arrow_schema)(C.calloc(1, C.sizeof_pond_arrow_schema))
-	cdata.ExportArrowSchema(schema, (*cdata.CArrowSchema)(unsafe.Pointer(s.format)))
+	cdata.ExportArrowSchema(rows, (*cdata.CArrowSchema)(unsafe.Pointer(s.format)))
 	s.stream = (*C.pond_arrow_stream)(C.calloc(1, C.sizeof_pond_arrow_stream))
 	C.pond_init_stream(s.stream, C.uintptr_t(s.handle))
 	e.sources = append(e.sources, s)
@@ -191,31 +220,61 @@ func (o *op) newScan(s *source) *scan {
 	return sc
 }
 
+// next fills out with the next batch, and leaves it as it is at the end.
 func (s *scan) next(out *C.pond_arrow_array) error {
+	for s.rest == nil {
+		batch, err := s.read()
+		if batch == nil || err != nil {
+			return err
+		}
+		if !s.source.unions {
+			exportBatch(batch, out)
+			batch.Release()
+			return nil
+		}
+		s.rest, s.at = batch, 0
+		s.drop(0)
+	}
+	columns, n := rebased(s.rest, s.at)
+	exportColumns(columns, int64(n), out)
+	s.drop(n)
+	return nil
+}
+
+// drop moves past n rows of the batch that is given in pieces.
+func (s *scan) drop(n int) {
+	s.at += n
+	if s.at >= int(s.rest.NumRows()) {
+		s.rest.Release()
+		s.rest = nil
+	}
+}
+
+// read is the stream's next batch, nil at its end.
+func (s *scan) read() (arrow.RecordBatch, error) {
 	if s.ended {
-		return nil
+		return nil, nil
 	}
 	if s.stream == nil {
 		stream, err := s.source.open(s.op.ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s.stream = stream
 	}
 	batch, err := s.stream.Next()
 	if err == io.EOF {
 		s.ended = true
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer batch.Release()
 	if err := sameTypes(batch.Schema(), s.source.schema); err != nil {
-		return err
+		batch.Release()
+		return nil, err
 	}
-	exportBatch(batch, out)
-	return nil
+	return batch, nil
 }
 
 // sameTypes refuses a batch that DuckDB would read as what it is not.
@@ -236,6 +295,9 @@ func sameTypes(got, want *arrow.Schema) error {
 // closeScans closes the streams that the op's query opened.
 func (o *op) closeScans() {
 	for _, s := range o.scans {
+		if s.rest != nil {
+			s.rest.Release()
+		}
 		if s.stream != nil {
 			if err := safely(s.stream.Close); err != nil {
 				o.engine.config.Log.Warn("duck: closing a stream", "error", err)

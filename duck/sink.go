@@ -14,8 +14,6 @@ import (
 	"fmt"
 	"runtime/cgo"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -42,23 +40,33 @@ type drain struct {
 	rows   atomic.Int64
 }
 
-// registerSink adds the sink function to the database.
-func (e *Engine) registerSink() error {
+// fenceName is a function that always returns 0 but is volatile, so that the
+// optimizer moves nothing across it; see fence.
+const fenceName = "pond_fence"
+
+// registerInternals adds the engine's own functions to the database.
+func (e *Engine) registerInternals() error {
 	e.sink = (*C.pond_sink)(C.calloc(1, C.sizeof_pond_sink))
-	f := mapping.CreateScalarFunction()
-	defer mapping.DestroyScalarFunction(&f)
-	mapping.ScalarFunctionSetName(f, sinkName)
 	anyType, result := mapping.CreateLogicalType(mapping.TypeAny), mapping.CreateLogicalType(mapping.TypeUTinyInt)
 	defer mapping.DestroyLogicalType(&anyType)
 	defer mapping.DestroyLogicalType(&result)
-	mapping.ScalarFunctionSetVarargs(f, anyType)
-	mapping.ScalarFunctionSetReturnType(f, result)
-	mapping.ScalarFunctionSetVolatile(f)
-	mapping.ScalarFunctionSetSpecialHandling(f)
-	mapping.ScalarFunctionSetExtraInfo(f, unsafe.Pointer(e.sink), nil)
-	mapping.ScalarFunctionSetFunction(f, C.pond_sink_call)
-	if mapping.RegisterScalarFunction(e.conn, f) == mapping.StateError {
-		return errors.New("cannot register the sink function")
+
+	sink, fence := mapping.CreateScalarFunction(), mapping.CreateScalarFunction()
+	defer mapping.DestroyScalarFunction(&sink)
+	defer mapping.DestroyScalarFunction(&fence)
+	mapping.ScalarFunctionSetName(sink, sinkName)
+	mapping.ScalarFunctionSetVarargs(sink, anyType)
+	mapping.ScalarFunctionSetSpecialHandling(sink)
+	mapping.ScalarFunctionSetExtraInfo(sink, unsafe.Pointer(e.sink), nil)
+	mapping.ScalarFunctionSetFunction(sink, C.pond_sink_call)
+	mapping.ScalarFunctionSetName(fence, fenceName)
+	mapping.ScalarFunctionSetFunction(fence, C.pond_fence_call)
+	for _, f := range []mapping.ScalarFunction{sink, fence} {
+		mapping.ScalarFunctionSetVolatile(f)
+		mapping.ScalarFunctionSetReturnType(f, result)
+		if mapping.RegisterScalarFunction(e.conn, f) == mapping.StateError {
+			return errors.New("cannot register the engine's functions")
+		}
 	}
 	return nil
 }
@@ -119,14 +127,8 @@ func (o *op) drain(query string, emit func(*vec.Chunk) error) (int64, error) {
 }
 
 func sinkQuery(query string, columns int) string {
-	var names strings.Builder
-	for i := range columns {
-		if i > 0 {
-			names.WriteByte(',')
-		}
-		names.WriteString("c" + strconv.Itoa(i))
-	}
-	return "SELECT count(" + sinkName + "($pond_nonce," + names.String() + ")) FROM (" + query + "\n) AS t(" + names.String() + ")"
+	names := columnNames(columns)
+	return "SELECT count(" + sinkName + "($pond_nonce," + names + ")) FROM (" + query + "\n) AS t(" + names + ")"
 }
 
 func random() int64 {

@@ -44,15 +44,15 @@ func valueText(v *vec.Vector, i int) string {
 	}
 	switch v.Type.Kind {
 	case vec.Bool, vec.Uint8:
-		return fmt.Sprint(unsafe.Slice((*uint8)(v.Data), v.Rows)[i])
+		return fmt.Sprint(at[uint8](v, i))
 	case vec.Int32, vec.Date:
-		return fmt.Sprint(unsafe.Slice((*int32)(v.Data), v.Rows)[i])
+		return fmt.Sprint(at[int32](v, i))
 	case vec.Int64:
-		return fmt.Sprint(unsafe.Slice((*int64)(v.Data), v.Rows)[i])
+		return fmt.Sprint(at[int64](v, i))
 	case vec.Int128:
 		return fmt.Sprint(unsafe.Slice((*[2]uint64)(v.Data), v.Rows)[i][0])
 	case vec.Float64:
-		return fmt.Sprint(unsafe.Slice((*float64)(v.Data), v.Rows)[i])
+		return fmt.Sprint(at[float64](v, i))
 	case vec.String:
 		return string(strAt(v, i))
 	case vec.List, vec.Map:
@@ -196,3 +196,6 @@ func TestNested(t *testing.T) {
 		}
 	}
 }
+
+// at is row i of a column of fixed width.
+func at[T any](v *vec.Vector, i int) T { return unsafe.Slice((*T)(v.Data), v.Rows)[i] }

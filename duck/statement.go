@@ -21,7 +21,7 @@ func newError(text, query string) *Error {
 	if !ok || strings.Contains(kind, "\n") {
 		kind = ""
 	}
-	return &Error{Type: kind, Message: text, Query: query, Position: position(text)}
+	return &Error{Type: kind, Message: text, Query: query, Position: -1}
 }
 
 // run executes the statements of sql and returns the rows the last one changed.

@@ -1,0 +1,246 @@
+//go:build duckdb_arrow
+
+package duck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/arrow/memory/mallocator"
+
+	"github.com/pondmesh/pond/duck/vec"
+)
+
+// batches is a Stream over batches that it does not own.
+type batches struct {
+	list   []arrow.RecordBatch
+	fail   error // at the end, instead of io.EOF
+	closed func()
+}
+
+func (b *batches) Next() (arrow.RecordBatch, error) {
+	if len(b.list) == 0 {
+		if b.fail != nil {
+			return nil, b.fail
+		}
+		return nil, io.EOF
+	}
+	next := b.list[0]
+	b.list = b.list[1:]
+	next.Retain()
+	return next, nil
+}
+
+func (b *batches) Close() error { b.closed(); return nil }
+
+// counted opens streams over batches and counts those open.
+type counted struct {
+	opened, open atomic.Int64
+}
+
+func (c *counted) opener(fail error, list ...arrow.RecordBatch) Opener {
+	return func(context.Context) (Stream, error) {
+		c.opened.Add(1)
+		c.open.Add(1)
+		return &batches{list: list, fail: fail, closed: func() { c.open.Add(-1) }}, nil
+	}
+}
+
+// numbers is a batch of the column i from first on, and its text s.
+func numbers(t testing.TB, mem memory.Allocator, first, n int) arrow.RecordBatch {
+	schema := arrow.NewSchema([]arrow.Field{{Name: "i", Type: arrow.PrimitiveTypes.Int64}, {Name: "s", Type: arrow.BinaryTypes.String, Nullable: true}}, nil)
+	b := array.NewRecordBuilder(mem, schema)
+	defer b.Release()
+	for i := first; i < first+n; i++ {
+		b.Field(0).(*array.Int64Builder).Append(int64(i))
+		if i%10 == 0 {
+			b.Field(1).AppendNull()
+		} else {
+			b.Field(1).(*array.StringBuilder).Append(fmt.Sprintf("the text of number %d", i))
+		}
+	}
+	r := b.NewRecordBatch()
+	t.Cleanup(r.Release)
+	return r
+}
+
+func TestRegisteredViewsCanBeScannedAgain(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
+	t.Cleanup(func() { mem.AssertSize(t, 0) })
+	for name, alloc := range map[string]memory.Allocator{"go": mem, "c": mallocator.NewMallocator()} {
+		t.Run(name, func(t *testing.T) {
+			e := start(t, Config{Threads: 4})
+			var c counted
+			all := numbers(t, alloc, 0, 10000)
+			sliced := all.NewSlice(5001, 10000)
+			defer sliced.Release()
+			first := all.NewSlice(0, 5001)
+			defer first.Release()
+			if err := e.Register(context.Background(), "odd name", all.Schema(), []Opener{c.opener(nil, first), c.opener(nil), c.opener(nil, sliced)}); err != nil {
+				t.Fatal(err)
+			}
+			for query, want := range map[string]string{
+				`SELECT count(*) FROM "odd name"`: "10000",
+				`SELECT sum(i) FROM "odd name"`:   "49995000",
+				`SELECT count(s) FROM "odd name"`: "9000",
+				`SELECT count(*) FROM "odd name" WHERE s = 'the text of number 7777' AND i = 7777`:                         "1",
+				`SELECT count(*) FROM "odd name" a JOIN "odd name" b ON a.i = b.i + 1`:                                     "9999",
+				`WITH c AS NOT MATERIALIZED (FROM "odd name") SELECT count(*) FROM c, (SELECT max(i) AS m FROM c) LIMIT 1`: "10000",
+				`SELECT count(*) FROM (SELECT * FROM "odd name" LIMIT 17)`:                                                 "17",
+				`SELECT count(*) FROM (SELECT * FROM "odd name" LIMIT 0)`:                                                  "0",
+			} {
+				if got := text(t, e, query); got != want {
+					t.Errorf("%s: %s, want %s", query, got, want)
+				}
+				if n := c.open.Load(); n != 0 {
+					t.Errorf("%s: %d streams are still open", query, n)
+				}
+			}
+			if c.opened.Load() < 20 {
+				t.Errorf("streams were opened %d times", c.opened.Load())
+			}
+			if err := e.Reset(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.Exec(context.Background(), `FROM "odd name"`); !errors.Is(err, ErrQuery) {
+				t.Errorf("after Reset: %v", err)
+			}
+		})
+	}
+}
+
+func TestRegisterNoStreams(t *testing.T) {
+	e := start(t, Config{})
+	schema := (&vec.Schema{Fields: []vec.Field{{Name: "a", Type: &vec.Type{Kind: vec.Int32, SQL: "INTEGER"}}, {Name: "b", Type: &vec.Type{Kind: vec.Enum, Storage: 1, Names: []string{"x"}, SQL: "ENUM('x')"}}}}).Arrow()
+	if err := e.Register(context.Background(), "v", schema, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := table(t, e, "SELECT column_name, column_type FROM (DESCRIBE v)"); fmt.Sprint(got) != "[[a INTEGER] [b ENUM('x')]]" {
+		t.Errorf("the empty view is %v", got)
+	}
+	if got := text(t, e, "SELECT count(*) FROM v"); got != "0" {
+		t.Errorf("it has %s rows", got)
+	}
+	if err := e.Register(context.Background(), "w", arrow.NewSchema(nil, nil), nil); err == nil {
+		t.Error("a view without columns was accepted")
+	}
+}
+
+func TestStreamErrorsComeBackAsTheyAre(t *testing.T) {
+	e := start(t, Config{Threads: 2})
+	ctx := context.Background()
+	broken := errors.New("the segment is gone")
+	batch := numbers(t, memory.DefaultAllocator, 0, 3000)
+	other := arrow.NewSchema([]arrow.Field{{Name: "i", Type: arrow.PrimitiveTypes.Int32}, {Name: "s", Type: arrow.BinaryTypes.String}}, nil)
+	var c counted
+	for name, open := range map[string]Opener{
+		"next": c.opener(broken, batch, batch),
+		"open": func(context.Context) (Stream, error) { return nil, broken },
+	} {
+		if err := e.Register(ctx, "v", batch.Schema(), []Opener{c.opener(nil, batch), open}); err != nil {
+			t.Fatal(err)
+		}
+		for how, run := range runners(e) {
+			if err := run(ctx, "SELECT * FROM v"); err != broken {
+				t.Errorf("%s, %s: %v", name, how, err)
+			}
+		}
+	}
+	if err := e.Register(ctx, "v", other, []Opener{c.opener(nil, batch)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Exec(ctx, "CREATE TEMP TABLE t AS FROM v"); err == nil {
+		t.Error("a batch of another schema was read")
+	}
+	panics := func(context.Context) (Stream, error) { panic("in the stream") }
+	if err := e.Register(ctx, "v", batch.Schema(), []Opener{panics}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Exec(ctx, "CREATE TEMP TABLE t AS FROM v"); err == nil {
+		t.Error("a panic was lost")
+	}
+	if n := c.open.Load(); n != 0 {
+		t.Errorf("%d streams are still open", n)
+	}
+	if got := text(t, e, "SELECT 1"); got != "1" {
+		t.Error("the engine is not usable afterwards")
+	}
+}
+
+// runners are the ways to run a query.
+func runners(e *Engine) map[string]func(context.Context, string) error {
+	drop := func(*vec.Chunk) error { return nil }
+	return map[string]func(context.Context, string) error{
+		"drain": func(ctx context.Context, q string) error { _, err := e.Drain(ctx, q, drop); return err },
+		"fetch": func(ctx context.Context, q string) error { _, err := e.Fetch(ctx, q, drop); return err },
+		"exec": func(ctx context.Context, q string) error {
+			_, err := e.Exec(ctx, "CREATE OR REPLACE TEMP TABLE out AS "+q)
+			return err
+		},
+	}
+}
+
+// TestRoundTrip carries every type out of DuckDB and back in, whole, sliced
+// and row by row, and compares in SQL.
+func TestRoundTrip(t *testing.T) {
+	e := start(t, Config{Threads: 1})
+	ctx := context.Background()
+	exec(t, e, "CREATE TABLE t AS SELECT row_number() OVER () AS row_id, * FROM test_all_types()")
+	exec(t, e, `CREATE TABLE n AS SELECT i AS row_id, {'h': i::HUGEINT, 'c': 'const', 'e': 'b'::ENUM('a', 'b')} AS s, [i::UHUGEINT, NULL] AS l,
+		MAP {'k': [(i % 90)::DECIMAL(3, 1)]} AS m, [NULL, 'x'::BLOB, NULL]::BLOB[3] AS a, '{"a": 1}'::JSON AS j, ['1'::JSON] AS lj, CASE WHEN i % 3 = 0 THEN union_value(num := i) ELSE 'text'::UNION(num BIGINT, str VARCHAR) END AS u, {'u': CASE WHEN i % 7 = 0 THEN union_value(num := i) ELSE 'text'::UNION(num BIGINT, str VARCHAR) END, 'i': i} AS su, [CASE WHEN i % 2 = 0 THEN union_value(num := i) ELSE 'text'::UNION(num BIGINT, str VARCHAR) END] AS lu, '00:00:00.123456789'::TIME_NS AS ns,
+		CASE WHEN i % 2 = 0 THEN NULL ELSE {'d': [{'b': '101'::BIT}]} END AS deep, 'x'::ENUM('x', 'y') AS "dup ""name" FROM range(5000) t(i)`)
+	for _, name := range []string{"t", "n"} {
+		schema, list := gather(t, e, "FROM "+name)
+		var c counted
+		var openers []Opener
+		rows := list[0].NumRows()
+		for _, cut := range [][2]int64{{0, rows / 3}, {rows / 3, rows/3 + 1}, {rows/3 + 1, rows}} {
+			s := list[0].NewSlice(cut[0], cut[1])
+			defer s.Release()
+			openers = append(openers, c.opener(nil, s))
+		}
+		if err := e.Register(ctx, name+"_back", schema.Arrow(), openers); err != nil {
+			t.Fatal(err)
+		}
+		back, err := e.Schema(ctx, "FROM "+name+"_back")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range schema.Fields {
+			b := back.Fields[i]
+			if b.Name != f.Name || b.Type.SQL != f.Type.SQL {
+				t.Errorf("%s %s came back as %s %s", f.Name, f.Type.SQL, b.Name, b.Type.SQL)
+			}
+			col := quoteName(f.Name)
+			query := fmt.Sprintf("SELECT count(*) FROM %[1]s a FULL JOIN %[1]s_back b USING (row_id) WHERE a.%[2]s IS DISTINCT FROM b.%[2]s OR a.%[2]s::VARCHAR IS DISTINCT FROM b.%[2]s::VARCHAR", name, col)
+			if got := text(t, e, query); got != "0" {
+				t.Errorf("%s %s: %s rows came back changed: %v", f.Name, f.Type.SQL, got,
+					table(t, e, fmt.Sprintf("SELECT row_id, a.%[2]s, b.%[2]s FROM %[1]s a FULL JOIN %[1]s_back b USING (row_id) WHERE a.%[2]s::VARCHAR IS DISTINCT FROM b.%[2]s::VARCHAR LIMIT 3", name, col)))
+			}
+		}
+	}
+}
+
+// gather drains query into one batch.
+func gather(t *testing.T, e *Engine, query string) (*vec.Schema, []arrow.RecordBatch) {
+	t.Helper()
+	schema, err := e.Schema(context.Background(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := vec.NewBuilder(schema, memory.DefaultAllocator)
+	defer b.Release()
+	if _, err := e.Drain(context.Background(), query, func(c *vec.Chunk) error { return b.Append(c, nil, 0) }); err != nil {
+		t.Fatal(err)
+	}
+	batch := b.Batch()
+	t.Cleanup(batch.Release)
+	return schema, []arrow.RecordBatch{batch}
+}
