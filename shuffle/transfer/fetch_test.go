@@ -196,29 +196,31 @@ func TestFetchRefuses(t *testing.T) {
 // TestLost: what is lost is told at once, by segment and reason, and everything
 // else is delivered.
 func TestLost(t *testing.T) {
-	const truncated, badSector, badIndex, badHeader, cutBlock = 11, 12, 13, 14, 15
+	const truncated, badSector, badIndex, badHeader, cutBlock, cutHeader = 11, 12, 13, 14, 15, 16
+	const missing = sendfileMin + 50_000 // enough for sendfile to fail again
 	for _, mode := range []string{"memory", "sendfile", "local"} {
 		t.Run(mode, func(t *testing.T) {
 			src, wants := mixedSource(t)
 			r := rand.New(rand.NewPCG(1, 1))
-			for _, n := range []int{truncated, badSector, badIndex, badHeader, cutBlock} {
+			for _, n := range []int{truncated, badSector, badIndex, badHeader, cutBlock, cutHeader} {
 				src.segs[id(n)] = makeSegment(r, 1, 2, 3, 600_000)
 			}
 			if mode == "sendfile" {
 				toFiles(t, src)
 				m := src.segs[id(truncated)]
-				if err := os.Truncate(m.path, int64(len(m.data)-100)); err != nil {
+				if err := os.Truncate(m.path, int64(len(m.data)-missing)); err != nil {
 					t.Fatal(err)
 				}
 			} else {
 				m := src.segs[id(truncated)]
-				m.data = m.data[:len(m.data)-100]
+				m.data = m.data[:len(m.data)-missing]
 			}
 			src.segs[id(badSector)].badAt = int64(len(src.segs[id(badSector)].data) - 50)
 			src.segs[id(badIndex)].indexE = fmt.Errorf("index: %w", shuffle.ErrCorrupt)
 			head := src.segs[id(badHeader)]
 			header(head.data[head.parts[0][0].Offset:], 100<<20) // valid, and a lie
 			src.segs[id(cutBlock)].parts[1][0].Length -= 7
+			src.segs[id(cutHeader)].parts[0][0].Length += 10 // into the next block's header
 			if mode == "sendfile" {
 				for _, n := range []int{badHeader} {
 					if err := os.WriteFile(head.path, src.segs[id(n)].data, 0o600); err != nil {
@@ -228,7 +230,7 @@ func TestLost(t *testing.T) {
 			}
 
 			gone := Want{id(99), 3}
-			bad := []Want{{id(truncated), AllPartitions}, gone, {id(badSector), 1}, {id(badIndex), 0}, {id(98), 0}, {id(badHeader), 0}, {id(cutBlock), 1}, gone}
+			bad := []Want{{id(truncated), AllPartitions}, gone, {id(badSector), 1}, {id(badIndex), 0}, {id(98), 0}, {id(badHeader), 0}, {id(cutBlock), 1}, {id(cutHeader), 0}, gone}
 			all := slices.Concat(wants[:4], bad[:3], wants[4:8], bad[3:], wants[8:])
 			cfg := ClientConfig{LocalAddr: "me", Local: src, RetriesMax: 1}
 			addr := "me"
@@ -250,7 +252,7 @@ func TestLost(t *testing.T) {
 				}
 			}
 			want := map[shuffle.SegmentID]error{id(98): ErrGone, id(99): ErrGone}
-			for _, n := range []int{truncated, badSector, badIndex, badHeader, cutBlock} {
+			for _, n := range []int{truncated, badSector, badIndex, badHeader, cutBlock, cutHeader} {
 				want[id(n)] = shuffle.ErrCorrupt
 			}
 			// A sector that only ReadAt finds bad is none for sendfile's file.
@@ -359,6 +361,33 @@ func TestBlocksAreTheirOwnersUntilReleased(t *testing.T) {
 	if _, err := s.Next(); !errors.Is(err, os.ErrClosed) {
 		t.Fatalf("Next after Close: %v", err)
 	}
+}
+
+// TestReleaseTwice: the second call does nothing to a neighbour.
+func TestReleaseTwice(t *testing.T) {
+	src := &memSource{segs: map[shuffle.SegmentID]*memSegment{id(1): makeSegment(newRand(t), 1, 1, 2, 100)}}
+	c := newTestClient(t, ClientConfig{LocalAddr: "me", Local: src})
+	s, err := c.Fetch(t.Context(), "me", []Want{{id(1), 0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	<-s.done
+	one, err := s.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := s.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.Release()
+	one.Release()
+	if c.window.free == c.cfg.Window {
+		t.Error("a block in use was given back")
+	}
+	two.Release()
+	fullWindow(t, c)
 }
 
 // TestStreamsInAnyOrder: many streams share a window that holds one of them,
