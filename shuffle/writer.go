@@ -39,7 +39,7 @@ const (
 	defaultMemory = 256 << 20
 	memoryMin     = 1 << 20
 	threadsMax    = 1024
-	writeBuffer   = 256 << 10
+	writeBuffer   = 64 << 10 // larger blocks pass it by
 )
 
 // Summary is what a segment holds.
