@@ -193,51 +193,56 @@ func TestFetchRefuses(t *testing.T) {
 	}
 }
 
+// Segments that are bad, each in its own way.
+const (
+	truncated = 11 + iota
+	badSector
+	badIndex
+	badHeader // valid, and a lie
+	cutBlock
+	cutHeader
+	badEnd
+)
+
+// addBad adds the bad segments to src, in files when asked.
+func addBad(t *testing.T, src *memSource, files bool) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for n := truncated; n < badEnd; n++ {
+		src.segs[id(n)] = makeSegment(r, 1, 2, 3, 600_000)
+	}
+	head := src.segs[id(badHeader)]
+	header(head.data[head.parts[0][0].Offset:], 100<<20)
+	src.segs[id(badSector)].badAt = int64(len(src.segs[id(badSector)].data) - 50)
+	src.segs[id(badIndex)].indexE = fmt.Errorf("index: %w", shuffle.ErrCorrupt)
+	src.segs[id(cutBlock)].parts[1][0].Length -= 7
+	src.segs[id(cutHeader)].parts[0][0].Length += 10 // into the next block's header
+	const missing = sendfileMin + 50_000             // enough for sendfile to fail again
+	m := src.segs[id(truncated)]
+	if !files {
+		m.data = m.data[:len(m.data)-missing]
+		return
+	}
+	toFiles(t, src)
+	if err := os.Truncate(m.path, int64(len(m.data)-missing)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestLost: what is lost is told at once, by segment and reason, and everything
 // else is delivered.
 func TestLost(t *testing.T) {
-	const truncated, badSector, badIndex, badHeader, cutBlock, cutHeader = 11, 12, 13, 14, 15, 16
-	const missing = sendfileMin + 50_000 // enough for sendfile to fail again
 	for _, mode := range []string{"memory", "sendfile", "local"} {
 		t.Run(mode, func(t *testing.T) {
 			src, wants := mixedSource(t)
-			r := rand.New(rand.NewPCG(1, 1))
-			for _, n := range []int{truncated, badSector, badIndex, badHeader, cutBlock, cutHeader} {
-				src.segs[id(n)] = makeSegment(r, 1, 2, 3, 600_000)
-			}
-			if mode == "sendfile" {
-				toFiles(t, src)
-				m := src.segs[id(truncated)]
-				if err := os.Truncate(m.path, int64(len(m.data)-missing)); err != nil {
-					t.Fatal(err)
-				}
-			} else {
-				m := src.segs[id(truncated)]
-				m.data = m.data[:len(m.data)-missing]
-			}
-			src.segs[id(badSector)].badAt = int64(len(src.segs[id(badSector)].data) - 50)
-			src.segs[id(badIndex)].indexE = fmt.Errorf("index: %w", shuffle.ErrCorrupt)
-			head := src.segs[id(badHeader)]
-			header(head.data[head.parts[0][0].Offset:], 100<<20) // valid, and a lie
-			src.segs[id(cutBlock)].parts[1][0].Length -= 7
-			src.segs[id(cutHeader)].parts[0][0].Length += 10 // into the next block's header
-			if mode == "sendfile" {
-				for _, n := range []int{badHeader} {
-					if err := os.WriteFile(head.path, src.segs[id(n)].data, 0o600); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-
+			addBad(t, src, mode == "sendfile")
 			gone := Want{id(99), 3}
 			bad := []Want{{id(truncated), AllPartitions}, gone, {id(badSector), 1}, {id(badIndex), 0}, {id(98), 0}, {id(badHeader), 0}, {id(cutBlock), 1}, {id(cutHeader), 0}, gone}
 			all := slices.Concat(wants[:4], bad[:3], wants[4:8], bad[3:], wants[8:])
-			cfg := ClientConfig{LocalAddr: "me", Local: src, RetriesMax: 1}
 			addr := "me"
 			if mode != "local" {
 				addr = addrOf(serve(t, src, Limits{}))
 			}
-			c := newTestClient(t, cfg)
+			c := newTestClient(t, ClientConfig{LocalAddr: "me", Local: src, RetriesMax: 1})
 			got, lost, err := fetchAll(t, c, addr, all)
 			if err != nil {
 				t.Fatal(err)
@@ -252,11 +257,10 @@ func TestLost(t *testing.T) {
 				}
 			}
 			want := map[shuffle.SegmentID]error{id(98): ErrGone, id(99): ErrGone}
-			for _, n := range []int{truncated, badSector, badIndex, badHeader, cutBlock, cutHeader} {
+			for n := truncated; n < badEnd; n++ {
 				want[id(n)] = shuffle.ErrCorrupt
 			}
-			// A sector that only ReadAt finds bad is none for sendfile's file.
-			if mode == "sendfile" {
+			if mode == "sendfile" { // a sector that only ReadAt finds bad may pass
 				delete(want, id(badSector))
 				delete(reasons, id(badSector))
 			}

@@ -55,8 +55,9 @@ type handler struct {
 	bufs   sync.Pool // *sendBuffer
 }
 
-// Handler answers POST [Path] from src. Whoever reaches it is trusted to read
-// every segment: serve it on loopback or behind mTLS.
+// Handler answers POST [Path] from src, and nothing else. Whoever reaches it is
+// trusted to read every segment: serve it on loopback or behind mTLS. It sets
+// its own deadlines; the server around it needs a ReadHeaderTimeout.
 func Handler(src Source, limits Limits, log *slog.Logger) http.Handler {
 	limits = limits.withDefaults()
 	h := &handler{src: src, limits: limits, log: log, slots: make(chan struct{}, limits.Streams)}
