@@ -21,6 +21,11 @@ func Compile(p *Plan, cat Catalog, o Options) (*Job, error) {
 	if o.TargetBytes <= 0 {
 		o.TargetBytes = defaultTargetBytes
 	}
+	functions := make(map[string]string, len(o.Functions))
+	for name, version := range o.Functions {
+		functions[strings.ToLower(name)] = version // as SQL finds them
+	}
+	o.Functions = functions
 	c := &compiler{plan: p, cat: cat, o: o, rels: map[NodeID]*rel{}, nodes: map[NodeID]*Node{}, exits: map[string]*exit{}}
 	for i := range p.Nodes {
 		c.nodes[p.Nodes[i].ID] = &p.Nodes[i]

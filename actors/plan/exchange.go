@@ -36,8 +36,13 @@ func (c *compiler) compileRepartition(n *Node) (*rel, error) {
 	case ByRoundRobin:
 		return split(laidSlices, "", exit{ex: Exchange{Kind: RoundRobin}}), nil
 	case ByUser:
+		args := "*COLUMNS(*)"
+		if len(rp.Keys) > 0 {
+			args = strings.Join(rp.Keys, ", ")
+		}
+		keys := []string{QuoteIdent(rp.Func) + "(" + args + ")"}
 		pure := c.o.Functions[strings.ToLower(rp.Func)] != ""
-		return split(laidUser, rp.Func, exit{ex: Exchange{Kind: User, Func: rp.Func}, repeatable: pure}), nil
+		return split(laidUser, rp.Func, exit{ex: Exchange{Kind: User, Func: rp.Func, Keys: keys}, repeatable: pure}), nil
 	}
 	return split(laidSlices, "", c.random(r, rp.Seed)), nil
 }

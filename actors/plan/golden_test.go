@@ -191,7 +191,7 @@ var goldens = map[string][]golden{
 		{"a filter after a limit stays after it", readBig + on("l", "big", `"limit":{"n":5}`) + on("f", "l", `"filter":{"sql":"delay > 0"}`), collect("f")},
 		{"{seed} and {partition} survive among fused steps", readBig + on("a", "big", `"sql":{"query":"SELECT * FROM {0} USING SAMPLE 10 ROWS (reservoir, {seed})"}`) + on("b", "a", `"sql":{"query":"SELECT *, {partition} AS p FROM {0}"}`), collect("b")},
 		{"{0}.col and escaped braces survive among fused steps", readBig + on("a", "big", `"sql":{"query":"SELECT {0}.origin, {{'x': delay}} AS s FROM {0}"}`) + on("b", "a", `"sql":{"query":"SELECT {0}.s.x, '{{' AS t FROM {0}"}`), collect("b")},
-		{"a child that two steps of a stage read is computed once", readBig + on("a", "big", `"sql":{"query":"SELECT origin, delay FROM {0}"}`) + on("b", "a", `"filter":{"sql":"delay > 0"}`) +
+		{"a child that two steps of a stage read is computed once", readBig + on("r", "big", `"repartition":{"n":3,"by":"rows"}`) + on("a", "r", `"sql":{"query":"SELECT origin, delay FROM {0}"}`) + on("b", "a", `"filter":{"sql":"delay > 0"}`) +
 			`,{"id":"j","inputs":["a","b"],"sql":{"query":"SELECT (SELECT count(*) FROM {0}) AS x, (SELECT count(*) FROM {1}) AS y"}}` + on("h", "j", `"repartition":{"n":2,"by":"hash","keys":["x"]}`), collect("h")},
 		{"a child that two stages read is a stage of its own", readBig + on("a", "big", `"sql":{"query":"SELECT origin, sum(delay) AS d FROM {0} GROUP BY 1"}`) + on("h1", "a", `"repartition":{"n":2,"by":"hash","keys":["origin"]}`) + on("h2", "a", `"repartition":{"n":2,"by":"hash","keys":["d"]}`) +
 			`,{"id":"j","inputs":["h1","h2"],"sql":{"query":"SELECT * FROM {0} JOIN {1} ON {0}.origin = {1}.origin"}}`, collect("j")},

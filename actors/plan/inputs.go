@@ -132,7 +132,7 @@ func (c *compiler) compileProject(n *Node) (*rel, error) {
 			return bare, nil
 		}
 		if len(plain) == len(p.Columns) && c.inFiles(&s, plain) {
-			s.Options.Columns = plain
+			s.Options.Columns, s.Options.Filename, s.Options.RowNumber = plain, p.Filename, p.RowNumber
 			return bare, nil
 		}
 		r = bare
@@ -141,11 +141,11 @@ func (c *compiler) compileProject(n *Node) (*rel, error) {
 		return r, nil
 	}
 	list := append([]string{}, p.Columns...)
-	if p.Filename {
-		list = append(list, fileName)
-	}
 	if p.RowNumber {
 		list = append(list, rowNumber)
+	}
+	if p.Filename {
+		list = append(list, fileName)
 	}
 	t, err := n.template(strings.Join(list, ", "), 1)
 	if err != nil {

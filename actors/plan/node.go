@@ -87,8 +87,8 @@ type MapBatchesOp struct {
 	BatchRows int    `json:"batch_rows,omitempty"`
 }
 
-// ProjectOp picks columns: names or SQL expressions; none: all. Filename and
-// RowNumber add `filename` and `file_row_number`, straight after a Read only.
+// ProjectOp picks columns: names or SQL expressions; none: all. RowNumber and
+// Filename add `file_row_number` and `filename`, straight after a Read only.
 type ProjectOp struct {
 	Columns   []string `json:"columns,omitempty"`
 	Filename  bool     `json:"filename,omitempty"`
@@ -131,8 +131,8 @@ type CountOp struct {
 type RepartitionOp struct {
 	N    int         `json:"n,omitempty"`
 	By   PartitionBy `json:"by,omitempty"`
-	Keys []string    `json:"keys,omitempty"` // hash: expressions; range: sort terms; column: one expression
-	Func string      `json:"func,omitempty"` // user
+	Keys []string    `json:"keys,omitempty"` // hash: expressions; range: sort terms; column: one expression; user: Func's arguments, none: all columns
+	Func string      `json:"func,omitempty"` // user: a registered scalar function
 	Seed *uint64     `json:"seed,omitempty"` // random
 }
 
@@ -148,7 +148,7 @@ const (
 	ByRange      PartitionBy = "range"      // partitions follow one another by Keys
 	ByRoundRobin PartitionBy = "roundrobin" // row by row
 	ByRandom     PartitionBy = "random"
-	ByUser       PartitionBy = "user" // Func gives each row's partition
+	ByUser       PartitionBy = "user" // Func gives each row's partition, 0 to N-1
 )
 
 // Sink is what is wanted of one node. Exactly one of Collect, Count, Take and

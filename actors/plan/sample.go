@@ -12,6 +12,9 @@ const (
 	sampleTaskMax = 65536
 )
 
+// blobKey is a key that orders nothing.
+const blobKey = "''"
+
 func (c *compiler) byRange(n *Node, r *rel, by []string, parts int) *rel {
 	if parts == 1 {
 		return c.gather(r, asked, false)
@@ -21,6 +24,9 @@ func (c *compiler) byRange(n *Node, r *rel, by []string, parts int) *rel {
 		expr, order, _ := splitTerm(s) // Validate has checked it
 		ex.Keys, ex.Order = append(ex.Keys, expr), append(ex.Order, order)
 	}
+	// DuckDB makes a BIGINT of short keys and a BLOB of others. A string among
+	// them makes it a BLOB always.
+	ex.Keys, ex.Order = append(ex.Keys, blobKey), append(ex.Order, "ASC NULLS LAST")
 	if !cheap(r.v) {
 		r = &rel{c.reread(r, ReadSegments, r.l.n, false), r.l} // its rows are needed twice
 	}

@@ -165,15 +165,14 @@ func sortedKeys(m map[string]string) []string {
 	return keys
 }
 
-// SortKey is the one SQL expression that range exchanges compare, a BLOB. The
-// empty string at the end keeps DuckDB from answering with a BIGINT where the
-// keys are short.
+// SortKey is the SQL expression that a range exchange compares, a BLOB:
+// create_sort_key(Keys[0], Order[0], …).
 func (e *Exchange) SortKey() string {
-	args := make([]string, 0, len(e.Keys)+1)
+	args := make([]string, len(e.Keys))
 	for i, k := range e.Keys {
-		args = append(args, k+", "+QuoteString(e.Order[i]))
+		args[i] = k + ", " + QuoteString(e.Order[i])
 	}
-	return "create_sort_key(" + strings.Join(append(args, "'', 'ASC NULLS LAST'"), ", ") + ")"
+	return "create_sort_key(" + strings.Join(args, ", ") + ")"
 }
 
 // valuesSQL is literal rows as a SELECT.

@@ -216,16 +216,16 @@ const (
 type Exchange struct {
 	Kind       ExchangeKind
 	Partitions int      // of the output; 1 for Single
-	Keys       []string // SQL expressions over Query's columns: what is hashed, compared, or is the partition
+	Keys       []string // SQL expressions over Query's columns: what is hashed, compared, or is the partition (ByColumn, User: one)
 	// Order has one of "ASC NULLS LAST", … a key (Range).
 	Order []string
 	// Bounds (Range) is the index of the stage whose rows, one BLOB column, are
 	// the bounds in ascending order: at most Partitions-1 of them, none for an
 	// empty input. A row goes to partition i when i bounds are less than its
-	// create_sort_key(Keys[0], Order[0], …).
+	// SortKey.
 	Bounds int
 	Seed   uint64 // Random: task t draws from a generator seeded by (Seed, t)
-	Func   string // User: the registered partition function
+	Func   string // User: the registered scalar function that Keys[0] calls
 	Write  *Write // Files
 }
 

@@ -201,17 +201,17 @@ func (e Exchange) String() string {
 	case Files:
 		return fmt.Sprintf("%s files in %s", e.Write.Format, e.Write.Path)
 	}
-	of := strings.Join(e.Keys, ", ")
-	if e.Kind == Range {
-		terms := make([]string, len(e.Keys))
-		for i, k := range e.Keys {
-			terms[i] = k + " " + e.Order[i]
+	var terms []string
+	for i, k := range e.Keys {
+		switch {
+		case e.Kind == Range && k == blobKey:
+		case e.Kind == Range:
+			terms = append(terms, k+" "+e.Order[i])
+		default:
+			terms = append(terms, k)
 		}
-		of = strings.Join(terms, ", ")
 	}
-	if e.Kind == User {
-		of = e.Func
-	}
+	of := strings.Join(terms, ", ")
 	if of != "" {
 		of = "(" + of + ")"
 	}

@@ -315,8 +315,13 @@ func (n *Node) validateRepartition(r *RepartitionOp) error {
 		return n.errorf("set func with by user, and with it only", "by is %q and func %q", r.By, r.Func)
 	}
 	switch r.By {
-	case "", ByFiles, ByRows, ByRoundRobin, ByRandom, ByUser:
+	case "", ByFiles, ByRows, ByRoundRobin, ByRandom:
 		return keys(false, "leave keys out")
+	case ByUser:
+		if r.N == 0 {
+			return n.errorf("give n: the function yields 0 to n-1", "by user takes n")
+		}
+		return n.validateTexts("keys", r.Keys)
 	case ByHash:
 		if err := keys(true, "name the columns to hash"); err != nil {
 			return err

@@ -158,6 +158,8 @@ func splitTerm(s string) (expr, order string, err error) {
 	return s[words[0].start:words[len(words)-1].end], dir + " " + nulls, nil
 }
 
+var constants = wordSet("null true false default")
+
 // plainColumn is the column's name when the text is just a column.
 func plainColumn(s string) (string, bool) {
 	toks, err := lex(strings.TrimSpace(s))
@@ -167,7 +169,7 @@ func plainColumn(s string) (string, bool) {
 	s = strings.TrimSpace(s)
 	switch toks[0].kind {
 	case tokWord:
-		return s, true
+		return s, !volatileWords[strings.ToLower(s)] && !constants[strings.ToLower(s)]
 	case tokQuoted:
 		return strings.ReplaceAll(s[1:len(s)-1], `""`, `"`), true
 	}

@@ -1,0 +1,275 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestSplitRowsIsExact(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		files := drawFiles(t)
+		n := rapid.IntRange(1, 40).Draw(t, "n")
+		var total int64
+		for i := range files {
+			total += files[i].Rows()
+		}
+		tasks := splitRows(files, n)
+		if len(tasks) != n {
+			t.Fatalf("%d tasks, want %d", len(tasks), n)
+		}
+		for i, task := range tasks {
+			var rows int64
+			for _, p := range task {
+				rows += p.Rows
+			}
+			if rows != total/int64(n) && rows != total/int64(n)+1 {
+				t.Fatalf("task %d of %d has %d of %d rows", i, n, rows, total)
+			}
+		}
+		checkCover(t, files, tasks)
+	})
+}
+
+func TestSplitBytesAndFiles(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		files := drawFiles(t)
+		n := rapid.IntRange(1, 40).Draw(t, "n")
+		tasks := splitBytes(files, n)
+		if len(tasks) > n || len(tasks) > len(units(files)) || len(tasks) == 0 {
+			t.Fatalf("%d tasks for %d units, at most %d", len(tasks), len(units(files)), n)
+		}
+		for i, task := range tasks {
+			if len(task) == 0 {
+				t.Fatalf("task %d of %d is empty", i, len(tasks))
+			}
+		}
+		checkCover(t, files, tasks)
+		dealt := splitFiles(files, n)
+		for i, task := range dealt {
+			if k := len(files) / n; len(task) != k && len(task) != k+1 {
+				t.Fatalf("task %d has %d of %d files", i, len(task), len(files))
+			}
+		}
+		checkCover(t, files, dealt)
+	})
+}
+
+func drawFiles(t *rapid.T) []File {
+	n := rapid.IntRange(1, 8).Draw(t, "files")
+	files := make([]File, n)
+	for i := range files {
+		files[i] = File{Path: fmt.Sprint("f", i), Groups: []RowGroup{}}
+		for range rapid.IntRange(0, 5).Draw(t, "groups") {
+			g := RowGroup{Rows: rapid.Int64Range(0, 50).Draw(t, "rows"), Bytes: rapid.Int64Range(0, 1000).Draw(t, "bytes")}
+			files[i].Groups = append(files[i].Groups, g)
+			files[i].Size += g.Bytes
+		}
+	}
+	return files
+}
+
+// checkCover checks that the pieces, one after another, are all rows in order.
+func checkCover(t *rapid.T, files []File, tasks [][]Piece) {
+	var got, want []string
+	for i := range files {
+		for r := range files[i].Rows() {
+			want = append(want, fmt.Sprint(files[i].Path, ":", r))
+		}
+	}
+	rows := map[string]int64{}
+	for i := range files {
+		rows[files[i].Path] = files[i].Rows()
+	}
+	for _, task := range tasks {
+		for _, p := range task {
+			if p.Whole && (p.Start != 0 || p.Rows != rows[p.Path]) {
+				t.Fatalf("%+v is called whole, but the file has %d rows", p, rows[p.Path])
+			}
+			for r := range p.Rows {
+				got = append(got, fmt.Sprint(p.Path, ":", p.Start+r))
+			}
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("the pieces hold\n%v\nwant\n%v", got, want)
+	}
+}
+
+func TestTasksFor(t *testing.T) {
+	o := Options{Parallelism: 8, TargetBytes: 128 * mib}
+	for bytes, want := range map[int64]int{-1: 8, 0: 1, 1000: 1, 4 * mib: 1, 8 * mib: 2, 32 * mib: 8, 1000 * mib: 8, 1025 * mib: 9, 1 << 40: 8192, 1 << 62: MaxPartitions} {
+		if got := o.tasksFor(bytes); got != want {
+			t.Errorf("%d bytes: %d tasks, want %d", bytes, got, want)
+		}
+	}
+}
+
+// upstream is a job of producers with the last stage reading all of them.
+func upstream(how How, tasks, partitions int, segments ...int) *Job {
+	job := &Job{}
+	read := &Read{How: how}
+	for i, n := range segments {
+		job.Stages = append(job.Stages, &Stage{Tasks: Tasks{N: n}, Exchange: Exchange{Partitions: partitions}})
+		read.Stages = append(read.Stages, i)
+	}
+	job.Stages = append(job.Stages, &Stage{Tasks: Tasks{N: tasks}, Inputs: []Input{{View: "v0", Read: read}}})
+	return job
+}
+
+// Every row of every segment is read exactly once (by each task for ReadAll),
+// in order, and shares are as even as promised.
+func TestAssignReadsEveryRow(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		how := rapid.SampledFrom([]How{ReadPartition, ReadAll, ReadSegments, ReadRows}).Draw(t, "how")
+		parts := rapid.IntRange(1, 6).Draw(t, "partitions")
+		tasks := rapid.IntRange(1, 12).Draw(t, "tasks")
+		if how == ReadPartition {
+			tasks = min(tasks, parts)
+		}
+		counts := rapid.SliceOfN(rapid.IntRange(1, 5), 1, 3).Draw(t, "segments")
+		job := upstream(how, tasks, parts, counts...)
+		up := map[int][]SegmentInfo{}
+		want := map[string]bool{}
+		var total int64
+		for u, n := range counts {
+			for s := range n {
+				seg := SegmentInfo{}
+				for p := range rapid.IntRange(0, parts).Draw(t, "listed") {
+					rows := rapid.Int64Range(0, 4).Draw(t, "rows")
+					seg.Rows, seg.Bytes = append(seg.Rows, rows), append(seg.Bytes, rows*10)
+					total += rows
+					for r := range rows {
+						want[fmt.Sprint(u, s, p, r)] = true
+					}
+				}
+				up[u] = append(up[u], seg)
+			}
+		}
+		got := map[string]bool{}
+		for task := range tasks {
+			if how == ReadAll {
+				clear(got)
+			}
+			rows := assignTask(t, job, task, up, got)
+			if how == ReadRows && rows != total/int64(tasks) && rows != total/int64(tasks)+1 {
+				t.Fatalf("task %d of %d reads %d of %d rows", task, tasks, rows, total)
+			}
+			if how == ReadAll && len(got) != len(want) {
+				t.Fatalf("task %d reads %d of %d rows", task, len(got), len(want))
+			}
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%d of %d rows are read", len(got), len(want))
+		}
+	})
+}
+
+// assignTask adds the rows that a task reads to got, and returns their number.
+func assignTask(t *rapid.T, job *Job, task int, up map[int][]SegmentInfo, got map[string]bool) int64 {
+	in, err := Assign(job, len(job.Stages)-1, task, up)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := in.Parts[0]
+	var sum int64
+	stages := map[int]bool{}
+	for _, b := range part.Blocks {
+		if b.Rows < 1 {
+			t.Fatalf("nothing is read by %+v", b)
+		}
+		stages[b.Stage] = true
+		sum += b.Rows
+		skip, left := b.Skip, b.Rows
+		for p := b.Partition; p < b.Partition+b.Count; p++ {
+			for r := range up[b.Stage][b.Segment].Rows[p] {
+				switch {
+				case skip > 0:
+					skip--
+				case left > 0:
+					left--
+					key := fmt.Sprint(b.Stage, b.Segment, p, r)
+					if got[key] {
+						t.Fatalf("row %s is read twice", key)
+					}
+					got[key] = true
+				}
+			}
+		}
+		if left != 0 {
+			t.Fatalf("%+v wants %d rows that are not there", b, left)
+		}
+	}
+	for _, u := range part.Empty {
+		if stages[u] {
+			t.Fatalf("stage %d is read and called empty", u)
+		}
+		stages[u] = true
+	}
+	if len(stages) != len(job.Stages)-1 {
+		t.Fatalf("%d of %d stages are accounted for", len(stages), len(job.Stages)-1)
+	}
+	return sum
+}
+
+func TestAssignUnits(t *testing.T) {
+	seg := func(rows ...int64) SegmentInfo { return SegmentInfo{Rows: rows, Bytes: make([]int64, len(rows))} }
+	job := upstream(ReadSegments, 2, 1, 3)
+	in, err := Assign(job, 1, 1, map[int][]SegmentInfo{0: {seg(5), seg(6), seg(7)}})
+	if err != nil || len(in.Parts[0].Blocks) != 1 || in.Parts[0].Blocks[0].Segment != 2 {
+		t.Errorf("the second of two tasks reads %+v, %v; want segment 2", in, err)
+	}
+	lit := &Job{Stages: []*Stage{{Tasks: Tasks{N: 3}, Inputs: []Input{{Literal: &Literal{Rows: 10}}, {Literal: &Literal{Rows: 10, Shared: true}}}}}}
+	in, err = Assign(lit, 0, 1, nil)
+	if err != nil || in.Parts[0].First != 4 || in.Parts[0].Count != 3 || in.Parts[1].Count != 10 {
+		t.Errorf("the second of three tasks reads %+v, %v; want rows 4 to 6 and all", in, err)
+	}
+	ranged := upstream(ReadPartition, 1, 1, 2)
+	ranged.Stages[1].Exchange = Exchange{Kind: Range, Bounds: 0}
+	in, err = Assign(ranged, 1, 0, map[int][]SegmentInfo{0: {seg(3), seg()}})
+	if err != nil || len(in.Bounds) != 1 || in.Bounds[0].Rows != 3 {
+		t.Errorf("bounds are %+v, %v", in.Bounds, err)
+	}
+}
+
+func TestAssignRefuses(t *testing.T) {
+	job := upstream(ReadPartition, 2, 2, 1)
+	ok := map[int][]SegmentInfo{0: {{Rows: []int64{1, 1}, Bytes: []int64{1, 1}}}}
+	for about, f := range map[string]func() error{
+		"no such stage":       func() error { _, err := Assign(job, 7, 0, ok); return err },
+		"no such task":        func() error { _, err := Assign(job, 1, 2, ok); return err },
+		"unknown segments":    func() error { _, err := Assign(job, 1, 0, nil); return err },
+		"too many partitions": func() error { _, err := Assign(upstream(ReadAll, 1, 1, 1), 1, 0, ok); return err },
+		"too many tasks":      func() error { _, err := Assign(upstream(ReadPartition, 3, 2, 1), 1, 0, ok); return err },
+		"unknown how":         func() error { _, err := Assign(upstream("x", 1, 2, 1), 1, 0, ok); return err },
+	} {
+		if err := f(); !errors.Is(err, ErrInternal) {
+			t.Errorf("%s: %v", about, err)
+		}
+	}
+	if got := TaskCount(&Job{Stages: append(job.Stages[:1:1], &Stage{Inputs: []Input{{Read: &Read{Stages: []int{0}, How: ReadSegments}}}})}, 1, ok); got != 1 {
+		t.Errorf("a stage without N has %d tasks, want one a segment", got)
+	}
+}
+
+// 4,096 partitions of 256 producers: one task's share costs its own 256 blocks.
+func BenchmarkAssign(b *testing.B) {
+	job := upstream(ReadPartition, 4096, 4096, 256)
+	up := map[int][]SegmentInfo{}
+	for range 256 {
+		seg := SegmentInfo{Rows: make([]int64, 4096), Bytes: make([]int64, 4096)}
+		for p := range seg.Rows {
+			seg.Rows[p], seg.Bytes[p] = 3, 300
+		}
+		up[0] = append(up[0], seg)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		in, err := Assign(job, 1, i%4096, up)
+		if err != nil || len(in.Parts[0].Blocks) != 256 {
+			b.Fatal(len(in.Parts[0].Blocks), err)
+		}
+	}
+}
