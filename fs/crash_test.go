@@ -198,7 +198,7 @@ func powerLoss(t *testing.T, at int64, seed uint64) (ops int64) {
 		}
 		b := content(seed+uint64(i), 1+i*40_000)
 		data[u.ID()], state[u.ID()] = b, "begun"
-		if _, err := u.Write(b); err != nil {
+		if _, err := u.Write(bytes.Clone(b)); err != nil {
 			t.Fatal(err)
 		}
 		if i == 5 {

@@ -9,6 +9,7 @@
 //	<dir>/LOCK, OWNER        one process a folder; who it is
 //	<dir>/data/<upload id>   raw bytes: a Parquet file can be opened in place
 //	<dir>/index/             Pebble: facts and checksums of committed uploads
+//	<dir>/COMMITS            how many synced commits the index must know of
 //
 // It refuses to change an upload, to serve bytes it could not check, to try
 // again after a failed fsync, and to know what the bytes mean. Replicas, scrub

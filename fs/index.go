@@ -17,12 +17,14 @@ import (
 // The index's keys. A commit is one batch of one 'u' and all its 'c'.
 //
 //	"f"                     format of the folder: one byte
+//	"s"                     number of synced commits[8] (see mark.go)
 //	"u" id[16]              record (see encodeRecord)
 //	"c" id[16] chunk[4]     CRC32C of each frame of the chunk, 4 bytes each
 //
 // Integers are big-endian.
 const (
 	keyFormat     = 'f'
+	keySynced     = 's'
 	keyUpload     = 'u'
 	keyChunk      = 'c'
 	uploadKeySize = 1 + len(UploadID{})
@@ -43,8 +45,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // expects its logger to end the process on fatal errors; here they make the
 // store go offline instead.
 type index struct {
-	db  *pebble.DB
-	log *slog.Logger
+	db   *pebble.DB
+	log  *slog.Logger
+	mark *mark
 
 	once    sync.Once
 	down    chan struct{} // closed by fail
@@ -55,7 +58,19 @@ type index struct {
 	closed  error
 }
 
+// openIndex opens the index of the store in dir.
 func openIndex(fs vfs.FS, dir string, log *slog.Logger) (*index, error) {
+	x, err := openDB(fs, fs.PathJoin(dir, "index"), log)
+	if err != nil {
+		return nil, err
+	}
+	if x.mark, err = openMark(fs, fs.PathJoin(dir, "COMMITS"), x.db); err != nil {
+		return nil, errors.Join(err, x.close())
+	}
+	return x, nil
+}
+
+func openDB(fs vfs.FS, dir string, log *slog.Logger) (*index, error) {
 	x := &index{log: log, down: make(chan struct{})}
 	cache := pebble.NewCache(indexCache)
 	defer cache.Unref()
@@ -129,6 +144,9 @@ func (x *index) close() error {
 		if !x.wrecked.Load() {
 			x.closed = x.db.Close()
 		}
+		if x.mark != nil {
+			x.closed = errors.Join(x.closed, x.mark.f.Close())
+		}
 	})
 	return x.closed
 }
@@ -147,20 +165,24 @@ func (x *index) apply(b *pebble.Batch, sync bool) (err error) {
 	o := pebble.NoSync
 	if sync {
 		o = pebble.Sync
+		if err := x.mark.count(b); err != nil {
+			return err
+		}
 	}
 	if err := b.Commit(o); err != nil {
 		x.fail(fmt.Errorf("index: %w", err))
 	}
-	return x.failed()
+	if err := x.failed(); err != nil || !sync {
+		return err
+	}
+	x.mark.write()
+	return nil
 }
 
 // sync makes everything committed before it durable.
 func (x *index) sync() error {
 	b := x.db.NewBatch()
 	defer b.Close()
-	if err := b.LogData(nil, nil); err != nil {
-		return err
-	}
 	return x.apply(b, true)
 }
 

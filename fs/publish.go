@@ -102,7 +102,7 @@ func (s *Staging) seal(ctx context.Context, files []string) (*sealFacts, error) 
 func (s *Staging) newSeal(files []string) (*sealFacts, error) {
 	files = slices.Clone(files)
 	for i, name := range files {
-		if !filepath.IsLocal(name) || name == "." {
+		if badName(name) {
 			return nil, fmt.Errorf("file name %.100q: %w", name, ErrInvalid)
 		}
 		files[i] = filepath.Clean(name)
@@ -403,7 +403,7 @@ func (s *Staging) clear() error {
 	if err := os.RemoveAll(gone); err != nil {
 		return err
 	}
-	for _, dir := range slices.Backward(made.Made) {
+	for dir := filepath.Dir(s.target); slices.Contains(made.Made, dir); dir = filepath.Dir(dir) {
 		if os.Remove(dir) != nil {
 			break
 		}

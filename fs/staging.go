@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -221,26 +222,42 @@ func (s *Staging) look(seal *sealFacts) (v view, err error) {
 	return v, err
 }
 
+// lookAgainMax bounds the looks at a folder that is replaced while we look.
+const lookAgainMax = 16
+
 func (s *Staging) placeOf(dir string, ourInode uint64) (place, error) {
-	fi, err := os.Lstat(dir)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return none, nil
-	case err != nil:
-		return none, err
-	case !fi.IsDir():
-		return none, fmt.Errorf("%s: %w", dir, ErrNotFolder)
-	case inode(fi) == ourInode:
-		return ours, nil
+	var err error
+	for range lookAgainMax {
+		var fi os.FileInfo
+		fi, err = os.Lstat(dir)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return none, nil
+		case err != nil:
+			return none, err
+		case !fi.IsDir():
+			return none, fmt.Errorf("%s: %w", dir, ErrNotFolder)
+		case inode(fi) == ourInode:
+			return ours, nil
+		}
+		var p place
+		if p, err = emptyOrOther(dir); !errors.Is(err, os.ErrNotExist) {
+			return p, err
+		}
 	}
+	return none, err
+}
+
+func emptyOrOther(dir string) (place, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return none, err
 	}
 	defer f.Close()
-	if _, err := f.Readdirnames(1); errors.Is(err, io.EOF) {
+	switch _, err := f.Readdirnames(1); {
+	case errors.Is(err, io.EOF):
 		return empty, nil
-	} else if err != nil {
+	case err != nil:
 		return none, err
 	}
 	return other, nil
@@ -274,8 +291,17 @@ type sealFacts struct {
 
 func (s *Staging) readSeal() (*sealFacts, error) {
 	var f sealFacts
-	return &f, readFacts(s.path("seal"), &f)
+	if err := readFacts(s.path("seal"), &f); err != nil {
+		return nil, err
+	}
+	if f.Inode == 0 || slices.ContainsFunc(f.Files, badName) {
+		return nil, fmt.Errorf("%s: %w", s.path("seal"), ErrCorrupt)
+	}
+	return &f, nil
 }
+
+// badName: not the name of a file below a folder.
+func badName(name string) bool { return !filepath.IsLocal(name) || filepath.Clean(name) == "." }
 
 // writeFacts writes a small file so that it is there whole or not at all.
 func (s *Staging) writeFacts(name string, v any) error {

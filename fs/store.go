@@ -98,7 +98,7 @@ func (s *Store) open(ctx context.Context, dir string) (err error) {
 	if s.lock, err = lockDir(s.fs, s.dir, s.now()); err != nil {
 		return err
 	}
-	s.index, err = openIndex(s.fs, s.fs.PathJoin(s.dir, "index"), s.log)
+	s.index, err = openIndex(s.fs, s.dir, s.log)
 	if err != nil {
 		return errors.Join(err, s.lock.release())
 	}

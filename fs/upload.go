@@ -106,9 +106,8 @@ func (u *Upload) write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := u.f.Write(p)
-	u.sum(p[:n])
-	return n, err
+	u.sum(p) // when less is written, the upload ends
+	return u.f.Write(p)
 }
 
 // sum carries the frame checksums over p.
