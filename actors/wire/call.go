@@ -107,7 +107,7 @@ func (w *Wire) result(addr string, env *Envelope) (proto.Message, error) {
 // Lost says that the node at addr is dead: its calls fail now and its
 // connection is cut. A message sent later tries to connect again.
 func (w *Wire) Lost(addr string) {
-	w.links.lost(addr, errors.New("the node has left the pond"))
+	w.net.lost(addr, errors.New("the node has left the pond"))
 }
 
 // envelope wraps a message of this node's.
@@ -131,12 +131,7 @@ func (w *Wire) deliver(addr string, env *Envelope) error {
 	if addr == w.addr {
 		return w.receive(env)
 	}
-	p, err := w.links.enqueue(addr, proto.Size(env))
-	if err != nil {
-		return err
-	}
-	w.system.Root.Send(p.pid, env)
-	return nil
+	return w.net.carry(addr, env)
 }
 
 // explain makes plan.ErrUnavailable of what stood between two routers.

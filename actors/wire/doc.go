@@ -23,8 +23,12 @@
 // mailbox, because remote's mailboxes are unbounded: a message goes straight
 // from its stream into the bounded pool, and what does not fit is refused.
 //
+// Nodes that share a process, in tests above all, can be joined by a [Switch]
+// instead of the network.
+//
 // Read pond.proto for the messages, then wire.go, call.go, route.go, and
-// links.go for how a lost connection ends its calls.
+// links.go for how a lost connection ends its calls; network.go, guard.go and
+// dial.go are all that touches remote.
 package wire
 
 //go:generate protoc --go_out=. --go_opt=paths=source_relative pond.proto

@@ -263,17 +263,16 @@ func (l *links) waiting() (calls, bytes int) {
 	return len(l.calls), bytes
 }
 
-// open counts the peers with a stream.
-func (l *links) open() int {
+// closed: no peer has a stream any more.
+func (l *links) closed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := 0
 	for _, p := range l.peers {
 		if p.stream != nil {
-			n++
+			return false
 		}
 	}
-	return n
+	return true
 }
 
 // hangUp ends a peer's stream in order, if it has one.
@@ -284,4 +283,23 @@ func (l *links) hangUp(p *peer) {
 	if s != nil {
 		_ = s.CloseSend() // its end, or failure, shows in RecvMsg
 	}
+}
+
+// settle waits until done holds; it looks whenever something has ended. One
+// goroutine at a time may wait.
+func (l *links) settle(ctx context.Context, done func() bool) error {
+	for !done() {
+		select {
+		case <-l.wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (l *links) settleShortly(done func() bool) {
+	ctx, stop := context.WithTimeout(context.Background(), hangUpTimeout)
+	defer stop()
+	_ = l.settle(ctx, done)
 }

@@ -48,7 +48,7 @@ type nodeSpec struct {
 
 // order is one line that a node reads, result the line it answers.
 type order struct {
-	Op    string // call, close, alive
+	Op    string // call, close, send and close, alive
 	Addr  string
 	What  string
 	N     int
@@ -180,6 +180,14 @@ func (b *behaviour) do(o order) (r result) {
 	switch o.Op {
 	case "call":
 		return callMany(b.wire, o)
+	case "send and close":
+		for range o.Count {
+			if err := b.wire.Send(context.Background(), o.Addr, build("big", 0)); err != nil {
+				r.Err = err.Error()
+				return r
+			}
+		}
+		return b.do(order{Op: "close", N: o.N})
 	case "close":
 		ctx, stop := context.WithTimeout(context.Background(), time.Duration(o.N)*time.Millisecond)
 		defer stop()
@@ -247,6 +255,9 @@ func build(what string, n int) proto.Message {
 		return &Held{Header: header(), StageIds: []string{"s"}}
 	case "progress":
 		return &Progress{Header: header(), Task: &Task{StageId: "s", Attempt: 1}, Rows: int64(n)}
+	}
+	if what == "big" {
+		return &TaskError{Text: strings.Repeat("x", ErrorTextBytesMax)}
 	}
 	return &Stop{Header: header()}
 }
@@ -335,14 +346,18 @@ func (n *node) stop() {
 }
 
 // here is this process's one Wire: nodes are its peers.
-var here = sync.OnceValue(func() *Wire {
-	b := &behaviour{release: make(chan struct{})}
-	w, err := Open(context.Background(), Config{Node: "here", Boot: "b0", Handle: b.handle, CallTimeout: 20 * time.Second})
+var (
+	hereDoes = &behaviour{release: make(chan struct{})}
+	here     = sync.OnceValue(openHere)
+)
+
+func openHere() *Wire {
+	w, err := Open(context.Background(), Config{Node: "here", Boot: "b0", Handle: hereDoes.handle, CallTimeout: 20 * time.Second})
 	if err != nil {
 		panic(err)
 	}
 	return w
-})
+}
 
 // eventually repeats f until it is content.
 func eventually(t *testing.T, what string, f func() bool) {

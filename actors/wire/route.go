@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -71,6 +72,11 @@ func (w *Wire) receive(env *Envelope) error {
 // refuse answers a call that did not get into the pool.
 func (w *Wire) refuse(env *Envelope, err error) {
 	w.log.Debug("wire: refused a message", "from", env.FromNode, "type", env.Type, "err", err)
+	if env.Kind == Envelope_SEND && errors.Is(err, errBusy) {
+		if n := w.dropped.Add(1); n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th …
+			w.log.Warn("wire: too busy, one-way messages were dropped", "from", env.FromNode, "dropped", n)
+		}
+	}
 	if env.Kind != Envelope_CALL || validateEnvelope(env) != nil {
 		return
 	}

@@ -7,15 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/plan"
@@ -35,6 +31,9 @@ type Config struct {
 	Log         *slog.Logger
 	Handle      Handler
 	CallTimeout time.Duration // of a Call, and of a handler for a Send; default 10 s
+	// Switch joins this Wire to others of the same process instead of to the
+	// network: Bind and TLS are then unused. Nil: the network.
+	Switch *Switch
 }
 
 // Peer is the sender of a message.
@@ -59,14 +58,15 @@ type Wire struct {
 	addr   string
 	log    *slog.Logger
 	system *actor.ActorSystem
-	server *remote.Remote
 	links  *links
+	net    carrier
 	jobs   chan job
 
 	base    context.Context // of the handlers
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 	running atomic.Int64 // jobs accepted and not yet answered
+	dropped atomic.Int64 // one-way messages that found the pool full
 	closing atomic.Bool  // new work is refused
 	closed  chan struct{}
 	once    sync.Once
@@ -81,23 +81,35 @@ func Open(ctx context.Context, c Config) (*Wire, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Switch != nil {
+		return c.Switch.join(c)
+	}
 	tries := 1
 	if c.Port == 0 {
 		tries = freePortTries
 	}
 	for range tries {
 		var port int
-		port, err = probe(ctx, c.Bind, c.Port)
-		if err != nil {
+		if port, err = probe(ctx, c.Bind, c.Port); err != nil {
 			return nil, err
 		}
 		w := newWire(c, port)
-		if err = w.start(port); err == nil {
+		if err = listen(w, port); err == nil {
 			return w, nil
 		}
 		w.stopWorkers()
 	}
 	return nil, err
+}
+
+// carrier takes envelopes to other nodes' routers, and tells links what became
+// of the connections.
+type carrier interface {
+	carry(addr string, env *Envelope) error
+	lost(addr string, reason error)
+	// close ends every connection; in order, when nothing was cut short, so
+	// that what was carried arrives.
+	close(orderly bool)
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -123,6 +135,9 @@ func (c Config) withDefaults() (Config, error) {
 	if ip != nil && ip.IsUnspecified() {
 		return c, fmt.Errorf("wire: open: peers cannot dial %s: give a host to advertise", c.Advertise)
 	}
+	if c.Switch != nil {
+		return c, nil
+	}
 	if c.TLS == nil {
 		if bind := net.ParseIP(c.Bind); c.Bind != "localhost" && (bind == nil || !bind.IsLoopback()) {
 			return c, fmt.Errorf("wire: listen on %s without TLS: %w", c.Bind, plan.ErrDenied)
@@ -143,26 +158,10 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// probe finds out whether the port is free, and which one is when it is 0:
-// remote would panic.
-func probe(ctx context.Context, host string, port int) (int, error) {
-	var lc net.ListenConfig
-	addr := net.JoinHostPort(host, strconv.Itoa(port))
-	l, err := lc.Listen(ctx, "tcp", addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return 0, fmt.Errorf("wire: listen on %s: %w", addr, ErrPortInUse)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("wire: listen on %s: %w", addr, err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 func newWire(c Config, port int) *Wire {
 	w := &Wire{
 		conf:   c,
-		addr:   net.JoinHostPort(c.Advertise, strconv.Itoa(port)),
+		addr:   address(c, port),
 		log:    c.Log,
 		links:  newLinks(),
 		jobs:   make(chan job, handlersQueueMax),
@@ -175,50 +174,6 @@ func newWire(c Config, port int) *Wire {
 		w.workers.Go(w.work)
 	}
 	return w
-}
-
-// start makes remote listen.
-func (w *Wire) start(port int) error {
-	g := &guard{addr: w.addr, log: w.log, ready: make(chan struct{})}
-	host := w.conf.Bind
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	rc := remote.Configure(host, port,
-		remote.WithAdvertisedHost(w.addr),
-		remote.WithServerOptions(g.serverOptions(w.conf.TLS)...),
-		remote.WithDialOptions(dialOptions(w.links, w.conf.TLS)...),
-		remote.WithEndpointWriterBatchSize(batchMessages),
-		remote.WithEndpointWriterQueueSize(writerQueueStart),
-	)
-	rc.MaxRetryCount = 1 // more would leak a connection a try
-	w.server = remote.NewRemote(w.system, rc)
-	if err := startRemote(w.server, w.addr); err != nil {
-		return err
-	}
-	// After remote's own subscription, so that it has let go of the address
-	// before links do.
-	w.system.EventStream.Subscribe(func(e any) {
-		if t, ok := e.(*remote.EndpointTerminatedEvent); ok {
-			w.links.forget(t.Address)
-		}
-	})
-	close(g.ready)
-	return nil
-}
-
-// startRemote makes errors of remote's panics.
-func startRemote(r *remote.Remote, addr string) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("wire: listen on %s: %v", addr, p)
-			if strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) {
-				err = fmt.Errorf("wire: listen on %s: %w", addr, ErrPortInUse)
-			}
-		}
-	}()
-	r.Start()
-	return nil
 }
 
 // Addr is host:port of this node's router, as peers dial it.
@@ -243,21 +198,12 @@ func (w *Wire) Close(ctx context.Context) error {
 
 func (w *Wire) close(ctx context.Context) error {
 	w.closing.Store(true)
-	err := w.settle(ctx, func() bool {
+	err := w.links.settle(ctx, func() bool {
 		calls, bytes := w.links.waiting()
 		return w.running.Load() == 0 && calls == 0 && bytes == 0
 	})
 	w.links.end(ErrClosed)
-	if err == nil {
-		w.hangUp()
-	}
-	for _, p := range w.links.all() {
-		w.links.down(p, ErrClosed)
-	}
-	w.server.Shutdown(false)
-	// Streams are gone at once; endpoints that wait out a failed dial are left
-	// to end by themselves, within two seconds.
-	w.settleShortly(func() bool { return w.links.open() == 0 })
+	w.net.close(err == nil)
 	if !w.stopWorkers() && err == nil {
 		err = errors.New("a handler does not end")
 	}
@@ -268,33 +214,6 @@ func (w *Wire) close(ctx context.Context) error {
 		return fmt.Errorf("wire: close: work was cut short: %w", err)
 	}
 	return nil
-}
-
-// hangUp ends the outgoing streams in order, so that the peers have read all,
-// and waits for them to hang up too.
-func (w *Wire) hangUp() {
-	for _, p := range w.links.all() {
-		w.links.hangUp(p)
-	}
-	w.settleShortly(func() bool { return w.links.open() == 0 })
-}
-
-// settle waits until done holds; it looks whenever something has ended.
-func (w *Wire) settle(ctx context.Context, done func() bool) error {
-	for !done() {
-		select {
-		case <-w.links.wake:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-func (w *Wire) settleShortly(done func() bool) {
-	ctx, stop := context.WithTimeout(context.Background(), hangUpTimeout)
-	defer stop()
-	_ = w.settle(ctx, done)
 }
 
 // stopWorkers ends the pool; false: a handler ignores the end of its context.

@@ -410,6 +410,17 @@ func TestCloseDuringTraffic(t *testing.T) {
 	t.Logf("%d calls, closed in %d ms", ok, r.Millis)
 }
 
+// Close lets out what was sent before it.
+func TestCloseLosesNothing(t *testing.T) {
+	const messages = 300
+	far := startNode(t, nodeSpec{Node: "far", Boot: "b1"})
+	before := hereDoes.handled.Load()
+	if r := far.order(order{Op: "send and close", Addr: here().Addr(), Count: messages, N: 5000}); r.Err != "" {
+		t.Fatal(r.Err)
+	}
+	eventually(t, "every message arrives", func() bool { return hereDoes.handled.Load()-before == messages })
+}
+
 func TestCloseCutsShort(t *testing.T) {
 	far := startNode(t, nodeSpec{Node: "far", Boot: "b1"})
 	errs := hang(t, far, 3)
