@@ -132,7 +132,7 @@ func (t *task) writeSegment(ctx context.Context) (*wire.Done, error) {
 		return nil, storageError(err)
 	}
 	defer u.Abort()
-	codec, err := shuffle.ParseCodec(t.packet.Codec)
+	codec, err := codecOf(t.packet.Codec)
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +156,18 @@ func (t *task) writeSegment(ctx context.Context) (*wire.Done, error) {
 		return nil, storageError(err)
 	}
 	return t.commit(u, sum)
+}
+
+// codecOf is the codec of that name; s2 when none is given.
+func codecOf(name string) (shuffle.Codec, error) {
+	if name == "" {
+		return shuffle.S2, nil
+	}
+	c, err := shuffle.ParseCodec(name)
+	if err != nil {
+		return 0, &plan.TaskError{Kind: plan.KindUser, Op: "encode", Text: err.Error()}
+	}
+	return c, nil
 }
 
 // writerMemoryMin is enough for a segment's buffers whatever the budget.
