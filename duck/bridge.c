@@ -31,6 +31,14 @@ DUCKDB void duckdb_vector_copy_sel(void *from, void *to, void *sel, uint64_t cou
 DUCKDB void *duckdb_scalar_function_get_extra_info(void *info);
 DUCKDB void duckdb_scalar_function_set_error(void *info, const char *error);
 
+DUCKDB void *duckdb_schema_from_arrow(void *connection, pond_arrow_schema *schema, void **converted);
+DUCKDB void *duckdb_data_chunk_from_arrow(void *connection, pond_arrow_array *array, void *converted, void **chunk);
+DUCKDB void duckdb_destroy_arrow_converted_schema(void **converted);
+DUCKDB void duckdb_destroy_data_chunk(void **chunk);
+DUCKDB const char *duckdb_error_data_message(void *error);
+DUCKDB bool duckdb_error_data_has_error(void *error);
+DUCKDB void duckdb_destroy_error_data(void **error);
+
 // A result is passed by value: two counts, an obsolete one, three pointers.
 typedef struct {
 	uint64_t columns, rows, changed;
@@ -73,21 +81,25 @@ static void walk(void *vector, uint64_t rows, const pond_node **nodes, pond_view
 	}
 }
 
-// flat copies a vector so that its children, too, are flat: DuckDB flattens the
-// top level only, and a struct's field may be a constant or a dictionary. The
-// copy lives for one chunk: its string heap could only grow.
-static void *flat(void *vector, uint64_t rows) {
-	void *type = duckdb_vector_get_column_type(vector);
-	void *copy = duckdb_create_vector(type, rows);
-	duckdb_destroy_logical_type(&type);
+static void copy(void *from, void *to, uint64_t rows) {
 	void *sel = duckdb_create_selection_vector(rows);
 	uint32_t *index = duckdb_selection_vector_get_data_ptr(sel);
 	for (uint64_t i = 0; i < rows; i++) {
 		index[i] = (uint32_t)i;
 	}
-	duckdb_vector_copy_sel(vector, copy, sel, rows, 0, 0);
+	duckdb_vector_copy_sel(from, to, sel, rows, 0, 0);
 	duckdb_destroy_selection_vector(sel);
-	return copy;
+}
+
+// flat copies a vector so that its children, too, are flat: DuckDB flattens the
+// top level only, and a struct's field may be a constant or a dictionary. The
+// copy lives for one chunk: its string heap could only grow.
+static void *flat(void *vector, uint64_t rows) {
+	void *type = duckdb_vector_get_column_type(vector);
+	void *out = duckdb_create_vector(type, rows);
+	duckdb_destroy_logical_type(&type);
+	copy(vector, out, rows);
+	return out;
 }
 
 // pond_open_chunk finds the vectors of chunk, but for its first skip columns.
@@ -174,3 +186,49 @@ void pond_release_array(pond_arrow_array *a) {
 
 // A child's memory is its root's.
 void pond_release_child(pond_arrow_array *a) { a->release = NULL; }
+
+// taken is error's text, or NULL, and destroys it.
+static char *taken(void *error) {
+	char *text = NULL;
+	if (error && duckdb_error_data_has_error(error)) {
+		text = strdup(duckdb_error_data_message(error));
+	}
+	duckdb_destroy_error_data(&error);
+	return text;
+}
+
+char *pond_read_schema(void *connection, pond_arrow_schema *schema, void **converted) {
+	return taken(duckdb_schema_from_arrow(connection, schema, converted));
+}
+
+void pond_free_schema(void *converted) { duckdb_destroy_arrow_converted_schema(&converted); }
+
+// pond_read_array copies array, a struct of one column in one column, to result.
+char *pond_read_array(void *connection, void *converted, pond_arrow_array *array, uint64_t rows, void *result) {
+	void *chunk = NULL;
+	char *error = taken(duckdb_data_chunk_from_arrow(connection, array, converted, &chunk));
+	if (!error) {
+		copy(duckdb_struct_vector_get_child(duckdb_data_chunk_get_vector(chunk, 0), 0), result, rows);
+		duckdb_destroy_data_chunk(&chunk);
+	}
+	if (array->release) {
+		array->release(array);
+	}
+	return error;
+}
+
+// pond_func_call is the body of a Go scalar function.
+void pond_func_call(void *info, void *chunk, void *result) {
+	pond_func *f = duckdb_scalar_function_get_extra_info(info);
+	uint64_t rows = duckdb_data_chunk_get_size(chunk);
+	if (!rows) {
+		return;
+	}
+	pond_chunk c;
+	pond_open_chunk(&c, f->shape, chunk, 0);
+	int failed = pondFuncCall(f->handle, c.views, rows, result);
+	pond_close_chunk(&c);
+	if (failed) {
+		duckdb_scalar_function_set_error(info, "the Go function failed");
+	}
+}

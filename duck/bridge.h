@@ -72,7 +72,17 @@ typedef struct pond_arrow_stream {
 void pond_release_array(pond_arrow_array *a);
 void pond_release_child(pond_arrow_array *a);
 void pond_init_stream(pond_arrow_stream *s, uintptr_t handle);
+// A Go scalar function, as DuckDB finds it.
+typedef struct {
+	uintptr_t handle; // Go's *function
+	pond_shape *shape;
+} pond_func;
+
 int pond_linked(void);
+void pond_func_call(void *info, void *chunk, void *result);
+char *pond_read_schema(void *connection, pond_arrow_schema *schema, void **converted);
+void pond_free_schema(void *converted);
+char *pond_read_array(void *connection, void *converted, pond_arrow_array *array, uint64_t rows, void *result);
 int pond_pending_streaming(void *statement, void **pending);
 void *pond_fetch(void *result);
 void pond_open_chunk(pond_chunk *out, const pond_shape *shape, void *chunk, uint32_t skip);

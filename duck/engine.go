@@ -47,12 +47,13 @@ type Engine struct {
 	turn    chan struct{}      // holds one token: whose has it may use what follows
 	conn    mapping.Connection // where queries run
 	locked  bool
-	access  Access
 	current atomic.Pointer[op] // the running query, for callbacks
 	sink    *C.pond_sink
 	funcs   []*function
 	sources []*source
 	broken  atomic.Bool // DuckDB failed inside
+
+	poolKey string // what Pool keeps it for
 
 	sideTurn chan struct{}      // the same for
 	side     mapping.Connection // what must work while a query runs
@@ -110,7 +111,12 @@ func (e *Engine) open() error {
 			return errors.New("no connection")
 		}
 	}
-	if _, err := run(e.conn, "SET GLOBAL TimeZone = 'UTC'"); err != nil {
+	first := "SET GLOBAL TimeZone = 'UTC'"
+	if e.config.SpillMax > 0 {
+		// As a configuration DuckDB shows this limit but does not keep to it.
+		first += "; SET GLOBAL max_temp_directory_size = " + quoteText(bytesText(e.config.SpillMax))
+	}
+	if _, err := run(e.conn, first); err != nil {
 		return err
 	}
 	return e.registerInternals()
@@ -132,9 +138,6 @@ func (c Config) settings() [][2]string {
 	}
 	if c.Threads > 0 {
 		list = append(list, [2]string{"threads", strconv.Itoa(c.Threads)})
-	}
-	if c.SpillMax > 0 {
-		list = append(list, [2]string{"max_temp_directory_size", bytesText(c.SpillMax)})
 	}
 	return list
 }
@@ -177,7 +180,7 @@ func (e *Engine) Lock(ctx context.Context, a Access) error {
 		"SET GLOBAL lock_configuration = true",
 	)
 	if err == nil {
-		e.locked, e.access = true, a
+		e.locked = true
 	}
 	return err
 }

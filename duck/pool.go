@@ -5,6 +5,11 @@ package duck
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
 )
 
 // PoolConfig says what a Pool keeps.
@@ -16,21 +21,202 @@ type PoolConfig struct {
 	Setup func(ctx context.Context, e *Engine) error
 }
 
-// Pool keeps engines warm: opening one takes tens of milliseconds.
-type Pool struct{}
+// Pool keeps engines warm: opening one takes tens of milliseconds. It bounds
+// the engines it keeps, not those that are out.
+type Pool struct {
+	config PoolConfig
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wake   chan struct{} // tells refill that a blank engine was taken
+	done   chan struct{} // closed when refill has ended
+
+	mu     sync.Mutex
+	blank  []*Engine
+	idle   []*Engine // least recently used first
+	closed bool
+}
+
+// resetTime bounds how long Put may take to clean an engine before it is
+// closed instead.
+const resetTime = 10 * time.Second
 
 // NewPool starts a pool, which owns one goroutine until Close.
-func NewPool(c PoolConfig) *Pool { return &Pool{} }
+func NewPool(c PoolConfig) *Pool {
+	if c.Engine.Log == nil {
+		c.Engine.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Pool{config: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	go p.refill()
+	p.wake <- struct{}{}
+	return p
+}
 
-// Get is a locked engine with that access and memory budget in bytes. The
-// caller gives it back with Put, or closes it.
+// refill keeps Blank engines open. After a failure it waits to be woken.
+func (p *Pool) refill() {
+	defer close(p.done)
+	for {
+		select {
+		case <-p.ctx.Done():
+			return
+		case <-p.wake:
+		}
+		for p.short() {
+			e, err := p.open(p.ctx)
+			if err != nil {
+				if p.ctx.Err() == nil {
+					p.config.Engine.Log.Warn("duck: pool", "error", err)
+				}
+				break
+			}
+			p.keep(&p.blank, e, p.config.Blank)
+		}
+	}
+}
+
+func (p *Pool) short() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.closed && len(p.blank) < p.config.Blank
+}
+
+// keep appends e to list, and closes it instead, or the oldest, when that is too many.
+func (p *Pool) keep(list *[]*Engine, e *Engine, most int) {
+	p.mu.Lock()
+	*list = append(*list, e)
+	var over *Engine
+	if p.closed || len(*list) > most {
+		over = (*list)[0]
+		*list = (*list)[1:]
+	}
+	p.mu.Unlock()
+	if over != nil {
+		p.discard(over)
+	}
+}
+
+func (p *Pool) discard(e *Engine) {
+	if err := e.Close(); err != nil {
+		p.config.Engine.Log.Warn("duck: pool", "error", err)
+	}
+}
+
+// open starts an engine with a spill directory of its own.
+func (p *Pool) open(ctx context.Context) (*Engine, error) {
+	c := p.config.Engine
+	if c.SpillDir != "" {
+		if err := os.MkdirAll(c.SpillDir, 0o700); err != nil {
+			return nil, fmt.Errorf("duck: open: %w", err)
+		}
+		dir, err := os.MkdirTemp(c.SpillDir, "engine-")
+		if err != nil {
+			return nil, fmt.Errorf("duck: open: %w", err)
+		}
+		c.SpillDir = dir
+	}
+	e, err := Open(ctx, c)
+	if err != nil {
+		if c.SpillDir != "" {
+			_ = os.Remove(c.SpillDir)
+		}
+		return nil, err
+	}
+	if p.config.Setup != nil {
+		if err := p.config.Setup(ctx, e); err != nil {
+			p.discard(e)
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// Get is a locked engine with that access and memory budget in bytes (0: that
+// of PoolConfig.Engine). The caller gives it back with Put, or closes it.
 func (p *Pool) Get(ctx context.Context, a Access, memory int64) (*Engine, error) {
-	return nil, errors.ErrUnsupported
+	key := fmt.Sprintf("%q %q %t %d", a.Dirs, a.Files, a.Ordered, memory)
+	e, err := p.take(key)
+	if err != nil {
+		return nil, err
+	}
+	if e != nil && e.poolKey == key {
+		return e, nil
+	}
+	if e == nil {
+		if e, err = p.open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if memory > 0 {
+		err = e.SetMemory(ctx, memory)
+	}
+	if err == nil {
+		err = e.Lock(ctx, a)
+	}
+	if err != nil {
+		p.discard(e)
+		return nil, err
+	}
+	e.poolKey = key
+	return e, nil
+}
+
+// take is an idle engine of key, else a blank one, else nil.
+func (p *Pool) take(key string) (*Engine, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, fmt.Errorf("duck: pool: %w", ErrClosed)
+	}
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		if e := p.idle[i]; e.poolKey == key {
+			p.idle = append(p.idle[:i], p.idle[i+1:]...)
+			return e, nil
+		}
+	}
+	n := len(p.blank)
+	if n == 0 {
+		return nil, nil
+	}
+	e := p.blank[n-1]
+	p.blank = p.blank[:n-1]
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+	return e, nil
 }
 
 // Put takes an engine back from its user: it is reset and kept, or closed.
-func (p *Pool) Put(e *Engine) {}
+func (p *Pool) Put(e *Engine) {
+	if e.poolKey == "" || p.config.Idle == 0 {
+		p.discard(e)
+		return
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, resetTime)
+	defer cancel()
+	if err := e.Reset(ctx); err != nil {
+		if !errors.Is(err, ErrClosed) && p.ctx.Err() == nil {
+			p.config.Engine.Log.Warn("duck: pool", "error", err)
+		}
+		p.discard(e)
+		return
+	}
+	p.keep(&p.idle, e, p.config.Idle)
+}
 
 // Close closes the engines that the pool holds and ends its goroutine. Engines
-// out on Get stay their users'.
-func (p *Pool) Close() error { return nil }
+// out on Get stay their users'; Put closes them.
+func (p *Pool) Close() error {
+	p.cancel()
+	<-p.done
+	p.mu.Lock()
+	p.closed = true
+	all := append(p.blank, p.idle...)
+	p.blank, p.idle = nil, nil
+	p.mu.Unlock()
+	var err error
+	for _, e := range all {
+		err = errors.Join(err, e.Close())
+	}
+	return err
+}

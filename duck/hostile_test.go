@@ -1,0 +1,214 @@
+//go:build duckdb_arrow
+
+package duck
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/pondmesh/pond/duck/vec"
+)
+
+// hostile are statements that a locked engine must refuse. ROOT is a folder
+// with the secret in secret.csv, secret.parquet and secret.db; ROOT/job is what
+// the engine may read and write, with a symbolic link out of it; ROOT/job12 is
+// a sibling whose name begins alike.
+var hostile = []string{
+	// Reading outside.
+	"FROM 'ROOT/secret.csv'",
+	"FROM read_csv('ROOT/job/../secret.csv')",
+	"FROM read_csv('ROOT/job//..//secret.csv')",
+	"FROM read_csv('ROOT/job/./../secret.csv')",
+	"FROM read_csv('file://ROOT/secret.csv')",
+	"FROM read_csv('ROOT/job/../job12/secret.csv')",
+	"FROM read_csv('ROOT/job12/secret.csv')",
+	"FROM read_csv('ROOT/*.csv')",
+	"FROM read_csv('ROOT/job/../*.csv')",
+	"FROM read_csv(['ROOT/job/ok.csv', 'ROOT/secret.csv'])",
+	"FROM read_csv('ROOT/job/link/secret.csv')",
+	"FROM read_csv('ROOT/job/link.csv')",
+	"FROM read_parquet('ROOT/secret.parquet')",
+	"FROM parquet_metadata('ROOT/secret.parquet')",
+	"FROM parquet_schema('ROOT/secret.parquet')",
+	"FROM parquet_kv_metadata('ROOT/secret.parquet')",
+	"FROM parquet_file_metadata('ROOT/secret.parquet')",
+	"FROM read_json('ROOT/secret.csv')",
+	"FROM read_json_objects('ROOT/secret.csv')",
+	"FROM read_text('ROOT/secret.csv')",
+	"FROM read_blob('ROOT/secret.csv')",
+	"FROM sniff_csv('ROOT/secret.csv')",
+	"SELECT * FROM glob('ROOT/*')",
+	"FROM read_text('/etc/passwd')",
+	"FROM read_text('/proc/self/environ')",
+	"FROM read_blob('/dev/stdin')",
+	"FROM read_text('~/.bashrc')",
+	"FROM read_text('secret.csv')",
+	"FROM read_text('../secret.csv')",
+	"COPY t FROM 'ROOT/secret.csv'",
+	"SELECT * FROM query('FROM ''ROOT/secret.csv''')",
+	"SELECT * FROM query_table('ROOT/secret.csv')",
+	"SELECT * FROM json_execute_serialized_sql(json_serialize_sql('FROM ''ROOT/secret.csv'''))",
+	"SELECT content FROM read_text('http://127.0.0.1:1/x')",
+	"FROM read_csv('https://127.0.0.1:1/x.csv')",
+	"FROM read_parquet('s3://bucket/x.parquet')",
+	// Writing outside.
+	"COPY (SELECT 1) TO 'ROOT/out.csv'",
+	"COPY (SELECT 1) TO 'ROOT/job/../out.csv'",
+	"COPY (SELECT 1) TO 'ROOT/job12/out.csv'",
+	"COPY (SELECT 1) TO 'ROOT/job/link/out.csv'",
+	"COPY (SELECT 1) TO 'ROOT/job/link.csv'",
+	"COPY (SELECT 1 AS a, 2 AS b) TO 'ROOT/parts' (FORMAT csv, PARTITION_BY a)",
+	"COPY (SELECT 1) TO '/dev/stdout'",
+	"EXPORT DATABASE 'ROOT/export'",
+	"IMPORT DATABASE 'ROOT/export'",
+	"CALL enable_logging(storage = 'file', storage_path = 'ROOT/logs')",
+	"CREATE PERSISTENT SECRET s (TYPE http)",
+	// Other databases and extensions.
+	"ATTACH 'ROOT/secret.db'",
+	"ATTACH 'ROOT/new.db'",
+	"ATTACH 'ROOT/secret.db' (READ_ONLY)",
+	"COPY FROM DATABASE memory TO other",
+	"INSTALL httpfs",
+	"INSTALL httpfs FROM community",
+	"FORCE INSTALL httpfs FROM 'ROOT'",
+	"LOAD httpfs",
+	"LOAD 'ROOT/job/evil.duckdb_extension'",
+	"UPDATE EXTENSIONS",
+	// Limits and settings.
+	"SET lock_configuration = false",
+	"RESET lock_configuration",
+	"SET GLOBAL enable_external_access = true",
+	"RESET enable_external_access",
+	"SET allowed_directories = ['/']",
+	"SET allowed_paths = ['/etc/passwd']",
+	"RESET GLOBAL allowed_directories",
+	"SET memory_limit = '100GB'",
+	"PRAGMA memory_limit = '100GB'",
+	"SET max_memory = '100GB'",
+	"RESET memory_limit",
+	"SET threads = 64",
+	"PRAGMA threads = 64",
+	"SET worker_threads = 64",
+	"SET temp_directory = 'ROOT/tmp'",
+	"SET max_temp_directory_size = '1TB'",
+	"SET autoload_known_extensions = true",
+	"SET allow_community_extensions = true",
+	"SET allow_unsigned_extensions = true",
+	"SET extension_directory = 'ROOT/job'",
+	"SET secret_directory = 'ROOT'",
+	"SET home_directory = 'ROOT'",
+	"SET log_query_path = 'ROOT/log'",
+	"SET enable_logging = true",
+	"SET logging_storage = 'file'",
+	"PRAGMA enable_profiling = 'json'",
+	"SET profiling_output = 'ROOT/profile'",
+	"PRAGMA profile_output = 'ROOT/profile'",
+	"SET SESSION profiling_output = 'ROOT/profile'",
+	"SET preserve_insertion_order = true",
+	"SET custom_user_agent = 'x'",
+	"SET TimeZone = 'Asia/Tokyo'",
+	// The engine's own parts.
+	"SELECT pond_sink(1)",
+	"SELECT pond_sink()",
+	"SELECT pond_sink({'a': 1}, 2)",
+	"SELECT pond_sink(NULL)",
+	"FROM arrow_scan(1, 2, 3)",
+	"FROM arrow_scan(1::POINTER, 2::POINTER, 3::POINTER)",
+	"FROM arrow_scan_dumb(1::BIGINT::POINTER, 2::BIGINT::POINTER, 3::BIGINT::POINTER)",
+}
+
+func TestHostile(t *testing.T) {
+	root := t.TempDir()
+	job := filepath.Join(root, "job")
+	setup := start(t, Config{})
+	for _, dir := range []string{job, filepath.Join(root, "job12"), filepath.Join(root, "outside")} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"link": filepath.Join(root, "outside"), "link.csv": filepath.Join(root, "secret.csv")} {
+		if err := os.Symlink(to, filepath.Join(job, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"secret.csv", "job12/secret.csv", "outside/secret.csv", "job/ok.csv"} {
+		exec(t, setup, "COPY (SELECT 'the secret' AS s) TO '"+filepath.Join(root, name)+"'")
+	}
+	exec(t, setup, "COPY (SELECT 'the secret' AS s) TO '"+root+"/secret.parquet'; ATTACH '"+root+"/secret.db' AS d; CREATE TABLE d.s AS SELECT 'the secret' AS s; DETACH d")
+	before := tree(t, root)
+
+	e := start(t, Config{Memory: 64 << 20, Threads: 1, SpillDir: filepath.Join(root, "spill"), SpillMax: 1 << 30})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := e.Lock(ctx, Access{Dirs: []string{job}}); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, e, "CREATE TEMP TABLE t (s VARCHAR); ATTACH ':memory:' AS other")
+	for _, sql := range hostile {
+		sql = strings.ReplaceAll(sql, "ROOT", root)
+		if _, err := e.Exec(ctx, sql); err == nil {
+			t.Errorf("%s: was allowed", sql)
+		}
+	}
+	if after := tree(t, root); after != before {
+		t.Errorf("files before:\n%s\nafter:\n%s", before, after)
+	}
+
+	// What it was given works: reading, writing, globs, and spilling.
+	exec(t, e, "COPY (SELECT 1 AS a) TO '"+job+"/out.parquet'; COPY t FROM '"+job+"/ok.csv'; COPY (SELECT 1 AS a, 2 AS b) TO '"+job+"/parts' (FORMAT csv, PARTITION_BY a)")
+	if got := text(t, e, "SELECT count(*) FROM glob('"+job+"/o*')"); got != "2" {
+		t.Errorf("glob inside finds %s files", got)
+	}
+	if _, err := e.Drain(ctx, "SELECT s FROM t, '"+job+"/out.parquet'", func(*vec.Chunk) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	exec(t, e, "CREATE TEMP TABLE big AS SELECT range AS i, repeat('x', 300) || hash(range)::VARCHAR AS v FROM range(500_000) ORDER BY hash(range)")
+	if u, err := e.Usage(ctx); err != nil || u.Spill == 0 {
+		t.Errorf("nothing was spilled: %+v, %v", u, err)
+	}
+}
+
+// TestHostileStream reads what a registered view is made of.
+func TestHostileStream(t *testing.T) {
+	e := start(t, Config{Threads: 1})
+	ctx := context.Background()
+	batch := numbers(t, memory.DefaultAllocator, 0, 5000)
+	var c counted
+	if err := e.Register(ctx, "v", batch.Schema(), []Opener{c.opener(nil, batch)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"SELECT r.c1 FROM pond_stream_0", "FROM pond_stream_0", "SELECT r.c1 FROM pond_stream_0 WHERE r.c0 > 17", "SELECT count(*) FROM pond_stream_0", "SELECT 1 FROM pond_stream_0"} {
+		if n, err := e.Drain(ctx, query, func(*vec.Chunk) error { return nil }); err != nil || n == 0 {
+			t.Errorf("%s: %d rows, %v", query, n, err)
+		}
+	}
+}
+
+// tree lists the files below root, but for spilled ones, and their sizes.
+func tree(t *testing.T, root string) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == "spill" {
+			return filepath.SkipDir
+		}
+		info, err := d.Info()
+		if err == nil && !d.IsDir() {
+			all.WriteString(path + " " + info.ModTime().String() + "\n")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}

@@ -1,0 +1,94 @@
+//go:build duckdb_arrow
+
+package duck
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+func TestPool(t *testing.T) {
+	spill := filepath.Join(t.TempDir(), "spill")
+	ctx := context.Background()
+	p := NewPool(PoolConfig{
+		Engine: Config{Memory: 64 << 20, Threads: 1, SpillDir: spill},
+		Blank:  1, Idle: 2,
+		Setup: func(ctx context.Context, e *Engine) error {
+			_, err := e.Exec(ctx, "CREATE TABLE by_setup AS SELECT 1")
+			return err
+		},
+	})
+	a, b := Access{Dirs: []string{t.TempDir()}}, Access{Dirs: []string{t.TempDir()}}
+	get := func(a Access, memory int64) *Engine {
+		t.Helper()
+		e, err := p.Get(ctx, a, memory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	first := get(a, 100<<20)
+	if got := text(t, first, "SELECT current_setting('memory_limit')"); got != "100.0 MiB" {
+		t.Errorf("memory_limit is %s", got)
+	}
+	if _, err := first.Exec(ctx, "FROM '"+b.Dirs[0]+"/x.csv'"); !errors.Is(err, ErrDenied) {
+		t.Errorf("not locked: %v", err)
+	}
+	exec(t, first, "CREATE TEMP TABLE mine AS SELECT 1; CREATE TABLE mine2 AS SELECT 1")
+	p.Put(first)
+	if again := get(a, 100<<20); again != first {
+		t.Error("the idle engine was not used again")
+	}
+	if _, err := first.Exec(ctx, "FROM mine"); !errors.Is(err, ErrQuery) {
+		t.Errorf("it still has the last user's table: %v", err)
+	}
+	if other := get(a, 0); other == first {
+		t.Error("one engine was given to two")
+	} else {
+		p.Put(other)
+	}
+	for _, a := range []Access{b, a} { // the second of these evicts the oldest
+		e := get(a, 1<<28)
+		p.Put(e)
+	}
+	p.Put(first)
+	if len(p.idle) != 2 {
+		t.Errorf("%d idle engines", len(p.idle))
+	}
+	closed := get(b, 50<<20)
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.Put(closed)
+
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			e, err := p.Get(ctx, a, 100<<20)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := e.Exec(ctx, "CREATE TEMP TABLE x AS SELECT 1"); err != nil {
+				t.Error(err)
+			}
+			p.Put(e)
+		})
+	}
+	wg.Wait()
+	out := get(a, 100<<20)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Get(ctx, a, 0); !errors.Is(err, ErrClosed) {
+		t.Errorf("Get after Close: %v", err)
+	}
+	p.Put(out)
+	if left, err := os.ReadDir(spill); err != nil || len(left) != 0 {
+		t.Errorf("spill directories left: %v, %v", left, err)
+	}
+}
