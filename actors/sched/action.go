@@ -33,8 +33,7 @@ type Offer struct{ Node NodeID }
 
 // Release gives up a segment (or staged files) that will never be read: a losing
 // attempt's, a corrupt one, one of a lineage that is gone. The others stay as
-// they are until the job ends, and longer if the node keeps them for reuse. Node
-// is empty for staged files that were taken for done.
+// they are until the job ends, and longer if the node keeps them for reuse.
 type Release struct {
 	Attempt plan.AttemptID
 	Segment string
@@ -89,6 +88,7 @@ func (s Status) String() string {
 // Holders is empty when no node must (files in shared storage).
 type Winner struct {
 	Attempt plan.AttemptID
+	Node    NodeID // told of it first; it may be gone
 	Holders []NodeID
 	Lineage uint64
 	Reused  bool // made by another job

@@ -7,6 +7,8 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
+// onDone takes the output of a running attempt. The lineage is the one noted at
+// its start.
 func (d *Decider) onDone(e Done) {
 	t, n := d.task(e.Attempt.Task), d.node(e.Node, e.Boot)
 	if t == nil || n == nil {
@@ -20,13 +22,8 @@ func (d *Decider) onDone(e Done) {
 		d.win(t, number, n, HeldSegment{Lineage: a.lineage, Output: e.Output})
 		return
 	}
-	switch {
-	case t.state == done && !t.reused && t.won == number: // told twice
-	case !t.stage.moving && number <= t.last && d.acceptable(t, number, &HeldSegment{Output: e.Output}):
-		d.win(t, number, n, HeldSegment{Output: e.Output}) // given up too early
-	default:
-		d.emit(Release{e.Attempt, e.Output.Segment, n.id})
-	}
+	// Told twice, too late, or of a predecessor: it is there all the same.
+	d.onHeld(Held{e.Node, e.Boot, []HeldSegment{{Task: t.id(), Attempt: number, Lineage: e.Lineage, Output: e.Output}}})
 }
 
 func (d *Decider) onFailed(e Failed) {
@@ -45,6 +42,9 @@ func (d *Decider) onFailed(e Failed) {
 	d.unplace(a)
 	t.dead = append(t.dead, a.number)
 	t.stage.status.Failed++
+	if len(t.live) == 0 {
+		d.set(t, waiting)
+	}
 	switch err.Kind {
 	case plan.KindUser, plan.KindNotFound, plan.KindExists, plan.KindDenied, plan.KindDeadline:
 		d.fail(err)
@@ -117,7 +117,7 @@ func (d *Decider) refetch(t *task, a *attempt, err *plan.TaskError) {
 		}
 		known++
 		if p.state == done && p.seq < a.seq {
-			d.discard(p)
+			d.discard(p, true)
 		}
 	}
 	if known == 0 {

@@ -133,7 +133,7 @@ func (d *Decider) Step(e Event) []Action {
 		return nil
 	}
 	d.handle(e)
-	if d.begun && d.dirty {
+	if d.begun && d.dirty && d.finish == nil {
 		d.replan()
 	}
 	if d.begun && d.finish == nil {
@@ -250,7 +250,11 @@ func (d *Decider) end(status Status, err *plan.TaskError) {
 	}
 	for _, s := range d.stages {
 		for s.oldest != nil && status != Fenced {
+			t := s.oldest.task
 			d.stop(s.oldest)
+			if len(t.live) == 0 {
+				d.set(t, waiting)
+			}
 		}
 	}
 	d.finish = &Finish{Status: status}

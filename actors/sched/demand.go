@@ -203,6 +203,7 @@ func (d *Decider) win(t *task, number int, n *node, h HeldSegment) {
 	if !h.Reused {
 		t.last = max(t.last, number)
 	}
+	t.maker = n.id
 	t.holders = t.holders[:0]
 	if !s.durable {
 		t.holders = append(t.holders, n)
@@ -243,13 +244,18 @@ func (d *Decider) lose(t *task) {
 	t.holders, t.out, t.reused = nil, Output{}, false
 }
 
-// discard is lose for an output that is still there, but must not be read.
-func (d *Decider) discard(t *task) {
+// discard is lose for an output that is still there, but must not be read: it is
+// corrupt, or made of rows that have changed. Then another job may still want it,
+// if it made it.
+func (d *Decider) discard(t *task, corrupt bool) {
 	for _, n := range t.holders {
+		if t.reused && !corrupt {
+			break
+		}
 		d.emit(Release{t.attemptID(t.won), t.out.Segment, n.id})
 	}
 	if t.stage.durable {
-		d.emit(Release{Attempt: t.attemptID(t.won), Segment: t.out.Segment})
+		d.emit(Release{t.attemptID(t.won), t.out.Segment, t.maker})
 	}
 	t.refused = t.out.Segment
 	if !t.reused {
@@ -290,7 +296,7 @@ func (d *Decider) sweep(s *stage, valid func(lineage uint64) bool) {
 					Hint: "submit the job again, or make its query deterministic"})
 				return
 			}
-			d.discard(t)
+			d.discard(t, false)
 		}
 		for k := len(t.live) - 1; k >= 0; k-- {
 			if !valid(t.live[k].lineage) {

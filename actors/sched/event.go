@@ -19,7 +19,8 @@ type Event interface{ event() }
 type Tick struct{ Now int64 }
 
 // NodeUp, NodeLost and NodeLeaving of one node must come in the order of what
-// they tell; repeating one is harmless.
+// they tell; repeating one is harmless. A node that was lost and comes back has
+// forgotten that it was leaving: say so again.
 //
 // NodeUp: a node is there, ready for work. A new boot implies that the earlier
 // boot is lost. Slots is how many tasks it runs at once; Memory is bytes for all
@@ -65,6 +66,7 @@ type Done struct {
 	Attempt plan.AttemptID
 	Node    NodeID
 	Boot    Boot
+	Lineage uint64 // the Run's
 	Output  Output
 }
 

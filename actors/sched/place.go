@@ -19,8 +19,8 @@ func (d *Decider) onPull(e Pull) {
 	if !d.begun || d.publish.active || d.now < n.restUntil {
 		want = 0
 	}
-	left := want
-	for ; left > 0 && d.ready > 0 && (d.shareOver() || len(n.running) < d.share(n)); left-- {
+	left, all := want, d.shareOver()
+	for ; left > 0 && d.ready > 0 && (all || len(n.running) < d.share(n)); left-- {
 		t := d.pick(n)
 		if t == nil {
 			break

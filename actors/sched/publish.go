@@ -113,7 +113,7 @@ func (d *Decider) remakeFiles(lost []plan.TaskID) bool {
 	any := false
 	for _, id := range lost {
 		if t := d.task(id); t != nil && t.state == done && t.stage.index == len(d.stages)-1 {
-			d.discard(t)
+			d.discard(t, true)
 			any = true
 		}
 	}

@@ -280,7 +280,7 @@ func (s *script) event(cmd string, w []string, kv map[string]string) Event {
 		return e
 	case "done":
 		a := s.attempt(w[0])
-		return Done{a, NodeID(w[1]), boot, s.output(a, w[1], kv)}
+		return Done{a, NodeID(w[1]), boot, s.lineage(kv), s.output(a, w[1], kv)}
 	case "fail":
 		return Failed{s.attempt(w[0]), NodeID(w[1]), boot, s.err(w[2], kv["lost"])}
 	case "progress":
@@ -311,24 +311,26 @@ func (s *script) output(a plan.AttemptID, node string, kv map[string]string) Out
 	return o
 }
 
+// lineage=L1 is one that was printed so; any other number is itself.
+func (s *script) lineage(kv map[string]string) uint64 {
+	l := strings.TrimPrefix(kv["lineage"], "L")
+	n := s.num(l, 0)
+	if l != kv["lineage"] && n <= int64(len(s.lineages)) {
+		return s.lineages[n-1]
+	}
+	return uint64(n)
+}
+
 // held NODE scan/0#1 scan/1#1 … [reused] [lineage=L1] [tasks=N]
 func (s *script) held(w []string, kv map[string]string) Event {
 	e := Held{Node: NodeID(w[0]), Boot: Boot(kv["boot"])}
-	lineage := uint64(0)
-	if l := kv["lineage"]; l != "" {
-		if n := s.num(l[1:], 0); n <= int64(len(s.lineages)) {
-			lineage = s.lineages[n-1]
-		} else {
-			lineage = uint64(n)
-		}
-	}
 	for _, x := range w[1:] {
 		if x == "reused" {
 			continue
 		}
 		a := s.attempt(x)
 		e.Segments = append(e.Segments, HeldSegment{Task: a.Task, Attempt: a.Attempt, Tasks: int(s.num(kv["tasks"], 0)),
-			Reused: slices.Contains(w, "reused"), Lineage: lineage, Output: s.output(a, w[0], kv)})
+			Reused: slices.Contains(w, "reused"), Lineage: s.lineage(kv), Output: s.output(a, w[0], kv)})
 	}
 	return e
 }

@@ -49,10 +49,7 @@ func (w *world) misfortune() {
 			w.failover()
 		}
 	case 6:
-		if w.fire("cancel") {
-			w.cancelled = true
-			w.step(Cancel{"asked for"})
-		}
+		w.cancel()
 	case 7:
 		w.deliver()
 	case 8:
@@ -85,32 +82,27 @@ func (w *world) die(n *simNode, wiped bool) {
 	w.at(100+w.rng.Int64N(30_000), func() { w.boot(n) })
 }
 
-// failover replaces the coordinator. The successor knows the nodes, asks what
-// they hold, and starts the job when it has heard from most of them.
+// failover replaces the coordinator.
 func (w *world) failover() {
 	if w.published != nil || w.budget["deliver"] == 0 && w.fired["deliver"] > 0 {
 		return
 	}
 	w.term++
 	w.log("failover to term %d", w.term)
-	w.d = New(w.job, Config{Term: w.term, PublishMillis: 10_000})
-	for _, n := range w.nodes {
-		if n.up {
-			w.step(NodeUp{n.id, n.boot, n.slots, n.memory})
-			if n.leaving {
-				w.step(NodeLeaving{n.id})
-			}
-			w.askHeld(n)
-		} else {
-			w.step(NodeLost{n.id, n.boot})
-		}
+	w.newDecider()
+}
+
+func (w *world) cancel() {
+	if w.fire("cancel") {
+		w.cancelled = true
+		w.step(Cancel{"asked for"})
 	}
 }
 
 // deliver has the client read a finished task of the result.
 func (w *world) deliver() {
 	last := w.d.stages[len(w.d.stages)-1]
-	if last.done == 0 || w.term > 1 || last.durable || !w.fire("deliver") {
+	if last.done == 0 || w.term > 1 || w.runs > 0 || last.durable || !w.fire("deliver") {
 		return
 	}
 	w.budget["failover"] = 0
@@ -139,7 +131,7 @@ func (w *world) checkStep(e Event, actions []Action) {
 	if p, ok := e.(Pull); ok && granted > p.Slots {
 		w.breaks("%s asked for %d tasks and got %d", p.Node, p.Slots, granted)
 	}
-	if why := audit(w.d); why != "" && w.d.finish == nil {
+	if why := w.audit(); why != "" && w.d.finish == nil {
 		w.breaks("after %s: %s\n%s", show(e), why, w.d)
 	}
 }
@@ -173,8 +165,9 @@ func (w *world) known(e NodeLeaving) bool {
 	return n.leaving && w.told[n.boot]
 }
 
-// audit recomputes every count of a Decider from its tasks.
-func audit(d *Decider) string {
+// audit recomputes every count of the Decider from its tasks.
+func (w *world) audit() string {
+	d := w.d
 	type sums struct{ done, ready, running int }
 	total, attempts := 0, 0
 	for _, s := range d.stages {
@@ -186,6 +179,9 @@ func audit(d *Decider) string {
 				c.done++
 				if !s.durable && len(t.holders) == 0 && !t.delivered {
 					return fmt.Sprintf("%s is done but nobody holds it", t.id())
+				}
+				if slices.ContainsFunc(t.holders, func(n *node) bool { return d.nodes[n.id] != n }) {
+					return fmt.Sprintf("%s is held by a node that is gone", t.id())
 				}
 			case ready:
 				c.ready++
@@ -210,20 +206,21 @@ func audit(d *Decider) string {
 	if total != d.ready || attempts != d.attempts {
 		return fmt.Sprintf("counts %d ready and %d attempts, has %d and %d", d.ready, d.attempts, total, attempts)
 	}
-	return auditNodes(d)
+	return w.auditNodes()
 }
 
-func auditNodes(d *Decider) string {
+func (w *world) auditNodes() string {
+	d := w.d
 	busy, slots, usable := 0, 0, 0
 	for _, n := range d.order {
 		memory := int64(0)
 		for _, a := range n.running {
 			memory += a.memory
 		}
-		if memory != n.used || memory > n.memory && !n.adopted() {
+		if memory != n.used || memory > w.node(n.id).memory && !n.adopted() {
 			return fmt.Sprintf("%s counts %d bytes, has %d of %d", n.id, n.used, memory, n.memory)
 		}
-		if len(n.running) > n.slots && !n.adopted() {
+		if len(n.running) > w.node(n.id).slots && !n.adopted() {
 			return fmt.Sprintf("%s runs %d tasks in %d slots", n.id, len(n.running), n.slots)
 		}
 		if n.usable() {
@@ -347,7 +344,7 @@ func TestSimulation(t *testing.T) {
 	}
 	t.Logf("%d jobs from seed %d: %v", *simRuns, first, fired)
 	for _, k := range []string{"die", "wipe", "leave", "suspect", "fail", "fail-for-good", "user", "corrupt", "failover", "cancel",
-		"deliver", "publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "succeeded", "failed", "cancelled"} {
+		"deliver", "publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "resubmit", "succeeded", "failed", "cancelled"} {
 		if fired[k] == 0 && *simRuns >= 1000 {
 			t.Errorf("never happened: %s", k)
 		}

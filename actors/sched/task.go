@@ -44,6 +44,7 @@ type task struct {
 	// The winner, when done.
 	won     int // attempt
 	seq     int64
+	maker   NodeID
 	holders []*node
 	lineage uint64
 	reused  bool

@@ -54,7 +54,7 @@ func (d *Decider) Segments(stage int) []Winner {
 		if t.state != done {
 			continue
 		}
-		w := Winner{Attempt: t.attemptID(t.won), Lineage: t.lineage, Reused: t.reused, Output: t.out}
+		w := Winner{Attempt: t.attemptID(t.won), Node: t.maker, Lineage: t.lineage, Reused: t.reused, Output: t.out}
 		for _, n := range t.holders {
 			w.Holders = append(w.Holders, n.id)
 		}

@@ -24,6 +24,7 @@ type world struct {
 	job    *plan.Job
 	d      *Decider
 	term   int64
+	runs   int // jobs of this plan before; messages of an earlier one are dropped
 	nodes  []*simNode
 	sabote func(w *world, e Event) // a planted bug, applied before each Step
 
@@ -74,6 +75,7 @@ type simSegment struct {
 	content uint64
 	from    map[plan.TaskID]uint64
 	corrupt bool
+	run     int // of world.runs
 }
 
 func newWorld(seed uint64) *world {
@@ -167,7 +169,7 @@ func (w *world) fire(kind string) bool {
 
 // run runs the job to its end; "" means that nothing was violated.
 func (w *world) run() string {
-	w.d = New(w.job, Config{PublishMillis: 10_000})
+	w.d = New(w.job, w.config())
 	for _, n := range w.nodes {
 		w.boot(n)
 	}
@@ -176,7 +178,9 @@ func (w *world) run() string {
 	for events := 0; w.broken == "" && w.queue.len() > 0; events++ {
 		if f, ok := w.d.Finished(); ok {
 			w.checkEnd(f)
-			break
+			if !w.submitAgain(f) {
+				break
+			}
 		}
 		if w.now > 3_600_000 || events > 500_000 {
 			w.breaks("the job does not end")
@@ -186,6 +190,42 @@ func (w *world) run() string {
 		h.do()
 	}
 	return w.broken
+}
+
+func (w *world) config() Config { return Config{Term: w.term, PublishMillis: 10_000} }
+
+// submitAgain sometimes submits the plan as another job, when the first has
+// succeeded: what is still held of it is offered for reuse.
+func (w *world) submitAgain(f Finish) bool {
+	if w.runs > 0 || f.Status != Succeeded || w.rng.IntN(3) > 0 {
+		return false
+	}
+	w.fired["resubmit"]++
+	w.log("submitted again")
+	w.runs, w.term, w.published = 1, 1, nil
+	clear(w.used)
+	clear(w.staged)
+	for _, n := range w.nodes {
+		n.running, n.seen = map[plan.AttemptID]bool{}, map[plan.AttemptID]bool{}
+	}
+	w.newDecider()
+	return true
+}
+
+// newDecider starts a coordinator: it knows the nodes, asks what they hold, and
+// begins with the next tick, whether it has heard of all by then or not.
+func (w *world) newDecider() {
+	w.d = New(w.job, w.config())
+	for _, n := range w.nodes {
+		if !n.up {
+			continue
+		}
+		w.step(NodeUp{n.id, n.boot, n.slots, n.memory})
+		if n.leaving {
+			w.step(NodeLeaving{n.id})
+		}
+		w.askHeld(n)
+	}
 }
 
 func (w *world) tick() {
@@ -201,8 +241,11 @@ func (w *world) step(e Event) {
 	if _, isTick := e.(Tick); !isTick {
 		w.log("event %s", show(e))
 	}
-	if l, ok := e.(NodeLeaving); ok {
-		w.told[w.node(l.Node).boot] = true
+	switch e := e.(type) {
+	case NodeUp:
+		delete(w.told, e.Boot)
+	case NodeLeaving:
+		w.told[w.node(e.Node).boot] = true
 	}
 	actions := slices.Clone(w.d.Step(e))
 	w.checkStep(e, actions)
@@ -220,9 +263,15 @@ func show(v any) string {
 func (w *world) tell(e Event) { w.message(func() { w.step(e) }) }
 
 // message delivers something late, never, or twice.
-func (w *world) message(do func()) {
+func (w *world) message(deliver func()) {
 	if w.rng.IntN(1000) < w.lossy {
 		return
+	}
+	run := w.runs
+	do := func() {
+		if run == w.runs {
+			deliver()
+		}
 	}
 	delay := func() int64 {
 		if w.rng.IntN(20) == 0 {
@@ -242,6 +291,9 @@ func (w *world) hear(delay int64, e Event) {
 	w.at(w.heardAt-w.now, func() {
 		w.step(e)
 		if up, ok := e.(NodeUp); ok {
+			if n := w.node(up.Node); n.leaving && n.boot == up.Boot {
+				w.step(NodeLeaving{n.id})
+			}
 			w.askHeld(w.node(up.Node))
 		}
 	})
@@ -276,14 +328,16 @@ func (w *world) askHeld(n *simNode) {
 	}
 	e := Held{Node: n.id, Boot: n.boot}
 	for _, name := range slices.Sorted(maps.Keys(n.disk)) {
-		e.Segments = append(e.Segments, n.disk[name].held)
+		h := n.disk[name].held
+		h.Reused = n.disk[name].run < w.runs
+		e.Segments = append(e.Segments, h)
 	}
 	w.tell(e)
 }
 
 // carryOut does what the Decider asked for.
 func (w *world) carryOut(a Action) {
-	term := w.term
+	term, run := w.term, w.runs
 	switch a := a.(type) {
 	case Run:
 		n := w.node(a.Node)
@@ -311,7 +365,7 @@ func (w *world) carryOut(a Action) {
 			w.message(func() { delete(n.disk, a.Segment) })
 		}
 	case Publish:
-		w.at(1+w.rng.Int64N(3000), func() { w.publish(a, term) })
+		w.at(1+w.rng.Int64N(3000), func() { w.publish(a, term, run) })
 	}
 }
 
@@ -336,9 +390,10 @@ func (w *world) start(n *simNode, r Run, inputs []Winner) {
 	if n.slow && w.rng.IntN(3) == 0 {
 		length *= 20
 	}
-	boot := n.boot
+	boot, run := n.boot, w.runs
+	runs := func() bool { return n.up && n.boot == boot && w.runs == run && n.running[r.Attempt] }
 	w.at(w.rng.Int64N(length), func() {
-		if !n.up || n.boot != boot || !n.running[r.Attempt] {
+		if !runs() {
 			return
 		}
 		read, lost := w.fetch(inputs)
@@ -347,7 +402,7 @@ func (w *world) start(n *simNode, r Run, inputs []Winner) {
 			return
 		}
 		w.at(length/2, func() {
-			if n.up && n.boot == boot && n.running[r.Attempt] {
+			if runs() {
 				w.finishAttempt(n, w.outcome(n, r, read), r.Attempt)
 			}
 		})
@@ -399,7 +454,7 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment) Event {
 		return fail(plan.KindUser)
 	}
 	w.segments++
-	seg := &simSegment{name: fmt.Sprintf("seg%d", w.segments), from: map[plan.TaskID]uint64{}}
+	seg := &simSegment{name: fmt.Sprintf("seg%d", w.segments), run: w.runs, from: map[plan.TaskID]uint64{}}
 	h := fnv.New64a()
 	for _, in := range read {
 		for task, c := range in.from {
@@ -422,20 +477,23 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment) Event {
 		w.staged[seg.name] = seg
 	}
 	n.disk[seg.name] = seg
-	return Done{r.Attempt, n.id, n.boot, out}
+	return Done{r.Attempt, n.id, n.boot, r.Lineage, out}
 }
 
 // publish is the storage's side of it.
-func (w *world) publish(p Publish, term int64) {
+func (w *world) publish(p Publish, term int64, run int) {
 	answer := func(err error) {
 		w.at(1+w.rng.Int64N(100), func() {
-			if term == w.term {
+			if term == w.term && run == w.runs {
 				w.step(Published{p.Try, err})
 			}
 		})
 	}
-	if term != w.term {
+	if term != w.term || run != w.runs {
 		return
+	}
+	if w.rng.IntN(2) == 0 {
+		w.cancel()
 	}
 	if w.published == nil {
 		if w.fire("publish-fails") {

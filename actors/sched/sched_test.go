@@ -1,0 +1,235 @@
+package sched
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// TestPure: what the package may not import, it cannot come to depend on.
+func TestPure(t *testing.T) {
+	allowed := []string{"errors", "fmt", "hash/fnv", "slices", "strconv", "strings", "github.com/pondmesh/pond/actors/plan"}
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), f.Name(), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range tree.Imports {
+			if p, _ := strconv.Unquote(i.Path.Value); !slices.Contains(allowed, p) {
+				t.Errorf("%s imports %s: sched is pure", f.Name(), p)
+			}
+		}
+	}
+}
+
+func TestHeapSorts(t *testing.T) {
+	h := heap[int]{less: func(a, b int) bool { return a < b }}
+	var want []int
+	for range 500 {
+		v := rand.IntN(100)
+		h.push(v)
+		want = append(want, v)
+	}
+	slices.Sort(want)
+	for i, w := range want {
+		if got := h.pop(); got != w {
+			t.Fatalf("item %d is %d, want %d", i, got, w)
+		}
+	}
+}
+
+func TestMedianIsAtMostAQuarterHigh(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for range 200 {
+		var h histogram
+		var all []int64
+		top := int64(1) << rng.IntN(40)
+		for range 1 + rng.IntN(50) {
+			v := rng.Int64N(top)
+			h.add(v)
+			all = append(all, v)
+		}
+		slices.Sort(all)
+		true_ := all[(len(all)-1)/2]
+		if m := h.median(); m < true_ || m > true_+true_/4 {
+			t.Fatalf("seed %d: median of %v is %d, got %d", seed, all, true_, m)
+		}
+	}
+	if (&histogram{}).median() != 0 || bucketOf(1<<62) >= 256 {
+		t.Error("edges")
+	}
+}
+
+func TestBackoffIsBounded(t *testing.T) {
+	c := Config{}.withDefaults()
+	for n, want := range map[int]int64{1: 500, 2: 1000, 3: 2000, 7: 30_000, 1000: 30_000} {
+		if got := c.backoff(n); got != want {
+			t.Errorf("backoff(%d) = %d, want %d", n, got, want)
+		}
+	}
+}
+
+func TestABadPlanFails(t *testing.T) {
+	twice := &plan.Stage{ID: "s", Tasks: plan.Tasks{N: 1}}
+	for name, job := range map[string]*plan.Job{"no stages": {}, "an id twice": {Stages: []*plan.Stage{twice, twice}}} {
+		d := New(job, Config{})
+		d.Step(Tick{1})
+		if f, ok := d.Finished(); !ok || f.Status != Failure || plan.KindOf(f.Err) != plan.KindInternal {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+// TestDeterministic: the same events give the same actions.
+func TestDeterministic(t *testing.T) {
+	for seed := range uint64(30) {
+		a, b := newWorld(seed), newWorld(seed)
+		a.run()
+		b.run()
+		if x, y := strings.Join(a.trace, "\n"), strings.Join(b.trace, "\n"); x != y {
+			t.Fatalf("seed %d: %s", seed, firstDifference(x, y))
+		}
+	}
+}
+
+// shuffleJob is maps × reduces, both on nodes of four slots.
+func shuffleJob(maps, reduces int) *plan.Job {
+	return &plan.Job{Stages: []*plan.Stage{
+		{ID: "map", Deterministic: true, Tasks: plan.Tasks{N: maps}},
+		{ID: "reduce", Deterministic: true, Tasks: plan.Tasks{N: reduces},
+			Inputs: []plan.Input{{Read: &plan.Read{Stages: []int{0}, How: plan.ReadPartition}}}},
+	}}
+}
+
+// drive runs a job on nodes that do each task at once, one in 50 of which fails,
+// loses a node on the way, and returns how many steps it took.
+func drive(tb testing.TB, job *plan.Job, nodes, parts int) int {
+	d := New(job, Config{})
+	now, steps := int64(1), 0
+	var out []Action
+	step := func(e Event) {
+		steps++
+		out = append(out, d.Step(e)...)
+	}
+	name := func(i int) NodeID { return NodeID("n" + strconv.Itoa(i)) }
+	boots := make([]int, nodes)
+	boot := func(i int) Boot { return Boot(strconv.Itoa(boots[i])) }
+	index := map[NodeID]int{}
+	for i := range nodes {
+		index[name(i)] = i
+		step(NodeUp{name(i), boot(i), 4, 0})
+	}
+	sizes := plan.SegmentInfo{Bytes: make([]int64, parts)}
+	for i := range sizes.Bytes {
+		sizes.Bytes[i] = int64(i % 7 << 10)
+	}
+	for round := 0; ; round++ {
+		now += 200
+		step(Tick{now})
+		for i := range nodes {
+			step(Pull{name(i), boot(i), 4})
+		}
+		acts := out
+		out = nil
+		for _, a := range acts {
+			switch a := a.(type) {
+			case Run:
+				if i := index[a.Node]; a.Boot != boot(i) {
+					continue
+				} else if (a.Partition+a.Attempt.Attempt)%50 == 0 {
+					step(Failed{a.Attempt, a.Node, a.Boot, &plan.TaskError{Kind: plan.KindResource}})
+				} else {
+					step(Done{a.Attempt, a.Node, a.Boot, a.Lineage, Output{Segment: "s", Rows: 1, Bytes: 1 << 20, Parts: sizes}})
+				}
+			case Finish:
+				if a.Status != Succeeded {
+					tb.Fatalf("%v: %v", a.Status, a.Err)
+				}
+				return steps
+			}
+		}
+		if round == 20 {
+			step(NodeLost{name(0), boot(0)})
+			boots[0]++
+			step(NodeUp{name(0), boot(0), 4, 0})
+		}
+		if round > 1_000_000 {
+			tb.Fatal("does not end")
+		}
+	}
+}
+
+// TestWorkPerStepIsSmall counts comparisons in queues: O(log n) a task.
+func TestWorkPerStepIsSmall(t *testing.T) {
+	const tasks = 100_000
+	job := shuffleJob(tasks, 100)
+	compared := 0
+	d := New(job, Config{})
+	q := &d.stages[0].queue
+	q.less = func(a, b *task) bool { compared++; return heavier(a, b) }
+	d.Step(NodeUp{"a", "", 100, 0})
+	d.Step(Tick{1})
+	for n := 0; n < tasks; {
+		var runs []Run
+		for _, a := range d.Step(Pull{"a", "", 100}) {
+			runs = append(runs, a.(Run))
+		}
+		for _, r := range runs {
+			n++
+			d.Step(Done{r.Attempt, "a", "", 0, Output{Segment: strconv.Itoa(n)}})
+		}
+	}
+	if budget := tasks * 2 * 18; compared > budget {
+		t.Errorf("%d comparisons for %d tasks, at most %d expected", compared, tasks, budget)
+	}
+}
+
+// TestNoStepLooksAtAllTasks: ten times as many tasks take about ten times as
+// long; a look at all of them on every event would make it a hundred.
+func TestNoStepLooksAtAllTasks(t *testing.T) {
+	fastest := func(tasks int) time.Duration {
+		best := time.Hour
+		for range 3 {
+			start := time.Now()
+			drive(t, shuffleJob(tasks, tasks), 100, 0)
+			best = min(best, time.Since(start))
+		}
+		return best
+	}
+	small, large := fastest(5_000), fastest(50_000)
+	t.Logf("10,000 tasks: %v, 100,000 tasks: %v", small, large)
+	if large > 40*small {
+		t.Errorf("10,000 tasks took %v, 100,000 took %v", small, large)
+	}
+}
+
+func BenchmarkJob(b *testing.B) {
+	for _, c := range []struct{ maps, reduces, nodes, parts int }{
+		{256, 4096, 16, 4096}, {10_000, 10_000, 100, 0}, {50_000, 50_000, 100, 0}, {50_000, 50_000, 1000, 0},
+	} {
+		b.Run(fmt.Sprintf("%dx%d on %d nodes", c.maps, c.reduces, c.nodes), func(b *testing.B) {
+			steps := 0
+			for b.Loop() {
+				steps = drive(b, shuffleJob(c.maps, c.reduces), c.nodes, c.parts)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(steps), "ns/step")
+		})
+	}
+}
