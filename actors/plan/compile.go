@@ -105,6 +105,7 @@ type vert struct {
 type readVert struct {
 	exits []*exit
 	how   How
+	union bool // of exits made for it
 }
 
 // bare is true of what costs nothing to read again from where it comes.
@@ -128,12 +129,12 @@ type exit struct {
 type layoutKind string
 
 const (
-	laidAuto   layoutKind = "as read"    // as the planner liked: partitions mean nothing
-	laidSlices layoutKind = "slices"     // by position: files, rows, at random
-	laidHash   layoutKind = "hash"       //
-	laidRange  layoutKind = "range"      //
-	laidColumn layoutKind = "column"     //
-	laidUser   layoutKind = "user"       //
+	laidAuto   layoutKind = "as read" // as the planner liked: partitions mean nothing
+	laidSlices layoutKind = "slices"  // by position: files, rows, at random
+	laidHash   layoutKind = "hash"    // by value, from here on
+	laidRange  layoutKind = "range"
+	laidColumn layoutKind = "column"
+	laidUser   layoutKind = "user"
 	laidSame   layoutKind = "broadcast"  // all rows in each
 	laidSingle layoutKind = "unsplit"    // one partition
 	laidUnion  layoutKind = "one by one" // partitions of several, one after another
@@ -198,7 +199,18 @@ func (n *Node) label() string { return n.op() + " " + string(n.ID) }
 
 func (c *compiler) input(n *Node) *rel { return c.rels[n.Inputs[0]] }
 
+// compileNode compiles a node whose inputs are. A new view that merely reads
+// bears the node's name.
 func (c *compiler) compileNode(n *Node) (*rel, error) {
+	before := c.verts
+	r, err := c.compileOp(n)
+	if err == nil && r.v.id > before && r.v.text == nil {
+		r.v.label = n.label()
+	}
+	return r, err
+}
+
+func (c *compiler) compileOp(n *Node) (*rel, error) {
 	switch {
 	case n.Read != nil:
 		return c.compileRead(n)

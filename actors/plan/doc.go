@@ -8,6 +8,10 @@
 //
 //	Node tree ── Compile(Catalog) ──▶ []Stage ── Assign(upstream sizes) ──▶ []Task
 //
+// A node becomes a view; views that need no exchange between them are one stage;
+// what several stages need is a stage of its own. Where a stage runs on one
+// partition though it reads several, it says why (Stage.Gathered).
+//
 // Read stage.go for the nouns that every other package shares, node.go for what
 // a DataFrame can say, then compile.go.
 package plan

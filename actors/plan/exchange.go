@@ -200,18 +200,16 @@ func (c *compiler) compileUnion(n *Node) (*rel, error) {
 	}
 	var exits []*exit
 	for _, r := range ins {
-		if r.v.read != nil && r.v.read.how == ReadSegments && r.v.label == unionLabel && segments(r.v) == r.l.n {
+		if r.v.read != nil && r.v.read.union && r.v.n == segments(r.v) {
 			exits = append(exits, r.v.read.exits...)
 			continue
 		}
 		exits = append(exits, c.cut(r, false))
 	}
 	v := c.read(exits, ReadSegments, total)
-	v.label, v.rowwise = unionLabel, true
+	v.read.union, v.rowwise = true, true
 	return &rel{v, l}, nil
 }
-
-const unionLabel = "union"
 
 // alike is the layout of inputs that can be united partition by partition.
 func alike(ins []*rel) (layout, bool) {

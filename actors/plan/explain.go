@@ -72,12 +72,12 @@ func (in Input) String() string {
 	r := in.Read
 	from := make([]string, len(r.Stages))
 	for i, u := range r.Stages {
-		from[i] = fmt.Sprint(u)
+		from[i] = fmt.Sprintf("stage %d", u)
 	}
 	how := map[How]string{
-		ReadPartition: "its partition", ReadAll: "all rows", ReadSegments: "whole segments, in order", ReadRows: "an even share of the rows, in order",
+		ReadPartition: "a task's own partition", ReadAll: "all of it in each task", ReadSegments: "whole segments in turn", ReadRows: "an even share of the rows",
 	}[r.How]
-	return how + " of stage " + strings.Join(from, " and stage ") + ifElse(r.Ordered, ", order kept", "")
+	return strings.Join(from, " and ") + ": " + how + ifElse(r.Ordered, ", in order", "")
 }
 
 // scanPathsShown is how many files an explanation names.
@@ -106,7 +106,12 @@ func (s *Scan) String() string {
 	if partial > 0 {
 		out += fmt.Sprintf("; %d of %s are runs of rows", partial, count(pieces, "piece"))
 	}
-	return out + ifElse(s.Shared, "; all in each task", "")
+	o := s.Options
+	if o.Columns != nil {
+		out += "; columns " + strings.Join(o.Columns, ", ")
+	}
+	return out + ifElse(o.RowNumber, "; with row numbers", "") + ifElse(o.Filename, "; with file names", "") +
+		ifElse(o.UnionByName, "; by name", "") + ifElse(o.Hive, "; hive", "") + ifElse(s.Shared, "; all in each task", "")
 }
 
 func (st Step) String() string {

@@ -20,6 +20,15 @@ func parquet(path string, groups int, groupBytes int64) File {
 	return f
 }
 
+// hugeParquet has a million rows in one file.
+func hugeParquet(path string) File {
+	f := File{Path: path, Size: 400 * mib, ModTime: 1}
+	for range 8 {
+		f.Groups = append(f.Groups, RowGroup{Rows: 125_000, Bytes: 50 * mib})
+	}
+	return f
+}
+
 const mib = 1 << 20
 
 // world is the catalog of the tests: by name of the step.
@@ -33,6 +42,7 @@ func world() Catalog {
 		"json":  {Files: []File{{Path: "/d/1.json", Size: mib}}},
 		"arrow": {Files: []File{{Path: "/d/1.arrow", Size: mib}, {Path: "/d/2.arrow", Size: mib}}},
 		"hive":  {Files: []File{parquet("/d/y=1/a.parquet", 1, mib), parquet("/d/y=2/a.parquet", 1, mib)}, Columns: []Column{{"v", "INTEGER"}, {"y", "BIGINT"}}},
+		"huge":  {Files: []File{hugeParquet("/d/h.parquet")}},
 		"whole": {Files: []File{parquet("/d/a.parquet", 3, 40*mib)}},
 	}
 }
@@ -160,6 +170,7 @@ var goldens = map[string][]golden{
 	},
 	"sort": {
 		{"global sort of a filtered scan", readBig + on("f", "big", `"filter":{"sql":"delay > 0"}`) + on("s", "f", `"sort":{"by":["delay"],"n":4}`), collect("s")},
+		{"many rows: the sample takes some by their number", `{"id":"huge","read":{"format":"parquet","paths":["/d/h.parquet"]}}` + on("m", "huge", `"map":{"sql":"k, v"}`) + on("s", "m", `"sort":{"by":["k"]}`), `{"input":"s","write":{"path":"/out","format":"parquet"}}`},
 		{"what is dear to compute is kept for both passes", readBig + on("m", "big", `"map_batches":{"func":"pure"}`) + on("s", "m", `"sort":{"by":["delay NULLS FIRST"]}`), collect("s")},
 		{"a tiny input is sorted in place", readTiny + on("s", "tiny", `"sort":{"by":["a"]}`), collect("s")},
 		{"limit over sort keeps the top of each task", readBig + on("s", "big", `"sort":{"by":["delay DESC"]}`) + on("l", "s", `"limit":{"n":10}`), collect("l")},
@@ -177,6 +188,7 @@ var goldens = map[string][]golden{
 		{"union of scans: one stage", readBig + `,` + readCSV + `,{"id":"u","inputs":["big","csv"],"union":{}}` + on("f", "u", `"filter":{"sql":"delay > 0"}`), collect("f")},
 		{"union of computed inputs: the consumer reads both", readBig + `,` + readBig2 + on("h1", "big", `"repartition":{"n":8,"by":"hash","keys":["origin"]}`) + on("q", "h1", `"sql":{"query":"SELECT DISTINCT origin FROM {0}"}`) +
 			`,{"id":"u","inputs":["q","big2"],"union":{}}` + on("h", "u", `"repartition":{"n":4,"by":"hash","keys":["origin"]}`), collect("h")},
+		{"union of unions is one", readTiny + `,` + readBig + `,` + readBig2 + on("a", "big", `"map_batches":{"func":"pure"}`) + on("b", "big2", `"map_batches":{"func":"pure"}`) + `,{"id":"u","inputs":["a","b"],"union":{}},{"id":"w","inputs":["u","tiny"],"union":{}}`, collect("w")},
 		{"union of inputs partitioned alike keeps their partitions", readBig + `,` + readBig2 + on("h1", "big", `"repartition":{"n":8,"by":"hash","keys":["origin"]}`) + on("h2", "big2", `"repartition":{"n":8,"by":"hash","keys":["origin"]}`) +
 			`,{"id":"u","inputs":["h1","h2"],"union":{}}`, collect("u")},
 		{"whole SQL over files", `{"id":"whole","sql":{"query":"SELECT {'a': {'b': 1}} AS s, count(*) FROM '/d/a.parquet' GROUP BY 1;","access":["/d/a.parquet"]}}`, collect("whole")},
@@ -200,6 +212,7 @@ var goldens = map[string][]golden{
 		{"a CTE named like a view of ours does not hide it", readBig + on("a", "big", `"sql":{"query":"WITH v0 AS (SELECT 1) SELECT * FROM {0}, v0"}`), collect("a")},
 		{"an exchange read twice in a stage is kept in a table", readBig + on("h", "big", `"repartition":{"n":2,"by":"hash","keys":["origin"]}`) + on("q", "h", `"sql":{"query":"SELECT * FROM {0} a JOIN {0} b USING (origin)"}`), collect("q")},
 		{"a volatile step that others read is evaluated once", readBig + on("a", "big", `"map":{"sql":"random() AS r"}`) + on("b", "a", `"filter":{"sql":"r < 0.5"}`), collect("b")},
+		{"two volatile steps that look alike are two", readBig + on("a", "big", `"map":{"sql":"uuid() AS u"}`) + on("b", "big", `"map":{"sql":"uuid() AS u"}`) + `,{"id":"u","inputs":["a","b"],"union":{}}`, collect("u")},
 		{"PIVOT becomes a table", readTiny + on("p", "tiny", `"sql":{"query":"PIVOT {0} ON a USING count(*)"}`) + on("f", "p", `"map":{"sql":"*"}`), collect("f")},
 	},
 }

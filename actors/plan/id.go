@@ -16,6 +16,7 @@ type identity struct {
 	Version       int
 	Salt          string
 	Job           JobID `json:",omitempty"` // when it is never the same twice
+	Step          int   `json:",omitempty"` // and then two alike in one job are two
 	Inputs        []identityInput
 	Steps         []Step
 	Query         string
@@ -45,7 +46,7 @@ func (w *stageWriter) identify(job *Job) {
 	s, f := w.s, &w.facts
 	f.Version, f.Salt = idVersion, w.c.o.Salt
 	if !s.Deterministic || w.e.perJob {
-		f.Job = w.c.o.JobID
+		f.Job, f.Step = w.c.o.JobID, w.e.root.id
 	}
 	for _, in := range s.Inputs {
 		i := identityInput{View: in.View, Scan: in.Scan, Literal: in.Literal}

@@ -192,7 +192,7 @@ func (c *compiler) cut(r *rel, keep bool) *exit {
 
 // read is a view of earlier exits in n tasks.
 func (c *compiler) read(exits []*exit, how How, n int) *vert {
-	v := &vert{n: n, read: &readVert{exits, how}}
+	v := &vert{n: n, read: &readVert{exits: exits, how: how}}
 	names := make([]string, len(exits))
 	for i, e := range exits {
 		names[i] = e.root.label

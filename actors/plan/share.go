@@ -7,28 +7,32 @@ import "slices"
 // partition. What is merely read (bare), and what a sample looks at first, is
 // read again instead.
 func (c *compiler) share(last *exit) {
-	for {
-		v := c.toCut(last)
-		if v == nil {
-			return
+	for cuts := toCut(last); len(cuts) > 0; cuts = toCut(last) {
+		for _, v := range cuts {
+			c.cutShared(last, v)
 		}
-		r := &rel{v, layout{n: v.n}}
-		keep := orderCounts(last, v)
-		e := c.cut(r, keep)
-		again := c.reread(r, ReadSegments, v.n, keep)
-		again.label = v.label
-		for _, x := range reachable(last) {
-			if x == e {
-				continue
-			}
-			if x.root == v {
-				x.root = again
-			}
-			for _, w := range within(x.root) {
-				for i, a := range w.args {
-					if a == v {
-						w.args[i] = again
-					}
+	}
+}
+
+// cutShared makes all that depend on v read it from an exit of its own.
+func (c *compiler) cutShared(last *exit, v *vert) {
+	exits := reachable(last)
+	keep := orderCounts(exits, v)
+	r := &rel{v, layout{n: v.n}}
+	own := c.cut(r, keep)
+	again := c.reread(r, ReadSegments, v.n, keep)
+	again.label = v.label
+	for _, e := range exits {
+		if e == own {
+			continue
+		}
+		if e.root == v {
+			e.root = again
+		}
+		for _, w := range within(e.root) {
+			for i, a := range w.args {
+				if a == v {
+					w.args[i] = again
 				}
 			}
 		}
@@ -36,22 +40,21 @@ func (c *compiler) share(last *exit) {
 }
 
 // orderCounts is true when something that v is part of relies on its order.
-func orderCounts(last *exit, v *vert) bool {
-	for _, e := range reachable(last) {
+func orderCounts(exits []*exit, v *vert) bool {
+	for _, e := range exits {
 		all := within(e.root)
-		if !slices.Contains(all, v) {
-			continue
-		}
-		if e.ordered || slices.ContainsFunc(all, func(w *vert) bool { return w.inOrder }) {
+		if slices.Contains(all, v) && (e.ordered || slices.ContainsFunc(all, func(w *vert) bool { return w.inOrder })) {
 			return true
 		}
 	}
 	return false
 }
 
-// toCut is the last-made vert that must leave by an exit of its own: several
-// exits depend on it, and not all by way of the same consumers.
-func (c *compiler) toCut(last *exit) *vert {
+// toCut lists verts that must leave by an exit of their own: several exits
+// depend on them, and not all by way of the same consumers. Of those of one
+// stage it lists the ones that no other is made of; cutting them may settle the
+// others.
+func toCut(last *exit) []*vert {
 	users := map[*vert][]*exit{}
 	exits := reachable(last)
 	for _, e := range exits {
@@ -61,10 +64,12 @@ func (c *compiler) toCut(last *exit) *vert {
 			}
 		}
 	}
-	var found *vert
+	found := map[*vert]bool{}
+	var list []*vert
 	consider := func(v *vert, by []*exit) {
-		if len(users[v]) > 1 && !v.bare() && !slices.Equal(users[v], by) && (found == nil || v.id > found.id) {
-			found = v
+		if len(users[v]) > 1 && !v.bare() && !found[v] && !slices.Equal(users[v], by) {
+			found[v] = true
+			list = append(list, v)
 		}
 	}
 	for _, e := range exits {
@@ -75,7 +80,13 @@ func (c *compiler) toCut(last *exit) *vert {
 			}
 		}
 	}
-	return found
+	covered := map[*vert]bool{}
+	for _, v := range list {
+		for _, w := range within(v) {
+			covered[w] = covered[w] || w != v
+		}
+	}
+	return slices.DeleteFunc(list, func(v *vert) bool { return covered[v] })
 }
 
 // reachable lists the exits that the last one depends on, itself last; each

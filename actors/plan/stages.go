@@ -18,7 +18,7 @@ func (c *compiler) stages(last *exit, result Result) (*Job, error) {
 		if err != nil {
 			return nil, err
 		}
-		if i, ok := byID[s.ID]; ok && e != last {
+		if i, ok := byID[s.ID]; ok {
 			e.index = i
 			continue
 		}
