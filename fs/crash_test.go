@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -386,4 +387,32 @@ func oneFault(t *testing.T, at int64, cause error, forGood bool) int64 {
 		t.Fatalf("fault at %d: %d files for %d uploads, %v", at, len(names), n, err)
 	}
 	return ops.Load()
+}
+
+// TestLazyIsSynced: a commit without durable reaches the disk soon, with nothing
+// else happening.
+func TestLazyIsSynced(t *testing.T) {
+	synced := make(chan struct{}, 1)
+	var armed atomic.Bool
+	fs := failing(func(op errorfs.Op) error {
+		if armed.Load() && isSync(op.Kind) && strings.HasSuffix(op.Path, ".log") {
+			select {
+			case synced <- struct{}{}:
+			default:
+			}
+		}
+		return nil
+	})
+	s, err := Open(context.Background(), "/d", Options{FS: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	armed.Store(true)
+	mustPut(t, s, []byte("x"), false)
+	select {
+	case <-synced:
+	case <-time.After(100 * indexSyncEvery):
+		t.Fatal("the index was not synced")
+	}
 }

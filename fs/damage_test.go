@@ -208,20 +208,25 @@ func fileSize(t testing.TB, path string) int {
 	return int(fi.Size())
 }
 
-// TestIndexMissing: without its index a folder with data is refused, and kept.
+// TestIndexMissing: without its index a folder with data is refused, and kept,
+// whether or not the count of commits is there to tell.
 func TestIndexMissing(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir, Options{})
-	mustPut(t, s, []byte("x"), true)
-	s.Close()
-	if err := os.RemoveAll(filepath.Join(dir, "index")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(context.Background(), dir, Options{}); !errors.Is(err, ErrCorrupt) {
-		t.Fatalf("open without an index: %v", err)
-	}
-	if names, _ := os.ReadDir(filepath.Join(dir, "data")); len(names) != 1 {
-		t.Fatalf("%d files left", len(names))
+	for _, lost := range [][]string{{"index"}, {"index", "COMMITS"}} {
+		dir := t.TempDir()
+		s := open(t, dir, Options{})
+		mustPut(t, s, []byte("x"), true)
+		s.Close()
+		for _, name := range lost {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Open(context.Background(), dir, Options{}); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("open without %v: %v", lost, err)
+		}
+		if names, _ := os.ReadDir(filepath.Join(dir, "data")); len(names) != 1 {
+			t.Fatalf("%d files left", len(names))
+		}
 	}
 }
 

@@ -335,3 +335,46 @@ func TestForgedSeal(t *testing.T) {
 		}
 	}
 }
+
+// TestPruneAfterCrash: what a publish that was cut short had put into new stays
+// out when it no longer belongs there.
+func TestPruneAfterCrash(t *testing.T) {
+	ctx := context.Background()
+	crashBefore := func(s *Staging, step string, files ...string) {
+		s.step = func(name string) error {
+			if name == step {
+				return errCrash
+			}
+			return nil
+		}
+		if err := s.Publish(ctx, files); !errors.Is(err, errCrash) {
+			t.Fatal(err)
+		}
+	}
+	// A link to a file that its owner has deleted since.
+	target := filepath.Join(t.TempDir(), "out")
+	writeTree(t, target, oldFiles)
+	s := stage(t, target, "j", ModeAppend)
+	writeTree(t, s.Dir(), tree{"p": "ours"})
+	crashBefore(s, "swap", "p")
+	if err := os.Remove(filepath.Join(target, "a-1.parquet")); err != nil {
+		t.Fatal(err)
+	}
+	if err := stage(t, target, "j", ModeAppend).Publish(ctx, []string{"p"}); err != nil {
+		t.Fatal(err)
+	}
+	wantTree(t, "deleted meanwhile", target, tree{"p": "ours", "year=2025/b-1.parquet": "old b"})
+
+	// A file of a seal that another seal has replaced.
+	target = filepath.Join(t.TempDir(), "out")
+	s = stage(t, target, "j", ModeError)
+	writeTree(t, s.Dir(), tree{"p-1": "1", "p-2": "2", "q-1": "3"})
+	crashBefore(s, "prune", "p-1", "q-1")
+	if err := os.Remove(filepath.Join(s.path("new"), "p-1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := stage(t, target, "j", ModeError).Publish(ctx, []string{"p-2"}); err != nil {
+		t.Fatal(err)
+	}
+	wantTree(t, "sealed anew", target, tree{"p-2": "2"})
+}

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
@@ -148,115 +147,6 @@ func TestReadAtRandom(t *testing.T) {
 		if n > 0 && !bytes.Equal(p[:n], want[off:off+n]) {
 			rt.Fatalf("ReadAt(%d, %d): wrong bytes", len(p), off)
 		}
-	})
-}
-
-// TestModel compares the store with a map through random operations, with
-// reopening in between.
-func TestModel(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		fs := vfs.NewMem()
-		reopen := func() *Store {
-			s, err := Open(context.Background(), "/model", Options{FS: fs})
-			if err != nil {
-				rt.Fatal(err)
-			}
-			return s
-		}
-		s := reopen()
-		defer func() { s.Close() }()
-		type entry struct {
-			kind        string
-			data, attrs []byte
-		}
-		model := map[UploadID]entry{}
-		pick := func(rt *rapid.T) UploadID {
-			for id := range model {
-				return id
-			}
-			return newUploadID()
-		}
-		rt.Repeat(map[string]func(*rapid.T){
-			"put": func(rt *rapid.T) {
-				e := entry{
-					kind:  rapid.SampledFrom([]string{"segment", "job"}).Draw(rt, "kind"),
-					data:  content(rapid.Uint64().Draw(rt, "seed"), rapid.IntRange(0, 2*FrameSize).Draw(rt, "size")),
-					attrs: rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(rt, "attrs"),
-				}
-				info, err := put(s, e.kind, e.data, e.attrs, rapid.Bool().Draw(rt, "durable"))
-				if err != nil {
-					rt.Fatal(err)
-				}
-				model[info.ID] = e
-			},
-			"abort": func(rt *rapid.T) {
-				u, err := s.Create("segment")
-				if err != nil {
-					rt.Fatal(err)
-				}
-				u.Write([]byte("abandoned"))
-				if rapid.Bool().Draw(rt, "leak") {
-					defer func() { // the next reopen drops it
-						u.f.Close()
-						s.uploads.Add(-1)
-					}()
-				} else if err := u.Abort(); err != nil {
-					rt.Fatal(err)
-				}
-				if _, err := s.Stat(u.ID()); !errors.Is(err, ErrNotFound) {
-					rt.Fatalf("aborted upload: %v", err)
-				}
-			},
-			"delete": func(rt *rapid.T) {
-				id := pick(rt)
-				if err := s.Delete(id, id, newUploadID()); err != nil {
-					rt.Fatal(err)
-				}
-				delete(model, id)
-				if _, err := s.Reader(id); !errors.Is(err, ErrNotFound) {
-					rt.Fatalf("deleted upload: %v", err)
-				}
-			},
-			"reopen": func(rt *rapid.T) {
-				if err := s.Close(); err != nil {
-					rt.Fatal(err)
-				}
-				s = reopen()
-				names, err := fs.List("/model/data")
-				if err != nil || len(names) != len(model) {
-					rt.Fatalf("%d files for %d uploads, %v", len(names), len(model), err)
-				}
-			},
-			"": func(rt *rapid.T) {
-				var total int64
-				for id, e := range model {
-					total += int64(len(e.data))
-					got, err := get(s, id)
-					if err != nil || !bytes.Equal(got, e.data) {
-						rt.Fatalf("upload %s: %v", id, err)
-					}
-				}
-				if b, n := s.Usage(); b != total || n != int64(len(model)) {
-					rt.Fatalf("usage %d, %d; want %d, %d", b, n, total, len(model))
-				}
-				seen := 0
-				for info, err := range s.List("job") {
-					e := model[info.ID]
-					if err != nil || e.kind != "job" || !bytes.Equal(info.Attrs, e.attrs) || info.Size != int64(len(e.data)) {
-						rt.Fatalf("list: %+v, %v", info, err)
-					}
-					seen++
-				}
-				for _, e := range model {
-					if e.kind == "job" {
-						seen--
-					}
-				}
-				if seen != 0 {
-					rt.Fatalf("list is off by %d", seen)
-				}
-			},
-		})
 	})
 }
 
