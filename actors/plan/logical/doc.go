@@ -1,0 +1,22 @@
+// Package logical reads the relational tree that DuckDB makes of a query, and
+// writes any piece of it back as SQL.
+//
+// DuckDB parses, binds, decorrelates and optimises; its json_serialize_plan
+// gives the result, in which every name is a position and every cast is
+// explicit:
+//
+//	SQL ── DuckDB ──▶ JSON ── Decode ──▶ Plan ── Render, RenderTree ──▶ SQL
+//	                                      │
+//	                        whoever distributes cuts it here
+//
+// The SQL that is written binds to the very functions and types of the tree, so
+// a piece means the same wherever it runs. Between pieces, columns are named by
+// position (c0, c1, …), so that nothing depends on what a user calls them.
+//
+// Never an error for what is merely unknown: an operator or expression that this
+// package does not know decodes to [Unknown] or [UnknownExpr], and rendering it
+// is [ErrUnrendered], whereupon the query as a whole is run as the user wrote it.
+//
+// It is pure: no clock, goroutine, socket, disk or DuckDB. Read tree.go for the
+// operators, expr.go for expressions, then render.go.
+package logical
