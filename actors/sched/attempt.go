@@ -23,6 +23,9 @@ func (d *Decider) onDone(e Done) {
 		return
 	}
 	// Told twice, too late, or of a predecessor: it is there all the same.
+	if t.stage.moving && e.Lineage == 0 && !slices.Contains(t.dead, number) {
+		return // nothing can be said of it without its lineage; Held has that
+	}
 	d.onHeld(Held{e.Node, e.Boot, []HeldSegment{{Task: t.id(), Attempt: number, Lineage: e.Lineage, Output: e.Output}}})
 }
 

@@ -26,8 +26,9 @@ var bugs = map[string]func(w *world, e Event){
 		}
 	},
 	"a leaving node is given work": func(w *world, e Event) {
-		if p, ok := e.(Pull); ok && w.d.nodes[p.Node] != nil {
+		if p, ok := e.(Pull); ok && w.d.nodes[p.Node] != nil && w.d.nodes[p.Node].leaving {
 			w.d.nodes[p.Node].leaving = false
+			w.d.enlist(w.d.nodes[p.Node])
 		}
 	},
 	"failures are not counted": func(w *world, _ Event) {

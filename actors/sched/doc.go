@@ -26,6 +26,6 @@
 // producer was made anew the lineage differs, and finished tasks of the old
 // lineage are made again.
 //
-// Read event.go and action.go (the contract), then decider.go, plan.go (demand,
+// Read event.go and action.go (the contract), then decider.go, demand.go (demand,
 // lineage), place.go (who gets what), and attempt.go (failures).
 package sched

@@ -23,7 +23,7 @@ type Tick struct{ Now int64 }
 // forgotten that it was leaving: say so again.
 //
 // NodeUp: a node is there, ready for work. A new boot implies that the earlier
-// boot is lost. Slots is how many tasks it runs at once; Memory is bytes for all
+// boot is lost; the same boot may have other Slots and Memory now. Slots is how many tasks it runs at once; Memory is bytes for all
 // of them together, 0 if unknown.
 type NodeUp struct {
 	Node   NodeID
@@ -66,7 +66,7 @@ type Done struct {
 	Attempt plan.AttemptID
 	Node    NodeID
 	Boot    Boot
-	Lineage uint64 // the Run's
+	Lineage uint64 // the Run's; 0: not told, then a late Done of a moving stage is ignored
 	Output  Output
 }
 

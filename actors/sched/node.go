@@ -34,23 +34,38 @@ func (n *node) fits(memory int64) bool { return n.used+memory <= n.memory }
 func (d *Decider) onNodeUp(e NodeUp) {
 	if n := d.nodes[e.Node]; n != nil {
 		if n.boot == e.Boot {
+			d.retire(n)
+			n.size(e)
+			d.enlist(n)
 			return
 		}
 		d.drop(n)
 	}
-	n := &node{id: e.Node, boot: e.Boot, slots: max(e.Slots, 0), memory: e.Memory, offeredAt: d.now}
+	n := &node{id: e.Node, boot: e.Boot, offeredAt: d.now}
+	n.size(e)
+	d.nodes[n.id] = n
+	d.order = append(d.order, n)
+	d.enlist(n)
+}
+
+func (n *node) size(e NodeUp) {
+	n.slots, n.memory = max(e.Slots, 0), e.Memory
 	if n.memory <= 0 {
 		n.memory = int64(n.slots) * memoryPerSlot
 	}
-	d.nodes[n.id] = n
-	d.order = append(d.order, n)
-	if n.usable() {
-		d.usable++
-		d.slots += n.slots
-		d.largest = max(d.largest, n.memory)
-		d.starve(n)
-		d.offered = -1
+}
+
+// enlist counts a node among those that take tasks, if it is one.
+func (d *Decider) enlist(n *node) {
+	if !n.usable() {
+		return
 	}
+	d.usable++
+	d.slots += n.slots
+	d.running += len(n.running)
+	d.largest = max(d.largest, n.memory)
+	d.starve(n)
+	d.offered = -1
 }
 
 func (d *Decider) onLeaving(e NodeLeaving) {
@@ -62,7 +77,7 @@ func (d *Decider) onLeaving(e NodeLeaving) {
 	n.leaving = true
 }
 
-// retire takes a node out of those that take tasks.
+// retire undoes enlist.
 func (d *Decider) retire(n *node) {
 	if !n.usable() {
 		return

@@ -14,7 +14,7 @@ import (
 
 var (
 	simSeed = flag.Uint64("seed", 0, "simulate only this seed, and print what happens")
-	simRuns = flag.Int("runs", 3000, "how many seeds to simulate")
+	simRuns = flag.Int("runs", 2000, "how many seeds to simulate")
 )
 
 // misfortune injects one fault of a random kind, now and then.
@@ -59,7 +59,6 @@ func (w *world) misfortune() {
 			w.nodes = append(w.nodes, late)
 			w.boot(late)
 		case w.fire("everyone"):
-			w.fatal = true
 			for _, n := range w.nodes {
 				if n.up {
 					w.die(n, false)
