@@ -1,0 +1,152 @@
+// Package progress shows how a job goes on: a bar a stage on a terminal, else a
+// line whenever a stage begins, is retried or ends. It only draws; who watches
+// the job passes each status on.
+package progress
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/pondmesh/pond/actors/api"
+)
+
+// Display shows a job's progress. Its methods are called by one goroutine.
+type Display interface {
+	Update(s *api.JobStatus)
+	// Close leaves what was last shown in place. Nothing is drawn after it.
+	Close()
+}
+
+// New returns bars for a terminal of that many columns, and lines for 0.
+func New(w io.Writer, columns int) Display {
+	if columns > 0 {
+		return newBars(w, columns)
+	}
+	return &lines{w: w, stages: map[int]api.StageStatus{}}
+}
+
+// Silent shows nothing.
+type Silent struct{}
+
+// Update does nothing.
+func (Silent) Update(*api.JobStatus) {}
+
+// Close does nothing.
+func (Silent) Close() {}
+
+// lines writes a line whenever a stage has come to something new.
+type lines struct {
+	w      io.Writer
+	job    string
+	stages map[int]api.StageStatus
+	ended  bool
+}
+
+func (l *lines) Update(s *api.JobStatus) {
+	if l.job == "" && s.ID != "" {
+		l.job = Short(string(s.ID))
+		fmt.Fprintf(l.w, "job %s: %s\n", l.job, s.State)
+	}
+	for _, st := range s.Stages {
+		old := l.stages[st.Index]
+		l.stages[st.Index] = st
+		begun, wasBegun := st.Running+st.Done > 0, old.Running+old.Done > 0
+		switch {
+		case finished(st) && !finished(old):
+			fmt.Fprintf(l.w, "stage %d of %d (%s): done: %s\n", st.Index+1, len(s.Stages), st.Name, facts(st))
+		case begun && !wasBegun && !finished(st):
+			fmt.Fprintf(l.w, "stage %d of %d (%s): running %s\n", st.Index+1, len(s.Stages), st.Name, count(st.Tasks, "task"))
+		case st.Retries > old.Retries && !finished(st):
+			fmt.Fprintf(l.w, "stage %d of %d (%s): %s so far\n", st.Index+1, len(s.Stages), st.Name, count(st.Retries, "retry"))
+		}
+	}
+	if s.State.Ended() && !l.ended {
+		l.ended = true
+		fmt.Fprintln(l.w, Summary(s))
+	}
+}
+
+func (l *lines) Close() {}
+
+func finished(s api.StageStatus) bool { return s.Tasks > 0 && s.Done == s.Tasks }
+
+// Summary is an ended job in a line.
+func Summary(s *api.JobStatus) string {
+	tasks, retries, spill, shuffled := 0, 0, int64(0), int64(0)
+	for _, st := range s.Stages {
+		tasks += st.Done
+		retries += st.Retries
+		spill += st.Spill
+		shuffled += st.Bytes
+	}
+	out := fmt.Sprintf("job %s %s", Short(string(s.ID)), s.State)
+	if s.Ended > s.Submitted && s.Submitted > 0 {
+		out += " in " + Duration(time.Duration(s.Ended-s.Submitted)*time.Millisecond)
+	}
+	out += ": " + count(len(s.Stages), "stage") + ", " + count(tasks, "task")
+	if shuffled > 0 {
+		out += ", " + size(shuffled) + " moved"
+	}
+	if spill > 0 {
+		out += ", " + size(spill) + " spilled"
+	}
+	if retries > 0 {
+		out += ", " + count(retries, "retry")
+	}
+	return out
+}
+
+// facts are what a stage did, as far as there is something to say.
+func facts(s api.StageStatus) string {
+	out := []string{fmt.Sprintf("%d/%d tasks", s.Done, s.Tasks), humanize.Comma(s.Rows) + " rows"}
+	if s.Bytes > 0 {
+		out = append(out, size(s.Bytes)+" shuffled")
+	}
+	if s.RawBytes > 0 {
+		out = append(out, size(s.RawBytes)+" raw")
+	}
+	if s.Spill > 0 {
+		out = append(out, size(s.Spill)+" spilled")
+	}
+	if s.Retries > 0 {
+		out = append(out, count(s.Retries, "retry"))
+	}
+	if s.Reused > 0 {
+		out = append(out, fmt.Sprintf("%d reused", s.Reused))
+	}
+	return strings.Join(out, ", ")
+}
+
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+func count(n int, what string) string {
+	switch {
+	case n == 1:
+	case strings.HasSuffix(what, "y"):
+		what = strings.TrimSuffix(what, "y") + "ies"
+	default:
+		what += "s"
+	}
+	return humanize.Comma(int64(n)) + " " + what
+}
+
+// Duration is d with two or three digits that count.
+func Duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}
+
+// shortID is how many digits of a job's id are shown.
+const shortID = 8
+
+// Short is an id's beginning, which suffices to name the job.
+func Short(id string) string { return id[:min(len(id), shortID)] }

@@ -1,0 +1,84 @@
+package progress
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/pondmesh/pond/actors/api"
+)
+
+// history is a job of two stages, as a watcher sees it.
+func history() []*api.JobStatus {
+	const id = "0123456789abcdef0123456789abcdef"
+	stage := func(i, tasks, running, done int) api.StageStatus {
+		s := api.StageStatus{Index: i, Name: []string{"read flights", "group"}[i], Tasks: tasks, Running: running, Done: done}
+		s.Rows = int64(done) * 12000
+		s.Bytes = int64(done) << 20
+		return s
+	}
+	retried := stage(1, 3, 1, 1)
+	retried.Retries = 1
+	last := stage(1, 3, 0, 3)
+	last.Retries, last.Spill, last.Reused, last.RawBytes = 1, 5<<20, 2, 9<<20
+	return []*api.JobStatus{
+		{ID: id, State: api.Queued},
+		{ID: id, State: api.Running, Stages: []api.StageStatus{stage(0, 2, 0, 0), stage(1, 0, 0, 0)}},
+		{ID: id, State: api.Running, Stages: []api.StageStatus{stage(0, 2, 2, 0), stage(1, 0, 0, 0)}},
+		{ID: id, State: api.Running, Stages: []api.StageStatus{stage(0, 2, 1, 1), stage(1, 0, 0, 0)}},
+		{ID: id, State: api.Running, Stages: []api.StageStatus{stage(0, 2, 0, 2), stage(1, 3, 1, 0)}},
+		{ID: id, State: api.Running, Stages: []api.StageStatus{stage(0, 2, 0, 2), retried}},
+		{ID: id, State: api.Succeeded, Submitted: 1000, Ended: 2500, Stages: []api.StageStatus{stage(0, 2, 0, 2), last}},
+	}
+}
+
+func TestLines(t *testing.T) {
+	var out bytes.Buffer
+	d := New(&out, 0)
+	for _, s := range history() {
+		d.Update(s)
+		d.Update(s) // the same again says nothing
+	}
+	d.Close()
+	want := `job 01234567: queued
+stage 1 of 2 (read flights): running 2 tasks
+stage 1 of 2 (read flights): done: 2/2 tasks, 24,000 rows, 2.0 MiB shuffled
+stage 2 of 2 (group): running 3 tasks
+stage 2 of 2 (group): 1 retry so far
+stage 2 of 2 (group): done: 3/3 tasks, 36,000 rows, 3.0 MiB shuffled, 9.0 MiB raw, 5.0 MiB spilled, 1 retry, 2 reused
+job 01234567 succeeded in 1.5s: 2 stages, 5 tasks, 5.0 MiB moved, 5.0 MiB spilled, 1 retry
+`
+	if out.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
+	}
+}
+
+// TestBars: bars end, whenever they are closed, and show what was last known.
+func TestBars(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	all := history()
+	for n := range len(all) + 1 {
+		var out bytes.Buffer
+		d := New(&out, 120)
+		for _, s := range all[:n] {
+			d.Update(s)
+		}
+		d.Close()
+		if n == len(all) && !(strings.Contains(out.String(), "3/3 tasks, 36,000 rows") && strings.Contains(out.String(), "2/2 group")) {
+			t.Errorf("drew %q", out.String())
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		1234 * time.Microsecond: "1ms", 1520 * time.Millisecond: "1.5s", 95400 * time.Millisecond: "1m35s",
+	} {
+		if got := Duration(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
