@@ -131,7 +131,9 @@ func (w *world) run() string {
 	return w.broken
 }
 
-func (w *world) config() Config { return Config{Term: w.term, PublishMillis: 10_000, NodesGraceMillis: 300_000} }
+func (w *world) config() Config {
+	return Config{Term: w.term, PublishMillis: 10_000, NodesGraceMillis: 300_000}
+}
 
 // submitAgain sometimes submits the plan as another job, when the first has
 // succeeded: what is still held of it is offered for reuse.
