@@ -160,8 +160,10 @@ type Access struct {
 	Ordered bool
 }
 
-// Lock confines the engine to a and freezes its settings, for good. Paths are
-// made absolute; symbolic links in them are DuckDB's to follow.
+// Lock confines the engine to a and freezes its settings, for good. From then
+// on SQL must write its paths out: as plain strings, absolute, without "." and
+// "..". Symbolic links that stand in a directory of a are followed wherever
+// they lead: give no directory in which others can make them.
 func (e *Engine) Lock(ctx context.Context, a Access) error {
 	dirs, err := absolute(a.Dirs)
 	if err != nil {

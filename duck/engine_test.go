@@ -44,8 +44,8 @@ func exec(t testing.TB, e *Engine, sql string) int64 {
 	return n
 }
 
-// text is the first value of a one-row query, as text.
-func text(t testing.TB, e *Engine, query string) string {
+// value is the first value of a one-row query, as text.
+func value(t testing.TB, e *Engine, query string) string {
 	t.Helper()
 	rows := table(t, e, query)
 	if len(rows) != 1 {
@@ -87,7 +87,7 @@ func TestLifecycle(t *testing.T) {
 	if err := e.SetMemory(ctx, 100<<20); err != nil {
 		t.Fatal(err)
 	}
-	if got := text(t, e, "SELECT current_setting('memory_limit')"); got != "100.0 MiB" {
+	if got := value(t, e, "SELECT current_setting('memory_limit')"); got != "100.0 MiB" {
 		t.Errorf("memory_limit is %s", got)
 	}
 	if err := e.Lock(ctx, Access{}); err != nil {
@@ -152,7 +152,7 @@ func TestReset(t *testing.T) {
 	if len(after) != len(before) {
 		t.Errorf("left after Reset: %v, before: %v", after, before)
 	}
-	if got := text(t, e, "SELECT getvariable('secret')"); got != "NULL" {
+	if got := value(t, e, "SELECT getvariable('secret')"); got != "NULL" {
 		t.Errorf("a variable survived: %s", got)
 	}
 	exec(t, e, "BEGIN; CREATE TABLE t AS SELECT 1; COMMIT")

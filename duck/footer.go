@@ -52,6 +52,9 @@ func (e *Engine) Footers(ctx context.Context, paths []string) ([]Footer, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err = o.guard(quoteList(paths)); err != nil {
+		return nil, o.end(err)
+	}
 	var all []Footer
 	types := map[string][]FooterColumn{}
 	for batch := range slices.Chunk(paths, footersBatch) {

@@ -72,7 +72,7 @@ func TestFunc(t *testing.T) {
 		"SELECT sum(same_huge(i)) = sum(i) FROM (SELECT (i * 1e30)::HUGEINT AS i FROM range(3000) t(i))": "true",
 		"SELECT count(DISTINCT counter()) FROM range(5000)":                                              "5000",
 	} {
-		if got := text(t, e, query); got != want {
+		if got := value(t, e, query); got != want {
 			t.Errorf("%s: %s, want %s", query, got, want)
 		}
 	}
@@ -92,7 +92,7 @@ func TestFunc(t *testing.T) {
 	if err := e.RegisterFunc(Func{Name: "x", Result: "NO_SUCH_TYPE", Call: func(context.Context, arrow.RecordBatch) (arrow.Array, error) { return nil, nil }}); !errors.Is(err, ErrQuery) {
 		t.Errorf("a result of no type: %v", err)
 	}
-	if err := e.Reset(ctx); err != nil || text(t, e, "SELECT shout('still', 0)") != "STILL" {
+	if err := e.Reset(ctx); err != nil || value(t, e, "SELECT shout('still', 0)") != "STILL" {
 		t.Errorf("functions are lost with Reset: %v", err)
 	}
 }

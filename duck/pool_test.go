@@ -32,7 +32,7 @@ func TestPool(t *testing.T) {
 		return e
 	}
 	first := get(a, 100<<20)
-	if got := text(t, first, "SELECT current_setting('memory_limit')"); got != "100.0 MiB" {
+	if got := value(t, first, "SELECT current_setting('memory_limit')"); got != "100.0 MiB" {
 		t.Errorf("memory_limit is %s", got)
 	}
 	if _, err := first.Exec(ctx, "FROM '"+b.Dirs[0]+"/x.csv'"); !errors.Is(err, ErrDenied) {

@@ -25,7 +25,10 @@ func (e *Engine) Exec(ctx context.Context, sql string) (rowsAffected int64, err 
 	if err != nil {
 		return 0, err
 	}
-	rows, err := run(e.conn, sql)
+	var rows int64
+	if err = o.guard(sql); err == nil {
+		rows, err = run(e.conn, sql)
+	}
 	return rows, o.end(err)
 }
 
@@ -35,11 +38,27 @@ func (e *Engine) Schema(ctx context.Context, query string) (*vec.Schema, error) 
 	if err != nil {
 		return nil, err
 	}
-	schema, err := schemaOf(e.conn, trimQuery(query))
+	schema, err := o.schema(trimQuery(query))
 	if err = o.end(err); err != nil {
 		return nil, err
 	}
 	return schema, nil
+}
+
+// schema binds a user's query.
+func (o *op) schema(query string) (*vec.Schema, error) {
+	if err := o.guard(query); err != nil {
+		return nil, err
+	}
+	return schemaOf(o.engine.conn, query)
+}
+
+// guard refuses SQL that a locked engine must not run.
+func (o *op) guard(sql string) error {
+	if !o.engine.locked {
+		return nil
+	}
+	return guard(sql)
 }
 
 // schemaOf binds query, which must be one SELECT without parameters.
@@ -103,7 +122,7 @@ func (e *Engine) Fetch(ctx context.Context, query string, emit func(*vec.Chunk) 
 
 func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err error) {
 	query = trimQuery(query)
-	schema, err := schemaOf(o.engine.conn, query)
+	schema, err := o.schema(query)
 	if err != nil {
 		return 0, err
 	}
@@ -154,12 +173,28 @@ func (e *Engine) Copy(ctx context.Context, query, path string, format string, op
 	if err != nil {
 		return 0, err
 	}
-	query = trimQuery(query)
-	if _, err = schemaOf(e.conn, query); err == nil {
-		rows, err = run(e.conn, "COPY ("+query+"\n) TO "+quoteText(path)+" ("+strings.Join(all, ", ")+")")
-	}
+	rows, err = o.copy(trimQuery(query), path, strings.Join(all, ", "))
 	if err = o.end(err); err != nil {
 		return 0, err
 	}
 	return rows, nil
+}
+
+func (o *op) copy(query, path, options string) (int64, error) {
+	schema, err := o.schema(query)
+	if err != nil {
+		return 0, err
+	}
+	if o.engine.locked {
+		for _, f := range schema.Fields { // PARTITION_BY makes folders of them
+			if strings.Contains(f.Name, "/") && dotted.MatchString(f.Name) {
+				return 0, newError(fmt.Sprintf("Permission Error: a column named %q", f.Name), query)
+			}
+		}
+	}
+	statement := "COPY (" + query + "\n) TO " + quoteText(path) + " (" + options + ")"
+	if err := o.guard(statement); err != nil {
+		return 0, err
+	}
+	return run(o.engine.conn, statement)
 }

@@ -73,10 +73,11 @@ func (e *Engine) Register(ctx context.Context, view string, schema *arrow.Schema
 	if err != nil {
 		return err
 	}
-	return o.end(e.register(view, schema, streams))
+	return o.end(o.register(view, schema, streams))
 }
 
-func (e *Engine) register(view string, schema *arrow.Schema, streams []Opener) error {
+func (o *op) register(view string, schema *arrow.Schema, streams []Opener) error {
+	e := o.engine
 	rows := asRows(schema)
 	selects := make([]string, len(streams))
 	list := ""
@@ -95,7 +96,11 @@ func (e *Engine) register(view string, schema *arrow.Schema, streams []Opener) e
 		}
 		selects[i] = "SELECT " + list + " FROM " + fence(name)
 	}
-	_, err := run(e.conn, "CREATE OR REPLACE TEMP VIEW "+quoteName(view)+" AS "+strings.Join(selects, " UNION ALL "))
+	create := "CREATE OR REPLACE TEMP VIEW " + quoteName(view) + " AS " + strings.Join(selects, " UNION ALL ")
+	if err := o.guard(create); err != nil { // types are SQL, from whoever made the schema
+		return err
+	}
+	_, err := run(e.conn, create)
 	return err
 }
 

@@ -96,7 +96,7 @@ func TestRegisteredViewsCanBeScannedAgain(t *testing.T) {
 				`SELECT count(*) FROM (SELECT * FROM "odd name" LIMIT 17)`:                                                 "17",
 				`SELECT count(*) FROM (SELECT * FROM "odd name" LIMIT 0)`:                                                  "0",
 			} {
-				if got := text(t, e, query); got != want {
+				if got := value(t, e, query); got != want {
 					t.Errorf("%s: %s, want %s", query, got, want)
 				}
 				if n := c.open.Load(); n != 0 {
@@ -125,7 +125,7 @@ func TestRegisterNoStreams(t *testing.T) {
 	if got := table(t, e, "SELECT column_name, column_type FROM (DESCRIBE v)"); fmt.Sprint(got) != "[[a INTEGER] [b ENUM('x')]]" {
 		t.Errorf("the empty view is %v", got)
 	}
-	if got := text(t, e, "SELECT count(*) FROM v"); got != "0" {
+	if got := value(t, e, "SELECT count(*) FROM v"); got != "0" {
 		t.Errorf("it has %s rows", got)
 	}
 	if err := e.Register(context.Background(), "w", arrow.NewSchema(nil, nil), nil); err == nil {
@@ -169,7 +169,7 @@ func TestStreamErrorsComeBackAsTheyAre(t *testing.T) {
 	if n := c.open.Load(); n != 0 {
 		t.Errorf("%d streams are still open", n)
 	}
-	if got := text(t, e, "SELECT 1"); got != "1" {
+	if got := value(t, e, "SELECT 1"); got != "1" {
 		t.Error("the engine is not usable afterwards")
 	}
 }
@@ -220,7 +220,7 @@ func TestRoundTrip(t *testing.T) {
 			}
 			col := quoteName(f.Name)
 			query := fmt.Sprintf("SELECT count(*) FROM %[1]s a FULL JOIN %[1]s_back b USING (row_id) WHERE a.%[2]s IS DISTINCT FROM b.%[2]s OR a.%[2]s::VARCHAR IS DISTINCT FROM b.%[2]s::VARCHAR", name, col)
-			if got := text(t, e, query); got != "0" {
+			if got := value(t, e, query); got != "0" {
 				t.Errorf("%s %s: %s rows came back changed: %v", f.Name, f.Type.SQL, got,
 					table(t, e, fmt.Sprintf("SELECT row_id, a.%[2]s, b.%[2]s FROM %[1]s a FULL JOIN %[1]s_back b USING (row_id) WHERE a.%[2]s::VARCHAR IS DISTINCT FROM b.%[2]s::VARCHAR LIMIT 3", name, col)))
 			}

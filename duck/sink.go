@@ -89,7 +89,7 @@ func (e *Engine) Drain(ctx context.Context, query string, emit func(*vec.Chunk) 
 func (o *op) drain(query string, emit func(*vec.Chunk) error) (int64, error) {
 	e := o.engine
 	query = trimQuery(query)
-	schema, err := schemaOf(e.conn, query)
+	schema, err := o.schema(query)
 	if err != nil {
 		return 0, err
 	}

@@ -19,65 +19,58 @@ func quoteList(list []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
-// trimQuery cuts white space, comments and semicolons off the end of sql, so
-// that it can stand in parentheses. What it cannot read it leaves for DuckDB to
-// complain of.
-func trimQuery(sql string) string {
-	end := 0
-	for i := 0; i < len(sql); {
-		n, blank := token(sql[i:])
-		i += n
-		if !blank {
-			end = i
-		}
-	}
-	return sql[:end]
-}
+// tokenKind is what a piece of SQL is to DuckDB's lexer.
+type tokenKind uint8
 
-// token is the length of the first token of s, and whether a query may end
-// without it.
-func token(s string) (n int, blank bool) {
-	switch {
-	case strings.IndexByte(" \t\n\r\f\v;", s[0]) >= 0:
-		return 1, true
+const (
+	blank   tokenKind = iota // white space
+	comment                  // -- or /* */
+	text                     // '…' or $tag$…$tag$
+	escaped                  // E'…'
+	name                     // "…"
+	word                     // identifier, keyword or number
+	other                    // one byte of anything else, or $1, $name
+)
+
+// token is the first token of s, which is not empty, and its length. What does
+// not end takes the rest of s.
+func token(s string) (kind tokenKind, n int) {
+	switch c := s[0]; {
+	case strings.IndexByte(" \t\n\r\f\v", c) >= 0:
+		return blank, 1
 	case strings.HasPrefix(s, "--"):
 		if i := strings.IndexByte(s, '\n'); i >= 0 {
-			return i + 1, true
+			return comment, i + 1
 		}
-		return len(s), true
+		return comment, len(s)
 	case strings.HasPrefix(s, "/*"):
-		return comment(s), true
-	case s[0] == '\'':
-		return quoted(s, '\'', false), false
-	case s[0] == '"':
-		return quoted(s, '"', false), false
-	case s[0] == '$':
-		return dollar(s), false
-	case wordByte(s[0]):
-		return word(s), false
+		return comment, commentLen(s)
+	case c == '\'':
+		return text, quotedLen(s, false)
+	case c == '"':
+		return name, quotedLen(s, false)
+	case (c == 'e' || c == 'E') && len(s) > 1 && s[1] == '\'':
+		return escaped, 1 + quotedLen(s[1:], true)
+	case c == '$':
+		return dollar(s)
+	case wordByte(c):
+		n = 1
+		for n < len(s) && (wordByte(s[n]) || s[n] == '$' && !digit(c)) {
+			n++
+		}
+		return word, n
 	}
-	return 1, false
+	return other, 1
 }
 
-// word is the length of the identifier or number at the start of s, or of the
-// escape string E'…' that it begins.
-func word(s string) int {
-	if (s[0] == 'e' || s[0] == 'E') && len(s) > 1 && s[1] == '\'' {
-		return 1 + quoted(s[1:], '\'', true)
-	}
-	n := 1
-	for n < len(s) && (wordByte(s[n]) || s[n] == '$') {
-		n++
-	}
-	return n
-}
+func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 func wordByte(c byte) bool {
-	return c == '_' || c >= 0x80 || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+	return c == '_' || c >= 0x80 || digit(c) || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// comment is the length of the comment at the start of s; they nest.
-func comment(s string) int {
+// commentLen is the length of the comment at the start of s; they nest.
+func commentLen(s string) int {
 	depth := 0
 	for i := 0; i+1 < len(s); i++ {
 		switch s[i : i+2] {
@@ -95,32 +88,47 @@ func comment(s string) int {
 	return len(s)
 }
 
-// quoted is the length of the string at the start of s. A doubled quote needs
-// no care: it reads as two strings side by side.
-func quoted(s string, quote byte, escapes bool) int {
+// quotedLen is the length of the string or name at the start of s. A doubled
+// quote needs no care: it reads as two side by side.
+func quotedLen(s string, escapes bool) int {
 	for i := 1; i < len(s); i++ {
 		switch {
 		case escapes && s[i] == '\\':
 			i++
-		case s[i] == quote:
+		case s[i] == s[0]:
 			return i + 1
 		}
 	}
 	return len(s)
 }
 
-// dollar is the length of the $tag$…$tag$ string at the start of s, or 1.
-func dollar(s string) int {
-	i := 1
-	for i < len(s) && wordByte(s[i]) {
-		i++
+// dollar is the token that begins with a dollar sign.
+func dollar(s string) (tokenKind, int) {
+	n := 1
+	for n < len(s) && wordByte(s[n]) && (!digit(s[1]) || digit(s[n])) {
+		n++
 	}
-	if i >= len(s) || s[i] != '$' {
-		return 1
+	if n >= len(s) || s[n] != '$' || digit(s[1]) {
+		return other, n
 	}
-	tag := s[:i+1]
-	if end := strings.Index(s[i+1:], tag); end >= 0 {
-		return i + 1 + end + len(tag)
+	tag := s[:n+1]
+	if end := strings.Index(s[n+1:], tag); end >= 0 {
+		return text, n + 1 + end + len(tag)
 	}
-	return len(s)
+	return text, len(s)
+}
+
+// trimQuery cuts white space, comments and semicolons off the end of sql, so
+// that it can stand in parentheses. What it cannot read it leaves for DuckDB to
+// complain of.
+func trimQuery(sql string) string {
+	end := 0
+	for i := 0; i < len(sql); {
+		kind, n := token(sql[i:])
+		i += n
+		if kind != blank && kind != comment && sql[i-n] != ';' {
+			end = i
+		}
+	}
+	return sql[:end]
 }
