@@ -3,6 +3,7 @@ package shuffle
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
@@ -18,16 +19,21 @@ const DefaultBlockBytes = 256 << 10
 // rows and raw bytes the blocks hold; Offset stays 0. Batches of Go functions
 // and literals in the plan become blocks this way. Dictionary-encoded, view and
 // run-end-encoded arrays are refused.
-func EncodeBatch(dst []byte, rec arrow.RecordBatch, codec Codec, blockBytes int) ([]byte, Extent, error) {
+func EncodeBatch(dst []byte, rec arrow.RecordBatch, codec Codec, blockBytes int) (blocks []byte, sum Extent, err error) {
 	l, err := newLayout(rec.Schema())
 	if err != nil {
 		return dst, Extent{}, err
 	}
+	defer func() { // a function's array may be shorter than its length says
+		if p := recover(); p != nil {
+			blocks, sum, err = dst, Extent{}, fmt.Errorf("shuffle: encode: invalid batch: %v", p)
+		}
+	}()
 	if blockBytes <= 0 {
 		blockBytes = DefaultBlockBytes
 	}
 	e := &batchEncoder{encoder: encoder{layout: l, codec: codec}, rec: rec, target: blockBytes}
-	out, sum := dst, Extent{}
+	out := dst
 	err = e.each(func(block []byte, rows, raw int) error {
 		out = append(out, block...)
 		sum.Length += int64(len(block))

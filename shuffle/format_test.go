@@ -7,10 +7,12 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	flatbuffers "github.com/google/flatbuffers/go"
 	"github.com/pondmesh/pond/duck/vec"
@@ -480,6 +482,86 @@ func TestIncompressible(t *testing.T) {
 		}
 		if took != None && decompress(back[1:], out, took) == nil {
 			t.Errorf("%s: decoded to another length", codec)
+		}
+	}
+}
+
+// TestEncodeInvalid: arrays of a user's function that are not what they say.
+func TestEncodeInvalid(t *testing.T) {
+	data := array.NewData(arrow.PrimitiveTypes.Int64, 100, []*memory.Buffer{nil, memory.NewBufferBytes(make([]byte, 8))}, nil, 0, 0)
+	defer data.Release()
+	rec := broken{array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "x", Type: arrow.PrimitiveTypes.Int64}}, nil), nil, 0), data}
+	if out, _, err := EncodeBatch([]byte("kept"), rec, S2, 0); err == nil || string(out) != "kept" {
+		t.Fatal(string(out), err)
+	}
+}
+
+type broken struct {
+	arrow.RecordBatch
+	data arrow.ArrayData
+}
+
+type brokenColumn struct {
+	arrow.Array
+	data arrow.ArrayData
+}
+
+func (b broken) NumRows() int64              { return 100 }
+func (b broken) Column(int) arrow.Array      { return brokenColumn{data: b.data} }
+func (b brokenColumn) Data() arrow.ArrayData { return b.data }
+
+// TestZstdBomb: a small frame that says it is large takes no memory for it.
+func TestZstdBomb(t *testing.T) {
+	var c compressor
+	bomb, took, err := c.compress(nil, make([]byte, 64<<20), Zstd)
+	if err != nil || took != Zstd {
+		t.Fatal(took, err)
+	}
+	dst := make([]byte, 1000)
+	_ = decompress(dst, nil, Zstd) // the decoder itself
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := decompress(dst, bomb, Zstd); err == nil {
+		t.Fatal("64 MiB fit into 1000 bytes")
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 8<<20 {
+		t.Fatalf("took %d bytes", took)
+	}
+}
+
+func TestParseIndex(t *testing.T) {
+	good := []byte{2, 0, 40, 1, 8, 1, 50, 2, 16}
+	for name, test := range map[string]struct {
+		b    []byte
+		bend func(*footer)
+	}{
+		"":                  {good, nil},
+		"partition twice":   {[]byte{2, 0, 40, 1, 8, 0, 50, 2, 16}, nil},
+		"partition beyond":  {[]byte{2, 0, 40, 1, 8, 3, 50, 2, 16}, nil},
+		"an empty run":      {append([]byte{0}, good...), nil},
+		"cut":               {good[:8], nil},
+		"more follows":      {append(bytes.Clone(good), 1), nil},
+		"block too short":   {[]byte{2, 0, 31, 1, 8, 1, 59, 2, 16}, nil},
+		"rows missing":      {good, func(f *footer) { f.rows++ }},
+		"raw missing":       {good, func(f *footer) { f.raw++ }},
+		"bytes missing":     {good, func(f *footer) { f.end++ }},
+		"bytes too many":    {good, func(f *footer) { f.end-- }},
+		"extents missing":   {good, func(f *footer) { f.extents++ }},
+		"extents too many":  {good, func(f *footer) { f.extents-- }},
+		"endless partition": {append([]byte{1}, bytes.Repeat([]byte{0xff}, 10)...), nil},
+	} {
+		f := footer{partitions: 3, end: 98, rows: 3, raw: 24, extents: 2}
+		if test.bend != nil {
+			test.bend(&f)
+		}
+		list, err := parseIndex(test.b, &f)
+		if name == "" {
+			if err != nil || list[1] != (placed{Extent{48, 50, 2, 16}, 1}) {
+				t.Errorf("%v, %v", list, err)
+			}
+		} else if !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v, %v", name, list, err)
 		}
 	}
 }

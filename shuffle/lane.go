@@ -49,8 +49,8 @@ func newLane(w *Writer) *lane {
 	}
 }
 
-// largeChunk is when a chunk's rows are taken one by one, so that blocks and
-// memory stay bounded though its strings are long.
+// largeChunk is from when on a chunk's rows are taken one by one, so that
+// blocks and memory stay bounded though its strings are long.
 const largeChunk = 4 << 20
 
 func (l *lane) append(c *vec.Chunk) error {
@@ -58,7 +58,7 @@ func (l *lane) append(c *vec.Chunk) error {
 		return nil
 	}
 	step := c.Rows
-	if c.Size(l.w.c.Keys) > largeChunk {
+	if c.Size(l.w.c.Keys) > min(largeChunk, l.w.laneMax/2) {
 		step = 1
 	}
 	if l.w.c.Partitions == 1 && step > 1 {

@@ -431,11 +431,13 @@ func TestBatch(t *testing.T) {
 		defer cut.Release()
 		want := same(s, 0, rows[from:to])
 
-		blocks, sum, err := EncodeBatch(nil, cut, Codec(r.IntN(int(codecEnd))), 1<<(6+r.IntN(10)))
+		target := 1 << (6 + r.IntN(10))
+		blocks, sum, err := EncodeBatch(nil, cut, Codec(r.IntN(int(codecEnd))), target)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := decodeAll(t, blocks, s, cut.Schema(), mem)
+		bounded(t, blocks, target)
 		if len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) || sum.Rows != int64(len(want)) || sum.Length != int64(len(blocks)) {
 			t.Fatalf("%+v:\n got %v\nwant %v", sum, got, want)
 		}
@@ -473,4 +475,74 @@ func decodeAll(t tester, blocks []byte, s *vec.Schema, schema *arrow.Schema, mem
 		blocks = blocks[n:]
 	}
 	return rows
+}
+
+// bounded checks that no block of several rows is much larger than it should be.
+func bounded(t tester, blocks []byte, target int) {
+	for len(blocks) > 0 {
+		h, err := ParseBlockHeader(blocks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Rows > 1 && h.Raw > 2*target {
+			t.Fatalf("block of %d rows, %d bytes, target %d", h.Rows, h.Raw, target)
+		}
+		blocks = blocks[BlockHeaderLen+h.Encoded:]
+	}
+}
+
+// TestLaneLetsGo: after a row out of the ordinary a lane is as small as before.
+func TestLaneLetsGo(t *testing.T) {
+	var file bytes.Buffer
+	w, err := NewWriter(&file, WriterConfig{Schema: wide, Keys: 1, Partitioner: One(), BlockBytes: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	c, keep := vectest.Chunk(wide, wideRows(0, 1, 1<<19))
+	if err := w.Append(c); err != nil {
+		t.Fatal(err)
+	}
+	_ = *keep
+	if l := w.lanes[0]; l.reserved > 4*4096 || cap(l.block) > 8*4096 {
+		t.Fatalf("%d bytes of builders, %d of block", l.reserved, cap(l.block))
+	}
+}
+
+// TestOneLane: a lone caller stays on one lane, which is what keeps its rows in
+// order, though there are others.
+func TestOneLane(t *testing.T) {
+	w, err := NewWriter(&bytes.Buffer{}, WriterConfig{Schema: wide, Keys: 1, Partitioner: One(), Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	a, _ := w.take()
+	b, _ := w.take()
+	w.idle = append(w.idle, a, b)
+	c, keep := vectest.Chunk(wide, wideRows(0, 100, 10))
+	for range 4 {
+		if err := w.Append(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = *keep
+	if a.reserved != 0 || b.reserved == 0 {
+		t.Fatalf("%d bytes on one lane, %d on the other", a.reserved, b.reserved)
+	}
+}
+
+// TestRowTooLarge: a row beyond any block is refused before it is copied.
+func TestRowTooLarge(t *testing.T) {
+	l, err := newLayout((&vec.Schema{Fields: wide.Fields[:1]}).Arrow())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := encoder{layout: l}
+	_, err = e.block(nil, 1, func(yield func(*vec.Part) bool) {
+		yield(&vec.Part{Rows: 1, Data: make([]byte, MaxBlockRaw)})
+	})
+	if !errors.Is(err, ErrLimit) || cap(e.raw) > 1<<20 {
+		t.Fatal(err, cap(e.raw))
+	}
 }

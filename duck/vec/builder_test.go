@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -206,4 +207,33 @@ func TestPool(t *testing.T) {
 	big := p.Allocate(1<<26 + 1)
 	p.Free(big)
 	p.Trim()
+}
+
+// TestUnionWithoutTag: a union that is not NULL but whose tag is reads as NULL,
+// and what its members hold there is not looked at.
+func TestUnionWithoutTag(t *testing.T) {
+	s := &vec.Schema{Fields: []vec.Field{{Name: "x", Type: &vec.Type{Kind: vec.Union, Fields: one(vec.Int8).Fields}}}}
+	c, keep := vectest.Chunk(s, [][]any{{vectest.Member{Value: uint64(7)}}, {vectest.Member{Value: uint64(8)}}})
+	c.Columns[0].Children[0].Valid = []uint64{1}
+	b := vec.NewBuilder(s, memory.NewGoAllocator())
+	if err := b.Append(c, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	_ = *keep
+	rec := b.Batch()
+	defer rec.Release()
+	want := [][]any{{vectest.Member{Value: uint64(7)}}, {nil}}
+	if got := vectest.Read(s, rec); !reflect.DeepEqual(got, want) {
+		t.Fatalf("%v", got)
+	}
+}
+
+// TestSize: long strings count, what lies under NULL does not.
+func TestSize(t *testing.T) {
+	s := &vec.Schema{Fields: []vec.Field{one(vec.String).Fields[0], {Name: "l", Type: &vec.Type{Kind: vec.List, Fields: one(vec.Blob).Fields}}}}
+	c, keep := vectest.Chunk(s, [][]any{{nil, nil}, {strings.Repeat("x", 1000), []any{strings.Repeat("x", 3000)}}})
+	if all, list := c.Size(0), c.Size(1); all < 4000 || all > 4200 || list < 3000 || list > 3100 {
+		t.Fatalf("%d and %d", all, list)
+	}
+	_ = *keep
 }

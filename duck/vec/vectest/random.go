@@ -3,6 +3,7 @@ package vectest
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -23,7 +24,7 @@ var flat = []vec.Type{
 	{Kind: vec.Interval, SQL: "INTERVAL"}, {Kind: vec.UUID, SQL: "UUID"},
 	{Kind: vec.String, SQL: "VARCHAR"}, {Kind: vec.String, SQL: "JSON"}, {Kind: vec.Blob, SQL: "BLOB"}, {Kind: vec.Bit, SQL: "BIT"}, {Kind: vec.BigNum, SQL: "BIGNUM"},
 	{Kind: vec.Enum, Storage: 1, Names: []string{"", "small", "one that is longer than twelve"}, SQL: "ENUM('', 'small', 'one that is longer than twelve')"},
-	{Kind: vec.Enum, Storage: 2, Names: []string{"a", "b"}, SQL: "ENUM('a', 'b')"},
+	{Kind: vec.Enum, Storage: 2, Names: []string{"a", strings.Repeat("long", 80)}, SQL: "ENUM('a', '" + strings.Repeat("long", 80) + "')"},
 	{Kind: vec.Enum, Storage: 4, Names: []string{"only"}, SQL: "ENUM('only')"},
 }
 
