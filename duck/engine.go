@@ -47,6 +47,7 @@ type Engine struct {
 	turn    chan struct{}      // holds one token: whose has it may use what follows
 	conn    mapping.Connection // where queries run
 	locked  bool
+	macros  bool               // there may be some
 	current atomic.Pointer[op] // the running query, for callbacks
 	sink    *C.pond_sink
 	funcs   []*function
@@ -261,57 +262,6 @@ func (e *Engine) free() error {
 	if err := os.RemoveAll(e.config.SpillDir); err != nil {
 		return fmt.Errorf("duck: close: %w", err)
 	}
-	return nil
-}
-
-// left are the things that Reset drops: each query lists the statements.
-var left = []string{
-	`SELECT 'DETACH ' || '"' || replace(database_name, '"', '""') || '"' FROM duckdb_databases() WHERE NOT internal AND database_name <> 'memory'`,
-	`SELECT 'DROP SCHEMA "' || replace(schema_name, '"', '""') || '" CASCADE' FROM duckdb_schemas() WHERE NOT internal AND schema_name <> 'main' AND database_name = 'memory'`,
-	`SELECT 'DROP VIEW IF EXISTS main."' || replace(view_name, '"', '""') || '"' FROM duckdb_views() WHERE NOT internal AND NOT temporary AND schema_name = 'main'`,
-	`SELECT 'DROP TABLE IF EXISTS main."' || replace(table_name, '"', '""') || '" CASCADE' FROM duckdb_tables() WHERE NOT internal AND NOT temporary AND schema_name = 'main'`,
-	`SELECT 'DROP SEQUENCE IF EXISTS main."' || replace(sequence_name, '"', '""') || '" CASCADE' FROM duckdb_sequences() WHERE NOT temporary AND schema_name = 'main'`,
-	`SELECT 'DROP TYPE IF EXISTS main."' || replace(type_name, '"', '""') || '" CASCADE' FROM duckdb_types() WHERE NOT internal AND schema_name = 'main' AND database_name = 'memory'`,
-	`SELECT DISTINCT 'DROP ' || CASE function_type WHEN 'table_macro' THEN 'MACRO TABLE' ELSE 'MACRO' END || ' main."' || replace(function_name, '"', '""') || '"' FROM duckdb_functions() WHERE NOT internal AND function_type IN ('macro', 'table_macro') AND schema_name = 'main' AND database_name = 'memory'`,
-	`SELECT 'DROP SECRET "' || replace(name, '"', '""') || '"' FROM duckdb_secrets()`,
-}
-
-// Reset drops all that queries left behind (tables, views, registered streams,
-// open transactions), so that the next task with the same Access can use the
-// engine. Registered functions stay.
-func (e *Engine) Reset(ctx context.Context) error {
-	o, err := e.begin(ctx, "reset")
-	if err != nil {
-		return err
-	}
-	return o.end(e.reset())
-}
-
-func (e *Engine) reset() error {
-	// A new connection: temporary tables, transactions, variables and prepared
-	// statements belong to the old one.
-	o := e.current.Load()
-	o.connection(func() {
-		mapping.Disconnect(&e.conn)
-		if mapping.Connect(e.db, &e.conn) == mapping.StateError {
-			e.broken.Store(true)
-		}
-	})
-	if e.broken.Load() {
-		return ErrBroken
-	}
-	for _, query := range left {
-		drops, err := query1(e.conn, query)
-		if err != nil {
-			return err
-		}
-		for _, row := range drops {
-			if _, err := run(e.conn, row[0]); err != nil {
-				return err
-			}
-		}
-	}
-	e.freeStreams()
 	return nil
 }
 

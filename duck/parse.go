@@ -13,7 +13,7 @@ import (
 // Parse turns one or more SELECT statements into DuckDB's JSON syntax tree.
 // Other statements, and SQL that is wrong, are an *Error with its position.
 func (e *Engine) Parse(ctx context.Context, sql string) ([]byte, error) {
-	rows, err := e.aside(ctx, "SELECT json_serialize_sql($1)", sql)
+	rows, err := e.aside(ctx, "SELECT json_serialize_sql($1::VARCHAR)", sql)
 	if err != nil {
 		return nil, fmt.Errorf("duck: parse: %w", err)
 	}
@@ -50,7 +50,7 @@ func treeError(tree []byte, sql string) error {
 
 // Deparse turns a syntax tree of Parse back into SQL.
 func (e *Engine) Deparse(ctx context.Context, tree []byte) (string, error) {
-	rows, err := e.aside(ctx, "SELECT json_deserialize_sql($1::JSON)", string(tree))
+	rows, err := e.aside(ctx, "SELECT json_deserialize_sql($1::VARCHAR::JSON)", string(tree))
 	if err != nil {
 		return "", fmt.Errorf("duck: deparse: %w", err)
 	}

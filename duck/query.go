@@ -27,6 +27,7 @@ func (e *Engine) Exec(ctx context.Context, sql string) (rowsAffected int64, err 
 	}
 	var rows int64
 	if err = o.guard(sql); err == nil {
+		e.macros = e.macros || mayMakeMacros(sql)
 		rows, err = run(e.conn, sql)
 	}
 	return rows, o.end(err)
