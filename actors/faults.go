@@ -77,4 +77,3 @@ func outputError(w *plan.Write, err error) error {
 	}
 	return te
 }
-
