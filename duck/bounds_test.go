@@ -172,9 +172,13 @@ func TestOrder(t *testing.T) {
 		if err := e.Register(ctx, "v", batch.Schema(), []Opener{c.opener(nil, list...)}); err != nil {
 			t.Fatal(err)
 		}
+		halves := []Opener{c.opener(nil, list[:3]...), c.opener(nil, list[3:9]...), c.opener(nil, list[9:]...)}
+		if err := e.Register(ctx, "w", batch.Schema(), halves); err != nil {
+			t.Fatal(err)
+		}
 		queries := []string{"SELECT i FROM '" + file + "' ORDER BY i", "SELECT i FROM v ORDER BY i"}
 		if ordered {
-			queries = append(queries, "SELECT i FROM '"+file+"' WHERE i % 3 > 0", "SELECT i FROM v", "SELECT i FROM '"+file+"' LIMIT 100_000")
+			queries = append(queries, "SELECT i FROM '"+file+"' WHERE i % 3 > 0", "SELECT i FROM v", "SELECT i FROM w", "SELECT i FROM v LIMIT 7000", "SELECT i FROM '"+file+"' LIMIT 100_000")
 		}
 		for _, query := range queries {
 			last, rising := int64(-1), true

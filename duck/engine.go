@@ -2,6 +2,8 @@
 
 package duck
 
+// #cgo CFLAGS: -fexceptions
+// #cgo darwin LDFLAGS: -Wl,-undefined,dynamic_lookup
 // #include <stdlib.h>
 // #include "bridge.h"
 import "C"
@@ -14,7 +16,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -25,7 +26,7 @@ import (
 // Config is what an Engine is opened with. The zero Memory, Threads and
 // SpillMax are DuckDB's own defaults.
 type Config struct {
-	Memory   int64        // bytes DuckDB may hold; it spills beyond
+	Memory   int64        // bytes DuckDB may hold; it spills beyond. What streams hold is not counted
 	Threads  int          // threads of DuckDB, the caller's included
 	SpillDir string       // a directory of the engine's own: created by Open, removed by Close; empty: no spilling
 	SpillMax int64        // bytes it may spill
@@ -33,8 +34,9 @@ type Config struct {
 }
 
 // Engine is one in-memory DuckDB. Its methods may be called concurrently;
-// queries run one at a time. Callbacks given to it must not call it. Times
-// without a zone are UTC wherever the engine runs.
+// queries run one at a time. Callbacks given to it must not call it, but for
+// Usage, Parse, Deparse and Glob, which do not wait for the query. The time zone
+// is UTC wherever the engine runs.
 type Engine struct {
 	config Config
 	db     mapping.Database
@@ -268,7 +270,7 @@ func (e *Engine) free() error {
 // trouble notes whether err makes the engine useless.
 func (e *Engine) trouble(err error) {
 	var de *Error
-	if errors.As(err, &de) && de.class() == ErrBroken && !strings.HasPrefix(de.Message, "INTERNAL Error: Unsupported") {
+	if errors.As(err, &de) && de.class() == ErrBroken {
 		e.broken.Store(true)
 		e.config.Log.Error("duck: engine broke", "error", de.Message)
 	}

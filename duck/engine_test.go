@@ -155,6 +155,9 @@ func TestReset(t *testing.T) {
 	if got := value(t, e, "SELECT getvariable('secret')"); got != "NULL" {
 		t.Errorf("a variable survived: %s", got)
 	}
+	if got := value(t, e, "SELECT current_setting('TimeZone')"); got != "UTC" {
+		t.Errorf("the time zone is %s", got)
+	}
 	exec(t, e, "BEGIN; CREATE TABLE t AS SELECT 1; COMMIT")
 }
 

@@ -17,7 +17,8 @@ type PoolConfig struct {
 	Engine Config // of every engine; SpillDir is the parent of theirs
 	Blank  int    // engines kept open and unlocked, ready for any Access
 	Idle   int    // locked engines kept for the next Get with the same Access and memory
-	// Setup, when set, is run on every engine once it is open (RegisterFunc).
+	// Setup, when set, is run on every engine once it is open. It is for
+	// RegisterFunc: whatever else it makes is dropped between two users.
 	Setup func(ctx context.Context, e *Engine) error
 }
 

@@ -111,10 +111,6 @@ func (e *Engine) Fetch(ctx context.Context, query string, emit func(*vec.Chunk) 
 		return 0, err
 	}
 	rows, err = o.fetch(query, emit)
-	if err != nil {
-		// The stream may be left half read: another statement ends it.
-		_, _ = run(e.conn, "SELECT 1")
-	}
 	if err = o.end(err); err != nil {
 		return 0, err
 	}
@@ -135,7 +131,7 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 	shape := newShape(schema)
 	defer shape.free()
 	out := newChunk(schema)
-	err = stream(s, query, func(chunk mapping.DataChunk) error {
+	err = stream(o.engine.conn, s, query, func(chunk mapping.DataChunk) error {
 		n := int(mapping.DataChunkGetSize(chunk))
 		if n == 0 {
 			return nil
@@ -161,7 +157,9 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 var optionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Copy runs COPY (query) TO path. Values of options are SQL, as COPY takes them:
-// "zstd", "'|'", "(a, b)"; an empty value leaves the bare option.
+// "zstd", "'|'", "(a, b)"; an empty value leaves the bare option. DuckDB writes
+// over an existing file by way of tmp_<name> beside it, which Access.Files does
+// not cover, unless use_tmp_file is false.
 func (e *Engine) Copy(ctx context.Context, query, path string, format string, options map[string]string) (rows int64, err error) {
 	all := []string{"FORMAT " + quoteText(format)}
 	for _, name := range slices.Sorted(maps.Keys(options)) {

@@ -60,7 +60,9 @@ type scan struct {
 // Register makes view the UNION ALL of streams, which all have schema. It can
 // be scanned any number of times; each scan opens each stream anew and closes
 // it by the end of the query. No streams make an empty view. Fields whose
-// metadata carries vec.TypeKey have that DuckDB type. An error of an Opener or
+// metadata carries vec.TypeKey have that DuckDB type; those without a name are
+// called c0, c1, … by their place, and DuckDB tells equal names apart by _1, _2.
+// An error of an Opener or
 // a Stream is returned, as it is, by the query that reads the view.
 func (e *Engine) Register(ctx context.Context, view string, schema *arrow.Schema, streams []Opener) error {
 	if schema.NumFields() == 0 {
@@ -133,7 +135,11 @@ func castList(schema *arrow.Schema, imported *vec.Schema) string {
 		if want, ok := f.Metadata.GetValue(vec.TypeKey); ok && want != imported.Fields[i].Type.SQL {
 			value = "CAST(" + value + " AS " + want + ")"
 		}
-		list[i] = value + " AS " + quoteName(f.Name)
+		name := f.Name
+		if name == "" { // SQL has no such name
+			name = "c" + strconv.Itoa(i)
+		}
+		list[i] = value + " AS " + quoteName(name)
 	}
 	return strings.Join(list, ", ")
 }

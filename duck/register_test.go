@@ -244,3 +244,23 @@ func gather(t *testing.T, e *Engine, query string) (*vec.Schema, []arrow.RecordB
 	t.Cleanup(batch.Release)
 	return schema, []arrow.RecordBatch{batch}
 }
+
+func TestRegisterOddNames(t *testing.T) {
+	e := start(t, Config{})
+	ctx := context.Background()
+	schema, list := gather(t, e, `SELECT 1 AS a, 2 AS a, 3 AS "A", 4 AS b, 5 AS "x""y.z", 6 AS r, 7 AS "select", row(8, 'x') AS un`)
+	schema.Fields[3].Name = ""
+	var c counted
+	if err := e.Register(ctx, "v", schema.Arrow(), []Opener{c.opener(nil, list...), c.opener(nil, list...)}); err != nil {
+		t.Fatal(err)
+	}
+	var got gathered
+	got.rows = map[string]int{}
+	if _, err := e.Drain(ctx, "FROM v", got.emit); err != nil || got.rows["1|2|3|4|5|6|7|{:8,:x}|"] != 2 {
+		t.Errorf("%v, %v", got.rows, err)
+	}
+	back, err := e.Schema(ctx, `SELECT a, c3, r, "select" FROM v`)
+	if err != nil || len(back.Fields) != 4 {
+		t.Errorf("%v, %v", back, err)
+	}
+}

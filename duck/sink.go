@@ -113,7 +113,7 @@ func (o *op) drain(query string, emit func(*vec.Chunk) error) (int64, error) {
 	defer func() { *e.sink = C.pond_sink{} }()
 
 	var counted int64
-	err = stream(s, query, func(chunk mapping.DataChunk) error {
+	err = stream(e.conn, s, query, func(chunk mapping.DataChunk) error {
 		counted = *(*int64)(mapping.VectorGetData(mapping.DataChunkGetVector(chunk, 0)))
 		return nil
 	})

@@ -174,6 +174,10 @@ var nested = []struct{ query, want string }{
 	{"SELECT MAP {'k': i, 'a long key that is not inlined': NULL} FROM range(2) t(i)", "[{key:k,value:0},{key:a long key that is not inlined,value:NULL}]| [{key:k,value:1},{key:a long key that is not inlined,value:NULL}]|"},
 	{"SELECT CASE WHEN i = 0 THEN union_value(n := i) ELSE union_value(s := 'text')::UNION(n BIGINT, s VARCHAR) END FROM range(2) t(i)", "n=0| s=text|"},
 	{"SELECT {'s': d} FROM (SELECT ['one', 'two and a long tail of it'][1 + i % 2] AS d FROM range(4) t(i) WHERE i > 1)", "{s:one}| {s:two and a long tail of it}|"},
+	{"SELECT [] FROM range(2)", "[]| []|"},
+	{"SELECT [NULL, NULL]", "[NULL,NULL]|"},
+	{"SELECT {'a': NULL, 'b': [NULL]}", "{a:NULL,b:[NULL]}|"},
+	{"SELECT MAP {}", "[]|"},
 	{"SELECT list({'a': i, 'b': 'const'}) FROM range(3) t(i)", "[{a:0,b:const},{a:1,b:const},{a:2,b:const}]|"},
 	{"SELECT struct_pack(v := s) FROM (SELECT unnest([{'q': 1}, NULL, {'q': NULL}]) AS s)", "{v:{q:1}}| {v:NULL}| {v:{q:NULL}}|"},
 }

@@ -45,7 +45,7 @@ func run(conn mapping.Connection, sql string) (int64, error) {
 			return 0, err
 		}
 		var err error
-		changed, err = execute(s, sql)
+		changed, err = execute(conn, s, sql)
 		mapping.DestroyPrepare(&s)
 		if err != nil {
 			return 0, err
@@ -54,7 +54,20 @@ func run(conn mapping.Connection, sql string) (int64, error) {
 	return changed, nil
 }
 
-func execute(s mapping.PreparedStatement, sql string) (int64, error) {
+// settle makes DuckDB end a statement that failed or whose stream is left half
+// read, and wait for its threads. Callbacks may still run until then.
+func settle(conn mapping.Connection) {
+	var result mapping.Result
+	mapping.Query(conn, "SELECT 1", &result)
+	mapping.DestroyResult(&result)
+}
+
+func execute(conn mapping.Connection, s mapping.PreparedStatement, sql string) (changed int64, err error) {
+	defer func() {
+		if err != nil {
+			settle(conn)
+		}
+	}()
 	var pending mapping.PendingResult
 	defer mapping.DestroyPending(&pending)
 	if mapping.PendingPrepared(s, &pending) == mapping.StateError {
@@ -90,7 +103,7 @@ func query1(conn mapping.Connection, query string, args ...string) ([][]string, 
 		}
 	}
 	var rows [][]string
-	err = stream(s, query, func(chunk mapping.DataChunk) error {
+	err = stream(conn, s, query, func(chunk mapping.DataChunk) error {
 		rows = append(rows, texts(chunk)...)
 		return nil
 	})
@@ -129,7 +142,12 @@ func prepare(conn mapping.Connection, sql string) (mapping.PreparedStatement, er
 
 // stream runs s and hands each chunk of its result to each, in order. DuckDB
 // computes only a little ahead.
-func stream(s mapping.PreparedStatement, sql string, each func(mapping.DataChunk) error) error {
+func stream(conn mapping.Connection, s mapping.PreparedStatement, sql string, each func(mapping.DataChunk) error) (err error) {
+	defer func() {
+		if err != nil {
+			settle(conn)
+		}
+	}()
 	var pending mapping.PendingResult
 	defer mapping.DestroyPending(&pending)
 	if C.pond_pending_streaming(s.Ptr, &pending.Ptr) != 0 {
