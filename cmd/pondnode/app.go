@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/pondmesh/pond/cmd/pondnode/internal/near"
+)
+
+// system is all that a run of the program has to do with the outside.
+type system struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	env            func(string) (string, bool)
+	signals        <-chan os.Signal // the first asks to stop, the second insists
+}
+
+// app is one run of the program.
+type app struct {
+	system
+	peer string // that the command talks to, for errors
+}
+
+// run runs the command that args name and returns the exit code.
+func run(ctx context.Context, sys system, args []string) int {
+	a := &app{system: sys}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	a.report(err)
+	return exitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pondnode",
+		Short: "A pond turns any set of machines into one DuckDB",
+		Long: "A pond turns any set of machines into one DuckDB. Try one on this machine:\n\n" +
+			"  pondnode dev --sample\n\n" +
+			"or start a node on each machine, and submit jobs to any of them:\n\n" +
+			"  pondnode join --peer 10.0.0.5\n" +
+			"  pondnode submit --peer 10.0.0.5 \"SELECT count(*) FROM '/data/*.parquet'\"\n\n" +
+			"Every flag may also be given as an environment variable: POND_PEER for --peer.\n" +
+			"Exit codes: 0 done, 1 job failed, 2 usage, 3 no node reached, 4 denied, 5 deadline, 130 interrupted.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          group,
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(flagError)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.fromEnv(cmd.Flags()) }
+	root.AddCommand(a.devCommand(), a.joinCommand(), a.leaveCommand(), a.membersCommand(),
+		a.submitCommand(), a.jobsCommand(), a.jobCommand(), a.versionCommand())
+	return root
+}
+
+// group is what a command does that only holds others: it shows its help, or
+// says which of them was meant.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	hint := "see: " + cmd.CommandPath() + " --help"
+	if best := near.Name(args[0], names); best != "" {
+		hint = "did you mean: " + cmd.CommandPath() + " " + best
+	}
+	return usageError{"unknown command " + quote(args[0]), hint}
+}
+
+// args checks how many arguments a command got.
+func args(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least {
+			return usageError{cmd.CommandPath() + ": " + what + " is missing", "usage: " + cmd.UseLine()}
+		}
+		if len(args) > most {
+			return usageError{cmd.CommandPath() + ": one argument too many: " + quote(args[most]), "usage: " + cmd.UseLine()}
+		}
+		return nil
+	}
+}
+
+// flagError adds the flag that was meant.
+func flagError(cmd *cobra.Command, err error) error {
+	hint := "see: " + cmd.CommandPath() + " --help"
+	if typed, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if best := near.Name(typed, names); best != "" {
+			hint = "did you mean --" + best + "?"
+		}
+	}
+	return usageError{err.Error(), hint}
+}
+
+// fromEnv sets the flags that were not given from the environment.
+func (a *app) fromEnv(flags *pflag.FlagSet) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed || f.Name == "help" || err != nil {
+			return
+		}
+		name := "POND_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		v, ok := a.env(name)
+		if !ok || v == "" {
+			return
+		}
+		if e := flags.Set(f.Name, v); e != nil {
+			text := e.Error()
+			if secret[f.Name] {
+				text = "its value is not usable"
+			}
+			err = usageError{name + ": " + text, "correct or unset " + name}
+		}
+	})
+	return err
+}
+
+// secret are the flags whose values are never shown.
+var secret = map[string]bool{"gossip-key": true}
+
+// columns is the width of the terminal that w is; 0: it is none.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return width
+}
+
+// until is ctx that ends at the first signal, with errInterrupted as its cause.
+func (a *app) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-a.signals:
+			cancel(errInterrupted)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(context.Canceled) }
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// defaultPeer is the node that commands talk to when none is named.
+const defaultPeer = "127.0.0.1:7946"
+
+// tlsFlags are the files of a certificate.
+type tlsFlags struct{ cert, key, ca string }
+
+func (t *tlsFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.cert, "tls-cert", "", "`file` with this side's certificate, whose names include \"pond\"")
+	cmd.Flags().StringVar(&t.key, "tls-key", "", "`file` with the certificate's key")
+	cmd.Flags().StringVar(&t.ca, "tls-ca", "", "`file` with the authority that signed every node's certificate")
+}
+
+// config is nil when no files are given.
+func (t *tlsFlags) config() (*tls.Config, error) {
+	if t.cert == "" && t.key == "" && t.ca == "" {
+		return nil, nil
+	}
+	if t.cert == "" || t.key == "" || t.ca == "" {
+		return nil, usageError{"TLS needs a certificate, its key and an authority", "give --tls-cert, --tls-key and --tls-ca together"}
+	}
+	cert, err := tls.LoadX509KeyPair(t.cert, t.key)
+	if err != nil {
+		return nil, usageError{fmt.Sprintf("the certificate %s with key %s cannot be used: %v", t.cert, t.key, err), "give PEM files that belong together"}
+	}
+	pem, err := os.ReadFile(t.ca)
+	if err != nil {
+		return nil, usageError{"--tls-ca: " + err.Error(), ""}
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, usageError{"--tls-ca: " + t.ca + " holds no certificate", "give a PEM file"}
+	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool,
+		ClientAuth: tls.RequireAndVerifyClientCert, ServerName: "pond", MinVersion: tls.VersionTLS13,
+	}, nil
+}
+
+// clientFlags say which node a command talks to, and how.
+type clientFlags struct {
+	peer string
+	tls  tlsFlags
+}
+
+func (c *clientFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&c.peer, "peer", defaultPeer, "`HOST[:PORT]` of any node: its base port")
+	c.tls.add(cmd)
+}
+
+// connect opens a session on the peer. Nothing is dialled yet.
+func (a *app) connect(c *clientFlags) (*pond.Session, error) {
+	conf, err := c.tls.config()
+	if err != nil {
+		return nil, err
+	}
+	a.peer = c.peer
+	s, err := pond.Connect(c.peer, pond.WithTLS(conf))
+	if err != nil {
+		return nil, usageError{"--peer " + quote(c.peer) + ": " + plan.AsTaskError(err).Text, plan.AsTaskError(err).Hint}
+	}
+	return s, nil
+}
+
+// idLen is the length of a whole job id.
+const idLen = 32
+
+// idsShown is how many jobs an error names.
+const idsShown = 4
+
+// jobID is the whole id of the job that an id or the beginning of one names.
+func jobID(ctx context.Context, c *api.Client, id string) (plan.JobID, error) {
+	if len(id) >= idLen {
+		return plan.JobID(id), nil
+	}
+	jobs, err := c.Jobs(ctx)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, j := range jobs {
+		if id != "" && strings.HasPrefix(string(j.ID), strings.ToLower(id)) {
+			found = append(found, string(j.ID))
+		}
+	}
+	slices.Sort(found)
+	switch len(found) {
+	case 0:
+		return "", &pond.Error{Kind: plan.KindNotFound, Op: "job", Subject: id, Text: "no job that the pond remembers has an id that begins so", Hint: "list them with: pondnode jobs"}
+	case 1:
+		return plan.JobID(found[0]), nil
+	}
+	return "", usageError{fmt.Sprintf("%s is the beginning of %d jobs' ids", quote(id), len(found)), "give more of it: " + strings.Join(found[:min(len(found), idsShown)], ", ")}
+}

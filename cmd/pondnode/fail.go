@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/cmd/pondnode/internal/jobfile"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitUnreachable = 3
+	exitDenied      = 4
+	exitTimeout     = 5
+	exitInterrupted = 130
+)
+
+// errInterrupted is a signal's doing.
+var errInterrupted = errors.New("interrupted")
+
+// usageError is a mistake in how the program was called.
+type usageError struct {
+	text string
+	hint string
+}
+
+func (e usageError) Error() string { return e.text }
+
+// jobError is a job that ended, but not well.
+type jobError struct {
+	id    string
+	state api.State
+	err   *pond.Error
+}
+
+func (e *jobError) Error() string { return fmt.Sprintf("job %s %s: %v", e.id, e.state, e.err) }
+func (e *jobError) Unwrap() error { return e.err }
+
+func exitCode(err error) int {
+	var usage usageError
+	var file *jobfile.Error
+	var job *jobError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	case errors.As(err, &usage), errors.As(err, &file):
+		return exitUsage
+	case errors.Is(err, pond.ErrDenied):
+		return exitDenied
+	case errors.Is(err, pond.ErrDeadline), errors.Is(err, context.DeadlineExceeded):
+		return exitTimeout
+	case errors.As(err, &job):
+		return exitFailed
+	case errors.Is(err, pond.ErrUnavailable):
+		return exitUnreachable
+	}
+	return exitFailed
+}
+
+// report says what went wrong, why, and what to do next.
+func (a *app) report(err error) {
+	if err == nil {
+		return
+	}
+	what, why, next := a.explain(err)
+	label := "error:"
+	if _, plain := a.env("NO_COLOR"); !plain && columns(a.stderr) > 0 {
+		label = "\x1b[1;31merror:\x1b[0m"
+	}
+	fmt.Fprintln(a.stderr, label, what)
+	for _, line := range []struct{ label, text string }{{"  why:  ", why}, {"  next: ", next}} {
+		if line.text != "" {
+			fmt.Fprintln(a.stderr, line.label+strings.ReplaceAll(strings.TrimSpace(line.text), "\n", "\n        "))
+		}
+	}
+}
+
+func (a *app) explain(err error) (what, why, next string) {
+	var usage usageError
+	var file *jobfile.Error
+	var te *pond.Error
+	switch {
+	case errors.Is(err, errInterrupted):
+		return "interrupted", "", ""
+	case errors.As(err, &usage):
+		return usage.text, "", usage.hint
+	case errors.As(err, &file):
+		return file.Error(), "", file.Hint
+	case errors.As(err, &te):
+		return a.explainTask(err, te)
+	case errors.Is(err, context.DeadlineExceeded):
+		return "the time is up", err.Error(), "give more with --deadline or --timeout"
+	case errors.Is(err, fs.ErrPermission):
+		return err.Error(), "", "check who may read and write there"
+	}
+	return err.Error(), "", ""
+}
+
+// hints are for errors that bring none.
+var hints = map[plan.Kind]string{
+	plan.KindMemory:   "use more partitions, or nodes with more --memory",
+	plan.KindExists:   "write elsewhere, or with mode: overwrite or append",
+	plan.KindDeadline: "give more time with --deadline",
+	plan.KindResource: "make room on the node's disk, or start it with --data on another",
+	plan.KindDenied:   "check the keys and certificates of this command and of the node",
+	plan.KindInternal: "this is a defect in Pond: please report it with the node's log",
+}
+
+func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
+	next = te.Hint
+	if te.Kind == plan.KindUnavailable && te.Op == "call" {
+		if next == "" {
+			next = "start a node (pondnode join, or pondnode dev), or name a running one with --peer"
+		}
+		return "no node reached at " + a.peer, te.Text, next
+	}
+	what = sentinel(te.Kind)
+	var where []string
+	if at := strings.TrimSpace(te.Op + " " + te.Subject); at != "" {
+		where = append(where, at)
+	}
+	if te.Node != "" {
+		where = append(where, "node "+te.Node)
+	}
+	if len(where) > 0 {
+		what += " (" + strings.Join(where, ", ") + ")"
+	}
+	var job *jobError
+	if errors.As(err, &job) {
+		what = "job " + job.id + " " + string(job.state) + ": " + what
+	}
+	if next == "" {
+		next = hints[te.Kind]
+	}
+	return what, te.Text, next
+}
+
+// sentinel is a kind in words.
+func sentinel(k plan.Kind) string {
+	for _, err := range []error{pond.ErrQuery, pond.ErrMemory, pond.ErrResource, pond.ErrUnavailable, pond.ErrCancelled,
+		pond.ErrDeadline, pond.ErrNotFound, pond.ErrExists, pond.ErrDenied, pond.ErrInternal} {
+		if errors.Is(&pond.Error{Kind: k}, err) {
+			return err.Error()
+		}
+	}
+	return k.String()
+}
+
+func quote(s string) string { return strconv.Quote(s) }

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/api"
+)
+
+// nodeFlags are a node's settings.
+type nodeFlags struct {
+	bind, advertise, data   string
+	port, slots             int
+	peers                   []string
+	memory, label, zone     string
+	gossipKey               string
+	tls                     tlsFlags
+	logLevel, logFormat     string
+	cache                   string
+	memoryBytes, cacheBytes int64
+}
+
+func (a *app) joinCommand() *cobra.Command {
+	var n nodeFlags
+	cmd := &cobra.Command{
+		Use:   "join",
+		Short: "Start a node here and join it to the pond of its peers",
+		Long: "Start a node in the foreground and join it to the pond of its peers; without\n" +
+			"peers it begins a pond of its own. It says when it is ready.\n\n" +
+			"Ctrl-C or SIGTERM makes it finish what it runs and leave; a second one stops it\n" +
+			"at once.",
+		Example: "  pondnode join\n  pondnode join --port 0 --peer 127.0.0.1 --data /tmp/second",
+		Args:    args(0, 0, ""),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.join(cmd.Context(), &n) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&n.bind, "bind", "127.0.0.1", "`HOST` to listen on; any but loopback needs keys and certificates")
+	f.IntVar(&n.port, "port", 7946, "base port: gossip on it, actors on +1, API and data on +2; 0: free ones")
+	f.StringVar(&n.advertise, "advertise", "", "`HOST` at which others reach this node (default that of --bind)")
+	f.StringVar(&n.data, "data", ".pond", "`DIR` for segments, job records and spilled rows")
+	f.StringSliceVar(&n.peers, "peer", nil, "`HOST[:PORT]` of any node to join, its base port; may be repeated")
+	f.StringVar(&n.memory, "memory", "", "memory for tasks, such as 4GiB (default 60 % of the machine's)")
+	f.IntVar(&n.slots, "slots", 0, "tasks at once; negative: none, only submit and coordinate (default one a core)")
+	f.StringVar(&n.label, "label", "", "name of the pond: nodes with another do not join (default pond)")
+	f.StringVar(&n.gossipKey, "gossip-key", "", "16, 24 or 32 bytes that all nodes share: a `FILE`, or in base64")
+	n.tls.add(cmd)
+	f.StringVar(&n.zone, "zone", "", "what fails together with this node: a rack, a site")
+	f.StringVar(&n.cache, "cache", "", "disk for rows kept for reuse, such as 20GiB (default 8GiB)")
+	f.StringVar(&n.logLevel, "log-level", "warn", "debug, info, warn or error")
+	f.StringVar(&n.logFormat, "log-format", "text", "text or json")
+	return cmd
+}
+
+// options turns the flags into a node's options.
+func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
+	var err error
+	if n.memoryBytes, err = byteSize("--memory", n.memory); err != nil {
+		return nil, err
+	}
+	if n.cacheBytes, err = byteSize("--cache", n.cache); err != nil {
+		return nil, err
+	}
+	if n.port < 0 || n.port > 65532 {
+		return nil, usageError{fmt.Sprintf("--port %d is out of range", n.port), "use 1 to 65532, or 0 for a free one"}
+	}
+	conf, err := n.tls.config()
+	if err != nil {
+		return nil, err
+	}
+	key, err := gossipKey(n.gossipKey)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(n.data)
+	if err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
+	n.data = dir
+	return []pond.Option{
+		pond.WithBind(n.bind), pond.WithAdvertise(n.advertise), pond.WithPort(n.port), pond.WithPeers(n.peers...), pond.WithDir(dir),
+		pond.WithMemory(n.memoryBytes), pond.WithSlots(n.slots), pond.WithLabel(n.label), pond.WithGossipKey(key), pond.WithTLS(conf),
+		pond.WithZone(n.zone), pond.WithCache(n.cacheBytes), pond.WithLogger(log), pond.WithVersion(ownVersion()),
+	}, nil
+}
+
+func byteSize(flag, s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := humanize.ParseBytes(s)
+	if err != nil || n == 0 || n > 1<<60 {
+		return 0, usageError{flag + " " + quote(s) + " is not a size", "write it like 512MiB or 4GiB"}
+	}
+	return int64(n), nil
+}
+
+// keyLengths are those of AES.
+var keyLengths = []int{16, 24, 32}
+
+// gossipKey reads a key from a file or from base64. No error shows it.
+func gossipKey(s string) ([]byte, error) {
+	if s == "" {
+		return nil, nil
+	}
+	bad := usageError{"--gossip-key is neither a readable file nor base64 of 16, 24 or 32 bytes", "make one with: head -c 32 /dev/urandom | base64 > gossip.key"}
+	raw, err := os.ReadFile(s)
+	if err != nil {
+		raw = []byte(s)
+	}
+	if key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(raw))); err == nil && slices.Contains(keyLengths, len(key)) {
+		return key, nil
+	}
+	if err == nil && slices.Contains(keyLengths, len(raw)) {
+		return raw, nil
+	}
+	return nil, bad
+}
+
+// logger is where a node logs.
+func (a *app) logger(level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usageError{"--log-level " + quote(level) + " is not known", "use debug, info, warn or error"}
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(a.stderr, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(a.stderr, o)), nil
+	}
+	return nil, usageError{"--log-format " + quote(format) + " is not known", "use text or json"}
+}
+
+func (a *app) join(ctx context.Context, n *nodeFlags) error {
+	log, err := a.logger(n.logLevel, n.logFormat)
+	if err != nil {
+		return err
+	}
+	options, err := n.options(log)
+	if err != nil {
+		return err
+	}
+	node, err := a.starting(ctx, options)
+	if err != nil {
+		return err
+	}
+	if err := a.sayReady(ctx, node, n); err != nil {
+		return errors.Join(err, node.Close())
+	}
+	return a.stay(ctx, node)
+}
+
+// starting joins, unless a signal comes first.
+func (a *app) starting(ctx context.Context, options []pond.Option) (*pond.Node, error) {
+	ctx, stop := a.until(ctx)
+	defer stop()
+	node, err := pond.Join(ctx, options...)
+	if err != nil && errors.Is(context.Cause(ctx), errInterrupted) {
+		return nil, errInterrupted
+	}
+	return node, err
+}
+
+// sayReady writes the one line that scripts wait for.
+func (a *app) sayReady(ctx context.Context, node *pond.Node, n *nodeFlags) error {
+	ctx, stop := within(ctx)
+	defer stop()
+	m, err := node.API().Members(ctx)
+	if err != nil {
+		return err
+	}
+	var self api.MemberInfo
+	for _, x := range m.Members {
+		if x.Self {
+			self = x
+		}
+	}
+	peers, memory := len(m.Members)-1, strings.ReplaceAll(humanize.IBytes(uint64(max(self.Memory, 0))), " ", "")
+	if n.logFormat == "json" {
+		slog.New(slog.NewJSONHandler(a.stderr, nil)).Info("ready", "node", node.ID(), "addr", node.Addr(), "slots", self.Slots, "memory", self.Memory, "data", n.data, "peers", peers)
+		return nil
+	}
+	fmt.Fprintf(a.stderr, "ready node=%s addr=%s slots=%d memory=%s data=%s peers=%d\n", node.ID(), node.Addr(), self.Slots, memory, n.data, peers)
+	return nil
+}
+
+// stay runs a node until it has left.
+func (a *app) stay(ctx context.Context, node *pond.Node) error {
+	select {
+	case <-node.Done():
+		fmt.Fprintln(a.stderr, "left the pond, as asked")
+		return node.Close()
+	case <-ctx.Done():
+		return errors.Join(context.Cause(ctx), node.Close())
+	case <-a.signals:
+	}
+	fmt.Fprintln(a.stderr, "leaving: finishing what runs here; once more stops at once")
+	left := make(chan error, 1)
+	go func() { left <- node.Leave(ctx) }()
+	select {
+	case err := <-left:
+		if err == nil {
+			fmt.Fprintln(a.stderr, "left the pond")
+		}
+		return err
+	case <-a.signals:
+		fmt.Fprintln(a.stderr, "stopping at once")
+		return errors.Join(errInterrupted, node.Close())
+	}
+}
+
+// leavePoll is how often a leaving node is asked whether it is still there.
+const leavePoll = 100 * time.Millisecond
+
+func (a *app) leaveCommand() *cobra.Command {
+	var c clientFlags
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "leave",
+		Short: "Make the node at --peer finish what it runs and leave the pond",
+		Args:  args(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.connect(&c)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			ctx, cancel := a.until(cmd.Context())
+			defer cancel()
+			ctx, stop := context.WithTimeout(ctx, timeout)
+			defer stop()
+			return a.leave(ctx, s.API())
+		},
+	}
+	c.add(cmd)
+	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait until the node is gone; it leaves all the same")
+	return cmd
+}
+
+func (a *app) leave(ctx context.Context, c *api.Client) error {
+	before, err := c.Version(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.Leave(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "node %s is leaving\n", before.Node)
+	tick := time.NewTicker(leavePoll)
+	defer tick.Stop()
+	for {
+		v, err := c.Version(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil || v.Node != before.Node:
+			fmt.Fprintf(a.stdout, "node %s has left\n", before.Node)
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}

@@ -1,0 +1,28 @@
+// Pondnode is a node of a pond, and the way into one from a shell: it starts
+// nodes, submits jobs to any of them, and shows how they go on.
+//
+// Results go to standard output, all else to standard error. It decides nothing
+// about jobs: package pond does what it asks for. Read app.go for how a command
+// is run, submit.go for a job's way from here.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set when a release is built.
+var version = "dev"
+
+// signalsMax is how many signals wait for a command to look at them.
+const signalsMax = 4
+
+func main() {
+	signals := make(chan os.Signal, signalsMax)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(context.Background(), system{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, signals: signals,
+	}, os.Args[1:]))
+}

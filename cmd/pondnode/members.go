@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
+)
+
+// exchangeTimeout bounds one question to a node.
+const exchangeTimeout = 30 * time.Second
+
+func (a *app) membersCommand() *cobra.Command {
+	var c clientFlags
+	var o outputFlags
+	cmd := &cobra.Command{
+		Use:   "members",
+		Short: "List the nodes of the pond, as one of them sees it",
+		Args:  args(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f, err := o.check(cmd, a.stdout)
+			if err != nil {
+				return err
+			}
+			s, err := a.connect(&c)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			ctx, cancel := a.until(cmd.Context())
+			defer cancel()
+			ctx, stop := within(ctx)
+			defer stop()
+			m, err := s.API().Members(ctx)
+			if err != nil {
+				return err
+			}
+			return a.listMembers(f, m.Members)
+		},
+	}
+	c.add(cmd)
+	o.add(cmd)
+	return cmd
+}
+
+func (a *app) listMembers(f output.Format, members []api.MemberInfo) error {
+	people := output.NewListing(col("node", ""), col("address", ""), col("state", ""), col("slots", 0), col("memory", ""), col("zone", ""), col("", ""))
+	programs := output.NewListing(col("id", ""), col("boot", ""), col("addr", ""), col("api", ""), col("state", ""), col("zone", ""), col("slots", 0), col("memory", 0), col("self", false))
+	for _, m := range members {
+		self := ""
+		if m.Self {
+			self = "(answers)"
+		}
+		people.Add(m.ID, m.Addr, m.State, m.Slots, humanize.IBytes(uint64(max(m.Memory, 0))), m.Zone, self)
+		programs.Add(m.ID, m.Boot, m.Addr, m.API, m.State, m.Zone, m.Slots, m.Memory, m.Self)
+	}
+	return a.list(f, people, programs)
+}
+
+func col(name string, kind any) output.Column { return output.Column{Name: name, Kind: kind} }
+
+func (a *app) versionCommand() *cobra.Command {
+	var c clientFlags
+	var o outputFlags
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print this program's version and, with --peer, a node's",
+		Args:  args(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f, err := o.check(cmd, a.stdout)
+			if err != nil {
+				return err
+			}
+			all := []api.Version{{Pond: ownVersion(), Go: runtime.Version()}}
+			if cmd.Flags().Changed("peer") {
+				s, err := a.connect(&c)
+				if err != nil {
+					return err
+				}
+				defer s.Close()
+				ctx, cancel := a.until(cmd.Context())
+				defer cancel()
+				ctx, stop := within(ctx)
+				defer stop()
+				v, err := s.API().Version(ctx)
+				if err != nil {
+					return err
+				}
+				all = append(all, *v)
+			}
+			return a.printVersions(f, all)
+		},
+	}
+	c.add(cmd)
+	o.add(cmd)
+	return cmd
+}
+
+func (a *app) printVersions(f output.Format, all []api.Version) error {
+	if f == output.Table {
+		for _, v := range all {
+			who := "pondnode"
+			if v.Node != "" {
+				who = "node " + v.Node
+			}
+			line := who + " " + v.Pond
+			if v.DuckDB != "" {
+				line += ", DuckDB " + v.DuckDB
+			}
+			fmt.Fprintln(a.stdout, line+", "+v.Go)
+		}
+		return nil
+	}
+	l := output.NewListing(col("pond", ""), col("duckdb", ""), col("go", ""), col("node", ""))
+	for _, v := range all {
+		l.Add(v.Pond, orNull(v.DuckDB), v.Go, orNull(v.Node))
+	}
+	return a.list(f, l, l)
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// ownVersion is what the build was given, or what Go knows of it.
+func ownVersion() string {
+	if version != "dev" {
+		return version
+	}
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" && b.Main.Version != "(devel)" {
+		return b.Main.Version
+	}
+	return version
+}
