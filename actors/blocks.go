@@ -29,8 +29,7 @@ type share struct {
 type blockStream struct {
 	ctx    context.Context
 	client *transfer.Client
-	schema *arrow.Schema
-	mem    memory.Allocator
+	decode *shuffle.Decoder
 	shares []share
 
 	cur   *transfer.Stream
@@ -40,8 +39,12 @@ type blockStream struct {
 	limit []int64
 }
 
-func newBlockStream(ctx context.Context, c *transfer.Client, schema *arrow.Schema, mem memory.Allocator, shares []share) *blockStream {
-	return &blockStream{ctx: ctx, client: c, schema: schema, mem: mem, shares: shares}
+func newBlockStream(ctx context.Context, c *transfer.Client, schema *arrow.Schema, mem memory.Allocator, shares []share) (*blockStream, error) {
+	d, err := shuffle.NewDecoder(schema, mem, shuffle.Limits{})
+	if err != nil {
+		return nil, fmt.Errorf("actors: read blocks: %w", err)
+	}
+	return &blockStream{ctx: ctx, client: c, decode: d, shares: shares}, nil
 }
 
 // Next is the next batch, which the caller releases, or io.EOF.
@@ -61,7 +64,7 @@ func (b *blockStream) Next() (arrow.RecordBatch, error) {
 		if err != nil {
 			return nil, b.lost(err)
 		}
-		rec, err := b.decode(block)
+		rec, err := b.cut(block)
 		if err != nil || rec != nil {
 			return rec, err
 		}
@@ -89,9 +92,9 @@ func (b *blockStream) open() error {
 	return nil
 }
 
-// decode turns a block into a batch, cut to its share's rows; nil when none of
+// cut turns a block into a batch, cut to its share's rows; nil when none of
 // its rows are wanted.
-func (b *blockStream) decode(block transfer.Block) (arrow.RecordBatch, error) {
+func (b *blockStream) cut(block transfer.Block) (arrow.RecordBatch, error) {
 	defer block.Release()
 	w := block.Want
 	if b.limit[w] == 0 {
@@ -104,7 +107,7 @@ func (b *blockStream) decode(block transfer.Block) (arrow.RecordBatch, error) {
 			return nil, nil
 		}
 	}
-	rec, err := shuffle.Decode(block.Data, b.schema, b.mem, shuffle.Limits{})
+	rec, err := b.decode.Decode(block.Data)
 	if err != nil {
 		s := b.shares[b.base+w]
 		return nil, &plan.TaskError{Kind: plan.KindFetch, Op: "decode", Subject: s.segment.String(), Text: err.Error(), Lost: []plan.TaskID{s.task}}

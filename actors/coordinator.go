@@ -46,7 +46,6 @@ type coordinator struct {
 	shown    time.Time // when status was last published
 	dirty    bool
 	finished bool
-	pending  []any // heard before the job was planned
 }
 
 // What the coordinator hears.
@@ -88,6 +87,7 @@ type (
 		parts *plan.SegmentInfo
 		err   error
 	}
+	heldMsg      struct{ held []nodeHeld }
 	membersMsg   struct{ view *mesh.View }
 	cancelJobMsg struct{ reason string }
 	publishedMsg struct {
@@ -112,6 +112,8 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *packetMsg:
 		p, err := c.packet(m)
 		m.reply <- packetReply{p, err}
+	case *heldMsg:
+		c.onHeld(ctx, m.held)
 	case *membersMsg:
 		c.onView(ctx, m.view)
 	case *cancelJobMsg:
@@ -171,21 +173,18 @@ func (n *Node) prepare(spec *api.JobSpec) *plannedMsg {
 		return &plannedMsg{err: err}
 	}
 	m := &plannedMsg{job: job, out: out}
-	if !spec.Options.NoReuse {
-		m.held = n.heldEverywhere(ctx, job.plan)
-	}
+	m.held = n.heldBy(ctx, job.plan, n.mesh.View().Members)
 	return m
 }
 
-// heldEverywhere asks all nodes for the journal of a job's stages.
-func (n *Node) heldEverywhere(ctx context.Context, job *plan.Job) []nodeHeld {
+// heldBy asks nodes for the journal of a job's stages.
+func (n *Node) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member) []nodeHeld {
 	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
 	ids := make([]plan.StageID, len(job.Stages))
 	for i, s := range job.Stages {
 		ids[i] = s.ID
 	}
-	members := n.mesh.View().Members
 	out := make([]nodeHeld, len(members))
 	_ = forEach(ctx, len(members), func(ctx context.Context, i int) error {
 		m := members[i]
@@ -219,11 +218,39 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	c.d = sched.New(c.job, sched.Config{Term: int64(c.term)})
 	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))
 	c.onView(ctx, c.n.mesh.View())
-	for _, h := range m.held {
-		c.d.Step(sched.Held{Node: sched.NodeID(h.node), Boot: sched.Boot(h.boot), Segments: c.heldSegments(h.held)})
-	}
+	c.onHeld(ctx, m.held)
 	c.publishStatus(true)
 	c.tick(ctx)
+}
+
+// onHeld tells the Decider what nodes hold.
+func (c *coordinator) onHeld(ctx actor.Context, held []nodeHeld) {
+	for _, h := range held {
+		if segs := c.heldSegments(h.held); len(segs) > 0 {
+			c.step(ctx, sched.Held{Node: sched.NodeID(h.node), Boot: sched.Boot(h.boot), Segments: segs})
+		}
+	}
+}
+
+// askHeld asks a node that has come back, beside the actor.
+func (c *coordinator) askHeld(ctx actor.Context, m mesh.Member) {
+	root, self, job := ctx.ActorSystem().Root, ctx.Self(), c.job
+	c.n.goes.Go(func() { root.Send(self, &heldMsg{c.n.heldBy(c.n.ctx, job, []mesh.Member{m})}) })
+}
+
+// release has a node drop a segment that nobody will read.
+func (c *coordinator) release(r sched.Release) {
+	addr := c.addrs[mesh.NodeID(r.Node)]
+	if r.Segment == "" || addr == "" {
+		return
+	}
+	c.n.goes.Go(func() {
+		ctx, cancel := context.WithTimeout(c.n.ctx, heldTimeout)
+		defer cancel()
+		if err := c.n.api.At(addr).DropSegment(ctx, r.Attempt.Task.Stage, r.Segment); err != nil {
+			c.log.Debug("releasing a segment", "node", r.Node, "err", err)
+		}
+	})
 }
 
 // heldSegments turns facts of committed segments into the Decider's terms.
@@ -232,12 +259,13 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 func (c *coordinator) heldSegments(held []api.Held) []sched.HeldSegment {
 	out := make([]sched.HeldSegment, 0, len(held))
 	for _, h := range held {
-		if len(h.PartitionRows) != h.Partitions {
+		mine := h.Job == c.run.spec.ID
+		if len(h.PartitionRows) != h.Partitions || c.run.spec.Options.NoReuse && !mine {
 			continue
 		}
 		out = append(out, sched.HeldSegment{
 			Task: plan.TaskID{Stage: h.Stage, Partition: h.Partition}, Attempt: h.Attempt, Tasks: h.Tasks,
-			Reused: h.Job != c.run.spec.ID, Lineage: h.Lineage,
+			Reused: !mine, Lineage: h.Lineage,
 			Output: sched.Output{Segment: h.Segment, Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes,
 				Parts: plan.SegmentInfo{Rows: h.PartitionRows, Bytes: h.PartitionBytes}},
 		})
@@ -255,10 +283,14 @@ func (c *coordinator) onView(ctx actor.Context, v *mesh.View) {
 	for _, m := range v.Members {
 		alive[m.ID] = true
 		old, known := c.nodes[m.ID]
+		seen := c.addrs[m.ID] != ""
 		c.nodes[m.ID], c.addrs[m.ID] = m, m.APIAddr()
 		id := sched.NodeID(m.ID)
 		if !known || old.Boot != m.Boot || old.Slots != m.Slots {
 			c.step(ctx, sched.NodeUp{Node: id, Boot: sched.Boot(m.Boot), Slots: m.Slots, Memory: m.Memory})
+			if seen && !known || known && old.Boot != m.Boot {
+				c.askHeld(ctx, m)
+			}
 		}
 		if m.State == mesh.Leaving && (!known || old.State != mesh.Leaving) {
 			c.step(ctx, sched.NodeLeaving{Node: id})
@@ -313,7 +345,7 @@ func (c *coordinator) step(ctx actor.Context, e sched.Event) []*wire.Run {
 		case sched.Stop:
 			c.send(mesh.NodeID(a.Node), &wire.Stop{Header: c.header(), Task: c.task(a.Attempt)})
 		case sched.Release:
-			c.log.Debug("segment released", "segment", a.Segment, "node", a.Node)
+			c.release(a)
 		case sched.Publish:
 			c.publish(ctx, a)
 		case sched.Finish:

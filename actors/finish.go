@@ -63,6 +63,11 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	if c.finished {
 		return
 	}
+	if f.Status == sched.Fenced { // a newer term drives the job: nothing is said about it from here
+		c.finished = true
+		c.stopTicker()
+		return
+	}
 	s := c.status()
 	s.Ended = time.Now().UnixMilli()
 	switch f.Status {
@@ -94,11 +99,11 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	header.DeadlineUnixMs = 0
 	c.run.topic.set(s)
 	c.n.jobs.ends()
-	c.n.goes.Go(func() { c.n.wrapUp(rec, members, header, c.output, s.State) })
+	c.n.goes.Go(func() { c.n.wrapUp(rec, members, header, c.output) })
 }
 
 // wrapUp tells the other nodes that a job is over.
-func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *output, state api.State) {
+func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *output) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), recordTimeout)
 	defer cancel()
 	for _, m := range members {
@@ -106,7 +111,7 @@ func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Heade
 			n.log.Debug("closing a job", "job", rec.Spec.ID, "node", m.ID, "err", err)
 		}
 	}
-	if out != nil && state != api.Succeeded {
+	if out != nil { // of a published output, what is left of the staging
 		if err := out.staging.Discard(ctx); err != nil {
 			n.log.Warn("removing staged files", "job", rec.Spec.ID, "err", err)
 		}

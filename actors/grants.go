@@ -45,7 +45,7 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 			c.askParts(ctx, m, node)
 			return
 		}
-		c.done1(ctx, node, msg, nil)
+		c.onDone(ctx, node, msg, nil)
 	}
 	c.answer(ctx, m, node, slots)
 }
@@ -82,13 +82,13 @@ func (c *coordinator) onParts(ctx actor.Context, p *partsMsg) {
 	if p.err != nil {
 		c.step(ctx, sched.Failed{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Err: plan.AsTaskError(p.err)})
 	} else {
-		c.done1(ctx, node, msg, p.parts)
+		c.onDone(ctx, node, msg, p.parts)
 	}
 	c.answer(ctx, p.m, node, 1)
 }
 
-// done1 tells the Decider of one task's output.
-func (c *coordinator) done1(ctx actor.Context, node mesh.Member, msg *wire.Done, parts *plan.SegmentInfo) {
+// onDone tells the Decider of one task's output.
+func (c *coordinator) onDone(ctx actor.Context, node mesh.Member, msg *wire.Done, parts *plan.SegmentInfo) {
 	out := sched.Output{Spilled: msg.GetSpillBytes(), CPUMillis: msg.GetCpuMs()}
 	if s := msg.GetSegment(); s != nil {
 		out.Segment = shuffle.SegmentID(s.GetId()).String()
@@ -103,7 +103,7 @@ func (c *coordinator) done1(ctx actor.Context, node mesh.Member, msg *wire.Done,
 		out.Rows += f.GetRows()
 		out.Bytes += f.GetBytes()
 	}
-	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Output: out})
+	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetLineage(), Output: out})
 }
 
 func attemptsOf(tasks []*wire.Task) []plan.AttemptID {
@@ -150,7 +150,7 @@ func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 		Codec: c.run.spec.Options.Codec, Access: c.run.compiled().access, Staging: c.output.dir(),
 		Up: map[int][]plan.SegmentInfo{}, Where: map[int][]api.Location{},
 	}
-	for _, up := range upstream(c.job.Stages[m.stage]) {
+	for _, up := range c.job.Stages[m.stage].Upstream() {
 		winners := c.d.Segments(up)
 		infos, where := make([]plan.SegmentInfo, len(winners)), make([]api.Location, len(winners))
 		for i, w := range winners {
@@ -170,29 +170,6 @@ func (c *coordinator) holder(w sched.Winner) string {
 		}
 	}
 	return ""
-}
-
-// upstream is the stages that a stage reads, its bounds included, each once.
-func upstream(s *plan.Stage) []int {
-	var out []int
-	seen := map[int]bool{}
-	add := func(i int) {
-		if !seen[i] {
-			seen[i] = true
-			out = append(out, i)
-		}
-	}
-	for _, in := range s.Inputs {
-		if in.Read != nil {
-			for _, i := range in.Read.Stages {
-				add(i)
-			}
-		}
-	}
-	if s.Exchange.Kind == plan.Range {
-		add(s.Exchange.Bounds)
-	}
-	return out
 }
 
 // strip is job with only one stage's inputs: what the others read is theirs.

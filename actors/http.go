@@ -34,6 +34,7 @@ func (n *Node) newServer() *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/blocks", transfer.Handler(n.segments, transfer.Limits{}, n.log))
 	mux.HandleFunc("GET /v1/segments/{id}/schema", n.handle(n.getSchema))
+	mux.HandleFunc("DELETE /v1/segments/{id}", n.handle(n.dropSegment))
 	mux.HandleFunc("GET /v1/segments/{id}/parts", n.handle(n.getParts))
 	mux.HandleFunc("POST /v1/jobs", n.handle(n.postJob))
 	mux.HandleFunc("GET /v1/jobs", n.handle(n.getJobs))
@@ -275,6 +276,12 @@ func (n *Node) getPacket(w http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, writeGob(w, p)
+}
+
+func (n *Node) dropSegment(w http.ResponseWriter, r *http.Request) (any, error) {
+	n.segments.drop(plan.StageID(r.URL.Query().Get("stage")), r.PathValue("id"))
+	w.WriteHeader(http.StatusNoContent)
+	return nil, nil
 }
 
 func (n *Node) getParts(w http.ResponseWriter, r *http.Request) (any, error) {

@@ -117,7 +117,7 @@ func (t *task) openStage(ctx context.Context, view string, stage int, shares []s
 	for _, list := range spread(shares, n) {
 		if len(list) > 0 {
 			openers = append(openers, func(ctx context.Context) (duck.Stream, error) {
-				return newBlockStream(ctx, client, schema, t.n.mem, list), nil
+				return newBlockStream(ctx, client, schema, t.n.mem, list)
 			})
 		}
 	}
@@ -138,10 +138,10 @@ func (t *task) lostSchema(err error, stage int) error {
 }
 
 // bounds reads the rows of a bounds stage: sort keys, ascending.
-func (t *task) bounds(ctx context.Context, stage int) ([][]byte, error) {
+func (t *task) bounds(ctx context.Context, stage int, in *plan.TaskInput) ([][]byte, error) {
 	var shares []share
-	for i, info := range t.packet.Up[stage] {
-		s, err := t.sharesOf(plan.Blocks{Stage: stage, Segment: i, Count: len(info.Rows), Rows: 1 << 62})
+	for _, b := range in.Bounds {
+		s, err := t.sharesOf(b)
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +155,10 @@ func (t *task) bounds(ctx context.Context, stage int) ([][]byte, error) {
 	if err != nil {
 		return nil, t.lostSchema(err, stage)
 	}
-	stream := newBlockStream(ctx, t.n.blocks.Consumer(fetchWindowMin), schema, t.n.mem, shares)
+	stream, err := newBlockStream(ctx, t.n.blocks.Consumer(fetchWindowMin), schema, t.n.mem, shares)
+	if err != nil {
+		return nil, err
+	}
 	defer stream.Close()
 	var out [][]byte
 	for {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -255,7 +256,9 @@ func (j *jobs) stop() {
 	j.mu.Lock()
 	runs := make([]*jobRun, 0, len(j.runs))
 	for _, r := range j.runs {
-		runs = append(runs, r)
+		if s, _ := r.topic.get(); !s.State.Ended() {
+			runs = append(runs, r)
+		}
 	}
 	j.mu.Unlock()
 	for _, r := range runs {
@@ -267,7 +270,7 @@ func (j *jobs) stop() {
 // It returns once the job is planned, so that a missing file or a malformed
 // plan is told at once. Submitting the same id again returns the job.
 func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
-	if len(spec.ID) != jobIDLen {
+	if _, err := hex.DecodeString(string(spec.ID)); err != nil || len(spec.ID) != jobIDLen {
 		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
 	}
 	if spec.Submitted == 0 {

@@ -106,7 +106,7 @@ func (n *Node) runAttempt(ctx context.Context, a *attempt) (out *attemptOutcome)
 		return n.failure(a, err)
 	}
 	done.WallMs = time.Since(start).Milliseconds()
-	done.Task = a.key.task(a.stageID)
+	done.Task, done.Lineage = a.key.task(a.stageID), a.lineage
 	return &attemptOutcome{report: done}
 }
 

@@ -56,7 +56,11 @@ func (r *ResultReader) Rows(ctx context.Context, schema *arrow.Schema, info *api
 			}
 			shares = append(shares, share{addr: p.Addr, segment: id, partition: transfer.AllPartitions, rows: -1})
 		}
-		stream := newBlockStream(ctx, r.Blocks, schema, r.Mem, shares)
+		stream, err := newBlockStream(ctx, r.Blocks, schema, r.Mem, shares)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		defer stream.Close()
 		for {
 			rec, err := stream.Next()

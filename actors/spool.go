@@ -74,7 +74,11 @@ func (s *spool) finish() error {
 
 // open reads the spool from its beginning.
 func (s *spool) open(context.Context) (duck.Stream, error) {
-	return &spoolReader{s: s, r: bufio.NewReaderSize(io.NewSectionReader(s.file, 0, 1<<62), spoolBufferBytes)}, nil
+	d, err := shuffle.NewDecoder(s.schema, s.mem, shuffle.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	return &spoolReader{s: s, decode: d, r: bufio.NewReaderSize(io.NewSectionReader(s.file, 0, 1<<62), spoolBufferBytes)}, nil
 }
 
 func (s *spool) close() error {
@@ -82,9 +86,10 @@ func (s *spool) close() error {
 }
 
 type spoolReader struct {
-	s   *spool
-	r   *bufio.Reader
-	buf []byte
+	s      *spool
+	decode *shuffle.Decoder
+	r      *bufio.Reader
+	buf    []byte
 }
 
 func (r *spoolReader) Next() (arrow.RecordBatch, error) {
@@ -105,7 +110,7 @@ func (r *spoolReader) Next() (arrow.RecordBatch, error) {
 	if _, err := io.ReadFull(r.r, r.buf[:size]); err != nil {
 		return nil, fmt.Errorf("actors: read %s: %w", r.s.file.Name(), err)
 	}
-	return shuffle.Decode(r.buf[:size], r.s.schema, r.s.mem, shuffle.Limits{})
+	return r.decode.Decode(r.buf[:size])
 }
 
 func (r *spoolReader) Close() error { return nil }

@@ -88,7 +88,7 @@ func (t *task) run(ctx context.Context, in plan.TaskInput) (*wire.Done, error) {
 	if stage.Exchange.Kind == plan.Files {
 		return t.writeFile(ctx)
 	}
-	return t.writeSegment(ctx)
+	return t.writeSegment(ctx, &in)
 }
 
 func (t *task) closeSpools() {
@@ -113,9 +113,9 @@ func (t *task) runStep(ctx context.Context, s *plan.Step) error {
 }
 
 // writeSegment cuts the query's rows into a segment and commits it.
-func (t *task) writeSegment(ctx context.Context) (*wire.Done, error) {
+func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*wire.Done, error) {
 	x := &t.packet.Stage().Exchange
-	part, keys, err := t.partitioner(ctx, x)
+	part, keys, err := t.partitioner(ctx, x, in)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func (t *task) commit(u *fs.Upload, sum shuffle.Summary) (*wire.Done, error) {
 
 // partitioner is how the stage's exchange cuts, and the key expressions that
 // stand before the rows for it.
-func (t *task) partitioner(ctx context.Context, x *plan.Exchange) (shuffle.Partitioner, []string, error) {
+func (t *task) partitioner(ctx context.Context, x *plan.Exchange, in *plan.TaskInput) (shuffle.Partitioner, []string, error) {
 	switch x.Kind {
 	case plan.Single:
 		return shuffle.One(), nil, nil
@@ -209,16 +209,12 @@ func (t *task) partitioner(ctx context.Context, x *plan.Exchange) (shuffle.Parti
 	case plan.Random:
 		return shuffle.Random(x.Partitions, x.Seed+uint64(t.a.key.partition)), nil, nil
 	case plan.Range:
-		bounds, err := t.bounds(ctx, x.Bounds)
+		bounds, err := t.bounds(ctx, x.Bounds, in)
 		if err != nil {
 			return nil, nil, err
 		}
-		args := make([]string, 0, 2*len(x.Keys))
-		for i, k := range x.Keys {
-			args = append(args, k, plan.QuoteString(x.Order[i]))
-		}
 		p, err := shuffle.Range(bounds)
-		return p, []string{"create_sort_key(" + strings.Join(args, ", ") + ")"}, err
+		return p, []string{x.SortKey()}, err
 	}
 	return nil, nil, &plan.TaskError{Kind: plan.KindInternal, Text: fmt.Sprintf("unknown exchange %q", x.Kind)}
 }
@@ -227,7 +223,7 @@ func (t *task) partitioner(ctx context.Context, x *plan.Exchange) (shuffle.Parti
 // losers leave is never published.
 func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
 	w := t.packet.Stage().Exchange.Write
-	name := fmt.Sprintf("part-%05d-%d.%s", t.a.key.partition, t.a.key.attempt, extensionOf(w.Format))
+	name := fmt.Sprintf("part-%05d-%.8s-%d.%s", t.a.key.partition, string(t.a.job), t.a.key.attempt, extensionOf(w.Format))
 	path := filepath.Join(t.packet.Staging, name)
 	if len(w.PartitionBy) > 0 {
 		return t.writeHive(ctx, w, path)

@@ -172,6 +172,12 @@ func (c *Client) Schema(ctx context.Context, segment string) ([]byte, error) {
 	return []byte(s), err
 }
 
+// DropSegment has the node delete a segment of a stage.
+func (c *Client) DropSegment(ctx context.Context, stage plan.StageID, segment string) error {
+	_, err := call[struct{}](ctx, c, http.MethodDelete, "/v1/segments/"+segment+"?stage="+string(stage), nil)
+	return err
+}
+
 // Held asks which segments of some stages the node holds.
 func (c *Client) Held(ctx context.Context, stages []plan.StageID) ([]Held, error) {
 	hs, err := call[[]Held](ctx, c, http.MethodPost, "/v1/held", &HeldRequest{Stages: stages})

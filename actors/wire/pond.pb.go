@@ -885,6 +885,7 @@ type Done struct {
 	CpuMs         int64                  `protobuf:"varint,7,opt,name=cpu_ms,json=cpuMs,proto3" json:"cpu_ms,omitempty"`
 	WallMs        int64                  `protobuf:"varint,8,opt,name=wall_ms,json=wallMs,proto3" json:"wall_ms,omitempty"`
 	PeakMemory    int64                  `protobuf:"varint,9,opt,name=peak_memory,json=peakMemory,proto3" json:"peak_memory,omitempty"`
+	Lineage       uint64                 `protobuf:"varint,10,opt,name=lineage,proto3" json:"lineage,omitempty"` // the Run's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -978,6 +979,13 @@ func (x *Done) GetWallMs() int64 {
 func (x *Done) GetPeakMemory() int64 {
 	if x != nil {
 		return x.PeakMemory
+	}
+	return 0
+}
+
+func (x *Done) GetLineage() uint64 {
+	if x != nil {
+		return x.Lineage
 	}
 	return 0
 }
@@ -1595,7 +1603,7 @@ const file_pond_proto_rawDesc = "" +
 	"OutputFile\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\xc6\x02\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\xe0\x02\n" +
 	"\x04Done\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12,\n" +
@@ -1607,7 +1615,9 @@ const file_pond_proto_rawDesc = "" +
 	"\x06cpu_ms\x18\a \x01(\x03R\x05cpuMs\x12\x17\n" +
 	"\awall_ms\x18\b \x01(\x03R\x06wallMs\x12\x1f\n" +
 	"\vpeak_memory\x18\t \x01(\x03R\n" +
-	"peakMemory\"\x84\x01\n" +
+	"peakMemory\x12\x18\n" +
+	"\alineage\x18\n" +
+	" \x01(\x04R\alineage\"\x84\x01\n" +
 	"\x06Failed\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12*\n" +
