@@ -1,7 +1,5 @@
 package logical
 
-import "encoding/json"
-
 // Expr is an expression: one of the pointers to the structs below. A [Ref] is
 // the only way to a column.
 type Expr interface {
@@ -38,8 +36,6 @@ type Func struct {
 	Args []Expr
 	// Operator: written between its arguments (a + b).
 	Operator bool
-	// Data is what the function remembers beyond its arguments; nil: nothing.
-	Data json.RawMessage
 	// Lambda is the function's lambda argument, if it has one.
 	Lambda *Lambda
 }
@@ -113,7 +109,7 @@ type AggExpr struct {
 	Distinct bool
 	Filter   Expr       // nil: none
 	Order    []OrderKey // nil: none
-	Data     json.RawMessage
+
 }
 
 // WindowExpr is a window function: Agg for an aggregate, else by Name
@@ -132,7 +128,6 @@ type WindowExpr struct {
 	Partitions  []Expr
 	Orders      []OrderKey
 	Frame       Frame
-	Data        json.RawMessage
 }
 
 // Frame is a window's frame, in DuckDB's words: UNBOUNDED_PRECEDING,
@@ -149,3 +144,13 @@ type UnknownExpr struct {
 	Typed
 	Why string
 }
+
+// aliasOf is an expression's alias.
+func aliasOf(x Expr) string {
+	if t, ok := x.(interface{ typed() *Typed }); ok {
+		return t.typed().Alias
+	}
+	return ""
+}
+
+func (t *Typed) typed() *Typed { return t }

@@ -27,6 +27,8 @@ type Node struct {
 	Kind    string     // DuckDB's name, such as LOGICAL_FILTER
 	Inputs  []Operator // children: a join's left, then its right
 	Columns []Column   // output, by position
+
+	bindings []binding // of Columns; while decoding
 }
 
 // Head returns n.
@@ -96,6 +98,8 @@ type ScanOptions struct {
 	// UnionByName, Hive and the rest are among Args too.
 	UnionByName bool
 	Hive        bool
+	// Pruned: Files are fewer than the reader was bound to.
+	Pruned bool
 	// HiveColumns are positions in Schema that come from the files' paths.
 	HiveColumns []int
 	// FilenameColumn is the position in Schema of the file's path; -1: none.
@@ -256,7 +260,7 @@ const (
 	Gt          CompareOp = ">"
 	Le          CompareOp = "<="
 	Ge          CompareOp = ">="
-	Distinct2   CompareOp = "IS DISTINCT FROM"
+	IsDistinct  CompareOp = "IS DISTINCT FROM"
 	NotDistinct CompareOp = "IS NOT DISTINCT FROM"
 )
 

@@ -1,0 +1,186 @@
+package logical
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// virtualColumns are numbered from the top of DuckDB's range.
+var virtualColumns = map[string]Column{
+	"18446744073709551615": {"rowid", Type{ID: "BIGINT"}},
+	"18446744073709551614": {"none", Type{ID: "BOOLEAN"}},
+	"9223372036854775808":  {"filename", Type{ID: "VARCHAR"}},
+	"9223372036854775809":  {"file_row_number", Type{ID: "BIGINT"}},
+	"9223372036854775810":  {"file_index", Type{ID: "UBIGINT"}},
+}
+
+func (d *decoder) get(n Node, o object) Operator {
+	g := &Get{Node: n, Table: o.number("table_index"), Func: o.text("name"), Carried: o.positions("projected_input"),
+		Ordinality: o.number("ordinality_idx") >= 0}
+	g.Scan.FilenameColumn = -1
+	g.Schema = d.typed(o.list("returned_types"), o.texts("names"))
+	for _, c := range o.list("column_indexes") {
+		c := asObject(c)
+		r := ColumnRead{Column: c.number("index"), Fields: fieldPaths(c)}
+		number, _ := c["index"].(json.Number)
+		if v, ok := virtualColumns[number.String()]; ok {
+			r = ColumnRead{Column: -1, Virtual: v.Name}
+		} else if r.Column < 0 || r.Column >= len(g.Schema) {
+			return d.unknown(n, "a column that is not known")
+		}
+		g.Reads = append(g.Reads, r)
+	}
+	g.Project = o.positions("projection_ids")
+	if g.Project == nil {
+		for i := range g.Reads {
+			g.Project = append(g.Project, i)
+		}
+	}
+	for _, p := range g.Project {
+		if p < 0 || p >= len(g.Reads) {
+			return d.unknown(n, "a projection that does not fit")
+		}
+		g.Columns = append(g.Columns, g.readColumn(p))
+	}
+	if len(g.Carried) > 0 {
+		if len(n.Inputs) != 1 {
+			return d.unknown(n, "carried columns without an input")
+		}
+		carried := pick(n.Inputs[0].Head().Columns, g.Carried)
+		if len(carried) != len(g.Carried) {
+			return d.unknown(n, "carried columns that do not fit")
+		}
+		g.Columns = append(g.Columns, carried...)
+	}
+	for _, e := range o.object("table_filters").list("filters") {
+		c := asObject(e).number("key")
+		if c < 0 || c >= len(g.Schema) {
+			return d.unknown(n, "a filter on a column that is not known")
+		}
+		x := d.filter(asObject(e).object("value"), &Ref{Typed{T: g.Schema[c].Type, Alias: g.Schema[c].Name}, 0})
+		if x != nil {
+			g.Filters = append(g.Filters, TableFilter{c, x})
+		}
+	}
+	g.Sample = d.sample(o.object("extra_info").object("sample_options"))
+	d.source(g, o)
+	return g
+}
+
+// readColumn is the p-th of Reads.
+func (g *Get) readColumn(p int) Column {
+	r := g.Reads[p]
+	if r.Column >= 0 {
+		return g.Schema[r.Column]
+	}
+	for _, v := range virtualColumns {
+		if v.Name == r.Virtual {
+			return v
+		}
+	}
+	return Column{}
+}
+
+func fieldPaths(c object) [][]int {
+	var out [][]int
+	for _, f := range c.list("child_indexes") {
+		f := asObject(f)
+		below := fieldPaths(f)
+		if below == nil {
+			below = [][]int{nil}
+		}
+		for _, p := range below {
+			out = append(out, append([]int{f.number("index")}, p...))
+		}
+	}
+	return out
+}
+
+// source reads where the rows come from.
+func (d *decoder) source(g *Get, o object) {
+	data := o.object("function_data")
+	switch {
+	case g.Func == "seq_scan":
+		g.Source = Quote(data.text("catalog")) + "." + Quote(data.text("schema")) + "." + Quote(data.text("table"))
+		if data.flag("is_create_index") {
+			g.Opaque = "an index scan"
+		}
+	case g.Func == "parquet_scan" || g.Func == "read_parquet":
+		d.parquet(g, data, o.object("extra_info"))
+	case o.flag("has_serialize"):
+		g.Opaque = "the function " + g.Func
+	default:
+		for _, p := range o.list("parameters") {
+			g.Params = append(g.Params, d.value(asObject(p), nil))
+		}
+		d.named(g, o["named_parameters"])
+	}
+	if c := o.text("catalog_name"); g.Source == "" && c != "" && c != "system" {
+		g.Opaque = "the function " + c + "." + g.Func
+	}
+}
+
+// named reads named arguments, a map that DuckDB writes as a list of pairs.
+func (d *decoder) named(g *Get, v any) {
+	list, _ := v.([]any)
+	for _, e := range list {
+		e := asObject(e)
+		g.Named = append(g.Named, NamedValue{e.text("key"), d.value(e.object("value"), nil)})
+	}
+	slices.SortFunc(g.Named, func(a, b NamedValue) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func (d *decoder) parquet(g *Get, data, extra object) {
+	g.Files = data.texts("files")
+	options := data.object("parquet_options")
+	files := options.object("file_options")
+	flag := func(name string, set bool) {
+		g.Scan.Args = append(g.Scan.Args, Arg{name, strconv.FormatBool(set)})
+	}
+	if options.object("encryption_config") != nil {
+		g.Opaque = "an encrypted file"
+	}
+	if len(options.list("schema")) > 0 {
+		g.Opaque = "a Parquet schema by field ids"
+	}
+	g.Scan.Pruned = extra.number("filtered_files") >= 0 && extra.number("filtered_files") != extra.number("total_files")
+	g.Scan.UnionByName, g.Scan.Hive = files.flag("union_by_name"), files.flag("hive_partitioning")
+	flag("binary_as_string", options.flag("binary_as_string"))
+	if options.flag("file_row_number") {
+		flag("file_row_number", true)
+	}
+	flag("union_by_name", g.Scan.UnionByName)
+	flag("hive_partitioning", g.Scan.Hive)
+	if name := files.text("filename_column"); files.flag("filename") {
+		g.Scan.Args = append(g.Scan.Args, Arg{"filename", quoteText(name)})
+		g.Scan.FilenameColumn = slices.IndexFunc(g.Schema, func(c Column) bool { return c.Name == name })
+	}
+	if n := options.number("explicit_cardinality"); n > 0 {
+		g.Scan.Args = append(g.Scan.Args, Arg{"explicit_cardinality", fmt.Sprint(n)})
+	}
+	if g.Scan.Hive {
+		g.hive()
+	}
+}
+
+// hive says which columns come from the files' paths, and of what type: from
+// other files another type might be guessed.
+func (g *Get) hive() {
+	if len(g.Files) == 0 {
+		return
+	}
+	var types []string
+	for _, key := range hiveKeys(g.Files[0]) {
+		at := slices.IndexFunc(g.Schema, func(c Column) bool { return strings.EqualFold(c.Name, key) })
+		if at >= 0 {
+			g.Scan.HiveColumns = append(g.Scan.HiveColumns, at)
+			types = append(types, quoteText(g.Schema[at].Name)+": "+g.Schema[at].Type.String())
+		}
+	}
+	if len(types) > 0 {
+		g.Scan.Args = append(g.Scan.Args, Arg{"hive_types", "{" + strings.Join(types, ", ") + "}"})
+	}
+}
