@@ -89,6 +89,7 @@ type vert struct {
 
 	traits
 	why    string   // it reads several partitions into one: Gathered
+	views  []View   // made before the text is run, under the user's own names
 	access []string // files that the text names, as the user gave them
 	facts  []File   // and what they are
 	bytes  int64    // compressed, estimated; -1: not known
@@ -316,13 +317,18 @@ func (c *compiler) compileSQL(n *Node) (*rel, error) {
 	if err != nil {
 		return nil, err
 	}
-	words := c.words(n.SQL.Query)
+	whole := n.SQL.Query
+	for _, w := range n.SQL.Views {
+		whole += "\n" + w.SQL // volatile if any of them is
+	}
+	words := c.words(whole)
+	words.sorted = c.words(n.SQL.Query).sorted
 	if first := firstWord(n.SQL.Query); first == "describe" || first == "summarize" || first == "show" {
 		t = t.wrap([]frag{text("SELECT * FROM (")}, []frag{text(")")}) // no view can be made of them as they are
 	}
 	v := c.step(n.label(), l.n, words, t, args...)
 	v.ordered, v.why = words.sorted, why
-	v.access = n.SQL.Access
+	v.access, v.views = n.SQL.Access, n.SQL.Views
 	if len(v.access) > 0 {
 		f, ok := c.cat[n.ID]
 		if !ok {

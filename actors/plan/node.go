@@ -71,6 +71,14 @@ type RowsOp struct {
 type SQLOp struct {
 	Query  string   `json:"query"`
 	Access []string `json:"access,omitempty"`
+	// Views are made, in order, before a whole query.
+	Views []View `json:"views,omitempty"`
+}
+
+// View is a name for a SELECT.
+type View struct {
+	Name string `json:"name"`
+	SQL  string `json:"sql"`
 }
 
 // MapOp makes rows out of rows. For Map and FlatMap SQL is a SELECT list, for

@@ -137,6 +137,9 @@ func (w *stageWriter) add(v *vert) {
 		w.s.Gathered = v.why
 	}
 	w.s.Access = append(w.s.Access, v.access...)
+	for _, view := range v.views {
+		w.s.Steps = append(w.s.Steps, Step{View: view.Name, SQL: view.SQL})
+	}
 	w.facts.Files = append(w.facts.Files, v.facts...)
 	if v.text == nil {
 		w.input(v)

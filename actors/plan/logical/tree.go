@@ -390,3 +390,10 @@ type Unknown struct {
 	Node
 	Why string
 }
+
+// View is a leaf that whoever cuts the tree puts in place of what runs
+// elsewhere: the rows of a view or table whose columns are called c0, c1, ….
+type View struct {
+	Node
+	Name string // as SQL, quoted where it must be
+}
