@@ -1,0 +1,117 @@
+// Bench measures a pond against one DuckDB: the same work on the same files,
+// with the same threads and the same memory in total, in turns, in one run.
+//
+//	go run -tags duckdb_arrow ./bench
+//
+// Each system runs in processes of its own, which are this program again in
+// another role (role.go), so that processor time and memory are what the
+// kernel counts for them. Every result is compared with DuckDB's.
+//
+// It tests nothing, and trusts no clock but the wall's: read the ratios, not
+// the seconds. Read workloads.go next, then suite.go; figures*.go has the
+// smaller measurements.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+)
+
+func main() {
+	if role := os.Getenv(roleEnv); role != "" {
+		os.Exit(runRole(role))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the program: it measures what args ask for and prints it to out.
+func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
+	o, err := parseOptions(args, progress)
+	if err != nil {
+		return err
+	}
+	if err := needProc(); err != nil {
+		return err
+	}
+	b := &bench{options: o, progress: progress}
+	if b.dir = o.dir; b.dir == "" {
+		if b.dir, err = os.MkdirTemp("", "pond-bench-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	}
+	if b.dir, err = filepath.Abs(b.dir); err != nil {
+		return err
+	}
+	report := &report{Setup: b.setup()}
+	if err := b.measureAll(ctx, report); err != nil {
+		return err
+	}
+	if o.output == "json" {
+		return report.json(out)
+	}
+	return report.text(out)
+}
+
+// bench is one run of the program.
+type bench struct {
+	options
+	progress io.Writer
+	data     dataStore
+}
+
+// say tells the user what goes on, beside the results.
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(b.progress, "bench: "+format+"\n", args...)
+}
+
+func (b *bench) wants(name string) bool {
+	return len(b.only) == 0 || slices.Contains(b.only, name)
+}
+
+// measureAll runs the workloads, then the figures.
+func (b *bench) measureAll(ctx context.Context, r *report) error {
+	checker, err := startDuck(ctx, b, "checker", b.memory)
+	if err != nil {
+		return err
+	}
+	defer checker.stop()
+	b.data = dataStore{dir: filepath.Join(b.dir, "data"), size: b.size, flights: b.flights, engine: checker, say: b.say}
+	for _, w := range workloads() {
+		if !b.wants(w.name) {
+			continue
+		}
+		results, err := b.runWorkload(ctx, w, checker, b.size, b.memory, b.nodes)
+		r.Results = append(r.Results, results...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+	}
+	for _, f := range figures() {
+		if !b.wants(f.name) {
+			continue
+		}
+		b.say("%s: %s", f.name, f.what)
+		got, err := f.measure(ctx, b, checker)
+		r.Figures = append(r.Figures, got...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return nil
+}

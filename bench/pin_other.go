@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "errors"
+
+// pin is for Linux alone, and so is the program: see needProc.
+func pin(int) error { return errors.ErrUnsupported }
