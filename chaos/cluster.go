@@ -1,0 +1,187 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// Options say what a Cluster is made of.
+type Options struct {
+	Binary string   // pondnode
+	Dir    string   // the nodes' data folders are made in it
+	Nodes  int      // at the start
+	Flags  []string // of every node, for pondnode join
+}
+
+// Cluster is real nodes on this machine. It is not safe for concurrent use, but
+// for what it says of nodes.
+type Cluster struct {
+	opts  Options
+	ctx   context.Context // the processes' life
+	kill  context.CancelFunc
+	lock  *os.File
+	nodes []*Node
+}
+
+// Start waits until no other cluster runs on this machine, starts nodes that
+// join one another, and returns when each sees all. The caller ends it with
+// Close.
+func Start(ctx context.Context, o Options) (*Cluster, error) {
+	c := &Cluster{opts: o}
+	c.ctx, c.kill = context.WithCancel(context.WithoutCancel(ctx))
+	var err error
+	if c.lock, err = lockMachine(ctx); err != nil {
+		c.kill()
+		return nil, err
+	}
+	for range o.Nodes {
+		if _, err := c.Add(ctx); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	if err := c.AwaitMembers(ctx, o.Nodes); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// Add starts one more node on free ports, with flags of its own after those of
+// all, and returns when it is ready.
+func (c *Cluster) Add(ctx context.Context, flags ...string) (*Node, error) {
+	n := &Node{c: c, flags: flags, dir: filepath.Join(c.opts.Dir, "node-"+strconv.Itoa(len(c.nodes)+1))}
+	var peers []string
+	for _, o := range c.nodes {
+		if o.Running() {
+			peers = append(peers, o.addr)
+		}
+	}
+	if err := n.start(ctx, "0", peers); err != nil {
+		return nil, err
+	}
+	c.nodes = append(c.nodes, n)
+	return n, nil
+}
+
+// Close kills every node that still runs, and lets the next cluster start.
+func (c *Cluster) Close() error {
+	c.kill()
+	for _, n := range c.nodes {
+		<-n.proc.Done()
+		if n.session != nil {
+			n.session.Close()
+		}
+	}
+	return c.lock.Close()
+}
+
+// Nodes are all nodes ever added, in order.
+func (c *Cluster) Nodes() []*Node { return c.nodes }
+
+// Node is the node of that id; nil for none.
+func (c *Cluster) Node(id string) *Node {
+	for _, n := range c.nodes {
+		if n.id == id {
+			return n
+		}
+	}
+	return nil
+}
+
+// Others are the running nodes but those of ids.
+func (c *Cluster) Others(ids ...string) []*Node {
+	var out []*Node
+next:
+	for _, n := range c.nodes {
+		for _, id := range ids {
+			if n.id == id {
+				continue next
+			}
+		}
+		if n.Running() {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// poll is how often what no event tells of is looked at.
+const poll = 25 * time.Millisecond
+
+// Await looks until ok holds, or fails with what was last seen.
+func Await(ctx context.Context, ok func(context.Context) error) error {
+	t := time.NewTicker(poll)
+	defer t.Stop()
+	for {
+		err := ok(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return fmt.Errorf("chaos: %w: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+// AwaitMembers waits until every running node sees exactly n members.
+func (c *Cluster) AwaitMembers(ctx context.Context, n int) error {
+	return Await(ctx, func(ctx context.Context) error {
+		for _, node := range c.Others() {
+			m, err := node.API().Members(ctx)
+			if err != nil {
+				return fmt.Errorf("members as seen by %s: %w", node.id, err)
+			}
+			if len(m.Members) != n {
+				return fmt.Errorf("node %s sees %d members, not %d", node.id, len(m.Members), n)
+			}
+		}
+		return nil
+	})
+}
+
+// Held are the segments of a job's stages that each running node holds, whoever
+// made them. via is the node to ask for the stages.
+func (c *Cluster) Held(ctx context.Context, via *Node, job string) (map[string][]api.Held, error) {
+	stages, err := Stages(ctx, via, job)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]api.Held{}
+	for _, n := range c.Others() {
+		held, err := n.API().Held(ctx, stages)
+		if err != nil {
+			return nil, fmt.Errorf("chaos: what node %s holds: %w", n.id, err)
+		}
+		if len(held) > 0 {
+			out[n.id] = held
+		}
+	}
+	return out, nil
+}
+
+// Stages are the ids of a job's stages, in order.
+func Stages(ctx context.Context, via *Node, job string) ([]plan.StageID, error) {
+	text, err := via.API().ExplainJob(ctx, plan.JobID(job), true)
+	if err != nil {
+		return nil, fmt.Errorf("chaos: stages of job %s: %w", job, err)
+	}
+	var xs []plan.Explanation
+	if err := json.Unmarshal([]byte(text), &xs); err != nil {
+		return nil, fmt.Errorf("chaos: stages of job %s: %w", job, err)
+	}
+	var ids []plan.StageID
+	for _, x := range xs {
+		ids = append(ids, x.ID)
+	}
+	return ids, nil
+}

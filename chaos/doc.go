@@ -1,0 +1,21 @@
+// Package chaos proves what a pond promises: it starts real nodes, breaks them
+// while jobs run, and compares every answer with one DuckDB's.
+//
+// A [Cluster] is pondnode processes on loopback, each with a data folder of its
+// own. [Run] follows a job and fires [Fault]s when the job's status says so
+// (events, not the clock), each as often as its budget allows. An [Oracle] reads
+// the same input with one DuckDB and compares names, types, count, hash sum and
+// xor of the rows, and their values.
+//
+//	        ┌───────── Cluster ─────────┐
+//	job ──▶ │ pondnode pondnode pondnode│ ──▶ rows ──▶ Oracle ◀── SQL, same files
+//	        └─────▲─────────────────────┘
+//	              └── Fault: kill -9, SIGSTOP, SIGTERM … ◀── Trigger ◀── job status
+//
+// A run whose fault never fired proves nothing, and is an error ([ErrNotFired]).
+// Clusters take turns on a machine, by a lock file in the temporary folder: on
+// few cores two of them would take each other for dead.
+//
+// The package refuses to look inside a node: what it knows comes from the HTTP
+// API, from standard error and from exit codes. Read cluster.go, then fault.go.
+package chaos

@@ -1,0 +1,170 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/api"
+)
+
+// ErrNotFired is a run that proved nothing: a fault that it was about never
+// happened.
+var ErrNotFired = errors.New("the fault never fired")
+
+// Trigger says from a job's status whether a fault is due.
+type Trigger func(*api.JobStatus) bool
+
+// Started is due once a task of the stage runs or has run.
+func Started(stage int) Trigger {
+	return func(s *api.JobStatus) bool {
+		return stage < len(s.Stages) && s.Stages[stage].Running+s.Stages[stage].Done > 0
+	}
+}
+
+// Done is due once so many tasks of the stage are done.
+func Done(stage, tasks int) Trigger {
+	return func(s *api.JobStatus) bool { return stage < len(s.Stages) && s.Stages[stage].Done >= tasks }
+}
+
+// HalfDone is due once half of the stage's tasks are done, and some are not.
+func HalfDone(stage int) Trigger {
+	return func(s *api.JobStatus) bool {
+		if stage >= len(s.Stages) {
+			return false
+		}
+		st := s.Stages[stage]
+		return st.Tasks > 0 && 2*st.Done >= st.Tasks && st.Done < st.Tasks
+	}
+}
+
+// Fault is something that is done to a pond while a job runs.
+type Fault struct {
+	Name string
+	When Trigger
+	// Do breaks something. Not having found anything to break is ErrNotFired,
+	// and it is tried again at the next status.
+	Do func(context.Context, *api.JobStatus) error
+	// Undo, if set, mends it after For, or at the job's end, whichever is first.
+	Undo func() error
+	For  time.Duration
+	// Budget is how often the fault may fire; 0: once.
+	Budget int
+}
+
+// Firing is a fault that happened.
+type Firing struct {
+	Fault string
+	At    time.Duration // since the run began
+	Job   *api.JobStatus
+}
+
+// Report is what came of a run.
+type Report struct {
+	Status *api.JobStatus // at the end
+	Took   time.Duration
+	Fired  []Firing
+}
+
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s after %v", r.Status.State, r.Took.Round(time.Millisecond))
+	for _, f := range r.Fired {
+		fmt.Fprintf(&b, "; %s at %v", f.Fault, f.At.Round(time.Millisecond))
+	}
+	for _, s := range r.Status.Stages {
+		fmt.Fprintf(&b, "\n  stage %d %s: %d/%d done, %d reused, %d retries, %d rows", s.Index, s.Name, s.Done, s.Tasks, s.Reused, s.Retries, s.Rows)
+	}
+	return b.String()
+}
+
+// Run follows a job to its end and fires faults on its way. The job's own
+// failure is in the report; an error is a run that says nothing: the job was
+// lost sight of, a fault could not be done, or one never fired.
+func Run(ctx context.Context, job *pond.Job, faults ...*Fault) (*Report, error) {
+	r := &run{faults: faults, left: make([]int, len(faults)), begun: time.Now()}
+	for i, f := range faults {
+		r.left[i] = max(f.Budget, 1)
+	}
+	err := r.follow(ctx, job)
+	r.report.Took = time.Since(r.begun)
+	err = errors.Join(err, r.mend())
+	for i, f := range faults {
+		if r.left[i] == max(f.Budget, 1) {
+			err = errors.Join(err, fmt.Errorf("chaos: %s: %w", f.Name, ErrNotFired))
+		}
+	}
+	return &r.report, err
+}
+
+type run struct {
+	faults []*Fault
+	left   []int // budget
+	begun  time.Time
+	report Report
+
+	mending sync.WaitGroup
+	over    chan struct{}
+	mu      sync.Mutex
+	errs    []error // of mending
+}
+
+func (r *run) follow(ctx context.Context, job *pond.Job) error {
+	r.over = make(chan struct{})
+	defer close(r.over)
+	for s, err := range job.Watch(ctx) {
+		if err != nil {
+			return fmt.Errorf("chaos: follow job %s: %w", job.ID(), err)
+		}
+		r.report.Status = s
+		if s.State.Ended() {
+			return nil
+		}
+		for i, f := range r.faults {
+			if r.left[i] == 0 || !f.When(s) {
+				continue
+			}
+			if err := r.fire(ctx, f, s); errors.Is(err, ErrNotFired) {
+				continue
+			} else if err != nil {
+				return fmt.Errorf("chaos: %s: %w", f.Name, err)
+			}
+			r.left[i]--
+		}
+	}
+	return fmt.Errorf("chaos: the end of job %s was not seen", job.ID())
+}
+
+func (r *run) fire(ctx context.Context, f *Fault, s *api.JobStatus) error {
+	if err := f.Do(ctx, s); err != nil {
+		return err
+	}
+	r.report.Fired = append(r.report.Fired, Firing{Fault: f.Name, At: time.Since(r.begun), Job: s})
+	if f.Undo == nil {
+		return nil
+	}
+	r.mending.Go(func() {
+		t := time.NewTimer(f.For)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-r.over:
+		}
+		if err := f.Undo(); err != nil {
+			r.mu.Lock()
+			r.errs = append(r.errs, fmt.Errorf("chaos: undo %s: %w", f.Name, err))
+			r.mu.Unlock()
+		}
+	})
+	return nil
+}
+
+// mend waits until every fault that is to be undone has been.
+func (r *run) mend() error {
+	r.mending.Wait()
+	return errors.Join(r.errs...)
+}

@@ -1,0 +1,171 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/api"
+)
+
+// Node is one pondnode of a Cluster. It is the same Node after Restart.
+type Node struct {
+	c       *Cluster
+	flags   []string
+	dir     string // data folder
+	id      string // kept in the data folder
+	addr    string // base address, kept too
+	proc    *Process
+	session *pond.Session
+	logs    []string // of boots that have ended
+}
+
+// ready is the line that a node writes when it has joined.
+var ready = regexp.MustCompile(`(?m)^ready node=(\S+) addr=(\S+) `)
+
+// readyTimeout bounds a node's start.
+const readyTimeout = 20 * time.Second
+
+// start runs the process and waits until it is ready.
+func (n *Node) start(ctx context.Context, port string, peers []string) error {
+	args := []string{"join", "--port", port, "--data", n.dir}
+	for _, p := range peers {
+		args = append(args, "--peer", p)
+	}
+	args = append(append(args, n.c.opts.Flags...), n.flags...)
+	p, err := Spawn(n.c.ctx, "", n.c.opts.Binary, args...)
+	if err != nil {
+		return err
+	}
+	n.proc = p
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	m, err := p.Await(ctx, ready)
+	if err != nil {
+		return err
+	}
+	n.id, n.addr = m[1], m[2]
+	if n.session == nil {
+		n.session, err = pond.Connect(n.addr)
+	}
+	return err
+}
+
+// ID is the node's identity, kept in its data folder.
+func (n *Node) ID() string { return n.id }
+
+// Addr is what others give as --peer.
+func (n *Node) Addr() string { return n.addr }
+
+// Dir is the data folder.
+func (n *Node) Dir() string { return n.dir }
+
+// Session is a client of this node.
+func (n *Node) Session() *pond.Session { return n.session }
+
+// API is the node's HTTP API.
+func (n *Node) API() *api.Client { return n.session.API() }
+
+// PID is the process's id.
+func (n *Node) PID() int { return n.proc.PID() }
+
+// Running reports whether the process has not ended. A stopped one has not.
+func (n *Node) Running() bool {
+	select {
+	case <-n.proc.Done():
+		return false
+	default:
+		return true
+	}
+}
+
+// Log is what the node has written to standard error, all its boots.
+func (n *Node) Log() string { return strings.Join(n.logs, "") + n.proc.Stderr() }
+
+// Kill9 ends the process without a word, and waits until it is gone.
+func (n *Node) Kill9(ctx context.Context) error {
+	if err := n.proc.Signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	_, err := n.proc.Wait(ctx)
+	return err
+}
+
+// Stop freezes the process (SIGSTOP) until Cont.
+func (n *Node) Stop() error { return n.proc.Signal(syscall.SIGSTOP) }
+
+// Cont lets a frozen process go on (SIGCONT).
+func (n *Node) Cont() error { return n.proc.Signal(syscall.SIGCONT) }
+
+// Term asks the process to leave (SIGTERM) and does not wait.
+func (n *Node) Term() error { return n.proc.Signal(syscall.SIGTERM) }
+
+// Interrupt is Ctrl-C.
+func (n *Node) Interrupt() error { return n.proc.Signal(os.Interrupt) }
+
+// Exit waits for the process to end.
+func (n *Node) Exit(ctx context.Context) (Exit, error) { return n.proc.Wait(ctx) }
+
+// Restart starts a node that has ended with the same data folder and ports, as
+// a service manager would, and waits until it is ready. All nodes of the cluster
+// are its peers, itself among them: it may be the first that is up.
+func (n *Node) Restart(ctx context.Context) error {
+	if n.Running() {
+		return fmt.Errorf("chaos: restart node %s: it runs", n.id)
+	}
+	_, port, err := net.SplitHostPort(n.addr)
+	if err != nil {
+		return fmt.Errorf("chaos: restart node %s: %w", n.id, err)
+	}
+	var peers []string
+	for _, o := range n.c.nodes {
+		peers = append(peers, o.addr)
+	}
+	n.logs = append(n.logs, n.proc.Stderr(), "--- restarted\n")
+	id := n.id
+	if err := n.start(ctx, port, peers); err != nil {
+		return fmt.Errorf("chaos: restart node %s: %w", id, err)
+	}
+	if n.id != id {
+		return fmt.Errorf("chaos: node %s came back as %s", id, n.id)
+	}
+	return nil
+}
+
+// Boot is the id of the node's present start, as it says itself.
+func (n *Node) Boot(ctx context.Context) (string, error) {
+	m, err := n.API().Members(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, x := range m.Members {
+		if x.Self {
+			return x.Boot, nil
+		}
+	}
+	return "", errors.New("chaos: the node is not in its own view")
+}
+
+// Spilled lists what DuckDB has left in the node's spill folder.
+func (n *Node) Spilled() ([]string, error) {
+	var out []string
+	root := filepath.Join(n.dir, "spill")
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err == nil && !d.IsDir() {
+			out = append(out, strings.TrimPrefix(path, root+"/"))
+		}
+		return err
+	})
+	return out, err
+}
