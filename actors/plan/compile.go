@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"strings"
+
+	"github.com/pondmesh/pond/actors/plan/lexer"
 )
 
 // Compile turns a plan into a job. The same plan over the same files with the
@@ -382,9 +384,9 @@ func describe(l layout) string {
 }
 
 func firstWord(s string) string {
-	toks, _ := lex(s)
-	if words := solid(toks); len(words) > 0 {
-		return strings.ToLower(words[0].in(s))
+	toks, _ := lexer.Lex(s)
+	if words := lexer.Solid(toks); len(words) > 0 {
+		return strings.ToLower(words[0].In(s))
 	}
 	return ""
 }

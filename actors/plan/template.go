@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"strconv"
 	"strings"
+
+	"github.com/pondmesh/pond/actors/plan/lexer"
 )
 
 // Placeholders in a user's SQL. Braces mean something only in code: strings,
@@ -84,27 +86,27 @@ func parseTemplate(s string, n int) (template, error) {
 // trimSQL cuts blanks and closing semicolons off, makes sure that what is
 // written after the text is not swallowed by a comment, and refuses a second
 // statement.
-func trimSQL(s string) (string, []token, error) {
-	toks, err := lex(s)
+func trimSQL(s string) (string, []lexer.Token, error) {
+	toks, err := lexer.Lex(s)
 	if err != nil {
 		return "", nil, err
 	}
 	lo, hi := 0, len(toks)
-	idle := func(t token) bool {
-		return t.kind == tokSpace || t.kind == tokLineEnd || t.in(s) == ";"
+	idle := func(t lexer.Token) bool {
+		return t.Kind == lexer.Space || t.Kind == lexer.LineEnd || t.In(s) == ";"
 	}
 	for hi > lo && idle(toks[hi-1]) {
 		hi--
 	}
-	for lo < hi && toks[lo].kind == tokSpace {
+	for lo < hi && toks[lo].Kind == lexer.Space {
 		lo++
 	}
 	if lo == hi {
 		return "", nil, errors.New("the SQL is empty")
 	}
 	for _, t := range toks[lo:hi] {
-		if t.in(s) == ";" {
-			return "", nil, fmt.Errorf("one statement is wanted, but another follows the ; before %q", clip(strings.TrimSpace(s[t.end:])))
+		if t.In(s) == ";" {
+			return "", nil, fmt.Errorf("one statement is wanted, but another follows the ; before %q", lexer.Clip(strings.TrimSpace(s[t.End:])))
 		}
 	}
 	return s, toks[lo:hi], nil
@@ -112,7 +114,7 @@ func trimSQL(s string) (string, []token, error) {
 
 type placeholders struct {
 	s      string
-	toks   []token
+	toks   []lexer.Token
 	inputs int
 	i      int
 	open   []byte // 's' a struct literal, 'e' an escaped brace
@@ -132,7 +134,7 @@ func (p *placeholders) at(k int) string {
 	if p.i+k >= len(p.toks) {
 		return ""
 	}
-	return p.toks[p.i+k].in(p.s)
+	return p.toks[p.i+k].In(p.s)
 }
 
 func (p *placeholders) next() error {
@@ -141,7 +143,7 @@ func (p *placeholders) next() error {
 		p.open = append(p.open, 'e')
 		p.buf.WriteByte('{')
 		p.i += 2
-	case t == "{" && p.at(2) == "}" && (p.toks[p.i+1].kind == tokWord || p.toks[p.i+1].kind == tokNumber):
+	case t == "{" && p.at(2) == "}" && (p.toks[p.i+1].Kind == lexer.Word || p.toks[p.i+1].Kind == lexer.Number):
 		return p.placeholder()
 	case t == "{":
 		p.open = append(p.open, 's')
@@ -178,7 +180,7 @@ func (p *placeholders) placeholder() error {
 	k, err := strconv.Atoi(name)
 	switch {
 	case err != nil:
-		return fmt.Errorf("{%s} is no placeholder; there are {0} to {%d}, {partition}, {partitions} and {seed}, and {{ }} for plain braces", clip(name), max(p.inputs-1, 0))
+		return fmt.Errorf("{%s} is no placeholder; there are {0} to {%d}, {partition}, {partitions} and {seed}, and {{ }} for plain braces", lexer.Clip(name), max(p.inputs-1, 0))
 	case k >= p.inputs:
 		return fmt.Errorf("{%d} is read, but the step has %s; add the input or correct the number", k, count(p.inputs, "input"))
 	}
@@ -195,18 +197,18 @@ func bindVars(s string, vars map[string]string) string {
 	if !strings.Contains(s, "{") {
 		return s
 	}
-	toks, err := lex(s)
+	toks, err := lexer.Lex(s)
 	if err != nil {
 		return s // DuckDB will say what is wrong with it
 	}
 	var b strings.Builder
 	for i := 0; i < len(toks); i++ {
-		if i+2 < len(toks) && toks[i].in(s) == "{" && toks[i+2].in(s) == "}" && isVar(toks[i+1].in(s)) {
-			b.WriteString(vars[toks[i+1].in(s)])
+		if i+2 < len(toks) && toks[i].In(s) == "{" && toks[i+2].In(s) == "}" && isVar(toks[i+1].In(s)) {
+			b.WriteString(vars[toks[i+1].In(s)])
 			i += 2
 			continue
 		}
-		b.WriteString(toks[i].in(s))
+		b.WriteString(toks[i].In(s))
 	}
 	return b.String()
 }

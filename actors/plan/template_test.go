@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/pondmesh/pond/actors/plan/lexer"
 )
 
 func TestTemplate(t *testing.T) {
@@ -126,14 +128,14 @@ func FuzzTemplate(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		toks, err := lex(s)
+		toks, err := lexer.Lex(s)
 		if err == nil {
 			at := 0
 			for _, tok := range toks {
-				if tok.start != at || tok.end <= at {
+				if tok.Start != at || tok.End <= at {
 					t.Fatalf("token %+v does not follow %d", tok, at)
 				}
-				at = tok.end
+				at = tok.End
 			}
 			if at != len(s) {
 				t.Fatalf("the tokens end at %d of %d", at, len(s))

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/pondmesh/pond/actors/plan/lexer"
 )
 
 var errEmptyTerm = errors.New("a sort term is empty")
@@ -156,7 +158,7 @@ func (n *Node) template(s string, inputs int) (template, error) {
 		if err != nil {
 			return nil, n.errorf("correct the SQL", "%v", err)
 		}
-		return template{text(s[toks[0].start:toks[len(toks)-1].end])}, nil
+		return template{text(s[toks[0].Start:toks[len(toks)-1].End])}, nil
 	}
 	t, err := parseTemplate(s, inputs)
 	if err != nil {
@@ -248,11 +250,11 @@ func oneValue(s string) error {
 		return err
 	}
 	var open []byte
-	for _, t := range solid(toks) {
-		if t.kind != tokPunct {
+	for _, t := range lexer.Solid(toks) {
+		if t.Kind != lexer.Punct {
 			continue
 		}
-		switch c := s[t.start]; c {
+		switch c := s[t.Start]; c {
 		case '(', '[', '{':
 			open = append(open, c)
 		case ')', ']', '}':

@@ -3,6 +3,8 @@ package plan
 import (
 	"sort"
 	"strings"
+
+	"github.com/pondmesh/pond/actors/plan/lexer"
 )
 
 // traits is what a scan of a text's words tells of it. The scan is deliberately
@@ -67,32 +69,32 @@ func wordSet(s string) map[string]bool {
 
 // scanWords finds a text's traits. functions are the registered Go functions.
 func scanWords(s string, functions map[string]string) traits {
-	toks, err := lex(s)
+	toks, err := lexer.Lex(s)
 	if err != nil {
 		return traits{volatile: true, unordered: true, clause: true}
 	}
 	var t traits
 	seen := map[string]bool{}
-	words := solid(toks)
+	words := lexer.Solid(toks)
 	depth := 0
 	for i, tok := range words {
-		w := strings.ToLower(strings.Trim(tok.in(s), `"`))
-		call := i+1 < len(words) && words[i+1].in(s) == "("
+		w := strings.ToLower(strings.Trim(tok.In(s), `"`))
+		call := i+1 < len(words) && words[i+1].In(s) == "("
 		switch {
 		case w == "(" || w == "[" || w == "{":
 			depth++
 		case w == ")" || w == "]" || w == "}":
 			depth--
-		case tok.kind == tokWord && w == "by" && depth == 0 && i > 0 && strings.EqualFold(words[i-1].in(s), "order"):
+		case tok.Kind == lexer.Word && w == "by" && depth == 0 && i > 0 && strings.EqualFold(words[i-1].In(s), "order"):
 			t.sorted = true
-		case tok.kind == tokQuoted && call, tok.kind == tokWord:
-			t.word(w, call, tok.kind == tokWord)
+		case tok.Kind == lexer.Quoted && call, tok.Kind == lexer.Word:
+			t.word(w, call, tok.Kind == lexer.Word)
 			if version, ok := functions[w]; ok && call && !seen[w] {
 				seen[w] = true
 				t.volatile = t.volatile || version == ""
 				t.versions = append(t.versions, w+"@"+version)
 			}
-			onClause := w == "on" && i > 0 && strings.EqualFold(words[i-1].in(s), "distinct")
+			onClause := w == "on" && i > 0 && strings.EqualFold(words[i-1].In(s), "distinct")
 			t.unordered = t.unordered || onClause
 		}
 	}
@@ -116,17 +118,6 @@ func (t *traits) word(w string, call, bare bool) {
 	}
 }
 
-// solid is the tokens without blanks and comments.
-func solid(toks []token) []token {
-	out := make([]token, 0, len(toks))
-	for _, t := range toks {
-		if t.kind != tokSpace && t.kind != tokLineEnd {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
 // splitTerm cuts a sort term into its expression and an order as DuckDB's
 // create_sort_key takes it: "price DESC" is price, "DESC NULLS LAST".
 func splitTerm(s string) (expr, order string, err error) {
@@ -134,10 +125,10 @@ func splitTerm(s string) (expr, order string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	words := solid(toks)
+	words := lexer.Solid(toks)
 	fold := func(back int, w string) bool {
 		i := len(words) - back
-		return i >= 0 && words[i].kind == tokWord && strings.EqualFold(words[i].in(s), w)
+		return i >= 0 && words[i].Kind == lexer.Word && strings.EqualFold(words[i].In(s), w)
 	}
 	dir, nulls := "ASC", "NULLS LAST"
 	switch {
@@ -155,22 +146,22 @@ func splitTerm(s string) (expr, order string, err error) {
 	if len(words) == 0 {
 		return "", "", errEmptyTerm
 	}
-	return s[words[0].start:words[len(words)-1].end], dir + " " + nulls, nil
+	return s[words[0].Start:words[len(words)-1].End], dir + " " + nulls, nil
 }
 
 var constants = wordSet("null true false default")
 
 // plainColumn is the column's name when the text is just a column.
 func plainColumn(s string) (string, bool) {
-	toks, err := lex(strings.TrimSpace(s))
+	toks, err := lexer.Lex(strings.TrimSpace(s))
 	if err != nil || len(toks) != 1 {
 		return "", false
 	}
 	s = strings.TrimSpace(s)
-	switch toks[0].kind {
-	case tokWord:
+	switch toks[0].Kind {
+	case lexer.Word:
 		return s, !volatileWords[strings.ToLower(s)] && !constants[strings.ToLower(s)]
-	case tokQuoted:
+	case lexer.Quoted:
 		return strings.ReplaceAll(s[1:len(s)-1], `""`, `"`), true
 	}
 	return "", false

@@ -1,90 +1,108 @@
-package plan
+// Package lexer cuts SQL text into the tokens that DuckDB's own lexer would see.
+//
+// It is pure, and knows no grammar: it tells apart only what those need who find
+// placeholders, words, file names and the ends of statements in a text. It
+// refuses nothing but what never ends.
+package lexer
 
 import (
 	"fmt"
 	"strings"
 )
 
-// tokenKind classes what DuckDB's lexer would see. Only as much is told apart
-// as placeholders and the word scan need.
-type tokenKind uint8
+// Kind classes tokens.
+type Kind uint8
 
+// Kinds of tokens.
 const (
-	tokSpace   tokenKind = iota // blanks and comments
-	tokWord                     // identifier or keyword, unquoted
-	tokQuoted                   // "identifier"
-	tokString                   // 'text', E'text', $tag$text$tag$
-	tokNumber                   // 1, 1.5, 1e5
-	tokPunct                    // one byte of anything else
-	tokLineEnd                  // a comment to the end of its line
+	Space   Kind = iota // blanks and comments
+	Word                // identifier or keyword, unquoted
+	Quoted              // "identifier"
+	String              // 'text', E'text', $tag$text$tag$
+	Number              // 1, 1.5, 1e5
+	Punct               // one byte of anything else
+	LineEnd             // a comment to the end of its line
 )
 
-type token struct {
-	kind       tokenKind
-	start, end int
+// Token is a piece of a text, from byte Start up to End.
+type Token struct {
+	Kind       Kind
+	Start, End int
 }
 
-func (t token) in(s string) string { return s[t.start:t.end] }
+// In is the token's text in s, which it was cut from.
+func (t Token) In(s string) string { return s[t.Start:t.End] }
 
-// lex cuts SQL text into tokens that together are the whole text. It fails only
+// Lex cuts SQL text into tokens that together are the whole text. It fails only
 // on what never ends: a quote or comment that is not closed.
-func lex(s string) ([]token, error) {
-	var out []token
+func Lex(s string) ([]Token, error) {
+	var out []Token
 	for i := 0; i < len(s); {
 		kind, end := lexOne(s, i)
 		if end < 0 {
-			return nil, fmt.Errorf("%s that starts at %q is not closed", unclosed[kind], clip(s[i:]))
+			return nil, fmt.Errorf("%s that starts at %q is not closed", unclosed[kind], Clip(s[i:]))
 		}
-		out = append(out, token{kind, i, end})
+		out = append(out, Token{kind, i, end})
 		i = end
 	}
 	return out, nil
 }
 
-var unclosed = map[tokenKind]string{tokSpace: "a comment", tokQuoted: "a quoted identifier", tokString: "a string"}
+// Solid is the tokens without blanks and comments.
+func Solid(toks []Token) []Token {
+	out := make([]Token, 0, len(toks))
+	for _, t := range toks {
+		if t.Kind != Space && t.Kind != LineEnd {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+var unclosed = map[Kind]string{Space: "a comment", Quoted: "a quoted identifier", String: "a string"}
 
 // lexOne is the token at i: its kind and end, -1 when it is not closed.
-func lexOne(s string, i int) (tokenKind, int) {
+func lexOne(s string, i int) (Kind, int) {
 	c := s[i]
 	switch {
 	case isBlank(c):
 		for i < len(s) && isBlank(s[i]) {
 			i++
 		}
-		return tokSpace, i
+		return Space, i
 	case strings.HasPrefix(s[i:], "--"):
 		if n := strings.IndexByte(s[i:], '\n'); n >= 0 {
-			return tokSpace, i + n + 1
+			return Space, i + n + 1
 		}
-		return tokLineEnd, len(s)
+		return LineEnd, len(s)
 	case strings.HasPrefix(s[i:], "/*"):
-		return tokSpace, endComment(s, i)
+		return Space, endComment(s, i)
 	case c == '\'':
-		return tokString, endQuote(s, i, '\'', false)
+		return String, endQuote(s, i, '\'', false)
 	case c == '"':
-		return tokQuoted, endQuote(s, i, '"', false)
+		return Quoted, endQuote(s, i, '"', false)
 	case (c == 'e' || c == 'E') && i+1 < len(s) && s[i+1] == '\'':
-		return tokString, endQuote(s, i+1, '\'', true)
+		return String, endQuote(s, i+1, '\'', true)
 	case c == '$':
 		if tag := dollarTag(s[i:]); tag != "" {
 			if n := strings.Index(s[i+len(tag):], tag); n >= 0 {
-				return tokString, i + n + 2*len(tag)
+				return String, i + n + 2*len(tag)
 			}
-			return tokString, -1
+			return String, -1
 		}
-		return tokPunct, i + 1
+		return Punct, i + 1
 	case isLetter(c):
 		for i < len(s) && (isLetter(s[i]) || isDigit(s[i]) || s[i] == '$') {
 			i++
 		}
-		return tokWord, i
+		return Word, i
 	case isDigit(c):
 		for i < len(s) && (isDigit(s[i]) || isLetter(s[i]) || s[i] == '.') {
 			i++
 		}
-		return tokNumber, i
+		return Number, i
 	}
-	return tokPunct, i + 1
+	return Punct, i + 1
 }
 
 // endQuote is where the quote that opens at i ends. A doubled quote is text; so
@@ -140,8 +158,8 @@ func isBlank(c byte) bool  { return c == ' ' || c >= '\t' && c <= '\r' }
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 func isLetter(c byte) bool { return c == '_' || c >= 0x80 || c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-// clip is the start of a text, for an error.
-func clip(s string) string {
+// Clip is the start of a text, for an error.
+func Clip(s string) string {
 	const most = 40
 	if len(s) <= most {
 		return s
