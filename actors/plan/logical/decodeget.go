@@ -116,6 +116,9 @@ func (d *decoder) source(g *Get, o object) {
 		for _, p := range o.list("parameters") {
 			g.Params = append(g.Params, d.value(asObject(p), nil))
 		}
+		for _, t := range o.list("input_table_types") {
+			g.InputTypes = append(g.InputTypes, d.typ(asObject(t)))
+		}
 		d.named(g, o["named_parameters"])
 	}
 	if c := o.text("catalog_name"); g.Source == "" && c != "" && c != "system" {

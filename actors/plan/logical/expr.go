@@ -66,8 +66,8 @@ type Compare struct {
 // Between is X between Low and High, each inclusive or not.
 type Between struct {
 	Typed
-	X, Low, High           Expr
-	LowIncluded, HighInclu bool
+	X, Low, High              Expr
+	LowIncluded, HighIncluded bool
 }
 
 // Logic is AND (all) or OR of its arguments.

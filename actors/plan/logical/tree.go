@@ -64,6 +64,8 @@ type Get struct {
 	// Params and Named are the arguments of a function that reads no files.
 	Params []Value
 	Named  []NamedValue
+	// InputTypes are those that the function takes its input's first columns as.
+	InputTypes []Type
 	// Carried: the function reads its input's rows, one call a row (LATERAL);
 	// these columns of the input are output too.
 	Carried    []int

@@ -1,0 +1,153 @@
+package logical
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// get reads a source under an alias, all of its columns qualified.
+func (r *renderer) get(op *Get) *block {
+	if op.Opaque != "" {
+		r.fail("%s", op.Opaque)
+		return &block{}
+	}
+	t := r.next()
+	b := &block{open: true}
+	var in *block
+	if len(op.Inputs) == 1 {
+		in = r.item(r.operator(op.Inputs[0]))
+		b.from, b.joins = in.from+", LATERAL ", true
+	}
+	column := func(i int) string { return t + "." + Quote(op.Schema[i].Name) }
+	b.from += r.source(op, in, t)
+	if op.Source == "" && op.Files == nil {
+		column = func(i int) string { return t + "." + ColumnName(i) }
+		b.from += columnList(len(op.Schema))
+	}
+	for _, p := range op.Project {
+		b.cols = append(b.cols, r.read(op, op.Reads[p], t, column, b))
+	}
+	if in != nil {
+		b.cols = append(b.cols, pick(in.cols, op.Carried)...)
+	}
+	for _, f := range op.Filters {
+		b.where = append(b.where, r.expr(f.X, func(int) string { return column(f.Column) }))
+	}
+	if op.Ordinality {
+		r.fail("WITH ORDINALITY")
+	}
+	if op.Sample != nil {
+		b.from += r.sample(*op.Sample)
+	}
+	return b
+}
+
+// read is a column of the source. Files that were not bound together may differ
+// in type from those that were.
+func (r *renderer) read(op *Get, c ColumnRead, t string, column func(int) string, b *block) string {
+	switch {
+	case c.Column < 0 && c.Virtual == "none":
+		b.open = false
+		return "CAST(NULL AS BOOLEAN)"
+	case c.Column < 0:
+		return t + "." + c.Virtual
+	case len(op.Files) > 1 && (op.Scan.Pruned || op.Scan.UnionByName):
+		b.open = false
+		return r.cast(column(c.Column), op.Schema[c.Column].Type)
+	}
+	return column(c.Column)
+}
+
+// source is what follows FROM.
+func (r *renderer) source(op *Get, in *block, t string) string {
+	switch {
+	case op.Source != "":
+		return op.Source + " AS " + t
+	case op.Files != nil:
+		return "read_parquet(" + strings.Join(append([]string{textList(op.Files)}, args(op.Scan.Args)...), ", ") + ") AS " + t
+	}
+	var list []string
+	if in != nil {
+		if len(in.cols) < len(op.InputTypes) {
+			r.fail("a function of %d columns of %d", len(op.InputTypes), len(in.cols))
+			return ""
+		}
+		for i, want := range op.InputTypes {
+			list = append(list, r.cast(in.cols[i], want))
+		}
+	}
+	for _, v := range op.Params {
+		list = append(list, r.value(v))
+	}
+	for _, n := range op.Named {
+		list = append(list, Quote(n.Name)+" := "+r.value(n.Value))
+	}
+	return funcName(op.Func) + "(" + strings.Join(list, ", ") + ") AS " + t
+}
+
+func args(list []Arg) []string {
+	out := make([]string, len(list))
+	for i, a := range list {
+		out[i] = a.Name + " = " + a.SQL
+	}
+	return out
+}
+
+func textList(list []string) string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = quoteText(s)
+	}
+	return "[" + strings.Join(out, ", ") + "]"
+}
+
+var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
+
+// funcName is a function's name, between quotes where the grammar has other
+// plans for it.
+func funcName(name string) string {
+	if plainName.MatchString(name) && !grammarWords[name] {
+		return name
+	}
+	return Quote(name)
+}
+
+// grammarWords are DuckDB's keywords that are not free to name a function.
+var grammarWords = wordSet(`all analyse analyze and anti any array as asc asof asymmetric at authorization between bigint binary bit
+boolean both by case cast char character check coalesce collate collation column columns concurrently constraint create cross dec
+decimal default deferrable desc describe distinct do else end except exists extract false fetch float for foreign freeze from full
+generated glob group grouping grouping_id having ilike in initially inner inout int integer intersect interval into is isnull join
+lambda lateral leading left like limit map national natural nchar none not notnull null nullif numeric offset on only or order out
+outer overlaps overlay pivot pivot_longer pivot_wider placing position positional precision primary qualify real references
+returning right row select semi setof show similar smallint some struct substring summarize symmetric table tablesample then time
+timestamp to trailing treat trim true try_cast union unique unpack unpivot using values varchar variadic verbose when where window
+with xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable`)
+
+func wordSet(s string) map[string]bool {
+	set := map[string]bool{}
+	for _, w := range strings.Fields(s) {
+		set[w] = true
+	}
+	return set
+}
+
+// cast is the SQL x as type t.
+func (r *renderer) cast(x string, t Type) string { return fmt.Sprintf("CAST(%s AS %s)", x, r.typ(t)) }
+
+func (r *renderer) typ(t Type) string {
+	if !t.Nameable() {
+		r.fail("the type %s", t)
+	}
+	if t.Alias != "" && t.String() != t.Alias && t.ID != "ENUM" {
+		r.fail("the type %s", t.Alias)
+	}
+	return t.String()
+}
+
+func (r *renderer) null(t Type) string {
+	if t.ID == "NULL" {
+		return "NULL"
+	}
+	return r.cast("NULL", t)
+}
