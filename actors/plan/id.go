@@ -44,10 +44,16 @@ type identityInput struct {
 // they are published, not kept.
 func (w *stageWriter) identify(job *Job) {
 	s, f := w.s, &w.facts
-	f.Version, f.Salt = idVersion, w.c.o.Salt
+	f.Salt = w.c.o.Salt
 	if !s.Deterministic || w.e.perJob {
 		f.Job, f.Step = w.c.o.JobID, w.e.root.id
 	}
+	f.seal(job, s)
+}
+
+// seal hashes the stage, with what is known of it already.
+func (f *identity) seal(job *Job, s *Stage) {
+	f.Version = idVersion
 	for _, in := range s.Inputs {
 		i := identityInput{View: in.View, Scan: in.Scan, Literal: in.Literal}
 		if in.Read != nil {
@@ -68,7 +74,7 @@ func (w *stageWriter) identify(job *Job) {
 	f.Functions = slices.Compact(f.Functions)
 	data, err := json.Marshal(f)
 	if err != nil { // strings, numbers and bytes always have JSON
-		data = []byte(err.Error() + string(w.c.o.JobID))
+		data = []byte(err.Error() + string(f.Job))
 	}
 	sum := sha256.Sum256(data)
 	s.ID = StageID(hex.EncodeToString(sum[:]))
