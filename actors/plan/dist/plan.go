@@ -1,0 +1,122 @@
+package dist
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/logical"
+)
+
+// Query is what a user asked.
+type Query struct {
+	// Tree is the query as DuckDB planned it; nil when it could not be had, and
+	// then Why says so and the SQL runs whole.
+	Tree *logical.Plan
+	Why  string
+
+	SQL    string      // as the user wrote it
+	Views  []plan.View // that SQL needs, made before it in this order
+	Access []string    // files, folders and globs that SQL names
+	// Sorted: the SQL has an ORDER BY of its own. Matters only without a Tree.
+	Sorted bool
+	// Write, when not nil, is where the rows go instead of to the client.
+	Write *plan.Write
+}
+
+// Facts are what is known of the files.
+type Facts struct {
+	// Files are those that the tree's scans name, by path; Parquet files with
+	// their row groups. A file that is missing makes the query run whole.
+	Files map[string]plan.File
+	// Stats bounds the columns of a file's row groups: by path, then group, then
+	// column in lower case. What is missing is not known.
+	Stats map[string][]map[string]Range
+	// Tables are files behind what the tree takes for tables of the catalog, by
+	// Get.Source: what DuckDB cannot plan over files (CSV, JSON, Arrow) may be
+	// planned over an empty table of the same columns.
+	Tables map[string]Table
+}
+
+// Range bounds a column's values. Min and Max are SQL literals, as duck.Footers
+// gives them.
+type Range struct {
+	Known    bool // Min and Max are
+	Min, Max string
+	Nulls    int64 // -1: not known
+}
+
+// Table is files that stand behind a table of the tree.
+type Table struct {
+	Format  plan.Format
+	Options plan.ScanOptions // Columns nil
+	plan.Facts
+}
+
+// Options are what a plan depends on besides the query and its files.
+type Options struct {
+	JobID plan.JobID
+	Salt  string // hashed into every stage id, see plan.Options
+	// Parallelism is how many tasks can run at once in the pond; 0: 1.
+	Parallelism int
+	// Partitions is how many tasks every scan and exchange is cut in; 0: as many
+	// as the sizes deserve.
+	Partitions int
+	// TargetBytes is what a task is meant to read, compressed; 0: 128 MiB.
+	TargetBytes int64
+	// BroadcastBytes is the size up to which a join's side is sent to every task
+	// rather than both being hashed; 0: 16 MiB; negative: only where it must be.
+	BroadcastBytes int64
+	// LocalBytes is the size of all input below which the query runs as it is in
+	// one task; 0: 64 MiB.
+	LocalBytes int64
+	// Force distributes queries below LocalBytes too.
+	Force bool
+}
+
+const (
+	broadcastBytes = 16 << 20
+	localBytes     = 64 << 20
+	targetBytes    = 128 << 20
+)
+
+func (o Options) filled() Options {
+	o.Parallelism = max(o.Parallelism, 1)
+	o.Partitions = min(o.Partitions, plan.MaxPartitions)
+	if o.TargetBytes <= 0 {
+		o.TargetBytes = targetBytes
+	}
+	if o.BroadcastBytes == 0 {
+		o.BroadcastBytes = broadcastBytes
+	}
+	if o.LocalBytes <= 0 {
+		o.LocalBytes = localBytes
+	}
+	return o
+}
+
+// errWhole is why a query runs whole, in one task.
+type errWhole struct{ why string }
+
+func (e *errWhole) Error() string { return e.why }
+
+// Plan turns a query into a job. The same query over the same files with the
+// same options gives the same job. It fails only for defects: what it cannot
+// distribute it gathers.
+func Plan(q *Query, facts Facts, o Options) (*plan.Job, error) {
+	o = o.filled()
+	if q.Tree == nil {
+		return whole(q, facts, o, q.Why)
+	}
+	job, err := distribute(q, facts, o)
+	var w *errWhole
+	switch {
+	case errors.As(err, &w):
+		return whole(q, facts, o, w.why)
+	case errors.Is(err, logical.ErrUnrendered):
+		return whole(q, facts, o, err.Error())
+	case err != nil:
+		return nil, fmt.Errorf("plan: distribute: %w", err)
+	}
+	return job, nil
+}
