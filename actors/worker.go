@@ -10,6 +10,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/mesh"
 )
 
 // Bounds of the worker's talk with coordinators.
@@ -42,8 +43,9 @@ type worker struct {
 type workerJob struct {
 	id       plan.JobID
 	term     uint64
-	addr     string // of its coordinator's router
-	boot     string // of its coordinator's node
+	node     string // of its coordinator
+	addr     string // of that node's router
+	boot     string // of that router
 	deadline int64
 	hasWork  bool
 	packets  *packetCache
@@ -162,7 +164,7 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 	if j.addr != m.work.GetCoordinatorAddr() || j.term != h.GetTerm() {
 		j.packets.moved(m.work.GetCoordinatorAddr())
 	}
-	j.term, j.addr, j.boot = h.GetTerm(), m.work.GetCoordinatorAddr(), m.from.Boot
+	j.term, j.node, j.addr, j.boot = h.GetTerm(), m.from.Node, m.work.GetCoordinatorAddr(), m.from.Boot
 	j.deadline = h.GetDeadlineUnixMs()
 	j.hasWork = true
 	w.pull(c)
@@ -332,15 +334,12 @@ func (w *worker) reconcile(c actor.Context) {
 }
 
 // onView drops jobs whose coordinator's node is gone: what they committed here
-// stays, for whoever takes the job over.
+// stays, for whoever takes the job over. A node that is back already at the same
+// address refuses what is said to its former router.
 func (w *worker) onView(c actor.Context) {
 	view := w.n.mesh.View()
-	alive := make(map[string]bool, len(view.Members))
-	for _, m := range view.Members {
-		alive[string(m.Boot)] = true
-	}
 	for _, j := range w.jobs {
-		if !alive[j.boot] {
+		if m, ok := view.Find(mesh.NodeID(j.node)); !ok || m.ActorsAddr() != j.addr {
 			w.log.Info("a job's coordinator is gone", "job", j.id)
 			w.dropJob(c, j)
 		}

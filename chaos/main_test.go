@@ -127,7 +127,7 @@ func dataGlob(t *testing.T) string {
 		o := newOracle(t)
 		for i := range dataFiles {
 			data.err = errors.Join(data.err, o.Exec(testContext(t), fmt.Sprintf(
-				"COPY (SELECT i AS id, (hash(i) %% 997)::INTEGER AS k, i %% 7 AS v, CASE WHEN i %% 11 <> 0 THEN 'row ' || i END AS s, (i %% 10007)::DECIMAL(12, 2) / 4 AS price FROM range(%d, %d) AS t(i)) TO '%s' (FORMAT parquet)",
+				"COPY (SELECT i AS id, (hash(i) %% 997)::INTEGER AS k, i %% 7 AS v, CASE WHEN i %% 11 <> 0 THEN 'row ' || i END AS s, (i %% 10007 * 0.25)::DECIMAL(12, 2) AS price FROM range(%d, %d) AS t(i)) TO '%s' (FORMAT parquet)",
 				i*fileRows, (i+1)*fileRows, filepath.Join(data.dir, fmt.Sprintf("%03d.parquet", i)))))
 		}
 	})
@@ -149,11 +149,11 @@ func groupBy(t *testing.T, s *pond.Session, work int) *pond.DataFrame {
 		Repartition(dataFiles, pond.ByFiles()).
 		SQL("SELECT k, v, s, price FROM {0} WHERE "+burn(work)).
 		Repartition(8, pond.ByHash("k")).
-		SQL("SELECT k, count(*) AS n, sum(v) AS v, min(s) AS s, sum(price) AS price FROM {0} WHERE " + burn(work) + " GROUP BY k")
+		SQL("SELECT k, count(*) AS n, sum(v)::BIGINT AS v, min(s) AS s, sum(price) AS price FROM {0} WHERE " + burn(work) + " GROUP BY k")
 }
 
 func groupByOracle(t *testing.T) string {
-	return "SELECT k, count(*) AS n, sum(v) AS v, min(s) AS s, sum(price) AS price FROM '" + dataGlob(t) + "' GROUP BY k"
+	return "SELECT k, count(*) AS n, sum(v)::BIGINT AS v, min(s) AS s, sum(price) AS price FROM '" + dataGlob(t) + "' GROUP BY k"
 }
 
 // follow runs a job with faults, and wants it to succeed.

@@ -3,12 +3,92 @@
 package chaos_test
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/chaos"
 )
 
-func TestWalk(t *testing.T) {
+// light is work that is over in a moment, heavy is a second of one core a task.
+const (
+	light = 1_000
+	heavy = 30_000_000
+)
+
+// A job file and a statement, submitted to each of three nodes by hand.
+func TestSubmitToEach(t *testing.T) {
 	ctx, c := newCluster(t, 3)
-	job := submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), 20_000_000))
-	follow(t, ctx, job)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "job.yaml")
+	must(t, os.WriteFile(file, fmt.Appendf(nil, `name: by key
+steps:
+  - read: %s
+  - repartition: {by: hash, keys: k, n: 6}
+  - sql: SELECT k, count(*) AS n, sum(v)::BIGINT AS v, min(s) AS s, sum(price) AS price FROM {0} GROUP BY k
+`, dataGlob(t)), 0o644))
+	o := newOracle(t)
+	for i, n := range c.Nodes() {
+		for name, job := range map[string]string{"yaml": file, "sql": groupByOracle(t)} {
+			out := filepath.Join(dir, fmt.Sprintf("%s-%d.parquet", name, i))
+			e, err := chaos.Command(ctx, dir, binary, "submit", "--peer", n.Addr(), "--no-reuse", "--out", out, job)
+			must(t, err)
+			if e.Code != 0 || e.Stdout != "" {
+				t.Fatalf("%s at node %d: %v", name, i, e)
+			}
+			must(t, o.CompareQueries(ctx, "SELECT * FROM '"+out+"'", groupByOracle(t)))
+		}
+	}
+	noneRunning(t, ctx, c)
+}
+
+// A fourth node joins while a job runs, and takes its share of it.
+func TestJoinDuringJob(t *testing.T) {
+	long(t)
+	ctx, c := newCluster(t, 3)
+	var fourth *chaos.Node
+	job := submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy))
+	r := follow(t, ctx, job, &chaos.Fault{Name: "join", When: chaos.Done(0, 1), Do: func(ctx context.Context, _ *api.JobStatus) (err error) {
+		fourth, err = c.Add(ctx)
+		return err
+	}})
 	compare(t, ctx, job, groupByOracle(t))
+	if held, err := c.Held(ctx, c.Nodes()[0], job.ID()); err != nil || len(held[fourth.ID()]) == 0 {
+		t.Errorf("the fourth node made nothing: %d nodes hold segments, %v", len(held), err)
+	}
+	for _, s := range r.Status.Stages {
+		if s.Retries > 0 {
+			t.Errorf("stage %d: %d tasks were run twice because a node joined", s.Index, s.Retries)
+		}
+	}
+	must(t, c.AwaitMembers(ctx, 4))
+}
+
+// noneRunning wants every job to have ended, and nothing to be left of any.
+func noneRunning(t *testing.T, ctx context.Context, c *chaos.Cluster) {
+	t.Helper()
+	short, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	must(t, chaos.Await(short, func(ctx context.Context) error {
+		for _, n := range c.Others() {
+			jobs, err := n.API().Jobs(ctx)
+			if err != nil {
+				return err
+			}
+			for _, j := range jobs {
+				if !j.State.Ended() {
+					return fmt.Errorf("job %s is %s", j.ID, j.State)
+				}
+			}
+			files, err := n.Spilled()
+			if err != nil || len(files) > 0 {
+				return fmt.Errorf("node %s has spilled files: %q %w", n.ID(), files, err)
+			}
+		}
+		return nil
+	}))
 }
