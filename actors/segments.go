@@ -337,7 +337,20 @@ func (r *segmentRef) Extents(partition int) ([]shuffle.Extent, error) {
 
 func (r *segmentRef) Partitions() int                         { return r.o.seg.Partitions() }
 func (r *segmentRef) ReadAt(p []byte, off int64) (int, error) { return r.o.r.ReadAt(p, off) }
-func (r *segmentRef) File() *os.File                          { return r.o.r.File() }
+
+// File opens the segment once more: the caller moves the file's position, so it
+// can be no other user's.
+func (r *segmentRef) File() *os.File {
+	if r.own == nil {
+		own, err := r.s.store.Reader(r.o.r.Info().ID)
+		if err != nil {
+			return nil // deleted meanwhile: what is open is read instead
+		}
+		r.own = own
+	}
+	return r.own.File()
+}
+
 func (r *segmentRef) Close() error {
 	r.once.Do(func() {
 		if r.own != nil {
