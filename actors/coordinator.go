@@ -134,8 +134,9 @@ func (c *coordinator) begin(ctx actor.Context) {
 	c.log = c.n.log.With("job", c.run.spec.ID)
 	c.nodes, c.addrs = map[mesh.NodeID]mesh.Member{}, map[mesh.NodeID]string{}
 	root, self := ctx.ActorSystem().Root, ctx.Self()
-	c.ticker, c.done = time.NewTicker(tickInterval), make(chan struct{})
-	c.n.goes.Go(func() { tick(root, self, c.ticker, c.done) })
+	ticker, done := time.NewTicker(tickInterval), make(chan struct{})
+	c.ticker, c.done = ticker, done // stopTicker may forget done before tick has begun
+	c.n.goes.Go(func() { tick(root, self, ticker, done) })
 	c.n.goes.Go(func() { root.Send(self, c.n.prepare(c.run.spec)) })
 }
 
