@@ -50,6 +50,7 @@ func (a *app) root() *cobra.Command {
 			"Exit codes: 0 done, 1 job failed, 2 usage, 3 no node reached, 4 denied, 5 deadline, 130 interrupted.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
 		RunE:          group,
 	}
 	root.SetIn(a.stdin)
@@ -121,18 +122,11 @@ func (a *app) fromEnv(flags *pflag.FlagSet) error {
 			return
 		}
 		if e := flags.Set(f.Name, v); e != nil {
-			text := e.Error()
-			if secret[f.Name] {
-				text = "its value is not usable"
-			}
-			err = usageError{name + ": " + text, "correct or unset " + name}
+			err = usageError{name + ": " + e.Error(), "correct or unset " + name}
 		}
 	})
 	return err
 }
-
-// secret are the flags whose values are never shown.
-var secret = map[string]bool{"gossip-key": true}
 
 // columns is the width of the terminal that w is; 0: it is none.
 func columns(w io.Writer) int {

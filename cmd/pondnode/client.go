@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -72,6 +73,9 @@ func (a *app) connect(c *clientFlags) (*pond.Session, error) {
 		return nil, err
 	}
 	a.peer = c.peer
+	if host, _, err := net.SplitHostPort(c.peer); err != nil && strings.Contains(c.peer, ":") && net.ParseIP(strings.Trim(c.peer, "[]")) == nil || strings.ContainsAny(host, "/ ") {
+		return nil, usageError{"--peer " + quote(c.peer) + " is not an address", "write HOST or HOST:PORT, such as " + defaultPeer}
+	}
 	s, err := pond.Connect(c.peer, pond.WithTLS(conf))
 	if err != nil {
 		return nil, usageError{"--peer " + quote(c.peer) + ": " + plan.AsTaskError(err).Text, plan.AsTaskError(err).Hint}

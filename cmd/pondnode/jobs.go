@@ -108,7 +108,7 @@ func stamp(ms int64) any {
 }
 
 func (a *app) jobCommand() *cobra.Command {
-	job := &cobra.Command{Use: "job", Short: "Look at, wait for, or end one job", RunE: group}
+	job := &cobra.Command{Use: "job", Short: "Look at, wait for, or end one job", Args: cobra.ArbitraryArgs, RunE: group}
 	job.AddCommand(
 		a.oneJob("status", "Show where a job stands, stage by stage", (*app).jobStatus),
 		a.oneJob("watch", "Follow a job until it ends; exits as the job did", (*app).jobWatch),

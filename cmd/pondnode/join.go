@@ -160,7 +160,16 @@ func (a *app) join(ctx context.Context, n *nodeFlags) error {
 	if err := a.sayReady(ctx, node, n); err != nil {
 		return errors.Join(err, node.Close())
 	}
-	return a.stay(ctx, node)
+	return a.stay(ctx, node, n)
+}
+
+// say writes what a node's keeper should know, as the log is written.
+func (n *nodeFlags) say(a *app, text string) {
+	if n.logFormat == "json" {
+		slog.New(slog.NewJSONHandler(a.stderr, nil)).Info(text)
+		return
+	}
+	fmt.Fprintln(a.stderr, text)
 }
 
 // starting joins, unless a signal comes first.
@@ -188,37 +197,46 @@ func (a *app) sayReady(ctx context.Context, node *pond.Node, n *nodeFlags) error
 			self = x
 		}
 	}
-	peers, memory := len(m.Members)-1, strings.ReplaceAll(humanize.IBytes(uint64(max(self.Memory, 0))), " ", "")
+	peers := len(m.Members) - 1
 	if n.logFormat == "json" {
 		slog.New(slog.NewJSONHandler(a.stderr, nil)).Info("ready", "node", node.ID(), "addr", node.Addr(), "slots", self.Slots, "memory", self.Memory, "data", n.data, "peers", peers)
 		return nil
 	}
-	fmt.Fprintf(a.stderr, "ready node=%s addr=%s slots=%d memory=%s data=%s peers=%d\n", node.ID(), node.Addr(), self.Slots, memory, n.data, peers)
+	fmt.Fprintf(a.stderr, "ready node=%s addr=%s slots=%d memory=%s data=%s peers=%d\n", node.ID(), node.Addr(), self.Slots, strings.ReplaceAll(size(self.Memory), " ", ""), n.data, peers)
 	return nil
 }
 
+// stopMax is how long a node that stops at once may take over it: the process
+// ends then in any case.
+const stopMax = 3 * time.Second
+
 // stay runs a node until it has left.
-func (a *app) stay(ctx context.Context, node *pond.Node) error {
+func (a *app) stay(ctx context.Context, node *pond.Node, n *nodeFlags) error {
 	select {
 	case <-node.Done():
-		fmt.Fprintln(a.stderr, "left the pond, as asked")
+		n.say(a, "left the pond, as asked")
 		return node.Close()
 	case <-ctx.Done():
 		return errors.Join(context.Cause(ctx), node.Close())
 	case <-a.signals:
 	}
-	fmt.Fprintln(a.stderr, "leaving: finishing what runs here; once more stops at once")
+	n.say(a, "leaving: finishing what runs here; once more stops at once")
 	left := make(chan error, 1)
 	go func() { left <- node.Leave(ctx) }()
 	select {
 	case err := <-left:
 		if err == nil {
-			fmt.Fprintln(a.stderr, "left the pond")
+			n.say(a, "left the pond")
 		}
 		return err
 	case <-a.signals:
-		fmt.Fprintln(a.stderr, "stopping at once")
-		return errors.Join(errInterrupted, node.Close())
+		n.say(a, "stopping at once")
+		go node.Close()
+		select {
+		case <-node.Done():
+		case <-time.After(stopMax):
+		}
+		return errInterrupted
 	}
 }
 

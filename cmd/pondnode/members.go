@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -57,8 +56,8 @@ func (a *app) listMembers(f output.Format, members []api.MemberInfo) error {
 		if m.Self {
 			self = "(answers)"
 		}
-		people.Add(m.ID, m.Addr, m.State, m.Slots, humanize.IBytes(uint64(max(m.Memory, 0))), m.Zone, self)
-		programs.Add(m.ID, m.Boot, m.Addr, m.API, m.State, m.Zone, m.Slots, m.Memory, m.Self)
+		people.Add(m.ID, m.Addr, m.State, m.Slots, size(m.Memory), orNull(m.Zone), self)
+		programs.Add(m.ID, m.Boot, m.Addr, m.API, m.State, orNull(m.Zone), m.Slots, m.Memory, m.Self)
 	}
 	return a.list(f, people, programs)
 }

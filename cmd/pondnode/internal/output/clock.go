@@ -77,13 +77,8 @@ func appendTimestamp(b []byte, v int64, t *arrow.TimestampType) []byte {
 		}
 	}
 	days, inDay := floorDiv(seconds+int64(offset), secondsPerDay)
-	clock := appendClock(nil, inDay*int64(time.Second)+rest*unit)
-	date := appendDate(nil, days)
-	bc := ""
-	if n := len(date); n > 5 && date[n-1] == ')' {
-		date, bc = date[:n-5], " (BC)"
-	}
-	b = append(append(append(append(b, date...), ' '), clock...), bc...)
+	b = append(appendDate(b, days), ' ')
+	b = appendClock(b, inDay*int64(time.Second)+rest*unit)
 	if t.TimeZone != "" {
 		b = appendOffset(b, offset)
 	}

@@ -7,27 +7,28 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 )
 
-// Inside lists, maps and structs DuckDB quotes what could be misread.
+// special are the characters for which DuckDB quotes a text inside a list, map
+// or struct.
+const special = `,:=[]{}()'"`
 
 // quotedText writes a value as an element: nested ones as they are, others in
-// quotes where needed. special are the characters that need them.
-func quotedText(f arrow.Field, special string) text {
+// quotes where they could be misread.
+func quotedText(f arrow.Field) text {
 	t := textOf(f)
 	switch storageType(f.Type).(type) {
+	case arrow.UnionType:
 	case arrow.NestedType:
-		if _, union := storageType(f.Type).(arrow.UnionType); !union {
-			return t
-		}
+		return t
 	}
 	return func(b []byte, a arrow.Array, i int) []byte {
 		if isNull(storage(a), i) {
 			return append(b, null...)
 		}
-		return appendQuoted(b, string(t(nil, a, i)), special)
+		return appendQuoted(b, string(t(nil, a, i)))
 	}
 }
 
-func appendQuoted(b []byte, s, special string) []byte {
+func appendQuoted(b []byte, s string) []byte {
 	plain := s != "" && !strings.EqualFold(s, null) && !isSpace(s[0]) && !isSpace(s[len(s)-1]) && !strings.ContainsAny(s, special)
 	if plain {
 		return append(b, s...)
@@ -49,15 +50,11 @@ func appendString(b []byte, s string) []byte {
 
 func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
-// Characters that make DuckDB quote an element.
-const (
-	listSpecial   = `,[]"'{}\`
-	structSpecial = `,:[]"'{}()=\`
-	mapSpecial    = `,:[]"'{}=()\`
-)
-
 func listText(t arrow.ListLikeType) text {
-	elem := quotedText(t.ElemField(), listSpecial)
+	elem := quotedText(t.ElemField())
+	if _, fixed := t.(*arrow.FixedSizeListType); fixed || markOf(t.ElemField()) == jsonText {
+		elem = textOf(t.ElemField()) // DuckDB quotes neither
+	}
 	return func(b []byte, a arrow.Array, i int) []byte {
 		l := a.(array.ListLike)
 		from, to := l.ValueOffsets(i)
@@ -74,7 +71,7 @@ func listText(t arrow.ListLikeType) text {
 }
 
 func mapText(t *arrow.MapType) text {
-	key, value := quotedText(t.KeyField(), mapSpecial), quotedText(t.ItemField(), mapSpecial)
+	key, value := quotedText(t.KeyField()), quotedText(t.ItemField())
 	return func(b []byte, a arrow.Array, i int) []byte {
 		m := a.(*array.Map)
 		from, to := m.ValueOffsets(i)
@@ -96,7 +93,7 @@ func structText(t *arrow.StructType) text {
 	fields := make([]text, t.NumFields())
 	named := false
 	for i, f := range t.Fields() {
-		fields[i] = quotedText(f, structSpecial)
+		fields[i] = quotedText(f)
 		named = named || f.Name != ""
 	}
 	return func(b []byte, a arrow.Array, i int) []byte {

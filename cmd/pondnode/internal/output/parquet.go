@@ -6,6 +6,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -124,8 +125,8 @@ func parquetType(f arrow.Field) (arrow.DataType, convert) {
 		return out, children(out, children(entries, keyInto, itemInto))
 	case *arrow.FixedSizeListType:
 		elem, into := parquetField(t.ElemField())
-		out := arrow.FixedSizeListOfField(t.Len(), elem)
-		return out, children(out, into)
+		out := arrow.ListOfField(elem)
+		return out, toList(out, int(t.Len()), into)
 	case *arrow.ListType:
 		elem, into := parquetField(t.ElemField())
 		out := arrow.ListOfField(elem)
@@ -159,6 +160,32 @@ func children(t arrow.DataType, into ...convert) convert {
 			kids[i] = out.Data()
 		}
 		data := array.NewData(t, d.Len(), d.Buffers(), kids, d.NullN(), d.Offset())
+		defer data.Release()
+		return array.MakeFromData(data), nil
+	}
+}
+
+// toList makes lists of arrays of n elements: arrow-go writes slices of those
+// wrongly, and Parquet has only lists.
+func toList(t *arrow.ListType, n int, into convert) convert {
+	return func(a arrow.Array) (arrow.Array, error) {
+		fixed := storage(a).(*array.FixedSizeList)
+		offsets := make([]int32, fixed.Len()+1)
+		valid := make([]byte, bitutil.BytesForBits(int64(fixed.Len())))
+		for i := range fixed.Len() {
+			offsets[i+1] = offsets[i] + int32(n) // a NULL's elements are there too
+			bitutil.SetBitTo(valid, i, fixed.IsValid(i))
+		}
+		d := fixed.Data()
+		in := array.NewSlice(fixed.ListValues(), int64(d.Offset()*n), int64((d.Offset()+d.Len())*n))
+		defer in.Release()
+		elems, err := into(in)
+		if err != nil {
+			return nil, err
+		}
+		defer elems.Release()
+		buffers := []*memory.Buffer{memory.NewBufferBytes(valid), memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets))}
+		data := array.NewData(t, d.Len(), buffers, []arrow.ArrayData{elems.Data()}, d.NullN(), 0)
 		defer data.Release()
 		return array.MakeFromData(data), nil
 	}

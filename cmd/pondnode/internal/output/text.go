@@ -1,6 +1,7 @@
 package output
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"math"
@@ -31,11 +32,14 @@ func textOf(f arrow.Field) text {
 	}
 }
 
-// isNull is a.IsNull, for unions too, which have no bitmap of their own.
+// isNull is a.IsNull, for arrays too that have no bitmap.
 func isNull(a arrow.Array, i int) bool {
-	if u, ok := a.(array.Union); ok {
-		child, at := member(u, i)
+	switch a := a.(type) {
+	case array.Union:
+		child, at := member(a, i)
 		return isNull(storage(child), at)
+	case *array.Null:
+		return true
 	}
 	return a.IsNull(i)
 }
@@ -124,8 +128,6 @@ func flat(b []byte, a arrow.Array, i int) []byte {
 		return appendBlob(b, a.Value(i))
 	case array.StringLike:
 		return append(b, a.Value(i)...)
-	case *array.Null:
-		return append(b, null...)
 	}
 	return append(b, a.ValueStr(i)...)
 }
@@ -141,12 +143,15 @@ func appendFloat(b []byte, v float64, bitSize int) []byte {
 	case math.IsInf(v, -1):
 		return append(b, "-inf"...)
 	}
-	if m := math.Abs(v); m != 0 && (m < 1e-4 || m >= 1e16) {
-		return strconv.AppendFloat(b, v, 'e', -1, bitSize)
+	// The digits decide, not the value: FLOAT 0.0001 is less than that.
+	e := strconv.AppendFloat(nil, v, 'e', -1, bitSize)
+	exponent, err := strconv.Atoi(string(e[bytes.IndexByte(e, 'e')+1:]))
+	if err != nil || exponent < -4 || exponent >= 16 {
+		return append(b, e...)
 	}
 	start := len(b)
 	b = strconv.AppendFloat(b, v, 'f', -1, bitSize)
-	if !strings.Contains(string(b[start:]), ".") {
+	if bytes.IndexByte(b[start:], '.') < 0 {
 		b = append(b, ".0"...)
 	}
 	return b
