@@ -14,6 +14,10 @@ type PlanError struct {
 	Message string // DuckDB's own
 }
 
+// Again reports whether another try, with [MoreDisabledOptimizers] off, may help:
+// json_serialize_plan checks types that some optimizers leave stale.
+func (e *PlanError) Again() bool { return e.Kind == "internal" }
+
 func (e *PlanError) Error() string {
 	return fmt.Sprintf("logical: DuckDB does not plan it: %s", e.Message)
 }
@@ -22,6 +26,10 @@ func (e *PlanError) Error() string {
 // statement. Names are the result's column names; there may be more or fewer
 // than the tree has columns only if they are nil: then the tree's are taken.
 func Decode(text []byte, names []string) (*Plan, error) {
+	if len(text) == 0 {
+		// What DuckDB's JSON writer gives for text that is not UTF-8.
+		return nil, &PlanError{Kind: "serialization", Message: "the plan has a constant that JSON cannot hold"}
+	}
 	o, err := parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("logical: decode: %w", err)

@@ -124,6 +124,9 @@ func (d *decoder) function(t Typed, o object) Expr {
 	if l := data.object("lambda_expr"); l != nil {
 		return d.lambda(f, data)
 	}
+	if strings.HasPrefix(f.Name, "icu_collate_") {
+		return f // its name says all
+	}
 	if data.object("bind_data") == nil && len(data) == 1 && strings.HasPrefix(f.Name, "list_") {
 		return f
 	}

@@ -56,13 +56,19 @@ func (d *decoder) get(n Node, o object) Operator {
 		g.Columns = append(g.Columns, carried...)
 	}
 	for _, e := range o.object("table_filters").list("filters") {
-		c := asObject(e).number("key")
-		if c < 0 || c >= len(g.Schema) {
+		f := TableFilter{Column: asObject(e).number("key")}
+		key, _ := asObject(e)["key"].(json.Number)
+		column := virtualColumns[key.String()]
+		switch {
+		case column.Name != "":
+			f.Column, f.Virtual = -1, column.Name
+		case f.Column >= 0 && f.Column < len(g.Schema):
+			column = g.Schema[f.Column]
+		default:
 			return d.unknown(n, "a filter on a column that is not known")
 		}
-		x := d.filter(asObject(e).object("value"), &Ref{Typed{T: g.Schema[c].Type, Alias: g.Schema[c].Name}, 0})
-		if x != nil {
-			g.Filters = append(g.Filters, TableFilter{c, x})
+		if f.X = d.filter(asObject(e).object("value"), &Ref{Typed{T: column.Type, Alias: column.Name}, 0}); f.X != nil {
+			g.Filters = append(g.Filters, f)
 		}
 	}
 	g.Sample = d.sample(o.object("extra_info").object("sample_options"))

@@ -26,6 +26,9 @@ var ErrUnrendered = errors.New("logical: cannot be written as SQL")
 const DisabledOptimizers = "compressed_materialization,late_materialization,statistics_propagation," +
 	"join_filter_pushdown,build_side_probe_side,sampling_pushdown,in_clause,common_subexpressions"
 
+// MoreDisabledOptimizers are to be off for another try: see [PlanError.Again].
+const MoreDisabledOptimizers = DisabledOptimizers + ",cte_inlining,column_lifetime"
+
 // Render is one operator as SQL over its inputs, which inputs names: views
 // whose columns are c0, c1, …; so are the result's. A reference to a CTE reads
 // [CTEName], a DelimGet [DelimName]. A RecursiveCTE cannot be rendered apart
@@ -110,6 +113,7 @@ type block struct {
 	cols      []string
 	from      string // empty: one row
 	joins     bool   // from is more than one item
+	lateral   bool   // of which one reads another, so that no join may be put around it
 	where     []string
 	tail      string // GROUP BY, ORDER BY, LIMIT
 	// open: cols are plain columns of from, and there is neither distinct nor
@@ -118,7 +122,9 @@ type block struct {
 }
 
 // bare blocks can stand in a FROM as they are.
-func (b *block) bare() bool { return b.open && len(b.where) == 0 && len(b.with) == 0 && b.from != "" }
+func (b *block) bare() bool {
+	return b.open && !b.lateral && len(b.where) == 0 && len(b.with) == 0 && b.from != ""
+}
 
 // ref is how an expression over the block's output names column i.
 func (b *block) ref(r *renderer) func(int) string {

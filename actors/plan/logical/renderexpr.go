@@ -151,6 +151,10 @@ func (r *renderer) function(x *Func, ref func(int) string) string {
 		if x.T.ID == "DECIMAL" && len(x.Args) == 2 {
 			return r.decimal(x, ref)
 		}
+	case "array_slice", "list_slice":
+		if left, ok := r.slice(x.Args, ref); ok {
+			return left
+		}
 	case "error", "constant_or_null":
 		return r.exact(r.call(x.Name, r.exprs(x.Args, ref)), x.T)
 	}
@@ -170,10 +174,34 @@ func (r *renderer) typed(s string, t Type) string {
 }
 
 func (r *renderer) call(name string, args []string) string {
-	if strings.HasPrefix(name, "__internal") {
+	if strings.HasPrefix(name, "__internal") || local[name] {
 		r.fail("the function %s", name)
 	}
 	return funcName(name) + "(" + strings.Join(args, ", ") + ")"
+}
+
+// local functions speak of the session, of the query's text or of how values are
+// held in memory.
+var local = wordSet(`alias stats vector_type current_query current_query_id current_transaction_id current_connection_id
+txid_current nextval currval setseed write_log getvariable in_search_path`)
+
+// slice writes a slice whose bounds were left out: they are empty lists, which
+// only the syntax with brackets gives.
+func (r *renderer) slice(args []Expr, ref func(int) string) (string, bool) {
+	list := r.exprs(args, ref)
+	missing := false
+	for i, a := range args {
+		if c, ok := a.(*Const); ok && i > 0 && c.T.ID == "LIST" && !c.Value.Null && len(c.Value.Children) == 0 {
+			list[i], missing = "", true
+			if i == 2 && len(list) == 4 {
+				list[i] = "-"
+			}
+		}
+	}
+	if !missing || len(list) < 3 {
+		return "", false
+	}
+	return "(" + list[0] + ")[" + strings.Join(list[1:], ":") + "]", true
 }
 
 // named are the functions whose arguments' names count.

@@ -17,7 +17,7 @@ func (r *renderer) get(op *Get) *block {
 	var in *block
 	if len(op.Inputs) == 1 {
 		in = r.item(r.operator(op.Inputs[0]))
-		b.from, b.joins = in.from+", LATERAL ", true
+		b.from, b.joins, b.lateral = in.from+", LATERAL ", true, true
 	}
 	column := func(i int) string { return t + "." + Quote(op.Schema[i].Name) }
 	b.from += r.source(op, in, t)
@@ -32,7 +32,11 @@ func (r *renderer) get(op *Get) *block {
 		b.cols = append(b.cols, pick(in.cols, op.Carried)...)
 	}
 	for _, f := range op.Filters {
-		b.where = append(b.where, r.expr(f.X, func(int) string { return column(f.Column) }))
+		name := t + "." + f.Virtual
+		if f.Column >= 0 {
+			name = column(f.Column)
+		}
+		b.where = append(b.where, r.expr(f.X, func(int) string { return name }))
 	}
 	if op.Ordinality {
 		r.fail("WITH ORDINALITY")

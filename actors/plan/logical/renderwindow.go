@@ -102,15 +102,13 @@ func (r *renderer) distance(w *WindowExpr, x Expr, preceding bool) Expr {
 	if preceding != w.Orders[0].Desc {
 		name = "-"
 	}
-	for {
-		c, ok := x.(*Cast)
-		if !ok || c.Try {
-			break
-		}
-		x = c.X
-	}
-	if f, ok := x.(*Func); ok && f.Name == name && len(f.Args) == 2 && sameExpr(uncast(f.Args[0]), uncast(w.Orders[0].X)) {
+	key := uncast(w.Orders[0].X)
+	x = uncast(x)
+	if f, ok := x.(*Func); ok && f.Name == name && len(f.Args) == 2 && sameExpr(uncast(f.Args[0]), key) {
 		return f.Args[1]
+	}
+	if x != nil && sameExpr(x, key) { // less or more nothing
+		return constant(Value{Type: w.Orders[0].X.Type(), Text: "0"})
 	}
 	r.fail("a range frame whose edge is not its key and a distance")
 	return nil

@@ -114,8 +114,9 @@ type Arg struct{ Name, SQL string }
 // TableFilter is a condition on column Column of a source's schema. In X,
 // Ref 0 is that column's value.
 type TableFilter struct {
-	Column int
-	X      Expr
+	Column  int    // -1: a virtual column
+	Virtual string // its name then
+	X       Expr
 }
 
 // DummyScan is one row; its column is of no interest.

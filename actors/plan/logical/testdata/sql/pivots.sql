@@ -1,0 +1,15 @@
+PIVOT sales ON year IN (2019, 2021) USING sum(amount) AS s GROUP BY region;
+SELECT * FROM sales PIVOT (sum(amount) FOR year IN (2019, 2020, 2021) GROUP BY region);
+SELECT * FROM sales PIVOT (sum(amount) AS s, count(*) AS c FOR year IN (2019, 2020) quarter IN (1, 2) GROUP BY region);
+SELECT * FROM (SELECT i % 30 AS k, i % 4 AS g, i FROM range(200) r(i)) PIVOT (sum(i) FOR k IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 99) GROUP BY g);
+SELECT * FROM (SELECT i % 30 AS k, i % 4 AS g, i FROM range(200) r(i)) PIVOT (count(i) FOR k IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 99) GROUP BY g);
+SELECT * FROM (SELECT i % 30 AS k, i % 4 AS g, i FROM range(200) r(i)) PIVOT (list(i ORDER BY i) FOR k IN (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 99) GROUP BY g);
+UNPIVOT wide ON jan, feb, mar INTO NAME month VALUE v;
+UNPIVOT wide ON COLUMNS(* EXCLUDE (id)) INTO NAME month VALUE v;
+SELECT * FROM wide UNPIVOT (v FOR month IN (jan, feb, mar));
+SELECT * FROM wide UNPIVOT INCLUDE NULLS (v FOR month IN (jan, feb, mar)) ORDER BY id, month;
+SELECT month, sum(v) FROM (UNPIVOT wide ON jan, feb INTO NAME month VALUE v) GROUP BY month;
+UNPIVOT wide ON (jan, feb) AS q1, (feb, mar) AS q2 INTO NAME q VALUE x, y;
+FROM (SUMMARIZE t) ORDER BY column_name;
+SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'em%' ORDER BY 1;
+SELECT column_name FROM information_schema.columns WHERE table_name = 'emp' ORDER BY ordinal_position;
