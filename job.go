@@ -84,14 +84,19 @@ func (j *Job) Wait(ctx context.Context) (*api.JobStatus, error) {
 	return nil, &Error{Kind: plan.KindUnavailable, Op: "wait", Subject: string(j.id), Text: "the job's end was not seen"}
 }
 
-// Rows is a finished job's result, to be read any number of times.
+// Rows is a finished job's result, to be read any number of times, or what a
+// statement says that needs no job.
 type Rows struct {
 	Schema *arrow.Schema
-	// Status is the job at its end: what each stage did.
+	// Status is the job at its end: what each stage did; nil without a job.
 	Status *api.JobStatus
-	ctx    context.Context
-	s      *Session
-	info   *api.ResultInfo
+	// Text is for people who would rather read than look at rows: the stages of
+	// an EXPLAIN, what a COPY has written. It is empty where the rows are all.
+	Text string
+	ctx  context.Context
+	s    *Session
+	info *api.ResultInfo
+	here []arrow.RecordBatch // the rows, when they are in this process
 }
 
 // Rows waits for the job's end and opens its rows. The context governs the
@@ -101,6 +106,11 @@ func (j *Job) Rows(ctx context.Context) (*Rows, error) {
 	if err != nil {
 		return nil, err
 	}
+	return j.open(ctx, st)
+}
+
+// open finds the rows of a job that has succeeded.
+func (j *Job) open(ctx context.Context, st *api.JobStatus) (*Rows, error) {
 	info, err := j.s.api.Result(ctx, j.id)
 	if err != nil {
 		return nil, err
@@ -115,8 +125,13 @@ func (j *Job) Rows(ctx context.Context) (*Rows, error) {
 // Len is the number of rows.
 func (r *Rows) Len() int64 {
 	n := int64(0)
-	for _, p := range r.info.Parts {
-		n += p.Rows
+	for _, b := range r.here {
+		n += b.NumRows()
+	}
+	if r.info != nil {
+		for _, p := range r.info.Parts {
+			n += p.Rows
+		}
 	}
 	return n
 }
@@ -126,8 +141,14 @@ func (r *Rows) Len() int64 {
 // keeps it longer calls Retain, and then Release. After an error nothing more
 // comes.
 func (r *Rows) All() iter.Seq2[arrow.RecordBatch, error] {
-	if r.Schema == nil {
-		return func(func(arrow.RecordBatch, error) bool) {}
+	if r.Schema == nil || r.info == nil {
+		return func(yield func(arrow.RecordBatch, error) bool) {
+			for _, b := range r.here {
+				if !yield(b, nil) {
+					return
+				}
+			}
+		}
 	}
 	return r.s.reader.Rows(r.ctx, r.Schema, r.info)
 }

@@ -33,9 +33,10 @@ var layers = map[string][]string{
 	"actors/sched":      {"actors/plan"},
 	"actors/wire":       {"actors/plan"},
 	"actors/api":        {"actors/plan"},
-	"actors": {"actors/api", "actors/plan", "actors/plan/tree", "actors/sched", "actors/wire",
+	"actors/plan/stmt":  {"actors/plan", "actors/plan/lexer", "actors/plan/tree"},
+	"actors": {"actors/api", "actors/plan", "actors/plan/stmt", "actors/plan/tree", "actors/sched", "actors/wire",
 		"duck", "duck/vec", "fs", "mesh", "mesh/ring", "shuffle", "shuffle/transfer"},
-	"": {"actors", "actors/api", "actors/plan", "shuffle/transfer"},
+	"": {"actors", "actors/api", "actors/plan", "actors/plan/stmt", "shuffle/transfer"},
 }
 
 // owners says which package alone may import a library.

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond/actors"
+	"github.com/pondmesh/pond/actors/plan"
 )
 
 // Option configures Join or Connect.
@@ -17,8 +18,9 @@ type Option func(*config) error
 
 // config is what options set: a node's settings, of which a client uses a few.
 type config struct {
-	node actors.Config
-	job  jobDefaults
+	node  actors.Config
+	job   jobDefaults
+	views []plan.View
 }
 
 // WithBind sets the host to listen on; the default is 127.0.0.1. Any other than
@@ -145,6 +147,7 @@ type jobDefaults struct {
 	noReuse    bool
 	codec      string
 	partitions int
+	force      bool
 }
 
 // WithDeadline ends every job of the session that takes longer.
@@ -167,4 +170,9 @@ func WithCodec(codec string) Option {
 // not say.
 func WithPartitions(n int) Option {
 	return func(c *config) error { c.job.partitions = n; return nil }
+}
+
+// WithViews gives the session the views that another has now.
+func WithViews(of *Session) Option {
+	return func(c *config) error { c.views = of.sql.list(); return nil }
 }

@@ -18,7 +18,7 @@ type Session struct {
 	api    *api.Client
 	blocks *transfer.Client
 	reader *actors.ResultReader
-	job    jobDefaults
+	sql    sqlState
 }
 
 // Node is a member of a pond that lives in this process, and a Session on it.
@@ -75,7 +75,7 @@ func configure(options []Option) (*config, error) {
 }
 
 func newSession(addr string, c *config) *Session {
-	s := &Session{api: api.NewClient(addr, c.node.TLS), job: c.job}
+	s := &Session{api: api.NewClient(addr, c.node.TLS), sql: sqlState{initial: c.job, current: c.job, views: c.views}}
 	s.blocks = transfer.NewClient(transfer.ClientConfig{TLS: c.node.TLS})
 	s.reader = actors.NewResultReader(s.api, s.blocks)
 	return s
@@ -122,33 +122,9 @@ func removeTemp(dir string) {
 	}
 }
 
-// PlanSQL makes a plan of one SELECT over files. Relative file names are looked
-// up in dir.
-func (s *Session) PlanSQL(ctx context.Context, sql, dir string) (*plan.Plan, error) {
-	return s.api.PlanSQL(ctx, sql, dir)
-}
-
-// SQL runs one SELECT over files and opens its rows. Relative file names are
-// looked up in this process's working directory.
-func (s *Session) SQL(ctx context.Context, sql string) (*Rows, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return nil, fmt.Errorf("pond: working directory: %w", err)
-	}
-	p, err := s.PlanSQL(ctx, sql, dir)
-	if err != nil {
-		return nil, err
-	}
-	job, err := s.Submit(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	return job.Rows(ctx)
-}
-
 // Submit hands in a plan as the DataFrame API or a job file makes it.
 func (s *Session) Submit(ctx context.Context, p *plan.Plan) (*Job, error) {
-	spec := s.spec(p)
+	spec := s.spec(p, s.sql.defaults())
 	st, err := s.api.Submit(ctx, spec)
 	if err != nil {
 		return nil, err
@@ -158,12 +134,12 @@ func (s *Session) Submit(ctx context.Context, p *plan.Plan) (*Job, error) {
 
 // Explain is the stages that a plan would run as, as text or as JSON.
 func (s *Session) Explain(ctx context.Context, p *plan.Plan, asJSON bool) (string, error) {
-	return s.api.Explain(ctx, s.spec(p), asJSON)
+	return s.api.Explain(ctx, s.spec(p, s.sql.defaults()), asJSON)
 }
 
-func (s *Session) spec(p *plan.Plan) *api.JobSpec {
+func (s *Session) spec(p *plan.Plan, d jobDefaults) *api.JobSpec {
 	return &api.JobSpec{ID: actors.NewJobID(), Name: p.Name, Plan: p, Submitted: time.Now().UnixMilli(), Options: api.JobOptions{
-		DeadlineMillis: s.job.deadline.Milliseconds(), NoReuse: s.job.noReuse, Codec: s.job.codec, Partitions: s.job.partitions}}
+		DeadlineMillis: d.deadline.Milliseconds(), NoReuse: d.noReuse, Codec: d.codec, Partitions: d.partitions, Force: d.force}}
 }
 
 // Job is the job of that id, submitted by whomever.

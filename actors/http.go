@@ -46,6 +46,7 @@ func (n *Node) newServer() *http.Server {
 	mux.HandleFunc("GET /v1/jobs/{id}/packet", n.handle(n.getPacket))
 	mux.HandleFunc("POST /v1/jobs/{id}/start", n.handle(n.startJob))
 	mux.HandleFunc("POST /v1/plan", n.handle(n.postPlan))
+	mux.HandleFunc("POST /v1/describe", n.handle(n.postDescribe))
 	mux.HandleFunc("POST /v1/explain", n.handle(n.postExplain))
 	mux.HandleFunc("GET /v1/members", n.handle(n.getMembers))
 	mux.HandleFunc("POST /v1/leave", n.handle(n.postLeave))
@@ -246,14 +247,6 @@ func (n *Node) postExplain(w http.ResponseWriter, r *http.Request) (any, error) 
 		return nil, err
 	}
 	return writeExplain(w, r, job.plan)
-}
-
-func (n *Node) postPlan(_ http.ResponseWriter, r *http.Request) (any, error) {
-	req := new(api.PlanRequest)
-	if err := decode(r, api.SpecBytesMax, req); err != nil {
-		return nil, err
-	}
-	return n.PlanSQL(r.Context(), req.SQL, req.Dir)
 }
 
 func writeExplain(w http.ResponseWriter, r *http.Request, job *plan.Job) (any, error) {

@@ -2,36 +2,256 @@ package actors
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/actors/plan/tree"
+	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/vec"
 )
 
-// PlanSQL makes a plan of one SELECT. Files that it names by relative paths are
-// those in dir.
-func (n *Node) PlanSQL(ctx context.Context, sql, dir string) (*plan.Plan, error) {
-	js, err := n.engines.planner.Parse(ctx, sql)
+func (n *Node) postPlan(_ http.ResponseWriter, r *http.Request) (any, error) {
+	req := new(api.PlanRequest)
+	if err := decode(r, api.SpecBytesMax, req); err != nil {
+		return nil, err
+	}
+	return n.PlanSQL(r.Context(), req)
+}
+
+func (n *Node) postDescribe(_ http.ResponseWriter, r *http.Request) (any, error) {
+	req := new(api.PlanRequest)
+	if err := decode(r, api.SpecBytesMax, req); err != nil {
+		return nil, err
+	}
+	return n.Describe(r.Context(), req)
+}
+
+// PlanSQL makes a plan of one query, or of a COPY of one.
+func (n *Node) PlanSQL(ctx context.Context, req *api.PlanRequest) (*plan.Plan, error) {
+	s, err := stmt.Parse(req.SQL)
 	if err != nil {
-		return nil, engineError("parse", err)
+		return nil, err
+	}
+	p := &plan.Plan{Sink: plan.Sink{Input: "sql"}}
+	switch s.Kind {
+	case stmt.Query:
+		p.Sink.Collect = &plan.CollectOp{}
+	case stmt.Copy:
+		p.Sink.Write = s.Write
+		s.Write.Path = strings.TrimSuffix(tree.Absolute(req.Dir, s.Write.Path), "/")
+	default:
+		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "plan", Text: "a query or a COPY of one can be planned, no other statement",
+			Hint: "run it with: pondnode sql"}
+	}
+	q := &queries{n: n, dir: req.Dir, views: map[string]plan.View{}}
+	for _, v := range req.Views {
+		q.views[strings.ToLower(v.Name)] = v
+	}
+	op, err := q.step(ctx, s.Query)
+	if err != nil {
+		return nil, err
+	}
+	p.Nodes = []plan.Node{{ID: "sql", SQL: op}}
+	return p, nil
+}
+
+// Describe names and types a query's columns. DuckDB binds it, confined to the
+// files that it names; only what PIVOT is to find in the data is run.
+func (n *Node) Describe(ctx context.Context, req *api.PlanRequest) (*api.Description, error) {
+	p, err := n.PlanSQL(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	op := p.Nodes[0].SQL
+	var access []string
+	if len(op.Access) > 0 {
+		if _, access, err = n.facts(ctx, &plan.Source{Node: "sql", Access: op.Access}); err != nil {
+			return nil, err
+		}
+	}
+	pool := n.engines.pool(1)
+	engine, err := pool.Get(ctx, accessOf(access), 0)
+	if err != nil {
+		return nil, engineError("open DuckDB", err)
+	}
+	defer pool.Put(engine)
+	d := &api.Description{Plan: p}
+	schema, err := bind(ctx, engine, op, &d.Dynamic)
+	if err != nil {
+		var te *plan.TaskError
+		if err = engineError("bind", err); errors.As(err, &te) && te.Kind == plan.KindResource {
+			te.Kind = plan.KindUser // a file that cannot be read
+		}
+		return nil, err
+	}
+	for _, f := range schema.Fields {
+		d.Columns = append(d.Columns, plan.Column{Name: f.Name, Type: f.Type.SQL})
+	}
+	return d, nil
+}
+
+// bind is the schema of a step's query, in an engine that holds nothing else.
+// dynamic is set when the columns had to be found in the data.
+func bind(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool) (*vec.Schema, error) {
+	for _, v := range op.Views {
+		if _, err := e.Exec(ctx, "CREATE TEMP VIEW "+plan.QuoteIdent(v.Name)+" AS "+v.SQL); err != nil {
+			return nil, err
+		}
+	}
+	schema, err := e.Schema(ctx, "SELECT * FROM ("+op.Query+"\n)")
+	if err == nil || !pivots(op.Query) {
+		return schema, err
+	}
+	*dynamic = true
+	const shape = "pond_shape"
+	if _, err := e.Exec(ctx, "CREATE TEMP TABLE "+shape+" AS FROM ("+op.Query+"\n) LIMIT 0"); err != nil {
+		return nil, err
+	}
+	return e.Schema(ctx, "FROM "+shape)
+}
+
+// pivots reports whether a query may be one whose columns DuckDB finds in the
+// data. It has no syntax tree then.
+func pivots(query string) bool {
+	words := stmt.Identifiers(query)
+	return words["pivot"] || words["pivot_wider"]
+}
+
+// queries make a query's text mean the same on every node, and find the views
+// that it needs.
+type queries struct {
+	n     *Node
+	dir   string
+	views map[string]plan.View // by name in lower case
+}
+
+// step is a query, its files' names absolute, with the views that it reads, each
+// after those that it needs itself.
+func (q *queries) step(ctx context.Context, sql string) (*plan.SQLOp, error) {
+	query, files, tables, err := q.resolve(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	op := &plan.SQLOp{Query: query, Access: files}
+	if err := q.add(ctx, op, tables, map[string]bool{}); err != nil {
+		return nil, err
+	}
+	slices.Sort(op.Access)
+	op.Access = slices.Compact(op.Access)
+	return op, nil
+}
+
+// add appends the views among tables. under are those that are being added.
+func (q *queries) add(ctx context.Context, op *plan.SQLOp, tables, under map[string]bool) error {
+	names := make([]string, 0, len(tables))
+	for name := range tables {
+		names = append(names, name)
+	}
+	slices.Sort(names) // the same query gives the same plan
+	for _, name := range names {
+		v, ok := q.views[name]
+		if !ok || slices.ContainsFunc(op.Views, func(w plan.View) bool { return w.Name == v.Name }) {
+			continue
+		}
+		if under[name] {
+			return &plan.TaskError{Kind: plan.KindUser, Op: "plan", Subject: "view " + v.Name, Text: "the view reads itself", Hint: "give one of the views another name"}
+		}
+		_, files, needs, err := q.resolve(ctx, v.SQL)
+		if err != nil {
+			return err
+		}
+		op.Access = append(op.Access, files...)
+		under[name] = true
+		if err := q.add(ctx, op, needs, under); err != nil {
+			return err
+		}
+		delete(under, name)
+		op.Views = append(op.Views, v)
+	}
+	return nil
+}
+
+// resolve makes the names of files absolute, and finds the tables. The text stays
+// as it was written but for the names, if DuckDB then reads what it should; else
+// DuckDB writes it anew.
+func (q *queries) resolve(ctx context.Context, sql string) (text string, files []string, tables map[string]bool, err error) {
+	planner := q.n.engines.planner
+	names := make([]string, 0, len(q.views))
+	for name := range q.views {
+		names = append(names, name)
+	}
+	js, err := planner.Parse(ctx, sql)
+	if err != nil {
+		return q.loose(sql, names, err)
 	}
 	root, err := tree.Decode(js)
 	if err != nil {
-		return nil, err
+		return "", nil, nil, err
 	}
-	if stmts, _ := root["statements"].([]any); len(stmts) != 1 {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: "one statement is expected", Hint: "submit one SELECT at a time"}
+	if list, _ := root["statements"].([]any); len(list) != 1 {
+		return "", nil, nil, &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: "one statement is expected", Hint: "give one at a time"}
 	}
-	files := tree.AbsoluteFiles(root, dir)
-	js, err = tree.Encode(root)
+	tables = tree.Tables(root)
+	files = tree.AbsoluteFiles(root, q.dir, names...)
+	text = stmt.Rename(sql, q.rename(files), q.rename(files))
+	if q.reads(ctx, text, root) {
+		return text, files, tables, nil
+	}
+	if js, err = tree.Encode(root); err == nil {
+		text, err = planner.Deparse(ctx, js)
+	}
+	return text, files, tables, engineError("parse", err)
+}
+
+// rename makes names absolute that are then among files.
+func (q *queries) rename(files []string) func(string) string {
+	return func(name string) string {
+		if abs := tree.Absolute(q.dir, name); slices.Contains(files, abs) {
+			return abs
+		}
+		return name
+	}
+}
+
+// reads reports whether DuckDB reads text as the tree.
+func (q *queries) reads(ctx context.Context, text string, root tree.Node) bool {
+	js, err := q.n.engines.planner.Parse(ctx, text)
 	if err != nil {
-		return nil, err
+		return false
 	}
-	query, err := n.engines.planner.Deparse(ctx, js)
+	again, err := tree.Decode(js)
 	if err != nil {
-		return nil, engineError("parse", err)
+		return false
 	}
-	return &plan.Plan{
-		Nodes: []plan.Node{{ID: "sql", SQL: &plan.SQLOp{Query: query, Access: files}}},
-		Sink:  plan.Sink{Input: "sql", Collect: &plan.CollectOp{}},
-	}, nil
+	return reflect.DeepEqual(tree.Unplaced(again), tree.Unplaced(root))
+}
+
+// loose is resolve for what DuckDB gives no tree of though it would run it.
+func (q *queries) loose(sql string, views []string, err error) (text string, files []string, tables map[string]bool, _ error) {
+	var de *duck.Error
+	if !errors.As(err, &de) || de.Type != "Not implemented" {
+		return "", nil, nil, engineError("parse", err)
+	}
+	if !pivots(sql) {
+		return "", nil, nil, &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: "only queries, and COPY of one, run on a pond", Hint: "write a SELECT"}
+	}
+	file := func(name string) string {
+		abs := tree.Absolute(q.dir, name)
+		files = append(files, abs)
+		return abs
+	}
+	table := func(name string) string {
+		if !tree.IsFile(name) || slices.Contains(views, strings.ToLower(name)) {
+			return name
+		}
+		return file(name)
+	}
+	text = stmt.Rename(sql, table, file)
+	return text, files, stmt.Identifiers(sql), nil
 }

@@ -59,16 +59,22 @@ func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
 }
 
 func (t *task) access() duck.Access {
-	acc := duck.Access{Ordered: t.packet.Stage().Ordered}
-	for _, p := range t.packet.Access {
+	acc := accessOf(t.packet.Access)
+	acc.Ordered = t.packet.Stage().Ordered
+	if t.packet.Staging != "" {
+		acc.Dirs = append(acc.Dirs, t.packet.Staging)
+	}
+	return acc
+}
+
+// accessOf tells files from folders, which end in a slash.
+func accessOf(paths []string) (acc duck.Access) {
+	for _, p := range paths {
 		if strings.HasSuffix(p, "/") {
 			acc.Dirs = append(acc.Dirs, p)
 		} else {
 			acc.Files = append(acc.Files, p)
 		}
-	}
-	if t.packet.Staging != "" {
-		acc.Dirs = append(acc.Dirs, t.packet.Staging)
 	}
 	return acc
 }

@@ -12,7 +12,8 @@
 //	POST /v1/jobs/{id}/cancel
 //	GET  /v1/jobs/{id}/result     where the rows are
 //	GET  /v1/jobs/{id}/explain    the stages, as text or JSON
-//	POST /v1/plan                 a SELECT as a plan
+//	POST /v1/plan                 a statement as a plan
+//	POST /v1/describe             a query's columns
 //	POST /v1/explain              the same for a plan that is not run
 //	GET  /v1/members              this node's view
 //	POST /v1/leave                drain, leave, stop
@@ -57,13 +58,25 @@ type JobOptions struct {
 	// say; 0: chosen from the slots of the pond.
 	Partitions int    `json:"partitions,omitempty"`
 	Codec      string `json:"codec,omitempty"` // s2, zstd, lz4, none; empty: s2
+	// Force distributes a query however little it reads.
+	Force bool `json:"force,omitempty"`
 }
 
-// PlanRequest is SQL to be planned; Dir is the folder that relative file names
-// are looked up in.
+// PlanRequest is SQL to be planned or described. Dir is the folder that relative
+// file names are looked up in. Views are those that the SQL may read; their own
+// file names are absolute.
 type PlanRequest struct {
-	SQL string `json:"sql"`
-	Dir string `json:"dir"`
+	SQL   string      `json:"sql"`
+	Dir   string      `json:"dir"`
+	Views []plan.View `json:"views,omitempty"`
+}
+
+// Description is a query's columns, and the plan that would give its rows.
+type Description struct {
+	Columns []plan.Column `json:"columns"`
+	// Dynamic: the columns depend on the data (PIVOT), so that it can be no view.
+	Dynamic bool       `json:"dynamic,omitempty"`
+	Plan    *plan.Plan `json:"plan"`
 }
 
 // State is where a job stands. It ends in exactly one of the last three.
@@ -110,6 +123,23 @@ type StageStatus struct {
 	Bytes    int64  `json:"bytes"`            // shuffled or written
 	Spill    int64  `json:"spill,omitempty"`  // bytes DuckDB spilled
 	CPU      int64  `json:"cpu_ms,omitempty"` // of its tasks, together
+	// Wall is from the first start of a task to the last end, in milliseconds.
+	Wall int64 `json:"wall_ms,omitempty"`
+	// What follows is told when the job has ended.
+
+	// Read is the bytes of the files and segments that its tasks read from; of a
+	// file DuckDB may skip columns and row groups.
+	Read int64 `json:"read_bytes,omitempty"`
+	// Of what each task shuffled or wrote.
+	TaskBytesMax    int64       `json:"task_bytes_max,omitempty"`
+	TaskBytesMedian int64       `json:"task_bytes_median,omitempty"`
+	Nodes           []NodeTasks `json:"nodes,omitempty"` // that ran its tasks, by name
+}
+
+// NodeTasks is how many of a stage's tasks a node did, the reused ones left out.
+type NodeTasks struct {
+	Node  string `json:"node"`
+	Tasks int    `json:"tasks"`
 }
 
 // ResultInfo says where a finished job's rows are: read the parts in order.

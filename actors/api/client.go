@@ -111,9 +111,14 @@ func (c *Client) ExplainJob(ctx context.Context, id plan.JobID, asJSON bool) (st
 	return c.text(ctx, http.MethodGet, jobPath(id, "/explain")+jsonQuery(asJSON), nil)
 }
 
-// PlanSQL makes a plan of one SELECT, with relative file names looked up in dir.
-func (c *Client) PlanSQL(ctx context.Context, sql, dir string) (*plan.Plan, error) {
-	return call[plan.Plan](ctx, c, http.MethodPost, "/v1/plan", &PlanRequest{SQL: sql, Dir: dir})
+// PlanSQL makes a plan of one query or COPY.
+func (c *Client) PlanSQL(ctx context.Context, req *PlanRequest) (*plan.Plan, error) {
+	return call[plan.Plan](ctx, c, http.MethodPost, "/v1/plan", req)
+}
+
+// Describe names and types the columns of a query, which is not run.
+func (c *Client) Describe(ctx context.Context, req *PlanRequest) (*Description, error) {
+	return call[Description](ctx, c, http.MethodPost, "/v1/describe", req)
 }
 
 func jsonQuery(asJSON bool) string {

@@ -246,7 +246,8 @@ const (
 
 // Write says where files go and what to do with what is there.
 type Write struct {
-	Path        string            `json:"path"` // a folder
+	Path        string            `json:"path"`             // a folder; a file with Single
+	Single      bool              `json:"single,omitempty"` // one task writes one file of that name
 	Format      Format            `json:"format"`
 	Mode        WriteMode         `json:"mode,omitempty"`
 	Options     map[string]string `json:"options,omitempty"`      // COPY options as SQL literals

@@ -34,13 +34,14 @@ type Token struct {
 func (t Token) In(s string) string { return s[t.Start:t.End] }
 
 // Lex cuts SQL text into tokens that together are the whole text. It fails only
-// on what never ends: a quote or comment that is not closed.
+// on what never ends, a quote or comment that is not closed; the tokens are then
+// those before it.
 func Lex(s string) ([]Token, error) {
 	var out []Token
 	for i := 0; i < len(s); {
 		kind, end := lexOne(s, i)
 		if end < 0 {
-			return nil, fmt.Errorf("%s that starts at %q is not closed", unclosed[kind], Clip(s[i:]))
+			return out, fmt.Errorf("%s that starts at %q is not closed", unclosed[kind], Clip(s[i:]))
 		}
 		out = append(out, Token{kind, i, end})
 		i = end

@@ -31,29 +31,46 @@ func IsFile(name string) bool {
 	return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(low, s) })
 }
 
+// IsReader reports whether a table function's first argument names files.
+func IsReader(function string) bool { return readers[strings.ToLower(function)] }
+
+// Absolute is a file's name that means the same in every folder; dir is the one
+// that a relative name is looked up in.
+func Absolute(dir, name string) string {
+	switch {
+	case strings.Contains(name, "://"):
+		return name
+	case filepath.IsAbs(name):
+		return filepath.Clean(name)
+	}
+	return filepath.Join(dir, name)
+}
+
 // AbsoluteFiles makes every file that the tree names absolute, in place,
-// against the folder dir, and returns them, each once, sorted.
-func AbsoluteFiles(n Node, dir string) []string {
+// against the folder dir, and returns them, each once, sorted. Names of views, in
+// lower case, are no files whatever they look like.
+func AbsoluteFiles(n Node, dir string, views ...string) []string {
 	var files []string
 	resolve := func(path string) string {
-		if !filepath.IsAbs(path) && !strings.Contains(path, "://") {
-			path = filepath.Join(dir, path)
-		}
+		path = Absolute(dir, path)
 		files = append(files, path)
 		return path
 	}
 	ctes := cteNames(n)
+	for _, v := range views {
+		ctes[v] = true
+	}
 	Walk(n, func(n Node) {
 		switch {
 		case Text(n, "type") == "BASE_TABLE":
 			name := Text(n, "table_name")
-			if Text(n, "schema_name") == "" && Text(n, "catalog_name") == "" && !ctes[name] && IsFile(name) {
+			if Text(n, "schema_name") == "" && Text(n, "catalog_name") == "" && !ctes[strings.ToLower(name)] && IsFile(name) {
 				n["table_name"] = resolve(name)
 			}
 		case Text(n, "type") == "TABLE_FUNCTION":
 			fn, _ := n["function"].(Node)
 			args, _ := fn["children"].([]any)
-			if readers[strings.ToLower(Text(fn, "function_name"))] && len(args) > 0 {
+			if IsReader(Text(fn, "function_name")) && len(args) > 0 {
 				eachString(args[0], resolve)
 			}
 		}
@@ -80,7 +97,28 @@ func eachString(arg any, f func(string) string) {
 	}
 }
 
-// cteNames are the names that WITH gives, anywhere: they hide files.
+// Tables are the names, in lower case, that the tree reads as tables or views and
+// that WITH does not give. Those of other schemas than a session's own are left
+// out.
+func Tables(n Node) map[string]bool {
+	ctes, out := cteNames(n), map[string]bool{}
+	Walk(n, func(n Node) {
+		name, schema, catalog := strings.ToLower(Text(n, "table_name")), strings.ToLower(Text(n, "schema_name")), strings.ToLower(Text(n, "catalog_name"))
+		switch {
+		case Text(n, "type") != "BASE_TABLE", ctes[name] && schema == "":
+		case !own[schema] || !own[catalog]:
+		default:
+			out[name] = true
+		}
+	})
+	return out
+}
+
+// own are the schemas and databases in which a session's views are.
+var own = map[string]bool{"": true, "main": true, "temp": true, "memory": true}
+
+// cteNames are the names that WITH gives, anywhere, in lower case: they hide
+// files.
 func cteNames(n Node) map[string]bool {
 	names := map[string]bool{}
 	Walk(n, func(n Node) {
@@ -88,7 +126,7 @@ func cteNames(n Node) map[string]bool {
 		entries, _ := m["map"].([]any)
 		for _, e := range entries {
 			if e, ok := e.(Node); ok {
-				names[Text(e, "key")] = true
+				names[strings.ToLower(Text(e, "key"))] = true
 			}
 		}
 	})

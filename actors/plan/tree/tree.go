@@ -70,3 +70,25 @@ func Text(n Node, field string) string {
 	s, _ := n[field].(string)
 	return s
 }
+
+// Unplaced is a copy of the tree that does not tell where in a text things stood:
+// two texts that DuckDB reads alike have equal ones.
+func Unplaced(v any) any {
+	switch v := v.(type) {
+	case Node:
+		out := make(Node, len(v))
+		for k, c := range v {
+			if k != "query_location" {
+				out[k] = Unplaced(c)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, c := range v {
+			out[i] = Unplaced(c)
+		}
+		return out
+	}
+	return v
+}

@@ -1,0 +1,135 @@
+package stmt
+
+import (
+	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/lexer"
+	"github.com/pondmesh/pond/actors/plan/tree"
+)
+
+// Rename gives the tables and files that a query reads other names, by its
+// tokens alone: it is for statements of which DuckDB gives no syntax tree, and to
+// keep a text as it was written where a tree tells what became of it. table is
+// asked for each quoted name or string that stands where a table may, file for
+// each that is an argument of a function that reads files. Both return the name
+// that is to stand there.
+func Rename(sql string, table, file func(name string) string) string {
+	r := &renamer{sql: sql, table: table, file: file, levels: []level{{}}}
+	toks, _ := lexer.Lex(sql)
+	r.toks = lexer.Solid(toks)
+	for r.i = range r.toks {
+		r.next()
+	}
+	r.out.WriteString(sql[r.done:])
+	return r.out.String()
+}
+
+// Identifiers are the words and quoted names of a query, in lower case: every
+// table that it reads is among them.
+func Identifiers(sql string) map[string]bool {
+	out := map[string]bool{}
+	toks, _ := lexer.Lex(sql)
+	for _, t := range toks {
+		if t.Kind == lexer.Word || t.Kind == lexer.Quoted || t.Kind == lexer.String {
+			out[strings.ToLower(unquote(t.In(sql)))] = true
+		}
+	}
+	return out
+}
+
+// level is what is known between a bracket and its end.
+type level struct {
+	from  bool // in a FROM clause: commas part tables
+	list  bool // of list elements
+	files bool // in the first argument of a function that reads files
+	table bool // a table may stand next
+}
+
+type renamer struct {
+	sql         string
+	toks        []lexer.Token
+	i           int
+	table, file func(string) string
+	levels      []level
+	done        int // bytes of sql that are in out
+	out         strings.Builder
+}
+
+var (
+	tableWords = words("from join pivot unpivot pivot_wider pivot_longer summarize describe desc show table")
+	// fromEnds are the words that end a FROM clause. ON, USING and AS do not: a
+	// comma after what they begin parts tables again. Where they belong to a PIVOT
+	// it parts columns, which are not called like files.
+	fromEnds = words("select where group having window qualify order limit offset union intersect except sample values set")
+)
+
+func (r *renamer) next() {
+	top := &r.levels[len(r.levels)-1]
+	t := r.toks[r.i]
+	s := t.In(r.sql)
+	expected := top.table
+	top.table = false
+	switch t.Kind {
+	case lexer.Word:
+		r.word(top, strings.ToLower(s))
+	case lexer.String, lexer.Quoted:
+		r.name(top, t, expected)
+	case lexer.Punct:
+		switch s {
+		case "(":
+			in := level{files: r.i > 0 && tree.IsReader(unquote(r.toks[r.i-1].In(r.sql)))}
+			if expected {
+				in.from, in.table = true, true
+			}
+			r.levels = append(r.levels, in)
+		case "[", "{":
+			r.levels = append(r.levels, level{files: top.files && s == "[", list: true})
+		case ")", "]", "}":
+			if len(r.levels) > 1 {
+				r.levels = r.levels[:len(r.levels)-1]
+			}
+		case ",":
+			top.table = top.from
+			top.files = top.files && top.list
+		}
+	}
+}
+
+func (r *renamer) word(top *level, w string) {
+	switch {
+	case w == "from" && r.i > 0 && strings.EqualFold(r.toks[r.i-1].In(r.sql), "distinct"):
+		// IS DISTINCT FROM compares
+	case tableWords[w]:
+		top.from, top.table = true, true
+	case fromEnds[w]:
+		top.from = false
+	}
+}
+
+// name is a string or a quoted name.
+func (r *renamer) name(top *level, t lexer.Token, expected bool) {
+	s := t.In(r.sql)
+	old := unquote(s)
+	if s[0] != '\'' && s[0] != '"' && s[0] != '$' {
+		return // escapes
+	}
+	f := r.table
+	switch {
+	case top.files && t.Kind == lexer.String:
+		f = r.file
+	case !expected, r.i+1 < len(r.toks) && r.toks[r.i+1].In(r.sql) == ".":
+		return
+	}
+	now := f(old)
+	if now == old {
+		return
+	}
+	r.out.WriteString(r.sql[r.done:t.Start])
+	if t.Kind == lexer.String {
+		r.out.WriteString(plan.QuoteString(now))
+	} else {
+		r.out.WriteString(plan.QuoteIdent(now))
+	}
+	r.done = t.End
+}

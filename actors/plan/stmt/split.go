@@ -1,0 +1,51 @@
+package stmt
+
+import (
+	"strings"
+
+	"github.com/pondmesh/pond/actors/plan/lexer"
+)
+
+// Split cuts a script into statements, without their semicolons and the blanks
+// and comments around them; those of nothing else are left out. rest is what
+// follows the last semicolon: a statement that is not closed yet, blanks, or
+// nothing. A semicolon in a string, a quoted name, a comment or parentheses that
+// are open ends no statement.
+func Split(script string) (statements []string, rest string) {
+	from, depth := 0, 0
+	toks, _ := lexer.Lex(script) // what is never closed is in no token, and so in rest
+	for _, t := range toks {
+		if t.Kind != lexer.Punct {
+			continue
+		}
+		switch script[t.Start] {
+		case '(':
+			depth++
+		case ')':
+			depth = max(depth-1, 0)
+		case ';':
+			if depth > 0 {
+				continue
+			}
+			if s := Trim(script[from:t.Start]); s != "" {
+				statements = append(statements, s)
+			}
+			from = t.End
+		}
+	}
+	return statements, script[from:]
+}
+
+// Trim cuts blanks and comments off both ends of a statement. What is never
+// closed stays.
+func Trim(s string) string {
+	toks, err := lexer.Lex(s)
+	if err != nil {
+		return strings.TrimSpace(s)
+	}
+	solid := lexer.Solid(toks)
+	if len(solid) == 0 {
+		return ""
+	}
+	return s[solid[0].Start:solid[len(solid)-1].End]
+}

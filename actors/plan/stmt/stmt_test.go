@@ -1,0 +1,326 @@
+package stmt
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+func TestSplit(t *testing.T) {
+	for _, c := range []struct {
+		script string
+		want   []string
+		rest   string
+	}{
+		{"", nil, ""},
+		{"SELECT 1", nil, "SELECT 1"},
+		{"SELECT 1;", []string{"SELECT 1"}, ""},
+		{"SELECT 1; SELECT 2 ;\n", []string{"SELECT 1", "SELECT 2"}, "\n"},
+		{"SELECT 1; SELECT", []string{"SELECT 1"}, " SELECT"},
+		{";;;", nil, ""},
+		{"-- one; two\nSELECT 1;", []string{"SELECT 1"}, ""},
+		{"SELECT 1 -- one; two\n;", []string{"SELECT 1"}, ""},
+		{"SELECT 1 -- one; two", nil, "SELECT 1 -- one; two"},
+		{"/* a; /* b; */ c; */ SELECT 1;", []string{"SELECT 1"}, ""},
+		{"/* a; ;", nil, "/* a; ;"},
+		{"SELECT 'a;b', 'it''s;';x;", []string{"SELECT 'a;b', 'it''s;'", "x"}, ""},
+		{"SELECT 'a;b;", nil, "SELECT 'a;b;"},
+		{`SELECT e'a\';b';x;`, []string{`SELECT e'a\';b'`, "x"}, ""},
+		{`SELECT "a;""b;" FROM t;`, []string{`SELECT "a;""b;" FROM t`}, ""},
+		{"SELECT $$a;b$$, $x$a;$$;b$x$;y;", []string{"SELECT $$a;b$$, $x$a;$$;b$x$", "y"}, ""},
+		{"SELECT $x$a;$x;", nil, "SELECT $x$a;$x;"},
+		{"SELECT (1; 2);3;", []string{"SELECT (1; 2)", "3"}, ""},
+		{"SELECT (1;", nil, "SELECT (1;"},
+		{"SELECT 1);2;", []string{"SELECT 1)", "2"}, ""},
+		{"SELECT ')', '(';2;", []string{"SELECT ')', '('", "2"}, ""},
+		{"SELECT 'é;ü';\r\n  x\t;", []string{"SELECT 'é;ü'", "x"}, ""},
+	} {
+		got, rest := Split(c.script)
+		if !slices.Equal(got, c.want) || rest != c.rest {
+			t.Errorf("Split(%q) = %q, %q", c.script, got, rest)
+		}
+	}
+}
+
+func FuzzSplit(f *testing.F) {
+	for _, s := range []string{"SELECT 1; SELECT 2", "';'", "$$;$$;", "/*;*/;--;\n;", "(;);", `e'\';';"`, "a$$;", "\";\";", "E'\\", "$1;$2;", "((;", "é;"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		list, rest := Split(s)
+		if !strings.HasSuffix(s, rest) {
+			t.Fatalf("the rest %q is not the end of %q", rest, s)
+		}
+		at := 0
+		for _, one := range list {
+			if one == "" || one != Trim(one) {
+				t.Fatalf("statement %q of %q is not trimmed", one, s)
+			}
+			n := strings.Index(s[at:], one)
+			if n < 0 {
+				t.Fatalf("statement %q is not in %q in turn", one, s)
+			}
+			at += n + len(one)
+			if !strings.Contains(s[at:len(s)-len(rest)], ";") {
+				t.Fatalf("no semicolon ends statement %q of %q", one, s)
+			}
+			if again, left := Split(one + ";"); len(again) != 1 || again[0] != one || left != "" {
+				t.Fatalf("statement %q of %q is split into %q and %q", one, s, again, left)
+			}
+		}
+		// A script is split the same whatever it is fed in: what a prompt relies on.
+		if again, left := Split(rest); len(again) != 0 || left != rest {
+			t.Fatalf("the rest of %q is split again: %q, %q", s, again, left)
+		}
+	})
+}
+
+// brief is a statement as a table can show it.
+func brief(s *Statement) string {
+	switch s.Kind {
+	case Query:
+		return "query " + s.Query
+	case Explain:
+		return fmt.Sprintf("explain analyze=%t json=%t {%s} of %q", s.Analyze, s.JSON, brief(s.Inner), s.Inner.Text)
+	case Copy:
+		w := s.Write
+		opts, _ := json.Marshal(w.Options)
+		out := fmt.Sprintf("copy {%s} to %s %s %s", s.Query, w.Path, w.Format, opts)
+		if w.Single {
+			out += " single"
+		}
+		if w.Mode != "" {
+			out += " " + string(w.Mode)
+		}
+		if w.PartitionBy != nil {
+			out += fmt.Sprintf(" by %q", w.PartitionBy)
+		}
+		if s.Files {
+			out += " files"
+		}
+		return out
+	case CreateView:
+		return fmt.Sprintf("view %s %q replace=%t ifnot=%t {%s}", s.View, s.Columns, s.Replace, s.IfNotExists, s.Query)
+	case DropView:
+		return fmt.Sprintf("drop %q if=%t", s.Names, s.IfExists)
+	case Describe:
+		return "describe " + s.Query
+	case Show:
+		return "show " + s.What
+	}
+	if s.Reset {
+		return "reset " + s.Name
+	}
+	return "set " + s.Name + " = " + s.Value
+}
+
+func TestParse(t *testing.T) {
+	for sql, want := range map[string]string{
+		"SELECT 1":                         "query SELECT 1",
+		" -- c\n (SELECT 1) ; ":            "query (SELECT 1)",
+		"FROM 'a.csv'":                     "query FROM 'a.csv'",
+		"VALUES (1)":                       "query VALUES (1)",
+		"TABLE x":                          "query TABLE x",
+		"PIVOT x ON y":                     "query PIVOT x ON y",
+		"SUMMARIZE x":                      "query SUMMARIZE x",
+		"WITH a AS (SELECT 1) FROM a":      "query WITH a AS (SELECT 1) FROM a",
+		"WITH update AS (SELECT 1) FROM a": "query WITH update AS (SELECT 1) FROM a",
+		"SELEC 1":                          "query SELEC 1",
+		"CREATE":                           "query CREATE",
+
+		"EXPLAIN SELECT 1":                                             `explain analyze=false json=false {query SELECT 1} of "SELECT 1"`,
+		"explain analyze FROM x":                                       `explain analyze=true json=false {query FROM x} of "FROM x"`,
+		"EXPLAIN (ANALYZE, FORMAT JSON) SELECT 1":                      `explain analyze=true json=true {query SELECT 1} of "SELECT 1"`,
+		"EXPLAIN (FORMAT 'text') SELECT 1":                             `explain analyze=false json=false {query SELECT 1} of "SELECT 1"`,
+		"EXPLAIN (SELECT 1)":                                           `explain analyze=false json=false {query (SELECT 1)} of "(SELECT 1)"`,
+		"EXPLAIN COPY (SELECT 1) TO 'a.csv'":                           `explain analyze=false json=false {copy {SELECT 1} to a.csv csv null single overwrite} of "COPY (SELECT 1) TO 'a.csv'"`,
+		"COPY (SELECT 1) TO 'a.parquet'":                               "copy {SELECT 1} to a.parquet parquet null single overwrite",
+		"COPY (SELECT ')' AS a) TO 'a/b' (FORMAT parquet)":             "copy {SELECT ')' AS a} to a/b parquet null",
+		"COPY v TO 'out/'":                                             "copy {FROM v} to out/ csv null",
+		`COPY main."v w" (a, b) TO 'x.json'`:                           `copy {SELECT a, b FROM main."v w"} to x.json json null single overwrite`,
+		"COPY 'a.csv' TO 'b.csv.gz'":                                   `copy {FROM 'a.csv'} to b.csv.gz csv {"compression":"'gzip'"} single overwrite`,
+		"COPY v TO 'a.v1/b'":                                           "copy {FROM v} to a.v1/b csv null",
+		"COPY v TO '.hidden'":                                          "copy {FROM v} to .hidden csv null",
+		"COPY v TO 'd.parquet' (PARTITION_BY (a, \"B c\"))":            `copy {FROM v} to d.parquet parquet null by ["a" "B c"]`,
+		"COPY v TO 'd' (PARTITION_BY a, FORMAT json)":                  `copy {FROM v} to d json null by ["a"]`,
+		"COPY v TO 'd' (APPEND)":                                       "copy {FROM v} to d csv null append",
+		"COPY v TO 'd' (OVERWRITE true)":                               "copy {FROM v} to d csv null overwrite",
+		"COPY v TO 'd' (OVERWRITE false)":                              "copy {FROM v} to d csv null",
+		"COPY v TO 'd' (OVERWRITE_OR_IGNORE)":                          "copy {FROM v} to d csv null append",
+		"COPY v TO 'd.parquet' (PER_THREAD_OUTPUT)":                    "copy {FROM v} to d.parquet parquet null",
+		"COPY v TO 'd.txt' (HEADER, DELIMITER '|')":                    `copy {FROM v} to d.txt csv {"delimiter":"'|'","header":"true"} single overwrite`,
+		"COPY v TO 'a' WITH (FORMAT 'parquet', KV {a: [1, (2)]}, X y)": `copy {FROM v} to a parquet {"kv":"{a: [1, (2)]}","x":"y"}`,
+		"COPY v TO 'a.csv' CSV HEADER DELIMITER AS '|'":                `copy {FROM v} to a.csv csv {"delimiter":"'|'","header":"true"} single overwrite`,
+		"COPY v TO 'a.csv' (RETURN_FILES)":                             "copy {FROM v} to a.csv csv null single overwrite files",
+		"COPY v TO 'a.arrow'":                                          "copy {FROM v} to a.arrow arrow null single overwrite",
+
+		"CREATE VIEW v AS SELECT 1":                              `view v [] replace=false ifnot=false {SELECT 1}`,
+		"create or replace temp view main.v(a, \"b\") as FROM x": `view v ["a" "b"] replace=true ifnot=false {FROM x}`,
+		"CREATE VIEW IF NOT EXISTS \"V w\" AS (SELECT 1)":        `view V w [] replace=false ifnot=true {(SELECT 1)}`,
+		"DROP VIEW a":                           `drop ["a"] if=false`,
+		"DROP VIEW IF EXISTS a, temp.b CASCADE": `drop ["a" "b"] if=true`,
+
+		"DESCRIBE SELECT 1":                "describe SELECT 1",
+		"DESC x":                           "describe FROM x",
+		"DESCRIBE 'a.csv'":                 "describe FROM 'a.csv'",
+		"DESCRIBE TABLE x":                 "describe FROM x",
+		"SHOW x":                           "describe FROM x",
+		"SHOW TABLES":                      "show tables",
+		"show  all\ttables":                "show all",
+		"DESCRIBE":                         "show all",
+		"SHOW VIEWS":                       "show views",
+		"SET pond_force = on":              "set pond_force = on",
+		"SET SESSION pond_codec TO 'zstd'": "set pond_codec = zstd",
+		"RESET pond_force":                 "reset pond_force",
+	} {
+		s, err := Parse(sql)
+		if err != nil {
+			t.Errorf("Parse(%q): %v", sql, err)
+			continue
+		}
+		if got := brief(s); got != want {
+			t.Errorf("Parse(%q)\n got %s\nwant %s", sql, got, want)
+		}
+	}
+}
+
+// What a pond has no use for is refused with what to write instead.
+func TestRefused(t *testing.T) {
+	for sql, hint := range map[string]string{
+		"INSERT INTO t VALUES (1)":                                           "COPY (SELECT",
+		"WITH a AS (SELECT 1) INSERT INTO t FROM a":                          "COPY (SELECT",
+		"WITH RECURSIVE a AS (SELECT 1), update AS (SELECT 2) DELETE FROM t": "COPY (SELECT",
+		"update t SET a = 1":                                                 "COPY (SELECT",
+		"CREATE TABLE t AS SELECT 1":                                         "CREATE VIEW",
+		"CREATE TEMP TABLE t (a INT)":                                        "COPY (SELECT",
+		"CREATE OR REPLACE MACRO f(a) AS a":                                  "CREATE VIEW",
+		"CREATE SEQUENCE s":                                                  "COPY (SELECT",
+		"DROP TABLE t":                                                       "DROP VIEW",
+		"ATTACH 'a.db'":                                                      "FROM 'folder",
+		"USE x":                                                              "FROM 'folder",
+		"EXPORT DATABASE 'x'":                                                "FROM 'folder",
+		"INSTALL httpfs":                                                     "WithScalarFunc",
+		"PRAGMA threads=1":                                                   "SET pond_",
+		"BEGIN":                                                              "COPY",
+		"COPY t FROM 'a.csv'":                                                "FROM 'file.csv'",
+		"COPY FROM DATABASE a TO b":                                          "COPY (SELECT",
+		"COPY t TO 's3://a/b'":                                               "folder",
+		"COPY t TO '/dev/stdout'":                                            "folder",
+		"COPY t TO x":                                                        "COPY (SELECT",
+		"COPY t":                                                             "COPY (SELECT",
+		"COPY (SELECT 1 TO 'a'":                                              "COPY (SELECT",
+		"COPY (INSERT INTO t VALUES (1)) TO 'a'":                             "COPY (SELECT",
+		"COPY t TO 'a.csv' (APPEND)":                                         "TO 'folder' (APPEND)",
+		"COPY t TO 'a' (FORMAT xlsx)":                                        "parquet, csv",
+		"COPY t TO 'a' (FILE_SIZE_BYTES 1)":                                  "pond_partitions",
+		"COPY t TO 'a' (PARTITION_BY 1)":                                     "PARTITION_BY (a, b)",
+		"COPY t TO 'a' (FORMAT csv":                                          "(FORMAT parquet",
+		"COPY t TO 'a' (FORMAT csv) x":                                       "(FORMAT parquet",
+		"CREATE VIEW x.v AS SELECT 1":                                        "leave x. away",
+		"CREATE VIEW v":                                                      "AS SELECT",
+		"CREATE VIEW v (a b) AS SELECT 1":                                    "(a, b)",
+		"CREATE VIEW v AS INSERT INTO t FROM x":                              "COPY",
+		"CREATE VIEW v AS EXPLAIN SELECT 1":                                  "AS SELECT",
+		"DROP VIEW":                                                          "name of a view",
+		"DROP VIEW a b":                                                      "DROP VIEW name",
+		"EXPLAIN SET x = 1":                                                  "explain a query",
+		"EXPLAIN (FORMAT html) SELECT 1":                                     "FORMAT json",
+		"EXPLAIN (FORMAT json SELECT 1":                                      "FORMAT json",
+		"EXPLAIN INSERT INTO t FROM x":                                       "COPY (SELECT",
+		"SHOW DATABASES":                                                     "SHOW TABLES",
+		"SHOW TABLES FROM x":                                                 "SHOW TABLES",
+		"SET":                                                                "SET name = value",
+		"SET VARIABLE x = 1":                                                 "CTE",
+		"SET x =":                                                            "SET name",
+		"RESET":                                                              "RESET name",
+		"":                                                                   "SELECT",
+		" -- nothing":                                                        "SELECT",
+		"SELECT 1; SELECT 2":                                                 "one at a time",
+		"CALL f()":                                                           "SELECT * FROM",
+		"PREPARE x AS SELECT 1":                                              "values",
+	} {
+		_, err := Parse(sql)
+		var te *plan.TaskError
+		if !errors.As(err, &te) || te.Kind != plan.KindUser || te.Text == "" {
+			t.Errorf("Parse(%q): %v, want a refusal", sql, err)
+			continue
+		}
+		if !strings.Contains(te.Hint, hint) {
+			t.Errorf("Parse(%q): %s\n hint %q lacks %q", sql, te.Text, te.Hint, hint)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"COPY (SELECT 1) TO 'a' (FORMAT csv, X [1, (2)])", "EXPLAIN (ANALYZE) SELECT 1", "CREATE VIEW a(b) AS FROM c", "DROP VIEW a.b", "SET a = 'b", "SHOW", "COPY a.", "COPY $$a$$ TO $$b$$ (", "EXPLAIN EXPLAIN"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, sql string) {
+		s, err := Parse(sql)
+		var te *plan.TaskError
+		switch {
+		case err != nil && (!errors.As(err, &te) || te.Hint == "" && te.Text == ""):
+			t.Fatalf("Parse(%q): an error that says nothing: %v", sql, err)
+		case err == nil && s.Text != Trim(s.Text):
+			t.Fatalf("Parse(%q): text %q", sql, s.Text)
+		}
+	})
+}
+
+func TestRename(t *testing.T) {
+	table := func(s string) string {
+		if strings.HasSuffix(s, ".csv") {
+			return "/d/" + s
+		}
+		return s
+	}
+	file := func(s string) string { return "/f/" + s }
+	for sql, want := range map[string]string{
+		"PIVOT 'a.csv' ON y USING sum(z)":                           "PIVOT '/d/a.csv' ON y USING sum(z)",
+		`PIVOT "a.csv" ON y`:                                        `PIVOT "/d/a.csv" ON y`,
+		"FROM (PIVOT 'a.csv' ON y)":                                 "FROM (PIVOT '/d/a.csv' ON y)",
+		"SELECT 'a.csv' FROM 'a.csv' WHERE f = 'a.csv'":             "SELECT 'a.csv' FROM '/d/a.csv' WHERE f = 'a.csv'",
+		"SELECT a, 'b.csv' FROM v, 'a.csv' t, \"c.csv\"":            "SELECT a, 'b.csv' FROM v, '/d/a.csv' t, \"/d/c.csv\"",
+		"FROM 'a.csv' a JOIN 'b.csv' b ON a.x = 'q.csv', 'c.csv'":   "FROM '/d/a.csv' a JOIN '/d/b.csv' b ON a.x = 'q.csv', '/d/c.csv'",
+		"FROM ('a.csv' JOIN 'b.csv' USING (x)), 'c.csv'":            "FROM ('/d/a.csv' JOIN '/d/b.csv' USING (x)), '/d/c.csv'",
+		"FROM (SELECT 'x.csv', 'y.csv'), 'c.csv'":                   "FROM (SELECT 'x.csv', 'y.csv'), '/d/c.csv'",
+		"FROM read_csv('a', header = true)":                         "FROM read_csv('/f/a', header = true)",
+		"FROM READ_CSV(['a', 'b'], nullstr = ['x', 'y'])":           "FROM READ_CSV(['/f/a', '/f/b'], nullstr = ['x', 'y'])",
+		"FROM f('a.csv', 'b.csv')":                                  "FROM f('a.csv', 'b.csv')",
+		`FROM "a.csv"."t.csv"`:                                      `FROM "a.csv"."t.csv"`,
+		"SELECT * FROM t WHERE a IS DISTINCT FROM 'a.csv'":          "SELECT * FROM t WHERE a IS DISTINCT FROM 'a.csv'",
+		"FROM t WHERE a IN (FROM 'a.csv') -- 'b.csv'":               "FROM t WHERE a IN (FROM '/d/a.csv') -- 'b.csv'",
+		"FROM 'it''s.csv'":                                          "FROM '/d/it''s.csv'",
+		"FROM $$a.csv$$":                                            "FROM '/d/a.csv'",
+		"FROM 'a.csv' UNION FROM 'b.csv' ORDER BY 'c.csv', 'd.csv'": "FROM '/d/a.csv' UNION FROM '/d/b.csv' ORDER BY 'c.csv', 'd.csv'",
+		"SUMMARIZE 'a.csv'":                                         "SUMMARIZE '/d/a.csv'",
+		"FROM 'a.csv":                                               "FROM 'a.csv",
+	} {
+		if got := Rename(sql, table, file); got != want {
+			t.Errorf("Rename(%q)\n got %s\nwant %s", sql, got, want)
+		}
+	}
+}
+
+func FuzzRename(f *testing.F) {
+	for _, s := range []string{"FROM 'a', \"b\" JOIN read_csv(['c'])", "PIVOT $$x$$ ON (", ")]}", "FROM E'a'", "FROM ''"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, sql string) {
+		same := func(s string) string { return s }
+		if got := Rename(sql, same, same); got != sql {
+			t.Fatalf("no name was changed, but %q became %q", sql, got)
+		}
+		long := func(s string) string { return "/x/" + s }
+		once := Rename(sql, long, long)
+		back := Rename(once, func(s string) string { return strings.TrimPrefix(s, "/x/") }, func(s string) string { return strings.TrimPrefix(s, "/x/") })
+		if a, b := len(newCursor(sql).toks), len(newCursor(back).toks); a != b {
+			t.Fatalf("%q with names changed and changed back has %d tokens, not %d: %q", sql, b, a, back)
+		}
+	})
+}

@@ -1,0 +1,102 @@
+package stmt
+
+import (
+	"strings"
+
+	"github.com/pondmesh/pond/actors/plan/lexer"
+)
+
+// create is CREATE [OR REPLACE] [TEMP] VIEW [IF NOT EXISTS] name [(a, b)] AS q.
+func (c *cursor) create() (*Statement, error) {
+	s := &Statement{Kind: CreateView}
+	if c.is("or") {
+		s.Replace = c.is("replace")
+	}
+	for c.is("temp") || c.is("temporary") || c.is("local") {
+	}
+	if !c.is("view") {
+		what := c.word()
+		if what == "" {
+			return &Statement{Kind: Query, Query: c.sql}, nil // DuckDB says what is wrong with it
+		}
+		return nil, refuseCreate(what)
+	}
+	if c.is("if") {
+		s.IfNotExists = c.is("not") && c.is("exists")
+	}
+	var err error
+	if s.View, err = c.viewName(); err != nil {
+		return nil, err
+	}
+	if c.is("(") {
+		for !c.is(")") {
+			name := c.name()
+			if name == "" || !c.is(",") && c.peek(0) != ")" {
+				return nil, refuse("write CREATE VIEW name (a, b) AS SELECT …", "the view's column names are not a list of names")
+			}
+			s.Columns = append(s.Columns, name)
+		}
+	}
+	if !c.is("as") || c.end() {
+		return nil, refuse("write CREATE VIEW name AS SELECT …", "the view has no query")
+	}
+	s.Query = c.rest()
+	inner, err := within(s.Query, false)
+	if err == nil && inner == nil {
+		err = refuse("write CREATE VIEW name AS SELECT …", "only a query can be a view")
+	}
+	return s, err
+}
+
+// homes are the schemas, and the databases, in which DuckDB itself would put a
+// session's views.
+var homes = words("main temp memory")
+
+// viewName takes a name, of which only what DuckDB would put before it itself is
+// allowed.
+func (c *cursor) viewName() (string, error) {
+	name := c.name()
+	for name != "" && c.is(".") {
+		if !homes[strings.ToLower(name)] {
+			return "", refuse("leave "+name+". away", "a pond has no databases or schemas: %s", name)
+		}
+		name = c.name()
+	}
+	if name == "" {
+		return "", refuse("write the name of a view", "a name is missing")
+	}
+	return name, nil
+}
+
+// drop is DROP VIEW [IF EXISTS] a, b.
+func (c *cursor) drop() (*Statement, error) {
+	s := &Statement{Kind: DropView}
+	if !c.is("view") {
+		what := strings.ToUpper(c.word())
+		if what == "" {
+			return &Statement{Kind: Query, Query: c.sql}, nil
+		}
+		return nil, refuse("DROP VIEW drops what CREATE VIEW made; files are removed where they are, or replaced by COPY … (OVERWRITE)",
+			"DROP %s needs a database, but a pond has none that its nodes share", what)
+	}
+	if c.is("if") {
+		s.IfExists = c.is("exists")
+	}
+	for {
+		name, err := c.viewName()
+		if err != nil {
+			return nil, err
+		}
+		s.Names = append(s.Names, name)
+		if !c.is(",") {
+			break
+		}
+	}
+	if !c.is("cascade") {
+		c.is("restrict")
+	}
+	if !c.end() {
+		return nil, refuse("write DROP VIEW name", "what follows the name is not understood: %s", lexer.Clip(c.rest()))
+	}
+	return s, nil
+}

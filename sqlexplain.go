@@ -1,0 +1,199 @@
+package pond
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/stmt"
+)
+
+// explain shows the stages of a statement, as planned, or as run.
+func (s *Session) explain(ctx context.Context, st *stmt.Statement, o *sqlOptions) (*Rows, error) {
+	p, err := s.planHere(ctx, st.Inner.Text)
+	if err != nil {
+		return nil, err
+	}
+	if st.Analyze {
+		return s.analyze(ctx, p, o, st.JSON)
+	}
+	spec := s.spec(p, o.job)
+	text, err := s.api.Explain(ctx, spec, st.JSON)
+	if err != nil {
+		return nil, err
+	}
+	if st.JSON {
+		return explainedJSON(text), nil
+	}
+	asJSON, err := s.api.Explain(ctx, spec, true)
+	if err != nil {
+		return nil, err
+	}
+	stages, err := stagesOf(asJSON)
+	if err != nil {
+		return nil, err
+	}
+	t := tableOf(column("stage", int64Type), column("name", textType), column("kind", textType), column("tasks", int64Type),
+		column("reads", textsType), column("steps", textsType), column("query", textType), column("exchange", textType),
+		column("partitions", int64Type), column("gathered", textType), column("ordered", boolType), column("deterministic", boolType))
+	for _, x := range stages {
+		t.add(x.Stage, x.Name, x.Kind, x.Tasks, x.Reads, x.Steps, x.Query, x.Exchange, x.Partitions, orNil(x.Gathered), x.Ordered, x.Deterministic)
+	}
+	rows := t.rows()
+	rows.Text = text
+	return rows, nil
+}
+
+func stagesOf(asJSON string) ([]plan.Explanation, error) {
+	var stages []plan.Explanation
+	if err := json.Unmarshal([]byte(asJSON), &stages); err != nil {
+		return nil, fmt.Errorf("pond: the stages of the job: %w: %w", ErrInternal, err)
+	}
+	return stages, nil
+}
+
+// explainedJSON is stages as JSON, in the columns that DuckDB has for it.
+func explainedJSON(text string) *Rows {
+	t := tableOf(column("explain_key", textType), column("explain_value", textType))
+	t.add("stages", strings.TrimSpace(text))
+	rows := t.rows()
+	rows.Text = text
+	return rows
+}
+
+// Measured is a stage as it was planned and what it did.
+type measured struct {
+	plan.Explanation
+	Measured *api.StageStatus `json:"measured,omitempty"`
+}
+
+// analyze runs a plan, leaves its rows, and tells what each stage did.
+func (s *Session) analyze(ctx context.Context, p *plan.Plan, o *sqlOptions, asJSON bool) (*Rows, error) {
+	j, status, err := s.run(ctx, p, o)
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.api.ExplainJob(ctx, j.id, true)
+	if err != nil {
+		return nil, err
+	}
+	stages, err := stagesOf(text)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]measured, len(stages))
+	for i, x := range stages {
+		all[i].Explanation = x
+		for k := range status.Stages {
+			if status.Stages[k].Index == x.Stage {
+				all[i].Measured = &status.Stages[k]
+			}
+		}
+	}
+	rows := analyzedRows(all)
+	if asJSON {
+		b, err := json.MarshalIndent(all, "", "  ")
+		if err != nil {
+			return nil, fmt.Errorf("pond: explain: %w", err)
+		}
+		rows = explainedJSON(string(b) + "\n")
+	} else {
+		rows.Text = analyzedText(all, status)
+	}
+	rows.Status = status
+	return rows, nil
+}
+
+func analyzedRows(all []measured) *Rows {
+	t := tableOf(column("stage", int64Type), column("name", textType), column("kind", textType), column("exchange", textType),
+		column("partitions", int64Type), column("gathered", textType), column("tasks", int64Type), column("rows", int64Type),
+		column("read_bytes", int64Type), column("shuffled_bytes", int64Type), column("spilled_bytes", int64Type), column("skew", floatType),
+		column("time_ms", int64Type), column("cpu_ms", int64Type), column("retries", int64Type), column("reused", int64Type), column("nodes", textsType))
+	for _, x := range all {
+		m := x.Measured
+		if m == nil {
+			m = &api.StageStatus{}
+		}
+		var skew any
+		if f, ok := skewOf(m); ok {
+			skew = f
+		}
+		t.add(x.Stage, x.Name, x.Kind, x.Exchange, x.Partitions, orNil(x.Gathered), m.Tasks, m.Rows,
+			m.Read, m.Bytes, m.Spill, skew, m.Wall, m.CPU, m.Retries, m.Reused, nodesOf(m))
+	}
+	return t.rows()
+}
+
+// skewOf is how much more the largest task made than the middle one; ok is false
+// where there is nothing to compare.
+func skewOf(m *api.StageStatus) (skew float64, ok bool) {
+	if m.Tasks < 2 || m.TaskBytesMedian == 0 {
+		return 0, false
+	}
+	return float64(m.TaskBytesMax) / float64(m.TaskBytesMedian), true
+}
+
+func nodesOf(m *api.StageStatus) []string {
+	out := make([]string, len(m.Nodes))
+	for i, n := range m.Nodes {
+		out[i] = fmt.Sprintf("%s: %d", n.Node, n.Tasks)
+	}
+	return out
+}
+
+// analyzedText is the stages for people, as plan.Job.Explain shows them, with
+// what they did.
+func analyzedText(all []measured, status *api.JobStatus) string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "    %-9s %s\n", name, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n              "))
+	}
+	for _, x := range all {
+		fmt.Fprintf(&b, "stage %d: %s\n", x.Stage, x.Name)
+		m := x.Measured
+		if m == nil {
+			m = &api.StageStatus{}
+		}
+		line("kind", "%s", x.Kind)
+		line("exchange", "%s", x.Exchange)
+		if x.Gathered != "" {
+			line("gathered", "%s", x.Gathered)
+		}
+		line("tasks", "%d%s%s", m.Tasks, some(", %d reused", m.Reused), some(", %d retried", m.Retries))
+		line("rows", "%s", humanize.Comma(m.Rows))
+		line("bytes", "%s read, %s shuffled or written, %s spilled", size(m.Read), size(m.Bytes), size(m.Spill))
+		if skew, ok := skewOf(m); ok {
+			line("skew", "%.2f (the largest task made %s, the median %s)", skew, size(m.TaskBytesMax), size(m.TaskBytesMedian))
+		}
+		line("time", "%v, %v of CPU", millis(m.Wall), millis(m.CPU))
+		if len(m.Nodes) > 0 {
+			line("nodes", "%s", strings.Join(nodesOf(m), ", "))
+		}
+	}
+	fmt.Fprintf(&b, "result: %s rows in %v\n", humanize.Comma(status.Rows), millis(max(status.Ended-status.Submitted, 0)))
+	return b.String()
+}
+
+func some(format string, n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, n)
+}
+
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+func orNil(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
