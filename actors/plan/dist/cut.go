@@ -1,0 +1,191 @@
+package dist
+
+import (
+	"fmt"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/logical"
+)
+
+// planner makes pieces of a tree.
+type planner struct {
+	q     *Query
+	facts Facts
+	o     Options
+	parts int // of every exchange
+	// leaves by their views: what a piece is made of is found in its tree.
+	leaves map[*logical.View]*leaf
+	drafts int
+	// ctes and delims make a piece that reads what is kept under the id.
+	ctes, delims map[int]func() *rel
+}
+
+// leaf is a new view.
+func (p *planner) leaf(l *leaf, cols []logical.Column) *logical.View {
+	l.view = &logical.View{Node: logical.Node{Kind: "VIEW", Columns: cols}}
+	p.leaves[l.view] = l
+	return l.view
+}
+
+// cut ends a stage: r's rows leave by an exchange. keep: in their order.
+func (p *planner) cut(r *rel, label string, ex plan.Exchange, keep bool) *draft {
+	p.drafts++
+	return &draft{root: r.op, n: max(r.n, 1), ex: ex, ordered: keep && r.stable || r.inOrder, repeatable: true,
+		label: label, rows: r.rows, index: -1, number: p.drafts}
+}
+
+// read is what tasks of another stage read of drafts.
+func (p *planner) read(from []*draft, how plan.How, n int, ordered bool) *rel {
+	rows := 0.0
+	for _, d := range from {
+		rows += d.rows
+	}
+	v := p.leaf(&leaf{from: from, how: how, ordered: ordered}, from[0].root.Head().Columns)
+	return &rel{op: v, n: n, rows: rows, stable: ordered}
+}
+
+var single = plan.Exchange{Kind: plan.Single, Partitions: 1}
+
+// gather is all rows in one task; why says what for.
+func (p *planner) gather(r *rel, why string, keep bool) *rel {
+	if r.n <= 1 {
+		out := *r
+		out.n = 1
+		return &out
+	}
+	keep = keep && r.stable
+	out := p.read([]*draft{p.cut(r, label(r.op), single, keep)}, plan.ReadPartition, 1, keep)
+	p.leaves[out.op.(*logical.View)].why = why
+	out.unique, out.sorted = r.unique, r.sorted && keep
+	return out
+}
+
+// everywhere is all rows in every task.
+func (p *planner) everywhere(r *rel) *rel {
+	switch {
+	case r.n == 0:
+		return r
+	case p.isSmall(r):
+		return p.shared(r)
+	}
+	out := p.read([]*draft{p.cut(r, label(r.op)+", for all tasks", single, false)}, plan.ReadAll, 0, false)
+	out.unique = r.unique
+	return out
+}
+
+// again makes pieces that read r's rows, which are worked out once. Each call
+// of what is returned is another reader.
+func (p *planner) again(r *rel, name string, keep bool) func() *rel {
+	if r.n == 0 && !anyVolatile(r.op) && !p.readsStages(r.op) {
+		return func() *rel { c := *r; return &c }
+	}
+	keep = keep && r.stable
+	d := p.cut(r, name, single, keep)
+	return func() *rel {
+		how := plan.ReadSegments
+		if r.n == 0 {
+			how = plan.ReadAll
+		}
+		out := p.read([]*draft{d}, how, r.n, keep)
+		out.placed, out.unique, out.sorted = r.placed, r.unique, r.sorted && keep
+		return out
+	}
+}
+
+// exchange sends each row to the task of its keys' hash. keep: rows of the same
+// keys stay in order.
+func (p *planner) exchange(r *rel, keys []logical.Expr, n int, keep bool) (*rel, error) {
+	d, err := p.hashed(r, keys, n, keep)
+	if err != nil {
+		return nil, err
+	}
+	return p.readHashed(d, r, keys), nil
+}
+
+func (p *planner) hashed(r *rel, keys []logical.Expr, n int, keep bool) (*draft, error) {
+	ex := plan.Exchange{Kind: plan.Hash, Partitions: n}
+	for _, k := range keys {
+		s, err := logical.RenderExpr(bare(k), logical.ColumnName)
+		if err != nil {
+			return nil, err
+		}
+		ex.Keys = append(ex.Keys, s)
+	}
+	d := p.cut(r, label(r.op), ex, keep)
+	d.label += " → " + ex.String()
+	d.repeatable = !p.floats(r.op, keys)
+	return d, nil
+}
+
+func (p *planner) readHashed(d *draft, r *rel, keys []logical.Expr) *rel {
+	out := p.read([]*draft{d}, plan.ReadPartition, d.ex.Partitions, d.ordered)
+	out.stable, out.inOrder = false, false
+	out.unique = r.unique
+	for _, k := range keys {
+		var s slot
+		if c := column(k); c >= 0 {
+			s = slot{c}
+		}
+		out.placed = append(out.placed, s)
+	}
+	return out
+}
+
+// floats reports whether keys hash a floating point number that might be worked
+// out in another order, and so be another, when the task is run again.
+func (p *planner) floats(op logical.Operator, keys []logical.Expr) bool {
+	real := false
+	for _, k := range keys {
+		real = real || k.Type().ID == "DOUBLE" || k.Type().ID == "FLOAT" || len(k.Type().Fields) > 0
+	}
+	if !real {
+		return false
+	}
+	found := false
+	logical.Walk(op, func(o logical.Operator) bool {
+		switch o.(type) {
+		case *logical.Aggregate, *logical.Window:
+			found = true
+		}
+		return !found
+	})
+	return found
+}
+
+// one is a rel that is evaluated once, in one task, if it was to be in any.
+func one(r *rel) *rel {
+	if r.n == 0 {
+		r.n = 1
+	}
+	return r
+}
+
+// settled sees to it that what is not the same twice is evaluated once only.
+func settled(op logical.Operator, r *rel) *rel {
+	if r.n == 0 && (volatileOp(op) || fickleOp(op)) {
+		return one(r)
+	}
+	return r
+}
+
+// together is the number of tasks of a piece made of two.
+func together(a, b *rel) int { return max(a.n, b.n) }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// readsStages reports whether a piece reads other stages.
+func (p *planner) readsStages(op logical.Operator) bool {
+	found := false
+	logical.Walk(op, func(o logical.Operator) bool {
+		if v, ok := o.(*logical.View); ok && p.leaves[v].from != nil {
+			found = true
+		}
+		return !found
+	})
+	return found
+}

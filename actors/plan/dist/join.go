@@ -1,0 +1,416 @@
+package dist
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pondmesh/pond/actors/plan/logical"
+)
+
+// joining is a join of any operator: what decides where it can run.
+type joining struct {
+	op          logical.Operator
+	kind        logical.JoinType
+	asof        bool
+	left, right *rel
+	keys        []key // equalities; rows that match agree in all of them
+	// leftOut and rightOut map each side's columns to the output's.
+	leftOut, rightOut func(c int) []int
+}
+
+// key is an equality of a join.
+type key struct {
+	left, right logical.Expr
+	same        bool // NULLs are equal
+}
+
+// join plans the sides and brings together what matches.
+func (p *planner) join(op logical.Operator) (*rel, error) {
+	j, err := p.sides(op)
+	if err != nil {
+		return nil, err
+	}
+	return p.place(j)
+}
+
+// sides plans both inputs. The side that a correlated subquery reads is kept,
+// so that it can be read twice.
+func (p *planner) sides(op logical.Operator) (*joining, error) {
+	j := &joining{op: op, kind: logical.Inner, leftOut: picked(nil)}
+	in := op.Head().Inputs
+	leftProject, rightProject := []int(nil), []int(nil)
+	leftWidth := in[0].Head().Width()
+	switch op := op.(type) {
+	case *logical.Join:
+		j.kind, j.asof = op.Type, op.Asof
+		leftProject, rightProject = op.LeftProject, op.RightProject
+		for _, c := range op.Conds {
+			if c.Op == logical.Eq || c.Op == logical.NotDistinct {
+				j.keys = append(j.keys, key{c.Left, c.Right, c.Op == logical.NotDistinct})
+			}
+		}
+		if op.DelimID != 0 {
+			return j, p.delim(j, op)
+		}
+	case *logical.AnyJoin:
+		j.kind = op.Type
+		leftProject, rightProject = op.LeftProject, op.RightProject
+		j.keys = equalities(op)
+	}
+	if leftProject != nil {
+		leftWidth = len(leftProject)
+	}
+	j.outputs(leftProject, rightProject, leftWidth)
+	var err error
+	if j.left, err = p.plan(in[0], false); err != nil {
+		return nil, err
+	}
+	j.right, err = p.plan(in[1], false)
+	return j, err
+}
+
+func (j *joining) outputs(leftProject, rightProject []int, leftWidth int) {
+	none := func(int) []int { return nil }
+	j.leftOut, j.rightOut = picked(leftProject), shifted(leftWidth, picked(rightProject))
+	switch j.kind {
+	case logical.Semi, logical.Anti, logical.Mark:
+		j.rightOut = none
+	case logical.RightSemi, logical.RightAnti:
+		j.leftOut, j.rightOut = none, picked(rightProject)
+	}
+}
+
+// delim plans a join whose one side is a correlated subquery: the other side is
+// kept in pieces by the correlated values, the subquery reads the distinct ones
+// of each piece, and both meet there.
+func (p *planner) delim(j *joining, op *logical.Join) error {
+	first, second := 0, 1
+	if op.Flipped {
+		first, second = 1, 0
+	}
+	leftWidth := op.Inputs[0].Head().Width()
+	if op.LeftProject != nil {
+		leftWidth = len(op.LeftProject)
+	}
+	j.outputs(op.LeftProject, op.RightProject, leftWidth)
+	outer, err := p.plan(op.Inputs[first], false)
+	if err != nil {
+		return err
+	}
+	var read func() *rel
+	switch {
+	case outer.n <= 1 || len(op.Delim) == 0 || covered(outer.placed, op.Delim):
+		read = p.again(outer, "outer of a subquery", false)
+	default:
+		d, err := p.hashed(outer, op.Delim, p.parts, false)
+		if err != nil {
+			return err
+		}
+		read = func() *rel { return p.readHashed(d, outer, op.Delim) }
+	}
+	p.delims[op.DelimID] = func() *rel {
+		r := read()
+		out := p.dedup(project(r, op.Delim))
+		if r.placed == nil && r.n > 1 { // keys that are no columns: they are now
+			out.placed = nil
+		}
+		out.rows = r.rows / 2
+		return out
+	}
+	inner, err := p.plan(op.Inputs[second], false)
+	if err != nil {
+		return err
+	}
+	plain := *op
+	plain.Delim, plain.DelimID, plain.Flipped = nil, 0, false
+	j.op = &plain
+	j.left, j.right = read(), inner
+	if op.Flipped {
+		j.left, j.right = j.right, j.left
+	}
+	return nil
+}
+
+// equalities are those among a condition's terms that compare one side with the
+// other.
+func equalities(op *logical.AnyJoin) []key {
+	lw := op.Inputs[0].Head().Width()
+	at := op.LeftProject
+	if at == nil {
+		at = seq(lw)
+	}
+	rat := op.RightProject
+	if rat == nil {
+		rat = seq(op.Inputs[1].Head().Width())
+	}
+	terms := []logical.Expr{op.Cond}
+	if l, ok := op.Cond.(*logical.Logic); ok && !l.Or {
+		terms = l.Args
+	}
+	var out []key
+	for _, t := range terms {
+		c, ok := t.(*logical.Compare)
+		if !ok || c.Op != logical.Eq && c.Op != logical.NotDistinct {
+			continue
+		}
+		// Only plain columns, whose places are easily told.
+		a, b := column(c.Left), column(c.Right)
+		if a > b {
+			c = &logical.Compare{Typed: c.Typed, Op: c.Op, Left: c.Right, Right: c.Left}
+			a, b = b, a
+		}
+		if a < 0 || a >= len(at) || b < len(at) || b-len(at) >= len(rat) {
+			continue
+		}
+		out = append(out, key{moved(c.Left, at[a]), moved(c.Right, rat[b-len(at)]), c.Op == logical.NotDistinct})
+	}
+	return out
+}
+
+// moved is a column under casts, at another place.
+func moved(x logical.Expr, to int) logical.Expr {
+	if c, ok := x.(*logical.Cast); ok {
+		cast := *c
+		cast.X = moved(c.X, to)
+		return &cast
+	}
+	r := *x.(*logical.Ref)
+	r.Index = to
+	return &r
+}
+
+// whole reports whether a side may be in all tasks while the other is in
+// pieces: no row of it is output for want of a match, nor counted as such.
+func (j *joining) wholeRight() bool {
+	switch j.kind {
+	case logical.Inner, logical.Left, logical.Semi, logical.Anti, logical.Mark, logical.Single:
+		return true
+	}
+	return false
+}
+
+func (j *joining) wholeLeft() bool {
+	switch j.kind {
+	case logical.Inner, logical.Right:
+		return !j.asof
+	case logical.RightSemi, logical.RightAnti:
+		return true
+	}
+	return false
+}
+
+// place brings together what matches, by whichever way costs least.
+func (p *planner) place(j *joining) (*rel, error) {
+	if j.kind == logical.Mark {
+		// What IN says hangs on all rows it compares with: only rows of one
+		// correlated value are apart from the others.
+		var same []key
+		for _, k := range j.keys {
+			if k.same {
+				same = append(same, k)
+			}
+		}
+		j.keys = same
+	}
+	l, r := j.left, j.right
+	small := func(r *rel) bool { return p.o.BroadcastBytes >= 0 && r.bytes() <= float64(p.o.BroadcastBytes) }
+	switch {
+	case l.n <= 1 && r.n <= 1:
+	case j.meet():
+	case r.n == 0 && j.wholeRight(), l.n == 0 && j.wholeLeft():
+	case j.wholeRight() && small(r) && (!j.wholeLeft() || r.bytes() <= l.bytes() || l.n == 0):
+		j.right = p.everywhere(r)
+	case j.wholeLeft() && small(l):
+		j.left = p.everywhere(l)
+	case len(j.keys) > 0:
+		if err := p.copartition(j); err != nil {
+			return nil, err
+		}
+	case j.wholeRight() && (!j.wholeLeft() || r.bytes() <= l.bytes()):
+		j.right = p.everywhere(r)
+	case j.wholeLeft():
+		j.left = p.everywhere(l)
+	default:
+		why := fmt.Sprintf("a %s join without an equality", strings.ToLower(string(j.kind)))
+		j.left, j.right = p.gather(l, why, false), p.gather(r, why, false)
+	}
+	return j.joined(), nil
+}
+
+// meet reports whether both sides are placed by keys that the join compares.
+func (j *joining) meet() bool {
+	l, r := j.left, j.right
+	if l.n != r.n || l.placed == nil || len(l.placed) != len(r.placed) {
+		return false
+	}
+	for i := range l.placed {
+		found := false
+		for _, k := range j.keys {
+			found = found || l.placed[i].has(column(k.left)) && r.placed[i].has(column(k.right))
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// along are the keys of the other side that go with a placement; false if some
+// part of it is not compared.
+func (j *joining) along(placed []slot, mine, other func(k key) logical.Expr) ([]logical.Expr, bool) {
+	var out []logical.Expr
+next:
+	for _, s := range placed {
+		for _, k := range j.keys {
+			if s.has(column(mine(k))) {
+				out = append(out, other(k))
+				continue next
+			}
+		}
+		return nil, false
+	}
+	return out, placed != nil
+}
+
+// copartition sends both sides to where their keys hash. A side that is there
+// already stays.
+func (p *planner) copartition(j *joining) error {
+	left, right := func(k key) logical.Expr { return k.left }, func(k key) logical.Expr { return k.right }
+	rightKeys, leftStays := j.along(j.left.placed, left, right)
+	leftKeys, rightStays := j.along(j.right.placed, right, left)
+	leftStays, rightStays = leftStays && j.left.n > 1, rightStays && j.right.n > 1
+	if leftStays && rightStays { // in different ways: the larger one stays
+		leftStays = j.left.bytes() >= j.right.bytes()
+		rightStays = !leftStays
+	}
+	n := p.parts
+	switch {
+	case leftStays:
+		n = j.left.n
+	case rightStays:
+		n = j.right.n
+	default:
+		leftKeys, rightKeys = nil, nil
+		for _, k := range j.keys {
+			leftKeys, rightKeys = append(leftKeys, k.left), append(rightKeys, k.right)
+		}
+	}
+	var err error
+	if !leftStays {
+		if j.left, err = p.exchange(j.left, leftKeys, n, false); err != nil {
+			return err
+		}
+	}
+	if !rightStays {
+		j.right, err = p.exchange(j.right, rightKeys, n, false)
+	}
+	return err
+}
+
+// joined is the piece of the join over its sides, which are in place.
+func (j *joining) joined() *rel {
+	l, r := j.left, j.right
+	op := j.op
+	if c, ok := op.(*logical.Join); ok && c.Type == logical.Single && uniqueRight(j) {
+		plain := *c
+		plain.Type = logical.Left // there is no second match
+		op = &plain
+	}
+	out := &rel{op: over(op, l, r), n: together(l, r), inOrder: l.inOrder || r.inOrder}
+	out.rows = j.guess()
+	for i := range max(len(l.placed), len(r.placed)) {
+		out.placed = append(out.placed, j.slot(i))
+	}
+	j.setUnique(out)
+	return settled(op, out)
+}
+
+// slot is the output's columns that carry the i-th key of the placement.
+func (j *joining) slot(i int) slot {
+	l, r := j.left, j.right
+	var out slot
+	add := func(s slot, to func(int) []int) {
+		for _, c := range s {
+			out = append(out, to(c)...)
+		}
+	}
+	leftHolds := j.kind != logical.Right && j.kind != logical.Full
+	rightHolds := j.kind == logical.Inner || j.kind == logical.Right || j.kind == logical.RightSemi || j.kind == logical.RightAnti
+	if l.n > 1 && i < len(l.placed) && leftHolds {
+		add(l.placed[i], j.leftOut)
+		for _, k := range j.keys {
+			if c := column(k.right); rightHolds && c >= 0 && l.placed[i].has(column(k.left)) {
+				add(slot{c}, j.rightOut)
+			}
+		}
+	}
+	if r.n > 1 && i < len(r.placed) && rightHolds {
+		add(r.placed[i], j.rightOut)
+		for _, k := range j.keys {
+			if c := column(k.left); leftHolds && c >= 0 && r.placed[i].has(column(k.right)) {
+				add(slot{c}, j.leftOut)
+			}
+		}
+	}
+	return out
+}
+
+// uniqueRight reports whether no left row can match twice.
+func uniqueRight(j *joining) bool {
+	c, ok := j.op.(*logical.Join)
+	if !ok {
+		return false
+	}
+	cols := map[int]bool{}
+	for _, x := range c.Conds {
+		r, ok := x.Right.(*logical.Ref)
+		if !ok || x.Op != logical.Eq && x.Op != logical.NotDistinct {
+			return false
+		}
+		cols[r.Index] = true
+	}
+	for _, u := range j.right.unique {
+		all := true
+		for _, c := range u {
+			all = all && cols[c]
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+// setUnique keeps what is known of the left side's rows when none is output
+// twice.
+func (j *joining) setUnique(out *rel) {
+	switch j.kind {
+	case logical.Semi, logical.Anti, logical.Mark, logical.Single:
+	case logical.Left, logical.Inner:
+		if !uniqueRight(j) {
+			return
+		}
+	default:
+		return
+	}
+	tmp := &rel{}
+	(&rel{unique: j.left.unique}).mapped(tmp, j.leftOut)
+	out.unique = tmp.unique
+}
+
+// guess is how many rows come out.
+func (j *joining) guess() float64 {
+	l, r := j.left.rows, j.right.rows
+	switch j.kind {
+	case logical.Semi, logical.Anti:
+		return l / 2
+	case logical.Mark, logical.Single:
+		return l
+	case logical.RightSemi, logical.RightAnti:
+		return r / 2
+	}
+	if len(j.keys) == 0 {
+		return min(l*r, 1e15)
+	}
+	return max(l, r)
+}
