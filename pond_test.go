@@ -121,11 +121,20 @@ func TestShuffledGroupBy(t *testing.T) {
 // oracle runs SQL in one DuckDB, and returns its rows as lines.
 func oracle(t *testing.T, sql string) []string {
 	t.Helper()
+	return oracleWith(t, "", sql)
+}
+
+// oracleWith is oracle after some statements.
+func oracleWith(t *testing.T, first, sql string) []string {
+	t.Helper()
 	e, err := duck.Open(testContext(t), duck.Config{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
+	if _, err := e.Exec(testContext(t), first); first != "" && err != nil {
+		t.Fatal(err)
+	}
 	var out []string
 	schema, err := e.Schema(testContext(t), sql)
 	if err != nil {

@@ -34,28 +34,38 @@ func (n *Node) compile(ctx context.Context, spec *api.JobSpec) (*compiledJob, er
 	if err := spec.Plan.Validate(); err != nil {
 		return nil, err
 	}
-	cat, access, err := n.catalog(ctx, spec.Plan)
-	if err != nil {
-		return nil, err
-	}
 	slots := 0
 	for _, m := range n.mesh.View().Members {
 		if m.State == mesh.Alive {
 			slots += m.Slots
 		}
 	}
+	if op := wholeQuery(spec.Plan); op != nil {
+		return n.compileQuery(ctx, spec, op, slots)
+	}
+	cat, access, err := n.catalog(ctx, spec.Plan)
+	if err != nil {
+		return nil, err
+	}
 	job, err := plan.Compile(spec.Plan, cat, plan.Options{
 		JobID: spec.ID, Parallelism: max(slots, spec.Options.Partitions), Functions: n.cfg.Funcs.versions(),
-		Salt: formatSalt + " " + n.duckVersion,
+		Salt: n.salt(),
 	})
 	if err != nil {
 		return nil, err
 	}
+	return newCompiled(job, access), nil
+}
+
+// salt is what equal stages of other versions must not share.
+func (n *Node) salt() string { return formatSalt + " " + n.duckVersion }
+
+func newCompiled(job *plan.Job, access []string) *compiledJob {
 	for _, s := range job.Stages {
 		access = append(access, s.Access...)
 	}
 	slices.Sort(access)
-	return &compiledJob{plan: job, access: slices.Compact(access)}, nil
+	return &compiledJob{plan: job, access: slices.Compact(access)}
 }
 
 // catalog finds the files behind a plan's sources, and what they hold.

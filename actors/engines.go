@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory/mallocator"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/logical"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -42,6 +43,9 @@ type engines struct {
 	spill   string
 	version string
 	planner *duck.Engine
+	// planning has engines whose optimizer is set to make plans that can be read
+	// and written back. They plan users' queries, locked, and never run them.
+	planning *duck.Pool
 
 	mu    sync.Mutex
 	pools map[int]*duck.Pool
@@ -59,8 +63,21 @@ func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error)
 		return nil
 	})
 	e.pool(1)
+	e.planning = duck.NewPool(duck.PoolConfig{
+		Engine: duck.Config{Memory: plannerMemory, Threads: 1, SpillDir: filepath.Join(spill, "planning"), Log: cfg.Log},
+		Blank:  planningKept, Idle: planningKept,
+		Setup: func(ctx context.Context, d *duck.Engine) error {
+			if _, err := d.Exec(ctx, "SET disabled_optimizers = '"+logical.DisabledOptimizers+"'"); err != nil {
+				return err
+			}
+			return e.setup(ctx, d)
+		},
+	})
 	return e, errors.Join(err)
 }
+
+// planningKept is how many planning engines stay warm.
+const planningKept = 1
 
 // plannerMemory bounds the planner's engine, in bytes.
 const plannerMemory = 256 << 20
@@ -98,7 +115,7 @@ func (e *engines) setup(_ context.Context, d *duck.Engine) error {
 func (e *engines) close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	errs := []error{e.planner.Close()}
+	errs := []error{e.planner.Close(), e.planning.Close()}
 	for _, p := range e.pools {
 		errs = append(errs, p.Close())
 	}

@@ -85,7 +85,7 @@ type (
 		out *attemptOutcome
 	}
 	drainMsg   struct{ idle chan struct{} } // take no more; idle closes when nothing runs
-	abandonMsg struct{ reason error }       // stop everything at once
+	abandonMsg struct{}                     // stop everything at once
 	tickMsg    struct{}
 	viewMsg    struct{}
 )

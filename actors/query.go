@@ -1,0 +1,152 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/dist"
+	"github.com/pondmesh/pond/actors/plan/logical"
+	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/vec"
+)
+
+// wholeQuery is the one step of a plan that is a query over its own files; nil
+// for any other plan.
+func wholeQuery(p *plan.Plan) *plan.SQLOp {
+	if len(p.Nodes) != 1 || p.Nodes[0].SQL == nil || len(p.Nodes[0].Inputs) > 0 {
+		return nil
+	}
+	return p.Nodes[0].SQL
+}
+
+// compileQuery distributes a whole query: DuckDB plans it, and package dist cuts
+// what DuckDB planned.
+func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQLOp, slots int) (*compiledJob, error) {
+	files, access, err := n.queryFiles(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	sink := &spec.Plan.Sink
+	q := &dist.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write,
+		Sorted: strings.Contains(strings.ToLower(op.Query), "order by")}
+	facts, err := n.queryFacts(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	if q.Tree, q.Why, err = n.planTree(ctx, q.SQL, op.Views, access); err != nil {
+		return nil, err
+	}
+	job, err := dist.Plan(q, facts, dist.Options{
+		JobID: spec.ID, Salt: n.salt(), Parallelism: slots, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newCompiled(job, access), nil
+}
+
+// sinkSQL is the query with what its sink wants of it.
+func sinkSQL(s *plan.Sink, sql string) string {
+	switch {
+	case s.Count != nil:
+		return fmt.Sprintf("SELECT count(*) AS count FROM (%s\n)", sql)
+	case s.Take != nil:
+		return fmt.Sprintf("SELECT * FROM (%s\n) LIMIT %d", sql, s.Take.N)
+	}
+	return sql
+}
+
+// queryFiles resolves the files that a query names.
+func (n *Node) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, []string, error) {
+	if len(op.Access) == 0 {
+		return nil, nil, nil
+	}
+	facts, access, err := n.facts(ctx, &plan.Source{Node: "sql", Access: op.Access})
+	if err != nil {
+		return nil, nil, err
+	}
+	return facts.Files, access, nil
+}
+
+// queryFacts reads the footers of a query's Parquet files: row groups to cut at,
+// and bounds of their columns to skip by.
+func (n *Node) queryFacts(ctx context.Context, files []plan.File) (dist.Facts, error) {
+	facts := dist.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]dist.Range{}}
+	var paths []string
+	for _, f := range files {
+		facts.Files[f.Path] = f
+		if strings.HasSuffix(strings.ToLower(f.Path), ".parquet") {
+			paths = append(paths, f.Path)
+		}
+	}
+	feet, err := n.engines.planner.Footers(ctx, paths)
+	if err != nil {
+		return facts, readError(err)
+	}
+	for _, foot := range feet {
+		f := facts.Files[foot.Path]
+		f.Groups = make([]plan.RowGroup, len(foot.Groups))
+		stats := make([]map[string]dist.Range, len(foot.Groups))
+		for g, rg := range foot.Groups {
+			f.Groups[g] = plan.RowGroup{Rows: rg.Rows, Bytes: rg.Bytes}
+			stats[g] = make(map[string]dist.Range, len(rg.Stats))
+			for _, c := range rg.Stats {
+				stats[g][strings.ToLower(c.Name)] = dist.Range{Known: c.HasStats, Min: c.Min, Max: c.Max, Nulls: c.Nulls}
+			}
+		}
+		facts.Files[foot.Path], facts.Stats[foot.Path] = f, stats
+	}
+	return facts, nil
+}
+
+// planTree has DuckDB plan a query, confined to its files. Without a tree, why
+// says what stood in the way; an error is the user's.
+func (n *Node) planTree(ctx context.Context, sql string, views []plan.View, access []string) (tree *logical.Plan, why string, err error) {
+	e, err := n.engines.planning.Get(ctx, accessOf(access), plannerMemory)
+	if err != nil {
+		return nil, "", engineError("open DuckDB", err)
+	}
+	defer n.engines.planning.Put(e)
+	for _, v := range views {
+		if _, err := e.Exec(ctx, fmt.Sprintf("CREATE TEMP VIEW %s AS %s", plan.QuoteIdent(v.Name), v.SQL)); err != nil {
+			return nil, "", engineError("plan", err)
+		}
+	}
+	schema, err := e.Schema(ctx, sql)
+	if err != nil {
+		return nil, "", readError(err)
+	}
+	names := make([]string, len(schema.Fields))
+	for i, f := range schema.Fields {
+		names[i] = f.Name
+	}
+	text, err := fetchText(ctx, e, fmt.Sprintf("SELECT json_serialize_plan(%s, optimize := true)::VARCHAR", plan.QuoteString(sql)))
+	if err != nil {
+		return nil, "DuckDB cannot write its plan down: " + err.Error(), ctx.Err()
+	}
+	tree, err = logical.Decode([]byte(text), names)
+	if err != nil {
+		return nil, err.Error(), nil
+	}
+	return tree, "", nil
+}
+
+// fetchText is the one text that a query gives.
+func fetchText(ctx context.Context, e *duck.Engine, sql string) (string, error) {
+	var out string
+	rows, err := e.Fetch(ctx, sql, func(c *vec.Chunk) error {
+		if c.Columns[0].Null(0) {
+			return errors.New("no text")
+		}
+		out = string((*vec.Str)(c.Columns[0].Data).Bytes())
+		return nil
+	})
+	if err == nil && rows != 1 {
+		err = fmt.Errorf("%d rows where one is expected", rows)
+	}
+	return out, err
+}
