@@ -123,9 +123,28 @@ func (n *Node) onJob(f func(w http.ResponseWriter, r *http.Request, id plan.JobI
 				n.proxy(addr).ServeHTTP(w, r)
 				return
 			}
+			n.fail(w, n.whyNot(r.Context(), id))
+			return
 		}
 		n.fail(w, errNoJob(id))
 	}
+}
+
+// whyNot says why no node answers for a job: nobody knows it, or all that is
+// left of it is the record that it was submitted.
+func (n *Node) whyNot(ctx context.Context, id plan.JobID) error {
+	jobs, err := n.Jobs(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(jobs, func(s api.JobStatus) bool { return s.ID == id }) {
+		return errOrphan(id)
+	}
+	return errNoJob(id)
+}
+
+func errOrphan(id plan.JobID) error {
+	return &plan.TaskError{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: "the node that coordinated the job is gone", Hint: "submit it again: what nodes still hold of it is reused"}
 }
 
 func errNoJob(id plan.JobID) error {
@@ -406,6 +425,9 @@ func (n *Node) Jobs(ctx context.Context) ([]api.JobStatus, error) {
 	}
 	out := make([]api.JobStatus, 0, len(best))
 	for _, s := range best {
+		if s.State == api.Queued && s.Coordinator == "" && time.Now().UnixMilli()-s.Submitted > locateTimeout.Milliseconds() {
+			s.Error = api.FromError(errOrphan(s.ID))
+		}
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b api.JobStatus) int { return int(b.Submitted - a.Submitted) })

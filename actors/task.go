@@ -52,10 +52,46 @@ func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
 	cpu := threadCPU()
 	done, err := t.run(ctx, in)
 	if err != nil {
-		return nil, err
+		return nil, t.nameFiles(err, in)
 	}
 	done.SpillBytes, done.CpuMs = t.spill, (threadCPU() - cpu).Milliseconds()
 	return done, nil
+}
+
+// filesNamed is how many files an error names.
+const filesNamed = 3
+
+// nameFiles adds what the task read to an error that DuckDB ran into: of a
+// damaged file it says what is wrong, but not always which it is. Errors in a
+// statement, which point at it, need no files.
+func (t *task) nameFiles(err error, in plan.TaskInput) error {
+	var te *plan.TaskError
+	if !errors.As(err, &te) || te.Kind != plan.KindUser || te.Hint != "" || strings.Contains(te.Text, "LINE 1:") {
+		return err
+	}
+	var files []string
+	for _, p := range in.Parts {
+		for _, piece := range p.Pieces {
+			files = append(files, piece.Path)
+		}
+	}
+	if len(files) == 0 {
+		for _, p := range t.packet.Access {
+			if !strings.HasSuffix(p, "/") {
+				files = append(files, p)
+			}
+		}
+	}
+	if len(files) == 0 {
+		return err
+	}
+	with := *te
+	with.Hint = "the task read " + strings.Join(files[:min(len(files), filesNamed)], ", ")
+	if more := len(files) - filesNamed; more > 0 {
+		with.Hint += fmt.Sprintf(" and %d more", more)
+	}
+	with.Hint += ": look whether they are whole"
+	return &with
 }
 
 func (t *task) access() duck.Access {
