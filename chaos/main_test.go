@@ -179,6 +179,20 @@ func submit(t *testing.T, ctx context.Context, df *pond.DataFrame) *pond.Job {
 	return job
 }
 
+// at is a job as its coordinator's node tells of it, which faults spare.
+func at(t *testing.T, ctx context.Context, c *chaos.Cluster, job *pond.Job) *pond.Job {
+	t.Helper()
+	s, err := job.Status(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := c.Node(s.Coordinator)
+	if n == nil {
+		t.Fatalf("job %s is coordinated by %q, which is no node of the cluster", job.ID(), s.Coordinator)
+	}
+	return n.Session().Job(job.ID())
+}
+
 // compare wants a job's rows to be the oracle's.
 func compare(t *testing.T, ctx context.Context, job *pond.Job, query string) {
 	t.Helper()
