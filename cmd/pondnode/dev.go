@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -177,13 +176,23 @@ func free(base int) bool {
 	return base > 0
 }
 
+// closeAll stops the nodes, all at once. The process ends soon after, so that one
+// that takes too long is left to that.
 func closeAll(nodes []*pond.Node) error {
-	errs := make([]error, len(nodes))
-	var wait sync.WaitGroup
-	for i, n := range nodes {
-		wait.Go(func() { errs[i] = n.Close() })
+	closed := make(chan error, len(nodes))
+	for _, n := range nodes {
+		go func() { closed <- n.Close() }()
 	}
-	wait.Wait()
+	late := time.After(stopMax)
+	var errs []error
+	for range nodes {
+		select {
+		case err := <-closed:
+			errs = append(errs, err)
+		case <-late:
+			return errors.Join(errs...)
+		}
+	}
 	return errors.Join(errs...)
 }
 

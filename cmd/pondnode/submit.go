@@ -149,7 +149,7 @@ func (a *app) readJob(arg string) (*job, error) {
 // planOf has a node make a plan of a job's SQL.
 func planOf(ctx context.Context, s *pond.Session, j *job) (*plan.Plan, error) {
 	if j.plan == nil {
-		return s.PlanSQL(ctx, j.sql, j.dir)
+		return planSQL(ctx, s, j.sql, j.dir)
 	}
 	p := *j.plan
 	p.Nodes = nil
@@ -158,13 +158,18 @@ func planOf(ctx context.Context, s *pond.Session, j *job) (*plan.Plan, error) {
 			p.Nodes = append(p.Nodes, n)
 			continue
 		}
-		part, err := s.PlanSQL(ctx, n.SQL.Query, j.dir)
+		part, err := planSQL(ctx, s, n.SQL.Query, j.dir)
 		if err != nil {
 			return nil, err
 		}
 		p.Nodes = append(p.Nodes, graft(part, n.ID)...)
 	}
 	return &p, nil
+}
+
+// planSQL makes a plan of one statement. Relative names are taken from dir.
+func planSQL(ctx context.Context, s *pond.Session, sql, dir string) (*plan.Plan, error) {
+	return s.PlanSQL(ctx, sql, dir)
 }
 
 // graft is a plan's steps, renamed so that the one whose rows it wants is id.

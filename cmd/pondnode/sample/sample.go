@@ -16,6 +16,9 @@ const (
 	Files = "flights-2001-*.parquet"
 )
 
+// Rows is how many rows the data has.
+const Rows = 24000
+
 //go:embed *.parquet *.yaml
 var files embed.FS
 

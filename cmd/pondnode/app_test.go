@@ -1,0 +1,334 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
+)
+
+// outcome is what a run of the program left.
+type outcome struct {
+	code     int
+	out, err string
+}
+
+// call runs a command with an environment of its own.
+func call(t *testing.T, env map[string]string, args ...string) outcome {
+	t.Helper()
+	return callWith(t, env, make(chan os.Signal, signalsMax), args...)
+}
+
+func callWith(t *testing.T, env map[string]string, signals <-chan os.Signal, args ...string) outcome {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), system{
+		stdin: strings.NewReader(""), stdout: &out, stderr: &errs, signals: signals,
+		env: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
+	}, args)
+	return outcome{code, out.String(), errs.String()}
+}
+
+// fake is a node that answers with what a test says.
+func fake(t *testing.T, routes map[string]http.HandlerFunc) (peer string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	for pattern, h := range routes {
+		mux.HandleFunc(pattern, h)
+	}
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	host, port, err := net.SplitHostPort(srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, _ := strconv.Atoi(port)
+	return net.JoinHostPort(host, strconv.Itoa(n-2)) // the API is two above the base port
+}
+
+func reply(v any) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(v) }
+}
+
+func refuse(e *plan.TaskError) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(api.StatusOf(e.Kind))
+		_ = json.NewEncoder(w).Encode(api.FromError(e))
+	}
+}
+
+const (
+	idA = "aaaa0000000000000000000000000001"
+	idB = "aaab0000000000000000000000000002"
+)
+
+// failedWith is a job that failed as e says.
+func failedWith(e *plan.TaskError) *api.JobStatus {
+	return &api.JobStatus{ID: idA, State: api.Failed, Error: api.FromError(e), Submitted: 1000, Ended: 2000}
+}
+
+func TestExitCodes(t *testing.T) {
+	sql := "SELECT 1 AS x"
+	aPlan := &plan.Plan{Nodes: []plan.Node{{ID: "sql", SQL: &plan.SQLOp{Query: sql}}}, Sink: plan.Sink{Input: "sql", Collect: &plan.CollectOp{}}}
+	job := func(s *api.JobStatus) map[string]http.HandlerFunc {
+		return map[string]http.HandlerFunc{
+			"POST /v1/sql": reply(aPlan), "POST /v1/plan": reply(aPlan), "POST /v1/jobs": reply(s),
+			"GET /v1/jobs/{id}/watch": reply(s), "GET /v1/jobs/{id}": reply(s), "/": reply(aPlan),
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		routes map[string]http.HandlerFunc
+		args   []string
+		code   int
+		says   []string // on standard error
+	}{
+		{"help", nil, []string{"--help"}, exitOK, nil},
+		{"nothing", nil, nil, exitOK, nil},
+		{"mistyped", nil, []string{"memebrs"}, exitUsage, []string{`error: unknown command "memebrs"`, "did you mean: pondnode members"}},
+		{"mistyped below", nil, []string{"job", "stauts", "x"}, exitUsage, []string{"did you mean: pondnode job status"}},
+		{"unlike any", nil, []string{"frobnicate"}, exitUsage, []string{"pondnode --help"}},
+		{"flag", nil, []string{"members", "--peeer", "x"}, exitUsage, []string{"did you mean --peer?"}},
+		{"flag value", nil, []string{"join", "--slots", "many"}, exitUsage, []string{"--slots"}},
+		{"too many", nil, []string{"members", "x"}, exitUsage, []string{"too many", "usage: pondnode members"}},
+		{"too few", nil, []string{"job", "status"}, exitUsage, []string{"a job's id is missing"}},
+		{"format", nil, []string{"members", "-o", "xml"}, exitUsage, []string{"unknown format"}},
+		{"codec", nil, []string{"submit", sql, "--codec", "gzip"}, exitUsage, []string{"s2, zstd"}},
+		{"partitions", nil, []string{"submit", sql, "--partitions", "-1"}, exitUsage, []string{"out of range"}},
+		{"out and detach", nil, []string{"submit", sql, "--detach", "--out", "x.csv"}, exitUsage, nil},
+		{"no such job file", nil, []string{"submit", "no.yaml"}, exitUsage, []string{"no.yaml: no such file"}},
+		{"neither", nil, []string{"submit", "no.parquet"}, exitUsage, []string{"neither a job file nor SQL"}},
+		{"peer", nil, []string{"members", "--peer", "a:b:c"}, exitUsage, []string{"not an address"}},
+		{"peer port", nil, []string{"members", "--peer", "a:0"}, exitUsage, []string{"not an address"}},
+		{"half of TLS", nil, []string{"members", "--tls-ca", "x"}, exitUsage, []string{"together"}},
+		{"gossip key", nil, []string{"join", "--gossip-key", "hunter2"}, exitUsage, []string{"base64"}},
+		{"memory", nil, []string{"join", "--memory", "lots"}, exitUsage, []string{"512MiB"}},
+		{"log level", nil, []string{"join", "--log-level", "loud"}, exitUsage, nil},
+		{"off loopback", nil, []string{"join", "--bind", "0.0.0.0", "--data", "DIR"}, exitDenied, []string{"error: denied", "--gossip-key"}},
+		{"unreachable", nil, []string{"members", "--peer", "127.0.0.1:1"}, exitUnreachable, []string{"no node reached at 127.0.0.1:1", "why:", "next: start a node"}},
+		{"not a node", map[string]http.HandlerFunc{"/": http.NotFound}, []string{"members"}, exitUnreachable, []string{"is this the port of a Pond node?"}},
+		{"denied", map[string]http.HandlerFunc{"/": refuse(&plan.TaskError{Kind: plan.KindDenied, Op: "leave", Text: "no"})}, []string{"members"}, exitDenied, []string{"why:  no"}},
+		{"unknown job", map[string]http.HandlerFunc{"GET /v1/jobs": reply([]api.JobStatus{{ID: idA}})}, []string{"job", "status", "b"}, exitFailed, []string{"error: not found (job b)", "pondnode jobs"}},
+		{"ambiguous job", map[string]http.HandlerFunc{"GET /v1/jobs": reply([]api.JobStatus{{ID: idA}, {ID: idB}})}, []string{"job", "status", "aaa"}, exitUsage, []string{"2 jobs", idA}},
+		{"job failed", job(failedWith(&plan.TaskError{Kind: plan.KindUser, Op: "run", Subject: "stage 0 task 1", Node: "n1", Text: "Binder Error: no column\nLINE 1", Hint: "look"})),
+			[]string{"submit", sql}, exitFailed, []string{"error: job aaaa0000 failed: query error (run stage 0 task 1, node n1)\n  why:  Binder Error: no column\n        LINE 1\n  next: look\n"}},
+		{"job out of nodes", job(failedWith(&plan.TaskError{Kind: plan.KindUnavailable, Op: "call", Text: "gone"})), []string{"submit", sql}, exitFailed, nil},
+		{"deadline", job(failedWith(&plan.TaskError{Kind: plan.KindDeadline, Text: "late"})), []string{"submit", sql, "--deadline", "1s"}, exitTimeout, []string{"--deadline"}},
+		{"watched job failed", job(failedWith(&plan.TaskError{Kind: plan.KindMemory, Text: "full"})), []string{"job", "watch", idA}, exitFailed, []string{"out of memory"}},
+		{"watched job succeeded", job(&api.JobStatus{ID: idA, State: api.Succeeded}), []string{"job", "watch", idA}, exitOK, []string{"succeeded"}},
+		{"status of a failed job", job(failedWith(&plan.TaskError{Kind: plan.KindMemory, Text: "full"})), []string{"job", "status", idA}, exitOK, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			env := map[string]string{}
+			if test.routes != nil {
+				env["POND_PEER"] = fake(t, test.routes)
+			}
+			args := strings.Split(strings.ReplaceAll(strings.Join(test.args, "\x00"), "DIR", t.TempDir()), "\x00")
+			if len(test.args) == 0 {
+				args = nil
+			}
+			got := call(t, env, args...)
+			if got.code != test.code {
+				t.Errorf("exit code %d, want %d\n%s", got.code, test.code, got.err)
+			}
+			for _, s := range test.says {
+				if !strings.Contains(got.err, s) {
+					t.Errorf("standard error lacks %q:\n%s", s, got.err)
+				}
+			}
+			if strings.Contains(got.err, "hunter2") {
+				t.Error("a key is shown")
+			}
+			if test.code != exitOK && got.out != "" {
+				t.Errorf("standard output has %q", got.out)
+			}
+		})
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	members := map[string]http.HandlerFunc{"GET /v1/members": reply(api.Members{Members: []api.MemberInfo{{ID: "n1", Addr: "h:1", State: "alive", Slots: 2, Memory: 4 << 30, Self: true}}})}
+	peer := fake(t, members)
+	env := map[string]string{"POND_PEER": peer, "POND_OUTPUT": "csv"}
+	want := "id,boot,addr,api,state,zone,slots,memory,self\nn1,\"\",h:1,\"\",alive,,2,4294967296,true\n"
+	if got := call(t, env, "members"); got.code != 0 || got.out != want {
+		t.Errorf("from the environment: %+v", got)
+	}
+	if got := call(t, env, "members", "-o", "table"); got.out != "NODE  ADDRESS  STATE  SLOTS  MEMORY   ZONE\nn1    h:1      alive      2  4.0 GiB  -     (answers)\n" {
+		t.Errorf("a flag goes before the environment: %+v", got)
+	}
+	if got := call(t, map[string]string{"POND_SLOTS": "x"}, "join"); got.code != exitUsage || !strings.Contains(got.err, "POND_SLOTS") {
+		t.Errorf("a bad value: %+v", got)
+	}
+}
+
+func TestListings(t *testing.T) {
+	now := time.UnixMilli(100_000)
+	jobs := []api.JobStatus{
+		{ID: idA, Name: "first", State: api.Succeeded, Submitted: 40_000, Ended: 41_500, Rows: 7, Stages: []api.StageStatus{{Tasks: 2, Done: 2, Rows: 9, Bytes: 2048}}},
+		*failedWith(&plan.TaskError{Kind: plan.KindUser, Text: "bad\nworse"}),
+	}
+	var out bytes.Buffer
+	a := &app{system: system{stdout: &out, stderr: &out}}
+	if err := a.listJobs(output.Table, jobs, now); err != nil {
+		t.Fatal(err)
+	}
+	want := "JOB       NAME   STATE      SUBMITTED     TOOK  STAGES  ROWS  ERROR\n" +
+		"aaaa0000  first  succeeded  1 minute ago  1.5s  1/1        7  -\n" +
+		"aaaa0000  -      failed     1 minute ago  1.0s  0/0        -  bad\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+	out.Reset()
+	if err := a.printStatus(output.Table, &jobs[0], now); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{"state        succeeded in 1.5s\n", "result       7 rows\n", "    0        2/2       9  2.0 KiB"} {
+		if !strings.Contains(out.String(), s) {
+			t.Errorf("lacks %q:\n%s", s, out.String())
+		}
+	}
+	out.Reset()
+	if err := a.printStatus(output.JSON, &jobs[0], now); err != nil || !json.Valid(out.Bytes()) {
+		t.Errorf("%v: %s", err, out.String())
+	}
+}
+
+// TestInterrupt: the first signal cancels the job and waits, the second does not.
+func TestInterrupt(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		obeys   bool // the node cancels when asked
+		signals int
+	}{{"cancelled", true, 1}, {"left", false, 2}} {
+		t.Run(test.name, func(t *testing.T) {
+			signals := make(chan os.Signal, signalsMax)
+			cancelled := make(chan struct{})
+			peer := fake(t, map[string]http.HandlerFunc{
+				"POST /v1/jobs": reply(&api.JobStatus{ID: idA, State: api.Running}),
+				"POST /v1/jobs/{id}/cancel": func(w http.ResponseWriter, r *http.Request) {
+					if !test.obeys {
+						_, _ = io.Copy(io.Discard, r.Body) // the server notices a lost client only then
+						signals <- syscall.SIGINT          // an impatient user
+						<-r.Context().Done()
+						return
+					}
+					close(cancelled)
+					reply(&api.JobStatus{ID: idA, State: api.Cancelled})(w, r)
+				},
+				"GET /v1/jobs/{id}/watch": func(w http.ResponseWriter, r *http.Request) {
+					reply(&api.JobStatus{ID: idA, State: api.Running})(w, r)
+					_ = http.NewResponseController(w).Flush()
+					signals <- syscall.SIGINT
+					select {
+					case <-cancelled:
+						reply(&api.JobStatus{ID: idA, State: api.Cancelled, Error: &api.Error{Kind: "cancelled"}})(w, r)
+					case <-r.Context().Done():
+					}
+				},
+			})
+			file := filepath.Join(t.TempDir(), "job.yaml")
+			if err := os.WriteFile(file, []byte("steps: [{read: /x.parquet}]"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			got := callWith(t, nil, signals, "submit", "--peer", peer, file)
+			if got.code != exitInterrupted || !strings.Contains(got.err, "cancelling job") || !strings.HasSuffix(got.err, "error: interrupted\n") {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+func TestGossipKey(t *testing.T) {
+	dir := t.TempDir()
+	file := func(content string) string {
+		p := filepath.Join(dir, fmt.Sprintf("k%d", len(content)))
+		if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	key := strings.Repeat("k", 32)
+	for name, in := range map[string]string{
+		"base64": base64.StdEncoding.EncodeToString([]byte(key)),
+		"file":   file(base64.StdEncoding.EncodeToString([]byte(key)) + "\n"),
+		"raw":    file(key),
+	} {
+		if got, err := gossipKey(in); err != nil || string(got) != key {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	for _, in := range []string{"short", file("short"), filepath.Join(dir, "none")} {
+		if _, err := gossipKey(in); err == nil {
+			t.Errorf("%s is a key", in)
+		}
+	}
+}
+
+// TestOut: a file appears when it is whole, or not at all.
+func TestOut(t *testing.T) {
+	dir := t.TempDir()
+	rec := func() *output.Listing { l := output.NewListing(col("x", 0)); l.Add(1); return l }
+	a := &app{system: system{stdout: &bytes.Buffer{}}}
+	batch := rec().Batch()
+	good := filepath.Join(dir, "good.csv")
+	if err := a.emit(output.CSV, &outputFlags{out: good}, batch.Schema(), 1, one(batch)); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(good); err != nil || string(b) != "x\n1\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+	bad := filepath.Join(dir, "bad.csv")
+	err := a.emit(output.CSV, &outputFlags{out: bad}, batch.Schema(), 1, failing(batch))
+	if err == nil {
+		t.Error("no error")
+	}
+	if list, _ := filepath.Glob(filepath.Join(dir, "bad*")); len(list) > 0 {
+		t.Errorf("left behind: %v", list)
+	}
+}
+
+func TestGraft(t *testing.T) {
+	part := &plan.Plan{Nodes: []plan.Node{{ID: "a"}, {ID: "b", Inputs: []plan.NodeID{"a"}}}, Sink: plan.Sink{Input: "b"}}
+	got := graft(part, "step2")
+	if got[0].ID != "step2/a" || got[1].ID != "step2" || got[1].Inputs[0] != "step2/a" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestCompletion: cobra's scripts are there for every shell.
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if got := call(t, nil, "completion", shell); got.code != 0 || !strings.Contains(got.out, "pondnode") {
+			t.Errorf("%s: %d %.100s", shell, got.code, got.err)
+		}
+	}
+}
+
+// failing yields a batch and then an error.
+func failing(rec arrow.RecordBatch) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		if yield(rec, nil) {
+			yield(nil, errors.New("lost"))
+		}
+	}
+}
