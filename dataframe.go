@@ -56,11 +56,20 @@ func HivePartitioning() ReadOption { return func(r *plan.ReadOp) { r.Options.Hiv
 // Schema gives the columns of CSV and JSON files as name, DuckDB type, name,
 // type …; without it DuckDB infers them.
 func Schema(namesAndTypes ...string) ReadOption {
-	return func(r *plan.ReadOp) {
-		for i := 0; i+1 < len(namesAndTypes); i += 2 {
-			r.Options.Schema = append(r.Options.Schema, plan.Column{Name: namesAndTypes[i], Type: namesAndTypes[i+1]})
+	return func(r *plan.ReadOp) { r.Options.Schema = columnList(namesAndTypes) }
+}
+
+// columnList reads name, type, name, type …; a name without a type stays so.
+func columnList(list []string) []plan.Column {
+	var out []plan.Column
+	for i := 0; i < len(list); i += 2 {
+		c := plan.Column{Name: list[i]}
+		if i+1 < len(list) {
+			c.Type = list[i+1]
 		}
+		out = append(out, c)
 	}
+	return out
 }
 
 // CSVOption passes an option to DuckDB's read_csv; value is an SQL literal, such
@@ -126,12 +135,15 @@ func (s *Session) ReadArrow(path string, options ...ReadOption) *DataFrame {
 // FromRecords carries batches of one schema in the job itself. They are encoded
 // at once, and stay the caller's to release.
 func (s *Session) FromRecords(schema *arrow.Schema, recs ...arrow.RecordBatch) *DataFrame {
+	if schema == nil {
+		return s.source(plan.Node{}, badRows("records need a schema"))
+	}
 	var b bytes.Buffer
 	w := ipc.NewWriter(&b, ipc.WithSchema(schema))
 	rows := int64(0)
 	for _, r := range recs {
 		if err := w.Write(r); err != nil {
-			return s.source(plan.Node{}, fmt.Errorf("pond: rows from records: %w", err))
+			return s.source(plan.Node{}, badRows("%v", err))
 		}
 		rows += r.NumRows()
 	}
@@ -143,15 +155,15 @@ func (s *Session) FromRecords(schema *arrow.Schema, recs ...arrow.RecordBatch) *
 // encoding/json takes. columns are name, DuckDB type, name, type ….
 func (s *Session) FromRows(columns []string, rows ...[]any) *DataFrame {
 	op := &plan.RowsOp{}
-	for i := 0; i+1 < len(columns); i += 2 {
-		op.Columns = append(op.Columns, plan.Column{Name: columns[i], Type: columns[i+1]})
+	if op.Columns = columnList(columns); len(columns)%2 != 0 {
+		return s.source(plan.Node{}, badRows("column %q has no type: columns are name, type, name, type …", columns[len(columns)-1]))
 	}
 	for i, row := range rows {
 		var vs []json.RawMessage
 		for _, v := range row {
 			b, err := json.Marshal(v)
 			if err != nil {
-				return s.source(plan.Node{}, fmt.Errorf("pond: row %d: %w", i, err))
+				return s.source(plan.Node{}, badRows("row %d: %v", i, err))
 			}
 			vs = append(vs, b)
 		}
@@ -159,6 +171,10 @@ func (s *Session) FromRows(columns []string, rows ...[]any) *DataFrame {
 	}
 	op.Count = int64(len(rows))
 	return s.source(plan.Node{Rows: op}, nil)
+}
+
+func badRows(format string, args ...any) error {
+	return &Error{Kind: plan.KindUser, Op: "rows", Text: fmt.Sprintf(format, args...)}
 }
 
 // Query is a whole SELECT over files, run on one partition for now. files are
@@ -220,6 +236,12 @@ func (df *DataFrame) Select(columns ...string) *DataFrame {
 // WithFilename adds the column filename, straight after a Read.
 func (df *DataFrame) WithFilename() *DataFrame {
 	return df.then(plan.Node{Project: &plan.ProjectOp{Filename: true}})
+}
+
+// WithRowNumber adds the column file_row_number, from 0 in each file, straight
+// after a read of Parquet.
+func (df *DataFrame) WithRowNumber() *DataFrame {
+	return df.then(plan.Node{Project: &plan.ProjectOp{RowNumber: true}})
 }
 
 // PartialSort orders each partition by terms such as "price DESC".

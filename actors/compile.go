@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	iofs "io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,13 +99,7 @@ func (n *Node) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []stri
 			return nil, nil, err
 		}
 	}
-	asked := slices.Clone(patterns)
-	if src.Recursive {
-		for i, p := range asked {
-			asked[i] = strings.TrimSuffix(p, "/") + "/"
-		}
-	}
-	infos, err := n.engines.planner.Glob(ctx, asked)
+	infos, err := n.engines.planner.Glob(ctx, deepen(src, patterns))
 	if err != nil {
 		return nil, nil, fileError(patterns, err)
 	}
@@ -112,10 +107,13 @@ func (n *Node) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []stri
 	access := slices.Clone(patterns) // a glob in SQL is itself looked at
 	for _, f := range infos {
 		facts.Files = append(facts.Files, plan.File{Path: f.Path, Size: f.Size, ModTime: f.ModTime.UnixNano()})
-		access = append(access, f.Path)
+		access = append(access, f.Path, plan.EscapeGlob(f.Path)) // DuckDB looks at the latter to find the former
 	}
 	if src.Read == nil || src.Read.Format == plan.Arrow {
 		return facts, access, nil
+	}
+	if src.Read.Format == plan.CSV {
+		facts.Files = withoutEmpty(facts.Files)
 	}
 	if src.Footers {
 		if err := n.footers(ctx, facts); err != nil {
@@ -126,6 +124,21 @@ func (n *Node) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []stri
 		return facts, access, n.describe(ctx, src.Read, facts)
 	}
 	return facts, access, nil
+}
+
+// deepen has folders stand for all that is below them, when that is wanted: key
+// folders always are.
+func deepen(src *plan.Source, patterns []string) []string {
+	if !src.Recursive && (src.Read == nil || !src.Read.Options.Hive) {
+		return patterns
+	}
+	out := slices.Clone(patterns)
+	for i, p := range out {
+		if st, err := os.Stat(p); err == nil && st.IsDir() {
+			out[i] = filepath.Join(p, "**")
+		}
+	}
+	return out
 }
 
 // mayRead refuses the node's own folder: keys and other jobs' rows are in it.
@@ -139,6 +152,16 @@ func (n *Node) mayRead(pattern string) error {
 		return &plan.TaskError{Kind: plan.KindDenied, Op: "read", Subject: pattern, Text: "this is inside the node's own data folder"}
 	}
 	return nil
+}
+
+// withoutEmpty leaves out files without a byte, which tell nothing of their
+// columns; but not the only ones.
+func withoutEmpty(files []plan.File) []plan.File {
+	full := slices.DeleteFunc(slices.Clone(files), func(f plan.File) bool { return f.Size == 0 })
+	if len(full) == 0 {
+		return files
+	}
+	return full
 }
 
 // footers reads the row groups of Parquet files.
@@ -186,34 +209,30 @@ func (n *Node) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Facts) 
 	return nil
 }
 
-// sniff is the dialect of a CSV file, as SQL literals.
+// sniff is what a CSV file tells of how all of its set are written, as SQL
+// literals; nothing when it cannot be told: reading then says why.
 func (n *Node) sniff(ctx context.Context, path string, o plan.ScanOptions) (map[string]string, error) {
-	args := plan.QuoteString(path)
-	for _, k := range []string{"delim", "quote", "escape", "header", "skip", "sample_size", "comment", "encoding"} {
-		if v, ok := o.CSV[k]; ok {
-			args += ", " + k + "=" + v
-		}
+	args := plan.QuoteString(plan.EscapeGlob(path))
+	for k, v := range o.CSV {
+		args += ", " + k + " = " + v
 	}
 	out := map[string]string{}
-	names := []string{"delim", "quote", "escape", "newline", "skip", "header"}
-	sql := fmt.Sprintf("SELECT Delimiter, Quote, Escape, NewLineDelimiter, SkipRows::VARCHAR, HasHeader::VARCHAR FROM sniff_csv(%s)", args)
+	sql := fmt.Sprintf("SELECT coalesce(DateFormat, ''), coalesce(TimestampFormat, ''), CASE WHEN HasHeader THEN 'true' ELSE '' END FROM sniff_csv(%s)", args)
 	_, err := n.engines.planner.Fetch(ctx, sql, func(c *vec.Chunk) error {
-		for i, name := range names {
-			v := string((*vec.Str)(c.Columns[i].Data).Bytes())
-			switch name {
-			case "skip", "header":
+		for i, name := range []string{"dateformat", "timestampformat", "header"} {
+			switch v := string((*vec.Str)(c.Columns[i].Data).Bytes()); {
+			case v == "" || name == "header" && len(o.Schema) > 0:
+			case name == "header":
 				out[name] = v
-			case "newline":
-				// Not passed on: files of one set may differ in it.
 			default:
-				if v == "(empty)" {
-					v = ""
-				}
 				out[name] = plan.QuoteString(v)
 			}
 		}
 		return nil
 	})
+	if errors.Is(err, duck.ErrQuery) {
+		return nil, nil
+	}
 	return out, err
 }
 

@@ -257,13 +257,20 @@ func (s *ipcStream) Schema() *arrow.Schema { return s.r.Schema() }
 func (s *ipcStream) Next() (arrow.RecordBatch, error) {
 	if !s.r.Next() {
 		if err := s.r.Err(); err != nil && !errors.Is(err, io.EOF) {
-			return nil, &plan.TaskError{Kind: plan.KindUser, Op: "read Arrow", Text: err.Error()}
+			return nil, &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: s.name(), Text: err.Error()}
 		}
 		return nil, io.EOF
 	}
 	rec := s.r.RecordBatch()
 	rec.Retain()
 	return rec, nil
+}
+
+func (s *ipcStream) name() string {
+	if s.file == nil {
+		return "the job's rows"
+	}
+	return s.file.Name()
 }
 
 func (s *ipcStream) Close() error {

@@ -14,8 +14,8 @@ type Facts struct {
 	// that see a part of the files cast to them, so that all agree. Nil: every
 	// file is known to have the same columns.
 	Columns []Column
-	// CSV is the dialect found (delim, quote, header, …) as SQL literals; what
-	// the user set goes before it.
+	// CSV is what the first file tells of all (header, dateformat, …), as SQL
+	// literals; what the user set goes before it.
 	CSV map[string]string
 }
 

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,19 +20,7 @@ func (c *compiler) compileRead(n *Node) (*rel, error) {
 		return nil, n.errorf("check the paths, and that this node sees them", "no file matches %s", strings.Join(n.Read.Paths, ", "))
 	}
 	s := &Scan{Format: n.Read.Format, Options: n.Read.Options, Columns: f.Columns, Like: f.Files[0].Path}
-	if len(f.CSV) > 0 {
-		dialect := map[string]string{}
-		for k, v := range f.CSV {
-			dialect[k] = v
-		}
-		for k, v := range s.Options.CSV {
-			dialect[k] = v
-		}
-		s.Options.CSV = dialect
-	}
-	if text := s.Format == CSV || s.Format == JSON; text && s.Options.Schema == nil && !s.Options.UnionByName {
-		s.Options.Schema = withoutHive(f.Columns, s)
-	}
+	s.PinText(f.CSV)
 	for _, name := range s.Options.Columns {
 		if f.Columns != nil && !hasColumn(f.Columns, name) {
 			return nil, n.errorf("correct the name", "there is no column %q; there are %s", name, columnNames(f.Columns))
@@ -43,6 +32,44 @@ func (c *compiler) compileRead(n *Node) (*rel, error) {
 	}
 	s.Splits = splitBytes(f.Files, c.o.tasksFor(bytes))
 	return c.scanRel(n.label(), s, f.Files, laidAuto), nil
+}
+
+// typeOptions are read_csv's names for the types of columns.
+var typeOptions = []string{"types", "dtypes", "column_types"}
+
+// PinText has tasks that are given different text files read the same columns.
+// Of CSV it fixes the types by name, and found: whether there is a header, and
+// how dates are written, as the first file tells. The rest of a dialect may
+// differ by file, as in one DuckDB: the first one's quotes would misread another.
+func (s *Scan) PinText(found map[string]string) {
+	o := &s.Options
+	columns := s.Columns != nil && o.Schema == nil && !o.UnionByName
+	switch {
+	case s.Format == JSON && columns:
+		o.Schema = withoutHive(s.Columns, s)
+	case s.Format == CSV && !o.UnionByName:
+		csv := maps.Clone(found)
+		if csv == nil {
+			csv = map[string]string{}
+		}
+		maps.Copy(csv, o.CSV)
+		if _, given := csv["columns"]; columns && !given {
+			for _, k := range typeOptions {
+				delete(csv, k)
+			}
+			csv["types"] = columnTypes(withoutHive(s.Columns, s))
+		}
+		o.CSV = csv
+	}
+}
+
+// columnTypes is columns as an SQL struct of their types.
+func columnTypes(cols []Column) string {
+	list := make([]string, len(cols))
+	for i, c := range cols {
+		list[i] = QuoteString(c.Name) + ": " + QuoteString(c.Type)
+	}
+	return "{" + strings.Join(list, ", ") + "}"
 }
 
 // withoutHive is the columns that stand in the files themselves.

@@ -117,7 +117,7 @@ func (s *Scan) output() []Column {
 func (s *Scan) call(paths []string, number bool) string {
 	quoted := make([]string, len(paths))
 	for i, p := range paths {
-		quoted[i] = QuoteString(escapeGlob(p))
+		quoted[i] = QuoteString(EscapeGlob(p))
 	}
 	o := s.Options
 	args := []string{"[" + strings.Join(quoted, ", ") + "]"}
@@ -136,11 +136,7 @@ func (s *Scan) call(paths []string, number bool) string {
 		args = append(args, "hive_types_autocast = false")
 	}
 	if len(o.Schema) > 0 {
-		var cols []string
-		for _, c := range o.Schema {
-			cols = append(cols, QuoteString(c.Name)+": "+QuoteString(c.Type))
-		}
-		args = append(args, "columns = {"+strings.Join(cols, ", ")+"}")
+		args = append(args, "columns = "+columnTypes(o.Schema))
 	}
 	for _, k := range sortedKeys(o.CSV) {
 		args = append(args, k+" = "+o.CSV[k])
@@ -148,8 +144,8 @@ func (s *Scan) call(paths []string, number bool) string {
 	return map[Format]string{Parquet: "read_parquet(", CSV: "read_csv(", JSON: "read_json("}[s.Format] + strings.Join(args, ", ") + ")"
 }
 
-// escapeGlob makes DuckDB take a path as it is: readers expand globs.
-func escapeGlob(p string) string {
+// EscapeGlob makes DuckDB take a path as it is: readers expand globs.
+func EscapeGlob(p string) string {
 	if !strings.ContainsAny(p, "*?[") {
 		return p
 	}

@@ -82,10 +82,7 @@ func (p *planner) source(g *logical.Get) (*scan, error) {
 		if len(t.Files) > 0 {
 			s.scan.Like = t.Files[0].Path
 		}
-		s.scan.Options.CSV = merged(t.CSV, t.Options.CSV)
-		if text := t.Format == plan.CSV || t.Format == plan.JSON; text && s.scan.Options.Schema == nil && !t.Options.UnionByName {
-			s.scan.Options.Schema = plan.FileColumns(t.Columns, &s.scan)
-		}
+		s.scan.PinText(t.CSV)
 		return s, nil
 	}
 	if g.Source != "" {
