@@ -143,7 +143,7 @@ func (d *decoder) named(g *Get, v any) {
 }
 
 func (d *decoder) parquet(g *Get, data, extra object) {
-	g.Files = data.texts("files")
+	g.Files = append([]string{}, data.texts("files")...)
 	options := data.object("parquet_options")
 	files := options.object("file_options")
 	flag := func(name string, set bool) {
@@ -157,12 +157,18 @@ func (d *decoder) parquet(g *Get, data, extra object) {
 	}
 	g.Scan.Pruned = extra.number("filtered_files") >= 0 && extra.number("filtered_files") != extra.number("total_files")
 	g.Scan.UnionByName, g.Scan.Hive = files.flag("union_by_name"), files.flag("hive_partitioning")
-	flag("binary_as_string", options.flag("binary_as_string"))
-	if options.flag("file_row_number") {
-		flag("file_row_number", true)
+	for _, option := range []string{"binary_as_string", "file_row_number"} {
+		if options.flag(option) {
+			flag(option, true)
+		}
 	}
-	flag("union_by_name", g.Scan.UnionByName)
-	flag("hive_partitioning", g.Scan.Hive)
+	if g.Scan.UnionByName {
+		flag("union_by_name", true)
+	}
+	// Left out, it is guessed from the paths.
+	if g.Scan.Hive || slices.ContainsFunc(g.Files, func(f string) bool { return strings.Contains(f, "=") }) {
+		flag("hive_partitioning", g.Scan.Hive)
+	}
 	if name := files.text("filename_column"); files.flag("filename") {
 		g.Scan.Args = append(g.Scan.Args, Arg{"filename", quoteText(name)})
 		g.Scan.FilenameColumn = slices.IndexFunc(g.Schema, func(c Column) bool { return c.Name == name })

@@ -18,7 +18,10 @@ func (d *decoder) typ(o object) Type {
 	}
 	switch t.ID {
 	case "DECIMAL":
-		t.Width, t.Scale = max(info.number("width"), 0), max(info.number("scale"), 0)
+		t.Width, t.Scale = info.number("width"), info.number("scale")
+		if t.Width < 1 || t.Width > decimalMax || t.Scale < 0 || t.Scale > t.Width {
+			return Type{ID: t.ID, Opaque: true}
+		}
 	case "LIST", "ARRAY":
 		t.Size = max(info.number("size"), 0)
 		t.Fields = []Field{{Type: d.typ(info.object("child_type"))}}

@@ -27,7 +27,7 @@ const DisabledOptimizers = "compressed_materialization,late_materialization,stat
 	"join_filter_pushdown,build_side_probe_side,sampling_pushdown,in_clause,common_subexpressions"
 
 // MoreDisabledOptimizers are to be off for another try: see [PlanError.Again].
-const MoreDisabledOptimizers = DisabledOptimizers + ",cte_inlining,column_lifetime"
+const MoreDisabledOptimizers = DisabledOptimizers + ",cte_inlining,column_lifetime,unused_columns"
 
 // Render is one operator as SQL over its inputs, which inputs names: views
 // whose columns are c0, c1, …; so are the result's. A reference to a CTE reads

@@ -140,6 +140,8 @@ func (r *renderer) op(x *Op, ref func(int) string) string {
 // infix operators may be written between their arguments.
 var infix = wordSet("+ - * / // % || & | << >> ^ ** ~~ !~~ ~~* !~~* ~~~")
 
+var wholeNumbers = wordSet("TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT")
+
 func (r *renderer) function(x *Func, ref func(int) string) string {
 	if x.Lambda != nil {
 		return r.lambda(x, ref)
@@ -159,6 +161,10 @@ func (r *renderer) function(x *Func, ref func(int) string) string {
 		return r.exact(r.call(x.Name, r.exprs(x.Args, ref)), x.T)
 	}
 	list := r.exprs(x.Args, ref)
+	if x.Name == "/" && wholeNumbers[x.T.ID] && len(list) == 2 {
+		// Bound with the setting integer_division; where this is bound again it may be off.
+		return "(" + list[0] + " // " + list[1] + ")"
+	}
 	if infix[x.Name] && len(list) == 2 {
 		return r.typed("("+list[0]+" "+x.Name+" "+list[1]+")", x.T)
 	}

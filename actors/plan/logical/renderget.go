@@ -12,6 +12,9 @@ func (r *renderer) get(op *Get) *block {
 		r.fail("%s", op.Opaque)
 		return &block{}
 	}
+	if op.Files != nil && len(op.Files) == 0 {
+		return r.operator(&EmptyResult{Node: Node{Columns: op.Columns}})
+	}
 	t := r.next()
 	b := &block{open: true}
 	var in *block

@@ -110,6 +110,9 @@ func uniqueOn(op Operator, columns map[int]bool) bool {
 		return uniqueOn(op.Inputs[0], below)
 	case *Filter:
 		for c := range columns {
+			if op.Project != nil && (c < 0 || c >= len(op.Project)) {
+				return false
+			}
 			if op.Project != nil {
 				c = op.Project[c]
 			}
