@@ -6,6 +6,7 @@ type Whole struct {
 	Salt  string // the versions of DuckDB and of Pond's hash and block format
 	Step  int    // tells two stages apart that are alike but not deterministic
 	Once  bool   // never the same in two jobs: it writes files
+	Twin  int    // tells two stages apart that are alike but read side by side
 	Files []File // all that the stage reads
 }
 
@@ -13,6 +14,7 @@ type Whole struct {
 // stages that it reads must have theirs.
 func Identify(job *Job, s *Stage, x Whole) {
 	f := identity{Salt: x.Salt, Files: x.Files}
+	f.Step = x.Twin
 	if !s.Deterministic || x.Once {
 		f.Job, f.Step = x.Job, x.Step
 	}

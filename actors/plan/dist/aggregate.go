@@ -205,7 +205,7 @@ func (p *planner) sets(op *logical.Aggregate, in *rel, keep bool) (*rel, error) 
 		one := &logical.Aggregate{Node: logical.Node{Kind: op.Kind, Inputs: op.Inputs}, Aggs: op.Aggs}
 		list := make([]logical.Expr, len(op.Columns))
 		for i, c := range op.Columns[:len(op.Groups)] {
-			list[i] = &logical.Const{Typed: logical.Typed{T: c.Type}, Value: logical.Value{Type: c.Type, Null: true}}
+			list[i] = null(c.Type)
 		}
 		for k, g := range s {
 			one.Groups = append(one.Groups, op.Groups[g])

@@ -101,7 +101,7 @@ func average(a *logical.AggExpr) (split, bool) {
 	x, name := a.Args[0], "sum"
 	t := x.Type()
 	switch t.ID {
-	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "BOOLEAN":
+	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "BOOLEAN":
 		t = hugeint
 	case "DECIMAL":
 		t = logical.Type{ID: "DECIMAL", Width: 38, Scale: t.Scale}
@@ -109,8 +109,6 @@ func average(a *logical.AggExpr) (split, bool) {
 		if a.Name == "favg" {
 			name = "fsum"
 		}
-	case "HUGEINT", "UBIGINT":
-		x, t = cast(x, double), double
 	default:
 		return split{}, false
 	}

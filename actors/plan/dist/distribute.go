@@ -32,6 +32,9 @@ func distribute(q *Query, facts Facts, o Options) (*plan.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if q.Write != nil && q.Write.Single {
+		r = p.gather(r, "one file is to be written", true)
+	}
 	ex, result := single, plan.Result{Ordered: r.stable}
 	if q.Write != nil {
 		w := *q.Write
@@ -167,7 +170,7 @@ func (p *planner) stage(job *plan.Job, d *draft) (*plan.Stage, error) {
 	}
 	s.Deterministic = d.repeatable && !d.fickle && !anyVolatile(d.root) && (steady || !fickle(d.root))
 	once := d.ex.Kind == plan.Files
-	plan.Identify(job, s, plan.Whole{Job: p.o.JobID, Salt: p.o.Salt, Step: d.number, Once: once, Files: files})
+	plan.Identify(job, s, plan.Whole{Job: p.o.JobID, Salt: p.o.Salt, Step: d.number, Once: once, Twin: d.twin, Files: files})
 	return s, nil
 }
 

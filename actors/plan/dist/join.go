@@ -213,6 +213,11 @@ func (p *planner) place(j *joining) (*rel, error) {
 		j.keys = same
 	}
 	l, r := j.left, j.right
+	if j.asof && (j.kind == logical.Right || j.kind == logical.Full) && max(l.n, r.n) > 1 {
+		why := "an ASOF join that keeps right rows"
+		j.left, j.right = p.gather(l, why, false), p.gather(r, why, false)
+		return j.joined(), nil
+	}
 	small := func(r *rel) bool { return p.o.BroadcastBytes >= 0 && r.bytes() <= float64(p.o.BroadcastBytes) }
 	switch {
 	case l.n <= 1 && r.n <= 1:
@@ -234,7 +239,30 @@ func (p *planner) place(j *joining) (*rel, error) {
 		why := fmt.Sprintf("a %s join without an equality", strings.ToLower(string(j.kind)))
 		j.left, j.right = p.gather(l, why, false), p.gather(r, why, false)
 	}
+	if j.asof && j.kind == logical.Left && together(j.left, j.right) > 1 {
+		j.right = notEmpty(j.right)
+	}
 	return j.joined(), nil
+}
+
+// notEmpty adds a row of NULLs, which match nothing: DuckDB's ASOF LEFT JOIN
+// with no right rows at all drops the left ones, and the right rows of one task
+// may well be none.
+func notEmpty(r *rel) *rel {
+	cols := r.op.Head().Columns
+	row := make([]logical.Expr, len(cols))
+	for i, c := range cols {
+		row[i] = null(c.Type)
+	}
+	values := &logical.Values{Node: logical.Node{Kind: "LOGICAL_EXPRESSION_GET", Columns: cols}, Rows: [][]logical.Expr{row}}
+	op := &logical.SetOp{Node: logical.Node{Kind: "LOGICAL_UNION", Columns: cols}, Op: logical.Union, All: true}
+	out := *r
+	out.op = logical.WithInputs(op, []logical.Operator{r.op, values})
+	return &out
+}
+
+func null(t logical.Type) logical.Expr {
+	return &logical.Const{Typed: logical.Typed{T: t}, Value: logical.Value{Type: t, Null: true}}
 }
 
 // meet reports whether both sides are placed by keys that the join compares.

@@ -60,6 +60,7 @@ type draft struct {
 	rows       float64
 	index      int // in Job.Stages, -1 until written
 	number     int
+	twin       int // see plan.Whole
 }
 
 // with is the piece op over r, which keeps r's properties but for those that

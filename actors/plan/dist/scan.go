@@ -119,7 +119,13 @@ func (p *planner) source(g *logical.Get) (*scan, error) {
 // a row or file among all.
 func oddColumns(g *logical.Get) bool {
 	for _, c := range g.Reads {
-		if c.Column < 0 && c.Virtual != "none" && c.Virtual != "filename" && c.Virtual != "file_row_number" {
+		switch c.Virtual {
+		case "", "none", fileName, rowNumber:
+		case rowID: // of a table it is what DuckDB reads to count rows: files have none
+			if g.Source == "" {
+				return true
+			}
+		default:
 			return true
 		}
 	}
@@ -190,6 +196,7 @@ func (s *scan) pick(g *logical.Get) error {
 const (
 	fileName  = "filename"
 	rowNumber = "file_row_number"
+	rowID     = "rowid"
 )
 
 // rowNumbers is true when the reader was asked for row numbers.
@@ -203,6 +210,8 @@ func readSQL(g *logical.Get, c logical.ColumnRead) string {
 		return plan.QuoteIdent(g.Schema[c.Column].Name)
 	case c.Virtual == "none":
 		return "CAST(NULL AS BOOLEAN)"
+	case c.Virtual == rowID:
+		return "CAST(NULL AS BIGINT)"
 	}
 	return plan.QuoteIdent(c.Virtual)
 }
@@ -255,7 +264,7 @@ var pureFunctions = set("range", "generate_series", "unnest", "repeat", "repeat_
 // opaqueGet is a function that runs in one task; those that are cheap and pure
 // in any.
 func (p *planner) opaqueGet(g *logical.Get) (*rel, error) {
-	if _, err := logical.RenderTree(g); err != nil {
+	if _, err := logical.RenderTree(g); err != nil { // what cannot be written cannot be run apart
 		return nil, err
 	}
 	r := &rel{op: g, n: 1, rows: 1000, stable: true}

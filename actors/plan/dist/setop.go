@@ -108,8 +108,9 @@ func (p *planner) unionAll(op *logical.SetOp, a, b *rel, keep bool) *rel {
 			why := "a union of too many parts"
 			a, b, n = p.gather(a, why, keep), p.gather(b, why, keep), 2
 		}
-		from := []*draft{p.cut(a, label(a.op), single, keep), p.cut(b, label(b.op), single, keep)}
-		out = p.read(from, plan.ReadSegments, n, keep)
+		first, second := p.cut(a, label(a.op), single, keep), p.cut(b, label(b.op), single, keep)
+		second.twin = 1 // it may well be the same, yet its rows count twice
+		out = p.read([]*draft{first, second}, plan.ReadSegments, n, keep)
 	}
 	out.rows = a.rows + b.rows
 	return out

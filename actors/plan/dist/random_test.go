@@ -1,0 +1,130 @@
+//go:build duckdb_arrow
+
+package dist_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pondmesh/pond/actors/plan/dist"
+)
+
+var (
+	queries = flag.Int("queries", 150, "random queries to run")
+	first   = flag.Uint64("seed", 1, "seed of the first")
+)
+
+// perTables is how many queries are run over the same random tables.
+const perTables = 50
+
+// ways are the options that queries are run with, in turn.
+var ways = []dist.Options{
+	{Partitions: 3, BroadcastBytes: -1}, {Partitions: 4, BroadcastBytes: 600}, {Partitions: 7, BroadcastBytes: -1}, {Partitions: 2}, {Parallelism: 3, BroadcastBytes: -1},
+}
+
+// TestRandom compares random queries over random tables with DuckDB. A query
+// that differs is shrunk. -seed and -queries run others, or one of them again.
+func TestRandom(t *testing.T) {
+	t.Logf("seeds %d to %d", *first, *first+uint64(*queries)-1)
+	var p *pond
+	var made uint64
+	whole, gathers, stages := 0, map[string]int{}, 0
+	for seed := *first; seed < *first+uint64(*queries); seed++ {
+		if of := seed / perTables; p == nil || of != made {
+			if p != nil {
+				p.plans.Close()
+				p.tasks.Close()
+			}
+			p, made = newTables(t, tablesSQL(rand.New(rand.NewPCG(of, 7)))), of
+		}
+		g := &gen{draw: rand.New(rand.NewPCG(seed, 0))}
+		sql, _ := g.query(2)
+		o := ways[seed%uint64(len(ways))]
+		job, err := p.check(t.Context(), sql, o)
+		if errors.Is(err, errWhole) {
+			whole++
+			gathers[job.Stages[0].Gathered]++
+			continue
+		}
+		if err != nil {
+			small, err := p.shrink(t.Context(), g.choices, o, err)
+			job, _ := p.check(t.Context(), small, o)
+			text := ""
+			if job != nil {
+				text = job.Explain()
+			}
+			t.Fatalf("seed %d differs: %v\n%s\n%s", seed, err, small, text)
+		}
+		if job == nil {
+			continue
+		}
+		stages += len(job.Stages)
+		for _, s := range job.Stages {
+			if why, _, _ := strings.Cut(s.Gathered, " of "); why != "" {
+				gathers[why]++
+			}
+		}
+	}
+	t.Logf("%d queries in %d stages; %d ran whole", *queries, stages, whole)
+	for _, why := range slices.Sorted(keysOf(gathers)) {
+		t.Logf("%5d × %s", gathers[why], why)
+	}
+}
+
+func keysOf(m map[string]int) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// shrink makes a failing query smaller as long as it fails.
+func (p *pond) shrink(ctx context.Context, choices []uint32, o dist.Options, failed error) (string, error) {
+	write := func(c []uint32) string {
+		sql, _ := (&gen{choices: c}).query(2)
+		return sql
+	}
+	const most = 600 // attempts
+	best, tries := slices.Clone(choices), 0
+	try := func(c []uint32) bool {
+		tries++
+		if tries > most || write(c) == write(best) && len(c) >= len(best) {
+			return false
+		}
+		if _, err := p.check(ctx, write(c), o); err != nil && !errors.Is(err, errWhole) && (len(write(c)) <= len(write(best))) {
+			best, failed = slices.Clone(c), err
+			return true
+		}
+		return false
+	}
+	for again := true; again && tries < most; {
+		again = false
+		for size := len(best) / 2; size > 0; size /= 2 {
+			for at := 0; at+size <= len(best); {
+				cut := append(slices.Clone(best[:at]), best[at+size:]...)
+				if try(cut) {
+					again = true
+				} else {
+					at += size
+				}
+			}
+		}
+		for i := range best {
+			if best[i] != 0 {
+				c := slices.Clone(best)
+				c[i] = 0
+				again = try(c) || again
+			}
+		}
+	}
+	return write(best), fmt.Errorf("%w (after %d attempts to shrink it)", failed, tries)
+}
