@@ -128,15 +128,15 @@ func (a *app) fromEnv(flags *pflag.FlagSet) error {
 	return err
 }
 
-// columns is the width of the terminal that w is; 0: it is none.
+// columns is the width of the terminal that w is; 0: it is none, or has no size.
 func columns(w io.Writer) int {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width <= 0 {
-		return 80
+	width, height, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 || height <= 0 {
+		return 0 // nothing can be drawn in place there
 	}
 	return width
 }

@@ -257,6 +257,9 @@ func (a *app) result(ctx context.Context, s *pond.Session, spec *api.JobSpec, su
 // it is tried again.
 const cancelPause = 200 * time.Millisecond
 
+// cancelTimeout is how long an interrupted command waits for its job to end.
+const cancelTimeout = 5 * time.Second
+
 // cancellable does work for a job. The first signal cancels the job, which ends
 // the work; the second leaves at once.
 func (a *app) cancellable(ctx context.Context, s *pond.Session, id plan.JobID, work func(context.Context) error) error {
@@ -272,7 +275,12 @@ func (a *app) cancellable(ctx context.Context, s *pond.Session, id plan.JobID, w
 	fmt.Fprintf(a.stderr, "cancelling job %s; once more leaves it to itself\n", progress.Short(string(id)))
 	go func() {
 		defer close(cancelled)
-		cancelJob(ctx, s.API(), id)
+		short, cancel := context.WithTimeout(ctx, cancelTimeout)
+		defer cancel()
+		cancelJob(short, s.API(), id)
+		if short.Err() == context.DeadlineExceeded {
+			fmt.Fprintf(a.stderr, "%s has not said that the job has ended; end it with: pondnode job cancel %s\n", a.peer, id)
+		}
 	}()
 	select {
 	case err := <-done:
