@@ -101,26 +101,17 @@ func (s *Session) createView(ctx context.Context, st *stmt.Statement) (*Rows, er
 		return nil, sqlError(plan.KindUser, st.View, "", "the view has more column names than columns")
 	}
 	v := plan.View{Name: st.View, SQL: op.Query}
-	if len(st.Columns) > 0 || len(op.Query) > 0 && !startsQuery(op.Query) {
-		v.SQL = "SELECT * FROM (" + op.Query + ")"
-	}
 	if len(st.Columns) > 0 {
 		names := make([]string, len(st.Columns))
 		for i, n := range st.Columns {
 			names[i] = plan.QuoteIdent(n)
 		}
-		v.SQL += " AS q(" + strings.Join(names, ", ") + ")"
+		v.SQL = "SELECT * FROM (" + op.Query + ") AS q(" + strings.Join(names, ", ") + ")"
 	}
 	if err := s.sql.put(v, st.Replace); err != nil {
 		return nil, err
 	}
 	return said("view %s", st.View), nil
-}
-
-// startsQuery reports whether a view can be made of the text as it is.
-func startsQuery(sql string) bool {
-	low := strings.ToLower(sql)
-	return !strings.HasPrefix(low, "summarize") && !strings.HasPrefix(low, "describe") && !strings.HasPrefix(low, "show")
 }
 
 func (s *Session) dropViews(st *stmt.Statement) (*Rows, error) {

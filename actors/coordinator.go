@@ -40,6 +40,8 @@ type coordinator struct {
 	nodes    map[mesh.NodeID]mesh.Member // as told to the Decider
 	addrs    map[mesh.NodeID]string      // API of every node ever seen: holders may be leaving
 	output   *output
+	clocks   []stageClock // by stage
+	named    []int64      // by stage: bytes of the files that its SQL names
 	ticker   *time.Ticker
 	done     chan struct{}
 	start    time.Time
@@ -54,6 +56,7 @@ type (
 		job  *compiledJob
 		held []nodeHeld
 		out  *output
+		size []int64 // named
 		err  error
 	}
 	nodeHeld struct {
@@ -173,7 +176,7 @@ func (n *Node) prepare(spec *api.JobSpec) *plannedMsg {
 	if err != nil {
 		return &plannedMsg{err: err}
 	}
-	m := &plannedMsg{job: job, out: out}
+	m := &plannedMsg{job: job, out: out, size: n.namedBytes(ctx, job.plan)}
 	m.held = n.heldBy(ctx, job.plan, n.mesh.View().Members)
 	return m
 }
@@ -205,7 +208,8 @@ func (n *Node) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member)
 }
 
 func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
-	if c.finished {
+	if c.finished { // cancelled while it was planned
+		c.n.goes.Go(func() { c.n.discard(c.run.spec.ID, m.out) })
 		return
 	}
 	if m.err != nil {
@@ -215,7 +219,8 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	c.run.mu.Lock()
 	c.run.job = m.job
 	c.run.mu.Unlock()
-	c.job, c.output = m.job.plan, m.out
+	c.job, c.output, c.named = m.job.plan, m.out, m.size
+	c.clocks = make([]stageClock, len(c.job.Stages))
 	c.d = sched.New(c.job, sched.Config{Term: int64(c.term)})
 	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))
 	c.onView(ctx, c.n.mesh.View())

@@ -72,8 +72,10 @@ func outputError(w *plan.Write, err error) error {
 		te.Hint = "free space on that disk"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrReadOnly):
 		te.Kind, te.Hint = plan.KindDenied, "the nodes need to be able to write there"
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrInvalid):
-		te.Kind, te.Hint = plan.KindUser, "the target is a folder; choose a path that is not a file"
+	case w.Single && errors.Is(err, fs.ErrInvalid):
+		te.Kind, te.Hint = plan.KindUser, "the target is to be a file; choose a path that is not a folder"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotFolder), errors.Is(err, fs.ErrInvalid):
+		te.Kind, te.Hint = plan.KindUser, "the target is to be a folder; choose a path that is not a file"
 	}
 	return te
 }

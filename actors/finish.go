@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"path/filepath"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -16,8 +17,15 @@ import (
 
 // output is where a job's files go; of a job without files it is nil.
 type output struct {
-	staging   *fs.Staging
+	staging   staging
 	published []string
+}
+
+// staging is where attempts write, for a folder or for one file.
+type staging interface {
+	Dir() string
+	Publish(ctx context.Context, files []string) error
+	Discard(ctx context.Context) error
 }
 
 // openOutput makes the staging folder, so that a target that cannot be written
@@ -28,7 +36,13 @@ func openOutput(ctx context.Context, spec *api.JobSpec, job *plan.Job) (*output,
 		return nil, nil
 	}
 	modes := map[plan.WriteMode]fs.Mode{plan.WriteError: fs.ModeError, plan.WriteOverwrite: fs.ModeOverwrite, plan.WriteAppend: fs.ModeAppend, "": fs.ModeError}
-	st, err := fs.Stage(ctx, w.Path, string(spec.ID), modes[w.Mode])
+	var st staging
+	var err error
+	if w.Single {
+		st, err = fs.StageFile(ctx, w.Path, string(spec.ID), modes[w.Mode])
+	} else {
+		st, err = fs.Stage(ctx, w.Path, string(spec.ID), modes[w.Mode])
+	}
 	if err != nil {
 		return nil, outputError(w, err)
 	}
@@ -54,6 +68,9 @@ func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 	try := p.Try
 	c.n.goes.Go(func() {
 		err := out.staging.Publish(c.n.ctx, names)
+		if w.Single {
+			names = []string{filepath.Base(w.Path)}
+		}
 		root.Send(self, &publishedMsg{try: try, files: names, err: outputError(w, err)})
 	})
 }
@@ -69,6 +86,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 		return
 	}
 	s := c.status()
+	c.measure(s)
 	s.Ended = time.Now().UnixMilli()
 	switch f.Status {
 	case sched.Succeeded:
@@ -111,11 +129,7 @@ func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Heade
 			n.log.Debug("closing a job", "job", rec.Spec.ID, "node", m.ID, "err", err)
 		}
 	}
-	if out != nil { // of a published output, what is left of the staging
-		if err := out.staging.Discard(ctx); err != nil {
-			n.log.Warn("removing staged files", "job", rec.Spec.ID, "err", err)
-		}
-	}
+	n.discard(rec.Spec.ID, out)
 	homes, _ := n.homes(rec.Spec.ID)
 	_ = forEach(ctx, len(homes), func(ctx context.Context, i int) error {
 		if err := n.putRecord(ctx, homes[i], rec); err != nil {
@@ -123,6 +137,19 @@ func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Heade
 		}
 		return nil
 	})
+}
+
+// discard removes a job's staged files; of a published output, what is left of
+// the staging.
+func (n *Node) discard(id plan.JobID, out *output) {
+	if out == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), recordTimeout)
+	defer cancel()
+	if err := out.staging.Discard(ctx); err != nil {
+		n.log.Warn("removing staged files", "job", id, "err", err)
+	}
 }
 
 // result says where the last stage's rows are.
@@ -154,7 +181,7 @@ func (c *coordinator) status() *api.JobStatus {
 	for _, st := range c.d.Status() {
 		s.Stages = append(s.Stages, api.StageStatus{
 			Index: st.Index, Name: st.Name, Tasks: st.Tasks, Running: st.Running, Done: st.Done, Reused: st.Reused, Retries: st.Retries,
-			Rows: st.Rows, RawBytes: st.RawBytes, Bytes: st.Bytes, Spill: st.Spilled, CPU: st.CPUMillis,
+			Rows: st.Rows, RawBytes: st.RawBytes, Bytes: st.Bytes, Spill: st.Spilled, CPU: st.CPUMillis, Wall: c.wall(st.Index, st.Running > 0),
 		})
 	}
 	return s

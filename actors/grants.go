@@ -103,6 +103,7 @@ func (c *coordinator) onDone(ctx actor.Context, node mesh.Member, msg *wire.Done
 		out.Rows += f.GetRows()
 		out.Bytes += f.GetBytes()
 	}
+	c.ended(int(msg.GetTask().GetStage()))
 	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetLineage(), Output: out})
 }
 
@@ -117,6 +118,7 @@ func attemptsOf(tasks []*wire.Task) []plan.AttemptID {
 // grant is a Run for the wire. A stage of few tasks lets each use several of
 // its node's cores.
 func (c *coordinator) grant(r sched.Run) *wire.Run {
+	c.began(r.Stage)
 	threads := 1
 	node := c.nodes[mesh.NodeID(r.Node)]
 	if tasks := c.d.TaskCount(r.Stage); r.Alone {

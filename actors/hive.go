@@ -16,7 +16,7 @@ import (
 // own, and moves the files into the staging folder's under names of the
 // attempt's own. path is the file that it would write otherwise.
 func (t *task) writeHive(ctx context.Context, w *plan.Write, path string) (*wire.Done, error) {
-	ext := filepath.Ext(path)
+	ext := "." + extensionOf(w)
 	base := strings.TrimSuffix(filepath.Base(path), ext)
 	dir := filepath.Join(t.packet.Staging, "."+base)
 	if err := os.RemoveAll(dir); err != nil {

@@ -58,6 +58,11 @@ func (n *Node) PlanSQL(ctx context.Context, req *api.PlanRequest) (*plan.Plan, e
 		return nil, err
 	}
 	p.Nodes = []plan.Node{{ID: "sql", SQL: op}}
+	if q.dynamic {
+		// DuckDB plans no such query; it makes a table of it, which is then read.
+		p.Nodes[0].ID = "pivot"
+		p.Nodes = append(p.Nodes, plan.Node{ID: "sql", Inputs: []plan.NodeID{"pivot"}, Project: &plan.ProjectOp{}})
+	}
 	return p, nil
 }
 
@@ -75,7 +80,7 @@ func (n *Node) Describe(ctx context.Context, req *api.PlanRequest) (*api.Descrip
 			return nil, err
 		}
 	}
-	pool := n.engines.pool(1)
+	pool := n.engines.pool(1, false)
 	engine, err := pool.Get(ctx, accessOf(access), 0)
 	if err != nil {
 		return nil, engineError("open DuckDB", err)
@@ -129,7 +134,12 @@ type queries struct {
 	n     *Node
 	dir   string
 	views map[string]plan.View // by name in lower case
+	// dynamic: there was a query that DuckDB gives no syntax tree of.
+	dynamic bool
 }
+
+// told begin statements that tell of a query.
+var told = map[string]bool{"summarize": true, "describe": true, "desc": true, "show": true}
 
 // step is a query, its files' names absolute, with the views that it reads, each
 // after those that it needs itself.
@@ -137,6 +147,9 @@ func (q *queries) step(ctx context.Context, sql string) (*plan.SQLOp, error) {
 	query, files, tables, err := q.resolve(ctx, sql)
 	if err != nil {
 		return nil, err
+	}
+	if told[stmt.FirstWord(query)] {
+		query = "SELECT * FROM (" + query + ")" // a query as any other
 	}
 	op := &plan.SQLOp{Query: query, Access: files}
 	if err := q.add(ctx, op, tables, map[string]bool{}); err != nil {
@@ -252,6 +265,7 @@ func (q *queries) loose(sql string, views []string, err error) (text string, fil
 		}
 		return file(name)
 	}
+	q.dynamic = true
 	text = stmt.Rename(sql, table, file)
 	return text, files, stmt.Identifiers(sql), nil
 }

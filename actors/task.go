@@ -43,11 +43,12 @@ func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.engine, err = n.engines.pool(t.threads).Get(ctx, t.access(), a.memory*engineShare/100)
+	pool := n.engines.pool(t.threads, packet.Stage().Planned)
+	t.engine, err = pool.Get(ctx, t.access(), a.memory*engineShare/100)
 	if err != nil {
 		return nil, engineError("open DuckDB", err)
 	}
-	defer n.engines.pool(t.threads).Put(t.engine)
+	defer pool.Put(t.engine)
 	defer t.closeSpools()
 	cpu := threadCPU()
 	done, err := t.run(ctx, in)
@@ -265,7 +266,7 @@ func (t *task) partitioner(ctx context.Context, x *plan.Exchange, in *plan.TaskI
 // losers leave is never published.
 func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
 	w := t.packet.Stage().Exchange.Write
-	name := fmt.Sprintf("part-%05d-%.8s-%d.%s", t.a.key.partition, string(t.a.job), t.a.key.attempt, extensionOf(w.Format))
+	name := fmt.Sprintf("part-%05d-%.8s-%d.%s", t.a.key.partition, string(t.a.job), t.a.key.attempt, extensionOf(w))
 	path := filepath.Join(t.packet.Staging, name)
 	if len(w.PartitionBy) > 0 {
 		return t.writeHive(ctx, w, path)
@@ -290,7 +291,20 @@ func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
 		Segment: nil}, nil
 }
 
-func extensionOf(f plan.Format) string { return string(f) }
+// extensionOf is how the names of files end, so that they can be read back: DuckDB
+// tells packed text files by it.
+func extensionOf(w *plan.Write) string {
+	if w.Format == plan.CSV || w.Format == plan.JSON {
+		for k, v := range w.Options {
+			if packed := strings.ToLower(strings.Trim(v, "'")); strings.EqualFold(k, "compression") && packings[packed] != "" {
+				return string(w.Format) + packings[packed]
+			}
+		}
+	}
+	return string(w.Format)
+}
+
+var packings = map[string]string{"gzip": ".gz", "zstd": ".zst"}
 
 // noteSpill adds what the query spilled, as far as DuckDB tells at its end.
 func (t *task) noteSpill(ctx context.Context) {

@@ -379,7 +379,12 @@ func (s *Staging) discard(ctx context.Context) error {
 	if err := s.undo(ctx); err != nil {
 		return err
 	}
-	// One rename first: a half-removed staging folder could pass for a published one.
+	return s.remove()
+}
+
+// remove removes the staging folder. One rename first: a half-removed one could
+// pass for a published one.
+func (s *Staging) remove() error {
 	if err := s.step("discard"); err != nil {
 		return err
 	}

@@ -148,6 +148,11 @@ func (s *Staging) make() error {
 	if err := s.checkTarget(); err != nil {
 		return err
 	}
+	return s.makeRoot()
+}
+
+// makeRoot makes the staging folder, and the folders above the target.
+func (s *Staging) makeRoot() error {
 	made := missingFolders(filepath.Dir(s.target))
 	if err := os.MkdirAll(filepath.Dir(s.target), 0o777); err != nil {
 		return err

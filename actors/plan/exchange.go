@@ -332,6 +332,9 @@ func (c *compiler) sink() (*exit, Result, error) {
 		if w.Mode == "" {
 			w.Mode = WriteError
 		}
+		if w.Single {
+			r = c.gather(r, "one file is to be written", true)
+		}
 		e := c.leave(r, exit{ex: Exchange{Kind: Files, Partitions: r.l.n, Write: &w}, repeatable: true, perJob: true, ordered: r.v.ordered})
 		return e, Result{Write: &w, Ordered: r.v.ordered}, nil
 	case s.Count != nil:

@@ -155,6 +155,8 @@ func (j *Job) Explain() string {
 		}
 	}
 	switch w := j.Result.Write; {
+	case w != nil && w.Single:
+		fmt.Fprintf(&b, "result: the %s file %s (%s)\n", w.Format, w.Path, w.Mode)
 	case w != nil:
 		fmt.Fprintf(&b, "result: %s files in %s (%s)\n", w.Format, w.Path, w.Mode)
 	default:

@@ -202,6 +202,9 @@ func (e Exchange) String() string {
 	case Single, "":
 		return "single"
 	case Files:
+		if e.Write.Single {
+			return fmt.Sprintf("%s file %s", e.Write.Format, e.Write.Path)
+		}
 		return fmt.Sprintf("%s files in %s", e.Write.Format, e.Write.Path)
 	}
 	var terms []string

@@ -374,6 +374,8 @@ func (w *Write) validate() error {
 		return planErr("sink", "use parquet, csv, json or arrow", "format %q is not known", w.Format)
 	case !slices.Contains([]WriteMode{"", WriteError, WriteOverwrite, WriteAppend}, w.Mode):
 		return planErr("sink", "use error, overwrite or append", "mode %q is not known", w.Mode)
+	case w.Single && (w.Mode == WriteAppend || len(w.PartitionBy) > 0):
+		return planErr("sink", "write a folder", "append and partition_by do not go with a single file")
 	case w.Format == Arrow && len(w.PartitionBy) > 0:
 		return planErr("sink", "write Parquet, CSV or JSON", "partition_by does not go with Arrow files")
 	}

@@ -49,3 +49,7 @@ func Trim(s string) string {
 	}
 	return s[solid[0].Start:solid[len(solid)-1].End]
 }
+
+// FirstWord is the word that a statement begins with, in lower case; "" when it
+// begins with none.
+func FirstWord(sql string) string { return newCursor(sql).word() }

@@ -155,7 +155,7 @@ var alone = words("explain create drop describe desc show set reset")
 // end.
 func within(sql string, copies bool) (*Statement, error) {
 	sql = Trim(sql)
-	first := newCursor(sql).word()
+	first := FirstWord(sql)
 	if sql == "" || alone[first] || first == "copy" && !copies {
 		return nil, nil
 	}

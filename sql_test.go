@@ -1,0 +1,331 @@
+//go:build duckdb_arrow
+
+package pond_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/api"
+)
+
+// sqlPond is two nodes, a folder to write to, and the sample's files.
+type sqlPond struct {
+	t    *testing.T
+	node *pond.Node
+	dir  string
+}
+
+func newSQLPond(t *testing.T) *sqlPond {
+	return &sqlPond{t: t, node: newPond(t, 2)[1], dir: t.TempDir()}
+}
+
+// run runs a statement, in whose text {dir} is the folder and {f} the sample.
+func (p *sqlPond) run(sql string, options ...pond.SQLOption) (*pond.Rows, error) {
+	return p.node.SQL(testContext(p.t), p.text(sql), options...)
+}
+
+func (p *sqlPond) text(sql string) string {
+	return strings.NewReplacer("{dir}", p.dir, "{f}", flights).Replace(sql)
+}
+
+func (p *sqlPond) must(sql string, options ...pond.SQLOption) *pond.Rows {
+	p.t.Helper()
+	rows, err := p.run(sql, options...)
+	if err != nil {
+		p.t.Fatalf("%s: %v", sql, err)
+	}
+	return rows
+}
+
+// same runs a query in the pond, and what it means in one DuckDB.
+func (p *sqlPond) same(sql, want string) {
+	p.t.Helper()
+	got := lines(p.t, p.must(sql), nil)
+	var wants []string
+	if strings.Contains(want, "PIVOT") { // which DuckDB makes several statements of
+		wants = oracleWith(p.t, "CREATE TABLE pivoted AS "+p.text(want), "FROM pivoted")
+	} else {
+		wants = oracle(p.t, p.text(want))
+	}
+	if !strings.Contains(strings.ToLower(sql), "order by") {
+		slices.Sort(got)
+		slices.Sort(wants)
+	}
+	if !slices.Equal(got, wants) {
+		p.t.Fatalf("%s: %d rows, want %d; got begins %q, want begins %q", sql, len(got), len(wants), got[:min(3, len(got))], wants[:min(3, len(wants))])
+	}
+}
+
+// refused checks that a statement fails so, with those words in the error or its
+// hint.
+func (p *sqlPond) refused(sql string, want error, words string) {
+	p.t.Helper()
+	_, err := p.run(sql)
+	var te *pond.Error
+	if !errors.Is(err, want) || !errors.As(err, &te) || !strings.Contains(te.Text+" "+te.Hint, words) {
+		p.t.Errorf("%s: %v, want %v with %q", sql, err, want, words)
+	}
+}
+
+func TestSQLQueries(t *testing.T) {
+	p := newSQLPond(t)
+	for _, q := range []string{
+		"SELECT origin, count(*) AS n, sum(delay) FROM '{f}' GROUP BY ALL ORDER BY n DESC, origin LIMIT 5",
+		"FROM '{f}' SELECT max(distance), 'a.csv' AS \"b;c\"; -- done",
+		"VALUES (1, 'x'), (2, NULL)",
+		"WITH f AS (FROM read_parquet(['{f}'], union_by_name = true)) SELECT origin FROM f ORDER BY ALL LIMIT 3",
+		"(SELECT 1 AS a) UNION ALL (SELECT 2)",
+		"SELECT * FROM (PIVOT '{f}' ON origin USING count(*) GROUP BY destination) ORDER BY 1",
+		"PIVOT '{f}' ON origin USING sum(delay) GROUP BY destination ORDER BY destination",
+		"PIVOT (FROM '{f}' SELECT origin, delay) ON origin IN ('ATL', 'ORD') USING sum(delay)",
+		"UNPIVOT (SELECT 1 AS a, 2 AS b) ON a, b INTO NAME k VALUE v",
+		"SELECT {'a': 1}, [1, 2], MAP {'x': 1}, e'a\\nb', $$it's$$ -- {0}",
+		"SELECT column_name, column_type, min, max, count FROM (SUMMARIZE '{f}') ORDER BY ALL",
+		"SELECT column_name, column_type FROM (DESCRIBE FROM '{f}')",
+		"SELECT count(*) FROM glob('{f}')",
+	} {
+		p.same(q, strings.TrimSuffix(q, "; -- done"))
+	}
+	got := p.must("SUMMARIZE '{f}'")
+	if got.Len() != int64(len(oracle(t, p.text("SUMMARIZE '{f}'")))) {
+		t.Errorf("SUMMARIZE has %d rows", got.Len())
+	}
+}
+
+func TestSQLRefuses(t *testing.T) {
+	p := newSQLPond(t)
+	p.refused("INSERT INTO t VALUES (1)", pond.ErrQuery, "COPY (SELECT")
+	p.refused("CREATE TABLE t AS FROM '{f}'", pond.ErrQuery, "CREATE VIEW")
+	p.refused("ATTACH 'x.db'", pond.ErrQuery, "FROM 'folder")
+	p.refused("SELEC 1", pond.ErrQuery, "syntax error")
+	p.refused("SELECT nope FROM '{f}'", pond.ErrQuery, "nope")
+	p.refused("SELECT 1; SELECT 2", pond.ErrQuery, "one at a time")
+	p.refused("FROM '{dir}/no.parquet'", pond.ErrNotFound, "no.parquet")
+	p.refused("FROM nosuchview", pond.ErrQuery, "nosuchview")
+	p.refused("SET threads = 1", pond.ErrQuery, "pond_partitions")
+	p.refused("SET pond_partitions = -1", pond.ErrQuery, "number")
+	p.refused("SET pond_force = maybe", pond.ErrQuery, "on:")
+	p.refused("DESCRIBE nosuchview", pond.ErrQuery, "nosuchview")
+	p.refused("EXPLAIN FROM nosuchview", pond.ErrQuery, "nosuchview")
+}
+
+func TestSQLViews(t *testing.T) {
+	p := newSQLPond(t)
+	p.must("CREATE VIEW late AS FROM '{f}' WHERE delay > 60")
+	p.must("CREATE TEMP VIEW \"By Origin\"(o, \"n;\") AS SELECT origin, count(*) FROM Late GROUP BY 1")
+	const late = "(FROM '{f}' WHERE delay > 60)"
+	p.same("FROM \"by origin\" ORDER BY ALL", "SELECT origin, count(*) FROM "+late+" GROUP BY 1 ORDER BY ALL")
+	p.same("SELECT count(*) FROM late JOIN \"By Origin\" b ON b.o = late.origin", "SELECT count(*) FROM "+late)
+	p.same("WITH late AS (SELECT 1 AS x) FROM late", "SELECT 1")
+	p.same("SELECT count(*) FROM temp.late", "SELECT count(*) FROM "+late)
+	p.same("PIVOT late ON origin USING count(*)", "PIVOT "+late+" ON origin USING count(*)")
+	p.same("SELECT count(*) FROM (SUMMARIZE late)", "SELECT count(*) FROM (SUMMARIZE SELECT * FROM "+late+")")
+
+	p.refused("CREATE VIEW LATE AS SELECT 1", pond.ErrExists, "OR REPLACE")
+	p.refused("CREATE OR REPLACE VIEW late AS FROM \"By Origin\"", pond.ErrQuery, "read itself")
+	p.refused("CREATE VIEW v AS FROM nosuch", pond.ErrQuery, "nosuch")
+	p.refused("CREATE VIEW v(a, b) AS SELECT 1", pond.ErrQuery, "more column names")
+	p.refused("CREATE VIEW v AS PIVOT '{f}' ON origin USING count(*)", pond.ErrQuery, "IN (")
+	p.must("CREATE VIEW IF NOT EXISTS late AS SELECT 1")
+	p.same("SELECT count(*) > 1 FROM late", "SELECT true")
+
+	wantLines(t, lines(t, p.must("SHOW TABLES"), nil), "By Origin", "late")
+	wantLines(t, lines(t, p.must("DESCRIBE \"By Origin\""), nil),
+		"o|VARCHAR|YES|(null)|(null)|(null)", "n;|BIGINT|YES|(null)|(null)|(null)")
+	all := lines(t, p.must("SHOW ALL TABLES"), nil)
+	if len(all) != 2 || !strings.Contains(all[0], `temp|main|By Origin|["o","n;"]|["VARCHAR","BIGINT"]|true`) {
+		t.Errorf("SHOW ALL TABLES: %q", all)
+	}
+
+	// Another session has views of its own, unless it is given some.
+	other, err := pond.Connect(p.node.Addr(), pond.WithViews(p.node.Session))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	rows, err := other.SQL(testContext(t), "SELECT count(*) > 1 FROM late")
+	wantLines(t, lines(t, rows, err), "true")
+
+	// A view changes under those that read it.
+	p.must("CREATE OR REPLACE VIEW late AS FROM '{f}' WHERE delay > 120")
+	p.same("SELECT sum(\"n;\")::BIGINT FROM \"By Origin\"", "SELECT count(*) FROM '{f}' WHERE delay > 120")
+	p.refused("DROP VIEW late, nosuch", pond.ErrNotFound, "SHOW VIEWS")
+	p.must("DROP VIEW IF EXISTS LATE, nosuch")
+	wantLines(t, lines(t, p.must("SHOW VIEWS"), nil), "By Origin")
+	p.refused("FROM \"By Origin\"", pond.ErrQuery, "Late")
+}
+
+func TestSQLCopy(t *testing.T) {
+	p := newSQLPond(t)
+	all := func(files string) string { return "SELECT count(*), sum(delay), min(origin) FROM " + files }
+	want := oracle(t, p.text(all("'{f}'")))
+	holds := func(files string) {
+		t.Helper()
+		wantLines(t, oracle(t, p.text(all(files))), want...)
+	}
+	rows := p.must("COPY (FROM '{f}') TO '{dir}/folder' (FORMAT parquet)")
+	wantLines(t, lines(t, rows, nil), strings.Split(want[0], "|")[0])
+	if !strings.Contains(rows.Text, "24,000 rows") || rows.Status == nil {
+		t.Errorf("COPY says %q", rows.Text)
+	}
+	holds("'{dir}/folder/*.parquet'")
+	p.refused("COPY (FROM '{f}') TO '{dir}/folder' (FORMAT parquet)", pond.ErrExists, "overwrite")
+	p.must("COPY (FROM '{f}') TO '{dir}/folder' (FORMAT parquet, OVERWRITE, COMPRESSION zstd)")
+	holds("'{dir}/folder/*.parquet'")
+
+	p.must("CREATE VIEW v AS FROM '{f}'")
+	for _, name := range []string{"one.parquet", "packed.csv.gz", "one.json", "one.json"} { // the second replaces the first
+		p.must("COPY v TO '{dir}/"+name+"'", pond.ForceDistributed(), pond.OnPartitions(5))
+		holds("'{dir}/" + name + "'")
+	}
+	p.must("COPY v TO '{dir}/packed' (FORMAT csv, COMPRESSION gzip)")
+	holds("'{dir}/packed/*.csv.gz'")
+	p.must("COPY (FROM v WHERE delay > 0) TO '{dir}/hive' (FORMAT parquet, PARTITION_BY (origin))")
+	p.must("COPY (FROM v WHERE delay <= 0 OR delay IS NULL) TO '{dir}/hive' (FORMAT parquet, PARTITION_BY (origin), APPEND)")
+	holds("read_parquet('{dir}/hive/**/*.parquet', hive_partitioning = true)")
+
+	p.must("COPY (SELECT origin, delay FROM v ORDER BY delay DESC NULLS LAST, origin) TO '{dir}/sorted.csv' (HEADER false, DELIMITER '|')", pond.ForceDistributed(), pond.OnPartitions(4))
+	text, err := os.ReadFile(filepath.Join(p.dir, "sorted.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantLines(t, strings.Split(strings.TrimSpace(string(text)), "\n"), oracle(t, p.text("SELECT origin || '|' || coalesce(delay::VARCHAR, '') FROM '{f}' ORDER BY delay DESC NULLS LAST, origin"))...)
+
+	got := lines(t, p.must("COPY (SELECT 1 AS a) TO '{dir}/r.csv' (RETURN_FILES)"), nil)
+	wantLines(t, got, fmt.Sprintf("1|[%q]", filepath.Join(p.dir, "r.csv")))
+	p.refused("COPY v TO '{dir}/folder' (FORMAT csv, PARTITION_BY (nosuch))", pond.ErrExists, "")
+	p.refused("COPY v TO '{dir}/one.json/x' (FORMAT csv)", pond.ErrQuery, "")
+	if left, err := filepath.Glob(filepath.Join(p.dir, ".*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
+
+func TestSQLExplain(t *testing.T) {
+	p := newSQLPond(t)
+	const q = "SELECT origin, count(*) FROM '{f}' GROUP BY 1 ORDER BY 1"
+	force := []pond.SQLOption{pond.ForceDistributed(), pond.OnPartitions(3)}
+	rows := p.must("EXPLAIN "+q, force...)
+	if !strings.HasPrefix(rows.Text, "stage 0: ") || rows.Status != nil || rows.Len() < 2 {
+		t.Errorf("EXPLAIN: %d rows, text\n%s", rows.Len(), rows.Text)
+	}
+	rows = p.must("EXPLAIN (FORMAT JSON) "+q, force...)
+	var stages []map[string]any
+	if err := json.Unmarshal([]byte(rows.Text), &stages); err != nil || len(stages) < 2 {
+		t.Fatalf("EXPLAIN as JSON: %v\n%s", err, rows.Text)
+	}
+	for _, key := range []string{"kind", "exchange", "partitions"} {
+		if stages[0][key] == nil {
+			t.Errorf("a stage lacks %s: %v", key, stages[0])
+		}
+	}
+
+	rows = p.must("EXPLAIN ANALYZE "+q, append(force, pond.OnPartitions(3))...)
+	for _, word := range []string{"tasks", "bytes", "time", "nodes", "result: "} {
+		if !strings.Contains(rows.Text, word) {
+			t.Errorf("EXPLAIN ANALYZE lacks %s:\n%s", word, rows.Text)
+		}
+	}
+	checkMeasured(t, rows.Status)
+	rows = p.must("EXPLAIN (ANALYZE, FORMAT JSON) " + q)
+	var measured []struct {
+		Kind     string           `json:"kind"`
+		Measured *api.StageStatus `json:"measured"`
+	}
+	if err := json.Unmarshal([]byte(rows.Text), &measured); err != nil || measured[0].Kind == "" || measured[0].Measured == nil {
+		t.Fatalf("EXPLAIN ANALYZE as JSON: %v\n%s", err, rows.Text)
+	}
+	p.must("EXPLAIN ANALYZE COPY (" + q + ") TO '{dir}/a.csv'")
+	if _, err := os.Stat(filepath.Join(p.dir, "a.csv")); err != nil {
+		t.Error(err)
+	}
+	p.must("EXPLAIN COPY (" + q + ") TO '{dir}/b.csv'")
+	if _, err := os.Stat(filepath.Join(p.dir, "b.csv")); err == nil {
+		t.Error("EXPLAIN has written")
+	}
+}
+
+// checkMeasured checks what a job that has ended tells of its stages.
+func checkMeasured(t *testing.T, st *api.JobStatus) {
+	t.Helper()
+	size := int64(0)
+	files, err := filepath.Glob(flights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		fi, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += fi.Size()
+	}
+	for _, s := range st.Stages {
+		tasks := 0
+		for _, n := range s.Nodes {
+			tasks += n.Tasks
+		}
+		switch {
+		case tasks+s.Reused != s.Tasks:
+			t.Errorf("stage %d: %d tasks by node, %d reused, of %d", s.Index, tasks, s.Reused, s.Tasks)
+		case s.TaskBytesMax < s.TaskBytesMedian || s.TaskBytesMax > s.Bytes:
+			t.Errorf("stage %d: largest task %d, median %d, all %d bytes", s.Index, s.TaskBytesMax, s.TaskBytesMedian, s.Bytes)
+		case s.Wall < 0 || s.Wall > st.Ended-st.Submitted+1000:
+			t.Errorf("stage %d took %d ms of the job's %d", s.Index, s.Wall, st.Ended-st.Submitted)
+		}
+	}
+	if first := st.Stages[0]; first.Read < size/2 || first.Read > 2*size {
+		t.Errorf("the first stage read %d bytes of %d", first.Read, size)
+	}
+	if second := st.Stages[1]; second.Read == 0 {
+		t.Errorf("the second stage read nothing")
+	}
+}
+
+func TestSQLSettings(t *testing.T) {
+	p := newSQLPond(t)
+	stages := func() int { return int(p.must("EXPLAIN SELECT origin, count(*) FROM '{f}' GROUP BY 1").Len()) }
+	if n := stages(); n != 1 {
+		t.Fatalf("a small query has %d stages", n)
+	}
+	p.must("SET pond_force = on")
+	p.must("SET pond_partitions TO '3'")
+	if n := stages(); n < 2 {
+		t.Fatalf("a forced query has %d stages", n)
+	}
+	p.must("RESET pond_force")
+	p.must("RESET pond_partitions")
+	if n := stages(); n != 1 {
+		t.Fatalf("after RESET there are %d stages", n)
+	}
+	p.must("SET pond_reuse = off")
+	p.must("SET pond_codec = zstd")
+	p.must("SET pond_deadline = '1ms'")
+	p.refused("SELECT count(*) FROM range(100000000) t(i) WHERE hash(i) = 1", pond.ErrDeadline, "")
+}
+
+// A statement whose context ends takes its job along.
+func TestSQLCancel(t *testing.T) {
+	p := newSQLPond(t)
+	ctx, cancel := context.WithCancel(testContext(t))
+	id := ""
+	_, err := p.node.SQL(ctx, "SELECT count(*) FROM range(100000000000) t(i) WHERE hash(i) = 1", pond.OnStatus(func(s *api.JobStatus) {
+		id = string(s.ID)
+		cancel()
+	}))
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("SQL: %v", err)
+	}
+	st, err := p.node.Job(id).Status(testContext(t))
+	if err != nil || st.State != api.Cancelled {
+		t.Fatalf("the job is %+v, %v", st, err)
+	}
+}
