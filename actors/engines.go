@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -48,11 +47,11 @@ type engines struct {
 	planning *duck.Pool
 
 	mu    sync.Mutex
-	pools map[int]*duck.Pool
+	pools map[poolKey]*duck.Pool
 }
 
 func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error) {
-	e := &engines{cfg: cfg, spill: spill, pools: map[int]*duck.Pool{}}
+	e := &engines{cfg: cfg, spill: spill, pools: map[poolKey]*duck.Pool{}}
 	var err error
 	e.planner, err = duck.Open(ctx, duck.Config{Memory: plannerMemory, Threads: cfg.Slots, SpillDir: filepath.Join(spill, "planner"), Log: cfg.Log})
 	if err != nil {
@@ -62,15 +61,12 @@ func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error)
 		e.version = string((*vec.Str)(c.Columns[0].Data).Bytes())
 		return nil
 	})
-	e.pool(1)
+	e.pool(1, false)
 	e.planning = duck.NewPool(duck.PoolConfig{
 		Engine: duck.Config{Memory: plannerMemory, Threads: 1, SpillDir: filepath.Join(spill, "planning"), Log: cfg.Log},
 		Blank:  planningKept, Idle: planningKept,
 		Setup: func(ctx context.Context, d *duck.Engine) error {
-			if _, err := d.Exec(ctx, "SET disabled_optimizers = '"+logical.DisabledOptimizers+"'"); err != nil {
-				return err
-			}
-			return e.setup(ctx, d)
+			return errors.Join(e.setup(ctx, d), without(ctx, d, logical.DisabledOptimizers))
 		},
 	})
 	return e, errors.Join(err)
@@ -82,22 +78,41 @@ const planningKept = 1
 // plannerMemory bounds the planner's engine, in bytes.
 const plannerMemory = 256 << 20
 
-// pool is the pool of engines with that many threads.
-func (e *engines) pool(threads int) *duck.Pool {
+// poolKey is what the engines of a pool have in common.
+type poolKey struct {
+	threads int
+	planned bool // plan.Stage.Planned
+}
+
+// pool is the pool of engines for such a stage.
+func (e *engines) pool(threads int, planned bool) *duck.Pool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p := e.pools[threads]
+	key := poolKey{threads, planned}
+	p := e.pools[key]
 	if p == nil {
 		slots := max(e.cfg.Slots/threads, 1)
 		p = duck.NewPool(duck.PoolConfig{
-			Engine: duck.Config{Memory: e.cfg.Memory / int64(slots) * engineShare / 100, Threads: threads, SpillDir: filepath.Join(e.spill, strconv.Itoa(threads)), Log: e.cfg.Log},
-			Blank:  slots,
-			Idle:   slots * enginesKeptPerSlot,
-			Setup:  e.setup,
+			Engine: duck.Config{Memory: e.cfg.Memory / int64(slots) * engineShare / 100, Threads: threads,
+				SpillDir: filepath.Join(e.spill, fmt.Sprintf("%d-%t", threads, planned)), Log: e.cfg.Log},
+			Blank: slots,
+			Idle:  slots * enginesKeptPerSlot,
+			Setup: func(ctx context.Context, d *duck.Engine) error {
+				if !planned {
+					return e.setup(ctx, d)
+				}
+				return errors.Join(e.setup(ctx, d), without(ctx, d, "join_order"))
+			},
 		})
-		e.pools[threads] = p
+		e.pools[key] = p
 	}
 	return p
+}
+
+// without switches optimizers of an engine off.
+func without(ctx context.Context, d *duck.Engine, optimizers string) error {
+	_, err := d.Exec(ctx, "SET disabled_optimizers = "+plan.QuoteString(optimizers))
+	return err
 }
 
 // setup gives an engine the node's Go functions.

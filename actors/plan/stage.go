@@ -64,6 +64,10 @@ type Stage struct {
 	// partitions, so consumers of two different attempts agree. When it is
 	// false and an attempt is lost, whoever read it must be run again too.
 	Deterministic bool
+	// Planned: the SQL was written from a plan that is optimised already. Joins
+	// stay in its order: DuckDB does not know how many rows a stream will bring,
+	// takes it for one, and would choose worse.
+	Planned bool
 	// Gathered is why the stage runs on one partition though its input has
 	// several; empty when it does not.
 	Gathered string

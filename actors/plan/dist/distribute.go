@@ -112,6 +112,7 @@ func (p *planner) stages(last *draft, result plan.Result) (*plan.Job, error) {
 		if err != nil {
 			return err
 		}
+		s.Planned = true
 		if i, ok := byID[s.ID]; ok {
 			d.index = i
 			return nil
