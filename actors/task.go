@@ -44,7 +44,6 @@ func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
 		return nil, err
 	}
 	pool := n.engines.pool(t.threads, packet.Stage().Planned)
-	pool := n.engines.pool(t.threads, packet.Stage().Planned)
 	t.engine, err = pool.Get(ctx, t.access(), a.memory*engineShare/100)
 	if err != nil {
 		return nil, engineError("open DuckDB", err)
