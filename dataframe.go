@@ -178,8 +178,14 @@ func badRows(format string, args ...any) error {
 }
 
 // Query is a whole SELECT over files, run on one partition for now. files are
-// those that its text names.
+// those that its text names, by absolute paths; Session.SQL takes others too.
 func (s *Session) Query(query string, files ...string) *DataFrame {
+	for _, f := range files {
+		if !filepath.IsAbs(f) {
+			return s.source(plan.Node{}, &Error{Kind: plan.KindUser, Op: "query", Subject: f, Text: "the path is relative",
+				Hint: "write absolute paths, or use Session.SQL, which looks them up in the working directory"})
+		}
+	}
 	return s.source(plan.Node{SQL: &plan.SQLOp{Query: query, Access: files}}, nil)
 }
 

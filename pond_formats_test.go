@@ -238,7 +238,7 @@ func TestFromRows(t *testing.T) {
 		[]any{-2147483648, "-170141183460469231731687303715884105728", 12345, "", false, "1900-01-01", []float64{}, map[string]any{"a": nil, "b": nil}, ""}),
 		`SELECT 1::INTEGER AS i, 2::HUGEINT AS h, 3.25::DECIMAL(20,4) AS d, 'it''s {0}' AS s, true AS b, '2001-02-03T04:05:06Z'::TIMESTAMPTZ AS at, [1, 2.5]::DOUBLE[] AS l, {'a': 1, 'b': 'x'} AS st, '\xAA'::BLOB AS x
 		UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-		UNION ALL SELECT -2147483648, -170141183460469231731687303715884105728, 12345, '', false, '1900-01-01'::TIMESTAMPTZ, [], {'a': NULL, 'b': NULL}, ''`)
+		UNION ALL SELECT (-2147483648)::INTEGER, -170141183460469231731687303715884105728, 12345, '', false, '1900-01-01'::TIMESTAMPTZ, [], {'a': NULL, 'b': NULL}, ''`)
 	d.same(t, node.FromRows([]string{"i", "INTEGER"}), "SELECT 1 AS i WHERE false")
 	d.same(t, node.FromRows([]string{"i", "INTEGER"}).Repartition(5, pond.ByHash("i")).SQL("SELECT count(*) AS c FROM {0}"), "SELECT 0::BIGINT AS c FROM range(5)")
 	for _, c := range []struct {
