@@ -130,15 +130,15 @@ func (n *Node) onJob(f func(w http.ResponseWriter, r *http.Request, id plan.JobI
 	}
 }
 
-// whyNot says why no node answers for a job: nobody knows it, or all that is
-// left of it is the record that it was submitted.
+// whyNot says why no node answers for a job: nobody knows it (yet), or all that
+// is left of it is the record that it was submitted.
 func (n *Node) whyNot(ctx context.Context, id plan.JobID) error {
 	jobs, err := n.Jobs(ctx)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(jobs, func(s api.JobStatus) bool { return s.ID == id }) {
-		return errOrphan(id)
+	if i := slices.IndexFunc(jobs, func(s api.JobStatus) bool { return s.ID == id }); i >= 0 && jobs[i].Error != nil {
+		return jobs[i].Error.TaskError()
 	}
 	return errNoJob(id)
 }

@@ -111,6 +111,13 @@ func (n *Node) Term() error { return n.proc.Signal(syscall.SIGTERM) }
 // Interrupt is Ctrl-C.
 func (n *Node) Interrupt() error { return n.proc.Signal(os.Interrupt) }
 
+// Await waits until the node's present boot has written something to standard
+// error.
+func (n *Node) Await(ctx context.Context, re *regexp.Regexp) error {
+	_, err := n.proc.Await(ctx, re)
+	return err
+}
+
 // Exit waits for the process to end.
 func (n *Node) Exit(ctx context.Context) (Exit, error) { return n.proc.Wait(ctx) }
 

@@ -99,9 +99,13 @@ func TestRestartEverybody(t *testing.T) {
 
 	// Nobody drives the job that was cut short: that is said, and what to do.
 	for _, n := range c.Nodes() {
-		if s, err := n.Session().Job(cut.ID()).Status(ctx); !errors.Is(err, pond.ErrUnavailable) {
-			t.Errorf("at node %s the job that was cut short is %+v, %v", n.ID(), s, err)
-		}
+		must(t, chaos.Await(ctx, func(ctx context.Context) error { // until it is too old to be on its way
+			s, err := n.Session().Job(cut.ID()).Status(ctx)
+			if !errors.Is(err, pond.ErrUnavailable) {
+				return fmt.Errorf("at node %s the job that was cut short is %+v: %v", n.ID(), s, err)
+			}
+			return nil
+		}))
 		b := bad{"cut short", []string{"job", "status", "--peer", n.Addr(), cut.ID()}, unreachable, []string{cut.ID(), "coordinated", "submit it again"}}
 		b.run(t, ctx, "")
 	}
@@ -141,8 +145,8 @@ func TestKillWriter(t *testing.T) {
 	onlyIn(t, ctx, root, "out")
 }
 
-// submitWrite hands in groupBy as a job file that replaces a folder.
-func submitWrite(t *testing.T, ctx context.Context, n *chaos.Node, work int, dir string) *pond.Job {
+// jobFile is groupBy as a job file that replaces a folder.
+func jobFile(t *testing.T, work int, dir string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "job.yaml")
 	must(t, os.WriteFile(file, fmt.Appendf(nil, `name: write
@@ -155,7 +159,13 @@ steps:
 result:
   write: {path: %s, format: parquet, mode: overwrite}
 `, dataGlob(t), dataFiles, burn(work), burn(work), dir), 0o644))
-	e, err := chaos.Command(ctx, "", binary, "submit", "--peer", n.Addr(), "--detach", file)
+	return file
+}
+
+// submitWrite hands in jobFile.
+func submitWrite(t *testing.T, ctx context.Context, n *chaos.Node, work int, dir string) *pond.Job {
+	t.Helper()
+	e, err := chaos.Command(ctx, "", binary, "submit", "--peer", n.Addr(), "--detach", jobFile(t, work, dir))
 	must(t, err)
 	if e.Code != 0 {
 		t.Fatal(e)
@@ -175,7 +185,7 @@ func onlyIn(t *testing.T, ctx context.Context, dir string, names ...string) {
 			have = append(have, d.Name())
 		}
 		if err != nil || !slices.Equal(have, names) {
-			return fmt.Errorf("%s holds %q, not %q: %w", dir, have, names, err)
+			return fmt.Errorf("%s holds %q, not %q (%v)", dir, have, names, err)
 		}
 		return nil
 	}))

@@ -86,7 +86,7 @@ func noneRunning(t *testing.T, ctx context.Context, c *chaos.Cluster) {
 			}
 			files, err := n.Spilled()
 			if err != nil || len(files) > 0 {
-				return fmt.Errorf("node %s has spilled files: %q %w", n.ID(), files, err)
+				return fmt.Errorf("node %s has spilled files: %q (%v)", n.ID(), files, err)
 			}
 		}
 		return nil
