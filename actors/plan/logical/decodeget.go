@@ -126,6 +126,11 @@ func (d *decoder) source(g *Get, o object) {
 			g.InputTypes = append(g.InputTypes, d.typ(asObject(t)))
 		}
 		d.named(g, o["named_parameters"])
+		for _, a := range o.list("arguments") {
+			if asObject(a).text("id") == "TABLE" {
+				g.Opaque = "a function of a table: " + g.Func
+			}
+		}
 	}
 	if c := o.text("catalog_name"); g.Source == "" && c != "" && c != "system" {
 		g.Opaque = "the function " + c + "." + g.Func

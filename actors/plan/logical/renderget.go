@@ -156,5 +156,33 @@ func (r *renderer) null(t Type) string {
 	if t.ID == "NULL" {
 		return "NULL"
 	}
+	if !t.Opaque && !t.Nameable() {
+		return "CASE WHEN false THEN " + r.example(t) + " END"
+	}
 	return r.cast("NULL", t)
+}
+
+// example is some value of a type that has no name: of a struct without field
+// names.
+func (r *renderer) example(t Type) string {
+	parts := make([]string, len(t.Fields))
+	for i, f := range t.Fields {
+		parts[i] = r.null(f.Type)
+		if t.ID == "STRUCT" && f.Name != "" {
+			parts[i] = Quote(f.Name) + " := " + parts[i]
+		}
+	}
+	switch {
+	case len(parts) == 0:
+	case t.ID == "STRUCT" && t.Fields[0].Name == "":
+		return funcName("row") + "(" + strings.Join(parts, ", ") + ")"
+	case t.ID == "STRUCT":
+		return "struct_pack(" + strings.Join(parts, ", ") + ")"
+	case t.ID == "LIST":
+		return "[" + parts[0] + "]"
+	case t.ID == "MAP" && len(parts) == 2:
+		return "map([" + parts[0] + "], [" + parts[1] + "])"
+	}
+	r.fail("the type %s", t)
+	return "NULL"
 }

@@ -277,8 +277,8 @@ func (r *renderer) sample(o SampleOptions) string {
 
 func (r *renderer) values(op *Values) *block {
 	if len(op.Inputs) == 1 {
-		if _, ok := op.Inputs[0].(*DummyScan); !ok {
-			r.fail("VALUES that refer to other rows")
+		if _, ok := op.Inputs[0].(*DummyScan); !ok && len(op.Rows) > 0 {
+			return r.valuesOf(op)
 		}
 	}
 	if len(op.Rows) == 0 {
@@ -291,6 +291,21 @@ func (r *renderer) values(op *Values) *block {
 	t := r.next()
 	return &block{cols: columnsOf(t, op.Width()), open: true,
 		from: "(VALUES " + strings.Join(rows, ", ") + ") AS " + t + columnList(op.Width())}
+}
+
+// valuesOf is all of the rows for each row of the input.
+func (r *renderer) valuesOf(op *Values) *block {
+	in := r.operator(op.Inputs[0])
+	name := "values_" + r.next()
+	parts := make([]string, len(op.Rows))
+	for i, row := range op.Rows {
+		b := r.view(name, len(in.cols))
+		b.cols = r.exprs(row, b.ref(r))
+		parts[i] = b.sql(nil)
+	}
+	b := r.view("("+strings.Join(parts, " UNION ALL ")+")", op.Width())
+	b.with = []string{name + columnList(len(in.cols)) + " AS MATERIALIZED (" + in.sql(nil) + ")"}
+	return b
 }
 
 // columnList is (c0, c1, …).
@@ -313,9 +328,27 @@ func (r *renderer) setOp(op *SetOp) *block {
 
 func (r *renderer) cte(op *MaterializedCTE) *block {
 	def, b := r.operator(op.Inputs[0]), *r.operator(op.Inputs[1])
-	with := CTEName(op.ID) + columnList(op.Inputs[0].Head().Width()) + " AS MATERIALIZED (" + def.sql(nil) + ")"
+	// What is read once may be read lazily: the LIMIT above an endless recursion
+	// ends it.
+	as := " AS MATERIALIZED ("
+	if op.Materialize != "CTE_MATERIALIZE_ALWAYS" && references(op.Inputs[1], op.ID) <= 1 {
+		as = " AS ("
+	}
+	with := CTEName(op.ID) + columnList(op.Inputs[0].Head().Width()) + as + def.sql(nil) + ")"
 	b.with = append([]string{with}, b.with...)
 	return &b
+}
+
+// references is how many times a CTE is read.
+func references(op Operator, id int) int {
+	n := 0
+	Walk(op, func(op Operator) bool {
+		if ref, ok := op.(*CTERef); ok && ref.CTE == id {
+			n++
+		}
+		return true
+	})
+	return n
 }
 
 func (r *renderer) recursiveCTE(op *RecursiveCTE) *block {
@@ -331,7 +364,7 @@ func (r *renderer) recursiveCTE(op *RecursiveCTE) *block {
 	}
 	b := r.view(name, op.Width())
 	b.recursive = true
-	b.with = []string{name + columnList(op.Width()) + keys + " AS (" + start.sql(nil) + union + step.sql(nil) + ")"}
+	b.with = []string{name + columnList(op.Width()) + keys + " AS ((" + start.sql(nil) + ")" + union + "(" + step.sql(nil) + "))"}
 	return b
 }
 
@@ -360,7 +393,7 @@ func (r *renderer) emptyOf(a *AggExpr, t Type) string {
 	switch a.Name {
 	case "count", "count_star", "count_if", "approx_count_distinct", "regr_count":
 		return "CAST(0 AS " + t.String() + ")"
-	case "sum", "min", "max", "avg", "first", "last", "any_value", "arbitrary", "list", "string_agg", "median", "mode",
+	case "sum", "min", "max", "avg", "first", "last", "any_value", "arbitrary", "list", "array_agg", "string_agg", "median", "mode",
 		"arg_min", "arg_max", "stddev_samp", "stddev", "var_samp", "product", "bool_and", "bool_or":
 		return r.null(t)
 	}
