@@ -90,9 +90,11 @@ type Rows struct {
 	Schema *arrow.Schema
 	// Status is the job at its end: what each stage did; nil without a job.
 	Status *api.JobStatus
-	// Text is for people who would rather read than look at rows: the stages of
-	// an EXPLAIN, what a COPY has written. It is empty where the rows are all.
+	// Text is the stages of an EXPLAIN, for people to read instead of the rows.
 	Text string
+	// Note is what a statement has done that does not ask for rows: COPY, CREATE
+	// VIEW, SET.
+	Note string
 	ctx  context.Context
 	s    *Session
 	info *api.ResultInfo

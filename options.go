@@ -172,7 +172,13 @@ func WithPartitions(n int) Option {
 	return func(c *config) error { c.job.partitions = n; return nil }
 }
 
-// WithViews gives the session the views that another has now.
-func WithViews(of *Session) Option {
-	return func(c *config) error { c.views = of.sql.list(); return nil }
+// WithForce distributes every query, however little it reads. Without it, small
+// ones run on one node.
+func WithForce() Option {
+	return func(c *config) error { c.job.force = true; return nil }
+}
+
+// WithStateOf gives the session the views and settings that another has now.
+func WithStateOf(of *Session) Option {
+	return func(c *config) error { c.job, c.views = of.sql.defaults(), of.sql.list(); return nil }
 }

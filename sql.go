@@ -165,9 +165,9 @@ func (s *Session) copy(ctx context.Context, st *stmt.Statement, o *sqlOptions) (
 	rows.add(values...)
 	out := rows.rows()
 	out.Status = status
-	out.Text = fmt.Sprintf("%s rows in %s", humanize.Comma(status.Rows), p.Sink.Write.Path)
+	out.Note = fmt.Sprintf("%s rows in %s", humanize.Comma(status.Rows), p.Sink.Write.Path)
 	if !p.Sink.Write.Single {
-		out.Text = fmt.Sprintf("%s rows in %s files in %s", humanize.Comma(status.Rows), humanize.Comma(int64(len(status.Files))), dir)
+		out.Note = fmt.Sprintf("%s rows in %s files in %s", humanize.Comma(status.Rows), humanize.Comma(int64(len(status.Files))), dir)
 	}
 	return out, nil
 }

@@ -147,7 +147,7 @@ func TestSQLViews(t *testing.T) {
 	}
 
 	// Another session has views of its own, unless it is given some.
-	other, err := pond.Connect(p.node.Addr(), pond.WithViews(p.node.Session))
+	other, err := pond.Connect(p.node.Addr(), pond.WithStateOf(p.node.Session))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,8 +174,8 @@ func TestSQLCopy(t *testing.T) {
 	}
 	rows := p.must("COPY (FROM '{f}') TO '{dir}/folder' (FORMAT parquet)")
 	wantLines(t, lines(t, rows, nil), strings.Split(want[0], "|")[0])
-	if !strings.Contains(rows.Text, "24,000 rows") || rows.Status == nil {
-		t.Errorf("COPY says %q", rows.Text)
+	if !strings.Contains(rows.Note, "24,000 rows") || rows.Status == nil {
+		t.Errorf("COPY says %q", rows.Note)
 	}
 	holds("'{dir}/folder/*.parquet'")
 	p.refused("COPY (FROM '{f}') TO '{dir}/folder' (FORMAT parquet)", pond.ErrExists, "overwrite")

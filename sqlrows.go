@@ -79,4 +79,4 @@ func (t *localTable) rows() *Rows {
 }
 
 // said is the rows of a statement that has none, and what it did.
-func said(format string, args ...any) *Rows { return &Rows{Text: fmt.Sprintf(format, args...)} }
+func said(format string, args ...any) *Rows { return &Rows{Note: fmt.Sprintf(format, args...)} }

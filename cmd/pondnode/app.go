@@ -46,6 +46,8 @@ func (a *app) root() *cobra.Command {
 			"or start a node on each machine, and submit jobs to any of them:\n\n" +
 			"  pondnode join --peer 10.0.0.5\n" +
 			"  pondnode submit --peer 10.0.0.5 \"SELECT count(*) FROM '/data/*.parquet'\"\n\n" +
+			"or type SQL:\n\n" +
+			"  pondnode sql --peer 10.0.0.5\n\n" +
 			"Every flag may also be given as an environment variable: POND_PEER for --peer.\n" +
 			"Exit codes: 0 done, 1 job failed, 2 usage, 3 no node reached, 4 denied, 5 deadline, 130 interrupted.",
 		SilenceErrors: true,
@@ -60,7 +62,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.fromEnv(cmd.Flags()) }
 	root.AddCommand(a.devCommand(), a.joinCommand(), a.leaveCommand(), a.membersCommand(),
-		a.submitCommand(), a.jobsCommand(), a.jobCommand(), a.versionCommand())
+		a.sqlCommand(), a.submitCommand(), a.jobsCommand(), a.jobCommand(), a.versionCommand())
 	return root
 }
 

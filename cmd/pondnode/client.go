@@ -67,7 +67,7 @@ func (c *clientFlags) add(cmd *cobra.Command) {
 }
 
 // connect opens a session on the peer. Nothing is dialled yet.
-func (a *app) connect(c *clientFlags) (*pond.Session, error) {
+func (a *app) connect(c *clientFlags, options ...pond.Option) (*pond.Session, error) {
 	conf, err := c.tls.config()
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (a *app) connect(c *clientFlags) (*pond.Session, error) {
 	if host, _, err := net.SplitHostPort(c.peer); err != nil && strings.Contains(c.peer, ":") && net.ParseIP(strings.Trim(c.peer, "[]")) == nil || strings.ContainsAny(host, "/ ") {
 		return nil, usageError{"--peer " + quote(c.peer) + " is not an address", "write HOST or HOST:PORT, such as " + defaultPeer}
 	}
-	s, err := pond.Connect(c.peer, pond.WithTLS(conf))
+	s, err := pond.Connect(c.peer, append(options, pond.WithTLS(conf))...)
 	if err != nil {
 		return nil, usageError{"--peer " + quote(c.peer) + ": " + plan.AsTaskError(err).Text, plan.AsTaskError(err).Hint}
 	}

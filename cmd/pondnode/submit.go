@@ -33,6 +33,7 @@ type submission struct {
 	noReuse    bool
 	deadline   time.Duration
 	partitions int
+	force      bool
 	codec      string
 }
 
@@ -43,6 +44,7 @@ func (s *submission) add(cmd *cobra.Command) {
 	f.BoolVar(&s.noReuse, "no-reuse", false, "run every stage, though an equal one's rows may be held")
 	f.DurationVar(&s.deadline, "deadline", 0, "end the job when it has taken so long (default never)")
 	f.IntVar(&s.partitions, "partitions", 0, "partitions that exchanges make where the job does not say (default by the pond's slots)")
+	f.BoolVar(&s.force, "force", false, "distribute SQL however little it reads (default: one node runs what is small)")
 	f.StringVar(&s.codec, "codec", "", "how blocks are compressed: s2, zstd, lz4 or none (default s2)")
 	_ = cmd.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions(codecs, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -195,7 +197,7 @@ func graft(part *plan.Plan, id plan.NodeID) []plan.Node {
 // submit runs a job to its end, or to where the flags say.
 func (a *app) submit(ctx context.Context, s *pond.Session, j *job, sub *submission) error {
 	spec := &api.JobSpec{ID: actors.NewJobID(), Options: api.JobOptions{
-		DeadlineMillis: sub.deadline.Milliseconds(), NoReuse: sub.noReuse, Partitions: sub.partitions, Codec: sub.codec}}
+		DeadlineMillis: sub.deadline.Milliseconds(), NoReuse: sub.noReuse, Partitions: sub.partitions, Force: sub.force, Codec: sub.codec}}
 	return a.cancellable(ctx, s, spec.ID, func(ctx context.Context) error {
 		p, err := planOf(ctx, s, j)
 		if err != nil {
@@ -243,6 +245,10 @@ func (a *app) result(ctx context.Context, s *pond.Session, spec *api.JobSpec, su
 		return err
 	}
 	if w := spec.Plan.Sink.Write; w != nil {
+		if w.Single {
+			fmt.Fprintf(a.stderr, "%s rows in %s\n", humanize.Comma(st.Rows), w.Path)
+			return nil
+		}
 		fmt.Fprintf(a.stderr, "%s rows in %d files in %s\n", humanize.Comma(st.Rows), len(st.Files), w.Path)
 		return nil
 	}

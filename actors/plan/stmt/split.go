@@ -53,3 +53,24 @@ func Trim(s string) string {
 // FirstWord is the word that a statement begins with, in lower case; "" when it
 // begins with none.
 func FirstWord(sql string) string { return newCursor(sql).word() }
+
+// OneLine is a statement in one line, without comments; "" when a line ends within
+// one of its strings.
+func OneLine(sql string) string {
+	sql = Trim(sql)
+	toks, _ := lexer.Lex(sql)
+	var b strings.Builder
+	for _, t := range toks {
+		s := t.In(sql)
+		switch {
+		case t.Kind != lexer.Space && t.Kind != lexer.LineEnd:
+			if strings.Contains(s, "\n") {
+				return ""
+			}
+			b.WriteString(s)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), " "):
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}

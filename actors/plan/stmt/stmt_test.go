@@ -324,3 +324,17 @@ func FuzzRename(f *testing.F) {
 		}
 	})
 }
+
+func TestOneLine(t *testing.T) {
+	for sql, want := range map[string]string{
+		"SELECT 1":                       "SELECT 1",
+		"SELECT 1 -- one\n\t+ 2 /* x */": "SELECT 1 + 2",
+		"SELECT/* a */'--;'  ,  1":       "SELECT '--;' , 1",
+		"SELECT 'a\nb'":                  "",
+		" \n ":                           "",
+	} {
+		if got := OneLine(sql); got != want {
+			t.Errorf("OneLine(%q) = %q", sql, got)
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan/stmt"
+	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
+	"github.com/pondmesh/pond/cmd/pondnode/internal/progress"
+)
+
+// sqlFlags are the settings of pondnode sql.
+type sqlFlags struct {
+	client  clientFlags
+	sub     submission
+	file    string
+	history string
+}
+
+func (a *app) sqlCommand() *cobra.Command {
+	var s sqlFlags
+	cmd := &cobra.Command{
+		Use:   "sql [\"statement; statement\"]",
+		Short: "Run SQL statements, or type them at a prompt",
+		Long: "Run SQL statements one after another, up to the first that fails: queries over files,\n" +
+			"COPY (…) TO, CREATE VIEW, EXPLAIN [ANALYZE], DESCRIBE, SUMMARIZE, SHOW, SET.\n" +
+			"Without a statement they are typed at a prompt, which \\? explains, or read from\n" +
+			"standard input where that is no terminal. Views and settings last as long as the\n" +
+			"command. Relative paths are taken from the current folder.\n\n" +
+			"Ctrl-C cancels the statement that runs.",
+		Example: "  pondnode sql \"SELECT origin, count(*) FROM 'flights/*.parquet' GROUP BY 1\"\n" +
+			"  pondnode sql -f report.sql -o csv\n" +
+			"  pondnode sql \"COPY (FROM 'flights/*.csv') TO 'flights.parquet'\"",
+		Args: args(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := s.sub.check(cmd, a); err != nil {
+				return err
+			}
+			return a.sql(cmd.Context(), &s, args)
+		},
+	}
+	s.client.add(cmd)
+	s.sub.add(cmd)
+	cmd.Flags().StringVarP(&s.file, "file", "f", "", "run the statements of this `file`; - is standard input")
+	cmd.Flags().StringVar(&s.history, "history", defaultHistory(), "`file` that keeps what was typed at the prompt; empty: none")
+	return cmd
+}
+
+func defaultHistory() string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, ".pond_history")
+}
+
+// options are the session's settings that the flags give.
+func (s *sqlFlags) options() []pond.Option {
+	out := []pond.Option{pond.WithDeadline(s.sub.deadline), pond.WithPartitions(s.sub.partitions), pond.WithCodec(s.sub.codec)}
+	if s.sub.noReuse {
+		out = append(out, pond.WithoutReuse())
+	}
+	if s.sub.force {
+		out = append(out, pond.WithForce())
+	}
+	return out
+}
+
+func (a *app) sql(ctx context.Context, s *sqlFlags, args []string) error {
+	if len(args) > 0 && s.file != "" {
+		return usageError{"both a statement and --file are given", "use one of them"}
+	}
+	in, terminal := terminalOf(a.stdin)
+	session, err := a.connect(&s.client, s.options()...)
+	if err != nil {
+		return err
+	}
+	r := &runner{a: a, session: session, sub: &s.sub}
+	defer func() { r.session.Close() }()
+	switch {
+	case len(args) > 0:
+		return r.script(ctx, args[0])
+	case s.file != "":
+		return r.scriptFile(ctx, s.file)
+	case !terminal:
+		return r.scriptFile(ctx, "-")
+	}
+	if s.sub.out.out != "" {
+		return usageError{"--out is for statements that are given, not typed", "write files with COPY (…) TO 'file'"}
+	}
+	lines := newPromptLines(in, a.stderr, a.signals, openHistory(s.history))
+	sh := &prompt{runner: r, flags: s, lines: lines}
+	return sh.start(ctx)
+}
+
+// runner runs statements and prints what comes out.
+type runner struct {
+	a       *app
+	session *pond.Session
+	sub     *submission
+	timing  bool
+	written bool // to --out
+	stopped bool // by a signal that is no Ctrl-C
+}
+
+// scriptBytesMax bounds a script.
+const scriptBytesMax = 64 << 20
+
+// scriptFile runs the statements of a file; - is standard input.
+func (r *runner) scriptFile(ctx context.Context, name string) error {
+	var in io.Reader = r.a.stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return usageError{"the script cannot be read: " + err.Error(), ""}
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, scriptBytesMax+1))
+	if err != nil {
+		return usageError{"the script cannot be read: " + err.Error(), ""}
+	}
+	if len(text) > scriptBytesMax {
+		return usageError{"the script is too long", "run it in parts"}
+	}
+	return r.script(ctx, string(text))
+}
+
+// script runs statements up to the first that fails.
+func (r *runner) script(ctx context.Context, text string) error {
+	list, rest := stmt.Split(text)
+	if last := stmt.Trim(rest); last != "" {
+		list = append(list, last)
+	}
+	if len(list) == 0 {
+		return usageError{"there is no statement", "write one in quotes, or leave it away for a prompt"}
+	}
+	for i, one := range list {
+		if err := r.interruptible(ctx, one); err != nil {
+			if len(list) > 1 {
+				fmt.Fprintf(r.a.stderr, "in statement %d of %d: %s\n", i+1, len(list), short(one))
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// shortMax is how much of a statement is shown.
+const shortMax = 70
+
+func short(sql string) string {
+	line := []rune(strings.Join(strings.Fields(sql), " "))
+	if len(line) > shortMax {
+		line = append(line[:shortMax-1], '…')
+	}
+	return string(line)
+}
+
+// interruptible runs a statement. The first signal cancels it, the second leaves
+// it to itself.
+func (r *runner) interruptible(ctx context.Context, sql string) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(context.Canceled)
+	done := make(chan error, 1)
+	go func() { done <- r.statement(ctx, sql) }()
+	select {
+	case err := <-done:
+		return err
+	case sig := <-r.a.signals:
+		r.stopped = sig != os.Interrupt
+	}
+	fmt.Fprintln(r.a.stderr, "cancelling; once more does not wait for it")
+	stop(errInterrupted)
+	select {
+	case <-done:
+	case <-r.a.signals:
+	}
+	return errInterrupted
+}
+
+// statement runs one statement and prints its rows.
+func (r *runner) statement(ctx context.Context, sql string) error {
+	begun := time.Now()
+	var d progress.Display = progress.Silent{}
+	if !r.sub.quiet {
+		d = progress.New(r.a.stderr, columns(r.a.stderr))
+	}
+	var last *api.JobStatus
+	rows, err := r.session.SQL(ctx, sql, pond.OnStatus(func(st *api.JobStatus) {
+		last = st
+		d.Update(st)
+	}))
+	d.Close()
+	if err != nil {
+		if last != nil && last.State.Ended() && last.State != api.Succeeded && ctx.Err() == nil {
+			return ended(last)
+		}
+		return err
+	}
+	if err := r.show(rows); err != nil {
+		return err
+	}
+	if r.timing {
+		fmt.Fprintf(r.a.stderr, "time: %s\n", progress.Duration(time.Since(begun)))
+	}
+	return nil
+}
+
+// show prints a statement's result: people are told in words what was done, and
+// read stages as text.
+func (r *runner) show(rows *pond.Rows) error {
+	f, o := r.sub.format, r.sub.out
+	if rows.Note != "" && !r.sub.quiet {
+		fmt.Fprintln(r.a.stderr, rows.Note)
+	}
+	switch {
+	case rows.Schema == nil, rows.Note != "" && f == output.Table:
+		return nil
+	case o.out == "" && rows.Text != "" && (f == output.Table || f == output.JSON && rows.Text[0] == '['):
+		return r.a.printExplain(f, rows.Text)
+	case o.out != "" && r.written:
+		return usageError{"--out takes the rows of one statement, and a second has some", "write each with COPY (…) TO 'file', or run them apart"}
+	}
+	r.written = true
+	return r.a.emit(f, &o, rows.Schema, rows.Len(), rows.All())
+}
+
+// isEnd reports whether err ends a prompt's input rather than the work.
+func isEnd(err error) bool { return errors.Is(err, io.EOF) }
