@@ -263,3 +263,20 @@ func (g *gate) pass(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 }
+
+// joinPond starts a node beside others, and waits until all see it.
+func joinPond(t *testing.T, node *pond.Node, options ...pond.Option) *pond.Node {
+	t.Helper()
+	m, err := node.API().Members(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := pond.Join(testContext(t), append([]pond.Option{pond.WithDir(t.TempDir()), pond.WithMemory(512 * mib), pond.WithSlots(2), pond.WithPeers(node.Addr())}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	waitMembers(t, node, len(m.Members)+1)
+	waitMembers(t, n, len(m.Members)+1)
+	return n
+}

@@ -2,12 +2,14 @@ package pond
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/apache/arrow-go/v18/arrow/scalar"
 )
 
 // Row is one row as a Go function sees it. It is valid during the call only.
@@ -41,7 +43,8 @@ func (r Row) Get(name string) any {
 }
 
 // Value is column i as a Go value: bool, the integer and float types, string,
-// []byte, and for other types what Arrow's scalars hold; nil for NULL.
+// []byte, time.Time for dates and timestamps, and for other types their text, as
+// JSON for nested ones; nil for NULL.
 func (r Row) Value(i int) any {
 	if r.IsNull(i) {
 		return nil
@@ -85,37 +88,65 @@ func (r Row) Value(i int) any {
 // WithFilterFunc registers a Go function for [DataFrame.FilterFunc].
 func WithFilterFunc(name, version string, keep func(Row) (bool, error)) Option {
 	call := func(_ context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error {
-		// Runs of kept rows leave as slices: nothing is copied.
-		from := 0
-		for i := range int(in.NumRows()) + 1 {
-			ok := false
-			if i < int(in.NumRows()) {
-				var err error
-				if ok, err = keep(Row{in, i}); err != nil {
-					return err
-				}
-			}
-			if ok {
-				continue
-			}
-			if err := yieldSlice(in, from, i, yield); err != nil {
+		var runs [][2]int // of kept rows: from, to
+		for i := range int(in.NumRows()) {
+			ok, err := keep(Row{in, i})
+			switch last := len(runs) - 1; {
+			case err != nil:
 				return err
+			case ok && last >= 0 && runs[last][1] == i:
+				runs[last][1]++
+			case ok:
+				runs = append(runs, [2]int{i, i + 1})
 			}
-			from = i + 1
 		}
-		return nil
+		return yieldRuns(in, runs, yield)
 	}
 	return WithBatchFunc(name, version, nil, call)
 }
 
-func yieldSlice(in arrow.RecordBatch, from, to int, yield func(arrow.RecordBatch) error) error {
-	if from >= to {
+// yieldRuns yields some of a batch's rows as one batch.
+func yieldRuns(in arrow.RecordBatch, runs [][2]int, yield func(arrow.RecordBatch) error) error {
+	switch len(runs) {
+	case 0:
 		return nil
+	case 1:
+		s := in.NewSlice(int64(runs[0][0]), int64(runs[0][1]))
+		defer s.Release()
+		return yield(s)
 	}
-	s := in.NewSlice(int64(from), int64(to))
-	defer s.Release()
-	return yield(s)
+	cols := make([]arrow.Array, in.NumCols())
+	defer func() { releaseAll(cols) }()
+	rows := 0
+	for c := range cols {
+		parts := make([]arrow.Array, len(runs))
+		rows = 0
+		for i, r := range runs {
+			parts[i] = array.NewSlice(in.Column(c), int64(r[0]), int64(r[1]))
+			rows += r[1] - r[0]
+		}
+		joined, err := array.Concatenate(parts, memory.DefaultAllocator)
+		releaseAll(parts)
+		if err != nil {
+			return err
+		}
+		cols[c] = joined
+	}
+	rec := array.NewRecordBatch(in.Schema(), cols, int64(rows))
+	defer rec.Release()
+	return yield(rec)
 }
+
+func releaseAll(list []arrow.Array) {
+	for _, a := range list {
+		if a != nil {
+			a.Release()
+		}
+	}
+}
+
+// emitRowsMax is how many rows a row function's output is collected to at most.
+const emitRowsMax = 1 << 16
 
 // WithFlatMapFunc registers a Go function for [DataFrame.FlatMapFunc]: for each
 // row it emits any number of rows of schema out, as Go values in order of
@@ -124,15 +155,31 @@ func WithFlatMapFunc(name, version string, out *arrow.Schema, f func(row Row, em
 	call := func(_ context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error {
 		b := array.NewRecordBuilder(memory.DefaultAllocator, out)
 		defer b.Release()
+		rows := 0
+		flush := func() error {
+			rec := b.NewRecordBatch()
+			defer rec.Release()
+			rows = 0
+			return yield(rec)
+		}
+		emit := func(values ...any) error {
+			if err := appendRow(b, values); err != nil {
+				return err
+			}
+			if rows++; rows < emitRowsMax {
+				return nil
+			}
+			return flush()
+		}
 		for i := range int(in.NumRows()) {
-			err := f(Row{in, i}, func(values ...any) error { return appendRow(b, values) })
-			if err != nil {
+			if err := f(Row{in, i}, emit); err != nil {
 				return err
 			}
 		}
-		rec := b.NewRecordBatch()
-		defer rec.Release()
-		return yield(rec)
+		if rows == 0 {
+			return nil
+		}
+		return flush()
 	}
 	return WithBatchFunc(name, version, func(*arrow.Schema) (*arrow.Schema, error) { return out, nil }, call)
 }
@@ -167,43 +214,66 @@ func appendRow(b *array.RecordBuilder, values []any) error {
 	return nil
 }
 
+// appendValue appends a Go value. What has no quick way goes by its text, which
+// the column's type parses, and refuses when it is out of range.
 func appendValue(f array.Builder, v any) error {
-	switch f := f.(type) {
-	case *array.StringBuilder:
-		if s, ok := v.(string); ok {
-			f.Append(s)
+	switch v := v.(type) {
+	case int:
+		return appendInt(f, int64(v))
+	case int64:
+		return appendInt(f, v)
+	case float64:
+		if f, ok := f.(*array.Float64Builder); ok {
+			f.Append(v)
 			return nil
 		}
-	case *array.Int64Builder:
-		switch n := v.(type) {
-		case int:
-			f.Append(int64(n))
-			return nil
-		case int64:
-			f.Append(n)
-			return nil
-		}
-	case *array.Float64Builder:
-		if x, ok := v.(float64); ok {
-			f.Append(x)
-			return nil
-		}
+		return f.AppendValueFromString(strconv.FormatFloat(v, 'f', -1, 64))
+	case float32:
+		return f.AppendValueFromString(strconv.FormatFloat(float64(v), 'f', -1, 32))
+	case string:
+		return appendBytes(f, []byte(v), v)
+	case []byte:
+		return appendBytes(f, v, string(v))
+	case time.Time:
+		return appendTime(f, v)
+	case bool, int8, int16, int32, uint, uint8, uint16, uint32, uint64:
+		return f.AppendValueFromString(fmt.Sprint(v))
 	}
-	s, err := scalar.MakeScalarParam(v, f.Type())
+	b, err := json.Marshal(v) // lists, maps and structs
 	if err != nil {
-		if s, err = makeAndCast(v, f.Type()); err != nil {
-			return err
-		}
+		return err
 	}
-	return scalar.Append(f, s)
+	return f.AppendValueFromString(string(b))
 }
 
-// makeAndCast gives a Go value its natural Arrow type first.
-func makeAndCast(v any, to arrow.DataType) (s scalar.Scalar, err error) {
-	defer func() {
-		if recover() != nil { // MakeScalar panics on types that Arrow has not
-			err = fmt.Errorf("a %T cannot be a %v", v, to)
-		}
-	}()
-	return scalar.MakeScalar(v).CastTo(to)
+func appendInt(f array.Builder, v int64) error {
+	if f, ok := f.(*array.Int64Builder); ok {
+		f.Append(v)
+		return nil
+	}
+	return f.AppendValueFromString(strconv.FormatInt(v, 10))
+}
+
+func appendBytes(f array.Builder, b []byte, s string) error {
+	switch f := f.(type) {
+	case *array.StringBuilder:
+		f.Append(s)
+	case *array.BinaryBuilder:
+		f.Append(b)
+	default:
+		return f.AppendValueFromString(s)
+	}
+	return nil
+}
+
+func appendTime(f array.Builder, v time.Time) error {
+	switch f := f.(type) {
+	case *array.TimestampBuilder:
+		f.AppendTime(v)
+	case *array.Date32Builder:
+		f.Append(arrow.Date32FromTime(v))
+	default:
+		return fmt.Errorf("a time cannot be a %v", f.Type())
+	}
+	return nil
 }

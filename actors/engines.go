@@ -69,7 +69,21 @@ func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error)
 			return errors.Join(e.setup(ctx, d), without(ctx, d, logical.DisabledOptimizers))
 		},
 	})
-	return e, errors.Join(err)
+	return e, errors.Join(err, e.tryFuncs(ctx))
+}
+
+// tryFuncs has one engine take the Go functions, so that a mistake in one is told
+// when the node starts.
+func (e *engines) tryFuncs(ctx context.Context) error {
+	if len(e.cfg.Funcs.scalars()) == 0 {
+		return nil
+	}
+	d, err := e.planning.Get(ctx, duck.Access{}, plannerMemory)
+	if err != nil {
+		return err
+	}
+	e.planning.Put(d)
+	return nil
 }
 
 // planningKept is how many planning engines stay warm.
@@ -119,7 +133,16 @@ func without(ctx context.Context, d *duck.Engine, optimizers string) error {
 func (e *engines) setup(_ context.Context, d *duck.Engine) error {
 	for _, f := range e.cfg.Funcs.scalars() {
 		err := d.RegisterFunc(duck.Func{Name: f.Name, Args: f.Args, Result: f.Result, Volatile: f.Volatile,
-			Call: func(ctx context.Context, args arrow.RecordBatch) (arrow.Array, error) { return f.Call(ctx, args) }})
+			Call: func(ctx context.Context, args arrow.RecordBatch) (out arrow.Array, err error) {
+				err = guard(e.cfg.Log, f.Name, func() error {
+					out, err = f.Call(ctx, args)
+					if err == nil && (out == nil || int64(out.Len()) != args.NumRows()) {
+						err = fmt.Errorf("the function did not return a value for each of %d rows", args.NumRows())
+					}
+					return err
+				})
+				return out, err
+			}})
 		if err != nil {
 			return fmt.Errorf("actors: register function %s: %w", f.Name, err)
 		}

@@ -83,7 +83,9 @@ func (f *Funcs) versions() map[string]string {
 		out[name] = e.version
 	}
 	for name, e := range f.scalar {
-		out[name] = e.Version
+		if out[name] = e.Version; e.Volatile {
+			out[name] = ""
+		}
 	}
 	return out
 }

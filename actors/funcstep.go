@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -21,15 +22,21 @@ func (t *task) runFunc(ctx context.Context, s *plan.Step) error {
 	f, ok := t.n.cfg.Funcs.lookupBatch(s.Func.Name)
 	if !ok {
 		return &plan.TaskError{Kind: plan.KindUser, Op: "call", Subject: s.Func.Name, Text: "no such Go function on this node",
-			Hint: "register it on every node before it joins (pond.WithFunc)"}
+			Hint: "register it on every node before it joins (pond.WithBatchFunc and its like)"}
 	}
 	in, err := t.engine.Schema(ctx, s.SQL)
 	if err != nil {
 		return engineError("run", err)
 	}
-	out, err := f.schema(in.Arrow())
+	var out *arrow.Schema
+	err = guard(t.n.log, s.Func.Name, func() error {
+		if out, err = f.schema(in.Arrow()); err == nil && out == nil {
+			err = errors.New("the function gives no schema")
+		}
+		return err
+	})
 	if err != nil {
-		return userError(s.Func.Name, err)
+		return err
 	}
 	sp, err := newSpool(t.n.spoolDir(), out, t.n.mem)
 	if err != nil {
@@ -37,7 +44,7 @@ func (t *task) runFunc(ctx context.Context, s *plan.Step) error {
 	}
 	t.spools = append(t.spools, sp)
 	call := func(rec arrow.RecordBatch) error {
-		return guard(s.Func.Name, func() error {
+		return guard(t.n.log, s.Func.Name, func() error {
 			return f.call(ctx, rec, func(rec arrow.RecordBatch) error { return sp.write(s.Func.Name, rec) })
 		})
 	}
@@ -93,10 +100,11 @@ func rowRange(from, n int) []uint16 {
 
 // guard turns a panic of a user's function, or an error without a kind, into
 // the user's error.
-func guard(name string, f func() error) (err error) {
+func guard(log *slog.Logger, name string, f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = userError(name, fmt.Errorf("the function panicked: %v\n%s", r, debug.Stack()))
+			log.Error("a function panicked", "function", name, "panic", r, "stack", string(debug.Stack()))
+			err = userError(name, fmt.Errorf("the function panicked: %v (the node's log has the stack)", r))
 		}
 	}()
 	return userError(name, f())

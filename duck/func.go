@@ -164,11 +164,11 @@ func batchOf(c *vec.Chunk) (arrow.RecordBatch, error) {
 // give copies a function's result to DuckDB's vector.
 func (f *function) give(out arrow.Array, rows int, result unsafe.Pointer) error {
 	if out.Len() != rows {
-		return fmt.Errorf("duck: function %s returned %d rows for %d", f.Name, out.Len(), rows)
+		return fmt.Errorf("duck: function %s returned %d rows for %d: %w", f.Name, out.Len(), rows, ErrQuery)
 	}
 	field := f.result.Arrow()
 	if !arrow.TypeEqual(out.DataType(), field.Type) {
-		return fmt.Errorf("duck: function %s returned %s, which is not how Arrow carries %s: %s", f.Name, out.DataType(), f.Result, field.Type)
+		return fmt.Errorf("duck: function %s returned %s, which is not how Arrow carries %s: %s: %w", f.Name, out.DataType(), f.Result, field.Type, ErrQuery)
 	}
 	schema := (*C.pond_arrow_schema)(C.calloc(1, C.sizeof_pond_arrow_schema))
 	defer C.free(unsafe.Pointer(schema))

@@ -194,7 +194,8 @@ func (c *compiler) narrow(n *Node, r *rel, t template, texts ...string) *rel {
 	v := c.step(n.label(), r.l.n, c.words(texts...), t, r.v)
 	v.rowwise = !v.volatile && !v.unordered && !v.clause
 	v.stable = r.v.stable && v.rowwise
-	v.ordered = r.v.ordered
+	// Rows that differ each time still come in the order of those they are made of.
+	v.ordered = r.v.ordered || r.v.stable && v.volatile && !v.unordered && !v.clause
 	return &rel{v, r.l}
 }
 
@@ -274,7 +275,7 @@ func (c *compiler) call(n *Node, r *rel, fn FuncCall) *rel {
 	v := c.step(n.label(), r.l.n, words, from("*", ""), r.v)
 	v.fn = &fn
 	v.stable = r.v.stable && !v.volatile
-	v.ordered = r.v.ordered
+	v.ordered = r.v.ordered || r.v.stable && v.volatile
 	return &rel{v, r.l}
 }
 
