@@ -52,6 +52,7 @@ type Node struct {
 	wire     *wire.Wire
 	api      *api.Client
 	blocks   *transfer.Client
+	lines    *lines           // of api and blocks
 	mem      memory.Allocator // for blocks that DuckDB reads
 	buffers  memory.Allocator // for rows on their way into segments
 	jobs     *jobs
@@ -133,9 +134,10 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 	if err := n.openEngines(ctx); err != nil {
 		return nil, err
 	}
-	n.api = api.NewClient("", cfg.TLS)
+	n.lines = newLines()
+	n.api = api.NewClient("", cfg.TLS).DialWith(n.lines.dial)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+apiPortOffset))
-	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: fetchWindow(cfg), LocalAddr: self, Local: n.segments})
+	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: fetchWindow(cfg), Dial: n.lines.dial, LocalAddr: self, Local: n.segments})
 	n.jobs = newJobs(n)
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + actorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: randomHex(8), Log: n.log, Handle: n.handleMessage})
 	if err != nil {
@@ -238,19 +240,25 @@ func (n *Node) Members() *api.Members {
 
 // followView tells everyone who waits for a node about its loss.
 func (n *Node) followView() {
-	addrs := map[mesh.NodeID]string{}
+	known := map[mesh.NodeID]mesh.Member{}
 	for {
 		v := n.mesh.View()
-		alive := map[mesh.NodeID]string{}
+		alive := map[mesh.NodeID]mesh.Member{}
 		for _, m := range v.Members {
-			alive[m.ID] = m.ActorsAddr()
+			alive[m.ID] = m
 		}
-		for id, addr := range addrs {
-			if alive[id] != addr {
-				n.wire.Lost(addr)
+		for id, m := range known {
+			if alive[id].ActorsAddr() != m.ActorsAddr() {
+				n.wire.Lost(m.ActorsAddr())
+			}
+			if alive[id].APIAddr() != m.APIAddr() {
+				n.lines.cut(m.APIAddr())
 			}
 		}
-		addrs = alive
+		for _, m := range v.Members {
+			n.lines.mend(m.APIAddr())
+		}
+		known = alive
 		n.wire.System().Root.Send(n.worker, &viewMsg{})
 		n.jobs.viewChanged(v)
 		select {

@@ -194,7 +194,7 @@ func TestBadJoin(t *testing.T) {
 	}
 	must(t, c.AwaitMembers(ctx, 1))
 	// Nothing that failed holds the folder: a node starts in it.
-	_, err = c.Add(ctx, "--data", filepath.Join(dir, "data"))
+	_, err = c.AddAt(ctx, filepath.Join(dir, "data"))
 	must(t, err)
 	must(t, c.AwaitMembers(ctx, 2))
 }

@@ -57,7 +57,12 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 // Add starts one more node on free ports, with flags of its own after those of
 // all, and returns when it is ready.
 func (c *Cluster) Add(ctx context.Context, flags ...string) (*Node, error) {
-	n := &Node{c: c, flags: flags, dir: filepath.Join(c.opts.Dir, "node-"+strconv.Itoa(len(c.nodes)+1))}
+	return c.AddAt(ctx, filepath.Join(c.opts.Dir, "node-"+strconv.Itoa(len(c.nodes)+1)), flags...)
+}
+
+// AddAt is Add with a data folder from elsewhere.
+func (c *Cluster) AddAt(ctx context.Context, dir string, flags ...string) (*Node, error) {
+	n := &Node{c: c, flags: flags, dir: dir}
 	var peers []string
 	for _, o := range c.nodes {
 		if o.Running() {

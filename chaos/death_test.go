@@ -78,44 +78,79 @@ func TestKillWorker(t *testing.T) {
 	}
 }
 
-// A worker that is frozen for longer than others wait is taken for dead; when
-// it goes on it is a new boot, and what it still computes counts for nothing.
-func TestFreezeWorker(t *testing.T) {
-	long(t)
-	ctx, c := newCluster(t, 3)
+// freeze stops a worker, and lets it go on after a while, or at the test's end.
+func freeze(t *testing.T, c *chaos.Cluster, when chaos.Trigger, during time.Duration) (*chaos.Fault, func() *chaos.Node) {
 	var victim *chaos.Node
-	var boot string
-	job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
 	thawed := make(chan struct{})
-	r := follow(t, ctx, job, &chaos.Fault{Name: "SIGSTOP", When: chaos.HalfDone(0), Do: func(ctx context.Context, s *api.JobStatus) (err error) {
+	f := &chaos.Fault{Name: "SIGSTOP", When: when, Do: func(ctx context.Context, s *api.JobStatus) (err error) {
 		if victim, err = worker(ctx, c, s); err != nil {
-			return err
-		}
-		if boot, err = victim.Boot(ctx); err != nil {
 			return err
 		}
 		if err := victim.Stop(); err != nil {
 			return err
 		}
-		time.AfterFunc(15*time.Second, func() {
+		time.AfterFunc(during, func() {
 			if err := victim.Cont(); err != nil {
 				t.Error(err)
 			}
 			close(thawed)
 		})
 		return nil
-	}})
-	t.Log(r.Took)
-	compare(t, ctx, job, groupByOracle(t))
-	<-thawed
-	must(t, c.AwaitMembers(ctx, 3))
-	if now, err := victim.Boot(ctx); err != nil || now == boot {
-		t.Errorf("the frozen node is still boot %s (%v)", now, err)
+	}}
+	return f, func() *chaos.Node { <-thawed; return victim }
+}
+
+// A worker that is frozen for longer than others wait is taken for dead; when
+// it goes on it is a new boot, and what it still computes counts for nothing.
+// Nobody waits for it.
+func TestFreezeWorker(t *testing.T) {
+	long(t)
+	for name, when := range map[string]chaos.Trigger{"in the shuffle": chaos.HalfDone(0), "before it is read": chaos.Done(0, dataFiles)} {
+		t.Run(name, func(t *testing.T) {
+			ctx, c := newCluster(t, 3)
+			boots := map[string]string{}
+			for _, n := range c.Nodes() {
+				boot, err := n.Boot(ctx)
+				must(t, err)
+				boots[n.ID()] = boot
+			}
+			const during = 20 * time.Second
+			fault, thawed := freeze(t, c, when, during)
+			job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
+			r := follow(t, ctx, job, fault)
+			if waited := r.Took - r.Fired[0].At; waited > during-time.Second {
+				t.Errorf("the job ended %v after the worker froze: it waited for it", waited)
+			}
+			compare(t, ctx, job, groupByOracle(t))
+
+			victim := thawed()
+			must(t, c.AwaitMembers(ctx, 3))
+			if now, err := victim.Boot(ctx); err != nil || now == boots[victim.ID()] {
+				t.Errorf("the frozen node is still boot %s (%v)", now, err)
+			}
+			noneRunning(t, ctx, c)
+			again := submit(t, ctx, groupBy(t, victim.Session(), light))
+			follow(t, ctx, again)
+			compare(t, ctx, again, groupByOracle(t))
+		})
 	}
-	noneRunning(t, ctx, c)
-	again := submit(t, ctx, groupBy(t, victim.Session(), light))
-	follow(t, ctx, again)
-	compare(t, ctx, again, groupByOracle(t))
+}
+
+// Jobs that are submitted while a frozen node is still taken for alive do not
+// wait for it either.
+func TestSubmitWhileFrozen(t *testing.T) {
+	long(t)
+	ctx, c := newCluster(t, 3)
+	frozen := c.Nodes()[2]
+	must(t, frozen.Stop())
+	defer frozen.Cont()
+	for _, n := range c.Others(frozen.ID()) {
+		short, cancel := context.WithTimeout(ctx, 15*time.Second)
+		job := submit(t, short, groupBy(t, n.Session(), light))
+		follow(t, short, job)
+		compare(t, short, job, groupByOracle(t))
+		cancel()
+	}
 }
 
 // A node that leaves while a job runs finishes what it runs, and the job does

@@ -62,6 +62,12 @@ func (c *Client) At(addr string) *Client {
 // what the receiver itself knows, and not passed on.
 const HopHeader = "Pond-Hop"
 
+// DialWith has the client connect by dial. It is called before the first request.
+func (c *Client) DialWith(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *Client {
+	c.http.Transport.(*http.Transport).DialContext = dial
+	return c
+}
+
 // Hop is the same client, whose requests are not passed on.
 func (c *Client) Hop() *Client { return &Client{base: c.base, http: c.http, hop: true} }
 

@@ -45,6 +45,8 @@ type ClientConfig struct {
 	RetriesMax int
 	// MaxBlock is the largest block accepted. 0: shuffle.MaxBlockLen.
 	MaxBlock int64
+	// Dial connects to a node. Nil: a net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// LocalAddr is the own address: wants for it are read from Local.
 	LocalAddr string
 	Local     Source
@@ -56,6 +58,9 @@ func (c ClientConfig) withDefaults() ClientConfig {
 	}
 	if c.StallTimeout <= 0 {
 		c.StallTimeout = DefaultStallTimeout
+	}
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{Timeout: c.StallTimeout}).DialContext
 	}
 	if c.RetriesMax == 0 {
 		c.RetriesMax = DefaultRetriesMax
@@ -82,7 +87,7 @@ func NewClient(cfg ClientConfig) *Client {
 	protocols.SetHTTP1(true)
 	t := &http.Transport{
 		// No proxy, whatever the environment says: peers are in one mesh.
-		DialContext:         (&net.Dialer{Timeout: cfg.StallTimeout}).DialContext,
+		DialContext:         cfg.Dial,
 		Protocols:           protocols,
 		DisableCompression:  true,
 		MaxIdleConns:        idleMax,
