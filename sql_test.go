@@ -17,20 +17,39 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 )
 
-// sqlPond is two nodes, a folder to write to, and the sample's files.
-type sqlPond struct {
-	t    *testing.T
-	node *pond.Node
-	dir  string
+// TestSQL runs statements on a pond of two nodes, each group in a session of its
+// own.
+func TestSQL(t *testing.T) {
+	peer := newPond(t, 2)[1].Addr()
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *sqlPond)
+	}{
+		{"queries", testSQLQueries}, {"refuses", testSQLRefuses}, {"views", testSQLViews}, {"copy", testSQLCopy},
+		{"explain", testSQLExplain}, {"settings", testSQLSettings}, {"cancel", testSQLCancel},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := pond.Connect(peer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			c.test(t, &sqlPond{t, s, peer, t.TempDir()})
+		})
+	}
 }
 
-func newSQLPond(t *testing.T) *sqlPond {
-	return &sqlPond{t: t, node: newPond(t, 2)[1], dir: t.TempDir()}
+// sqlPond is a session, a folder to write to, and the sample's files.
+type sqlPond struct {
+	t    *testing.T
+	s    *pond.Session
+	peer string
+	dir  string
 }
 
 // run runs a statement, in whose text {dir} is the folder and {f} the sample.
 func (p *sqlPond) run(sql string, options ...pond.SQLOption) (*pond.Rows, error) {
-	return p.node.SQL(testContext(p.t), p.text(sql), options...)
+	return p.s.SQL(testContext(p.t), p.text(sql), options...)
 }
 
 func (p *sqlPond) text(sql string) string {
@@ -76,8 +95,7 @@ func (p *sqlPond) refused(sql string, want error, words string) {
 	}
 }
 
-func TestSQLQueries(t *testing.T) {
-	p := newSQLPond(t)
+func testSQLQueries(t *testing.T, p *sqlPond) {
 	for _, q := range []string{
 		"SELECT origin, count(*) AS n, sum(delay) FROM '{f}' GROUP BY ALL ORDER BY n DESC, origin LIMIT 5",
 		"FROM '{f}' SELECT max(distance), 'a.csv' AS \"b;c\"; -- done",
@@ -101,8 +119,7 @@ func TestSQLQueries(t *testing.T) {
 	}
 }
 
-func TestSQLRefuses(t *testing.T) {
-	p := newSQLPond(t)
+func testSQLRefuses(t *testing.T, p *sqlPond) {
 	p.refused("INSERT INTO t VALUES (1)", pond.ErrQuery, "COPY (SELECT")
 	p.refused("CREATE TABLE t AS FROM '{f}'", pond.ErrQuery, "CREATE VIEW")
 	p.refused("ATTACH 'x.db'", pond.ErrQuery, "FROM 'folder")
@@ -118,8 +135,7 @@ func TestSQLRefuses(t *testing.T) {
 	p.refused("EXPLAIN FROM nosuchview", pond.ErrQuery, "nosuchview")
 }
 
-func TestSQLViews(t *testing.T) {
-	p := newSQLPond(t)
+func testSQLViews(t *testing.T, p *sqlPond) {
 	p.must("CREATE VIEW late AS FROM '{f}' WHERE delay > 60")
 	p.must("CREATE TEMP VIEW \"By Origin\"(o, \"n;\") AS SELECT origin, count(*) FROM Late GROUP BY 1")
 	const late = "(FROM '{f}' WHERE delay > 60)"
@@ -147,7 +163,7 @@ func TestSQLViews(t *testing.T) {
 	}
 
 	// Another session has views of its own, unless it is given some.
-	other, err := pond.Connect(p.node.Addr(), pond.WithStateOf(p.node.Session))
+	other, err := pond.Connect(p.peer, pond.WithStateOf(p.s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,8 +180,7 @@ func TestSQLViews(t *testing.T) {
 	p.refused("FROM \"By Origin\"", pond.ErrQuery, "Late")
 }
 
-func TestSQLCopy(t *testing.T) {
-	p := newSQLPond(t)
+func testSQLCopy(t *testing.T, p *sqlPond) {
 	all := func(files string) string { return "SELECT count(*), sum(delay), min(origin) FROM " + files }
 	want := oracle(t, p.text(all("'{f}'")))
 	holds := func(files string) {
@@ -189,9 +204,10 @@ func TestSQLCopy(t *testing.T) {
 	}
 	p.must("COPY v TO '{dir}/packed' (FORMAT csv, COMPRESSION gzip)")
 	holds("'{dir}/packed/*.csv.gz'")
-	p.must("COPY (FROM v WHERE delay > 0) TO '{dir}/hive' (FORMAT parquet, PARTITION_BY (origin))")
-	p.must("COPY (FROM v WHERE delay <= 0 OR delay IS NULL) TO '{dir}/hive' (FORMAT parquet, PARTITION_BY (origin), APPEND)")
-	holds("read_parquet('{dir}/hive/**/*.parquet', hive_partitioning = true)")
+	p.must("COPY (FROM v SELECT *, delay > 0 AS late) TO '{dir}/hive' (FORMAT parquet, PARTITION_BY (late))")
+	holds("read_parquet('{dir}/hive/late=*/*.parquet')")
+	p.must("COPY (FROM v SELECT *, 'x' AS late) TO '{dir}/hive' (FORMAT parquet, PARTITION_BY (late), APPEND)")
+	holds("read_parquet('{dir}/hive/late=x/*.parquet')")
 
 	p.must("COPY (SELECT origin, delay FROM v ORDER BY delay DESC NULLS LAST, origin) TO '{dir}/sorted.csv' (HEADER false, DELIMITER '|')", pond.ForceDistributed(), pond.OnPartitions(4))
 	text, err := os.ReadFile(filepath.Join(p.dir, "sorted.csv"))
@@ -209,8 +225,7 @@ func TestSQLCopy(t *testing.T) {
 	}
 }
 
-func TestSQLExplain(t *testing.T) {
-	p := newSQLPond(t)
+func testSQLExplain(t *testing.T, p *sqlPond) {
 	const q = "SELECT origin, count(*) FROM '{f}' GROUP BY 1 ORDER BY 1"
 	force := []pond.SQLOption{pond.ForceDistributed(), pond.OnPartitions(3)}
 	rows := p.must("EXPLAIN "+q, force...)
@@ -290,8 +305,7 @@ func checkMeasured(t *testing.T, st *api.JobStatus) {
 	}
 }
 
-func TestSQLSettings(t *testing.T) {
-	p := newSQLPond(t)
+func testSQLSettings(t *testing.T, p *sqlPond) {
 	stages := func() int { return int(p.must("EXPLAIN SELECT origin, count(*) FROM '{f}' GROUP BY 1").Len()) }
 	if n := stages(); n != 1 {
 		t.Fatalf("a small query has %d stages", n)
@@ -313,18 +327,17 @@ func TestSQLSettings(t *testing.T) {
 }
 
 // A statement whose context ends takes its job along.
-func TestSQLCancel(t *testing.T) {
-	p := newSQLPond(t)
+func testSQLCancel(t *testing.T, p *sqlPond) {
 	ctx, cancel := context.WithCancel(testContext(t))
 	id := ""
-	_, err := p.node.SQL(ctx, "SELECT count(*) FROM range(100000000000) t(i) WHERE hash(i) = 1", pond.OnStatus(func(s *api.JobStatus) {
+	_, err := p.s.SQL(ctx, "SELECT count(*) FROM range(100000000000) t(i) WHERE hash(i) = 1", pond.OnStatus(func(s *api.JobStatus) {
 		id = string(s.ID)
 		cancel()
 	}))
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("SQL: %v", err)
 	}
-	st, err := p.node.Job(id).Status(testContext(t))
+	st, err := p.s.Job(id).Status(testContext(t))
 	if err != nil || st.State != api.Cancelled {
 		t.Fatalf("the job is %+v, %v", st, err)
 	}
