@@ -26,7 +26,7 @@ func joined(left, right *block, word, on string) *block {
 // join renders the sides, or, if one reads distinct values of the other, that
 // other as a table first.
 func (r *renderer) join(op *Join) *block {
-	if op.DelimID == 0 {
+	if op.DelimID == 0 || !readsDelim(op) {
 		return r.joinSides(op, r.operator(op.Inputs[0]), r.operator(op.Inputs[1]))
 	}
 	first := 0
@@ -45,6 +45,17 @@ func (r *renderer) join(op *Join) *block {
 		DelimName(op.DelimID) + columnList(len(op.Delim)) + " AS MATERIALIZED (" + distinct.sql(nil) + ")",
 	}, b.with...)
 	return &b
+}
+
+// readsDelim reports whether the reader of the distinct values is in this piece.
+func readsDelim(op *Join) bool {
+	found := false
+	Walk(op, func(op2 Operator) bool {
+		get, ok := op2.(*DelimGet)
+		found = found || ok && get.ID == op.DelimID
+		return !found
+	})
+	return found
 }
 
 func (r *renderer) delim(op *Join, view string) *block {

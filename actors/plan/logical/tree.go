@@ -340,7 +340,7 @@ type MaterializedCTE struct {
 	Node
 	ID   int
 	Name string // for people
-	// Materialize is ALWAYS, NEVER or DEFAULT, as the user said.
+	// Materialize is what the user said: CTE_MATERIALIZE_ALWAYS, _NEVER, _DEFAULT.
 	Materialize string
 }
 
@@ -368,7 +368,7 @@ type CTERef struct {
 type SampleOptions struct {
 	Size    Value
 	Percent bool
-	Method  string // SYSTEM_SAMPLE, BERNOULLI_SAMPLE, RESERVOIR_SAMPLE
+	Method  string // System, Bernoulli, Reservoir
 	Seed    int64  // -1: none
 }
 
