@@ -15,7 +15,7 @@ build:
 	go build -tags $(TAGS) -ldflags "-X main.version=$(VERSION)" -o pondnode ./cmd/pondnode
 
 test:
-	go test -tags $(TAGS) -timeout 20m ./...
+	go test -tags $(TAGS) -p 1 -timeout 20m ./...
 
 race:
 	go test -race -tags $(TAGS) -timeout 20m ./actors/plan/... ./actors/sched ./mesh/... ./shuffle/... ./fs/... ./duck/vec
