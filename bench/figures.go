@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/pondmesh/pond/shuffle/transfer"
@@ -120,8 +118,8 @@ func encodeOne(ctx context.Context, b *bench, d, checker *duckSystem, set encode
 			return figure{}, err
 		}
 	}
-	wall := middle(cut, func(s sample) time.Duration { return s.wall })
-	f := figure{Name: "encode " + set.name, Value: ratio(copies, cut), Unit: "×",
+	wall := middle(cut, wallOf)
+	f := figure{Name: "encode " + set.name, Value: ratio(copies, cut, wallOf), Unit: "×",
 		Note: fmt.Sprintf("%s rows, %s/s raw", countText(rows), bytesText(int64(float64(rows*set.bytes)/wall.Seconds())))}
 	return f.atLeast(set.least), nil
 }
@@ -244,17 +242,4 @@ func readRaw(ctx context.Context, addr string, bytes int64) (int64, error) {
 		}
 	}
 	return n, nil
-}
-
-// numbers are a row's cells as integers.
-func numbers(row []string) ([]int64, error) {
-	out := make([]int64, len(row))
-	for i, s := range row {
-		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = n
-	}
-	return out, nil
 }

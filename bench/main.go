@@ -59,13 +59,11 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		return err
 	}
 	report := &report{Setup: b.setup()}
-	if err := b.measureAll(ctx, report); err != nil {
-		return err
-	}
+	err = b.measureAll(ctx, report) // what was measured before is worth showing
 	if o.output == "json" {
-		return report.json(out)
+		return errors.Join(err, report.json(out))
 	}
-	return report.text(out)
+	return errors.Join(err, report.text(out))
 }
 
 // bench is one run of the program.
@@ -92,26 +90,32 @@ func (b *bench) measureAll(ctx context.Context, r *report) error {
 	}
 	defer checker.stop()
 	b.data = dataStore{dir: filepath.Join(b.dir, "data"), size: b.size, flights: b.flights, engine: checker, say: b.say}
+	var errs []error // one failure does not hide what else there is to see
 	for _, w := range workloads() {
-		if !b.wants(w.name) {
+		if !b.wants(w.name) || ctx.Err() != nil {
 			continue
 		}
 		results, err := b.runWorkload(ctx, w, checker, b.size, b.memory, b.nodes)
-		r.Results = append(r.Results, results...)
 		if err != nil {
-			return fmt.Errorf("%s: %w", w.name, err)
+			errs = append(errs, fmt.Errorf("%s: %w", w.name, err))
+			continue
+		}
+		r.Results = append(r.Results, results...)
+		if last := results[len(results)-1]; w.target > 0 {
+			f := figure{Name: w.name + ", " + last.System, Value: last.Ratio, Unit: "× duckdb"}
+			r.Figures = append(r.Figures, f.atMost(w.target))
 		}
 	}
 	for _, f := range figures() {
-		if !b.wants(f.name) {
+		if !b.wants(f.name) || ctx.Err() != nil {
 			continue
 		}
 		b.say("%s: %s", f.name, f.what)
 		got, err := f.measure(ctx, b, checker)
 		r.Figures = append(r.Figures, got...)
 		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+			errs = append(errs, fmt.Errorf("%s: %w", f.name, err))
 		}
 	}
-	return nil
+	return errors.Join(append(errs, context.Cause(ctx))...)
 }

@@ -97,14 +97,17 @@ func most[T cmp.Ordered](samples []sample, of func(sample) T) T {
 	return m
 }
 
-// ratio is the median of a's time over b's, run by run: runs of one turn stand
+// ratio is the median of a's measure over b's, run by run: runs of one turn stand
 // side by side, so what slowed the machine down slowed both. 0 of none.
-func ratio(a, b []sample) float64 {
+func ratio(a, b []sample, of func(sample) time.Duration) float64 {
 	var v []float64
 	for i := range min(len(a), len(b)) {
-		if b[i].wall > 0 {
-			v = append(v, float64(a[i].wall)/float64(b[i].wall))
+		if of(b[i]) > 0 {
+			v = append(v, float64(of(a[i]))/float64(of(b[i])))
 		}
 	}
 	return median(v, func(a, b float64) float64 { return (a + b) / 2 })
 }
+
+func wallOf(s sample) time.Duration { return s.wall }
+func cpuOf(s sample) time.Duration  { return s.cpu }

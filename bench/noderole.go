@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"runtime/pprof"
 
@@ -11,18 +12,25 @@ import (
 
 // nodeRole is one node of a pond.
 func nodeRole(ctx context.Context, c roleConfig, l *lines) (err error) {
+	logTo := slog.DiscardHandler
 	if c.Profile != "" {
-		f, err := os.Create(c.Profile)
+		f, err := os.Create(c.Profile + ".pprof")
 		if err != nil {
 			return err
 		}
 		defer f.Close()
+		log, err := os.Create(c.Profile + ".log")
+		if err != nil {
+			return err
+		}
+		defer log.Close()
+		logTo = slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})
 		if err := pprof.StartCPUProfile(f); err != nil {
 			return err
 		}
 		defer pprof.StopCPUProfile()
 	}
-	n, err := pond.Join(ctx, pond.WithDir(c.Dir), pond.WithMemory(c.Memory), pond.WithSlots(c.Threads), pond.WithPeers(c.Peers...), pond.WithLabel("bench"), pond.WithCache(nodeCache))
+	n, err := pond.Join(ctx, pond.WithDir(c.Dir), pond.WithMemory(c.Memory), pond.WithSlots(c.Threads), pond.WithPeers(c.Peers...), pond.WithLabel("bench"), pond.WithCache(nodeCache), pond.WithLogger(slog.New(logTo)))
 	if err != nil {
 		return err
 	}
@@ -34,6 +42,6 @@ func nodeRole(ctx context.Context, c roleConfig, l *lines) (err error) {
 	return nil
 }
 
-// nodeCache is what a node keeps of ended jobs: next to nothing, since every
-// run computes anew.
-const nodeCache = 1
+// nodeCache bounds what a node keeps of ended jobs, in bytes: every run computes
+// anew.
+const nodeCache = 1 << 30

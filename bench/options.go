@@ -46,7 +46,7 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	f.StringVar(&o.dir, "dir", "", "folder for data, kept and used again; default: a temporary one")
 	f.StringVar(&o.flights, "flights", "cmd/pondnode/sample/*.parquet", "Parquet files of flights to scale up")
 	f.StringVar(&o.output, "o", "table", "output: table or json")
-	f.StringVar(&o.profile, "profile", "", "folder for processor profiles of the nodes' Go code")
+	f.StringVar(&o.profile, "profile", "", "folder for the nodes' logs and processor profiles")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -44,6 +44,7 @@ type result struct {
 	WallMS   float64   `json:"wall_ms"`
 	Ratio    float64   `json:"ratio"` // of wall time to DuckDB's
 	CPUMS    float64   `json:"cpu_ms"`
+	CPURatio float64   `json:"cpu_ratio"` // of processor time to DuckDB's
 	PeakMost int64     `json:"peak_most"` // resident, the largest node
 	PeakSum  int64     `json:"peak_sum"`  // resident, all nodes
 	Shuffled int64     `json:"shuffled"`
@@ -81,7 +82,7 @@ func (r *report) text(out io.Writer) error {
 	fmt.Fprintf(out, "%s of raw data a set, %d threads, %s of memory in total, median of %d runs, %d cores, %s\n", bytesText(s.Size), s.Threads, bytesText(s.Memory), s.Runs, s.Cores, s.Go)
 	if len(r.Results) > 0 {
 		fmt.Fprintln(out)
-		rows := [][]string{{"workload", "system", "slots", "rows", "bytes", "wall", "× duckdb", "cpu", "peak/node", "peak sum", "shuffled", "spill"}}
+		rows := [][]string{{"workload", "system", "slots", "rows", "bytes", "wall", "× wall", "cpu", "× cpu", "peak/node", "peak sum", "shuffled", "spill"}}
 		crowded := false
 		for i, x := range r.Results {
 			if i > 0 && x.Workload != r.Results[i-1].Workload {
@@ -92,7 +93,7 @@ func (r *report) text(out io.Writer) error {
 				slots, crowded = slots+"*", true
 			}
 			rows = append(rows, []string{x.Workload, x.System, slots, countText(x.Rows), bytesText(x.Bytes), secondsText(x.WallMS), numberText(x.Ratio),
-				secondsText(x.CPUMS), bytesText(x.PeakMost), bytesText(x.PeakSum), bytesText(x.Shuffled), bytesText(x.Spill)})
+				secondsText(x.CPUMS), numberText(x.CPURatio), bytesText(x.PeakMost), bytesText(x.PeakSum), bytesText(x.Shuffled), bytesText(x.Spill)})
 		}
 		writeTable(out, rows, 2)
 		if crowded {
@@ -171,12 +172,10 @@ func secondsText(ms float64) string { return numberText(ms/1000) + " s" }
 func numberText(v float64) string {
 	abs := max(v, -v)
 	switch {
-	case abs >= 99.95:
+	case abs >= 99.95 || v == float64(int64(v)):
 		return fmt.Sprintf("%.0f", v)
 	case abs >= 9.995:
 		return fmt.Sprintf("%.1f", v)
-	case v == float64(int64(v)):
-		return fmt.Sprintf("%.0f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
 }

@@ -32,7 +32,7 @@ type roleConfig struct {
 	Peers    []string `json:"peers,omitempty"`
 	Segments []string `json:"segments,omitempty"` // files that the blocks role serves
 	Cores    int      `json:"cores"`              // 0: all
-	Profile  string   `json:"profile,omitempty"`  // file
+	Profile  string   `json:"profile,omitempty"`  // path of a profile and a log, without their extensions
 }
 
 // hello is a child's first line.

@@ -162,9 +162,10 @@ func (t *turns) sum(ctx context.Context, dir string) (string, error) {
 
 // fill is what samples say, with DuckDB's in the same turns.
 func (r *result) fill(s, duck []sample) {
-	r.WallMS = millis(middle(s, func(s sample) time.Duration { return s.wall }))
-	r.CPUMS = millis(middle(s, func(s sample) time.Duration { return s.cpu }))
-	r.Ratio = ratio(s, duck)
+	r.WallMS = millis(middle(s, wallOf))
+	r.CPUMS = millis(middle(s, cpuOf))
+	r.Ratio = ratio(s, duck, wallOf)
+	r.CPURatio = ratio(s, duck, cpuOf)
 	r.PeakMost = most(s, func(s sample) int64 { return s.peakMost })
 	r.PeakSum = most(s, func(s sample) int64 { return s.peakSum })
 	r.Spill = most(s, func(s sample) int64 { return s.spill })

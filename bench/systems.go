@@ -82,7 +82,7 @@ func startPond(ctx context.Context, b *bench, label string, n int, memory int64)
 			c.Peers = []string{p.nodes[0].Addr}
 		}
 		if b.profile != "" {
-			c.Profile = filepath.Join(b.profile, fmt.Sprintf("%s-%d-of-%d.pprof", label, i+1, n))
+			c.Profile = filepath.Join(b.profile, fmt.Sprintf("%s-%d-of-%d", label, i+1, n))
 		}
 		node, err := startChild(ctx, "node", c)
 		if err != nil {

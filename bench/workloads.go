@@ -20,7 +20,13 @@ type workload struct {
 	// pure are queries of a pond's output, {files} in it, that give 0 when it is
 	// as it should be beyond having the right rows.
 	pure []string
+	// target is the most that the largest pond should take, in DuckDB's wall time;
+	// 0: none.
+	target float64
 }
+
+// shuffleTarget is what work whose every row is shuffled may take.
+const shuffleTarget = 1.3
 
 // work is one run: files to read, in order of inputs, and where to write.
 type work struct {
@@ -66,7 +72,7 @@ func graySort() workload {
 		pond: func(ctx context.Context, s *pond.Session, w *work) error {
 			return s.ReadParquet(w.in[0]).Sort("k").WriteParquet(ctx, w.out)
 		},
-		columns: "k, v", pure: []string{inversions},
+		columns: "k, v", pure: []string{inversions}, target: shuffleTarget,
 	}
 }
 
@@ -119,7 +125,7 @@ func groupBy() workload {
 			return s.ReadParquet(w.in[0], pond.Columns("origin", "destination", "date", "delay", "distance")).
 				Repartition(0, pond.ByHash("origin", "destination", "date::DATE")).SQL(fmt.Sprintf(perRoute, "{0}")).WriteParquet(ctx, w.out)
 		},
-		columns: "origin, destination, day, flights, delay, distance",
+		columns: "origin, destination, day, flights, delay, distance", target: shuffleTarget,
 	}
 }
 
@@ -149,6 +155,6 @@ func join() workload {
 				SQL(fmt.Sprintf(joined, "{0}", "{1}"), bookings).Repartition(1, pond.ByHash("origin")).
 				SQL("SELECT origin, sum(flights)::BIGINT AS flights, sum(seats) AS seats, sum(price) AS price, sum(delay) AS delay FROM {0} GROUP BY origin").WriteParquet(ctx, w.out)
 		},
-		columns: "origin, flights, seats, price, delay",
+		columns: "origin, flights, seats, price, delay", target: shuffleTarget,
 	}
 }
