@@ -297,7 +297,21 @@ func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 		}
 		return s, err
 	}
-	return nil, &plan.TaskError{Kind: plan.KindUnavailable, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("no node could take the job: %v", errors.Join(errs...))}
+	return nil, refused(spec.ID, errs)
+}
+
+// refused is why no home took a job. That all lack room is another matter than
+// that they cannot be reached.
+func refused(id plan.JobID, errs []error) error {
+	te := &plan.TaskError{Kind: plan.KindUnavailable, Op: "submit", Subject: string(id), Text: fmt.Sprintf("no node could take the job: %v", errors.Join(errs...))}
+	for _, err := range errs {
+		if plan.KindOf(err) != plan.KindResource {
+			return te
+		}
+		te.Hint = plan.AsTaskError(err).Hint
+	}
+	te.Kind = plan.KindResource
+	return te
 }
 
 const jobIDLen = 32

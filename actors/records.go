@@ -97,15 +97,15 @@ func (r *records) put(rec *api.Record) error {
 	}
 	u, err := r.store.Create(kindJob)
 	if err != nil {
-		return fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err)
+		return storageError(fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err))
 	}
 	if _, err := u.Write(b); err != nil {
 		u.Abort()
-		return fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err)
+		return storageError(fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err))
 	}
 	info, err := u.Commit(nil, true)
 	if err != nil {
-		return fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err)
+		return storageError(fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err))
 	}
 	r.jobs[rec.Spec.ID] = &recordEntry{rec: rec, upload: info.ID}
 	var stale []fs.UploadID

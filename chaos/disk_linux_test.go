@@ -32,6 +32,9 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
+// kept is what a node leaves free on its disk.
+const kept = 64 << 20
+
 // fill leaves so many bytes free.
 func fill(t *testing.T, dir string, free int64) {
 	t.Helper()
@@ -46,12 +49,17 @@ func fill(t *testing.T, dir string, free int64) {
 	}
 }
 
-// used is how many bytes of a file system are taken.
-func used(t *testing.T, dir string) int64 {
+// stored is the size of all files below a folder.
+func stored(t *testing.T, dir string) (n int64) {
 	t.Helper()
-	var st syscall.Statfs_t
-	must(t, syscall.Statfs(dir, &st))
-	return int64(st.Blocks-st.Bfree) * st.Bsize
+	must(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		info, err := os.Lstat(path)
+		if err == nil && info.Mode().IsRegular() {
+			n += info.Size()
+		}
+		return nil // what has gone meanwhile is not there
+	}))
+	return n
 }
 
 func TestBadDataFolder(t *testing.T) {
@@ -74,12 +82,12 @@ func TestBadDataFolder(t *testing.T) {
 // A node whose disk is full fails its tasks; they run elsewhere.
 func TestOneDiskFull(t *testing.T) {
 	long(t)
-	disk := smallDisk(t, "24m")
+	disk := smallDisk(t, "192m")
 	ctx, c := newCluster(t, 2)
 	small, err := c.AddAt(ctx, filepath.Join(disk, "data"))
 	must(t, err)
 	must(t, c.AwaitMembers(ctx, 3))
-	fill(t, disk, 256<<10)
+	fill(t, disk, kept+1<<20)
 	job := at(t, ctx, c, submit(t, ctx, wide(t, c.Nodes()[0].Session())))
 	r := follow(t, ctx, job)
 	compare(t, ctx, job, wideOracle(t))
@@ -93,15 +101,15 @@ func TestOneDiskFull(t *testing.T) {
 // When every disk is full the job fails, and says why; room made, it succeeds.
 func TestEveryDiskFull(t *testing.T) {
 	long(t)
-	disk := smallDisk(t, "24m")
+	disk := smallDisk(t, "192m")
 	ctx, c := newCluster(t, 0)
 	for _, name := range []string{"a", "b"} {
 		_, err := c.AddAt(ctx, filepath.Join(disk, name))
 		must(t, err)
 	}
 	must(t, c.AwaitMembers(ctx, 2))
-	fill(t, disk, 4<<20)
-	before := used(t, disk)
+	fill(t, disk, kept+6<<20)
+	before := stored(t, disk)
 	job := submit(t, ctx, wide(t, c.Nodes()[0].Session()))
 	r, err := chaos.Run(ctx, job)
 	must(t, err)
@@ -109,13 +117,25 @@ func TestEveryDiskFull(t *testing.T) {
 	if e := r.Status.Error; r.Status.State != api.Failed || !errors.Is(e.TaskError(), pond.ErrResource) || !strings.Contains(strings.ToLower(e.Text), "space") || e.Node == "" {
 		t.Fatalf("the job is %s: %+v", r.Status.State, e)
 	}
-	if after := used(t, disk); after > before+5<<20 {
+	if after := stored(t, disk); after > before+64<<10 {
 		t.Errorf("%d bytes of the failed job are left", after-before)
 	}
 	noneRunning(t, ctx, c)
 	for _, n := range c.Nodes() {
 		usable(t, ctx, c, n, disk)
 	}
+}
+
+// With no room at all a job is refused when it is handed in.
+func TestNoRoomForJob(t *testing.T) {
+	disk := smallDisk(t, "192m")
+	ctx, c := newCluster(t, 0)
+	n, err := c.AddAt(ctx, filepath.Join(disk, "data"))
+	must(t, err)
+	fill(t, disk, kept-1<<20)
+	b := bad{"no room", []string{"submit", "--quiet", "--peer", n.Addr(), "SELECT 1"}, failed, []string{"out of a resource", "no space", disk, "free space"}}
+	b.run(t, ctx, "")
+	usable(t, ctx, c, n, disk)
 }
 
 // usable wants a node to run jobs again once there is room on its disk.
