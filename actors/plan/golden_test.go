@@ -198,6 +198,7 @@ var goldens = map[string][]golden{
 		{"take", readBig, `{"input":"big","take":{"n":5}}`},
 		{"write", readBig + on("h", "big", `"repartition":{"n":8,"by":"hash","keys":["origin"]}`), `{"input":"h","write":{"path":"/out","format":"parquet","mode":"overwrite","options":{"compression":"'zstd'"}}}`},
 		{"write what is sorted", readBig + on("s", "big", `"sort":{"by":["delay"],"n":2}`), `{"input":"s","write":{"path":"/out","format":"csv"}}`},
+		{"write one file", readBig + on("s", "big", `"sort":{"by":["delay"],"n":2}`), `{"input":"s","write":{"path":"/out","format":"csv","single":true}}`},
 	},
 	"defects": {
 		{"a filter after a limit stays after it", readBig + on("l", "big", `"limit":{"n":5}`) + on("f", "l", `"filter":{"sql":"delay > 0"}`), collect("f")},

@@ -53,6 +53,9 @@ func (p *Plan) texts() string {
 		switch {
 		case n.SQL != nil:
 			add(n.SQL.Query)
+			for _, v := range n.SQL.Views {
+				add(v.Name, v.SQL)
+			}
 		case n.Map != nil:
 			add(n.Map.SQL)
 		case n.FlatMap != nil:

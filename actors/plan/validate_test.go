@@ -66,6 +66,8 @@ func TestRefusals(t *testing.T) {
 		{readBig, `{"input":"big","write":{"path":"o","format":"csv","mode":"x"}}`, "sink", `mode "x"`},
 		{readBig, `{"input":"big","write":{"path":"o","format":"csv","options":{"a":"1;2"}}}`, "sink", "option a"},
 		{readBig, `{"input":"big","write":{"path":"o","format":"arrow","partition_by":["a"]}}`, "sink", "partition_by"},
+		{readBig, `{"input":"big","write":{"path":"o","format":"csv","single":true,"partition_by":["a"]}}`, "sink", "single file"},
+		{readBig, `{"input":"big","write":{"path":"o","format":"csv","single":true,"mode":"append"}}`, "sink", "single file"},
 	} {
 		err := decodePlan(t, tc.nodes, tc.sink).Validate()
 		checkRefusal(t, err, tc.step, tc.text)

@@ -1,6 +1,8 @@
 package tree
 
 import (
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -51,5 +53,39 @@ func TestAbsoluteFiles(t *testing.T) {
 	}
 	if !strings.Contains(string(b), "18446744073709551615") {
 		t.Fatal("a large number lost its digits")
+	}
+}
+
+func TestAbsolute(t *testing.T) {
+	for name, want := range map[string]string{
+		"a.csv": "/home/u/a.csv", "../a.csv": "/home/a.csv", "/x/./a.csv": "/x/a.csv", "/x/../a/*.csv": "/a/*.csv", "s3://b/../a.csv": "s3://b/../a.csv",
+	} {
+		if got := Absolute("/home/u", name); got != want {
+			t.Errorf("Absolute(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+// Views hide files, whatever they are called, and are tables.
+func TestTables(t *testing.T) {
+	n, err := Decode([]byte(sample))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := Decode([]byte(strings.ReplaceAll(sample, "18446744073709551615", "7")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reflect.DeepEqual(n, same) || !reflect.DeepEqual(Unplaced(n), Unplaced(same)) {
+		t.Error("where a text has things counts for what it says")
+	}
+	if got, want := slices.Sorted(maps.Keys(Tables(n))), []string{"a.parquet", "t.csv", "x/*.json"}; !slices.Equal(got, want) {
+		t.Errorf("tables %q, want %q", got, want)
+	}
+	if got := AbsoluteFiles(n, "/d", "a.parquet"); slices.Contains(got, "/d/a.parquet") || !slices.Contains(got, "/d/x/*.json") {
+		t.Errorf("files %q", got)
+	}
+	if reflect.DeepEqual(Unplaced(n), Unplaced(same)) {
+		t.Error("other files count for nothing")
 	}
 }
