@@ -176,7 +176,6 @@ func measureLoopback(ctx context.Context, b *bench, checker *duckSystem) ([]figu
 		f := figure{Name: m.name, Value: median(rates, func(a, b float64) float64 { return (a + b) / 2 }), Unit: "GB/s"}
 		if m.streams == 1 && len(out) == 0 {
 			f = f.atLeast(loopbackTarget)
-			f.Note = "blocks of " + bytesText(made.Bytes/max(made.Count*100/(256<<10), 1)) + " or so"
 		}
 		out = append(out, f)
 	}
