@@ -105,36 +105,51 @@ func WithFilterFunc(name, version string, keep func(Row) (bool, error)) Option {
 	return WithBatchFunc(name, version, nil, call)
 }
 
-// yieldRuns yields some of a batch's rows as one batch.
+// yieldRuns yields some of a batch's rows: as one batch where Arrow can join
+// their types, so that what follows has few and large ones.
 func yieldRuns(in arrow.RecordBatch, runs [][2]int, yield func(arrow.RecordBatch) error) error {
-	switch len(runs) {
-	case 0:
-		return nil
-	case 1:
-		s := in.NewSlice(int64(runs[0][0]), int64(runs[0][1]))
-		defer s.Release()
-		return yield(s)
+	if len(runs) > 1 {
+		if rec := joinRuns(in, runs); rec != nil {
+			defer rec.Release()
+			return yield(rec)
+		}
+	}
+	for _, r := range runs {
+		if err := yieldSlice(in, r[0], r[1], yield); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func yieldSlice(in arrow.RecordBatch, from, to int, yield func(arrow.RecordBatch) error) error {
+	s := in.NewSlice(int64(from), int64(to))
+	defer s.Release()
+	return yield(s)
+}
+
+// joinRuns is some of a batch's rows, nil when they have a type that Arrow does
+// not join.
+func joinRuns(in arrow.RecordBatch, runs [][2]int) arrow.RecordBatch {
+	rows := 0
+	for _, r := range runs {
+		rows += r[1] - r[0]
 	}
 	cols := make([]arrow.Array, in.NumCols())
 	defer func() { releaseAll(cols) }()
-	rows := 0
 	for c := range cols {
 		parts := make([]arrow.Array, len(runs))
-		rows = 0
 		for i, r := range runs {
 			parts[i] = array.NewSlice(in.Column(c), int64(r[0]), int64(r[1]))
-			rows += r[1] - r[0]
 		}
 		joined, err := array.Concatenate(parts, memory.DefaultAllocator)
 		releaseAll(parts)
 		if err != nil {
-			return err
+			return nil
 		}
 		cols[c] = joined
 	}
-	rec := array.NewRecordBatch(in.Schema(), cols, int64(rows))
-	defer rec.Release()
-	return yield(rec)
+	return array.NewRecordBatch(in.Schema(), cols, int64(rows))
 }
 
 func releaseAll(list []arrow.Array) {

@@ -16,6 +16,8 @@ import (
 // DuckDB reads the tags of an Arrow union from their start, whatever the offset
 // of the array or of what it stands in. So columns with a union in them go in
 // by at most vec.MaxRows rows, moved to offset 0 all the way down to the union.
+// It also forgets the offset of a struct when it reads a struct in it: a batch
+// that is a slice has those moved too.
 
 // hasUnion reports whether a union stands in t.
 func hasUnion(t arrow.DataType) bool {
@@ -34,10 +36,33 @@ func hasUnion(t arrow.DataType) bool {
 	return false
 }
 
-// rebase is rows from to from+n of d, at offset 0 where a union may be below.
+// isStruct reports whether t is a struct.
+func isStruct(t arrow.DataType) bool {
+	_, ok := storage(t).(*arrow.StructType)
+	return ok
+}
+
+// slicedStructs reports whether a column of batch is a struct with a struct in
+// it, and does not begin at its first row.
+func slicedStructs(batch arrow.RecordBatch) bool {
+	for _, c := range batch.Columns() {
+		if c.Data().Offset() == 0 || !isStruct(c.DataType()) {
+			continue
+		}
+		for _, f := range storage(c.DataType()).(*arrow.StructType).Fields() {
+			if isStruct(f.Type) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rebase is rows from to from+n of d, at offset 0 where it is a struct or a union
+// may be below.
 // The caller releases it.
 func rebase(d arrow.ArrayData, from, n int) arrow.ArrayData {
-	if !hasUnion(d.DataType()) {
+	if !hasUnion(d.DataType()) && !isStruct(d.DataType()) {
 		return array.NewSliceData(d, int64(from), int64(from+n))
 	}
 	at := d.Offset() + from

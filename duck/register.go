@@ -238,7 +238,7 @@ func (s *scan) next(out *C.pond_arrow_array) error {
 		if batch == nil || err != nil {
 			return err
 		}
-		if !s.source.unions {
+		if !s.source.unions && !slicedStructs(batch) {
 			exportBatch(batch, out)
 			batch.Release()
 			return nil
