@@ -207,3 +207,23 @@ func TestAgainstDuckDB(t *testing.T) {
 		})
 	}
 }
+
+// A cache that is too small for anything must not take a result from under its
+// reader.
+func TestResultOutlivesSmallCache(t *testing.T) {
+	node := newPond(t, 1, pond.WithCache(1))[0]
+	job, err := node.FromRows([]string{"k", "INTEGER"}, []any{1}, []any{2}).Repartition(2, pond.ByHash("k")).Submit(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := job.Wait(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // the ends of other jobs are when the cache is trimmed
+		if n, err := node.FromRows([]string{"k", "INTEGER"}, []any{1}).Repartition(2, pond.ByHash("k")).Count(testContext(t)); err != nil || n != 1 {
+			t.Fatal(n, err)
+		}
+	}
+	rows, err := job.Rows(testContext(t))
+	wantLines(t, sorted(lines(t, rows, err)), "1", "2")
+}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
@@ -154,7 +155,7 @@ func (s *segments) evict() []fs.UploadID {
 	}
 	var order []stageAge
 	for id, hs := range s.byStage {
-		if !pinned[id] {
+		if !pinned[id] && !fresh(hs) {
 			order = append(order, stageAge{id, slices.MaxFunc(hs, func(a, b api.Held) int { return int(a.Created - b.Created) }).Created})
 		}
 	}
@@ -173,6 +174,14 @@ func (s *segments) evict() []fs.UploadID {
 		delete(s.byStage, st.id)
 	}
 	return out
+}
+
+// fresh reports whether hs may be a result that its client has yet to read: such
+// are in one partition.
+func fresh(hs []api.Held) bool {
+	return slices.ContainsFunc(hs, func(h api.Held) bool {
+		return h.Partitions <= 1 && time.Since(time.UnixMilli(h.Created)) < resultKeep
+	})
 }
 
 // drop removes one segment: a losing attempt's.
