@@ -23,6 +23,7 @@ const (
 	heldTimeout   = 5 * time.Second
 	recordTimeout = 10 * time.Second
 	resultKeep    = 10 * time.Minute // a result stays readable at least so long
+	silenceMax    = 5 * time.Second  // a node at work says so every second
 )
 
 // coordinator is the actor that drives one job. It turns what it hears into
@@ -39,6 +40,7 @@ type coordinator struct {
 	view     *mesh.View
 	nodes    map[mesh.NodeID]mesh.Member // as told to the Decider
 	addrs    map[mesh.NodeID]string      // API of every node ever seen: holders may be leaving
+	heard    map[mesh.NodeID]time.Time   // when a node last said anything, or was asked to
 	output   *output
 	clocks   []stageClock // by stage
 	named    []int64      // by stage: bytes of the files that its SQL names
@@ -135,7 +137,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 func (c *coordinator) begin(ctx actor.Context) {
 	c.start = time.Now()
 	c.log = c.n.log.With("job", c.run.spec.ID)
-	c.nodes, c.addrs = map[mesh.NodeID]mesh.Member{}, map[mesh.NodeID]string{}
+	c.nodes, c.addrs, c.heard = map[mesh.NodeID]mesh.Member{}, map[mesh.NodeID]string{}, map[mesh.NodeID]time.Time{}
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	ticker, done := time.NewTicker(tickInterval), make(chan struct{})
 	c.ticker, c.done = ticker, done // stopTicker may forget done before tick has begun
@@ -305,6 +307,7 @@ func (c *coordinator) onView(ctx actor.Context, v *mesh.View) {
 	for id, m := range c.nodes {
 		if !alive[id] {
 			delete(c.nodes, id)
+			delete(c.heard, id)
 			c.log.Info("node lost", "node", id)
 			c.step(ctx, sched.NodeLost{Node: sched.NodeID(id), Boot: sched.Boot(m.Boot)})
 		}
@@ -330,7 +333,27 @@ func (c *coordinator) tick(ctx actor.Context) {
 		return
 	}
 	c.step(ctx, sched.Tick{Now: c.now()})
+	c.wakeSilent()
 	c.publishStatus(false)
+}
+
+// wakeSilent offers work to nodes from which nothing has been heard, so that
+// they say what they run. One that lost sight of this node for a moment has
+// forgotten the job, and nobody else would ever tell.
+func (c *coordinator) wakeSilent() {
+	for id := range c.nodes {
+		if time.Since(c.heard[id]) < silenceMax {
+			continue
+		}
+		c.heard[id] = time.Now()
+		if c.d.Needed(sched.NodeID(id)) {
+			c.send(id, c.offer())
+		}
+	}
+}
+
+func (c *coordinator) offer() *wire.Work {
+	return &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr(), Pending: 1}
 }
 
 func (c *coordinator) now() int64 { return time.Since(c.start).Milliseconds() }
@@ -347,7 +370,7 @@ func (c *coordinator) step(ctx actor.Context, e sched.Event) []*wire.Run {
 		case sched.Run:
 			runs = append(runs, c.grant(a))
 		case sched.Offer:
-			c.send(mesh.NodeID(a.Node), &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr(), Pending: 1})
+			c.send(mesh.NodeID(a.Node), c.offer())
 		case sched.Stop:
 			c.send(mesh.NodeID(a.Node), &wire.Stop{Header: c.header(), Task: c.task(a.Attempt)})
 		case sched.Release:

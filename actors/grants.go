@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -30,6 +31,7 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 		m.reply <- grantReply{err: &plan.TaskError{Kind: plan.KindUnavailable, Op: "report", Subject: m.from.Node, Text: "the coordinator does not see this node yet"}}
 		return
 	}
+	c.heard[node.ID] = time.Now()
 	c.step(ctx, sched.Tick{Now: c.now()})
 	slots := 1
 	switch msg := m.msg.(type) {

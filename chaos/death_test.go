@@ -154,31 +154,43 @@ func TestSubmitWhileFrozen(t *testing.T) {
 }
 
 // A node that leaves while a job runs finishes what it runs, and the job does
-// not notice.
+// not notice, wherever it stands and whichever node it is.
 func TestLeaveDuringJob(t *testing.T) {
 	long(t)
-	for _, how := range []string{"SIGTERM", "pondnode leave"} {
-		t.Run(how, func(t *testing.T) {
+	for _, how := range []struct {
+		name        string
+		when        chaos.Trigger
+		coordinator bool
+		command     bool
+	}{
+		{"SIGTERM to a worker", chaos.HalfDone(0), false, false},
+		{"pondnode leave of a worker with results", chaos.HalfDone(1), false, true},
+		{"pondnode leave of the coordinator", chaos.HalfDone(0), true, true},
+	} {
+		t.Run(how.name, func(t *testing.T) {
 			ctx, c := newCluster(t, 3)
 			var left *chaos.Node
 			var command *chaos.Process
 			job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
-			r := follow(t, ctx, job, &chaos.Fault{Name: how, When: chaos.HalfDone(0), Do: func(ctx context.Context, s *api.JobStatus) (err error) {
+			r := follow(t, ctx, job, &chaos.Fault{Name: how.name, When: how.when, Do: func(ctx context.Context, s *api.JobStatus) (err error) {
 				if left, err = worker(ctx, c, s); err != nil {
 					return err
 				}
-				if how == "SIGTERM" {
+				if how.coordinator {
+					left = c.Node(s.Coordinator)
+				}
+				if !how.command {
 					return left.Term()
 				}
 				command, err = chaos.Spawn(ctx, "", binary, "leave", "--peer", left.Addr())
 				return err
 			}})
+			compare(t, ctx, job, groupByOracle(t))
 			for _, s := range r.Status.Stages {
 				if s.Retries > 0 {
 					t.Errorf("stage %d: %d tasks were run twice, because a node left in order", s.Index, s.Retries)
 				}
 			}
-			compare(t, ctx, job, groupByOracle(t))
 			e, err := left.Exit(ctx)
 			must(t, err)
 			if e.Code != 0 {
@@ -191,6 +203,11 @@ func TestLeaveDuringJob(t *testing.T) {
 			}
 			must(t, c.AwaitMembers(ctx, 2))
 			noneRunning(t, ctx, c)
+			// Whoever comes later finds the job.
+			s, err := c.Others()[0].Session().Job(job.ID()).Status(ctx)
+			if err != nil || s.State != api.Succeeded {
+				t.Errorf("after the leave the job is %+v, %v", s, err)
+			}
 		})
 	}
 }
