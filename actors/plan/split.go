@@ -42,12 +42,19 @@ func units(files []File) []Piece {
 // splitBytes cuts files into at most n tasks of about as many bytes each; none
 // is empty.
 func splitBytes(files []File, n int) [][]Piece {
-	us := units(files)
+	return splitUnits(units(files), rowsByPath(files), n)
+}
+
+func rowsByPath(files []File) map[string]int64 {
 	rows := map[string]int64{}
-	var total int64
 	for i := range files {
 		rows[files[i].Path] = files[i].Rows()
 	}
+	return rows
+}
+
+func splitUnits(us []Piece, rows map[string]int64, n int) [][]Piece {
+	var total int64
 	for _, u := range us {
 		total += max(u.Bytes, 1)
 	}

@@ -9,7 +9,7 @@ import (
 // aggregate groups. Aggregates that can be put together from parts are worked
 // out by task first; for others the rows go to the task of their group.
 func (p *planner) aggregate(op *logical.Aggregate) (*rel, error) {
-	keep := fickleOp(op)
+	keep := fickleOp(op) || len(op.Groups) == 0 && atOnceOf(op)
 	in, err := p.plan(op.Inputs[0], keep)
 	if err != nil {
 		return nil, err

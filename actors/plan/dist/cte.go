@@ -54,13 +54,17 @@ func (p *planner) recursive(op *logical.RecursiveCTE) (*rel, error) {
 			}
 			return p.gather(r, why, true).op, nil
 		}
-		switch o.(type) {
+		switch c := o.(type) {
 		case *logical.CTERef:
 			return o, nil
-		case *logical.MaterializedCTE, *logical.RecursiveCTE, *logical.DelimGet:
+		case *logical.MaterializedCTE, *logical.DelimGet:
 			return nil, &errWhole{"a recursive query over other such"}
+		case *logical.RecursiveCTE:
+			if c != op {
+				return nil, &errWhole{"a recursive query within another"}
+			}
 		case *logical.Join:
-			if o.(*logical.Join).DelimID != 0 {
+			if c.DelimID != 0 {
 				return nil, &errWhole{"a recursive query with a correlated subquery"}
 			}
 		}

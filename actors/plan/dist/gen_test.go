@@ -494,7 +494,7 @@ func (g *gen) windowed(from string, scope []column) (string, []column) {
 		order := " ORDER BY " + all[0] + pick(g, "", " DESC") + ", " + all[1]
 		part := pick(g, "", "PARTITION BY c0", "PARTITION BY c1", "PARTITION BY c0, c1")
 		fn := pick(g, "row_number()", "rank()", "count(*)", "dense_rank()", "max(c1)", "lag(c1)", "first_value(c0)", "sum(length(CAST(c1 AS VARCHAR)))", "ntile(3)")
-		if !strings.HasSuffix(fn, "()") && g.once(3) && !strings.HasPrefix(fn, "lag") && !strings.HasPrefix(fn, "first") {
+		if !strings.HasSuffix(fn, "()") && g.once(3) && !strings.HasPrefix(fn, "lag") && !strings.HasPrefix(fn, "first") && !strings.HasPrefix(fn, "ntile") {
 			order = pick(g, "", order+" ROWS BETWEEN 1 PRECEDING AND CURRENT ROW")
 		}
 		fns = append(fns, fmt.Sprintf("%s OVER (%s%s) AS c%d", fn, part, order, len(out)))
@@ -506,7 +506,7 @@ func (g *gen) windowed(from string, scope []column) (string, []column) {
 		}
 		out = append(out, column{fmt.Sprintf("c%d", len(out)), typ, true})
 	}
-	sql := "SELECT *, " + strings.Join(fns, ", ") + " FROM (SELECT " + strings.Join(list, ", ") + from + ") AS w"
+	sql := "SELECT *, " + strings.Join(fns, ", ") + " FROM (SELECT DISTINCT " + strings.Join(list, ", ") + from + ") AS w"
 	if g.once(4) {
 		sql += fmt.Sprintf(" QUALIFY c%d IS NOT NULL", len(out)-1)
 	}

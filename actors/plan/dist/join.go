@@ -14,6 +14,8 @@ type joining struct {
 	asof        bool
 	left, right *rel
 	keys        []key // equalities; rows that match agree in all of them
+	// inOrder: a single row is put beside each left row, whose order counts.
+	inOrder bool
 	// leftOut and rightOut map each side's columns to the output's.
 	leftOut, rightOut func(c int) []int
 }
@@ -25,8 +27,8 @@ type key struct {
 }
 
 // join plans the sides and brings together what matches.
-func (p *planner) join(op logical.Operator) (*rel, error) {
-	j, err := p.sides(op)
+func (p *planner) join(op logical.Operator, need bool) (*rel, error) {
+	j, err := p.sides(op, need)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +37,7 @@ func (p *planner) join(op logical.Operator) (*rel, error) {
 
 // sides plans both inputs. The side that a correlated subquery reads is kept,
 // so that it can be read twice.
-func (p *planner) sides(op logical.Operator) (*joining, error) {
+func (p *planner) sides(op logical.Operator, need bool) (*joining, error) {
 	j := &joining{op: op, kind: logical.Inner, leftOut: picked(nil)}
 	in := op.Head().Inputs
 	leftProject, rightProject := []int(nil), []int(nil)
@@ -56,17 +58,34 @@ func (p *planner) sides(op logical.Operator) (*joining, error) {
 		j.kind = op.Type
 		leftProject, rightProject = op.LeftProject, op.RightProject
 		j.keys = equalities(op)
+	case *logical.CrossProduct:
+		j.inOrder = need && oneRow(in[1])
 	}
 	if leftProject != nil {
 		leftWidth = len(leftProject)
 	}
 	j.outputs(leftProject, rightProject, leftWidth)
 	var err error
-	if j.left, err = p.plan(in[0], false); err != nil {
+	if j.left, err = p.plan(in[0], j.inOrder); err != nil {
 		return nil, err
 	}
 	j.right, err = p.plan(in[1], false)
 	return j, err
+}
+
+// oneRow reports whether a subtree yields one row at most.
+func oneRow(op logical.Operator) bool {
+	switch op := op.(type) {
+	case *logical.Aggregate:
+		return len(op.Groups) == 0 && op.Plain()
+	case *logical.Projection, *logical.Filter:
+		return oneRow(op.Head().Inputs[0])
+	case *logical.DummyScan:
+		return true
+	case *logical.Values:
+		return len(op.Rows) <= 1
+	}
+	return false
 }
 
 func (j *joining) outputs(leftProject, rightProject []int, leftWidth int) {
@@ -350,6 +369,10 @@ func (j *joining) joined() *rel {
 		out.placed = append(out.placed, j.slot(i))
 	}
 	j.setUnique(out)
+	if j.inOrder && (l.n == out.n || l.n == 0) {
+		out.stable, out.sorted = l.stable, l.sorted
+		out.inOrder = out.inOrder || l.stable
+	}
 	return settled(op, out)
 }
 

@@ -33,7 +33,7 @@ func (p *planner) plan(op logical.Operator, need bool) (*rel, error) {
 	case *logical.Sample:
 		return p.sampled(op)
 	case *logical.Join, *logical.AnyJoin, *logical.CrossProduct:
-		return p.join(op)
+		return p.join(op, need)
 	case *logical.PositionalJoin:
 		return p.positional(op)
 	case *logical.SetOp:

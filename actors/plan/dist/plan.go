@@ -38,10 +38,11 @@ type Facts struct {
 	Tables map[string]Table
 }
 
-// Range bounds a column's values. Min and Max are SQL literals, as duck.Footers
-// gives them.
+// Range bounds a column's values in a row group. Min and Max are SQL literals, as
+// duck.Footers gives them.
 type Range struct {
-	Known    bool // Min and Max are
+	Type     string // the file's own, DuckDB's name; of another type than the scan's it is of no use
+	Known    bool   // Min and Max are
 	Min, Max string
 	Nulls    int64 // -1: not known
 }

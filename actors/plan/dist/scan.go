@@ -28,47 +28,47 @@ func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s == nil {
+	switch {
+	case s == nil && g.Opaque == "" && len(g.Files) == 0 && strings.HasSuffix(g.Func, "parquet_scan"), s == nil && g.Func == "read_parquet" && len(g.Files) == 0:
+		return &rel{op: &logical.EmptyResult{Node: logical.Node{Kind: "LOGICAL_EMPTY_RESULT", Columns: g.Columns}}, stable: true}, nil // all files were pruned
+	case s == nil:
 		return p.opaqueGet(g)
 	}
 	if err := s.pick(g); err != nil {
 		return nil, err
 	}
+	us := p.prune(g, s.files)
 	var bytes int64
-	for _, f := range s.files {
-		bytes += f.Size
+	for _, u := range us {
+		bytes += u.Bytes
 	}
-	read, all := 0.0, rowWidth(g.Schema)
+	read, all := 1.0, rowWidth(g.Schema)
 	for _, c := range g.Reads {
 		if c.Column >= 0 {
 			read += width(g.Schema[c.Column].Type)
 		}
 	}
-	p.split(s, int64(float64(bytes)*(read+1)/all))
+	p.split(s, us, int64(float64(bytes)*read/all))
 	v := p.leaf(&leaf{scan: s}, g.Columns)
-	r := &rel{op: v, n: len(s.scan.Splits), stable: true, rows: rowsOf(s.files, all)}
+	r := &rel{op: v, n: len(s.scan.Splits), stable: true, rows: rowsOf(us, all)}
 	for _, f := range g.Filters {
 		r.rows *= selectivity(f.X)
 	}
 	return r, nil
 }
 
-// split cuts a scan into tasks.
-func (p *planner) split(s *scan, bytes int64) {
-	if len(s.files) == 0 { // all were pruned
+// split cuts a scan's units into tasks.
+func (p *planner) split(s *scan, us []plan.Piece, bytes int64) {
+	switch po := (plan.Options{Parallelism: p.o.Parallelism, TargetBytes: p.o.TargetBytes}); {
+	case len(us) == 0: // no row is possible
 		s.scan.Splits = [][]plan.Piece{nil}
-		return
+	case p.o.Partitions > 0:
+		s.scan.Splits = plan.SplitRows(us, s.files, p.o.Partitions)
+	case p.o.Force:
+		s.scan.Splits = plan.SplitBytes(us, s.files, max(po.TasksFor(bytes), p.o.Parallelism))
+	default:
+		s.scan.Splits = plan.SplitBytes(us, s.files, po.TasksFor(bytes))
 	}
-	if p.o.Partitions > 0 {
-		s.scan.Splits = plan.SplitRows(s.files, p.o.Partitions)
-		return
-	}
-	po := plan.Options{Parallelism: p.o.Parallelism, TargetBytes: p.o.TargetBytes}
-	n := po.TasksFor(bytes)
-	if p.o.Force {
-		n = max(n, p.o.Parallelism)
-	}
-	s.scan.Splits = plan.SplitBytes(s.files, n)
 }
 
 // source is the files behind a scan and the columns that they have; nil when
@@ -227,14 +227,14 @@ func narrowest(cols []logical.Column) string {
 	return best.Name
 }
 
-// rowsOf is the files' rows, guessed from their bytes where it is not known.
-func rowsOf(files []plan.File, width float64) float64 {
+// rowsOf is the units' rows, guessed from their bytes where it is not known.
+func rowsOf(us []plan.Piece, width float64) float64 {
 	rows := 0.0
-	for i := range files {
-		if n := files[i].Rows(); n >= 0 {
-			rows += float64(n)
+	for _, u := range us {
+		if u.Rows >= 0 {
+			rows += float64(u.Rows)
 		} else {
-			rows += float64(files[i].Size) / width
+			rows += float64(u.Bytes) / width
 		}
 	}
 	return rows
@@ -278,7 +278,7 @@ func (p *planner) opaqueGet(g *logical.Get) (*rel, error) {
 			if !ok {
 				return nil, &errWhole{"the file " + path + " is not known"}
 			}
-			r.rows += rowsOf([]plan.File{f}, rowWidth(g.Schema))
+			r.rows += rowsOf(plan.Units([]plan.File{f}), rowWidth(g.Schema))
 		}
 	}
 	return r, nil

@@ -64,6 +64,7 @@ func TestStatements(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
+	files = append([]string{"testdata/features.sql"}, files...)
 	p := newTables(t, string(setup))
 	for _, o := range []dist.Options{{Partitions: 3, BroadcastBytes: -1}, {Partitions: 4}, {Parallelism: 2}} {
 		t.Run(fmt.Sprintf("into %d, broadcast %d", o.Partitions, o.BroadcastBytes), func(t *testing.T) {

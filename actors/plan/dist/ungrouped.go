@@ -121,3 +121,14 @@ func beside(a, b *rel) *rel {
 	op := &logical.CrossProduct{Node: logical.Node{Kind: "LOGICAL_CROSS_PRODUCT", Columns: cols}}
 	return &rel{op: over(op, a, b), n: together(a, b), rows: 1, inOrder: a.inOrder || b.inOrder}
 }
+
+// atOnceOf reports whether something is worked out over all rows at once: in
+// their order then, so that rounding is DuckDB's too.
+func atOnceOf(op *logical.Aggregate) bool {
+	for _, a := range op.Aggs {
+		if kindOf(a) == atOnce {
+			return true
+		}
+	}
+	return false
+}
