@@ -37,7 +37,7 @@ type Config struct {
 	Peers     []string
 	Dir       string // data folder; required
 	Memory    int64  // bytes for DuckDB and shuffle buffers; default 60 % of the machine's
-	Slots     int    // tasks at once; default one a core
+	Slots     int    // tasks at once; default one a core; negative: none
 	Label     string // name of the pond: nodes of other labels are refused
 	GossipKey []byte // 16, 24 or 32 bytes
 	TLS       *tls.Config
@@ -70,8 +70,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Label == "" {
 		c.Label = defaultLabel
 	}
-	if c.Slots <= 0 {
+	switch {
+	case c.Slots == 0:
 		c.Slots = runtime.NumCPU()
+	case c.Slots < 0:
+		c.Slots = 0
 	}
 	if c.Memory <= 0 {
 		c.Memory = max(int64(float64(machineMemory())*memoryShare), memoryMin)

@@ -32,7 +32,7 @@ const enginesKeptPerSlot = 1
 // newAllocator is memory that DuckDB may read: outside Go's heap.
 func newAllocator() memory.Allocator { return mallocator.NewMallocator() }
 
-func fetchWindow(c Config) int64 { return max(c.Memory/int64(c.Slots)*fetchShare/100, 4<<20) }
+func fetchWindow(c Config) int64 { return max(c.Memory/int64(max(c.Slots, 1))*fetchShare/100, 4<<20) }
 
 // engines are a node's warm DuckDBs, in one pool a number of threads, and one
 // engine beside them that reads file footers and parses SQL for the planner. It
@@ -53,7 +53,7 @@ type engines struct {
 func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error) {
 	e := &engines{cfg: cfg, spill: spill, pools: map[poolKey]*duck.Pool{}}
 	var err error
-	e.planner, err = duck.Open(ctx, duck.Config{Memory: plannerMemory, Threads: cfg.Slots, SpillDir: filepath.Join(spill, "planner"), Log: cfg.Log})
+	e.planner, err = duck.Open(ctx, duck.Config{Memory: plannerMemory, Threads: max(cfg.Slots, 1), SpillDir: filepath.Join(spill, "planner"), Log: cfg.Log})
 	if err != nil {
 		return nil, fmt.Errorf("actors: open DuckDB: %w", err)
 	}

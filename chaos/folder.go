@@ -19,6 +19,8 @@ type FolderWatch struct {
 	dir  string
 	stop chan struct{}
 	wait sync.WaitGroup
+
+	mu   sync.Mutex
 	seen []string // distinct sets of files, in order of appearance
 	err  error
 }
@@ -35,19 +37,32 @@ func (w *FolderWatch) run() {
 	t := time.NewTicker(folderPoll)
 	defer t.Stop()
 	for {
-		files, err := Files(w.dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // it is being replaced
-			w.err = err
-		}
-		if now := strings.Join(files, " "); err == nil && (len(w.seen) == 0 || w.seen[len(w.seen)-1] != now) {
-			w.seen = append(w.seen, now)
-		}
+		w.look()
 		select {
 		case <-t.C:
 		case <-w.stop:
 			return
 		}
 	}
+}
+
+func (w *FolderWatch) look() {
+	files, err := Files(w.dir)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it is being replaced
+		w.err = err
+	}
+	if now := strings.Join(files, " "); err == nil && (len(w.seen) == 0 || w.seen[len(w.seen)-1] != now) {
+		w.seen = append(w.seen, now)
+	}
+}
+
+// Now is what has been seen so far, as Seen says it.
+func (w *FolderWatch) Now() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.seen)
 }
 
 // Seen ends the watch and returns the sets of files that were there, one after

@@ -68,6 +68,28 @@ func TestJoinDuringJob(t *testing.T) {
 	must(t, c.AwaitMembers(ctx, 4))
 }
 
+// A node without slots submits and coordinates, and runs nothing.
+func TestNodeWithoutSlots(t *testing.T) {
+	ctx, c := newCluster(t, 1)
+	idle, err := c.Add(ctx, "--slots", "-1")
+	must(t, err)
+	must(t, c.AwaitMembers(ctx, 2))
+	for range 4 { // whose coordinator is drawn by id
+		job := submit(t, ctx, groupBy(t, idle.Session(), light))
+		follow(t, ctx, job)
+		compare(t, ctx, job, groupByOracle(t))
+		if held, err := c.Held(ctx, c.Nodes()[0], job.ID()); err != nil || len(held[idle.ID()]) > 0 {
+			t.Errorf("the node without slots made %d segments, %v", len(held[idle.ID()]), err)
+		}
+	}
+	must(t, idle.Term())
+	e, err := idle.Exit(ctx)
+	must(t, err)
+	if e.Code != 0 {
+		t.Errorf("leaving: %v", e)
+	}
+}
+
 // noneRunning wants every job to have ended, and nothing to be left of any.
 func noneRunning(t *testing.T, ctx context.Context, c *chaos.Cluster) {
 	t.Helper()
