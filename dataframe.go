@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -84,17 +85,28 @@ func CSVOption(name, value string) ReadOption {
 	}
 }
 
+// Paths reads these files, folders or globs too, each as it stands: commas in
+// them are part of their names.
+func Paths(paths ...string) ReadOption {
+	return func(r *plan.ReadOp) { r.Paths = append(r.Paths, paths...) }
+}
+
 func (s *Session) read(f plan.Format, path string, options []ReadOption) *DataFrame {
 	op := &plan.ReadOp{Format: f}
-	for _, p := range strings.Split(path, ",") {
+	if _, err := os.Stat(path); err == nil {
+		op.Paths = []string{path} // whatever commas it has
+	} else if path != "" {
+		op.Paths = strings.Split(path, ",")
+	}
+	for _, o := range options {
+		o(op)
+	}
+	for i, p := range op.Paths {
 		abs, err := absolute(strings.TrimSpace(p))
 		if err != nil {
 			return s.source(plan.Node{}, err)
 		}
-		op.Paths = append(op.Paths, abs)
-	}
-	for _, o := range options {
-		o(op)
+		op.Paths[i] = abs
 	}
 	return s.source(plan.Node{Read: op}, nil)
 }
@@ -111,7 +123,9 @@ func absolute(path string) (string, error) {
 	return abs, nil
 }
 
-// ReadParquet reads files, folders or globs, several with commas between them.
+// ReadParquet reads files, folders or globs, several with commas between them
+// (see Paths). Of a folder it reads the files in it, but for those whose names
+// begin with a dot or an underscore.
 // The nodes read them: a path must mean the same on each.
 func (s *Session) ReadParquet(path string, options ...ReadOption) *DataFrame {
 	return s.read(plan.Parquet, path, options)
@@ -340,7 +354,8 @@ func Overwrite(w *plan.Write) { w.Mode = plan.WriteOverwrite }
 // Append adds to what is in the folder.
 func Append(w *plan.Write) { w.Mode = plan.WriteAppend }
 
-// HiveFolders writes a folder key=value for each value of columns.
+// HiveFolders writes a folder key=value for each value of columns, of Parquet and
+// CSV.
 func HiveFolders(columns ...string) WriteOption {
 	return func(w *plan.Write) { w.PartitionBy = columns }
 }

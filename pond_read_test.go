@@ -15,7 +15,7 @@ import (
 // several row groups, and mixed ones whose columns differ.
 func parquetFiles(t *testing.T, d *single) string {
 	dir := t.TempDir()
-	for _, sub := range []string{"flat/deep", "mixed", "odd"} {
+	for _, sub := range []string{"flat/deep", "mixed", "odd", "one,two"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -29,6 +29,9 @@ func parquetFiles(t *testing.T, d *single) string {
 	d.exec("COPY (SELECT 2.5 AS extra, 2 AS id) TO '%s/mixed/2.parquet'", dir)
 	for i, name := range []string{"a b.parquet", "it''s.parquet", "[x].parquet", "per%%cent.parquet", "ünï.parquet"} {
 		d.exec("COPY (SELECT %d AS id) TO '%s/odd/"+name+"'", i, dir)
+	}
+	for i := range 3 {
+		d.exec("COPY (SELECT %d AS id) TO '%s/one,two/f,%d.parquet'", i, dir, i+1)
 	}
 	return dir
 }
@@ -58,6 +61,8 @@ func TestReadParquet(t *testing.T) {
 		{"row number", node.ReadParquet(flat).WithRowNumber(), "FROM read_parquet('" + flat + "', file_row_number = true)"},
 		{"both, of shares of rows", node.ReadParquet(flat).Repartition(7, pond.ByRows()).WithRowNumber().WithFilename(), "FROM read_parquet('" + flat + "', file_row_number = true, filename = true)"},
 		{"empty file", node.ReadParquet(dir + "/mixed/0.parquet"), "FROM '" + dir + "/mixed/0.parquet'"},
+		{"commas", node.ReadParquet(dir+"/one,two/f,1.parquet", pond.Paths(dir+"/one,two/f,[2-3].parquet")), "FROM '" + dir + "/one,two/*.parquet'"},
+		{"paths alone", node.ReadParquet("", pond.Paths(dir+"/one,two")), "FROM '" + dir + "/one,two/*.parquet'"},
 		{"odd names", node.ReadParquet(dir + "/odd").WithFilename(), "FROM read_parquet('" + dir + "/odd/*.parquet', filename = true)"},
 	} {
 		t.Run(c.name, func(t *testing.T) { d.same(t, c.df, c.want) })

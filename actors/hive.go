@@ -27,12 +27,13 @@ func (t *task) writeHive(ctx context.Context, w *plan.Write, path string) (*wire
 	for k, v := range w.Options {
 		opts[k] = v
 	}
-	if _, err := t.engine.Copy(ctx, t.query, dir, string(w.Format), opts); err != nil {
+	rows, err := t.engine.Copy(ctx, t.query, dir, string(w.Format), opts)
+	if err != nil {
 		return nil, storageError(engineError("write", err))
 	}
 	t.noteSpill(ctx)
 	done := &wire.Done{}
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -54,6 +55,9 @@ func (t *task) writeHive(ctx context.Context, w *plan.Write, path string) (*wire
 	})
 	if err != nil {
 		return nil, storageError(err)
+	}
+	if len(done.Files) > 0 {
+		done.Files[0].Rows = rows // DuckDB does not say how many are in each
 	}
 	done.FilesInline = true
 	return done, nil

@@ -376,8 +376,8 @@ func (w *Write) validate() error {
 		return planErr("sink", "use error, overwrite or append", "mode %q is not known", w.Mode)
 	case w.Single && (w.Mode == WriteAppend || len(w.PartitionBy) > 0):
 		return planErr("sink", "write a folder", "append and partition_by do not go with a single file")
-	case w.Format == Arrow && len(w.PartitionBy) > 0:
-		return planErr("sink", "write Parquet, CSV or JSON", "partition_by does not go with Arrow files")
+	case (w.Format == Arrow || w.Format == JSON) && len(w.PartitionBy) > 0:
+		return planErr("sink", "write Parquet or CSV", "partition_by does not go with format %s", w.Format)
 	}
 	if err := n.validateOptions("options", w.Options); err != nil {
 		return planErr("sink", err.(*TaskError).Hint, "%s", err.(*TaskError).Text)

@@ -1,0 +1,226 @@
+//go:build duckdb_arrow
+
+package pond_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/api"
+)
+
+// wantNoStaging polls until nothing but want is in a folder: what a job staged
+// is removed just after its end is told.
+func wantNoStaging(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	within(t, 10*time.Second, "the staging folder is gone", func() bool {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, e := range entries {
+			got = append(got, e.Name())
+		}
+		return slices.Equal(got, want)
+	})
+}
+
+func TestWriteFormats(t *testing.T) {
+	d := newSingle(t)
+	node := newPond(t, 3)[0]
+	df := node.ReadParquet(flights).Repartition(4, pond.ByHash("origin"))
+	from := "FROM '" + flights + "'"
+	nested := node.Query(everyType + " FROM range(100) t(i)")
+	for _, c := range []struct {
+		format string
+		read   func(string, ...pond.ReadOption) *pond.DataFrame
+		sql    string // reads it back; empty: by Pond alone
+	}{
+		{"parquet", node.ReadParquet, "FROM '%s/*.parquet'"},
+		{"csv", node.ReadCSV, "FROM '%s/*.csv'"},
+		{"json", node.ReadJSON, "FROM '%s/*.json'"},
+		{"arrow", node.ReadArrow, ""},
+	} {
+		t.Run(c.format, func(t *testing.T) {
+			parent := t.TempDir()
+			dir := filepath.Join(parent, "out")
+			if err := df.Write(testContext(t), c.format, dir); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(dir + "/part-*." + c.format)
+			if err != nil || len(files) != 4 || len(names(t, dir)) != 4 {
+				t.Errorf("files %v, %v", names(t, dir), err)
+			}
+			list := "origin, delay::INTEGER AS delay, distance::INTEGER AS distance"
+			d.same(t, c.read(dir).Select(list), "SELECT "+list+" "+from)
+			if c.sql != "" {
+				d.same(t, node.ReadParquet(flights).Select(list), "SELECT "+list+" "+fmt.Sprintf(c.sql, dir))
+			}
+			wantNoStaging(t, parent, "out")
+		})
+	}
+	for name, write := range map[string]func(*pond.DataFrame, string) error{
+		"parquet": func(df *pond.DataFrame, dir string) error { return df.WriteParquet(testContext(t), dir) },
+		"arrow":   func(df *pond.DataFrame, dir string) error { return df.WriteArrow(testContext(t), dir) },
+	} {
+		t.Run("every type, "+name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			// Parquet has not all of DuckDB's types.
+			cols := "i, bo, i1, i2, i4, i8, u1, u2, u4, u8, f4, f8, d4, d9, d18, d38, s, bl, d, t, ts, tstz, id, li, lili, st, ma, js"
+			if err := write(nested.Select(strings.Split(cols, ", ")...).Repartition(3, pond.ByRows()), dir); err != nil {
+				t.Fatal(err)
+			}
+			back := map[string]func(string, ...pond.ReadOption) *pond.DataFrame{"parquet": node.ReadParquet, "arrow": node.ReadArrow}[name]
+			d.same(t, back(dir), "SELECT "+cols+" FROM ("+everyType+" FROM range(100) t(i))")
+		})
+	}
+	t.Run("no rows", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "out")
+		if err := df.Filter("false").WriteParquet(testContext(t), dir); err != nil {
+			t.Fatal(err)
+		}
+		d.same(t, node.ReadParquet(dir), "SELECT * "+from+" WHERE false")
+	})
+	t.Run("options", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "out")
+		if err := df.WriteParquet(testContext(t), dir, pond.CopyOption("compression", "'zstd'"), pond.CopyOption("row_group_size", "2048")); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.query("SELECT DISTINCT compression FROM parquet_metadata('" + dir + "/*.parquet')"); !slices.Equal(got.rows, []string{"ZSTD"}) {
+			t.Errorf("compressed by %v", got.rows)
+		}
+		csv := filepath.Join(t.TempDir(), "out")
+		if err := df.Consolidate(1).Map("origin, delay").WriteCSV(testContext(t), csv, pond.CopyOption("delimiter", "'|'"), pond.CopyOption("header", "false")); err != nil {
+			t.Fatal(err)
+		}
+		d.same(t, node.ReadParquet(flights).Map("origin, delay::BIGINT AS delay"), "SELECT column0 AS origin, column1 AS delay FROM read_csv('"+csv+"/*.csv', delim = '|', header = false)")
+	})
+	t.Run("no such option", func(t *testing.T) {
+		parent := t.TempDir()
+		wantError(t, df.WriteParquet(testContext(t), parent+"/out", pond.CopyOption("compresion", "'zstd'")), pond.ErrQuery, "compresion")
+		wantNoStaging(t, parent)
+	})
+}
+
+func TestWriteModes(t *testing.T) {
+	d := newSingle(t)
+	node := newPond(t, 2)[1]
+	one := node.FromRows([]string{"i", "INTEGER"}, []any{1})
+	two := node.FromRows([]string{"i", "INTEGER"}, []any{2})
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "a", "b", "out") // folders that are missing are made
+	write := func(df *pond.DataFrame, o ...pond.WriteOption) error {
+		return df.WriteParquet(testContext(t), dir, o...)
+	}
+	check := func(want string) {
+		t.Helper()
+		d.same(t, node.ReadParquet(dir), want)
+		wantNoStaging(t, filepath.Dir(dir), "out")
+	}
+	if err := write(one); err != nil {
+		t.Fatal(err)
+	}
+	check("SELECT 1 AS i")
+	wantError(t, write(two), pond.ErrExists, dir, "overwrite or append")
+	check("SELECT 1 AS i")
+	if err := write(two, pond.Append); err != nil {
+		t.Fatal(err)
+	}
+	check("SELECT unnest([1, 2]) AS i")
+	if err := write(two, pond.Append); err != nil { // the same rows again, under names of their own
+		t.Fatal(err)
+	}
+	check("SELECT unnest([1, 2, 2]) AS i")
+	if err := write(one, pond.Overwrite); err != nil {
+		t.Fatal(err)
+	}
+	check("SELECT 1 AS i")
+	if err := write(node.ReadParquet(dir).Union(two), pond.Overwrite); err != nil { // reads what it replaces
+		t.Fatal(err)
+	}
+	check("SELECT unnest([1, 2]) AS i")
+	if err := write(node.ReadParquet(dir).Map("i + 10 AS i"), pond.Append); err != nil {
+		t.Fatal(err)
+	}
+	check("SELECT unnest([1, 2, 11, 12]) AS i")
+	empty := filepath.Join(parent, "empty")
+	if err := os.Mkdir(empty, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := one.WriteParquet(testContext(t), empty); err != nil { // nothing in it: as if it were not there
+		t.Fatal(err)
+	}
+	d.same(t, node.ReadParquet(empty), "SELECT 1 AS i")
+}
+
+func TestWriteHive(t *testing.T) {
+	d := newSingle(t)
+	node := newPond(t, 3)[0]
+	src := numbers(node.Session, 1000).Map("id, id % 3 AS n, CASE WHEN id % 4 > 0 THEN 'a/b=' || id % 4 END AS word")
+	want := "SELECT range AS id, range %% 3 AS n, CASE WHEN range %% 4 > 0 THEN 'a/b=' || range %% 4 END AS word FROM range(%d)"
+	for _, format := range []string{"parquet", "csv"} {
+		t.Run(format, func(t *testing.T) {
+			parent := t.TempDir()
+			dir := filepath.Join(parent, "out")
+			if err := src.Write(testContext(t), format, dir, pond.HiveFolders("n", "word")); err != nil {
+				t.Fatal(err)
+			}
+			// 3 × 4 folders below 3, from 3 tasks each.
+			files := slices.DeleteFunc(names(t, dir), func(s string) bool { return filepath.Ext(s) == "" })
+			if len(files) != 3*12 {
+				t.Errorf("%d files: %v", len(files), files)
+			}
+			read := map[string]func(string, ...pond.ReadOption) *pond.DataFrame{"parquet": node.ReadParquet, "csv": node.ReadCSV}[format]
+			d.same(t, read(dir, pond.HivePartitioning()).Select("id", "n", "word"), fmt.Sprintf(want, 1000))
+			if err := src.Filter("id < 100").Write(testContext(t), format, dir, pond.HiveFolders("n", "word"), pond.Append); err != nil {
+				t.Fatal(err)
+			}
+			d.same(t, read(dir, pond.HivePartitioning()).Select("id", "n", "word"), fmt.Sprintf(want, 1000)+" UNION ALL "+fmt.Sprintf(want, 100))
+			wantNoStaging(t, parent, "out")
+		})
+	}
+	for _, format := range []string{"arrow", "json"} {
+		t.Run("not with "+format, func(t *testing.T) {
+			wantError(t, src.Write(testContext(t), format, filepath.Join(t.TempDir(), "out"), pond.HiveFolders("n")), pond.ErrQuery, format, "Parquet or CSV")
+		})
+	}
+	t.Run("no such column", func(t *testing.T) {
+		parent := t.TempDir()
+		wantError(t, src.WriteParquet(testContext(t), filepath.Join(parent, "out"), pond.HiveFolders("nix")), pond.ErrQuery, "nix")
+		wantNoStaging(t, parent)
+	})
+}
+
+// TestWriteStatus: a job that writes says which files and how many rows.
+func TestWriteStatus(t *testing.T) {
+	node := newPond(t, 2)[0]
+	src := numbers(node.Session, 1000).Map("id, id % 2 AS odd")
+	for name, options := range map[string][]pond.WriteOption{"flat": nil, "hive": {pond.HiveFolders("odd")}} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			if err := src.WriteParquet(testContext(t), dir, options...); err != nil {
+				t.Fatal(err)
+			}
+			js, err := node.API().Jobs(testContext(t))
+			if err != nil || len(js) == 0 {
+				t.Fatal(err)
+			}
+			job := js[0]
+			for _, f := range job.Files {
+				if _, err := os.Stat(filepath.Join(dir, f)); err != nil {
+					t.Error(err)
+				}
+			}
+			if job.State != api.Succeeded || job.Rows != 1000 || len(job.Files) < 3 {
+				t.Errorf("%s, %d rows, files %v", job.State, job.Rows, job.Files)
+			}
+		})
+	}
+}
