@@ -1,0 +1,186 @@
+//go:build duckdb_arrow
+
+package pond_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/pondmesh/pond"
+)
+
+// runAgain runs df and returns its rows and how much of it was found made.
+func runAgain(t *testing.T, df *pond.DataFrame) (rows []string, n, of int) {
+	t.Helper()
+	r, err := df.Collect(testContext(t))
+	rows = lines(t, r, err)
+	n, of = reused(r.Status)
+	return rows, n, of
+}
+
+// wantReuse runs df twice, from two nodes if there are, and checks how much of
+// the second run was found made.
+func wantReuse(t *testing.T, first, second *pond.DataFrame, all bool) {
+	t.Helper()
+	want, n, of := runAgain(t, first)
+	if n != 0 {
+		t.Errorf("of the first run %d of %d tasks were found made", n, of)
+	}
+	got, n, of := runAgain(t, second)
+	if all && n != of || !all && n != 0 {
+		t.Errorf("of the second run %d of %d tasks were found made", n, of)
+	}
+	if all && !slices.Equal(got, want) {
+		t.Errorf("the second run gave %q, the first %q", got, want)
+	}
+}
+
+// counting is a function that tells how often it was called.
+func counting(calls *atomic.Int64) func(context.Context, arrow.RecordBatch) (arrow.Array, error) {
+	return func(_ context.Context, args arrow.RecordBatch) (arrow.Array, error) {
+		b := array.NewInt64Builder(memory.DefaultAllocator)
+		defer b.Release()
+		for range args.NumRows() {
+			b.Append(calls.Add(1))
+		}
+		return b.NewArray(), nil
+	}
+}
+
+func TestReuse(t *testing.T) {
+	same := func(_ context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error {
+		return yield(in)
+	}
+	var calls atomic.Int64
+	scalar := func(name, version string, volatile bool) pond.Option {
+		return pond.WithScalarFunc(pond.ScalarFunc{Name: name, Args: []string{"BIGINT"}, Result: "BIGINT", Version: version, Volatile: volatile, Call: counting(&calls)})
+	}
+	nodes := newPond(t, 3, pond.WithBatchFunc("Versioned", "1", nil, same), pond.WithBatchFunc("unversioned", "", nil, same),
+		scalar("Fn_Versioned", "1", false), scalar("Fn_Unversioned", "", false), scalar("fn_volatile", "1", true))
+	group := func(s *pond.Session, k int) *pond.DataFrame {
+		return s.ReadParquet(flights).Filter(fmt.Sprintf("delay > %d", k)).Repartition(3, pond.ByHash("origin")).SQL("SELECT origin, count(*) AS n FROM {0} GROUP BY origin ORDER BY origin")
+	}
+	t.Run("from another node", func(t *testing.T) { wantReuse(t, group(nodes[0].Session, 1), group(nodes[1].Session, 1), true) })
+	t.Run("part of another plan", func(t *testing.T) {
+		base := group(nodes[0].Session, 2)
+		runAgain(t, base)
+		_, n, of := runAgain(t, base.Repartition(2, pond.ByHash("n")).SQL("SELECT n, count(*) AS c FROM {0} GROUP BY n"))
+		if n == 0 || n == of {
+			t.Errorf("%d of %d tasks were found made, want the shared ones", n, of)
+		}
+	})
+	t.Run("another constant", func(t *testing.T) { wantReuse(t, group(nodes[0].Session, 3), group(nodes[0].Session, 4), false) })
+	t.Run("a session that does not want it", func(t *testing.T) {
+		s, err := pond.Connect(nodes[2].Addr(), pond.WithoutReuse())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		wantReuse(t, group(nodes[0].Session, 5), group(s, 5), false)
+		if _, n, of := runAgain(t, group(nodes[0].Session, 5)); n != of {
+			t.Errorf("%d of %d: what that session made is there for others", n, of)
+		}
+	})
+	src := func(i int) *pond.DataFrame { return numbers(nodes[0].Session, 100+i) }
+	for i, c := range []struct {
+		name string
+		df   func(*pond.DataFrame) *pond.DataFrame
+		all  bool
+	}{
+		{"random()", func(df *pond.DataFrame) *pond.DataFrame { return df.Map("id, random() AS r") }, false},
+		{"now()", func(df *pond.DataFrame) *pond.DataFrame { return df.Map("id, now() AS r") }, false},
+		{"current_timestamp", func(df *pond.DataFrame) *pond.DataFrame { return df.Map("id, CURRENT_TIMESTAMP AS r") }, false},
+		{"random shuffle", func(df *pond.DataFrame) *pond.DataFrame { return df.RandomShuffle() }, false},
+		{"versioned batches", func(df *pond.DataFrame) *pond.DataFrame { return df.MapBatches("Versioned", 10) }, true},
+		{"unversioned batches", func(df *pond.DataFrame) *pond.DataFrame { return df.MapBatches("unversioned", 10) }, false},
+		{"versioned function", func(df *pond.DataFrame) *pond.DataFrame { return df.Map("FN_Versioned(id) AS r") }, true},
+		{"unversioned function", func(df *pond.DataFrame) *pond.DataFrame { return df.Map("fn_UNVERSIONED(id) AS r") }, false},
+		{"volatile function", func(df *pond.DataFrame) *pond.DataFrame { return df.Map("fn_volatile(id) AS r") }, false},
+		{"seed", func(df *pond.DataFrame) *pond.DataFrame { return df.SQL("SELECT id, hash(id, {seed}) AS r FROM {0}") }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, _, _ := runAgain(t, c.df(src(i)))
+			b, n, of := runAgain(t, c.df(src(i)))
+			if c.all != (n == of) || c.all != slices.Equal(a, b) && c.name != "unversioned batches" {
+				t.Errorf("of the second run %d of %d tasks were found made; the rows are the same: %t", n, of, slices.Equal(a, b))
+			}
+		})
+	}
+}
+
+// TestReuseFiles: a file that has changed is read again, even when its size is
+// what it was.
+func TestReuseFiles(t *testing.T) {
+	node := newPond(t, 2)[0]
+	dir := t.TempDir()
+	df := node.ReadCSV(dir).Repartition(2, pond.ByHash("k")).SQL("SELECT k, sum(v)::BIGINT AS s FROM {0} GROUP BY k").Consolidate(1).Sort("k")
+	writeFile(t, dir, "a.csv", "k,v\n1,10\n2,20\n")
+	writeFile(t, dir, "b.csv", "k,v\n1,30\n")
+	step := func(what string, all bool, want ...string) {
+		t.Helper()
+		got, n, of := runAgain(t, df)
+		wantLines(t, got, want...)
+		if all != (n == of) || !all && n > of/2 {
+			t.Errorf("%s: %d of %d tasks were found made", what, n, of)
+		}
+	}
+	step("new", false, "1|40", "2|20")
+	step("again", true, "1|40", "2|20")
+	b := writeFile(t, dir, "b.csv", "k,v\n1,50\n")
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(b, later, later); err != nil {
+		t.Fatal(err)
+	}
+	step("changed", false, "1|60", "2|20")
+	writeFile(t, dir, "c.csv", "k,v\n3,1\n")
+	step("another file", false, "1|60", "2|20", "3|1")
+	if err := os.Remove(filepath.Join(dir, "c.csv")); err != nil {
+		t.Fatal(err)
+	}
+	step("as before", true, "1|60", "2|20")
+}
+
+// TestCacheIsBounded: what is kept for reuse gives way to newer blocks, the
+// oldest first; but results stay readable.
+func TestCacheIsBounded(t *testing.T) {
+	node := newPond(t, 1, pond.WithCache(1<<20))[0]
+	base := func(i int) *pond.DataFrame {
+		return node.ReadParquet(flights).Map(fmt.Sprintf("*, hash(delay, %d) AS h, hash(distance, %d) AS g", i, i)).Repartition(2, pond.ByHash("h"))
+	}
+	count := "SELECT count(*) AS c FROM {0}"
+	first, err := base(0).SQL(count).Collect(testContext(t))
+	want := lines(t, first, err)
+	for i := range 9 {
+		runAgain(t, base(1+i).SQL(count))
+	}
+	wantLines(t, lines(t, first, nil), want...)
+	if _, n, of := runAgain(t, base(9).SQL("SELECT max(h) FROM {0}")); n == 0 {
+		t.Errorf("of the newest blocks %d of %d tasks were found made", n, of)
+	}
+	if _, n, of := runAgain(t, base(0).SQL("SELECT max(h) FROM {0}")); n != 0 {
+		t.Errorf("of the oldest blocks %d of %d tasks were found made", n, of)
+	}
+}
+
+// TestSharedOnce: what several steps of one job read is computed once.
+func TestSharedOnce(t *testing.T) {
+	var calls atomic.Int64
+	node := newPond(t, 2, pond.WithScalarFunc(pond.ScalarFunc{Name: "counted", Args: []string{"BIGINT"}, Result: "BIGINT", Call: counting(&calls)}))[0]
+	shared := numbers(node.Session, 1000).Map("id, counted(id) AS c").Repartition(3, pond.ByHash("id"))
+	df := shared.SQL("SELECT a.id, a.c = b.c AS same FROM {0} a JOIN {1} b USING (id)", shared).Union(shared.SQL("SELECT id, true AS same FROM {0}"), shared.Filter("id % 2 = 0").SQL("SELECT id, true AS same FROM {0}"))
+	got := collect(t, df.SQL("SELECT count(*) AS n, bool_and(same) AS same FROM {0}").Consolidate(1).SQL("SELECT sum(n)::BIGINT AS n, bool_and(same) AS same FROM {0}"))
+	wantLines(t, got.rows, "2500|true")
+	if n := calls.Load(); n != 1000 {
+		t.Errorf("the shared step computed %d rows, want 1000", n)
+	}
+}
