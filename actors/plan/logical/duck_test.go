@@ -29,7 +29,7 @@ func newPair(t testing.TB, setup string) pair {
 	var p pair
 	for _, e := range []**duck.Engine{&p.plans, &p.runs} {
 		var err error
-		if *e, err = duck.Open(t.Context(), duck.Config{Threads: 2}); err != nil {
+		if *e, err = duck.Open(t.Context(), duck.Config{Threads: 2, Memory: 1 << 30}); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { (*e).Close() })
