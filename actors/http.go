@@ -137,14 +137,18 @@ func (n *Node) whyNot(ctx context.Context, id plan.JobID) error {
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(jobs, func(s api.JobStatus) bool { return s.ID == id }); i >= 0 && jobs[i].Error != nil {
+	i := slices.IndexFunc(jobs, func(s api.JobStatus) bool { return s.ID == id })
+	if i >= 0 && jobs[i].Error != nil {
 		return jobs[i].Error.TaskError()
+	}
+	if i >= 0 {
+		return errOrphan(id, "no node coordinates the job: it has only just been submitted, or the node that did is gone")
 	}
 	return errNoJob(id)
 }
 
-func errOrphan(id plan.JobID) error {
-	return &plan.TaskError{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: "the node that coordinated the job is gone", Hint: "submit it again: what nodes still hold of it is reused"}
+func errOrphan(id plan.JobID, why string) error {
+	return &plan.TaskError{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: why, Hint: "submit it again: what nodes still hold of it is reused"}
 }
 
 func errNoJob(id plan.JobID) error {
@@ -426,7 +430,7 @@ func (n *Node) Jobs(ctx context.Context) ([]api.JobStatus, error) {
 	out := make([]api.JobStatus, 0, len(best))
 	for _, s := range best {
 		if s.State == api.Queued && s.Coordinator == "" && time.Now().UnixMilli()-s.Submitted > locateTimeout.Milliseconds() {
-			s.Error = api.FromError(errOrphan(s.ID))
+			s.Error = api.FromError(errOrphan(s.ID, "the node that coordinated the job is gone"))
 		}
 		out = append(out, s)
 	}

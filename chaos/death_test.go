@@ -4,11 +4,16 @@ package chaos_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/chaos"
 )
@@ -30,22 +35,6 @@ func worker(ctx context.Context, c *chaos.Cluster, s *api.JobStatus) (*chaos.Nod
 		}
 	}
 	return nil, fmt.Errorf("no worker holds a segment: %w", chaos.ErrNotFired)
-}
-
-// faultFree is how long the job takes when nothing happens, for comparison.
-func faultFree(t *testing.T, ctx context.Context, c *chaos.Cluster) time.Duration {
-	t.Helper()
-	job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
-	return follow(t, ctx, job).Took
-}
-
-// bounded wants a run to have taken at most twice the time of one without a
-// fault, and what it takes to notice one.
-func bounded(t *testing.T, r *chaos.Report, free time.Duration) {
-	t.Helper()
-	if most := 2*free + 15*time.Second; r.Took > most {
-		t.Errorf("the job took %v with a fault and %v without: at most %v is right", r.Took, free, most)
-	}
 }
 
 func TestKillWorker(t *testing.T) {
@@ -78,54 +67,41 @@ func TestKillWorker(t *testing.T) {
 	}
 }
 
-// freeze stops a worker, and lets it go on after a while, or at the test's end.
-func freeze(t *testing.T, c *chaos.Cluster, when chaos.Trigger, during time.Duration) (*chaos.Fault, func() *chaos.Node) {
-	var victim *chaos.Node
-	thawed := make(chan struct{})
-	f := &chaos.Fault{Name: "SIGSTOP", When: when, Do: func(ctx context.Context, s *api.JobStatus) (err error) {
-		if victim, err = worker(ctx, c, s); err != nil {
-			return err
-		}
-		if err := victim.Stop(); err != nil {
-			return err
-		}
-		time.AfterFunc(during, func() {
-			if err := victim.Cont(); err != nil {
-				t.Error(err)
-			}
-			close(thawed)
-		})
-		return nil
-	}}
-	return f, func() *chaos.Node { <-thawed; return victim }
-}
-
 // A worker that is frozen for longer than others wait is taken for dead; when
 // it goes on it is a new boot, and what it still computes counts for nothing.
 // Nobody waits for it.
 func TestFreezeWorker(t *testing.T) {
 	long(t)
-	for name, when := range map[string]chaos.Trigger{"in the shuffle": chaos.HalfDone(0), "before it is read": chaos.Done(0, dataFiles)} {
-		t.Run(name, func(t *testing.T) {
+	for _, f := range []struct {
+		name string
+		when chaos.Trigger
+		long time.Duration // 0: until the job has ended
+	}{
+		{"in the shuffle", chaos.HalfDone(0), 15 * time.Second},
+		{"before it is read", chaos.Done(0, dataFiles), 0},
+	} {
+		t.Run(f.name, func(t *testing.T) {
 			ctx, c := newCluster(t, 3)
-			boots := map[string]string{}
-			for _, n := range c.Nodes() {
-				boot, err := n.Boot(ctx)
-				must(t, err)
-				boots[n.ID()] = boot
-			}
-			const during = 20 * time.Second
-			fault, thawed := freeze(t, c, when, during)
+			var victim *chaos.Node
+			var boot string
 			job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
-			r := follow(t, ctx, job, fault)
-			if waited := r.Took - r.Fired[0].At; waited > during-time.Second {
+			r := follow(t, ctx, job, &chaos.Fault{Name: "SIGSTOP", When: f.when, For: f.long, Undo: func() error { return victim.Cont() },
+				Do: func(ctx context.Context, s *api.JobStatus) (err error) {
+					if victim, err = worker(ctx, c, s); err != nil {
+						return err
+					}
+					if boot, err = victim.Boot(ctx); err != nil {
+						return err
+					}
+					return victim.Stop()
+				}})
+			if waited := r.Took - r.Fired[0].At; f.long > 0 && waited > f.long-time.Second {
 				t.Errorf("the job ended %v after the worker froze: it waited for it", waited)
 			}
 			compare(t, ctx, job, groupByOracle(t))
 
-			victim := thawed()
 			must(t, c.AwaitMembers(ctx, 3))
-			if now, err := victim.Boot(ctx); err != nil || now == boots[victim.ID()] {
+			if now, err := victim.Boot(ctx); err != nil || now == boot {
 				t.Errorf("the frozen node is still boot %s (%v)", now, err)
 			}
 			noneRunning(t, ctx, c)
@@ -210,4 +186,112 @@ func TestLeaveDuringJob(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Two of three nodes die: the coordinator's own does the rest. What died with a
+// result is told as lost, and made again.
+func TestKillAllWorkers(t *testing.T) {
+	long(t)
+	ctx, c := newCluster(t, 3)
+	kill := func(ctx context.Context, s *api.JobStatus) error {
+		for _, n := range c.Others(s.Coordinator) {
+			if err := n.Kill9(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
+	r := follow(t, ctx, job, &chaos.Fault{Name: "kill -9 of every worker", When: chaos.HalfDone(0), Do: kill})
+	compare(t, ctx, job, groupByOracle(t))
+	must(t, c.AwaitMembers(ctx, 1))
+
+	survivor := c.Node(r.Status.Coordinator)
+	for _, n := range c.Nodes() {
+		if n != survivor {
+			must(t, n.Restart(ctx))
+		}
+	}
+	must(t, c.AwaitMembers(ctx, 3))
+	df := groupBy(t, survivor.Session(), light)
+	job = at(t, ctx, c, submit(t, ctx, df))
+	r = follow(t, ctx, job)
+	must(t, kill(ctx, r.Status))
+	short, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := read(short, job); !errors.Is(err, pond.ErrUnavailable) || !strings.Contains(pondError(err).Hint, "submit the job again") {
+		t.Errorf("reading a result whose holders are dead: %v", err)
+	}
+	must(t, c.AwaitMembers(ctx, 1))
+	again := submit(t, ctx, groupBy(t, c.Node(r.Status.Coordinator).Session(), light))
+	follow(t, ctx, again)
+	compare(t, ctx, again, groupByOracle(t))
+}
+
+// read reads all of a job's rows.
+func read(ctx context.Context, job *pond.Job) error {
+	rows, err := job.Rows(ctx)
+	if err != nil {
+		return err
+	}
+	for _, err := range rows.All() {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pondError(err error) *pond.Error {
+	e := new(pond.Error)
+	errors.As(err, &e)
+	return e
+}
+
+// Every worker is restarted, one after another, while a job runs: as on an
+// upgrade.
+func TestRollingRestart(t *testing.T) {
+	long(t)
+	ctx, c := newCluster(t, 3)
+	job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
+	follow(t, ctx, job, &chaos.Fault{Name: "restart every worker", When: chaos.Done(0, 2), Do: func(ctx context.Context, s *api.JobStatus) error {
+		for _, n := range c.Others(s.Coordinator) {
+			if err := errors.Join(n.Kill9(ctx), n.Restart(ctx)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
+	compare(t, ctx, job, groupByOracle(t))
+	must(t, c.AwaitMembers(ctx, 3))
+	noneRunning(t, ctx, c)
+}
+
+// The coordinator's death is not survived yet, but it is told, soon, and the
+// others are free at once.
+func TestKillCoordinator(t *testing.T) {
+	long(t)
+	ctx, c := newCluster(t, 3)
+	root := t.TempDir()
+	spawned := submitWrite(t, ctx, c.Nodes()[0], heavy, filepath.Join(root, "out"))
+	s, err := spawned.Status(ctx)
+	must(t, err)
+	other := c.Others(s.Coordinator)[0]
+	watch, err := chaos.Spawn(ctx, "", binary, "job", "watch", "--peer", other.Addr(), spawned.ID())
+	must(t, err)
+	_, err = watch.Await(ctx, regexp.MustCompile(`stage 1 of 2`))
+	must(t, err)
+	must(t, c.Node(s.Coordinator).Kill9(ctx))
+
+	short, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	e, err := watch.Wait(short)
+	must(t, err)
+	if e.Code != unreachable || !strings.Contains(e.Stderr, "next: ") || !strings.Contains(e.Stderr, spawned.ID()) {
+		t.Errorf("watching a job whose coordinator died: %v", e)
+	}
+	must(t, c.AwaitMembers(ctx, 2))
+	again := submitWrite(t, ctx, other, light, filepath.Join(root, "out"))
+	follow(t, ctx, again)
+	must(t, newOracle(t).CompareQueries(ctx, "SELECT * FROM '"+root+"/out/*.parquet'", groupByOracle(t)))
 }

@@ -49,7 +49,7 @@ type Fault struct {
 	// Do breaks something. Not having found anything to break is ErrNotFired,
 	// and it is tried again at the next status.
 	Do func(context.Context, *api.JobStatus) error
-	// Undo, if set, mends it after For, or at the job's end, whichever is first.
+	// Undo, if set, mends it after For; For 0: when the job has ended.
 	Undo func() error
 	For  time.Duration
 	// Budget is how often the fault may fire; 0: once.
@@ -148,11 +148,10 @@ func (r *run) fire(ctx context.Context, f *Fault, s *api.JobStatus) error {
 		return nil
 	}
 	r.mending.Go(func() {
-		t := time.NewTimer(f.For)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-r.over:
+		if f.For > 0 {
+			<-time.After(f.For)
+		} else {
+			<-r.over
 		}
 		if err := f.Undo(); err != nil {
 			r.mu.Lock()

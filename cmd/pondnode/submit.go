@@ -317,7 +317,7 @@ func cancelJob(ctx context.Context, c *api.Client, id plan.JobID) {
 		if err == nil && st.State.Ended() {
 			return
 		}
-		if err != nil && !errors.Is(err, pond.ErrNotFound) {
+		if errors.Is(err, pond.ErrUnavailable) && plan.AsTaskError(err).Op == "call" || ctx.Err() != nil {
 			return // nobody is left to ask
 		}
 		select {
