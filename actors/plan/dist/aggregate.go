@@ -85,7 +85,7 @@ func (p *planner) partials(op *logical.Aggregate, in *rel, splits []split, keep 
 	switch {
 	case keys == 0:
 		all = p.gather(part, fmt.Sprintf("puts the partial results of %s together", plural(in.n, "task")), keep)
-	case !p.o.Force && p.o.Partitions == 0 && part.bytes() < gatherBytes:
+	case p.o.Partitions == 0 && part.bytes() < gatherBytes:
 		all = p.gather(part, fmt.Sprintf("puts the partial results of %s together", plural(in.n, "task")), keep)
 	default:
 		if all, err = p.exchange(part, refs(cols, seq(keys)...), p.parts, keep); err != nil {
@@ -102,47 +102,54 @@ func (p *planner) partials(op *logical.Aggregate, in *rel, splits []split, keep 
 const gatherBytes = 1 << 20
 
 // partial is each task's own groups: its columns are the keys, then the parts of
-// aggregate i from at[i] on.
+// aggregate i from at[i] up to at[i+1].
 func partial(op *logical.Aggregate, in *rel, splits []split, keep bool) (r *rel, keys int, at []int) {
 	g := logical.Aggregate{Node: logical.Node{Kind: "LOGICAL_AGGREGATE", Inputs: []logical.Operator{in.op}}, Groups: op.Groups, Sets: op.Sets}
-	for _, x := range op.Groups {
-		g.Columns = append(g.Columns, logical.Column{Type: x.Type()})
+	column := func(t logical.Type) logical.Expr {
+		g.Columns = append(g.Columns, logical.Column{Type: t})
+		return ref(g.Columns, len(g.Columns)-1)
 	}
+	var list []logical.Expr
+	for _, x := range op.Groups {
+		list = append(list, column(x.Type()))
+	}
+	var parts [][]logical.Expr
 	for _, s := range splits {
-		at = append(at, len(op.Groups)+len(g.Aggs))
+		var cols []logical.Expr
 		for _, a := range s.partial {
 			g.Aggs = append(g.Aggs, a)
-			g.Columns = append(g.Columns, logical.Column{Type: a.T})
+			cols = append(cols, column(a.T))
 		}
+		parts = append(parts, s.shaped(cols))
 	}
-	keys = len(op.Groups)
 	if !op.Plain() { // behind the groups: GROUPING()s, and which set it is
 		g.Grouping = append(append([][]int{}, op.Grouping...), seq(len(op.Groups)))
 		for range g.Grouping {
-			g.Columns = append(g.Columns, logical.Column{Type: bigint})
+			list = append(list, column(bigint))
 		}
+	}
+	keys = len(list)
+	for _, cols := range parts {
+		at = append(at, len(list))
+		list = append(list, cols...)
 	}
 	r = in.with(&g)
-	r.stable, r.sorted, r.inOrder = keep, false, in.inOrder || keep
 	r.rows = groupsGuess(op, in.rows)
-	if !op.Plain() {
-		ids := len(g.Columns) - len(g.Grouping)
-		order := append(seq(keys), seq(len(g.Grouping))...)
-		for i := range g.Grouping {
-			order[keys+i] = ids + i
-		}
-		for c := keys; c < ids; c++ {
-			order = append(order, c)
-		}
-		stable := r.stable
-		r = project(r, refs(g.Columns, order...))
-		r.stable = stable
-		for i := range at {
-			at[i] += len(g.Grouping)
-		}
-		keys += len(g.Grouping)
+	if !inPlace(list, len(g.Columns)) {
+		r = project(r, list)
 	}
-	return r, keys, at
+	r.stable, r.sorted, r.inOrder = keep, false, in.inOrder || keep
+	return r, keys, append(at, len(list))
+}
+
+// inPlace is true of all n columns, in order.
+func inPlace(list []logical.Expr, n int) bool {
+	for i, x := range list {
+		if c, ok := x.(*logical.Ref); !ok || c.Index != i {
+			return false
+		}
+	}
+	return len(list) == n
 }
 
 // merge puts parts together; the columns are the same as before.
@@ -150,15 +157,16 @@ func merge(in *rel, splits []split, keys int, at []int) *rel {
 	cols := in.op.Head().Columns
 	g := logical.Aggregate{Node: logical.Node{Kind: "LOGICAL_AGGREGATE", Inputs: []logical.Operator{in.op}}, Groups: refs(cols, seq(keys)...)}
 	g.Columns = append(g.Columns, cols[:keys]...)
+	list := refs(cols, seq(keys)...)
 	for i, s := range splits {
-		parts := make([]int, len(s.partial))
-		for k := range parts {
-			parts[k] = at[i] + k
-		}
-		for _, a := range s.merge(refs(cols, parts...)) {
+		sent := refs(cols, seq(at[i+1])[at[i]:]...)
+		var merged []logical.Expr
+		for _, a := range s.merge(sent) {
 			g.Aggs = append(g.Aggs, a)
 			g.Columns = append(g.Columns, logical.Column{Type: a.T})
+			merged = append(merged, ref(g.Columns, len(g.Columns)-1))
 		}
+		list = append(list, s.settled(merged, sent)...)
 	}
 	out := in.with(&g)
 	out.stable, out.sorted = false, false
@@ -168,11 +176,10 @@ func merge(in *rel, splits []split, keys int, at []int) *rel {
 		}
 		return nil
 	})
-	casts := make([]logical.Expr, len(cols))
-	for i := range casts {
-		casts[i] = cast(ref(g.Columns, i), cols[i].Type)
+	if inPlace(list, len(g.Columns)) {
+		return out
 	}
-	return project(out, casts)
+	return project(out, list)
 }
 
 // finish makes the aggregate's columns of merged parts.
@@ -180,16 +187,15 @@ func finish(op *logical.Aggregate, in *rel, splits []split, at []int) *rel {
 	cols := in.op.Head().Columns
 	list := refs(cols, seq(len(op.Groups))...)
 	for i, s := range splits {
-		parts := make([]int, len(s.partial))
-		for k := range parts {
-			parts[k] = at[i] + k
-		}
-		list = append(list, s.result(refs(cols, parts...)))
+		list = append(list, s.result(refs(cols, seq(at[i+1])[at[i]:]...)))
 	}
 	for i := range op.Grouping {
 		list = append(list, cast(ref(cols, len(op.Groups)+i), op.Columns[len(op.Groups)+len(op.Aggs)+i].Type))
 	}
-	out := project(in, list)
+	out := in
+	if !inPlace(list, len(cols)) {
+		out = project(in, list)
+	}
 	if op.Plain() {
 		out.unique = [][]int{seq(len(op.Groups))}
 	}

@@ -134,19 +134,16 @@ func (p *planner) readHashed(d *draft, r *rel, keys []logical.Expr) *rel {
 // floats reports whether keys hash a floating point number that might be worked
 // out in another order, and so be another, when the task is run again.
 func (p *planner) floats(op logical.Operator, keys []logical.Expr) bool {
-	real := false
+	found := false
 	for _, k := range keys {
-		real = real || k.Type().ID == "DOUBLE" || k.Type().ID == "FLOAT" || len(k.Type().Fields) > 0
+		found = found || real(k.Type()) || len(k.Type().Fields) > 0
 	}
-	if !real {
+	if !found {
 		return false
 	}
-	found := false
+	found = false
 	logical.Walk(op, func(o logical.Operator) bool {
-		switch o.(type) {
-		case *logical.Aggregate, *logical.Window:
-			found = true
-		}
+		found = found || rounds(o)
 		return !found
 	})
 	return found
@@ -162,7 +159,7 @@ func one(r *rel) *rel {
 
 // settled sees to it that what is not the same twice is evaluated once only.
 func settled(op logical.Operator, r *rel) *rel {
-	if r.n == 0 && (volatileOp(op) || fickleOp(op)) {
+	if r.n == 0 && (volatileOp(op) || fickleOp(op) || rounds(op)) {
 		return one(r)
 	}
 	return r

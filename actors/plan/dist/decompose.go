@@ -9,13 +9,37 @@ import (
 // split is an aggregate in two: what each task works out of its rows, how that
 // is put together, and the value that comes of it.
 //
-//	rows ── partial ──▶ a row a task and group ── merge ──▶ a row a group ── result ──▶ value
+//	rows ── partial, shape ──▶ a row a task and group ── merge ──▶ a row a group ── result ──▶ value
 //
-// Merging yields columns of the same types as partial, so it can be repeated.
+// Merging yields columns of the same types again.
 type split struct {
 	partial []*logical.AggExpr
-	merge   func(cols []logical.Expr) []*logical.AggExpr
-	result  func(cols []logical.Expr) logical.Expr
+	// shape is the columns that are sent, of those of partial; nil: the same.
+	shape func(cols []logical.Expr) []logical.Expr
+	merge func(cols []logical.Expr) []*logical.AggExpr
+	// settle makes what was sent of what was merged; nil: casts do.
+	settle func(cols []logical.Expr) []logical.Expr
+	result func(cols []logical.Expr) logical.Expr
+}
+
+// shaped is the split's columns as they are sent.
+func (s *split) shaped(cols []logical.Expr) []logical.Expr {
+	if s.shape == nil {
+		return cols
+	}
+	return s.shape(cols)
+}
+
+// settled is merged columns as they were sent.
+func (s *split) settled(merged, sent []logical.Expr) []logical.Expr {
+	if s.settle != nil {
+		return s.settle(merged)
+	}
+	out := make([]logical.Expr, len(sent))
+	for i := range out {
+		out[i] = cast(merged[i], sent[i].Type())
+	}
+	return out
 }
 
 var (
@@ -47,6 +71,9 @@ func decompose(a *logical.AggExpr) (split, bool) {
 		return firstOf(a), len(a.Args) == 1
 	case "arg_min", "arg_max", "min_by", "max_by", "argmin", "argmax":
 		return extreme(a)
+	}
+	if variances[a.Name] != nil && len(a.Args) == 1 && a.Args[0].Type().ID == "DOUBLE" {
+		return variance(a), true
 	}
 	if mergesSelf[a.Name] && len(a.Args) == 1 {
 		return split{

@@ -480,7 +480,7 @@ func sameValue(got, want, typ string) bool {
 	if got == want {
 		return true
 	}
-	if typ != "DOUBLE" && typ != "FLOAT" {
+	if typ != "DOUBLE" && typ != "FLOAT" && (typ != "VARCHAR" || len(want) < 15) { // SUMMARIZE makes texts of numbers
 		return false
 	}
 	a, err1 := strconv.ParseFloat(got, 64)

@@ -46,11 +46,7 @@ func (p *planner) sides(op logical.Operator, need bool) (*joining, error) {
 	case *logical.Join:
 		j.kind, j.asof = op.Type, op.Asof
 		leftProject, rightProject = op.LeftProject, op.RightProject
-		for _, c := range op.Conds {
-			if c.Op == logical.Eq || c.Op == logical.NotDistinct {
-				j.keys = append(j.keys, key{c.Left, c.Right, c.Op == logical.NotDistinct})
-			}
-		}
+		j.keys = keysOf(op)
 		if op.DelimID != 0 {
 			return j, p.delim(j, op)
 		}
@@ -99,55 +95,15 @@ func (j *joining) outputs(leftProject, rightProject []int, leftWidth int) {
 	}
 }
 
-// delim plans a join whose one side is a correlated subquery: the other side is
-// kept in pieces by the correlated values, the subquery reads the distinct ones
-// of each piece, and both meet there.
-func (p *planner) delim(j *joining, op *logical.Join) error {
-	first, second := 0, 1
-	if op.Flipped {
-		first, second = 1, 0
-	}
-	leftWidth := op.Inputs[0].Head().Width()
-	if op.LeftProject != nil {
-		leftWidth = len(op.LeftProject)
-	}
-	j.outputs(op.LeftProject, op.RightProject, leftWidth)
-	outer, err := p.plan(op.Inputs[first], false)
-	if err != nil {
-		return err
-	}
-	var read func() *rel
-	switch {
-	case outer.n <= 1 || len(op.Delim) == 0 || covered(outer.placed, op.Delim):
-		read = p.again(outer, "outer of a subquery", false)
-	default:
-		d, err := p.hashed(outer, op.Delim, p.parts, false)
-		if err != nil {
-			return err
+// keysOf are a join's equalities.
+func keysOf(op *logical.Join) []key {
+	var out []key
+	for _, c := range op.Conds {
+		if c.Op == logical.Eq || c.Op == logical.NotDistinct {
+			out = append(out, key{c.Left, c.Right, c.Op == logical.NotDistinct})
 		}
-		read = func() *rel { return p.readHashed(d, outer, op.Delim) }
 	}
-	p.delims[op.DelimID] = func() *rel {
-		r := read()
-		out := p.dedup(project(r, op.Delim))
-		if r.placed == nil && r.n > 1 { // keys that are no columns: they are now
-			out.placed = nil
-		}
-		out.rows = r.rows / 2
-		return out
-	}
-	inner, err := p.plan(op.Inputs[second], false)
-	if err != nil {
-		return err
-	}
-	plain := *op
-	plain.Delim, plain.DelimID, plain.Flipped = nil, 0, false
-	j.op = &plain
-	j.left, j.right = read(), inner
-	if op.Flipped {
-		j.left, j.right = j.right, j.left
-	}
-	return nil
+	return out
 }
 
 // equalities are those among a condition's terms that compare one side with the

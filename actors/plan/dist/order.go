@@ -12,7 +12,7 @@ const (
 	samplePerPart = 200     // and at least so many a partition
 	sampleTaskMin = 256
 	sampleTaskMax = 65536
-	sortBytes     = 8 << 20 // what is sorted in one task, unless distribution is forced
+	sortBytes     = 8 << 20 // what is sorted in one task, unless a number of partitions is asked for
 )
 
 // order sorts. Rows go to ranges of the keys, which a sample of them bounds;
@@ -31,7 +31,7 @@ func (p *planner) order(op *logical.Order, need bool) (*rel, error) {
 	}
 	switch {
 	case in.n <= 1:
-	case p.parts == 1 || !p.o.Force && in.bytes() < sortBytes:
+	case p.parts == 1 || p.o.Partitions == 0 && in.bytes() < sortBytes:
 		in = p.gather(in, "sorts what is too little to be sorted apart", false)
 	default:
 		if in, err = p.byRange(in, op.Keys); err != nil {

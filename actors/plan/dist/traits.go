@@ -108,3 +108,25 @@ func sortedKeys[T any](m map[string]T) []string {
 	sort.Strings(keys)
 	return keys
 }
+
+// rounds reports whether an operator adds up floating point numbers: in another
+// order their sum may be another.
+func rounds(op logical.Operator) bool {
+	switch op := op.(type) {
+	case *logical.Aggregate:
+		for _, a := range op.Aggs {
+			if real(a.T) && a.Name != "min" && a.Name != "max" {
+				return true
+			}
+		}
+	case *logical.Window:
+		for _, w := range op.Exprs {
+			if w.Aggregate && real(w.T) && w.Name != "min" && w.Name != "max" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func real(t logical.Type) bool { return t.ID == "DOUBLE" || t.ID == "FLOAT" }

@@ -2,6 +2,9 @@
 SELECT a, count(*), sum(e), avg(c), min(b), max(d) FROM t GROUP BY a ORDER BY a NULLS FIRST;
 SELECT sum(c), sum(e), avg(e), avg(a), count(a), count(*), bool_and(f), bool_or(f), bit_xor(a), bit_and(a), bit_or(a) FROM t;
 SELECT stddev_samp(c), var_pop(c), var_samp(a), stddev_pop(e::DOUBLE) FROM t;
+SELECT a, stddev(c), var_samp(c), variance(c), stddev_pop(c) FILTER (WHERE f), var_pop(c + 1e4), count(*) FROM t GROUP BY a;
+SELECT stddev(c) FILTER (WHERE a > 1000), var_pop(c) FILTER (WHERE c = 1), var_samp(c) FILTER (WHERE c = 1), stddev_samp(x) FROM t LEFT JOIN u ON t.a = u.a;
+SELECT a, f, stddev(c) FROM t GROUP BY ROLLUP (a, f);
 SELECT b, stddev_samp(c), var_pop(c), covar_pop(a, c), corr(a, c), skewness(c), kurtosis(c), entropy(a) FROM t GROUP BY b HAVING count(*) > 5;
 SELECT a, count(DISTINCT b), sum(DISTINCT e), avg(DISTINCT c) FROM t GROUP BY a;
 SELECT count(DISTINCT b), count(DISTINCT a), sum(DISTINCT e), count(*), median(c) FROM t;
