@@ -3,7 +3,6 @@
 package pond_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -187,24 +186,6 @@ func within(t *testing.T, d time.Duration, what string, ok func() bool) {
 	}
 }
 
-// status waits until a job's status is as ok says.
-func status(t *testing.T, job *pond.Job, what string, ok func(*api.JobStatus) bool) *api.JobStatus {
-	t.Helper()
-	for s, err := range job.Watch(testContext(t)) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ok(s) {
-			return s
-		}
-		if s.State.Ended() {
-			t.Fatalf("the job has ended, %s: before %s", s.State, what)
-		}
-	}
-	t.Fatalf("the job was never seen: %s", what)
-	return nil
-}
-
 // reused is how many tasks of a job were not run, and how many there were.
 func reused(s *api.JobStatus) (n, of int) {
 	for _, st := range s.Stages {
@@ -241,27 +222,6 @@ func writeFile(t *testing.T, dir, name, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// gate makes Go functions wait until it is opened, and tells who has come.
-type gate struct {
-	open, reached chan struct{}
-}
-
-func newGate() *gate { return &gate{make(chan struct{}), make(chan struct{}, 1024)} }
-
-// pass waits for the gate, or for ctx.
-func (g *gate) pass(ctx context.Context) error {
-	select {
-	case g.reached <- struct{}{}:
-	default:
-	}
-	select {
-	case <-g.open:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // joinPond starts a node beside others, and waits until all see it.

@@ -52,7 +52,7 @@ func fill(t *testing.T, dir string, free int64) {
 // stored is the size of all files below a folder.
 func stored(t *testing.T, dir string) (n int64) {
 	t.Helper()
-	must(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	must(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, _ error) error {
 		info, err := os.Lstat(path)
 		if err == nil && info.Mode().IsRegular() {
 			n += info.Size()

@@ -382,9 +382,7 @@ func (p *pond) leave(ctx context.Context, job *plan.Job, s *plan.Stage, in *plan
 	switch x.Kind {
 	case plan.Hash:
 		keys := make([]string, len(x.Keys))
-		for i, k := range x.Keys {
-			keys[i] = k
-		}
+		copy(keys, x.Keys)
 		schema, err := p.tasks.Schema(ctx, "SELECT "+strings.Join(keys, ", ")+" FROM ("+query+")")
 		if err != nil {
 			return info, nil, fmt.Errorf("%v: %s: %w", keys, query, err)

@@ -16,7 +16,6 @@ type gen struct {
 	draw    *rand.Rand // more choices; nil: zeros
 	alias   int
 	ctes    []source
-	outer   []column // of the query around a subquery
 }
 
 // n is a choice of k.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/logical"
 )
 
@@ -262,8 +261,6 @@ func (p *planner) opaque(op logical.Operator, why string) (*rel, error) {
 }
 
 // label is a name for a piece, for people.
-func (p *planner) labelOf(r *rel) string { return label(r.op) }
-
 func label(op logical.Operator) string {
 	switch op := op.(type) {
 	case *logical.Get:
@@ -290,5 +287,3 @@ func label(op logical.Operator) string {
 	kind := strings.ToLower(strings.TrimPrefix(op.Head().Kind, "LOGICAL_"))
 	return strings.ReplaceAll(kind, "_", " ")
 }
-
-var _ = plan.Single

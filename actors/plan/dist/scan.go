@@ -137,16 +137,6 @@ func oddColumns(g *logical.Get) bool {
 	return false
 }
 
-func merged(a, b map[string]string) map[string]string {
-	out := map[string]string{}
-	for _, m := range []map[string]string{a, b} {
-		for k, v := range m {
-			out[k] = v
-		}
-	}
-	return out
-}
-
 // pick has the reader give the columns that the tree reads, and says what the
 // view makes of them.
 func (s *scan) pick(g *logical.Get) error {

@@ -30,9 +30,7 @@ func (p *planner) setOp(op *logical.SetOp, need bool) (*rel, error) {
 		}
 	}
 	out := &rel{op: over(op, ins...), n: together(ins[0], ins[1]), rows: ins[0].rows}
-	for _, s := range ins[0].placed {
-		out.placed = append(out.placed, s)
-	}
+	out.placed = append(out.placed, ins[0].placed...)
 	return settled(op, out), nil
 }
 

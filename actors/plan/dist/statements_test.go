@@ -56,7 +56,6 @@ var odd = map[string]string{
 
 // TestStatements runs every statement of logical's scripts in pieces.
 func TestStatements(t *testing.T) {
-	t.Skip("known to differ on some of 521 statements when it was last seen, on 2026-11-22: not settled yet whether DuckDB leaves those open")
 	setup, err := os.ReadFile("../logical/testdata/setup.sql")
 	if err != nil {
 		t.Fatal(err)
