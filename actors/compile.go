@@ -237,6 +237,12 @@ func (n *Node) sniff(ctx context.Context, path string, o plan.ScanOptions) (map[
 }
 
 func fileError(patterns []string, err error) error {
+	for _, p := range patterns {
+		if scheme, _, ok := strings.Cut(p, "://"); ok && !strings.ContainsAny(scheme, "/.") {
+			return &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: p, Text: scheme + " is not read: a pond reads files",
+				Hint: "copy the data to where every node can read it, or mount it there as a file system"}
+		}
+	}
 	if errors.Is(err, iofs.ErrNotExist) {
 		return &plan.TaskError{Kind: plan.KindNotFound, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error(),
 			Hint: "paths are looked up on the nodes: give a path that every node can read"}
@@ -247,7 +253,7 @@ func fileError(patterns []string, err error) error {
 // readError is DuckDB's about an input file, before anything has run.
 func readError(err error) error {
 	if errors.Is(err, duck.ErrIO) || errors.Is(err, duck.ErrQuery) {
-		return &plan.TaskError{Kind: plan.KindUser, Op: "read", Text: err.Error()}
+		return &plan.TaskError{Kind: plan.KindUser, Op: "read", Text: duckText(err)}
 	}
 	return engineError("read", err)
 }

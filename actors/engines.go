@@ -183,8 +183,17 @@ func engineError(op string, err error) error {
 	}
 	for _, k := range duckKinds {
 		if errors.Is(err, k.err) {
-			return &plan.TaskError{Kind: k.kind, Op: op, Text: err.Error()}
+			return &plan.TaskError{Kind: k.kind, Op: op, Text: duckText(err)}
 		}
 	}
 	return err
+}
+
+// duckText is what DuckDB itself says, where it is DuckDB that says something.
+func duckText(err error) string {
+	var e *duck.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return err.Error()
 }

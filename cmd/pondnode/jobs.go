@@ -217,9 +217,9 @@ func printHead(w io.Writer, st *api.JobStatus, now time.Time) {
 	}
 	switch {
 	case len(st.Files) > 0:
-		line("result", fmt.Sprintf("%s rows in %d files", humanize.Comma(st.Rows), len(st.Files)))
+		line("result", progress.Count(st.Rows, "row")+" in "+progress.Count(len(st.Files), "file"))
 	case st.State == api.Succeeded:
-		line("result", humanize.Comma(st.Rows)+" rows")
+		line("result", progress.Count(st.Rows, "row"))
 	}
 	if e := st.Error; e != nil {
 		line("error", strings.ReplaceAll(e.TaskError().Error(), "\n", "\n             "))

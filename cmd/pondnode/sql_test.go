@@ -60,7 +60,7 @@ func TestSQLCommand(t *testing.T) {
 		{"stops at the first error", "", []string{"SELECT 1 AS a; SELECT nope; SELECT 3", "-o", "csv", "-q"}, exitFailed, "a\n1\n",
 			[]string{"in statement 2 of 3: SELECT nope\n", "error: query error", "nope"}},
 		{"refused", "", []string{"CREATE TABLE t (a INT)"}, exitFailed, "", []string{"CREATE TABLE needs a database", "next: write files: COPY"}},
-		{"copy", "", []string{"COPY (SELECT 1 AS a) TO '" + dir + "/c.csv'"}, exitOK, "", []string{"1 rows in " + dir + "/c.csv"}},
+		{"copy", "", []string{"COPY (SELECT 1 AS a) TO '" + dir + "/c.csv'"}, exitOK, "", []string{"1 row in " + dir + "/c.csv"}},
 		{"copy as csv", "", []string{"COPY (SELECT 1 AS a) TO '" + dir + "/d.csv'", "-o", "csv", "-q"}, exitOK, "Count\n1\n", nil},
 		{"copy exists", "", []string{"COPY (SELECT 1 AS a) TO '" + dir + "' (FORMAT csv)"}, exitFailed, "", []string{"error: already exists"}},
 		{"explain", "", []string{"EXPLAIN SELECT 1", "-q"}, exitOK, "stage 0: ", nil},
@@ -99,7 +99,7 @@ func TestSubmitCopy(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(dir, "c.csv")); got.code != exitOK || err != nil || string(text) != "a\n1\n" {
 		t.Fatalf("%+v, file %q, %v", got, text, err)
 	}
-	if !strings.Contains(got.err, "1 rows in "+dir+"/c.csv") {
+	if !strings.Contains(got.err, "1 row in "+dir+"/c.csv") {
 		t.Errorf("standard error: %s", got.err)
 	}
 }

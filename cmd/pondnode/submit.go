@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
@@ -246,10 +245,10 @@ func (a *app) result(ctx context.Context, s *pond.Session, spec *api.JobSpec, su
 	}
 	if w := spec.Plan.Sink.Write; w != nil {
 		if w.Single {
-			fmt.Fprintf(a.stderr, "%s rows in %s\n", humanize.Comma(st.Rows), w.Path)
+			fmt.Fprintf(a.stderr, "%s in %s\n", progress.Count(st.Rows, "row"), w.Path)
 			return nil
 		}
-		fmt.Fprintf(a.stderr, "%s rows in %d files in %s\n", humanize.Comma(st.Rows), len(st.Files), w.Path)
+		fmt.Fprintf(a.stderr, "%s in %s in %s\n", progress.Count(st.Rows, "row"), progress.Count(len(st.Files), "file"), w.Path)
 		return nil
 	}
 	rows, err := j.Rows(ctx)

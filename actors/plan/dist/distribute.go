@@ -18,7 +18,7 @@ func distribute(q *Query, facts Facts, o Options) (*plan.Job, error) {
 	case err != nil:
 		return nil, err
 	case !o.Force && bytes < o.LocalBytes:
-		return nil, &errWhole{fmt.Sprintf("it reads only %d bytes", bytes)}
+		return nil, &errWhole{fmt.Sprintf("it reads %.1f MiB, and below %.0f MiB one task is quicker", mib(bytes), mib(o.LocalBytes))}
 	}
 	po := plan.Options{Parallelism: o.Parallelism, TargetBytes: o.TargetBytes}
 	p.parts = po.TasksFor(bytes)
@@ -67,6 +67,8 @@ func (p *planner) size(root logical.Operator) (int64, error) {
 	})
 	return sum, err
 }
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 // seeds are the names of an operator's volatile functions.
 func seeds(op logical.Operator) string {

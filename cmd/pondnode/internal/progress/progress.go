@@ -59,9 +59,9 @@ func (l *lines) Update(s *api.JobStatus) {
 		case finished(st) && !finished(old):
 			fmt.Fprintf(l.w, "stage %d of %d (%s): done: %s\n", st.Index+1, len(s.Stages), st.Name, facts(st))
 		case begun && !wasBegun && !finished(st):
-			fmt.Fprintf(l.w, "stage %d of %d (%s): running %s\n", st.Index+1, len(s.Stages), st.Name, count(st.Tasks, "task"))
+			fmt.Fprintf(l.w, "stage %d of %d (%s): running %s\n", st.Index+1, len(s.Stages), st.Name, Count(st.Tasks, "task"))
 		case st.Retries > old.Retries && !finished(st):
-			fmt.Fprintf(l.w, "stage %d of %d (%s): %s so far\n", st.Index+1, len(s.Stages), st.Name, count(st.Retries, "retry"))
+			fmt.Fprintf(l.w, "stage %d of %d (%s): %s so far\n", st.Index+1, len(s.Stages), st.Name, Count(st.Retries, "retry"))
 		}
 	}
 	if s.State.Ended() && !l.ended {
@@ -87,7 +87,7 @@ func Summary(s *api.JobStatus) string {
 	if s.Ended > s.Submitted && s.Submitted > 0 {
 		out += " in " + Duration(time.Duration(s.Ended-s.Submitted)*time.Millisecond)
 	}
-	out += ": " + count(len(s.Stages), "stage") + ", " + count(tasks, "task")
+	out += ": " + Count(len(s.Stages), "stage") + ", " + Count(tasks, "task")
 	if shuffled > 0 {
 		out += ", " + size(shuffled) + " moved"
 	}
@@ -95,14 +95,14 @@ func Summary(s *api.JobStatus) string {
 		out += ", " + size(spill) + " spilled"
 	}
 	if retries > 0 {
-		out += ", " + count(retries, "retry")
+		out += ", " + Count(retries, "retry")
 	}
 	return out
 }
 
 // facts are what a stage did, as far as there is something to say.
 func facts(s api.StageStatus) string {
-	out := []string{fmt.Sprintf("%d/%d tasks", s.Done, s.Tasks), humanize.Comma(s.Rows) + " rows"}
+	out := []string{fmt.Sprintf("%d/%d tasks", s.Done, s.Tasks), Count(s.Rows, "row")}
 	if s.Bytes > 0 {
 		out = append(out, size(s.Bytes)+" shuffled")
 	}
@@ -113,7 +113,7 @@ func facts(s api.StageStatus) string {
 		out = append(out, size(s.Spill)+" spilled")
 	}
 	if s.Retries > 0 {
-		out = append(out, count(s.Retries, "retry"))
+		out = append(out, Count(s.Retries, "retry"))
 	}
 	if s.Reused > 0 {
 		out = append(out, fmt.Sprintf("%d reused", s.Reused))
@@ -123,7 +123,8 @@ func facts(s api.StageStatus) string {
 
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
-func count(n int, what string) string {
+// Count is "1 row", "2 rows", "3 retries".
+func Count[N int | int64](n N, what string) string {
 	switch {
 	case n == 1:
 	case strings.HasSuffix(what, "y"):
