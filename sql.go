@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
@@ -165,9 +163,9 @@ func (s *Session) copy(ctx context.Context, st *stmt.Statement, o *sqlOptions) (
 	rows.add(values...)
 	out := rows.rows()
 	out.Status = status
-	out.Note = fmt.Sprintf("%s rows in %s", humanize.Comma(status.Rows), p.Sink.Write.Path)
+	out.Note = count(status.Rows, "row") + " in " + p.Sink.Write.Path
 	if !p.Sink.Write.Single {
-		out.Note = fmt.Sprintf("%s rows in %s files in %s", humanize.Comma(status.Rows), humanize.Comma(int64(len(status.Files))), dir)
+		out.Note = count(status.Rows, "row") + " in " + count(int64(len(status.Files)), "file") + " in " + dir
 	}
 	return out, nil
 }

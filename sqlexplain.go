@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
@@ -176,7 +177,7 @@ func analyzedText(all []measured, status *api.JobStatus) string {
 			line("nodes", "%s", strings.Join(nodesOf(m), ", "))
 		}
 	}
-	fmt.Fprintf(&b, "result: %s rows in %v\n", humanize.Comma(status.Rows), millis(max(status.Ended-status.Submitted, 0)))
+	fmt.Fprintf(&b, "result: %s in %v\n", count(status.Rows, "row"), millis(max(status.Ended-status.Submitted, 0)))
 	return b.String()
 }
 
@@ -196,4 +197,9 @@ func orNil(s string) any {
 		return nil
 	}
 	return s
+}
+
+// count is "1 row", "2,000 rows".
+func count(n int64, noun string) string {
+	return humanize.Comma(n) + " " + english.PluralWord(int(n), noun, "")
 }

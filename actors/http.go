@@ -59,7 +59,7 @@ func (n *Node) newServer() *http.Server {
 	})
 	return &http.Server{
 		Handler:           sameOrigin(mux),
-		TLSConfig:         n.cfg.TLS,
+		TLSConfig:         n.cfg.TLS.Clone(), // serving adds protocols to it that the clients do not speak
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleConnTimeout,
 		MaxHeaderBytes:    headerBytesMax,

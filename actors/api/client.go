@@ -13,6 +13,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/pondmesh/pond/actors/plan"
@@ -315,16 +316,33 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 	e := new(Error)
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, errorBodyMax))
 	if json.Unmarshal(b, e) != nil || e.Kind == "" {
+		if bytes.Contains(b, []byte("HTTP request to an HTTPS server")) {
+			return nil, untrusted(c.base, "it speaks only TLS", "give --tls-cert, --tls-key and --tls-ca; pond.WithTLS in a program")
+		}
 		return nil, unavailable(c.base, fmt.Errorf("%s %s: HTTP %d: is this the port of a Pond node?", method, path, resp.StatusCode))
 	}
 	return nil, e.TaskError()
 }
 
+// untrusted is a node that answers, but not us.
+func untrusted(base, why, hint string) error {
+	_, addr, _ := strings.Cut(base, "://")
+	return &plan.TaskError{Kind: plan.KindDenied, Op: "call", Subject: addr, Text: why, Hint: hint}
+}
+
 // unavailable is a node that cannot be reached, or does not talk as one should.
 func unavailable(base string, err error) error {
 	var ne *net.OpError
+	var verify *tls.CertificateVerificationError
 	text := err.Error()
-	if errors.As(err, &ne) {
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return untrusted(base, "it is without TLS", "give no TLS certificate, or start it with one")
+	case errors.As(err, &verify):
+		return untrusted(base, "its certificate is not trusted: "+verify.Err.Error(), "give the authority that signed it with --tls-ca")
+	case errors.As(err, &ne) && ne.Op == "remote error": // as crypto/tls has alerts
+		return untrusted(base, "it does not trust our certificate: "+ne.Err.Error(), "give a certificate with --tls-cert that the authority of its --tls-ca has signed")
+	case ne != nil:
 		text = ne.Err.Error()
 	}
 	return &plan.TaskError{Kind: plan.KindUnavailable, Op: "call", Subject: base, Text: text}

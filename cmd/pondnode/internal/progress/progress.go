@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/pondmesh/pond/actors/api"
 )
@@ -125,14 +126,7 @@ func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
 // Count is "1 row", "2 rows", "3 retries".
 func Count[N int | int64](n N, what string) string {
-	switch {
-	case n == 1:
-	case strings.HasSuffix(what, "y"):
-		what = strings.TrimSuffix(what, "y") + "ies"
-	default:
-		what += "s"
-	}
-	return humanize.Comma(int64(n)) + " " + what
+	return humanize.Comma(int64(n)) + " " + english.PluralWord(int(n), what, "")
 }
 
 // Duration is d with two or three digits that count.
