@@ -191,8 +191,9 @@ func badRows(format string, args ...any) error {
 	return &Error{Kind: plan.KindUser, Op: "rows", Text: fmt.Sprintf(format, args...)}
 }
 
-// Query is a whole SELECT over files, run on one partition for now. files are
-// those that its text names, by absolute paths; Session.SQL takes others too.
+// Query is a whole SELECT over files. By itself it is distributed as Session.SQL
+// does it; under further steps it runs in one partition. files are those that its
+// text names, by absolute paths; Session.SQL takes others too.
 func (s *Session) Query(query string, files ...string) *DataFrame {
 	for _, f := range files {
 		if !filepath.IsAbs(f) {

@@ -127,9 +127,23 @@ func (s *Session) Submit(ctx context.Context, p *plan.Plan) (*Job, error) {
 	spec := s.spec(p, s.sql.defaults())
 	st, err := s.api.Submit(ctx, spec)
 	if err != nil {
+		if ctx.Err() != nil {
+			s.abandon(ctx, spec.ID)
+		}
 		return nil, err
 	}
 	return &Job{s: s, id: st.ID, writes: p.Sink.Write != nil}, nil
+}
+
+// abandonTimeout bounds how long a cancelled Submit sees to its job's end.
+const abandonTimeout = 2 * time.Second
+
+// abandon cancels a job that may have been submitted when ctx ended. The node
+// does so too when it sees that the client is gone, but it may have answered.
+func (s *Session) abandon(ctx context.Context, id plan.JobID) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+	defer stop()
+	_, _ = s.api.Cancel(ctx, id) // it may well not exist
 }
 
 // Explain is the stages that a plan would run as, as text or as JSON.

@@ -194,9 +194,14 @@ func (n *Node) proxy(addr string) http.Handler {
 	}
 }
 
+// decode reads a request to its end: only then is it noticed when its client
+// goes away.
 func decode(r *http.Request, limit int64, into any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, limit))
-	if err := d.Decode(into); err != nil {
+	b, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
+	if err == nil {
+		err = json.Unmarshal(b, into)
+	}
+	if err != nil {
 		return &plan.TaskError{Kind: plan.KindUser, Op: r.Method, Subject: r.URL.Path, Text: "the request's body is not what is expected: " + err.Error()}
 	}
 	return nil

@@ -268,7 +268,8 @@ func (j *jobs) stop() {
 
 // Submit records a job on its home replicas and has the first of them drive it.
 // It returns once the job is planned, so that a missing file or a malformed
-// plan is told at once. Submitting the same id again returns the job.
+// plan is told at once. Submitting the same id again returns the job. When ctx
+// ends first nobody waits for the job: it is cancelled.
 func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
 	if _, err := hex.DecodeString(string(spec.ID)); err != nil || len(spec.ID) != jobIDLen {
 		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
@@ -291,6 +292,10 @@ func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 			continue
 		}
 		s, err := n.startAt(ctx, home, spec.ID, rec.Term)
+		if ctx.Err() != nil {
+			n.goes.Go(func() { n.abandon(rec) })
+			return nil, context.Cause(ctx)
+		}
 		if errors.Is(err, plan.ErrUnavailable) {
 			errs[i] = err
 			continue
@@ -298,6 +303,26 @@ func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 		return s, err
 	}
 	return nil, refused(spec.ID, errs)
+}
+
+// abandon cancels a job whose submitter has gone, wherever the submitting was
+// then: a job that was recorded only is recorded as cancelled.
+func (n *Node) abandon(rec *api.Record) {
+	ctx, stop := context.WithTimeout(n.ctx, recordTimeout)
+	defer stop()
+	if _, err := n.api.At(n.APIAddr()).Cancel(ctx, rec.Spec.ID); err == nil {
+		return
+	}
+	gone := &plan.TaskError{Kind: plan.KindCancelled, Op: "submit", Text: "the client went away before the job began"}
+	ended := *rec
+	ended.Status = &api.JobStatus{ID: rec.Spec.ID, Name: rec.Spec.Name, State: api.Cancelled, Submitted: rec.Spec.Submitted,
+		Ended: time.Now().UnixMilli(), Error: api.FromError(gone)}
+	_ = forEach(ctx, len(rec.Homes), func(ctx context.Context, i int) error {
+		if err := n.putRecord(ctx, rec.Homes[i], &ended); err != nil {
+			n.log.Warn("recording that a job was abandoned", "job", rec.Spec.ID, "err", err)
+		}
+		return nil
+	})
 }
 
 // refused is why no home took a job. That all lack room is another matter than

@@ -1,0 +1,71 @@
+//go:build duckdb_arrow
+
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors"
+	"github.com/pondmesh/pond/actors/api"
+)
+
+// A client that goes away while it submits leaves no job behind, neither running
+// nor waiting, whenever it goes.
+func TestAbandonedSubmit(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	n, err := actors.Start(ctx, actors.Config{Dir: t.TempDir(), Memory: 256 << 20, Slots: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	jobs := func() []api.JobStatus {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			t.Fatal("the jobs do not end")
+		}
+		list, err := n.Jobs(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	s, err := pond.Connect(n.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const clients = 8
+	for i := range clients {
+		client, leave := context.WithCancel(ctx)
+		left := make(chan error, 1)
+		go func() {
+			job, err := s.Query("SELECT sum(a.range * b.range) AS s FROM range(3000000) a, range(3000000) b").Submit(client)
+			if err == nil { // it was quicker
+				err = job.Cancel(ctx)
+			}
+			left <- err
+		}()
+		for len(jobs()) <= i {
+		}
+		leave()
+		if err := <-left; err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	for ended := 0; ended < clients; {
+		ended = 0
+		for _, s := range jobs() {
+			if s.State == api.Cancelled {
+				ended++
+			}
+		}
+	}
+}
