@@ -25,9 +25,10 @@ const (
 	fetchShare  = 10
 )
 
-// enginesKeptPerSlot is how many locked engines wait for a next task like the
-// last one.
-const enginesKeptPerSlot = 1
+// enginesKeptPerSlot is how many locked engines wait for a next task like an
+// earlier one: a job's tasks that keep the order of rows take turns with those
+// that need not.
+const enginesKeptPerSlot = 2
 
 // newAllocator is memory that DuckDB may read: outside Go's heap.
 func newAllocator() memory.Allocator { return mallocator.NewMallocator() }
@@ -87,7 +88,7 @@ func (e *engines) tryFuncs(ctx context.Context) error {
 }
 
 // planningKept is how many planning engines stay warm.
-const planningKept = 1
+const planningKept = 2
 
 // plannerMemory bounds the planner's engine, in bytes.
 const plannerMemory = 256 << 20

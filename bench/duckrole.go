@@ -47,7 +47,7 @@ type duckReply struct {
 }
 
 // queryRowsMax bounds the rows that a query may answer with.
-const queryRowsMax = 10_000
+const queryRowsMax = 100_000
 
 // duckRole is one DuckDB: what a pond is compared with, and what compares.
 func duckRole(ctx context.Context, c roleConfig, l *lines) error {

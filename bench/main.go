@@ -82,7 +82,7 @@ func (b *bench) wants(name string) bool {
 	return len(b.only) == 0 || slices.Contains(b.only, name)
 }
 
-// measureAll runs the workloads, then the figures.
+// measureAll runs the workloads, then TPC-H, then the figures.
 func (b *bench) measureAll(ctx context.Context, r *report) error {
 	checker, err := startDuck(ctx, b, "checker", b.memory)
 	if err != nil {
@@ -104,6 +104,12 @@ func (b *bench) measureAll(ctx context.Context, r *report) error {
 		if last := results[len(results)-1]; w.target > 0 {
 			f := figure{Name: w.name + ", " + last.System, Value: last.Ratio, Unit: "× duckdb"}
 			r.Figures = append(r.Figures, f.atMost(w.target))
+		}
+	}
+	if b.tpch != "" && b.wants(tpchName) && ctx.Err() == nil {
+		var err error
+		if r.TPCH, err = b.measureTPCH(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", tpchName, err))
 		}
 	}
 	for _, f := range figures() {

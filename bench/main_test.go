@@ -70,6 +70,39 @@ func TestRun(t *testing.T) {
 	}
 }
 
+const testTPCH = "../actors/plan/logical/testdata/tpch"
+
+// TestTPCH is the 22 queries at a scale so small that what it measures means
+// nothing; but the answers are the published ones, or it fails.
+func TestTPCH(t *testing.T) {
+	if err := needProc(); err != nil {
+		t.Skip(err)
+	}
+	var out bytes.Buffer
+	args := []string{"--tpch", testTPCH, "--queries", testTPCH, "--answers", testTPCH, "--memory", "256MB", "--threads", "1", "--runs", "1", "--nodes", "1", "--only", "tpch"}
+	if err := run(testContext(t), args, &out, t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(out.String(), "\n"); lines != 1+2*(1+1+tpchQueries+1) {
+		t.Errorf("%d lines:\n%s", lines, &out)
+	}
+}
+
+// TestWrongAnswer has the bench find an answer that is not the published one.
+func TestWrongAnswer(t *testing.T) {
+	if err := needProc(); err != nil {
+		t.Skip(err)
+	}
+	b, _ := testBench(t)
+	b.tpch, b.queries, b.answers = testTPCH, testTPCH, t.TempDir()
+	if err := os.WriteFile(b.answers+"/q01.csv", []byte("l_returnflag\nA\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.measureTPCH(testContext(t)); !errors.Is(err, errWrong) {
+		t.Fatal(err)
+	}
+}
+
 // TestWrongResults plants mistakes that the checks must find.
 func TestWrongResults(t *testing.T) {
 	if err := needProc(); err != nil {

@@ -23,6 +23,9 @@ type options struct {
 	flights string
 	output  string
 	profile string
+	tpch    string // folder of TPC-H's tables; none: TPC-H is not measured
+	queries string
+	answers string
 }
 
 const (
@@ -47,6 +50,9 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	f.StringVar(&o.flights, "flights", "cmd/pondnode/sample/*.parquet", "Parquet files of flights to scale up")
 	f.StringVar(&o.output, "o", "table", "output: table or json")
 	f.StringVar(&o.profile, "profile", "", "folder for the nodes' logs and processor profiles")
+	f.StringVar(&o.tpch, "tpch", "", "folder with TPC-H's tables, a Parquet file each; none: TPC-H is left out")
+	f.StringVar(&o.queries, "queries", "actors/plan/logical/testdata/tpch", "folder with TPC-H's queries, q01.sql to q22.sql")
+	f.StringVar(&o.answers, "answers", "", "folder with the published answers for that data, q01.csv to q22.csv; none: only DuckDB's are compared with")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -69,6 +75,9 @@ func (o *options) check() error {
 		if !slices.Contains(names(), n) {
 			return fmt.Errorf("--only %s: there is no such measurement; there are %s", n, strings.Join(names(), ", "))
 		}
+	}
+	if o.tpch == "" && (slices.Contains(o.only, tpchName) || o.answers != "") {
+		return errors.New("--tpch: TPC-H needs its tables; bench/README.md says how to make them")
 	}
 	if o.threads < 1 || o.threads > runtime.NumCPU() {
 		return fmt.Errorf("--threads %d: this machine has %d", o.threads, runtime.NumCPU())
@@ -94,8 +103,11 @@ func names() []string {
 	for _, f := range figures() {
 		out = append(out, f.name)
 	}
-	return out
+	return append(out, tpchName)
 }
+
+// tpchName is TPC-H's name for --only.
+const tpchName = "tpch"
 
 func parseNodes(s string) ([]int, error) {
 	var out []int

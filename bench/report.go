@@ -11,9 +11,10 @@ import (
 
 // report is all that a run has measured.
 type report struct {
-	Setup   setup    `json:"setup"`
-	Results []result `json:"results,omitempty"`
-	Figures []figure `json:"figures,omitempty"`
+	Setup   setup        `json:"setup"`
+	Results []result     `json:"results,omitempty"`
+	TPCH    []tpchResult `json:"tpch,omitempty"`
+	Figures []figure     `json:"figures,omitempty"`
 }
 
 // setup is where and how it was measured.
@@ -100,6 +101,7 @@ func (r *report) text(out io.Writer) error {
 			fmt.Fprintf(out, "* a node has one slot at least: these share %d cores\n", s.Threads)
 		}
 	}
+	r.tpchText(out)
 	if len(r.Figures) > 0 {
 		fmt.Fprintln(out)
 		rows := [][]string{{"figure", "measured", "target", "", "note"}}

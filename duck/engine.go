@@ -114,7 +114,9 @@ func (e *Engine) open() error {
 			return errors.New("no connection")
 		}
 	}
-	first := "SET GLOBAL TimeZone = 'UTC'"
+	// Footers are asked for again and again: by views, by schemas, by queries. A
+	// file that has been changed since is noticed by its time.
+	first := "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL parquet_metadata_cache = true"
 	if e.config.SpillMax > 0 {
 		// As a configuration DuckDB shows this limit but does not keep to it.
 		first += "; SET GLOBAL max_temp_directory_size = " + quoteText(bytesText(e.config.SpillMax))
