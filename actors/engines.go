@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
+	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -25,9 +26,9 @@ const (
 	fetchShare  = 10
 )
 
-// enginesKeptPerSlot is how many locked engines wait for a next task like an
-// earlier one: a job's tasks that keep the order of rows take turns with those
-// that need not.
+// enginesKeptPerSlot is how many locked engines wait for a next task like one
+// before: a job's tasks that keep the order of rows, or read files, take turns
+// with those that do not.
 const enginesKeptPerSlot = 2
 
 // newAllocator is memory that DuckDB may read: outside Go's heap.
@@ -35,24 +36,18 @@ func newAllocator() memory.Allocator { return mallocator.NewMallocator() }
 
 func fetchWindow(c Config) int64 { return max(c.Memory/int64(max(c.Slots, 1))*fetchShare/100, 4<<20) }
 
-// engines are a node's warm DuckDBs, in one pool a number of threads, and one
-// engine beside them that reads file footers and parses SQL for the planner. It
-// is not locked, and never runs a user's SQL.
+// engines are a node's warm DuckDBs, in one pool, and one engine beside them that
+// reads file footers and parses SQL for the planner. It is not locked, and never
+// runs a user's SQL.
 type engines struct {
+	*duck.Pool
 	cfg     Config
-	spill   string
 	version string
 	planner *duck.Engine
-	// planning has engines whose optimizer is set to make plans that can be read
-	// and written back. They plan users' queries, locked, and never run them.
-	planning *duck.Pool
-
-	mu    sync.Mutex
-	pools map[poolKey]*duck.Pool
 }
 
 func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error) {
-	e := &engines{cfg: cfg, spill: spill, pools: map[poolKey]*duck.Pool{}}
+	e := &engines{cfg: cfg}
 	var err error
 	e.planner, err = duck.Open(ctx, duck.Config{Memory: plannerMemory, Threads: max(cfg.Slots, 1), SpillDir: filepath.Join(spill, "planner"), Log: cfg.Log})
 	if err != nil {
@@ -62,15 +57,47 @@ func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error)
 		e.version = string((*vec.Str)(c.Columns[0].Data).Bytes())
 		return nil
 	})
-	e.pool(1, false)
-	e.planning = duck.NewPool(duck.PoolConfig{
-		Engine: duck.Config{Memory: plannerMemory, Threads: 1, SpillDir: filepath.Join(spill, "planning"), Log: cfg.Log},
-		Blank:  planningKept, Idle: planningKept,
-		Setup: func(ctx context.Context, d *duck.Engine) error {
-			return errors.Join(e.setup(ctx, d), without(ctx, d, logical.DisabledOptimizers))
-		},
+	slots := max(cfg.Slots, 1)
+	e.Pool = duck.NewPool(duck.PoolConfig{
+		Engine: duck.Config{Memory: cfg.Memory / int64(slots) * engineShare / 100, Threads: 1, SpillDir: filepath.Join(spill, "engines"), Log: cfg.Log},
+		Blank:  slots,
+		Idle:   slots*enginesKeptPerSlot + planningKept,
+		Setup:  e.setup,
 	})
 	return e, errors.Join(err, e.tryFuncs(ctx))
+}
+
+// terms are those of an engine that runs tasks of a stage.
+func (t *task) terms() duck.Terms {
+	stage := t.packet.Stage()
+	terms := duck.Terms{Memory: t.a.memory * engineShare / 100, Threads: t.threads}
+	// Stages whose SQL reads no files share engines whatever their jobs read.
+	if len(stage.Access) > 0 || slices.ContainsFunc(stage.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
+		terms.Access = accessOf(t.packet.Access)
+	}
+	terms.Ordered = stage.Ordered
+	if stage.Planned {
+		terms.Optimizers = "join_order"
+	}
+	return terms
+}
+
+// planning are the terms of an engine whose optimizer makes plans that can be
+// read and written back. It plans a user's query, and never runs it.
+func planning(access []string) duck.Terms {
+	return duck.Terms{Access: accessOf(access), Memory: plannerMemory, Threads: 1, Optimizers: logical.DisabledOptimizers}
+}
+
+// accessOf tells files from folders, which end in a slash.
+func accessOf(paths []string) (acc duck.Access) {
+	for _, p := range paths {
+		if strings.HasSuffix(p, "/") {
+			acc.Dirs = append(acc.Dirs, p)
+		} else {
+			acc.Files = append(acc.Files, p)
+		}
+	}
+	return acc
 }
 
 // tryFuncs has one engine take the Go functions, so that a mistake in one is told
@@ -79,56 +106,19 @@ func (e *engines) tryFuncs(ctx context.Context) error {
 	if len(e.cfg.Funcs.scalars()) == 0 {
 		return nil
 	}
-	d, err := e.planning.Get(ctx, duck.Access{}, plannerMemory)
+	d, err := e.Get(ctx, duck.Terms{})
 	if err != nil {
 		return err
 	}
-	e.planning.Put(d)
+	e.Put(d)
 	return nil
 }
 
-// planningKept is how many planning engines stay warm.
+// planningKept is how many planning engines stay warm beside those of slots.
 const planningKept = 2
 
 // plannerMemory bounds the planner's engine, in bytes.
 const plannerMemory = 256 << 20
-
-// poolKey is what the engines of a pool have in common.
-type poolKey struct {
-	threads int
-	planned bool // plan.Stage.Planned
-}
-
-// pool is the pool of engines for such a stage.
-func (e *engines) pool(threads int, planned bool) *duck.Pool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	key := poolKey{threads, planned}
-	p := e.pools[key]
-	if p == nil {
-		slots := max(e.cfg.Slots/threads, 1)
-		p = duck.NewPool(duck.PoolConfig{
-			Engine: duck.Config{Memory: e.cfg.Memory / int64(slots) * engineShare / 100, Threads: threads,
-				SpillDir: filepath.Join(e.spill, fmt.Sprintf("%d-%t", threads, planned)), Log: e.cfg.Log},
-			Blank: slots,
-			Idle:  slots * enginesKeptPerSlot,
-			Setup: func(ctx context.Context, d *duck.Engine) error {
-				if !planned {
-					return e.setup(ctx, d)
-				}
-				return errors.Join(e.setup(ctx, d), without(ctx, d, "join_order"))
-			},
-		})
-		e.pools[key] = p
-	}
-	return p
-}
-
-// without switches optimizers of an engine off.
-func without(ctx context.Context, d *duck.Engine, optimizers string) error {
-	_, err := d.Exec(ctx, "SET disabled_optimizers = "+plan.QuoteString(optimizers))
-	return err
-}
 
 // setup gives an engine the node's Go functions.
 func (e *engines) setup(_ context.Context, d *duck.Engine) error {
@@ -151,15 +141,7 @@ func (e *engines) setup(_ context.Context, d *duck.Engine) error {
 	return nil
 }
 
-func (e *engines) close() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	errs := []error{e.planner.Close(), e.planning.Close()}
-	for _, p := range e.pools {
-		errs = append(errs, p.Close())
-	}
-	return errors.Join(errs...)
-}
+func (e *engines) close() error { return errors.Join(e.planner.Close(), e.Close()) }
 
 // duckKinds says what an engine's error means for the task.
 var duckKinds = []struct {

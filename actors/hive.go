@@ -31,7 +31,7 @@ func (t *task) writeHive(ctx context.Context, w *plan.Write, path string) (*wire
 	if err != nil {
 		return nil, storageError(engineError("write", err))
 	}
-	t.noteSpill(ctx)
+	t.noteSpill()
 	done := &wire.Done{}
 	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

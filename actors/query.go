@@ -106,11 +106,11 @@ func (n *Node) queryFacts(ctx context.Context, files []plan.File) (dist.Facts, e
 // planTree has DuckDB plan a query, confined to its files. Without a tree, why
 // says what stood in the way; an error is the user's.
 func (n *Node) planTree(ctx context.Context, sql string, views []plan.View, access []string) (tree *logical.Plan, why string, err error) {
-	e, err := n.engines.planning.Get(ctx, accessOf(access), plannerMemory)
+	e, err := n.engines.Get(ctx, planning(access))
 	if err != nil {
 		return nil, "", engineError("open DuckDB", err)
 	}
-	defer n.engines.planning.Put(e)
+	defer n.engines.Put(e)
 	for _, v := range views {
 		if _, err := e.Exec(ctx, fmt.Sprintf("CREATE TEMP VIEW %s AS %s", plan.QuoteIdent(v.Name), v.SQL)); err != nil {
 			return nil, "", engineError("plan", err)

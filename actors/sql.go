@@ -80,12 +80,11 @@ func (n *Node) Describe(ctx context.Context, req *api.PlanRequest) (*api.Descrip
 			return nil, err
 		}
 	}
-	pool := n.engines.pool(1, false)
-	engine, err := pool.Get(ctx, accessOf(access), 0)
+	engine, err := n.engines.Get(ctx, duck.Terms{Access: accessOf(access)})
 	if err != nil {
 		return nil, engineError("open DuckDB", err)
 	}
-	defer pool.Put(engine)
+	defer n.engines.Put(engine)
 	d := &api.Description{Plan: p}
 	schema, err := bind(ctx, engine, op, &d.Dynamic)
 	if err != nil {

@@ -43,12 +43,11 @@ func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := n.engines.pool(t.threads, packet.Stage().Planned)
-	t.engine, err = pool.Get(ctx, t.access(), a.memory*engineShare/100)
+	t.engine, err = n.engines.Get(ctx, t.terms())
 	if err != nil {
 		return nil, engineError("open DuckDB", err)
 	}
-	defer pool.Put(t.engine)
+	defer n.engines.Put(t.engine)
 	defer t.closeSpools()
 	cpu := threadCPU()
 	done, err := t.run(ctx, in)
@@ -93,27 +92,6 @@ func (t *task) nameFiles(err error, in plan.TaskInput) error {
 	}
 	with.Hint += ": look whether they are whole"
 	return &with
-}
-
-func (t *task) access() duck.Access {
-	acc := accessOf(t.packet.Access)
-	acc.Ordered = t.packet.Stage().Ordered
-	if t.packet.Staging != "" {
-		acc.Dirs = append(acc.Dirs, t.packet.Staging)
-	}
-	return acc
-}
-
-// accessOf tells files from folders, which end in a slash.
-func accessOf(paths []string) (acc duck.Access) {
-	for _, p := range paths {
-		if strings.HasSuffix(p, "/") {
-			acc.Dirs = append(acc.Dirs, p)
-		} else {
-			acc.Files = append(acc.Files, p)
-		}
-	}
-	return acc
 }
 
 func (t *task) run(ctx context.Context, in plan.TaskInput) (*wire.Done, error) {
@@ -193,7 +171,7 @@ func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*wire.Done
 	if err != nil {
 		return nil, storageError(engineError("run", err))
 	}
-	t.noteSpill(ctx)
+	t.noteSpill()
 	sum, err := w.Finish()
 	if err != nil {
 		return nil, storageError(err)
@@ -282,7 +260,7 @@ func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
 		os.Remove(path)
 		return nil, storageError(engineError("write", err))
 	}
-	t.noteSpill(ctx)
+	t.noteSpill()
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, storageError(err)
@@ -306,12 +284,8 @@ func extensionOf(w *plan.Write) string {
 
 var packings = map[string]string{"gzip": ".gz", "zstd": ".zst"}
 
-// noteSpill adds what the query spilled, as far as DuckDB tells at its end.
-func (t *task) noteSpill(ctx context.Context) {
-	if u, err := t.engine.Usage(ctx); err == nil {
-		t.spill = max(t.spill, u.Spill)
-	}
-}
+// noteSpill adds what the query spilled, as far as it is still there at its end.
+func (t *task) noteSpill() { t.spill = max(t.spill, t.engine.Spill()) }
 
 // storageError gives a full or failed disk its kind, and says what helps.
 func storageError(err error) error {

@@ -49,11 +49,13 @@ type Engine struct {
 	turn    chan struct{}      // holds one token: whose has it may use what follows
 	conn    mapping.Connection // where queries run
 	locked  bool
-	macros  bool               // there may be some
+	left    leftovers          // what Reset must look for
+	bound   bound              // what Schema left for the next operation
 	current atomic.Pointer[op] // the running query, for callbacks
 	sink    *C.pond_sink
 	funcs   []*function
 	sources []*source
+	streams int         // how many of sources, the first ones, are registered
 	broken  atomic.Bool // DuckDB failed inside
 
 	poolKey string // what Pool keeps it for
@@ -152,8 +154,10 @@ func bytesText(n int64) string { return strconv.FormatInt(n, 10) + "B" }
 
 // SetMemory changes the memory budget, in bytes. After Lock it is ErrLocked.
 func (e *Engine) SetMemory(ctx context.Context, bytes int64) error {
-	return e.configure(ctx, "set memory", "SET GLOBAL memory_limit = "+quoteText(bytesText(bytes)))
+	return e.configure(ctx, "set memory", setMemory(bytes))
 }
+
+func setMemory(bytes int64) string { return "SET GLOBAL memory_limit = " + quoteText(bytesText(bytes)) }
 
 // Access is what SQL may read and write besides the engine's own spill directory.
 type Access struct {
@@ -229,14 +233,26 @@ type Usage struct {
 
 // Usage may be called while a query runs.
 func (e *Engine) Usage(ctx context.Context) (Usage, error) {
-	const query = "SELECT sum(memory_usage_bytes)::BIGINT, sum(temporary_storage_bytes)::BIGINT FROM duckdb_memory()"
-	rows, err := e.aside(ctx, query)
+	rows, err := e.aside(ctx, "SELECT sum(memory_usage_bytes)::BIGINT FROM duckdb_memory()")
 	if err != nil {
 		return Usage{}, fmt.Errorf("duck: usage: %w", err)
 	}
 	memory, _ := strconv.ParseInt(rows[0][0], 10, 64)
-	spill, _ := strconv.ParseInt(rows[0][1], 10, 64)
-	return Usage{Memory: memory, Spill: spill}, nil
+	return Usage{Memory: memory, Spill: e.Spill()}, nil
+}
+
+// Spill is the bytes in the spill directory, for which DuckDB is not asked.
+func (e *Engine) Spill() (bytes int64) {
+	if e.config.SpillDir == "" {
+		return 0
+	}
+	files, _ := os.ReadDir(e.config.SpillDir)
+	for _, f := range files {
+		if info, err := f.Info(); err == nil && info.Mode().IsRegular() { // DuckDB removes them as it goes
+			bytes += info.Size()
+		}
+	}
+	return bytes
 }
 
 // Close interrupts a running query, waits for it, and frees everything. It is
@@ -257,7 +273,7 @@ func (e *Engine) free() error {
 		mapping.Disconnect(c)
 	}
 	mapping.Close(&e.db)
-	e.freeStreams()
+	e.freeStreams(0)
 	e.freeFuncs()
 	C.free(unsafe.Pointer(e.sink))
 	if e.config.SpillDir == "" {

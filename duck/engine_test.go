@@ -7,6 +7,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
@@ -128,7 +130,7 @@ func TestReset(t *testing.T) {
 	if err := e.Lock(ctx, Access{}); err != nil {
 		t.Fatal(err)
 	}
-	before := table(t, e, leftovers)
+	before := table(t, e, remains)
 	exec(t, e, `
 		CREATE TEMP TABLE a AS SELECT 1 AS x;
 		CREATE TABLE "b""c" AS SELECT 1 AS x;
@@ -148,8 +150,8 @@ func TestReset(t *testing.T) {
 	if err := e.Reset(ctx); err != nil {
 		t.Fatal(err)
 	}
-	after := table(t, e, leftovers)
-	if len(after) != len(before) {
+	after := table(t, e, remains)
+	if !reflect.DeepEqual(after, before) {
 		t.Errorf("left after Reset: %v, before: %v", after, before)
 	}
 	if got := value(t, e, "SELECT getvariable('secret')"); got != "NULL" {
@@ -161,15 +163,100 @@ func TestReset(t *testing.T) {
 	exec(t, e, "BEGIN; CREATE TABLE t AS SELECT 1; COMMIT")
 }
 
-// leftovers lists what users can create.
-const leftovers = `
+// TestResetEach looks at what single texts leave behind, most of all those that
+// Reset does not search for.
+func TestResetEach(t *testing.T) {
+	const clean, search = false, true
+	e := start(t, Config{})
+	before := table(t, e, remains)
+	for sql, how := range map[string]bool{
+		"CREATE TEMP VIEW v AS SELECT 1 AS x":                                      clean,
+		"CREATE TEMP TABLE t AS SELECT range AS x FROM range(1000)":                clean,
+		"CREATE TEMP VIEW v AS SELECT 'CREATE TABLE t; macro' AS x; -- no more":    clean,
+		"CREATE TEMP VIEW v AS SELECT 1; CREATE TABLE t AS SELECT 1":               search,
+		"CREATE TEMP TABLE t AS SELECT 1;;CREATE MACRO m(x) AS x":                  search,
+		"CREATE TEMP VIEW v AS SELECT 1 /*;*/; CREATE OR REPLACE VIEW w AS FROM v": search,
+		"CREATE TEMP MACRO m(x) AS TABLE SELECT x":                                 search,
+		"CREATE TEMPORARY SECRET s (TYPE http)":                                    search,
+		" CREATE TABLE t AS SELECT 1":                                              search,
+		"create temp sequence s":                                                   search,
+		"ATTACH ':memory:' AS other; CREATE TABLE other.t AS SELECT 1":             search,
+		"CREATE TYPE mood AS ENUM ('sad')":                                         search,
+		"CREATE VIEW pond_stream_0 AS SELECT 1":                                    search,
+		"SET VARIABLE x = 7; PREPARE p AS SELECT 1":                                search,
+		"BEGIN; CREATE TABLE t AS SELECT 1":                                        search,
+		"CREATE TEMP TABLE t AS SELECT 1 AS x; PIVOT t ON x":                       search,
+	} {
+		e.left = leftovers{}
+		if _, err := e.Exec(context.Background(), sql); err != nil && !strings.Contains(sql, "SECRET") { // of an extension that may not be there
+			t.Errorf("%s: %v", sql, err)
+		}
+		if e.left.any != how {
+			t.Errorf("%s: Reset searches: %v", sql, e.left.any)
+		}
+		if err := e.Reset(context.Background()); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+		if after := table(t, e, remains); !reflect.DeepEqual(after, before) {
+			t.Errorf("%s left %v, before: %v", sql, after, before)
+		}
+		if _, err := e.Exec(context.Background(), "EXECUTE p"); err == nil {
+			t.Errorf("%s: a prepared statement is left", sql)
+		}
+	}
+}
+
+// remains lists what users can create.
+const remains = `FROM (
 	SELECT 'table', table_name FROM duckdb_tables()
 	UNION ALL SELECT 'view', view_name FROM duckdb_views() WHERE NOT internal
 	UNION ALL SELECT 'schema', schema_name FROM duckdb_schemas() WHERE NOT internal
 	UNION ALL SELECT 'type', type_name FROM duckdb_types() WHERE NOT internal
 	UNION ALL SELECT 'sequence', sequence_name FROM duckdb_sequences()
 	UNION ALL SELECT 'function', function_name FROM duckdb_functions() WHERE NOT internal
-	UNION ALL SELECT 'database', database_name FROM duckdb_databases()`
+	UNION ALL SELECT 'secret', name FROM duckdb_secrets()
+	UNION ALL SELECT 'variable', name FROM duckdb_variables()
+	UNION ALL SELECT 'setting', name || value FROM duckdb_settings()
+	UNION ALL SELECT 'database', database_name FROM duckdb_databases()) ORDER BY ALL`
+
+// TestSchemaOnce has the query after Schema read what is there by then.
+func TestSchemaOnce(t *testing.T) {
+	e := start(t, Config{})
+	ctx := context.Background()
+	const query = "FROM v"
+	exec(t, e, "CREATE TEMP VIEW v AS SELECT 1 AS a")
+	for _, want := range []string{"INTEGER", "VARCHAR"} {
+		s, err := e.Schema(ctx, query+";")
+		if err != nil || s.Fields[0].Type.SQL != want {
+			t.Fatalf("%v, %v", s, err)
+		}
+		if e.bound.query != query {
+			t.Errorf("what was bound is not kept: %q", e.bound.query)
+		}
+		_, err = e.Drain(ctx, query, func(c *vec.Chunk) error {
+			if c.Schema != s {
+				t.Error("bound again")
+			}
+			return nil
+		})
+		if err != nil || e.bound.schema != nil {
+			t.Errorf("kept after Drain: %v, %v", e.bound, err)
+		}
+		if _, err := e.Schema(ctx, query); err != nil {
+			t.Fatal(err)
+		}
+		exec(t, e, "CREATE OR REPLACE TEMP VIEW v AS SELECT 'text' AS a")
+		_, err = e.Drain(ctx, query, func(c *vec.Chunk) error {
+			if got := c.Schema.Fields[0].Type.SQL; got != "VARCHAR" {
+				t.Errorf("read as %s", got)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
 
 func TestSchema(t *testing.T) {
 	e := start(t, Config{})

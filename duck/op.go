@@ -24,6 +24,7 @@ type op struct {
 	cancel context.CancelCauseFunc
 	stop   func() bool // both detach the op from
 	detach func() bool // the contexts it watches
+	bound  bound       // by the operation before
 
 	done    chan struct{} // closed when the query has returned
 	watched chan struct{} // closed when the interrupter has
@@ -47,6 +48,7 @@ func (e *Engine) begin(ctx context.Context, what string) (*op, error) {
 	o.ctx, o.cancel = context.WithCancelCause(ctx)
 	o.detach = context.AfterFunc(e.closing, func() { o.cancel(ErrClosed) })
 	o.stop = context.AfterFunc(o.ctx, o.interrupt)
+	o.bound, e.bound = e.bound, bound{}
 	e.current.Store(o)
 	switch {
 	case e.closing.Err() != nil:

@@ -3,6 +3,7 @@
 package duck
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,8 @@ import (
 // PoolConfig says what a Pool keeps.
 type PoolConfig struct {
 	Engine Config // of every engine; SpillDir is the parent of theirs
-	Blank  int    // engines kept open and unlocked, ready for any Access
-	Idle   int    // locked engines kept for the next Get with the same Access and memory
+	Blank  int    // engines kept open and unlocked, ready for any Terms
+	Idle   int    // locked engines kept for the next Get of the same Terms
 	// Setup, when set, is run on every engine once it is open. It is for
 	// RegisterFunc: whatever else it makes is dropped between two users.
 	Setup func(ctx context.Context, e *Engine) error
@@ -131,10 +132,21 @@ func (p *Pool) open(ctx context.Context) (*Engine, error) {
 	return e, nil
 }
 
-// Get is a locked engine with that access and memory budget in bytes (0: that
-// of PoolConfig.Engine). The caller gives it back with Put, or closes it.
-func (p *Pool) Get(ctx context.Context, a Access, memory int64) (*Engine, error) {
-	key := fmt.Sprintf("%q %q %t %d", a.Dirs, a.Files, a.Ordered, memory)
+// Terms are what an engine is locked to for its user. Of those that are 0 or
+// empty, PoolConfig.Engine's count.
+type Terms struct {
+	Access
+	Memory     int64  // bytes
+	Threads    int    // of DuckDB
+	Optimizers string // those that are switched off, with commas between
+}
+
+// Get is an engine that is locked to t. The caller gives it back with Put, or
+// closes it.
+func (p *Pool) Get(ctx context.Context, t Terms) (*Engine, error) {
+	t.Memory = cmp.Or(t.Memory, p.config.Engine.Memory)
+	t.Threads = cmp.Or(t.Threads, p.config.Engine.Threads)
+	key := fmt.Sprintf("%q %q %t %d %d %q", t.Dirs, t.Files, t.Ordered, t.Memory, t.Threads, t.Optimizers)
 	e, err := p.take(key)
 	if err != nil {
 		return nil, err
@@ -147,18 +159,30 @@ func (p *Pool) Get(ctx context.Context, a Access, memory int64) (*Engine, error)
 			return nil, err
 		}
 	}
-	if memory > 0 {
-		err = e.SetMemory(ctx, memory)
-	}
-	if err == nil {
-		err = e.Lock(ctx, a)
-	}
-	if err != nil {
+	if err := e.agree(ctx, t); err != nil {
 		p.discard(e)
 		return nil, err
 	}
 	e.poolKey = key
 	return e, nil
+}
+
+// agree locks a blank engine to t.
+func (e *Engine) agree(ctx context.Context, t Terms) error {
+	var set []string
+	if t.Memory > 0 && t.Memory != e.config.Memory {
+		set = append(set, setMemory(t.Memory))
+	}
+	if t.Threads > 0 && t.Threads != e.config.Threads {
+		set = append(set, fmt.Sprintf("SET GLOBAL threads = %d", t.Threads))
+	}
+	if t.Optimizers != "" {
+		set = append(set, "SET GLOBAL disabled_optimizers = "+quoteText(t.Optimizers))
+	}
+	if err := e.configure(ctx, "set up", set...); err != nil {
+		return err
+	}
+	return e.Lock(ctx, t.Access)
 }
 
 // take is an idle engine of key, else a blank one, else nil.

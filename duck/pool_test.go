@@ -25,7 +25,7 @@ func TestPool(t *testing.T) {
 	a, b := Access{Dirs: []string{t.TempDir()}}, Access{Dirs: []string{t.TempDir()}}
 	get := func(a Access, memory int64) *Engine {
 		t.Helper()
-		e, err := p.Get(ctx, a, memory)
+		e, err := p.Get(ctx, Terms{Access: a, Memory: memory})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,6 +46,17 @@ func TestPool(t *testing.T) {
 	if _, err := first.Exec(ctx, "FROM mine"); !errors.Is(err, ErrQuery) {
 		t.Errorf("it still has the last user's table: %v", err)
 	}
+	odd, err := p.Get(ctx, Terms{Access: a, Threads: 3, Optimizers: "join_order"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := value(t, odd, "SELECT current_setting('threads') || current_setting('disabled_optimizers') || current_setting('memory_limit')"); got != "3join_order64.0 MiB" {
+		t.Errorf("settings are %s", got)
+	}
+	if err := odd.Close(); err != nil {
+		t.Error(err)
+	}
+	p.Put(odd)
 	if other := get(a, 0); other == first {
 		t.Error("one engine was given to two")
 	} else {
@@ -68,7 +79,7 @@ func TestPool(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
-			e, err := p.Get(ctx, a, 100<<20)
+			e, err := p.Get(ctx, Terms{Access: a, Memory: 100 << 20})
 			if err != nil {
 				t.Error(err)
 				return
@@ -84,7 +95,7 @@ func TestPool(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Get(ctx, a, 0); !errors.Is(err, ErrClosed) {
+	if _, err := p.Get(ctx, Terms{Access: a}); !errors.Is(err, ErrClosed) {
 		t.Errorf("Get after Close: %v", err)
 	}
 	p.Put(out)

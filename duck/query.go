@@ -7,8 +7,11 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,12 +28,21 @@ func (e *Engine) Exec(ctx context.Context, sql string) (rowsAffected int64, err 
 	if err != nil {
 		return 0, err
 	}
-	var rows int64
-	if err = o.guard(sql); err == nil {
-		e.macros = e.macros || mayMakeMacros(sql)
-		rows, err = run(e.conn, sql)
-	}
+	rows, err := o.exec(sql)
 	return rows, o.end(err)
+}
+
+func (o *op) exec(sql string) (int64, error) {
+	if err := o.guard(sql); err != nil {
+		return 0, err
+	}
+	list, err := split(o.engine.conn, sql)
+	if err != nil {
+		return 0, err
+	}
+	defer list.free()
+	o.engine.left.note(list)
+	return list.run(o.engine.conn)
 }
 
 // Schema names and types the columns of query, which is bound but not run.
@@ -39,15 +51,28 @@ func (e *Engine) Schema(ctx context.Context, query string) (*vec.Schema, error) 
 	if err != nil {
 		return nil, err
 	}
-	schema, err := o.schema(trimQuery(query))
+	query = trimQuery(query)
+	schema, err := o.schema(query)
+	if err == nil {
+		e.bound = bound{query, schema}
+	}
 	if err = o.end(err); err != nil {
 		return nil, err
 	}
 	return schema, nil
 }
 
-// schema binds a user's query.
+// bound is a query that Schema bound, for the operation right after it.
+type bound struct {
+	query  string
+	schema *vec.Schema
+}
+
+// schema binds a user's query, unless Schema just did.
 func (o *op) schema(query string) (*vec.Schema, error) {
+	if o.bound.schema != nil && o.bound.query == query {
+		return o.bound.schema, nil
+	}
 	if err := o.guard(query); err != nil {
 		return nil, err
 	}
@@ -69,6 +94,10 @@ func schemaOf(conn mapping.Connection, query string) (*vec.Schema, error) {
 		return nil, err
 	}
 	defer mapping.DestroyPrepare(&s)
+	return preparedSchema(conn, s, query)
+}
+
+func preparedSchema(conn mapping.Connection, s mapping.PreparedStatement, query string) (*vec.Schema, error) {
 	if mapping.PreparedStatementType(s) != mapping.StatementTypeSelect {
 		return nil, newError("Binder Error: a query is expected, which returns rows", query)
 	}
@@ -119,8 +148,7 @@ func (e *Engine) Fetch(ctx context.Context, query string, emit func(*vec.Chunk) 
 
 func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err error) {
 	query = trimQuery(query)
-	schema, err := o.schema(query)
-	if err != nil {
+	if err := o.guard(query); err != nil {
 		return 0, err
 	}
 	s, err := prepare(o.engine.conn, query)
@@ -128,6 +156,10 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 		return 0, err
 	}
 	defer mapping.DestroyPrepare(&s)
+	schema, err := preparedSchema(o.engine.conn, s, query)
+	if err != nil {
+		return 0, err
+	}
 	shape := newShape(schema)
 	defer shape.free()
 	out := newChunk(schema)
@@ -157,9 +189,10 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 var optionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Copy runs COPY (query) TO path. Values of options are SQL, as COPY takes them:
-// "zstd", "'|'", "(a, b)"; an empty value leaves the bare option. DuckDB writes
-// over an existing file by way of tmp_<name> beside it, which Access.Files does
-// not cover, unless use_tmp_file is false.
+// "zstd", "'|'", "(a, b)"; an empty value leaves the bare option. It is the
+// caller, not SQL, that says where to write: Access need not cover path when the
+// engine has a spill directory. DuckDB writes over an existing file by way of
+// tmp_<name> beside it, unless use_tmp_file is false.
 func (e *Engine) Copy(ctx context.Context, query, path string, format string, options map[string]string) (rows int64, err error) {
 	all := []string{"FORMAT " + quoteText(format)}
 	for _, name := range slices.Sorted(maps.Keys(options)) {
@@ -172,11 +205,33 @@ func (e *Engine) Copy(ctx context.Context, query, path string, format string, op
 	if err != nil {
 		return 0, err
 	}
-	rows, err = o.copy(trimQuery(query), path, strings.Join(all, ", "))
+	rows, err = o.copyOut(trimQuery(query), path, strings.Join(all, ", "))
 	if err = o.end(err); err != nil {
 		return 0, err
 	}
 	return rows, nil
+}
+
+// copyOut lends the engine's own directory a link to path's, so that engines
+// which write into different ones can be locked alike.
+func (o *op) copyOut(query, path, options string) (int64, error) {
+	if o.engine.config.SpillDir == "" {
+		return o.copy(query, path, options)
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return 0, err
+	}
+	link := filepath.Join(o.engine.config.SpillDir, "out")
+	if err := os.Symlink(dir, link); err != nil {
+		return 0, err
+	}
+	rows, err := o.copy(query, filepath.Join(link, filepath.Base(path)), options)
+	var de *Error
+	if errors.As(err, &de) {
+		de.Message = strings.ReplaceAll(de.Message, link+"/", dir+"/")
+	}
+	return rows, errors.Join(err, os.Remove(link))
 }
 
 func (o *op) copy(query, path, options string) (int64, error) {

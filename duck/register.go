@@ -39,9 +39,11 @@ type Opener func(ctx context.Context) (Stream, error)
 // source is a registered stream; scan is one reading of it.
 type source struct {
 	engine *Engine
+	name   string // of DuckDB's view of it
+	list   string // its columns, as SQL selects them from the fence
 	schema *arrow.Schema
 	unions bool
-	open   Opener
+	open   Opener               // nil: its user is gone
 	format *C.pond_arrow_schema // asRows(schema)
 	stream *C.pond_arrow_stream // what DuckDB copies for each scan
 	handle cgo.Handle
@@ -79,30 +81,60 @@ func (e *Engine) Register(ctx context.Context, view string, schema *arrow.Schema
 }
 
 func (o *op) register(view string, schema *arrow.Schema, streams []Opener) error {
-	e := o.engine
-	rows := asRows(schema)
 	selects := make([]string, len(streams))
-	list := ""
 	for i, open := range streams {
-		name := "pond_stream_" + strconv.Itoa(len(e.sources))
-		s := e.newSource(schema, rows, open)
-		if arrowmapping.ArrowScan(e.conn, name, arrowmapping.ArrowStream{Ptr: unsafe.Pointer(s.stream)}) == mapping.StateError {
-			return errors.New("DuckDB cannot read this schema: " + schema.String())
+		s, err := o.addStream(schema, open)
+		if err != nil {
+			return err
 		}
-		if i == 0 {
-			imported, err := schemaOf(e.conn, "SELECT "+rowNames("r", schema.NumFields())+" FROM "+name)
-			if err != nil {
-				return err
-			}
-			list = castList(schema, imported)
-		}
-		selects[i] = "SELECT " + list + " FROM " + fence(name)
+		selects[i] = "SELECT " + s.list + " FROM " + fence(s.name)
 	}
 	create := "CREATE OR REPLACE TEMP VIEW " + quoteName(view) + " AS " + strings.Join(selects, " UNION ALL ")
 	if err := o.guard(create); err != nil { // types are SQL, from whoever made the schema
 		return err
 	}
-	_, err := run(e.conn, create)
+	_, err := run(o.engine.conn, create)
+	return err
+}
+
+// addStream makes open the engine's next stream. What an earlier user left in its
+// place is taken over when it has that schema: telling DuckDB of a stream takes
+// it as long as a small query.
+func (o *op) addStream(schema *arrow.Schema, open Opener) (*source, error) {
+	e := o.engine
+	at := e.streams
+	if at < len(e.sources) {
+		if s := e.sources[at]; s.schema.Equal(schema) {
+			s.schema, s.open = schema, open
+			e.streams++
+			return s, nil
+		}
+		if err := e.dropStreams(at); err != nil {
+			return nil, err
+		}
+	}
+	s := e.newSource(schema, open)
+	if err := o.tell(s); err != nil {
+		return nil, errors.Join(err, e.dropStreams(at))
+	}
+	e.streams++
+	return s, nil
+}
+
+// tell makes a new stream known to DuckDB.
+func (o *op) tell(s *source) (err error) {
+	e := o.engine
+	if arrowmapping.ArrowScan(e.conn, s.name, arrowmapping.ArrowStream{Ptr: unsafe.Pointer(s.stream)}) == mapping.StateError {
+		return errors.New("DuckDB cannot read this schema: " + s.schema.String())
+	}
+	if e.streams > 0 && e.sources[e.streams-1].schema == s.schema {
+		s.list = e.sources[e.streams-1].list
+		return nil
+	}
+	imported, err := schemaOf(e.conn, "SELECT "+rowNames("r", s.schema.NumFields())+" FROM "+s.name)
+	if err == nil {
+		s.list = castList(s.schema, imported)
+	}
 	return err
 }
 
@@ -158,9 +190,10 @@ func columnNames(n int) string {
 	return strings.Join(names, ",")
 }
 
-// newSource makes a stream that DuckDB can scan; freeStreams frees it.
-func (e *Engine) newSource(schema, rows *arrow.Schema, open Opener) *source {
-	s := &source{engine: e, schema: schema, unions: hasUnion(rows.Field(0).Type), open: open}
+// newSource makes a stream that DuckDB can scan; dropStreams and freeStreams free it.
+func (e *Engine) newSource(schema *arrow.Schema, open Opener) *source {
+	rows := asRows(schema)
+	s := &source{engine: e, name: "pond_stream_" + strconv.Itoa(len(e.sources)), schema: schema, unions: hasUnion(rows.Field(0).Type), open: open}
 	s.handle = cgo.NewHandle(s)
 	s.format = (*C.pond_arrow_schema)(C.calloc(1, C.sizeof_pond_arrow_schema))
 	cdata.ExportArrowSchema(rows, (*cdata.CArrowSchema)(unsafe.Pointer(s.format)))
@@ -170,16 +203,41 @@ func (e *Engine) newSource(schema, rows *arrow.Schema, open Opener) *source {
 	return s
 }
 
-// freeStreams frees what no view refers to any more.
-func (e *Engine) freeStreams() {
-	for _, s := range e.sources {
+// dropStreams has DuckDB forget the streams from the first-th on, and frees them.
+func (e *Engine) dropStreams(first int) error {
+	for i := first; i < len(e.sources); i++ {
+		if _, err := run(e.conn, "DROP VIEW IF EXISTS main."+e.sources[i].name); err != nil {
+			return err
+		}
+	}
+	e.freeStreams(first)
+	return nil
+}
+
+// freeStreams frees the streams from the first-th on, which no view refers to.
+func (e *Engine) freeStreams(first int) {
+	for _, s := range e.sources[first:] {
 		cdata.ReleaseCArrowSchema((*cdata.CArrowSchema)(unsafe.Pointer(s.format)))
 		C.free(unsafe.Pointer(s.format))
 		C.free(unsafe.Pointer(s.stream))
 		s.handle.Delete()
 	}
-	e.sources = nil
+	clear(e.sources[first:])
+	e.sources = e.sources[:first]
 }
+
+// leaveStreams takes the streams from their user: what still reads them fails.
+// Some stay for who comes next.
+func (e *Engine) leaveStreams() error {
+	e.streams = 0
+	for _, s := range e.sources {
+		s.open = nil
+	}
+	return e.dropStreams(min(streamsKept, len(e.sources)))
+}
+
+// streamsKept is how many streams wait for the next user to have such ones.
+const streamsKept = 32
 
 // pondSchema hands DuckDB the schema of a stream or a scan. It is shared:
 // DuckDB must not, and does not, release it.
@@ -267,6 +325,9 @@ func (s *scan) read() (arrow.RecordBatch, error) {
 		return nil, nil
 	}
 	if s.stream == nil {
+		if s.source.open == nil {
+			return nil, fmt.Errorf("duck: stream %s is not registered: %w", s.source.name, ErrQuery)
+		}
 		stream, err := s.source.open(s.op.ctx)
 		if err != nil {
 			return nil, err

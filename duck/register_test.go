@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync/atomic"
 	"testing"
 
@@ -113,6 +114,74 @@ func TestRegisteredViewsCanBeScannedAgain(t *testing.T) {
 				t.Errorf("after Reset: %v", err)
 			}
 		})
+	}
+}
+
+// TestStreamsTakenOver has users follow one another with other numbers of streams
+// and other schemas: each reads its own rows only, by its own names.
+func TestStreamsTakenOver(t *testing.T) {
+	e := start(t, Config{Threads: 2})
+	ctx := context.Background()
+	if err := e.Lock(ctx, Access{}); err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	text := arrow.NewSchema([]arrow.Field{{Name: "t", Type: arrow.BinaryTypes.String}}, nil)
+	for range 100 {
+		var c counted
+		views, streams, rows := random.IntN(3), 0, 0
+		for v := range views {
+			var openers []Opener
+			for range 1 + random.IntN(streamsKept/2) {
+				streams++
+				n := 1 + random.IntN(5)
+				rows += n
+				openers = append(openers, c.opener(nil, numbers(t, memory.DefaultAllocator, 0, n)))
+			}
+			schema := numbers(t, memory.DefaultAllocator, 0, 0).Schema()
+			if random.IntN(4) == 0 { // a view of another schema between them
+				if err := e.Register(ctx, fmt.Sprint("text", v), text, nil); err != nil {
+					t.Fatal(err)
+				}
+				streams++
+				if got := value(t, e, fmt.Sprintf("SELECT count(t) FROM text%d", v)); got != "0" {
+					t.Errorf("%s texts", got)
+				}
+			}
+			if err := e.Register(ctx, fmt.Sprint("numbers", v), schema, openers); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := 0
+		for v := range views {
+			n, err := e.Drain(ctx, fmt.Sprintf("SELECT i, s FROM numbers%d", v), func(*vec.Chunk) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += int(n)
+		}
+		if got != rows {
+			t.Fatalf("%d rows of %d", got, rows)
+		}
+		// A view of an earlier user's, and a stream that nobody has registered.
+		for i := range len(e.sources) {
+			n, err := e.Drain(ctx, fmt.Sprintf("FROM pond_stream_%d", i), func(*vec.Chunk) error { return nil })
+			if i < streams && err != nil || i >= streams && !errors.Is(err, ErrQuery) {
+				t.Errorf("stream %d of %d: %d rows, %v", i, streams, n, err)
+			}
+		}
+		if random.IntN(5) == 0 {
+			exec(t, e, "CREATE TABLE careless AS SELECT 1")
+		}
+		if err := e.Reset(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if len(e.sources) > streamsKept || e.streams != 0 {
+			t.Fatalf("%d streams are kept, %d registered", len(e.sources), e.streams)
+		}
+		if _, err := e.Exec(ctx, "FROM numbers0"); !errors.Is(err, ErrQuery) {
+			t.Errorf("a view is left: %v", err)
+		}
 	}
 }
 

@@ -26,26 +26,43 @@ func newError(text, query string) *Error {
 
 // run executes the statements of sql and returns the rows the last one changed.
 func run(conn mapping.Connection, sql string) (int64, error) {
-	var list mapping.ExtractedStatements
-	n := mapping.ExtractStatements(conn, sql, &list)
-	defer mapping.DestroyExtracted(&list)
-	if n == 0 {
-		if text := mapping.ExtractStatementsError(list); text != "" {
-			return 0, newError(text, sql)
-		}
-		return 0, nil // nothing but comments
+	list, err := split(conn, sql)
+	if err != nil {
+		return 0, err
 	}
-	var changed int64
-	for i := mapping.IdxT(0); i < n; i++ {
+	defer list.free()
+	return list.run(conn)
+}
+
+// statements are a text's, parsed; free frees them.
+type statements struct {
+	sql  string
+	list mapping.ExtractedStatements
+	n    int
+}
+
+// split parses sql, which may be nothing but comments.
+func split(conn mapping.Connection, sql string) (*statements, error) {
+	l := &statements{sql: sql}
+	l.n = int(mapping.ExtractStatements(conn, sql, &l.list))
+	if text := mapping.ExtractStatementsError(l.list); l.n == 0 && text != "" {
+		l.free()
+		return nil, newError(text, sql)
+	}
+	return l, nil
+}
+
+func (l *statements) free() { mapping.DestroyExtracted(&l.list) }
+
+// run executes them all and returns the rows the last one changed.
+func (l *statements) run(conn mapping.Connection) (changed int64, err error) {
+	for i := range l.n {
 		var s mapping.PreparedStatement
-		state := mapping.PrepareExtractedStatement(conn, list, i, &s)
-		if state == mapping.StateError {
-			err := newError(mapping.PrepareError(s), sql)
-			mapping.DestroyPrepare(&s)
-			return 0, err
+		if mapping.PrepareExtractedStatement(conn, l.list, mapping.IdxT(i), &s) == mapping.StateError {
+			err = newError(mapping.PrepareError(s), l.sql)
+		} else {
+			changed, err = execute(conn, s, l.sql)
 		}
-		var err error
-		changed, err = execute(conn, s, sql)
 		mapping.DestroyPrepare(&s)
 		if err != nil {
 			return 0, err
