@@ -94,8 +94,8 @@ func (n *Node) queryFacts(ctx context.Context, files []plan.File) (dist.Facts, e
 		for g, rg := range foot.Groups {
 			f.Groups[g] = plan.RowGroup{Rows: rg.Rows, Bytes: rg.Bytes}
 			stats[g] = make(map[string]dist.Range, len(rg.Stats))
-			for _, c := range rg.Stats {
-				stats[g][strings.ToLower(c.Name)] = dist.Range{Known: c.HasStats, Min: c.Min, Max: c.Max, Nulls: c.Nulls}
+			for i, c := range rg.Stats {
+				stats[g][strings.ToLower(c.Name)] = dist.Range{Type: foot.Columns[i].Type, Known: c.HasStats, Min: c.Min, Max: c.Max, Nulls: c.Nulls, Distinct: c.Distinct}
 			}
 		}
 		facts.Files[foot.Path], facts.Stats[foot.Path] = f, stats

@@ -41,6 +41,7 @@ type ColumnStats struct {
 	HasStats bool   // Min and Max are known; never for nested columns
 	Min, Max string // SQL literals: 42, '2024-01-31'
 	Nulls    int64  // -1: unknown
+	Distinct int64  // how many values, at most or so; 0: unknown
 }
 
 // footersBatch is how many files one query reads the footers of.
@@ -83,7 +84,7 @@ func footers(conn mapping.Connection, paths []string, types map[string][]FooterC
 	}{
 		{"SELECT file_name, num_rows FROM parquet_file_metadata(" + list + ")", (*footer).addFile},
 		{"SELECT file_name, name, num_children, concat_ws('|', type, type_length, repetition_type, converted_type, scale, precision, logical_type) FROM parquet_schema(" + list + ")", (*footer).addSchema},
-		{"SELECT file_name, row_group_id, row_group_num_rows, column_id, total_compressed_size, stats_min_value IS NOT NULL AND stats_max_value IS NOT NULL, stats_min_value, stats_max_value, stats_null_count FROM parquet_metadata(" + list + ")", (*footer).addChunk},
+		{"SELECT file_name, row_group_id, row_group_num_rows, column_id, total_compressed_size, stats_min_value IS NOT NULL AND stats_max_value IS NOT NULL, stats_min_value, stats_max_value, stats_null_count, " + distinctSQL + " FROM parquet_metadata(" + list + ")", (*footer).addChunk},
 	} {
 		rows, err := query1(conn, part.query)
 		if err != nil {
@@ -117,10 +118,15 @@ type footer struct {
 	chunks []columnChunk
 }
 
+// distinctSQL is how many values a column chunk has, if its file says so; else the
+// bytes of its dictionary, of which a value takes one at least.
+const distinctSQL = "coalesce(stats_distinct_count, CASE WHEN dictionary_page_offset > 0 THEN data_page_offset - dictionary_page_offset END)"
+
 // columnChunk is one leaf column in one row group.
 type columnChunk struct {
 	group, leaf       int
 	rows, bytes       int64
+	distinct          int64
 	known             bool
 	min, max, nullStr string
 }
@@ -138,7 +144,7 @@ func (f *footer) addSchema(row []string) {
 func (f *footer) addChunk(row []string) {
 	f.chunks = append(f.chunks, columnChunk{
 		group: int(number(row[0])), rows: number(row[1]), leaf: int(number(row[2])), bytes: number(row[3]),
-		known: row[4] == "true", min: row[5], max: row[6], nullStr: row[7],
+		known: row[4] == "true", min: row[5], max: row[6], nullStr: row[7], distinct: number(row[8]),
 	})
 }
 
@@ -179,6 +185,7 @@ func (f *footer) finish(conn mapping.Connection, types map[string][]FooterColumn
 			continue
 		}
 		s := &g.Stats[tops[c.leaf]]
+		s.Distinct = max(c.distinct, 0)
 		if c.nullStr != "" {
 			s.Nulls = number(c.nullStr)
 		}

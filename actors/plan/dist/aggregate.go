@@ -45,7 +45,10 @@ func (p *planner) grouped(op *logical.Aggregate, in *rel, keep bool) (*rel, erro
 func local(op *logical.Aggregate, in *rel, inOrder bool) *rel {
 	out := settled(op, in.with(over(op, in)))
 	out.stable, out.sorted, out.inOrder = false, false, in.inOrder || inOrder
-	out.rows = groupsGuess(op, in.rows)
+	out.rows = in.groups(op.Groups)
+	for i, g := range op.Groups {
+		out.guess(i, in.valuesIn(g))
+	}
 	if op.Plain() {
 		at := make([]int, len(op.Groups))
 		for i, g := range op.Groups {
@@ -55,13 +58,6 @@ func local(op *logical.Aggregate, in *rel, inOrder bool) *rel {
 		out.unique = [][]int{seq(len(op.Groups))}
 	}
 	return out
-}
-
-func groupsGuess(op *logical.Aggregate, rows float64) float64 {
-	if len(op.Groups) == 0 {
-		return 1
-	}
-	return max(rows/4, 1)
 }
 
 func decomposeAll(aggs []*logical.AggExpr) ([]split, bool) {
@@ -94,6 +90,7 @@ func (p *planner) partials(op *logical.Aggregate, in *rel, splits []split, keep 
 	}
 	merged := merge(all, splits, keys, at)
 	merged.inOrder = merged.inOrder || keep
+	merged.rows = in.groups(op.Groups)
 	return finish(op, merged, splits, at), nil
 }
 
@@ -134,7 +131,10 @@ func partial(op *logical.Aggregate, in *rel, splits []split, keep bool) (r *rel,
 		list = append(list, cols...)
 	}
 	r = in.with(&g)
-	r.rows = groupsGuess(op, in.rows)
+	r.rows = min(in.groups(op.Groups)*float64(max(in.n, 1)), in.rows)
+	for i, g := range op.Groups {
+		r.guess(i, in.valuesIn(g))
+	}
 	if !inPlace(list, len(g.Columns)) {
 		r = project(r, list)
 	}

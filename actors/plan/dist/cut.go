@@ -31,7 +31,7 @@ func (p *planner) leaf(l *leaf, cols []logical.Column) *logical.View {
 func (p *planner) cut(r *rel, label string, ex plan.Exchange, keep bool) *draft {
 	p.drafts++
 	return &draft{root: r.op, n: max(r.n, 1), ex: ex, ordered: keep && r.stable || r.inOrder, repeatable: true,
-		label: label, rows: r.rows, index: -1, number: p.drafts}
+		label: label, rows: r.rows, values: r.values, index: -1, number: p.drafts}
 }
 
 // read is what tasks of another stage read of drafts.
@@ -41,7 +41,11 @@ func (p *planner) read(from []*draft, how plan.How, n int, ordered bool) *rel {
 		rows += d.rows
 	}
 	v := p.leaf(&leaf{from: from, how: how, ordered: ordered}, from[0].root.Head().Columns)
-	return &rel{op: v, n: n, rows: rows, stable: ordered}
+	out := &rel{op: v, n: n, rows: rows, stable: ordered}
+	if len(from) == 1 {
+		out.values = from[0].values
+	}
+	return out
 }
 
 var single = plan.Exchange{Kind: plan.Single, Partitions: 1}

@@ -325,6 +325,8 @@ func (j *joining) joined() *rel {
 		out.placed = append(out.placed, j.slot(i))
 	}
 	j.setUnique(out)
+	(&rel{values: l.values}).mapped(out, j.leftOut)
+	(&rel{values: r.values}).mapped(out, j.rightOut)
 	if j.inOrder && (l.n == out.n || l.n == 0) {
 		out.stable, out.sorted = l.stable, l.sorted
 		out.inOrder = out.inOrder || l.stable

@@ -87,6 +87,7 @@ func (p *planner) rowwise(op logical.Operator, need bool) (*rel, error) {
 		at := make([]int, len(op.Exprs))
 		for i, x := range op.Exprs {
 			at[i] = column(x)
+			out.guess(i, in.valuesIn(x))
 		}
 		return in.mapped(out, picked(at)), nil
 	case *logical.Unnest:

@@ -45,6 +45,7 @@ type Range struct {
 	Known    bool   // Min and Max are
 	Min, Max string
 	Nulls    int64 // -1: not known
+	Distinct int64 // values, at most or so; 0: not known
 }
 
 // Table is files that stand behind a table of the tree.

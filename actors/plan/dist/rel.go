@@ -26,8 +26,9 @@ type rel struct {
 	// inOrder: what the piece yields hangs on the order it is given rows in, and
 	// that order is the right one: it must be kept.
 	inOrder bool
-	unique  [][]int // sets of columns in which no two rows agree
-	rows    float64 // guessed
+	unique  [][]int         // sets of columns in which no two rows agree
+	rows    float64         // guessed
+	values  map[int]float64 // of columns, guessed: see valuesOf
 }
 
 // slot is columns of equal values.
@@ -58,6 +59,7 @@ type draft struct {
 	label      string
 	names      []string // of the last stage's columns
 	rows       float64
+	values     map[int]float64
 	index      int // in Job.Stages, -1 until written
 	number     int
 	twin       int // see plan.Whole
@@ -67,7 +69,7 @@ type draft struct {
 // speak of columns.
 func (r *rel) with(op logical.Operator) *rel {
 	out := *r
-	out.op, out.placed, out.unique = op, nil, nil
+	out.op, out.placed, out.unique, out.values = op, nil, nil, nil
 	return &out
 }
 
@@ -90,6 +92,11 @@ func (r *rel) mapped(out *rel, to func(c int) []int) *rel {
 		}
 		out.placed = append(out.placed, t)
 	}
+	for c, n := range r.values {
+		for _, d := range to(c) {
+			out.guess(d, n)
+		}
+	}
 next:
 	for _, u := range r.unique {
 		var v []int
@@ -103,6 +110,14 @@ next:
 		out.unique = append(out.unique, v)
 	}
 	return out
+}
+
+// guess notes how many values a column has.
+func (r *rel) guess(c int, values float64) {
+	if r.values == nil {
+		r.values = map[int]float64{}
+	}
+	r.values[c] = values
 }
 
 // picked maps columns when the output is the input's columns at these
@@ -234,5 +249,9 @@ func project(r *rel, exprs []logical.Expr) *rel {
 		at[i] = column(x)
 	}
 	op := &logical.Projection{Node: logical.Node{Kind: "LOGICAL_PROJECTION", Inputs: []logical.Operator{r.op}, Columns: cols}, Exprs: exprs}
-	return r.mapped(r.with(op), picked(at))
+	out := r.mapped(r.with(op), picked(at))
+	for i, x := range exprs {
+		out.guess(i, r.valuesIn(x))
+	}
+	return out
 }

@@ -51,6 +51,7 @@ func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
 	p.split(s, us, int64(float64(bytes)*read/all))
 	v := p.leaf(&leaf{scan: s}, g.Columns)
 	r := &rel{op: v, n: len(s.scan.Splits), stable: true, rows: rowsOf(us, all)}
+	r.values = p.valuesOf(g, s)
 	for _, f := range g.Filters {
 		r.rows *= selectivity(f.X)
 	}
