@@ -87,6 +87,8 @@ func (j *Job) Wait(ctx context.Context) (*api.JobStatus, error) {
 // Rows is a finished job's result, to be read any number of times, or what a
 // statement says that needs no job.
 type Rows struct {
+	// Schema is the columns, as Arrow has them. The name that DuckDB has for a
+	// column's type is its metadata's "duckdb:type". HUGEINT comes as DECIMAL(38,0).
 	Schema *arrow.Schema
 	// Status is the job at its end: what each stage did; nil without a job.
 	Status *api.JobStatus
@@ -94,11 +96,13 @@ type Rows struct {
 	Text string
 	// Note is what a statement has done that does not ask for rows: COPY, CREATE
 	// VIEW, SET.
-	Note string
-	ctx  context.Context
-	s    *Session
-	info *api.ResultInfo
-	here []arrow.RecordBatch // the rows, when they are in this process
+	Note   string
+	ctx    context.Context
+	s      *Session
+	info   *api.ResultInfo
+	here   []arrow.RecordBatch // the rows, when they are in this process
+	stored *arrow.Schema       // of the rows as nodes hold them
+	huge   bool                // Schema has decimals for what stored has as HUGEINT
 }
 
 // Rows waits for the job's end and opens its rows. The context governs the
@@ -121,7 +125,11 @@ func (j *Job) open(ctx context.Context, st *api.JobStatus) (*Rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rows{Schema: schema, Status: st, ctx: ctx, s: j.s, info: info}, nil
+	rows := &Rows{Schema: schema, Status: st, ctx: ctx, s: j.s, info: info, stored: schema}
+	if schema != nil {
+		rows.Schema, rows.huge = decimalSchema(schema)
+	}
+	return rows, nil
 }
 
 // Len is the number of rows.
@@ -152,5 +160,22 @@ func (r *Rows) All() iter.Seq2[arrow.RecordBatch, error] {
 			}
 		}
 	}
-	return r.s.reader.Rows(r.ctx, r.Schema, r.info)
+	stored := r.s.reader.Rows(r.ctx, r.stored, r.info)
+	if !r.huge {
+		return stored
+	}
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		for rec, err := range stored {
+			if err == nil {
+				rec = decimalBatch(rec, r.Schema)
+			}
+			more := yield(rec, err)
+			if err == nil {
+				rec.Release()
+			}
+			if !more {
+				return
+			}
+		}
+	}
 }

@@ -80,7 +80,8 @@ func (d *single) query(sql string) table {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	out := table{columns: columnsOf(schema.Arrow())}
+	columns, _ := pond.DecimalSchema(schema.Arrow())
+	out := table{columns: columnsOf(columns)}
 	b := vec.NewBuilder(schema, memory.DefaultAllocator)
 	defer b.Release()
 	_, err = d.e.Fetch(ctx, sql, func(c *vec.Chunk) error {
@@ -88,6 +89,8 @@ func (d *single) query(sql string) table {
 			return err
 		}
 		rec := b.Batch()
+		defer rec.Release()
+		rec = pond.DecimalBatch(rec, columns)
 		defer rec.Release()
 		out.rows = append(out.rows, recordLines(rec)...)
 		return nil

@@ -6,11 +6,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond"
@@ -90,6 +92,9 @@ func recordLines(rec arrow.RecordBatch) []string {
 		cells := make([]string, rec.NumCols())
 		for c := range cells {
 			cells[c] = rec.Column(c).ValueStr(i)
+			if d, ok := rec.Column(c).(*array.Decimal128); ok && d.IsValid(i) { // ValueStr rounds
+				cells[c] = d.Value(i).BigInt().String() + "e-" + strconv.Itoa(int(d.DataType().(*arrow.Decimal128Type).Scale))
+			}
 		}
 		out[i] = strings.Join(cells, "|")
 	}
@@ -140,6 +145,7 @@ func oracleWith(t *testing.T, first, sql string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	columns, _ := pond.DecimalSchema(schema.Arrow())
 	b := vec.NewBuilder(schema, memory.DefaultAllocator)
 	defer b.Release()
 	_, err = e.Fetch(testContext(t), sql, func(c *vec.Chunk) error {
@@ -147,6 +153,8 @@ func oracleWith(t *testing.T, first, sql string) []string {
 			return err
 		}
 		rec := b.Batch()
+		defer rec.Release()
+		rec = pond.DecimalBatch(rec, columns)
 		defer rec.Release()
 		out = append(out, recordLines(rec)...)
 		return nil
