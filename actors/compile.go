@@ -35,27 +35,47 @@ func (n *Node) compile(ctx context.Context, spec *api.JobSpec) (*compiledJob, er
 	if err := spec.Plan.Validate(); err != nil {
 		return nil, err
 	}
-	slots := 0
-	for _, m := range n.mesh.View().Members {
-		if m.State == mesh.Alive {
-			slots += m.Slots
-		}
-	}
+	slots, target := capacity(n.mesh.View())
 	if op := wholeQuery(spec.Plan); op != nil {
-		return n.compileQuery(ctx, spec, op, slots)
+		return n.compileQuery(ctx, spec, op, slots, target)
 	}
 	cat, access, err := n.catalog(ctx, spec.Plan)
 	if err != nil {
 		return nil, err
 	}
 	job, err := plan.Compile(spec.Plan, cat, plan.Options{
-		JobID: spec.ID, Parallelism: max(slots, spec.Options.Partitions), Functions: n.cfg.Funcs.versions(),
+		JobID: spec.ID, Parallelism: max(slots, spec.Options.Partitions), TargetBytes: target, Functions: n.cfg.Funcs.versions(),
 		Salt: n.salt(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return newCompiled(job, access), nil
+}
+
+// What a task is meant to read, in compressed bytes: a slot's memory must hold it
+// a few times over, decoded and sorted.
+const (
+	targetShare = 8 // of a slot's memory for each byte
+	targetMin   = 1 << 20
+	targetMax   = 128 << 20
+)
+
+// capacity is the slots of a pond, and the bytes that a task is meant to read: a
+// power of two, so that a node more or less seldom makes other partitions.
+func capacity(v *mesh.View) (slots int, target int64) {
+	least := int64(targetMax * targetShare)
+	for _, m := range v.Members {
+		if m.State == mesh.Alive && m.Slots > 0 {
+			slots += m.Slots
+			least = min(least, m.Memory/int64(m.Slots))
+		}
+	}
+	target = targetMin
+	for target*2*targetShare <= least {
+		target *= 2
+	}
+	return slots, target
 }
 
 // salt is what equal stages of other versions must not share.

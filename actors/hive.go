@@ -23,15 +23,12 @@ func (t *task) writeHive(ctx context.Context, w *plan.Write, path string) (*wire
 		return nil, storageError(err)
 	}
 	defer os.RemoveAll(dir)
-	opts := map[string]string{"PARTITION_BY": "(" + quoteList(w.PartitionBy) + ")"}
-	for k, v := range w.Options {
-		opts[k] = v
-	}
+	opts := t.copyOptions(w)
+	opts["partition_by"] = "(" + quoteList(w.PartitionBy) + ")"
 	rows, err := t.engine.Copy(ctx, t.query, dir, string(w.Format), opts)
 	if err != nil {
 		return nil, storageError(engineError("write", err))
 	}
-	t.noteSpill()
 	done := &wire.Done{}
 	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

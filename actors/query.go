@@ -25,7 +25,7 @@ func wholeQuery(p *plan.Plan) *plan.SQLOp {
 
 // compileQuery distributes a whole query: DuckDB plans it, and package dist cuts
 // what DuckDB planned.
-func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQLOp, slots int) (*compiledJob, error) {
+func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQLOp, slots int, target int64) (*compiledJob, error) {
 	files, access, err := n.queryFiles(ctx, op)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 		return nil, err
 	}
 	job, err := dist.Plan(q, facts, dist.Options{
-		JobID: spec.ID, Salt: n.salt(), Parallelism: slots, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
+		JobID: spec.ID, Salt: n.salt(), Parallelism: slots, TargetBytes: target, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
 	})
 	if err != nil {
 		return nil, err

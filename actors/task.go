@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -29,33 +27,47 @@ type task struct {
 	steps   []plan.Step
 	query   string
 	spill   int64
+	frugal  bool // the second try of what ran out of memory
 }
 
-// runTask reads, computes and commits: all that a partition does.
+// runTask reads, computes and commits: all that a partition does. What runs out
+// of memory is tried once more with one thread and small buffers: DuckDB's sorts,
+// for one, may need more memory for a second thread than they have.
 func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
 	packet, err := a.packets.get(ctx, a.key.stage, a.version)
 	if err != nil {
 		return nil, err
 	}
-	t := &task{n: n, a: a, packet: packet, threads: max(a.threads, 1)}
-	t.steps, t.query = packet.Stage().Bind(a.key.partition, packet.Tasks)
 	in, err := plan.Assign(packet.Job, a.key.stage, a.key.partition, packet.Up)
 	if err != nil {
 		return nil, err
 	}
-	t.engine, err = n.engines.Get(ctx, t.terms())
-	if err != nil {
-		return nil, engineError("open DuckDB", err)
-	}
-	defer n.engines.Put(t.engine)
-	defer t.closeSpools()
 	cpu := threadCPU()
-	done, err := t.run(ctx, in)
+	t := &task{n: n, a: a, packet: packet, threads: max(a.threads, 1)}
+	done, err := t.try(ctx, in)
+	if err != nil && plan.AsTaskError(err).Kind == plan.KindMemory && ctx.Err() == nil {
+		n.log.Info("a task is short of memory and runs again with less", "job", a.job, "attempt", a.id(), "threads", t.threads, "err", err)
+		t = &task{n: n, a: a, packet: packet, threads: 1, frugal: true}
+		done, err = t.try(ctx, in)
+	}
 	if err != nil {
 		return nil, t.nameFiles(err, in)
 	}
 	done.SpillBytes, done.CpuMs = t.spill, (threadCPU() - cpu).Milliseconds()
 	return done, nil
+}
+
+// try runs the task from its beginning, in an engine of its own.
+func (t *task) try(ctx context.Context, in plan.TaskInput) (_ *wire.Done, err error) {
+	t.steps, t.query = t.packet.Stage().Bind(t.a.key.partition, t.packet.Tasks)
+	t.engine, err = t.n.engines.Get(ctx, t.terms())
+	if err != nil {
+		return nil, engineError("open DuckDB", err)
+	}
+	defer t.n.engines.Put(t.engine)
+	defer t.closeSpools()
+	defer t.watchSpill()()
+	return t.run(ctx, in)
 }
 
 // filesNamed is how many files an error names.
@@ -171,7 +183,6 @@ func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*wire.Done
 	if err != nil {
 		return nil, storageError(engineError("run", err))
 	}
-	t.noteSpill()
 	sum, err := w.Finish()
 	if err != nil {
 		return nil, storageError(err)
@@ -240,52 +251,31 @@ func (t *task) partitioner(ctx context.Context, x *plan.Exchange, in *plan.TaskI
 	return nil, nil, &plan.TaskError{Kind: plan.KindInternal, Text: fmt.Sprintf("unknown exchange %q", x.Kind)}
 }
 
-// writeFile has DuckDB write the rows to a staged file named by attempt: what
-// losers leave is never published.
-func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
-	w := t.packet.Stage().Exchange.Write
-	name := fmt.Sprintf("part-%05d-%.8s-%d.%s", t.a.key.partition, string(t.a.job), t.a.key.attempt, extensionOf(w))
-	path := filepath.Join(t.packet.Staging, name)
-	if len(w.PartitionBy) > 0 {
-		return t.writeHive(ctx, w, path)
-	}
-	var rows int64
-	var err error
-	if w.Format == plan.Arrow {
-		rows, err = t.writeArrow(ctx, path)
-	} else {
-		rows, err = t.engine.Copy(ctx, t.query, path, string(w.Format), w.Options)
-	}
-	if err != nil {
-		os.Remove(path)
-		return nil, storageError(engineError("write", err))
-	}
-	t.noteSpill()
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, storageError(err)
-	}
-	return &wire.Done{FilesInline: true, Files: []*wire.OutputFile{{Name: name, Rows: rows, Bytes: st.Size()}},
-		Segment: nil}, nil
-}
+// spillPause is how often a task looks at what it has spilled.
+const spillPause = 100 * time.Millisecond
 
-// extensionOf is how the names of files end, so that they can be read back: DuckDB
-// tells packed text files by it.
-func extensionOf(w *plan.Write) string {
-	if w.Format == plan.CSV || w.Format == plan.JSON {
-		for k, v := range w.Options {
-			if packed := strings.ToLower(strings.Trim(v, "'")); strings.EqualFold(k, "compression") && packings[packed] != "" {
-				return string(w.Format) + packings[packed]
+// watchSpill keeps the most bytes that the engine spills, until stop returns:
+// when a query has ended they are gone.
+func (t *task) watchSpill() (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(spillPause)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				t.spill = max(t.spill, t.engine.Spill())
+			case <-quit:
+				return
 			}
 		}
+	}()
+	return func() {
+		close(quit)
+		<-done
 	}
-	return string(w.Format)
 }
-
-var packings = map[string]string{"gzip": ".gz", "zstd": ".zst"}
-
-// noteSpill adds what the query spilled, as far as it is still there at its end.
-func (t *task) noteSpill() { t.spill = max(t.spill, t.engine.Spill()) }
 
 // storageError gives a full or failed disk its kind, and says what helps.
 func storageError(err error) error {
