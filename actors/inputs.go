@@ -112,6 +112,10 @@ func (t *task) openStage(ctx context.Context, view string, stage int, shares []s
 	if ordered {
 		n = 1
 	}
+	rows := int64(0)
+	for _, s := range shares {
+		rows += s.rows
+	}
 	client := t.n.blocks.Consumer(max(t.a.memory*fetchShare/100/int64(n), fetchWindowMin))
 	var openers []duck.Opener
 	for _, list := range spread(shares, n) {
@@ -121,7 +125,7 @@ func (t *task) openStage(ctx context.Context, view string, stage int, shares []s
 			})
 		}
 	}
-	return engineError("read", t.engine.Register(ctx, view, schema, openers))
+	return engineError("read", t.engine.RegisterRows(ctx, view, schema, openers, rows))
 }
 
 // fetchWindowMin lets a block through whatever the budget.

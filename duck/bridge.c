@@ -16,6 +16,13 @@ DUCKDB uint64_t duckdb_data_chunk_get_column_count(void *chunk);
 DUCKDB void *duckdb_data_chunk_get_vector(void *chunk, uint64_t column);
 DUCKDB void *duckdb_vector_get_column_type(void *vector);
 DUCKDB void duckdb_destroy_logical_type(void **type);
+DUCKDB void *duckdb_create_logical_type(uint32_t type);
+DUCKDB void *duckdb_bind_get_parameter(void *info, uint64_t index);
+DUCKDB void duckdb_bind_add_result_column(void *info, const char *name, void *type);
+DUCKDB void duckdb_bind_set_cardinality(void *info, uint64_t rows, bool exact);
+DUCKDB int64_t duckdb_get_int64(void *value);
+DUCKDB void duckdb_destroy_value(void **value);
+DUCKDB void duckdb_data_chunk_set_size(void *chunk, uint64_t rows);
 DUCKDB void *duckdb_vector_get_data(void *vector);
 DUCKDB uint64_t *duckdb_vector_get_validity(void *vector);
 DUCKDB void *duckdb_list_vector_get_child(void *vector);
@@ -155,6 +162,23 @@ void pond_sink_call(void *info, void *chunk, void *result) {
 void pond_fence_call(void *info, void *chunk, void *result) {
 	(void)info;
 	memset(duckdb_vector_get_data(result), 0, duckdb_data_chunk_get_size(chunk));
+}
+
+// pond_rows(n) is a table of no rows that says it has n: see Register.
+void pond_rows_bind(void *info) {
+	const uint32_t boolean = 1; // DUCKDB_TYPE_BOOLEAN
+	void *n = duckdb_bind_get_parameter(info, 0), *type = duckdb_create_logical_type(boolean);
+	duckdb_bind_add_result_column(info, "none", type);
+	duckdb_bind_set_cardinality(info, (uint64_t)duckdb_get_int64(n), false);
+	duckdb_destroy_logical_type(&type);
+	duckdb_destroy_value(&n);
+}
+
+void pond_rows_init(void *info) { (void)info; }
+
+void pond_rows_call(void *info, void *chunk) {
+	(void)info;
+	duckdb_data_chunk_set_size(chunk, 0);
 }
 
 // Arrow. Streams are Go's: DuckDB copies the stream's struct for each scan and

@@ -67,6 +67,12 @@ type scan struct {
 // An error of an Opener or
 // a Stream is returned, as it is, by the query that reads the view.
 func (e *Engine) Register(ctx context.Context, view string, schema *arrow.Schema, streams []Opener) error {
+	return e.RegisterRows(ctx, view, schema, streams, 0)
+}
+
+// RegisterRows is Register of about that many rows, by which DuckDB chooses the
+// side of a join that it holds in memory.
+func (e *Engine) RegisterRows(ctx context.Context, view string, schema *arrow.Schema, streams []Opener, rows int64) error {
 	if schema.NumFields() == 0 {
 		return fmt.Errorf("duck: register %s: no columns", view)
 	}
@@ -77,10 +83,10 @@ func (e *Engine) Register(ctx context.Context, view string, schema *arrow.Schema
 	if err != nil {
 		return err
 	}
-	return o.end(o.register(view, schema, streams))
+	return o.end(o.register(view, schema, streams, rows))
 }
 
-func (o *op) register(view string, schema *arrow.Schema, streams []Opener) error {
+func (o *op) register(view string, schema *arrow.Schema, streams []Opener, rows int64) error {
 	selects := make([]string, len(streams))
 	for i, open := range streams {
 		s, err := o.addStream(schema, open)
@@ -88,6 +94,10 @@ func (o *op) register(view string, schema *arrow.Schema, streams []Opener) error
 			return err
 		}
 		selects[i] = "SELECT " + s.list + " FROM " + fence(s.name)
+	}
+	if rows > 0 {
+		nulls := strings.Repeat(", NULL", schema.NumFields())[len(", "):]
+		selects = append(selects, fmt.Sprintf("SELECT %s FROM %s(%d)", nulls, rowsName, rows))
 	}
 	create := "CREATE OR REPLACE TEMP VIEW " + quoteName(view) + " AS " + strings.Join(selects, " UNION ALL ")
 	if err := o.guard(create); err != nil { // types are SQL, from whoever made the schema

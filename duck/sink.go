@@ -68,6 +68,25 @@ func (e *Engine) registerInternals() error {
 			return errors.New("cannot register the engine's functions")
 		}
 	}
+	return e.registerRows()
+}
+
+// rowsName is a table function of no rows that says it has as many as its argument.
+const rowsName = "pond_rows"
+
+func (e *Engine) registerRows() error {
+	number := mapping.CreateLogicalType(mapping.TypeBigInt)
+	defer mapping.DestroyLogicalType(&number)
+	f := mapping.CreateTableFunction()
+	defer mapping.DestroyTableFunction(&f)
+	mapping.TableFunctionSetName(f, rowsName)
+	mapping.TableFunctionAddParameter(f, number)
+	mapping.TableFunctionSetBind(f, C.pond_rows_bind)
+	mapping.TableFunctionSetInit(f, C.pond_rows_init)
+	mapping.TableFunctionSetFunction(f, C.pond_rows_call)
+	if mapping.RegisterTableFunction(e.conn, f) == mapping.StateError {
+		return errors.New("cannot register the engine's functions")
+	}
 	return nil
 }
 
