@@ -71,13 +71,14 @@ func (s *Session) PlanSQL(ctx context.Context, sql, dir string) (*plan.Plan, err
 	return s.api.PlanSQL(ctx, &api.PlanRequest{SQL: sql, Dir: dir, Views: s.sql.list()})
 }
 
-// planHere is PlanSQL in the working directory.
-func (s *Session) planHere(ctx context.Context, sql string) (*plan.Plan, error) {
+// planHere is PlanSQL in the working directory, once it is known which columns
+// PIVOTs make.
+func (s *Session) planHere(ctx context.Context, sql string, o *sqlOptions) (*plan.Plan, error) {
 	dir, err := workingDir()
 	if err != nil {
 		return nil, err
 	}
-	return s.PlanSQL(ctx, sql, dir)
+	return s.PlanSQL(ctx, s.pivoted(ctx, sql, o), dir)
 }
 
 func workingDir() (string, error) {
@@ -124,7 +125,7 @@ func (s *Session) run(ctx context.Context, p *plan.Plan, o *sqlOptions) (*Job, *
 }
 
 func (s *Session) query(ctx context.Context, st *stmt.Statement, o *sqlOptions) (*Rows, error) {
-	p, err := s.planHere(ctx, st.Text)
+	p, err := s.planHere(ctx, st.Text, o)
 	if err != nil {
 		return nil, err
 	}
@@ -135,10 +136,37 @@ func (s *Session) query(ctx context.Context, st *stmt.Statement, o *sqlOptions) 
 	return j.open(ctx, status)
 }
 
+// pivotColumnsMax bounds the columns that an item of a PIVOT makes: beyond it
+// DuckDB looks for them itself.
+const pivotColumnsMax = 1000
+
+// pivoted is a query with the columns of its PIVOTs said, for which the pond
+// looks first: DuckDB does not plan others. When that fails the query stays as it
+// is, and whoever runs it whole says what is wrong.
+func (s *Session) pivoted(ctx context.Context, sql string, o *sqlOptions) string {
+	items := stmt.Pivots(sql)
+	values := make([][]string, len(items))
+	for i, item := range items {
+		rows, err := s.query(ctx, &stmt.Statement{Text: item.Values}, &sqlOptions{job: o.job})
+		if err != nil || rows.Len() == 0 || rows.Len() > pivotColumnsMax {
+			return sql
+		}
+		for rec, err := range rows.All() {
+			if err != nil {
+				return sql
+			}
+			for r := range int(rec.NumRows()) {
+				values[i] = append(values[i], rec.Column(0).ValueStr(r))
+			}
+		}
+	}
+	return stmt.Listed(sql, items, values)
+}
+
 // copy writes files. Its rows are how many rows were written, as in DuckDB, and
 // the files if they were asked for.
 func (s *Session) copy(ctx context.Context, st *stmt.Statement, o *sqlOptions) (*Rows, error) {
-	p, err := s.planHere(ctx, st.Text)
+	p, err := s.planHere(ctx, st.Text, o)
 	if err != nil {
 		return nil, err
 	}

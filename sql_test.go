@@ -113,6 +113,10 @@ func testSQLQueries(t *testing.T, p *sqlPond) {
 	} {
 		p.same(q, strings.TrimSuffix(q, "; -- done"))
 	}
+	pivot := p.must("EXPLAIN PIVOT '{f}' ON distance % 3 USING count(*) GROUP BY origin", pond.ForceDistributed())
+	if !strings.Contains(pivot.Text, "stage 1") || !strings.Contains(pivot.Text, "hash(") {
+		t.Errorf("a PIVOT is not distributed:\n%s", pivot.Text)
+	}
 	got := p.must("SUMMARIZE '{f}'")
 	if got.Len() != int64(len(oracle(t, p.text("SUMMARIZE '{f}'")))) {
 		t.Errorf("SUMMARIZE has %d rows", got.Len())

@@ -17,7 +17,7 @@ import (
 
 // explain shows the stages of a statement, as planned, or as run.
 func (s *Session) explain(ctx context.Context, st *stmt.Statement, o *sqlOptions) (*Rows, error) {
-	p, err := s.planHere(ctx, st.Inner.Text)
+	p, err := s.planHere(ctx, st.Inner.Text, o)
 	if err != nil {
 		return nil, err
 	}
