@@ -114,7 +114,7 @@ func testSQLQueries(t *testing.T, p *sqlPond) {
 		p.same(q, strings.TrimSuffix(q, "; -- done"))
 	}
 	pivot := p.must("EXPLAIN PIVOT '{f}' ON distance % 3 USING count(*) GROUP BY origin", pond.ForceDistributed())
-	if !strings.Contains(pivot.Text, "stage 1") || !strings.Contains(pivot.Text, "hash(") {
+	if !strings.Contains(pivot.Text, "stage 1") {
 		t.Errorf("a PIVOT is not distributed:\n%s", pivot.Text)
 	}
 	got := p.must("SUMMARIZE '{f}'")
