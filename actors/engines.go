@@ -13,7 +13,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory/mallocator"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/logical"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -83,9 +82,10 @@ func (t *task) terms() duck.Terms {
 }
 
 // planning are the terms of an engine whose optimizer makes plans that can be
-// read and written back. It plans a user's query, and never runs it.
-func planning(access []string) duck.Terms {
-	return duck.Terms{Access: accessOf(access), Memory: plannerMemory, Threads: 1, Optimizers: logical.DisabledOptimizers}
+// read and written back: one of logical.OptimizerTries is off. It plans a user's
+// query, and never runs it.
+func planning(access []string, off string) duck.Terms {
+	return duck.Terms{Access: accessOf(access), Memory: plannerMemory, Threads: 1, Optimizers: off}
 }
 
 // accessOf tells files from folders, which end in a slash.

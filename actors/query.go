@@ -37,7 +37,7 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 	if err != nil {
 		return nil, err
 	}
-	if q.Tree, q.Why, err = n.planTree(ctx, q.SQL, op.Views, access); err != nil {
+	if err := n.planTree(ctx, q, &facts, spec.Options.Force); err != nil {
 		return nil, err
 	}
 	job, err := dist.Plan(q, facts, dist.Options{
@@ -103,36 +103,94 @@ func (n *Node) queryFacts(ctx context.Context, files []plan.File) (dist.Facts, e
 	return facts, nil
 }
 
-// planTree has DuckDB plan a query, confined to its files. Without a tree, why
+// planTree has DuckDB plan a query, confined to its files. Without a tree, q.Why
 // says what stood in the way; an error is the user's.
-func (n *Node) planTree(ctx context.Context, sql string, views []plan.View, access []string) (tree *logical.Plan, why string, err error) {
-	e, err := n.engines.Get(ctx, planning(access))
-	if err != nil {
-		return nil, "", engineError("open DuckDB", err)
-	}
-	defer n.engines.Put(e)
-	for _, v := range views {
-		if _, err := e.Exec(ctx, fmt.Sprintf("CREATE TEMP VIEW %s AS %s", plan.QuoteIdent(v.Name), v.SQL)); err != nil {
-			return nil, "", engineError("plan", err)
+func (n *Node) planTree(ctx context.Context, q *dist.Query, facts *dist.Facts, force bool) error {
+	small := smallInput(facts, force)
+	for _, off := range logical.OptimizerTries() {
+		err := n.tryPlan(ctx, off, q, facts, small)
+		var w *errWhole
+		var refused *logical.PlanError
+		switch {
+		case errors.As(err, &w):
+			q.Why = w.why
+			return ctx.Err()
+		case !errors.As(err, &refused):
+			return err
+		}
+		q.Why = refused.Error()
+		if !refused.Again() {
+			break
 		}
 	}
-	schema, err := e.Schema(ctx, sql)
+	return ctx.Err()
+}
+
+// smallInput says that a query reads too little to be worth looking at its text
+// files before it runs; empty if it does not.
+func smallInput(facts *dist.Facts, force bool) string {
+	sum := int64(0)
+	for _, f := range facts.Files {
+		sum += f.Size
+	}
+	if force || sum >= dist.LocalBytes {
+		return ""
+	}
+	return fmt.Sprintf("it reads only %d bytes", sum)
+}
+
+// tryPlan plans with some optimizers off. An *errWhole, or a
+// *logical.PlanError, is why there is no tree.
+func (n *Node) tryPlan(ctx context.Context, off string, q *dist.Query, facts *dist.Facts, small string) error {
+	e, err := n.engines.Get(ctx, planning(q.Access, off))
 	if err != nil {
-		return nil, "", readError(err)
+		return engineError("open DuckDB", err)
+	}
+	defer n.engines.Put(e)
+	sql, views := q.SQL, q.Views
+	text, err := n.standIn(ctx, e, q.SQL, q.Views, facts.Files, small)
+	if err != nil {
+		return err
+	}
+	if text != nil { // tables take the files' place
+		sql, views, facts.Tables = text.sql, text.views, text.tables
+	}
+	schema, err := bound(ctx, e, sql, views)
+	if err != nil && text != nil {
+		if _, err = bound(ctx, e, q.SQL, q.Views); err == nil {
+			return &errWhole{"it means something else over tables than over text files"}
+		}
+	}
+	if err != nil {
+		return err
 	}
 	names := make([]string, len(schema.Fields))
 	for i, f := range schema.Fields {
 		names[i] = f.Name
 	}
-	text, err := fetchText(ctx, e, fmt.Sprintf("SELECT json_serialize_plan(%s, optimize := true)::VARCHAR", plan.QuoteString(sql)))
+	plan, err := fetchText(ctx, e, fmt.Sprintf("SELECT json_serialize_plan(%s, optimize := true)::VARCHAR", plan.QuoteString(sql)))
 	if err != nil {
-		return nil, "DuckDB cannot write its plan down: " + err.Error(), ctx.Err()
+		return &errWhole{"DuckDB cannot write its plan down: " + err.Error()}
 	}
-	tree, err = logical.Decode([]byte(text), names)
+	var refused *logical.PlanError
+	if q.Tree, err = logical.Decode([]byte(plan), names); err != nil && !errors.As(err, &refused) {
+		err = &errWhole{err.Error()}
+	}
+	return err
+}
+
+// bound makes views and names and types the columns of a query over them.
+func bound(ctx context.Context, e *duck.Engine, sql string, views []plan.View) (*vec.Schema, error) {
+	for _, v := range views {
+		if _, err := e.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE TEMP VIEW %s AS %s", plan.QuoteIdent(v.Name), v.SQL)); err != nil {
+			return nil, engineError("plan", err)
+		}
+	}
+	schema, err := e.Schema(ctx, sql)
 	if err != nil {
-		return nil, err.Error(), nil
+		return nil, readError(err)
 	}
-	return tree, "", nil
+	return schema, nil
 }
 
 // fetchText is the one text that a query gives.

@@ -111,6 +111,7 @@ func (s *Scan) String() string {
 		out += "; columns " + strings.Join(o.Columns, ", ")
 	}
 	return out + ifElse(o.RowNumber, "; with row numbers", "") + ifElse(o.Filename, "; with file names", "") +
+		ifElse(s.Together != "", "; in one task: "+s.Together, "") +
 		ifElse(o.UnionByName, "; by name", "") + ifElse(o.Hive, "; hive", "") + ifElse(s.Shared, "; all in each task", "")
 }
 

@@ -28,6 +28,9 @@ func (s *Scan) SQL(pieces []Piece) string {
 	if len(pieces) == 0 {
 		return s.none()
 	}
+	if s.From != "" {
+		return s.some(pieces)
+	}
 	var parts []string
 	for i := 0; i < len(pieces); {
 		if !pieces[i].Whole {
@@ -44,6 +47,19 @@ func (s *Scan) SQL(pieces []Piece) string {
 		parts = append(parts, s.reader(paths, false))
 	}
 	return strings.Join(parts, " UNION ALL ")
+}
+
+// some is those files of From that are among the pieces.
+func (s *Scan) some(pieces []Piece) string {
+	sql := "SELECT " + s.list(false) + " FROM " + s.From
+	if s.Together != "" || s.Shared {
+		return sql
+	}
+	names := make([]string, len(pieces))
+	for i, p := range pieces {
+		names[i] = QuoteString(p.Path)
+	}
+	return sql + " WHERE " + fileName + " IN (" + strings.Join(names, ", ") + ")"
 }
 
 // none is the scan's columns and no rows.

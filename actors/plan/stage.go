@@ -121,6 +121,12 @@ type Scan struct {
 	Columns []Column
 	// Like is a file to take the columns from when a task has no piece.
 	Like string
+	// From, when set, is what reads all the files, as it stands in FROM, and all
+	// Options are in it. It gives the column `filename`, by which a task picks its
+	// own: DuckDB looks at some files to tell how to read others. Together says why
+	// one task reads all of it; then there need be no such column.
+	From     string `json:",omitempty"`
+	Together string `json:",omitempty"`
 }
 
 // Format is a file format.

@@ -184,18 +184,6 @@ func fetch(ctx context.Context, e *duck.Engine, query string) ([][]string, error
 	return rows, err
 }
 
-// lists are optimizers to turn off, one list after another: json_serialize_plan
-// looks at types before it resolves them anew, and trips over stale ones that
-// some optimizers leave behind and others happen to put right.
-var lists = []string{
-	logical.DisabledOptimizers,
-	logical.DisabledOptimizers + ",cte_inlining",
-	strings.Replace(logical.DisabledOptimizers, "build_side_probe_side,", "", 1),
-	strings.Replace(logical.DisabledOptimizers, "statistics_propagation,", "", 1),
-	logical.DisabledOptimizers + ",cte_inlining,column_lifetime",
-	logical.DisabledOptimizers + ",cte_inlining,column_lifetime,unused_columns",
-}
-
 // tree is the query as DuckDB plans it.
 func (p *pond) tree(ctx context.Context, sql string) (*logical.Plan, error) {
 	s, err := p.plans.Schema(ctx, sql)
@@ -207,7 +195,7 @@ func (p *pond) tree(ctx context.Context, sql string) (*logical.Plan, error) {
 		names[i] = f.Name
 	}
 	text := ""
-	for i, off := range lists {
+	for i, off := range logical.OptimizerTries() {
 		if text, err = p.serialize(ctx, sql, off); err != nil {
 			return nil, err
 		}

@@ -53,6 +53,8 @@ type Table struct {
 	Format  plan.Format
 	Options plan.ScanOptions // Columns nil
 	plan.Facts
+	From, Together string  // see plan.Scan
+	Rows           float64 // guessed; 0: not
 }
 
 // Options are what a plan depends on besides the query and its files.
@@ -76,9 +78,11 @@ type Options struct {
 	Force bool
 }
 
+// LocalBytes is the size of all input below which a query runs as it is.
+const LocalBytes = 64 << 20
+
 const (
 	broadcastBytes = 16 << 20
-	localBytes     = 64 << 20
 	targetBytes    = 128 << 20
 )
 
@@ -92,7 +96,7 @@ func (o Options) filled() Options {
 		o.BroadcastBytes = broadcastBytes
 	}
 	if o.LocalBytes <= 0 {
-		o.LocalBytes = localBytes
+		o.LocalBytes = LocalBytes
 	}
 	return o
 }

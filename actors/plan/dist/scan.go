@@ -48,10 +48,16 @@ func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
 			read += width(g.Schema[c.Column].Type)
 		}
 	}
-	p.split(s, us, int64(float64(bytes)*read/all))
+	if s.scan.From == "" { // of text, all is read
+		bytes = int64(float64(bytes) * read / all)
+	}
+	p.split(s, us, bytes)
 	v := p.leaf(&leaf{scan: s}, g.Columns)
 	r := &rel{op: v, n: len(s.scan.Splits), stable: true, rows: rowsOf(us, all)}
 	r.values = p.valuesOf(g, s)
+	if rows := p.facts.Tables[g.Source].Rows; rows > 0 {
+		r.rows = rows
+	}
 	for _, f := range g.Filters {
 		r.rows *= selectivity(f.X)
 	}
@@ -61,6 +67,8 @@ func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
 // split cuts a scan's units into tasks.
 func (p *planner) split(s *scan, us []plan.Piece, bytes int64) {
 	switch po := (plan.Options{Parallelism: p.o.Parallelism, TargetBytes: p.o.TargetBytes}); {
+	case s.scan.Together != "":
+		s.scan.Splits = [][]plan.Piece{us}
 	case len(us) == 0: // no row is possible
 		s.scan.Splits = [][]plan.Piece{nil}
 	case p.o.Partitions > 0:
@@ -83,7 +91,9 @@ func (p *planner) source(g *logical.Get) (*scan, error) {
 		if len(t.Files) > 0 {
 			s.scan.Like = t.Files[0].Path
 		}
-		s.scan.PinText(t.CSV)
+		if s.scan.From, s.scan.Together = t.From, t.Together; t.From == "" {
+			s.scan.PinText(t.CSV)
+		}
 		return s, nil
 	}
 	if g.Source != "" {
@@ -161,14 +171,15 @@ func (s *scan) pick(g *logical.Get) error {
 		case !want[i]:
 		case strings.EqualFold(c.Name, rowNumber) && s.rowNumbers(g):
 			o.RowNumber = true
+		case s.scan.From != "": // DuckDB reads what the view is asked for
 		default:
 			o.Columns = append(o.Columns, c.Name)
 		}
 	}
-	if len(o.Columns) == 0 && !o.Filename && !o.RowNumber {
+	if len(o.Columns) == 0 && !o.Filename && !o.RowNumber && s.scan.From == "" {
 		o.Columns = []string{narrowest(g.Schema)}
 	}
-	if o.Columns == nil {
+	if o.Columns == nil && s.scan.From == "" {
 		o.Columns = []string{}
 	}
 	for _, at := range g.Project {
@@ -255,6 +266,9 @@ var pureFunctions = set("range", "generate_series", "unnest", "repeat", "repeat_
 // opaqueGet is a function that runs in one task; those that are cheap and pure
 // in any.
 func (p *planner) opaqueGet(g *logical.Get) (*rel, error) {
+	if g.Source != "" {
+		return nil, &errWhole{"how " + g.Source + " is read cannot be told to a task"}
+	}
 	if _, err := logical.RenderTree(g); err != nil { // what cannot be written cannot be run apart
 		return nil, err
 	}

@@ -14,8 +14,8 @@ type PlanError struct {
 	Message string // DuckDB's own
 }
 
-// Again reports whether another try, with [MoreDisabledOptimizers] off, may help:
-// json_serialize_plan checks types that some optimizers leave stale.
+// Again reports whether another of [OptimizerTries] may help: json_serialize_plan
+// checks types that some optimizers leave stale.
 func (e *PlanError) Again() bool { return e.Kind == "internal" }
 
 func (e *PlanError) Error() string {

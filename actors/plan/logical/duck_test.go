@@ -79,7 +79,8 @@ func (p pair) plan(ctx context.Context, sql string) (*logical.Plan, error) {
 	}
 	quoted := "'" + strings.ReplaceAll(sql, "'", "''") + "'"
 	var plan *logical.Plan
-	for _, off := range []string{logical.DisabledOptimizers, logical.MoreDisabledOptimizers} {
+	tries := logical.OptimizerTries()
+	for i, off := range tries {
 		if _, err := p.plans.Exec(ctx, "SET disabled_optimizers = '"+off+"'"); err != nil {
 			return nil, err
 		}
@@ -92,7 +93,7 @@ func (p pair) plan(ctx context.Context, sql string) (*logical.Plan, error) {
 		if !errors.As(err, &refused) || !refused.Again() {
 			return plan, err
 		}
-		if off == logical.MoreDisabledOptimizers {
+		if i == len(tries)-1 {
 			return nil, err
 		}
 	}

@@ -26,8 +26,18 @@ var ErrUnrendered = errors.New("logical: cannot be written as SQL")
 const DisabledOptimizers = "compressed_materialization,late_materialization,statistics_propagation," +
 	"join_filter_pushdown,build_side_probe_side,sampling_pushdown,in_clause,common_subexpressions"
 
-// MoreDisabledOptimizers are to be off for another try: see [PlanError.Again].
-const MoreDisabledOptimizers = DisabledOptimizers + ",cte_inlining,column_lifetime,unused_columns"
+// OptimizerTries are lists of optimizers to turn off, [DisabledOptimizers] first,
+// one after another as long as the error is to be tried [PlanError.Again].
+// Some optimizers leave stale types behind, others happen to put them right.
+func OptimizerTries() []string {
+	return []string{
+		DisabledOptimizers,
+		DisabledOptimizers + ",cte_inlining",
+		strings.Replace(DisabledOptimizers, "build_side_probe_side,", "", 1),
+		DisabledOptimizers + ",cte_inlining,column_lifetime",
+		DisabledOptimizers + ",cte_inlining,column_lifetime,unused_columns",
+	}
+}
 
 // Render is one operator as SQL over its inputs, which inputs names: views
 // whose columns are c0, c1, …; so are the result's. A reference to a CTE reads
