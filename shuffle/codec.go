@@ -54,6 +54,9 @@ func (c *compressor) compress(dst, src []byte, codec Codec) ([]byte, Codec, erro
 	return dst, codec, nil
 }
 
+// encodedMax is room for n bytes however compress encodes them.
+func encodedMax(n int) int { return max(s2.MaxEncodedLen(n), lz4.CompressBlockBound(n)) }
+
 func newZstd() (*zstd.Encoder, error) {
 	// Our own checksum covers the payload; zstd's would be a second.
 	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),

@@ -16,7 +16,6 @@ type lane struct {
 	enc      encoder
 	builders []*vec.Builder // by partition; nil until the first row
 	reserved int64          // bytes that the builders have taken
-	block    []byte         // the block being made
 
 	to    [vec.MaxRows]uint32 // partition of each row
 	rows  [vec.MaxRows]uint16 // rows in order of partition
@@ -146,29 +145,51 @@ func (l *lane) emit(p int, b *vec.Builder) error {
 	if rows == 0 {
 		return nil
 	}
-	var err error
-	if l.block, err = l.enc.block(l.block[:0], rows, b.Parts()); err != nil {
+	if err := l.enc.payload(rows, b.Parts()); err != nil {
 		return fmt.Errorf("shuffle: partition %d: %w", p, err)
 	}
 	b.Reset()
-	err = l.push(p, l.block, int64(rows), int64(len(l.enc.raw)))
-	if cap(l.block) > 8*l.w.c.BlockBytes { // again, out of the ordinary
-		l.block, l.enc.raw = nil, nil
+	n, err := l.queue(p, rows)
+	if err != nil {
+		return fmt.Errorf("shuffle: partition %d: %w", p, err)
 	}
-	return err
+	if cap(l.enc.raw) > 8*l.w.c.BlockBytes { // again, out of the ordinary
+		l.enc.raw = nil
+	}
+	return l.w.queued(n)
+}
+
+// queue makes a block of the encoder's payload right where it waits, and returns
+// its size.
+func (l *lane) queue(p, rows int) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	raw := len(l.enc.raw)
+	room := l.room(BlockHeaderLen + encodedMax(raw))
+	block, err := l.enc.seal(room, rows)
+	if err != nil {
+		return 0, err
+	}
+	if &block[0] != &room[:1][0] { // the codec took more for a while
+		block = append(room, block...)
+	}
+	l.used += len(block)
+	l.blocks = append(l.blocks, pending{p, int64(rows), int64(raw), block})
+	return int64(len(block)), nil
 }
 
 // push queues a copy of block.
 func (l *lane) push(p int, block []byte, rows, raw int64) error {
 	l.mu.Lock()
-	bytes := l.room(len(block))
-	copy(bytes, block)
+	bytes := append(l.room(len(block)), block...)
+	l.used += len(bytes)
 	l.blocks = append(l.blocks, pending{p, rows, raw, bytes})
 	l.mu.Unlock()
 	return l.w.queued(int64(len(block)))
 }
 
-// room is n bytes of a slab. The caller holds mu.
+// room is an empty slice at the end of the last slab that has capacity for n
+// bytes; who fills it adds what it took to used. The caller holds mu.
 func (l *lane) room(n int) []byte {
 	last := len(l.slabs) - 1
 	if last < 0 || len(l.slabs[last])-l.used < n {
@@ -179,9 +200,7 @@ func (l *lane) room(n int) []byte {
 		l.slabs = append(l.slabs, l.w.c.Mem.Allocate(max(size, n)))
 		l.used, last = 0, last+1
 	}
-	at := l.used
-	l.used += n
-	return l.slabs[last][at:l.used:l.used]
+	return l.slabs[last][l.used : l.used : l.used+n]
 }
 
 // steal takes the waiting blocks and the memory they lie in.
@@ -255,5 +274,5 @@ func (l *lane) release() {
 	for _, s := range slabs {
 		l.w.c.Mem.Free(s)
 	}
-	l.block, l.enc = nil, encoder{}
+	l.enc = encoder{}
 }

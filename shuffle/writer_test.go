@@ -504,8 +504,8 @@ func TestLaneLetsGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = *keep
-	if l := w.lanes[0]; l.reserved > 4*4096 || cap(l.block) > 8*4096 {
-		t.Fatalf("%d bytes of builders, %d of block", l.reserved, cap(l.block))
+	if l := w.lanes[0]; l.reserved > 4*4096 || cap(l.enc.raw) > 8*4096 {
+		t.Fatalf("%d bytes of builders, %d of block", l.reserved, cap(l.enc.raw))
 	}
 }
 

@@ -3,6 +3,7 @@ package vec
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 	"unsafe"
 )
@@ -96,11 +97,7 @@ func appendValid[I index](c *column, v *Vector, rows []I, holes bool) (nulls int
 	if v.Valid == nil && !holes && c.nulls == 0 {
 		return 0
 	}
-	for _, i := range rows {
-		if isNull(v, i, holes) {
-			nulls++
-		}
-	}
+	words, nulls := validWords(c, v, rows, holes)
 	if c.nulls+nulls == 0 || c.t.Kind == Null || c.t.Kind == Union { // Arrow keeps no bits for these two
 		return nulls
 	}
@@ -111,12 +108,54 @@ func appendValid[I index](c *column, v *Vector, rows []I, holes bool) (nulls int
 			c.valid.b[w] = 0xff
 		}
 	}
-	out := c.bits(&c.valid, c.rows+len(rows))
-	for k, i := range rows {
-		setBit(out, c.rows+k, !(nulls > 0 && isNull(v, i, holes)))
-	}
+	putBits(c.bits(&c.valid, c.rows+len(rows)), c.rows, words, len(rows))
 	c.nulls += nulls
 	return nulls
+}
+
+// validWords gathers the rows' validity bits, 64 a word, and counts the NULLs.
+func validWords[I index](c *column, v *Vector, rows []I, holes bool) (words []uint64, nulls int) {
+	words = c.words[:0]
+	for len(rows) > 0 {
+		n := min(len(rows), 64)
+		word := uint64(0)
+		switch {
+		case holes:
+			for k, i := range rows[:n] {
+				if !isNull(v, i, true) {
+					word |= 1 << k
+				}
+			}
+		case v.Valid == nil:
+			word = ^uint64(0) >> (64 - n)
+		default:
+			for k, i := range rows[:n] {
+				word |= v.Valid[i>>6] >> (i & 63) & 1 << k
+			}
+		}
+		nulls += n - bits.OnesCount64(word)
+		words, rows = append(words, word), rows[n:]
+	}
+	c.words = words
+	return words, nulls
+}
+
+// has reports whether the k-th of the rows being appended is not NULL, if any is.
+func (c *column) has(k int) bool { return c.words[k>>6]>>(k&63)&1 != 0 }
+
+// putBits writes the first n bits of words to b, from bit at on. Of b's last byte
+// the bits beyond are cleared.
+func putBits(b []byte, at int, words []uint64, n int) {
+	for _, word := range words {
+		left := min(n, 64)
+		for left > 0 {
+			off := at & 7
+			b[at>>3] = b[at>>3]&(1<<off-1) | byte(word)<<off
+			took := min(8-off, left)
+			word >>= took
+			at, left, n = at+took, left-took, n-took
+		}
+	}
 }
 
 // bits makes x hold n bits and returns it. Bits beyond are not defined.
@@ -155,14 +194,21 @@ func values[W any](v *Vector) []W { return unsafe.Slice((*W)(v.Data), v.Rows) }
 func appendFixed[W any, I index](c *column, v *Vector, rows []I, all bool, nulls int, holes bool) []W {
 	out, from := extend[W](c, &c.data, len(rows)), values[W](v)
 	switch {
+	case holes:
+		clear(out)
+		for k, i := range rows {
+			if c.has(k) {
+				out[k] = from[i]
+			}
+		}
 	case nulls > 0:
 		var zero W
 		for k, i := range rows {
-			if isNull(v, i, holes) {
-				out[k] = zero
-			} else {
-				out[k] = from[i]
+			x := from[i]
+			if !c.has(k) { // no jump: which are NULL cannot be foretold
+				x = zero
 			}
+			out[k] = x
 		}
 	case all:
 		copy(out, from[:len(out)])
@@ -201,7 +247,7 @@ func appendStrings[I index](c *column, v *Vector, rows []I, nulls int, holes boo
 	total, most := int64(0), c.most
 	for k, i := range rows {
 		n := uint32(0)
-		if nulls == 0 || !isNull(v, i, holes) {
+		if nulls == 0 || c.has(k) {
 			n = from[i].Len
 		}
 		lens[k] = n

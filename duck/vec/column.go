@@ -77,6 +77,7 @@ type column struct {
 	data  buffer // fixed-width values, bits, strings' bytes, type ids
 	lens  buffer // strings, lists: a uint32 a row
 	idx   []uint32
+	words []uint64 // validity of the rows being appended; see validWords
 	kids  []column
 }
 
