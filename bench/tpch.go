@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -208,18 +207,8 @@ func valueText(a arrow.Array, i int) string {
 	if a.IsNull(i) {
 		return ""
 	}
-	if x, ok := a.(array.ExtensionArray); ok {
-		a = x.Storage()
-	}
-	if h, ok := a.(*array.FixedSizeBinary); ok { // a HUGEINT: 16 bytes, the lowest first
-		b := slices.Clone(h.Value(i))
-		negative := b[len(b)-1] >= 1<<7
-		slices.Reverse(b)
-		n := new(big.Int).SetBytes(b)
-		if negative {
-			n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(b))))
-		}
-		return n.String()
+	if d, ok := a.(*array.Decimal128); ok { // all its digits
+		return d.Value(i).ToString(d.DataType().(*arrow.Decimal128Type).Scale)
 	}
 	return a.ValueStr(i)
 }
