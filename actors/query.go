@@ -33,7 +33,7 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 	sink := &spec.Plan.Sink
 	q := &dist.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write,
 		Sorted: strings.Contains(strings.ToLower(op.Query), "order by")}
-	facts, err := n.queryFacts(ctx, files)
+	facts, err := n.queryFacts(ctx, files, spec.Options.Force)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +73,8 @@ func (n *Node) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, []s
 }
 
 // queryFacts reads the footers of a query's Parquet files: row groups to cut at,
-// and bounds of their columns to skip by.
-func (n *Node) queryFacts(ctx context.Context, files []plan.File) (dist.Facts, error) {
+// and bounds of their columns to skip by. A small query runs whole and needs none.
+func (n *Node) queryFacts(ctx context.Context, files []plan.File, force bool) (dist.Facts, error) {
 	facts := dist.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]dist.Range{}}
 	var paths []string
 	for _, f := range files {
@@ -82,6 +82,9 @@ func (n *Node) queryFacts(ctx context.Context, files []plan.File) (dist.Facts, e
 		if strings.HasSuffix(strings.ToLower(f.Path), ".parquet") {
 			paths = append(paths, f.Path)
 		}
+	}
+	if smallInput(&facts, force) != "" {
+		return facts, nil
 	}
 	feet, err := n.engines.planner.Footers(ctx, paths)
 	if err != nil {

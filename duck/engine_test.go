@@ -170,6 +170,7 @@ func TestResetEach(t *testing.T) {
 	e := start(t, Config{})
 	before := table(t, e, remains)
 	for sql, how := range map[string]bool{
+		"CREATE OR REPLACE TEMP VIEW v AS SELECT 1 AS x":                           clean,
 		"CREATE TEMP VIEW v AS SELECT 1 AS x":                                      clean,
 		"CREATE TEMP TABLE t AS SELECT range AS x FROM range(1000)":                clean,
 		"CREATE TEMP VIEW v AS SELECT 'CREATE TABLE t; macro' AS x; -- no more":    clean,

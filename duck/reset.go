@@ -48,7 +48,7 @@ type leftovers struct{ any, macros bool }
 
 // passing are the statements whose work goes with their connection. A temporary
 // secret does not, so TEMP alone would not do.
-var passing = []string{"CREATE TEMP VIEW ", "CREATE TEMP TABLE "}
+var passing = []string{"CREATE TEMP VIEW ", "CREATE OR REPLACE TEMP VIEW ", "CREATE TEMP TABLE "}
 
 // note is told all that Exec runs.
 func (l *leftovers) note(s *statements) {
@@ -63,7 +63,7 @@ func (l *leftovers) note(s *statements) {
 // Reset drops all that queries left behind (tables, views, registered streams,
 // open transactions), so that the next task with the same Access can use the
 // engine. Registered functions stay. It takes milliseconds when Exec ran
-// anything but single statements that begin with CREATE TEMP VIEW or TABLE.
+// anything but single statements that make a temporary view or table.
 func (e *Engine) Reset(ctx context.Context) error {
 	o, err := e.begin(ctx, "reset")
 	if err != nil {
