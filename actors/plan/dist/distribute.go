@@ -13,7 +13,7 @@ import (
 // distribute makes pieces of the tree, and stages of the pieces.
 func distribute(q *Query, facts Facts, o Options) (*plan.Job, error) {
 	p := &planner{q: q, facts: facts, o: o, leaves: map[*logical.View]*leaf{}, ctes: map[int]func() *rel{}, delims: map[int]func() *rel{}}
-	bytes, err := p.size(q.Tree.Root)
+	bytes, read, err := p.size(q.Tree.Root)
 	switch {
 	case err != nil:
 		return nil, err
@@ -21,7 +21,7 @@ func distribute(q *Query, facts Facts, o Options) (*plan.Job, error) {
 		return nil, &errWhole{fmt.Sprintf("it reads %.1f MiB, and below %.0f MiB one task is quicker", mib(bytes), mib(o.LocalBytes))}
 	}
 	po := plan.Options{Parallelism: o.Parallelism, TargetBytes: o.TargetBytes}
-	p.parts = po.TasksFor(bytes)
+	p.parts = po.TasksFor(read)
 	switch {
 	case o.Partitions > 0:
 		p.parts = o.Partitions
@@ -46,26 +46,28 @@ func distribute(q *Query, facts Facts, o Options) (*plan.Job, error) {
 	return p.stages(last, result)
 }
 
-// size is the bytes of all files that are scanned. A tree that draws seeded
-// random numbers is not taken apart: they come in the order of the rows.
-func (p *planner) size(root logical.Operator) (int64, error) {
-	var sum int64
-	var err error
+// size is the bytes of all files that are scanned, and about how many of them are
+// of columns that are read: what exchanges move is made of those. A tree that
+// draws seeded random numbers is not taken apart: they come in the order of the rows.
+func (p *planner) size(root logical.Operator) (sum, read int64, err error) {
 	logical.Walk(root, func(op logical.Operator) bool {
 		if strings.Contains(seeds(op), "setseed") {
 			err = &errWhole{"it sets the seed of its random numbers"}
 		}
 		if g, ok := op.(*logical.Get); ok {
+			var bytes int64
 			for _, path := range g.Files {
-				sum += p.facts.Files[path].Size
+				bytes += p.facts.Files[path].Size
 			}
 			for _, f := range p.facts.Tables[g.Source].Files {
-				sum += f.Size
+				bytes += f.Size
 			}
+			sum += bytes
+			read += int64(float64(bytes) * readShare(g))
 		}
 		return true
 	})
-	return sum, err
+	return sum, read, err
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }

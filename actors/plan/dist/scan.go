@@ -42,18 +42,12 @@ func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
 	for _, u := range us {
 		bytes += u.Bytes
 	}
-	read, all := 1.0, rowWidth(g.Schema)
-	for _, c := range g.Reads {
-		if c.Column >= 0 {
-			read += width(g.Schema[c.Column].Type)
-		}
-	}
 	if s.scan.From == "" { // of text, all is read
-		bytes = int64(float64(bytes) * read / all)
+		bytes = int64(float64(bytes) * readShare(g))
 	}
 	p.split(s, us, bytes)
 	v := p.leaf(&leaf{scan: s}, g.Columns)
-	r := &rel{op: v, n: len(s.scan.Splits), stable: true, rows: rowsOf(us, all)}
+	r := &rel{op: v, n: len(s.scan.Splits), stable: true, rows: rowsOf(us, rowWidth(g.Schema))}
 	r.values = p.valuesOf(g, s)
 	if rows := p.facts.Tables[g.Source].Rows; rows > 0 {
 		r.rows = rows
@@ -62,6 +56,18 @@ func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
 		r.rows *= selectivity(f.X)
 	}
 	return r, nil
+}
+
+// readShare guesses which share of its files' bytes the columns are that a scan
+// reads.
+func readShare(g *logical.Get) float64 {
+	read := 1.0
+	for _, c := range g.Reads {
+		if c.Column >= 0 {
+			read += width(g.Schema[c.Column].Type)
+		}
+	}
+	return min(read/rowWidth(g.Schema), 1)
 }
 
 // split cuts a scan's units into tasks.
