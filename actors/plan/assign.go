@@ -47,7 +47,7 @@ type Blocks struct {
 
 // TaskCount is how many tasks a stage has. Compile says it of every stage it
 // makes; where Tasks.N is 0 it is the number of segments of the stages that are
-// read, known once those have run (up).
+// read, known once those have run (up). A stage with a Fit has to be [Fitted].
 func TaskCount(job *Job, stage int, up map[int][]SegmentInfo) int {
 	s := job.Stages[stage]
 	if s.Tasks.N > 0 {
@@ -72,6 +72,9 @@ func Assign(job *Job, stage, partition int, up map[int][]SegmentInfo) (TaskInput
 		return TaskInput{}, fmt.Errorf("plan: assign: there is no stage %d: %w", stage, ErrInternal)
 	}
 	s := job.Stages[stage]
+	if s.Tasks.Fit != nil && s.Tasks.Shares == nil {
+		return TaskInput{}, fmt.Errorf("plan: assign: stage %d is not fitted: %w", stage, ErrInternal)
+	}
 	tasks := TaskCount(job, stage, up)
 	if partition < 0 || partition >= tasks {
 		return TaskInput{}, fmt.Errorf("plan: assign: stage %d has no task %d, only %d: %w", stage, partition, tasks, ErrInternal)
@@ -87,6 +90,10 @@ func Assign(job *Job, stage, partition int, up map[int][]SegmentInfo) (TaskInput
 			p.First, p.Count = input.Literal.share(partition, tasks)
 		case input.Read != nil:
 			a := assigner{job: job, read: input.Read, up: up, task: partition, tasks: tasks, part: p}
+			if s.Tasks.Shares != nil {
+				a.share = &s.Tasks.Shares[partition]
+				a.split = a.share.To > 0 && a.share.Input == i
+			}
 			err = a.assign()
 		}
 		if err != nil {
@@ -131,6 +138,8 @@ type assigner struct {
 	read        *Read
 	up          map[int][]SegmentInfo
 	task, tasks int
+	share       *Share // of a fitted stage
+	split       bool   // only the share's segments are read
 	part        *TaskPart
 }
 
@@ -190,6 +199,10 @@ func (a *assigner) take(u, first int, segs []SegmentInfo, lo, n int) {
 }
 
 func (a *assigner) partitions() error {
+	if a.share != nil {
+		a.fitted()
+		return nil
+	}
 	for _, u := range a.read.Stages {
 		if parts := a.job.Stages[u].Exchange.Partitions; a.tasks > parts {
 			return fmt.Errorf("%d tasks share %d partitions of stage %d: %w", a.tasks, parts, u, ErrInternal)
@@ -200,6 +213,18 @@ func (a *assigner) partitions() error {
 		a.take(u, 0, a.up[u], int(lo), int(hi-lo))
 	})
 	return nil
+}
+
+// fitted reads what the task's share says.
+func (a *assigner) fitted() {
+	a.each(func(u, before int) {
+		segs, first := a.up[u], 0
+		if a.split {
+			first = min(max(a.share.From-before, 0), len(segs))
+			segs = segs[first:max(min(a.share.To-before, len(segs)), first)]
+		}
+		a.take(u, first, segs, a.share.Lo, a.share.Hi-a.share.Lo)
+	})
 }
 
 func (a *assigner) segments() {

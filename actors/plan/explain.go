@@ -18,7 +18,10 @@ type Explanation struct {
 	Query         string   `json:"query"`
 	Exchange      string   `json:"exchange"`
 	Partitions    int      `json:"partitions"`
+	Fit           string   `json:"fit,omitempty"` // how sizes change the number of tasks
 	Gathered      string   `json:"gathered,omitempty"`
+	Replanned     string   `json:"replanned,omitempty"` // why the stage was added while the job ran
+	Dropped       bool     `json:"dropped,omitempty"`   // and then nothing needs this one
 	Ordered       bool     `json:"ordered,omitempty"`
 	Deterministic bool     `json:"deterministic"`
 }
@@ -26,11 +29,16 @@ type Explanation struct {
 // Explanations is the job as data, stage by stage.
 func (j *Job) Explanations() []Explanation {
 	out := make([]Explanation, len(j.Stages))
+	needed := j.needed()
 	for i, s := range j.Stages {
 		x := Explanation{
 			Stage: i, ID: s.ID, Name: s.Name, Kind: s.kind(), Tasks: s.Tasks.N, Upstream: s.Upstream(), Query: s.Query,
 			Exchange: s.Exchange.String(), Partitions: s.Exchange.Partitions,
-			Gathered: s.Gathered, Ordered: s.Ordered, Deterministic: s.Deterministic,
+			Gathered: s.Gathered, Replanned: s.Replanned, Dropped: !needed[i], Ordered: s.Ordered, Deterministic: s.Deterministic,
+		}
+		if s.Tasks.Fit != nil {
+			x.Fit = s.Tasks.fit(s)
+			x.Tasks = j.cutsOf(s)
 		}
 		if s.Exchange.Kind == Range {
 			x.Exchange += fmt.Sprintf(", bounds from stage %d", s.Exchange.Bounds)
@@ -44,6 +52,33 @@ func (j *Job) Explanations() []Explanation {
 		out[i] = x
 	}
 	return out
+}
+
+// cutsOf is how many partitions a stage with a Fit reads: its tasks, if sizes do
+// not tell otherwise.
+func (j *Job) cutsOf(s *Stage) int {
+	for _, in := range s.Inputs {
+		if in.Read != nil && in.Read.How == ReadPartition {
+			return j.Stages[in.Read.Stages[0]].Exchange.Partitions
+		}
+	}
+	return 0
+}
+
+// fit says what is done with partitions by their sizes.
+func (t Tasks) fit(s *Stage) string {
+	var out []string
+	if !t.Fit.Apart {
+		out = append(out, "small partitions are put together")
+	}
+	if t.Fit.Split != nil {
+		views := make([]string, len(t.Fit.Split))
+		for i, at := range t.Fit.Split {
+			views[i] = s.Inputs[at].View
+		}
+		out = append(out, "much larger ones are split by "+strings.Join(views, " or "))
+	}
+	return strings.Join(out, ", ")
 }
 
 func (s *Stage) kind() string {
@@ -138,6 +173,10 @@ func ifElse(b bool, yes, no string) string {
 func (j *Job) Explain() string {
 	var b strings.Builder
 	for _, x := range j.Explanations() {
+		if x.Dropped {
+			fmt.Fprintf(&b, "stage %d: %s (dropped)\n", x.Stage, x.Name)
+			continue
+		}
 		fmt.Fprintf(&b, "stage %d: %s\n", x.Stage, x.Name)
 		line := func(name, value string) {
 			fmt.Fprintf(&b, "    %-9s %s\n", name, strings.ReplaceAll(value, "\n", "\n              "))
@@ -151,8 +190,14 @@ func (j *Job) Explain() string {
 		}
 		line("query", x.Query)
 		line("exchange", x.Exchange+ifElse(x.Ordered, ", in order", "")+ifElse(x.Deterministic, "", ", not repeatable"))
+		if x.Fit != "" {
+			line("fit", x.Fit)
+		}
 		if x.Gathered != "" {
 			line("gathered", x.Gathered)
+		}
+		if x.Replanned != "" {
+			line("replanned", x.Replanned)
 		}
 	}
 	switch w := j.Result.Write; {

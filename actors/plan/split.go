@@ -9,12 +9,14 @@ const minTaskBytes = 4 << 20
 // tasksFor is how many tasks so many compressed bytes deserve: enough for
 // every slot when each gets something worth having, and more only to keep a
 // task under the target. Negative: not known.
-func (o *Options) tasksFor(bytes int64) int {
+func (o *Options) tasksFor(bytes int64) int { return o.tasksOf(bytes, minTaskBytes) }
+
+func (o *Options) tasksOf(bytes, worth int64) int {
 	if bytes < 0 {
 		return o.Parallelism
 	}
 	n := (bytes + o.TargetBytes - 1) / o.TargetBytes
-	if least := min(int64(o.Parallelism), bytes/minTaskBytes); n < least {
+	if least := min(int64(o.Parallelism), bytes/worth); n < least {
 		n = least
 	}
 	return int(min(max(n, 1), MaxPartitions))

@@ -74,7 +74,10 @@ type Stage struct {
 	// Access lists the files, folders and globs that SQL names by itself; an
 	// engine must let it read them.
 	Access []string
-	Memory int64 // bytes a task is expected to need; 0: unknown
+	// Replanned is why the stage is there though the job was planned without it,
+	// before the sizes of other stages were known; empty when it was not.
+	Replanned string
+	Memory    int64 // bytes a task is expected to need; 0: unknown
 }
 
 // Upstream lists the stages whose output a stage's tasks read, its bounds
@@ -180,7 +183,7 @@ type How string
 
 // Ways to read.
 const (
-	ReadPartition How = "partition" // task p: partition p of every segment; of fewer tasks than partitions each takes a contiguous share
+	ReadPartition How = "partition" // task p: partition p of every segment; of fewer tasks than partitions each takes a contiguous share; of a fitted stage, its Share
 	ReadAll       How = "all"       // every task: every partition of every segment (broadcast)
 	ReadSegments  How = "segments"  // task t: a contiguous share of whole segments, in order
 	ReadRows      How = "rows"      // task t: an even share of all rows, cut exactly
@@ -275,7 +278,11 @@ const (
 )
 
 // Tasks says how many tasks a stage has: N, or, when N is 0, as many as the
-// upstream decides: the sum of the producers' tasks (ReadSegments).
+// upstream decides: the sum of the producers' tasks (ReadSegments), or what Fit
+// makes of their sizes.
 type Tasks struct {
-	N int
+	N   int
+	Fit *Fit `json:",omitempty"`
+	// Shares is what each task reads when Fit has been applied: see [Fitted].
+	Shares []Share `json:",omitempty"`
 }

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -72,6 +73,16 @@ var bugs = map[string]func(w *world, e Event){
 		for _, s := range w.d.stages {
 			for i := range s.tasks {
 				s.tasks[i].memory = min(s.tasks[i].memory, 1)
+			}
+		}
+	},
+	"a stage is cut anew while it runs": func(w *world, e Event) {
+		for _, s := range w.d.stages {
+			if s.done > 0 && s.plan.Tasks.Shares != nil {
+				p := *s.plan
+				p.Tasks.Shares = slices.Clone(p.Tasks.Shares)
+				p.Tasks.Shares[0].From++
+				s.plan = &p
 			}
 		}
 	},

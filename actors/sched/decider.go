@@ -50,7 +50,7 @@ type timer struct {
 	task *task
 }
 
-// New returns the Decider of job. It keeps job, which must not change.
+// New returns the Decider of job. It keeps job, which must not change: see [Extend].
 func New(job *plan.Job, c Config) *Decider {
 	d := &Decider{
 		cfg: c.withDefaults(), job: job, emptyFrom: -1,
@@ -81,15 +81,25 @@ func (d *Decider) addStage(i int, p *plan.Stage) {
 		s.moving = s.moving || from.unstable
 	}
 	s.unstable = s.unstable || s.moving
-	s.tasks = make([]task, d.countTasks(p))
-	for k := range s.tasks {
-		t := &s.tasks[k]
-		t.stage, t.partition, t.weight = s, k, scanBytes(p, k)
-		t.last = int(d.cfg.Term-1) * AttemptsPerTerm
+	s.status = StageStatus{Index: i, Name: p.Name}
+	if p.Tasks.Fit != nil {
+		s.moving = true // what its tasks read is told by their lineage too
+	} else {
+		d.makeTasks(s, d.countTasks(p))
 	}
-	s.status = StageStatus{Index: i, Name: p.Name, Tasks: len(s.tasks)}
 	d.stages = append(d.stages, s)
 	d.byID[p.ID] = s
+}
+
+// makeTasks gives a stage that many tasks, of which nothing is known.
+func (d *Decider) makeTasks(s *stage, n int) {
+	s.tasks = make([]task, n)
+	for k := range s.tasks {
+		t := &s.tasks[k]
+		t.stage, t.partition, t.weight = s, k, scanBytes(s.plan, k)
+		t.last = int(d.cfg.Term-1) * AttemptsPerTerm
+	}
+	s.status.Tasks = n
 }
 
 // reads lists the stages that p needs complete: those it reads and, to cut its
@@ -167,11 +177,13 @@ func (d *Decider) handle(e Event) {
 	case Held:
 		d.onHeld(e)
 	case Delivered:
-		if t := d.task(e.Task); t != nil && t.state == done && len(t.stage.uses) == 0 {
+		if t := d.task(e.Task); t != nil && t.state == done && t.stage == d.last() {
 			t.delivered = true
 		}
 	case Published:
 		d.onPublished(e)
+	case Extend:
+		d.onExtend(e)
 	case Cancel:
 		d.interrupt(Cancelled, &plan.TaskError{Kind: plan.KindCancelled, Op: "run", Subject: "job", Text: e.Reason})
 	case Deadline:
@@ -203,7 +215,7 @@ func (d *Decider) begin() {
 		d.fail(&plan.TaskError{Kind: plan.KindInternal, Op: "run", Subject: "job", Text: "the plan has no stages, or two of one id"})
 		return
 	}
-	d.takeWholeSet()
+	d.takeWholeSets()
 	d.replan()
 }
 
@@ -222,6 +234,28 @@ func (d *Decider) tickGrace() {
 			Hint: "start nodes and submit the job again: what they still hold is reused"})
 	}
 }
+
+// onExtend adds stages. Demand does the rest.
+func (d *Decider) onExtend(e Extend) {
+	if d.publish.active {
+		return
+	}
+	d.job = e.Job
+	for i := len(d.stages); i < len(e.Job.Stages); i++ {
+		d.addStage(i, e.Job.Stages[i])
+	}
+	if len(d.byID) != len(d.stages) {
+		d.fail(&plan.TaskError{Kind: plan.KindInternal, Op: "run", Subject: "job", Text: "the plan has two stages of one id"})
+		return
+	}
+	for i, s := range slices.Backward(d.stages) {
+		s.status.Dropped = i < len(d.stages)-1 && !slices.ContainsFunc(s.uses, func(u *stage) bool { return !u.status.Dropped })
+	}
+	d.dirty = true
+}
+
+// last is the stage that makes the result.
+func (d *Decider) last() *stage { return d.stages[len(d.stages)-1] }
 
 func (d *Decider) emit(a Action) { d.out = append(d.out, a) }
 

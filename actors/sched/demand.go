@@ -31,7 +31,7 @@ func (d *Decider) replan() {
 			}
 		}
 	}
-	if last := d.stages[len(d.stages)-1]; last.complete() {
+	if d.last().complete() {
 		d.complete()
 	}
 }
@@ -50,6 +50,11 @@ func (d *Decider) computeDemand() {
 // others than when it was last open, or than those that held segments were made
 // of: what read those is made again.
 func (d *Decider) openStage(s *stage) {
+	if s.plan.Tasks.Fit != nil && !s.opened {
+		if d.fit(s); d.finish != nil {
+			return
+		}
+	}
 	if s.moving {
 		if l := s.hashInputs(); l != s.lineage || !s.opened {
 			s.lineage = l
@@ -265,9 +270,12 @@ func (d *Decider) discard(t *task, corrupt bool) {
 }
 
 // hashInputs is the lineage of tasks that start now: which attempts of the
-// producers that might differ they read.
+// producers that might differ they read, and how the stage is cut.
 func (s *stage) hashInputs() uint64 {
 	h := fnv.New64a()
+	if shares := s.plan.Tasks.Shares; shares != nil {
+		fmt.Fprint(h, shares)
+	}
 	var b []byte
 	for _, p := range s.deps {
 		if !p.unstable {

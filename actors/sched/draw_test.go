@@ -3,6 +3,7 @@ package sched
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/pondmesh/pond/actors/plan"
 )
@@ -25,16 +26,17 @@ func newWorld(seed uint64) *world {
 	w.budget = map[string]int{"die": w.rng.IntN(4), "wipe": w.rng.IntN(2), "leave": w.rng.IntN(2), "suspect": w.rng.IntN(2),
 		"fail": w.rng.IntN(6), "fail-for-good": w.rng.IntN(12) / 11, "user": w.rng.IntN(16) / 15, "corrupt": w.rng.IntN(3), "failover": w.rng.IntN(5) / 3,
 		"cancel": w.rng.IntN(16) / 15, "deliver": w.rng.IntN(4), "publish-fails": w.rng.IntN(2), "publish-unanswered": w.rng.IntN(6) / 5,
-		"file-lost": w.rng.IntN(2), "join": w.rng.IntN(2), "everyone": w.rng.IntN(24) / 23}
+		"file-lost": w.rng.IntN(2), "join": w.rng.IntN(2), "extend": 3, "everyone": w.rng.IntN(24) / 23}
 	w.drawMemory()
 	return w
 }
 
 // makeJob draws a random job: each stage reads one or two earlier ones.
 func (w *world) makeJob() {
-	w.job = &plan.Job{}
+	all := &plan.Job{}
 	stages := 1 + w.rng.IntN(5)
-	for i := range stages {
+	extra := min(stages-1, 1) * w.rng.IntN(2) * (1 + w.rng.IntN(3))
+	for i := range stages + extra {
 		st := &plan.Stage{ID: plan.StageID(fmt.Sprintf("s%d", i)), Name: fmt.Sprintf("s%d", i),
 			Deterministic: w.rng.IntN(3) > 0, Tasks: plan.Tasks{N: 1 + w.rng.IntN(6)}}
 		for range min(i, 1+w.rng.IntN(2)) {
@@ -45,12 +47,65 @@ func (w *world) makeJob() {
 			how := []plan.How{plan.ReadPartition, plan.ReadAll, plan.ReadSegments}[w.rng.IntN(3)]
 			st.Inputs = append(st.Inputs, plan.Input{Read: &plan.Read{Stages: []int{from}, How: how}})
 		}
-		w.job.Stages = append(w.job.Stages, st)
+		st.Exchange.Partitions = simPartitions
+		if i > 0 && w.rng.IntN(2) == 0 {
+			w.fitStage(st)
+		}
+		for k := range st.Inputs {
+			if r := st.Inputs[k].Read; i >= stages && r.Stages[0] == stages-1 { // nobody reads the result
+				r.Stages[0]--
+			}
+		}
+		all.Stages = append(all.Stages, st)
 	}
+	w.job = &plan.Job{Stages: all.Stages[:stages:stages]}
+	w.first, w.extra = w.job, all.Stages[stages:]
 	if w.rng.IntN(2) == 0 {
 		w.job.Result.Write = &plan.Write{Path: "out"}
-		w.job.Stages[stages-1].Exchange = plan.Exchange{Kind: plan.Files, Write: w.job.Result.Write}
+		files := plan.Exchange{Kind: plan.Files, Write: w.job.Result.Write}
+		w.job.Stages[stages-1].Exchange = files
+		if extra > 0 {
+			all.Stages[stages+extra-1].Exchange = files
+		}
 	}
+}
+
+// extend plans the rest of the job otherwise.
+func (w *world) extend() {
+	last := w.d.last()
+	if len(w.extra) == 0 || len(w.job.Stages) > len(w.first.Stages) || !w.d.begun || w.published != nil || last.done > 0 || last.running > 0 || !w.fire("extend") {
+		return
+	}
+	w.job = &plan.Job{Stages: slices.Concat(w.first.Stages, w.extra), Result: w.first.Result}
+	w.step(Extend{w.job})
+	for _, n := range w.nodes {
+		w.askHeld(n)
+	}
+}
+
+// simPartitions is how many every stage's output has.
+const simPartitions = 4
+
+// fitStage has a stage's tasks cut by sizes.
+func (w *world) fitStage(st *plan.Stage) {
+	st.Inputs[0].Read.How = plan.ReadPartition
+	for i := range st.Inputs {
+		if r := st.Inputs[i].Read; r.How != plan.ReadPartition {
+			r.How = plan.ReadAll
+		}
+	}
+	st.Tasks = plan.Tasks{Fit: &plan.Fit{Target: 1000, Least: 1, Slots: 1 + w.rng.IntN(4), Apart: w.rng.IntN(3) == 0, Split: []int{0}}}
+}
+
+// drawParts makes up the sizes of a segment's partitions: another attempt has
+// others.
+func (w *world) drawParts() plan.SegmentInfo {
+	var p plan.SegmentInfo
+	for range w.rng.IntN(simPartitions + 1) {
+		p.Rows = append(p.Rows, 1)
+		p.Bytes = append(p.Bytes, []int64{0, 10, 100, 5000}[w.rng.IntN(4)])
+	}
+	return p
 }
 
 // drawMemory makes some tasks need more than their share, never more than the
@@ -61,10 +116,35 @@ func (w *world) drawMemory() {
 		largest = max(largest, n.memory)
 	}
 	for _, st := range w.job.Stages {
-		for p := range st.Tasks.N {
+		for p := range max(st.Tasks.N, simPartitions) {
 			if w.rng.IntN(10) == 0 {
 				w.needs[plan.TaskID{Stage: st.ID, Partition: p}] = 1 + w.rng.Int64N(largest)
 			}
+		}
+	}
+}
+
+// checkCuts: the segments of a stage that are read together were cut alike, and
+// none of that cut is missing.
+func (w *world) checkCuts(read []*simSegment) {
+	cuts, counts := map[plan.StageID]simCut{}, map[plan.StageID]int{}
+	for _, seg := range read {
+		id := seg.held.Task.Stage
+		if old, ok := cuts[id]; ok && old != seg.cut {
+			w.breaks("%s was cut as %v, others as %v", seg.held.Task, seg.cut, old)
+		}
+		cuts[id] = seg.cut
+		counts[id]++
+	}
+	for id, c := range cuts {
+		switch {
+		case counts[id] != c.tasks:
+			w.breaks("%d of the %d tasks of %s are read", counts[id], c.tasks, id)
+		case c.how == "[]":
+		case c.tasks < simPartitions:
+			w.fired["coalesced"]++
+		case c.tasks > simPartitions:
+			w.fired["split"]++
 		}
 	}
 }

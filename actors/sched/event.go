@@ -132,6 +132,12 @@ type Published struct {
 	Err error
 }
 
+// Extend: the rest of the job is planned otherwise. Job has the stages that there
+// were, in their places, and new ones behind them, of which the last makes the
+// result now; what only the old one needed is stopped. It comes before any task of
+// the old one has run, and is ignored once the job publishes.
+type Extend struct{ Job *plan.Job }
+
 // Cancel ends the job, unless it is already publishing: then the outcome of that
 // decides.
 type Cancel struct{ Reason string }
@@ -151,5 +157,6 @@ func (Progress) event()    {}
 func (Held) event()        {}
 func (Delivered) event()   {}
 func (Published) event()   {}
+func (Extend) event()      {}
 func (Cancel) event()      {}
 func (Deadline) event()    {}

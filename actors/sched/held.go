@@ -1,6 +1,10 @@
 package sched
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
 
 func (d *Decider) onHeld(e Held) {
 	n := d.node(e.Node, e.Boot)
@@ -10,19 +14,21 @@ func (d *Decider) onHeld(e Held) {
 	for i := range e.Segments {
 		h := &e.Segments[i]
 		t := d.task(h.Task)
-		switch {
+		switch s := d.byID[h.Task.Stage]; {
+		case s != nil && !s.shaped() && h.Task.Partition >= 0 && !(s.durable && h.Reused):
+			s.found = append(s.found, finding{n, *h})
 		case t == nil || h.Tasks > 0 && h.Tasks != len(t.stage.tasks) || t.stage.durable && h.Reused:
 			// Of another shape, or published by another job: not ours.
 		case t.state == done:
 			d.holdsToo(t, n, h)
 		case t.stage.moving && !t.stage.open:
-			t.stage.found = append(t.stage.found, finding{t, n, *h})
+			t.stage.found = append(t.stage.found, finding{n, *h})
 		default:
 			d.accept(t, n, h)
 		}
 	}
 	if d.begun {
-		d.takeWholeSet()
+		d.takeWholeSets()
 	}
 }
 
@@ -36,7 +42,7 @@ func (d *Decider) holdsToo(t *task, n *node, h *HeldSegment) {
 		}
 		return
 	}
-	d.refuse(t, n, h)
+	d.refuse(n, h)
 }
 
 // accept makes a held segment the winner of a task that has none, if it may be.
@@ -45,7 +51,7 @@ func (d *Decider) accept(t *task, n *node, h *HeldSegment) {
 		d.win(t, h.Attempt, n, *h)
 		return
 	}
-	d.refuse(t, n, h)
+	d.refuse(n, h)
 }
 
 // acceptable: nothing is known against the output.
@@ -55,9 +61,9 @@ func (d *Decider) acceptable(t *task, number int, h *HeldSegment) bool {
 }
 
 // refuse releases what will never be read. What other jobs made is theirs.
-func (d *Decider) refuse(t *task, n *node, h *HeldSegment) {
+func (d *Decider) refuse(n *node, h *HeldSegment) {
 	if !h.Reused {
-		d.emit(Release{t.attemptID(h.Attempt), h.Output.Segment, n.id})
+		d.emit(Release{plan.AttemptID{Task: h.Task, Attempt: h.Attempt}, h.Output.Segment, n.id})
 	}
 }
 
@@ -68,36 +74,58 @@ func (d *Decider) judge(s *stage) {
 	s.found = nil
 	for i := range found {
 		f := &found[i]
-		switch {
+		switch t := d.task(f.held.Task); {
 		case f.node.gone:
-		case f.task.state == done:
-			d.holdsToo(f.task, f.node, &f.held)
+		case t == nil || f.held.Tasks > 0 && f.held.Tasks != len(s.tasks):
+			d.refuse(f.node, &f.held)
+		case t.state == done:
+			d.holdsToo(t, f.node, &f.held)
 		default:
-			d.accept(f.task, f.node, &f.held)
+			d.accept(t, f.node, &f.held)
 		}
 	}
 }
 
-// takeWholeSet completes the last stage, when it is moving, with what was found of
-// it, if some lineage is there for every task: those outputs agree with one
-// another, and nothing else needs to agree with them.
-func (d *Decider) takeWholeSet() {
-	s := d.stages[len(d.stages)-1]
-	if !s.moving || s.opened || s.done > 0 {
-		return
+// takeWholeSets completes stages with what was found of them, if some lineage is
+// there for every task: those outputs agree with one another. Of the last stage
+// nothing else needs to agree with them, nor of one that moves only for how it is
+// cut.
+func (d *Decider) takeWholeSets() {
+	for i, s := range d.stages {
+		if s.moving && !s.opened && s.done == 0 && (i == len(d.stages)-1 || s.steady()) {
+			d.takeWholeSet(s)
+		}
+	}
+}
+
+// steady: no stage that it reads may change.
+func (s *stage) steady() bool {
+	return !slices.ContainsFunc(s.deps, func(p *stage) bool { return p.unstable })
+}
+
+func (d *Decider) takeWholeSet(s *stage) {
+	type set struct {
+		lineage uint64
+		tasks   int
 	}
 	type key struct {
-		lineage   uint64
+		set
 		partition int
 	}
-	seen, count := map[key]bool{}, map[uint64]int{}
+	seen, count := map[key]bool{}, map[set]int{}
 	for _, f := range s.found {
-		k := key{f.held.Lineage, f.task.partition}
-		if f.node.gone || seen[k] {
+		k := key{set{f.held.Lineage, f.held.Tasks}, f.held.Task.Partition}
+		if s.shaped() {
+			k.tasks = len(s.tasks)
+		}
+		if f.node.gone || seen[k] || k.partition >= k.tasks {
 			continue
 		}
 		seen[k] = true
-		if count[k.lineage]++; count[k.lineage] == len(s.tasks) {
+		if count[k.set]++; count[k.set] == k.tasks {
+			if !s.shaped() {
+				d.makeTasks(s, k.tasks)
+			}
 			s.lineage = k.lineage
 			d.judge(s)
 			return

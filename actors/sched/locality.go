@@ -23,7 +23,7 @@ func (d *Decider) locate(s *stage) {
 		total := int64(0)
 		for _, in := range s.plan.Inputs {
 			if in.Read != nil && in.Read.How != plan.ReadAll {
-				total += d.weigh(in.Read, i, len(s.tasks), at)
+				total += d.weigh(in.Read, s, i, at)
 			}
 		}
 		t.weight += total
@@ -35,8 +35,8 @@ func (d *Decider) locate(s *stage) {
 	}
 }
 
-// weigh adds what task i of n reads through r to its holders, and returns it all.
-func (d *Decider) weigh(r *plan.Read, i, n int, at []int64) int64 {
+// weigh adds what task i of s reads through r to its holders, and returns it all.
+func (d *Decider) weigh(r *plan.Read, s *stage, i int, at []int64) int64 {
 	total := int64(0)
 	add := func(t *task, b int64) {
 		total += b
@@ -47,6 +47,10 @@ func (d *Decider) weigh(r *plan.Read, i, n int, at []int64) int64 {
 	count := 0
 	for _, k := range r.Stages {
 		count += len(d.stages[k].tasks)
+	}
+	lo, hi, n := i, i+1, len(s.tasks)
+	if shares := s.plan.Tasks.Shares; shares != nil {
+		lo, hi = shares[i].Lo, shares[i].Hi
 	}
 	// The i-th of n even shares of count segments.
 	from, to := (i*count+n-1)/n, ((i+1)*count+n-1)/n
@@ -60,8 +64,9 @@ func (d *Decider) weigh(r *plan.Read, i, n int, at []int64) int64 {
 			continue
 		}
 		for j := range tasks {
-			if bs := tasks[j].out.Parts.Bytes; i < len(bs) {
-				add(&tasks[j], bs[i])
+			bs := tasks[j].out.Parts.Bytes
+			for p := lo; p < min(hi, len(bs)); p++ {
+				add(&tasks[j], bs[p])
 			}
 		}
 	}

@@ -177,7 +177,7 @@ func (s *script) err(kind, lost string) *plan.TaskError {
 }
 
 // addStage: stage NAME [tasks=N] [reads=A,B] [how=partition] [memory=N]
-// [bounds=A] [nondet] [files]
+// [bounds=A] [nondet] [files] [partitions=N] [fit=BYTES]
 func (s *script) addStage(w []string, kv map[string]string) {
 	st := &plan.Stage{ID: plan.StageID(w[0]), Name: w[0], Deterministic: !slices.Contains(w, "nondet"),
 		Tasks: plan.Tasks{N: int(s.num(kv["tasks"], 0))}, Memory: s.num(kv["memory"], 0)}
@@ -200,6 +200,10 @@ func (s *script) addStage(w []string, kv map[string]string) {
 			sc.Splits = append(sc.Splits, []plan.Piece{{Bytes: b}})
 		}
 		st.Inputs = append(st.Inputs, plan.Input{View: "f", Scan: sc})
+	}
+	st.Exchange.Partitions = int(s.num(kv["partitions"], 1))
+	if target := s.num(kv["fit"], 0); target > 0 {
+		st.Tasks.Fit = &plan.Fit{Target: target, Least: 1, Slots: 2, Split: []int{0}}
 	}
 	if slices.Contains(w, "files") {
 		s.job.Result.Write = &plan.Write{Path: "out"}
@@ -238,8 +242,12 @@ func (s *script) show(cmd string, w []string) bool {
 		s.printed.WriteString(s.d.String())
 	case "status":
 		for _, st := range s.d.Status() {
-			fmt.Fprintf(&s.printed, "%s: %d tasks = %d waiting + %d running + %d done (%d reused), %d failed, %d retries, %d rows, %d bytes\n",
-				st.Name, st.Tasks, st.Waiting, st.Running, st.Done, st.Reused, st.Failed, st.Retries, st.Rows, st.Bytes)
+			fmt.Fprintf(&s.printed, "%s: %d tasks = %d waiting + %d running + %d done (%d reused), %d failed, %d retries, %d rows, %d bytes%s\n",
+				st.Name, st.Tasks, st.Waiting, st.Running, st.Done, st.Reused, st.Failed, st.Retries, st.Rows, st.Bytes, map[bool]string{true: ", dropped"}[st.Dropped])
+		}
+	case "cuts":
+		for i, x := range s.d.Stage(s.names[w[0]]).Tasks.Shares {
+			fmt.Fprintf(&s.printed, "%d: partitions %d to %d, segments %d to %d\n", i, x.Lo, x.Hi-1, x.From, x.To-1)
 		}
 	case "needed":
 		fmt.Fprintln(&s.printed, s.d.Needed(NodeID(w[0])))
@@ -294,6 +302,8 @@ func (s *script) event(cmd string, w []string, kv map[string]string) Event {
 			return Published{Try: int(s.num(w[0], 0))}
 		}
 		return Published{int(s.num(w[0], 0)), s.err(w[1], kv["lost"])}
+	case "extend": // by the stages since
+		return Extend{&s.job}
 	case "cancel":
 		return Cancel{strings.Join(w, " ")}
 	case "deadline":

@@ -20,7 +20,7 @@ var (
 // misfortune injects one fault of a random kind, now and then.
 func (w *world) misfortune() {
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
-	switch w.rng.IntN(9) {
+	switch w.rng.IntN(11) {
 	case 0, 1:
 		if n.up && w.fire("die") {
 			w.die(n, w.rng.IntN(2) == 0 && w.fire("wipe"))
@@ -52,6 +52,8 @@ func (w *world) misfortune() {
 		w.cancel()
 	case 7:
 		w.deliver()
+	case 9, 10:
+		w.extend()
 	case 8:
 		switch {
 		case w.fire("join"):
@@ -88,6 +90,7 @@ func (w *world) failover() {
 	}
 	w.term++
 	w.log("failover to term %d", w.term)
+	w.job = w.first
 	w.newDecider()
 }
 
@@ -122,7 +125,7 @@ func (w *world) checkStep(e Event, actions []Action) {
 			granted++
 			w.checkRun(e, a)
 		case Release:
-			if t := w.d.task(a.Attempt.Task); t.state == done && t.out.Segment == a.Segment && !t.stage.durable {
+			if t := w.d.task(a.Attempt.Task); t != nil && t.state == done && t.out.Segment == a.Segment && !t.stage.durable {
 				w.breaks("released the winner %s", a.Attempt)
 			}
 		}
@@ -294,6 +297,9 @@ func (w *world) checkResult() {
 	} else if len(set) != w.d.TaskCount(last) {
 		w.breaks("%d outputs of %d are published", len(set), w.d.TaskCount(last))
 	}
+	if len(set) == w.d.TaskCount(last) {
+		w.checkCuts(set)
+	}
 	from, tasks := map[plan.TaskID]uint64{}, map[plan.TaskID]bool{}
 	for _, seg := range set {
 		if tasks[seg.held.Task] {
@@ -343,7 +349,7 @@ func TestSimulation(t *testing.T) {
 	}
 	t.Logf("%d jobs from seed %d: %v", *simRuns, first, fired)
 	for _, k := range []string{"die", "wipe", "leave", "suspect", "fail", "fail-for-good", "user", "corrupt", "failover", "cancel",
-		"deliver", "publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "resubmit", "succeeded", "failed", "cancelled"} {
+		"deliver", "publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "resubmit", "coalesced", "split", "extend", "succeeded", "failed", "cancelled"} {
 		if fired[k] == 0 && *simRuns >= 1000 {
 			t.Errorf("never happened: %s", k)
 		}

@@ -89,14 +89,14 @@ type winnerID struct {
 // stage is a stage's tasks and queues.
 type stage struct {
 	index int
-	plan  *plan.Stage
-	deps  []*stage // that it reads, each once
-	uses  []*stage // that read it
-	tasks []task
+	plan  *plan.Stage // fitted, once it has opened
+	deps  []*stage    // that it reads, each once
+	uses  []*stage    // that read it
+	tasks []task      // nil: not shaped yet
 
 	durable  bool // outputs are staged files: they outlive their node
 	unstable bool // run again it may differ: it, or a stage before it, is not deterministic
-	moving   bool // a stage that it reads is unstable
+	moving   bool // a stage that it reads is unstable, or its tasks are cut by sizes
 	lineage  uint64
 
 	wanted, opened, open bool  // opened: has been open
@@ -117,12 +117,11 @@ type stage struct {
 
 // finding is a held segment of a moving stage.
 type finding struct {
-	task *task
 	node *node
 	held HeldSegment
 }
 
-func (s *stage) complete() bool { return s.done == len(s.tasks) }
+func (s *stage) complete() bool { return s.shaped() && s.done == len(s.tasks) }
 
 func (s *stage) ripe() bool {
 	for _, p := range s.deps {

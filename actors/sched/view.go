@@ -21,6 +21,7 @@ type StageStatus struct {
 	Spilled, CPUMillis    int64
 	// Of the running attempts, as last told by Progress.
 	RunningRows, RunningBytes int64
+	Dropped                   bool // the job was planned otherwise: nothing that is needed reads it
 	Wanted                    bool // false: complete, or what it makes is not needed
 }
 
@@ -67,7 +68,7 @@ func (d *Decider) Segments(stage int) []Winner {
 // stages that it reads are the same while it is.
 func (d *Decider) Version(stage int) int64 { return d.stages[stage].version() }
 
-// TaskCount is how many tasks a stage has.
+// TaskCount is how many tasks a stage has; 0: not known yet.
 func (d *Decider) TaskCount(stage int) int { return len(d.stages[stage].tasks) }
 
 // Needed reports whether node alone holds a segment that unfinished work may
@@ -85,7 +86,7 @@ func (d *Decider) Needed(id NodeID) bool {
 		if t.state != done || t.delivered || len(t.holders) != 1 || t.holders[0] != n {
 			continue
 		}
-		if len(t.stage.uses) == 0 {
+		if t.stage == d.last() {
 			return true
 		}
 		for _, u := range t.stage.uses {

@@ -22,6 +22,8 @@ type world struct {
 	seq    int64
 	queue  heap[happening]
 	job    *plan.Job
+	first  *plan.Job     // as it was planned
+	extra  []*plan.Stage // what it may be extended by
 	d      *Decider
 	term   int64
 	runs   int // jobs of this plan before; messages of an earlier one are dropped
@@ -76,6 +78,14 @@ type simSegment struct {
 	from    map[plan.TaskID]uint64
 	corrupt bool
 	run     int // of world.runs
+	cut     simCut
+}
+
+// simCut is how a stage's tasks were cut, and into how many.
+type simCut struct {
+	how   string
+	tasks int
+	plan  *plan.Stage // unfitted
 }
 
 func (w *world) at(delay int64, do func()) {
@@ -143,6 +153,7 @@ func (w *world) submitAgain(f Finish) bool {
 	}
 	w.fired["resubmit"]++
 	w.log("submitted again")
+	w.job = w.first
 	w.runs, w.term, w.published = 1, 1, nil
 	clear(w.used)
 	clear(w.staged)
@@ -179,7 +190,11 @@ func (w *world) step(e Event) {
 	if w.sabote != nil {
 		w.sabote(w, e)
 	}
-	if _, isTick := e.(Tick); !isTick {
+	switch e.(type) {
+	case Tick:
+	case Extend:
+		w.log("event Extend")
+	default:
 		w.log("event %s", show(e))
 	}
 	switch e := e.(type) {
@@ -285,10 +300,10 @@ func (w *world) carryOut(a Action) {
 	switch a := a.(type) {
 	case Run:
 		n := w.node(a.Node)
-		inputs := w.inputsOf(a)
+		inputs, cut := w.inputsOf(a), simCut{fmt.Sprint(w.d.Stage(a.Stage).Tasks.Shares), w.d.TaskCount(a.Stage), w.job.Stages[a.Stage]}
 		w.message(func() {
 			if term == w.term && n.up && n.boot == a.Boot && !n.seen[a.Attempt] {
-				w.start(n, a, inputs)
+				w.start(n, a, inputs, cut)
 			}
 		})
 	case Stop:
@@ -328,7 +343,7 @@ func (w *world) inputsOf(r Run) []Winner {
 	return out
 }
 
-func (w *world) start(n *simNode, r Run, inputs []Winner) {
+func (w *world) start(n *simNode, r Run, inputs []Winner, cut simCut) {
 	n.running[r.Attempt], n.seen[r.Attempt] = true, true
 	length := 200 + w.rng.Int64N(3000)
 	if n.slow && w.rng.IntN(3) == 0 {
@@ -347,7 +362,7 @@ func (w *world) start(n *simNode, r Run, inputs []Winner) {
 		}
 		w.at(length/2, func() {
 			if runs() {
-				w.finishAttempt(n, w.outcome(n, r, read), r.Attempt)
+				w.finishAttempt(n, w.outcome(n, r, read, cut), r.Attempt)
 			}
 		})
 	})
@@ -378,7 +393,7 @@ func (w *world) fetch(inputs []Winner) (read []*simSegment, lost []plan.TaskID) 
 }
 
 // outcome ends an attempt: with a fault that is due, or with a commit.
-func (w *world) outcome(n *simNode, r Run, read []*simSegment) Event {
+func (w *world) outcome(n *simNode, r Run, read []*simSegment, cut simCut) Event {
 	t := r.Attempt.Task
 	fail := func(k plan.Kind) Event {
 		return Failed{r.Attempt, n.id, n.boot, &plan.TaskError{Kind: k, Op: "run", Subject: t.String(), Text: "injected"}}
@@ -398,8 +413,9 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment) Event {
 		return fail(plan.KindUser)
 	}
 	w.segments++
-	seg := &simSegment{name: fmt.Sprintf("seg%d", w.segments), run: w.runs, from: map[plan.TaskID]uint64{}}
+	seg := &simSegment{name: fmt.Sprintf("seg%d", w.segments), run: w.runs, from: map[plan.TaskID]uint64{}, cut: cut}
 	h := fnv.New64a()
+	w.checkCuts(read)
 	for _, in := range read {
 		for task, c := range in.from {
 			if old, ok := seg.from[task]; ok && old != c {
@@ -410,14 +426,14 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment) Event {
 		fmt.Fprint(h, in.held.Task, in.content)
 	}
 	fmt.Fprint(h, t)
-	if !w.job.Stages[r.Stage].Deterministic {
+	if !cut.plan.Deterministic {
 		fmt.Fprint(h, w.segments)
 	}
 	seg.content = h.Sum64()
 	seg.from[t] = seg.content
-	out := Output{Segment: seg.name, Rows: 1, Bytes: 1 << 20}
-	seg.held = HeldSegment{Task: t, Attempt: r.Attempt.Attempt, Lineage: r.Lineage, Output: out}
-	if w.d.stages[r.Stage].durable {
+	out := Output{Segment: seg.name, Rows: 1, Bytes: 1 << 20, Parts: w.drawParts()}
+	seg.held = HeldSegment{Task: t, Attempt: r.Attempt.Attempt, Tasks: cut.tasks, Lineage: r.Lineage, Output: out}
+	if cut.plan.Exchange.Kind == plan.Files {
 		w.staged[seg.name] = seg
 	}
 	n.disk[seg.name] = seg

@@ -1,0 +1,46 @@
+package sched
+
+import "github.com/pondmesh/pond/actors/plan"
+
+// shaped reports whether it is known how many tasks the stage has: those of a
+// stage with a Fit are cut when it first opens, and stay so.
+func (s *stage) shaped() bool { return s.tasks != nil }
+
+// fit cuts the stage's tasks by the sizes of what they read. What was found of it
+// is of another cut when its lineage differs; of another number of tasks it is
+// certainly.
+func (d *Decider) fit(s *stage) {
+	up := map[int][]plan.SegmentInfo{}
+	for _, p := range s.deps {
+		for i := range p.tasks {
+			up[p.index] = append(up[p.index], p.tasks[i].out.Parts)
+		}
+	}
+	p, err := plan.Fitted(d.job, s.index, up)
+	if err != nil {
+		d.fail(plan.AsTaskError(err))
+		return
+	}
+	s.plan = p
+	if len(s.tasks) == p.Tasks.N {
+		return
+	}
+	last := 0
+	if s.shaped() {
+		d.sweep(s, func(uint64) bool { return false })
+		if s.unstable {
+			d.outdate(s)
+		}
+		for i := range s.tasks {
+			last = max(last, s.tasks[i].last)
+		}
+	}
+	d.makeTasks(s, p.Tasks.N)
+	for i := range s.tasks {
+		s.tasks[i].last = max(s.tasks[i].last, last)
+	}
+}
+
+// Stage is a stage of the job with its tasks known, once it has opened: see
+// [plan.Fitted].
+func (d *Decider) Stage(i int) *plan.Stage { return d.stages[i].plan }
