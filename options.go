@@ -148,6 +148,7 @@ type jobDefaults struct {
 	codec      string
 	partitions int
 	force      bool
+	broadcast  int64
 }
 
 // WithDeadline ends every job of the session that takes longer.

@@ -153,7 +153,7 @@ func (s *Session) Explain(ctx context.Context, p *plan.Plan, asJSON bool) (strin
 
 func (s *Session) spec(p *plan.Plan, d jobDefaults) *api.JobSpec {
 	return &api.JobSpec{ID: actors.NewJobID(), Name: p.Name, Plan: p, Submitted: time.Now().UnixMilli(), Options: api.JobOptions{
-		DeadlineMillis: d.deadline.Milliseconds(), NoReuse: d.noReuse, Codec: d.codec, Partitions: d.partitions, Force: d.force}}
+		DeadlineMillis: d.deadline.Milliseconds(), NoReuse: d.noReuse, Codec: d.codec, Partitions: d.partitions, Force: d.force, BroadcastBytes: d.broadcast}}
 }
 
 // Job is the job of that id, submitted by whomever.

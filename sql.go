@@ -27,6 +27,11 @@ func ForceDistributed() SQLOption { return func(o *sqlOptions) { o.job.force = t
 // OnPartitions sets how many partitions exchanges make.
 func OnPartitions(n int) SQLOption { return func(o *sqlOptions) { o.job.partitions = n } }
 
+// BroadcastUpTo sets the size up to which a join's side is sent to every task
+// rather than both being shuffled: 16 MiB by default; negative: only where it
+// must be.
+func BroadcastUpTo(bytes int64) SQLOption { return func(o *sqlOptions) { o.job.broadcast = bytes } }
+
 // OnStatus has f called whenever the statement's job, if it needs one, has come to
 // something new, from the goroutine that called SQL.
 func OnStatus(f func(*api.JobStatus)) SQLOption { return func(o *sqlOptions) { o.watch = f } }

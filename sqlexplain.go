@@ -156,7 +156,7 @@ func analyzedText(all []measured, status *api.JobStatus) string {
 		fmt.Fprintf(&b, "    %-9s %s\n", name, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n              "))
 	}
 	for _, x := range all {
-		fmt.Fprintf(&b, "stage %d: %s\n", x.Stage, x.Name)
+		fmt.Fprintf(&b, "stage %d: %s%s\n", x.Stage, x.Name, dropped(x.Dropped))
 		m := x.Measured
 		if m == nil {
 			m = &api.StageStatus{}
@@ -166,7 +166,13 @@ func analyzedText(all []measured, status *api.JobStatus) string {
 		if x.Gathered != "" {
 			line("gathered", "%s", x.Gathered)
 		}
+		if x.Replanned != "" {
+			line("replanned", "%s", x.Replanned)
+		}
 		line("tasks", "%d%s%s", m.Tasks, some(", %d reused", m.Reused), some(", %d retried", m.Retries))
+		if x.Fit != "" {
+			line("fit", "%d partitions: %s", x.Tasks, x.Fit)
+		}
 		line("rows", "%s", humanize.Comma(m.Rows))
 		line("bytes", "%s read, %s shuffled or written, %s spilled", size(m.Read), size(m.Bytes), size(m.Spill))
 		if skew, ok := skewOf(m); ok {
@@ -179,6 +185,13 @@ func analyzedText(all []measured, status *api.JobStatus) string {
 	}
 	fmt.Fprintf(&b, "result: %s in %v\n", count(status.Rows, "row"), millis(max(status.Ended-status.Submitted, 0)))
 	return b.String()
+}
+
+func dropped(yes bool) string {
+	if yes {
+		return " (dropped)"
+	}
+	return ""
 }
 
 func some(format string, n int) string {

@@ -44,6 +44,8 @@ type coordinator struct {
 	output   *output
 	clocks   []stageClock // by stage
 	named    []int64      // by stage: bytes of the files that its SQL names
+	sized    []bool       // by stage: it was complete when last looked at
+	replans  int
 	ticker   *time.Ticker
 	done     chan struct{}
 	start    time.Time
@@ -222,13 +224,15 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	c.run.job = m.job
 	c.run.mu.Unlock()
 	c.job, c.output, c.named = m.job.plan, m.out, m.size
-	c.clocks = make([]stageClock, len(c.job.Stages))
+	c.grow()
 	c.d = sched.New(c.job, sched.Config{Term: int64(c.term)})
 	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))
 	c.onView(ctx, c.n.mesh.View())
 	c.onHeld(ctx, m.held)
 	c.publishStatus(true)
-	c.tick(ctx)
+	if !c.replanned() { // else nodes are being asked what they hold of the new ones
+		c.tick(ctx)
+	}
 }
 
 // onHeld tells the Decider what nodes hold.
@@ -237,6 +241,9 @@ func (c *coordinator) onHeld(ctx actor.Context, held []nodeHeld) {
 		if segs := c.heldSegments(h.held); len(segs) > 0 {
 			c.step(ctx, sched.Held{Node: sched.NodeID(h.node), Boot: sched.Boot(h.boot), Segments: segs})
 		}
+	}
+	if c.d != nil {
+		c.adapt(ctx)
 	}
 }
 

@@ -103,9 +103,13 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 		s.State, s.Error = api.Failed, api.FromError(f.Err)
 	}
 	c.finished = true
+	c.run.ended()
 	c.stopTicker()
 	c.log.Info("job ended", "state", s.State, "rows", s.Rows, "took", time.Since(c.start), "err", f.Err)
 	rec := &api.Record{Spec: c.run.spec, Term: c.term, Status: s, Result: c.run.result}
+	if c.replanned() {
+		rec.Job = c.job
+	}
 	if err := c.n.records.put(rec); err != nil {
 		c.log.Warn("recording the job's end", "err", err)
 	}
@@ -180,7 +184,7 @@ func (c *coordinator) status() *api.JobStatus {
 	}
 	for _, st := range c.d.Status() {
 		s.Stages = append(s.Stages, api.StageStatus{
-			Index: st.Index, Name: st.Name, Tasks: st.Tasks, Running: st.Running, Done: st.Done, Reused: st.Reused, Retries: st.Retries,
+			Index: st.Index, Name: st.Name, Tasks: st.Tasks, Running: st.Running, Done: st.Done, Reused: st.Reused, Retries: st.Retries, Dropped: st.Dropped,
 			Rows: st.Rows, RawBytes: st.RawBytes, Bytes: st.Bytes, Spill: st.Spilled, CPU: st.CPUMillis, Wall: c.wall(st.Index, st.Running > 0),
 		})
 	}

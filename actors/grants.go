@@ -107,6 +107,7 @@ func (c *coordinator) onDone(ctx actor.Context, node mesh.Member, msg *wire.Done
 	}
 	c.ended(int(msg.GetTask().GetStage()))
 	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetLineage(), Output: out})
+	c.adapt(ctx)
 }
 
 func attemptsOf(tasks []*wire.Task) []plan.AttemptID {
@@ -150,7 +151,7 @@ func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 		return nil, errNoJob(c.run.spec.ID)
 	}
 	p := &api.Packet{
-		ID: c.run.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: strip(c.job, m.stage), Tasks: c.d.TaskCount(m.stage),
+		ID: c.run.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: strip(c.job, m.stage, c.d.Stage(m.stage)), Tasks: c.d.TaskCount(m.stage),
 		Codec: c.run.spec.Options.Codec, Access: c.run.compiled().access, Staging: c.output.dir(),
 		Up: map[int][]plan.SegmentInfo{}, Where: map[int][]api.Location{},
 	}
@@ -176,12 +177,13 @@ func (c *coordinator) holder(w sched.Winner) string {
 	return ""
 }
 
-// strip is job with only one stage's inputs: what the others read is theirs.
-func strip(job *plan.Job, keep int) *plan.Job {
+// strip is job with only one stage's inputs, its tasks known: what the others
+// read is theirs.
+func strip(job *plan.Job, keep int, fitted *plan.Stage) *plan.Job {
 	out := &plan.Job{Result: job.Result, Stages: make([]*plan.Stage, len(job.Stages))}
 	for i, s := range job.Stages {
 		if i == keep {
-			out.Stages[i] = s
+			out.Stages[i] = fitted
 			continue
 		}
 		out.Stages[i] = &plan.Stage{ID: s.ID, Name: s.Name, Tasks: s.Tasks, Exchange: s.Exchange}

@@ -51,6 +51,15 @@ func (r *jobRun) compiled() *compiledJob {
 	return r.job
 }
 
+// ended keeps the stages of what was compiled, and nothing to plan with.
+func (r *jobRun) ended() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.job != nil {
+		r.job = &compiledJob{plan: r.job.plan, access: r.job.access}
+	}
+}
+
 func newJobs(n *Node) *jobs { return &jobs{n: n, runs: map[plan.JobID]*jobRun{}} }
 
 func (j *jobs) run(id plan.JobID) *jobRun {
@@ -153,7 +162,11 @@ func (j *jobs) compiled(ctx context.Context, id plan.JobID) (*plan.Job, error) {
 		}
 		spec = r.spec
 	} else {
-		spec = j.ended(id).Spec
+		rec := j.ended(id)
+		if rec.Job != nil {
+			return rec.Job, nil
+		}
+		spec = rec.Spec
 	}
 	c, err := j.n.compile(ctx, spec)
 	if err != nil {

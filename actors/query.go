@@ -40,13 +40,16 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 	if err := n.planTree(ctx, q, &facts, spec.Options.Force); err != nil {
 		return nil, err
 	}
-	job, err := dist.Plan(q, facts, dist.Options{
+	planned, err := dist.Plan(q, facts, dist.Options{
 		JobID: spec.ID, Salt: n.salt(), Parallelism: slots, TargetBytes: target, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
+		BroadcastBytes: spec.Options.BroadcastBytes,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return newCompiled(job, access), nil
+	job := newCompiled(planned.Job, access)
+	job.query = planned
+	return job, nil
 }
 
 // sinkSQL is the query with what its sink wants of it.

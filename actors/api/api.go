@@ -60,6 +60,9 @@ type JobOptions struct {
 	Codec      string `json:"codec,omitempty"` // s2, zstd, lz4, none; empty: s2
 	// Force distributes a query however little it reads.
 	Force bool `json:"force,omitempty"`
+	// BroadcastBytes is the size up to which a join's side is sent to every task
+	// rather than both being shuffled; 0: 16 MiB; negative: only where it must be.
+	BroadcastBytes int64 `json:"broadcast_bytes,omitempty"`
 }
 
 // PlanRequest is SQL to be planned or described. Dir is the folder that relative
@@ -125,6 +128,9 @@ type StageStatus struct {
 	CPU      int64  `json:"cpu_ms,omitempty"` // of its tasks, together
 	// Wall is from the first start of a task to the last end, in milliseconds.
 	Wall int64 `json:"wall_ms,omitempty"`
+	// Dropped: the job was planned otherwise once sizes were known, and what the
+	// stage makes is not needed.
+	Dropped bool `json:"dropped,omitempty"`
 	// What follows is told when the job has ended.
 
 	// Read is the bytes of the files and segments that its tasks read from; of a

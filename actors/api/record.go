@@ -1,5 +1,7 @@
 package api
 
+import "github.com/pondmesh/pond/actors/plan"
+
 // Record is what the home replicas of a job keep durably: the spec before
 // anything runs, and how it ended.
 type Record struct {
@@ -8,4 +10,7 @@ type Record struct {
 	Homes  []string    `json:"homes"`            // nodes, first is preferred as coordinator
 	Status *JobStatus  `json:"status,omitempty"` // once it has ended
 	Result *ResultInfo `json:"result,omitempty"`
+	// Job is its stages, if they are others than the spec tells: the rest of the
+	// job was planned again while it ran.
+	Job *plan.Job `json:"job,omitempty"`
 }

@@ -72,13 +72,17 @@ func (a *app) listJobs(f output.Format, jobs []api.JobStatus, now time.Time) err
 }
 
 func stagesDone(j *api.JobStatus) string {
-	done := 0
+	done, of := 0, 0
 	for _, s := range j.Stages {
+		if s.Dropped {
+			continue
+		}
+		of++
 		if s.Tasks > 0 && s.Done == s.Tasks {
 			done++
 		}
 	}
-	return fmt.Sprintf("%d/%d", done, len(j.Stages))
+	return fmt.Sprintf("%d/%d", done, of)
 }
 
 func ago(ms int64, now time.Time) any {
@@ -186,11 +190,15 @@ func (a *app) printStatus(f output.Format, st *api.JobStatus, now time.Time) err
 	}
 	people := output.NewListing(col("stage", 0), col("name", ""), col("tasks", ""), col("rows", 0), col("shuffled", ""), col("raw", ""), col("spilled", ""), col("retries", 0), col("reused", 0), col("cpu", ""))
 	programs := output.NewListing(col("index", 0), col("name", ""), col("tasks", 0), col("running", 0), col("done", 0), col("reused", 0), col("retries", 0),
-		col("rows", 0), col("raw_bytes", 0), col("bytes", 0), col("spill", 0), col("cpu_ms", 0))
+		col("rows", 0), col("raw_bytes", 0), col("bytes", 0), col("spill", 0), col("cpu_ms", 0), col("dropped", false))
 	for _, s := range st.Stages {
-		people.Add(s.Index, s.Name, fmt.Sprintf("%d/%d", s.Done, s.Tasks), s.Rows, size(s.Bytes), size(s.RawBytes), size(s.Spill), s.Retries, s.Reused,
+		name := s.Name
+		if s.Dropped {
+			name += " (dropped)"
+		}
+		people.Add(s.Index, name, fmt.Sprintf("%d/%d", s.Done, s.Tasks), s.Rows, size(s.Bytes), size(s.RawBytes), size(s.Spill), s.Retries, s.Reused,
 			progress.Duration(time.Duration(s.CPU)*time.Millisecond))
-		programs.Add(s.Index, s.Name, s.Tasks, s.Running, s.Done, s.Reused, s.Retries, s.Rows, s.RawBytes, s.Bytes, s.Spill, s.CPU)
+		programs.Add(s.Index, s.Name, s.Tasks, s.Running, s.Done, s.Reused, s.Retries, s.Rows, s.RawBytes, s.Bytes, s.Spill, s.CPU, s.Dropped)
 	}
 	return a.list(f, people, programs)
 }

@@ -74,14 +74,14 @@ func decomposeAll(aggs []*logical.AggExpr) ([]split, bool) {
 // partials aggregates by task, sends a row a group to the group's task, and
 // puts those together. Of grouping sets, which set a row is of is one more key.
 func (p *planner) partials(op *logical.Aggregate, in *rel, splits []split, keep bool) (*rel, error) {
-	part, keys, at := partial(op, in, splits, keep)
+	part, keys, at := p.partial(op, in, splits, keep)
 	cols := part.op.Head().Columns
 	var all *rel
 	var err error
 	switch {
 	case keys == 0:
 		all = p.gather(part, fmt.Sprintf("puts the partial results of %s together", plural(in.n, "task")), keep)
-	case p.o.Partitions == 0 && part.bytes() < gatherBytes:
+	case p.decide(op, p.o.Partitions == 0 && part.bytes() < gatherBytes):
 		all = p.gather(part, fmt.Sprintf("puts the partial results of %s together", plural(in.n, "task")), keep)
 	default:
 		if all, err = p.exchange(part, refs(cols, seq(keys)...), p.parts, keep); err != nil {
@@ -100,7 +100,7 @@ const gatherBytes = 1 << 20
 
 // partial is each task's own groups: its columns are the keys, then the parts of
 // aggregate i from at[i] up to at[i+1].
-func partial(op *logical.Aggregate, in *rel, splits []split, keep bool) (r *rel, keys int, at []int) {
+func (p *planner) partial(op *logical.Aggregate, in *rel, splits []split, keep bool) (r *rel, keys int, at []int) {
 	g := logical.Aggregate{Node: logical.Node{Kind: "LOGICAL_AGGREGATE", Inputs: []logical.Operator{in.op}}, Groups: op.Groups, Sets: op.Sets}
 	column := func(t logical.Type) logical.Expr {
 		g.Columns = append(g.Columns, logical.Column{Type: t})
@@ -131,6 +131,7 @@ func partial(op *logical.Aggregate, in *rel, splits []split, keep bool) (r *rel,
 		list = append(list, cols...)
 	}
 	r = in.with(&g)
+	p.unfinished[&g] = true
 	r.rows = min(in.groups(op.Groups)*float64(max(in.n, 1)), in.rows)
 	for i, g := range op.Groups {
 		r.guess(i, in.valuesIn(g))

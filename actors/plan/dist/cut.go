@@ -2,6 +2,7 @@ package dist
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/logical"
@@ -15,9 +16,24 @@ type planner struct {
 	parts int // of every exchange
 	// leaves by their views: what a piece is made of is found in its tree.
 	leaves map[*logical.View]*leaf
-	drafts int
+	drafts []*draft
 	// ctes and delims make a piece that reads what is kept under the id.
 	ctes, delims map[int]func() *rel
+	// unfinished are operators whose rows are put together later: over any part of
+	// their input they are as right as over all that a task has.
+	unfinished map[logical.Operator]bool
+	ways       map[logical.Operator]way // that were chosen
+
+	// When a query is planned again:
+	before map[logical.Operator]way
+	old    *plan.Job                  // its stages come first
+	made   map[logical.Operator]*made // by what they are the rows of
+	passed bool                       // something that is made was not taken, for its order
+}
+
+func newPlanner(q *Query, facts Facts, o Options) *planner {
+	return &planner{q: q, facts: facts, o: o, leaves: map[*logical.View]*leaf{}, ctes: map[int]func() *rel{}, delims: map[int]func() *rel{},
+		unfinished: map[logical.Operator]bool{}, ways: map[logical.Operator]way{}, made: map[logical.Operator]*made{}}
 }
 
 // leaf is a new view.
@@ -29,9 +45,10 @@ func (p *planner) leaf(l *leaf, cols []logical.Column) *logical.View {
 
 // cut ends a stage: r's rows leave by an exchange. keep: in their order.
 func (p *planner) cut(r *rel, label string, ex plan.Exchange, keep bool) *draft {
-	p.drafts++
-	return &draft{root: r.op, n: max(r.n, 1), ex: ex, ordered: keep && r.stable || r.inOrder, repeatable: true,
-		label: label, rows: r.rows, values: r.values, index: -1, number: p.drafts}
+	d := &draft{root: r.op, n: max(r.n, 1), ex: ex, ordered: keep && r.stable || r.inOrder, repeatable: true,
+		label: label, rows: r.rows, values: r.values, index: -1, number: len(p.drafts) + 1, of: r.of, unique: r.unique, rounded: p.rounded(r.op)}
+	p.drafts = append(p.drafts, d)
+	return d
 }
 
 // read is what tasks of another stage read of drafts.
@@ -39,6 +56,7 @@ func (p *planner) read(from []*draft, how plan.How, n int, ordered bool) *rel {
 	rows := 0.0
 	for _, d := range from {
 		rows += d.rows
+		d.counted = d.counted || how == plan.ReadSegments
 	}
 	v := p.leaf(&leaf{from: from, how: how, ordered: ordered}, from[0].root.Head().Columns)
 	out := &rel{op: v, n: n, rows: rows, stable: ordered}
@@ -58,7 +76,12 @@ func (p *planner) gather(r *rel, why string, keep bool) *rel {
 		return &out
 	}
 	keep = keep && r.stable
-	out := p.read([]*draft{p.cut(r, label(r.op), single, keep)}, plan.ReadPartition, 1, keep)
+	var out *rel
+	if r.made != nil {
+		out = p.all(r.made, 1)
+	} else {
+		out = p.read([]*draft{p.cut(r, label(r.op), single, keep)}, plan.ReadPartition, 1, keep)
+	}
 	p.leaves[out.op.(*logical.View)].why = why
 	out.unique, out.sorted = r.unique, r.sorted && keep
 	return out
@@ -69,6 +92,8 @@ func (p *planner) everywhere(r *rel) *rel {
 	switch {
 	case r.n == 0:
 		return r
+	case r.made != nil:
+		return p.all(r.made, 0)
 	case p.isSmall(r):
 		return p.shared(r)
 	}
@@ -82,6 +107,9 @@ func (p *planner) everywhere(r *rel) *rel {
 func (p *planner) again(r *rel, name string, keep bool) func() *rel {
 	if r.n == 0 && !anyVolatile(r.op) && !p.readsStages(r.op) {
 		return func() *rel { c := *r; return &c }
+	}
+	if r.made != nil {
+		return func() *rel { return p.remade(r.made) }
 	}
 	keep = keep && r.stable
 	d := p.cut(r, name, single, keep)
@@ -118,6 +146,7 @@ func (p *planner) hashed(r *rel, keys []logical.Expr, n int, keep bool) (*draft,
 	d := p.cut(r, label(r.op), ex, keep)
 	d.label += " → " + ex.String()
 	d.repeatable = !p.floats(r.op, keys)
+	d.keys = keys
 	return d, nil
 }
 
@@ -145,9 +174,18 @@ func (p *planner) floats(op logical.Operator, keys []logical.Expr) bool {
 	if !found {
 		return false
 	}
-	found = false
+	return p.rounded(op)
+}
+
+// rounded reports whether a piece's rows, or those that it reads, hold sums that
+// may come out otherwise when they are made again.
+func (p *planner) rounded(op logical.Operator) bool {
+	found := false
 	logical.Walk(op, func(o logical.Operator) bool {
 		found = found || rounds(o)
+		if v, ok := o.(*logical.View); ok {
+			found = found || slices.ContainsFunc(p.leaves[v].from, func(d *draft) bool { return d.rounded })
+		}
 		return !found
 	})
 	return found

@@ -11,8 +11,8 @@ import (
 )
 
 // distribute makes pieces of the tree, and stages of the pieces.
-func distribute(q *Query, facts Facts, o Options) (*plan.Job, error) {
-	p := &planner{q: q, facts: facts, o: o, leaves: map[*logical.View]*leaf{}, ctes: map[int]func() *rel{}, delims: map[int]func() *rel{}}
+func (p *planner) distribute() (*Planned, error) {
+	q, o := p.q, p.o
 	bytes, read, err := p.size(q.Tree.Root)
 	switch {
 	case err != nil:
@@ -43,7 +43,17 @@ func distribute(q *Query, facts Facts, o Options) (*plan.Job, error) {
 	}
 	last := p.cut(r, label(r.op), ex, true)
 	last.names = q.Tree.Names
-	return p.stages(last, result)
+	job, err := p.stages(last, result)
+	if err != nil {
+		return nil, err
+	}
+	out := &Planned{Job: job, q: q, facts: p.facts, o: o, sides: map[int]*draft{}, ways: p.ways}
+	for _, d := range p.drafts {
+		if d.index >= 0 && d.of != nil && d.wrap == "" && d != last && (d.ex.Kind == plan.Hash || d.ex.Kind == plan.Single) {
+			out.sides[d.index] = d
+		}
+	}
+	return out, nil
 }
 
 // size is the bytes of all files that are scanned, and about how many of them are
@@ -95,6 +105,12 @@ func seeds(op logical.Operator) string {
 func (p *planner) stages(last *draft, result plan.Result) (*plan.Job, error) {
 	job := &plan.Job{Result: result}
 	byID := map[plan.StageID]int{}
+	if p.old != nil {
+		job.Stages = slices.Clone(p.old.Stages)
+		for i, s := range job.Stages {
+			byID[s.ID] = i
+		}
+	}
 	var write func(d *draft) error
 	write = func(d *draft) error {
 		if d.index >= 0 {
@@ -156,6 +172,9 @@ func (p *planner) stage(job *plan.Job, d *draft) (*plan.Stage, error) {
 	var files []plan.File
 	steady := d.ordered
 	leaves := p.leavesOf(d.root)
+	if f := p.fit(d, leaves); f != nil {
+		s.Tasks = plan.Tasks{Fit: f}
+	}
 	for _, l := range leaves {
 		files = append(files, l.write(s)...)
 		steady = steady && (l.scan != nil || l.ordered)

@@ -12,7 +12,9 @@
 // task, the smallest part of the tree that will do, and the stage says why. What
 // cannot even be written in pieces runs as the user wrote it, in one task.
 //
-// Sizes are guesses. They decide how, never what.
+// Sizes are guesses. They decide how, never what. When stages have run, what they
+// made is known: [Planned.Replan] plans the query again with what is there taken as
+// it is, and gives the stages that the job goes on with.
 //
 // It is pure: no clock, goroutine, socket, disk or DuckDB. Read plan.go, rel.go
 // for the properties, cut.go for the exchanges, then any operator.

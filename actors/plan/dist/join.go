@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/logical"
 )
 
@@ -32,7 +33,11 @@ func (p *planner) join(op logical.Operator, need bool) (*rel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.place(j)
+	w := way{left: j.left.bytes(), right: j.right.bytes()}
+	out, how, err := p.place(j)
+	w.how = how
+	p.ways[op] = w
+	return out, err
 }
 
 // sides plans both inputs. The side that a correlated subquery reads is kept,
@@ -174,8 +179,8 @@ func (j *joining) wholeLeft() bool {
 	return false
 }
 
-// place brings together what matches, by whichever way costs least.
-func (p *planner) place(j *joining) (*rel, error) {
+// place brings together what matches, by whichever way costs least, and says which.
+func (p *planner) place(j *joining) (*rel, string, error) {
 	if j.kind == logical.Mark {
 		// What IN says hangs on all rows it compares with: only rows of one
 		// correlated value are apart from the others.
@@ -191,20 +196,22 @@ func (p *planner) place(j *joining) (*rel, error) {
 	if j.asof && (j.kind == logical.Right || j.kind == logical.Full) && max(l.n, r.n) > 1 {
 		why := "an ASOF join that keeps right rows"
 		j.left, j.right = p.gather(l, why, false), p.gather(r, why, false)
-		return j.joined(), nil
+		return j.joined(), "", nil
 	}
-	small := func(r *rel) bool { return p.o.BroadcastBytes >= 0 && r.bytes() <= float64(p.o.BroadcastBytes) }
+	how := ""
 	switch {
 	case l.n <= 1 && r.n <= 1:
 	case j.meet():
+		how = shuffled
 	case r.n == 0 && j.wholeRight(), l.n == 0 && j.wholeLeft():
-	case j.wholeRight() && small(r) && (!j.wholeLeft() || r.bytes() <= l.bytes() || l.n == 0):
-		j.right = p.everywhere(r)
-	case j.wholeLeft() && small(l):
-		j.left = p.everywhere(l)
+	case j.wholeRight() && p.small(r) && (!j.wholeLeft() || r.bytes() <= l.bytes() || l.n == 0):
+		j.right, how = p.everywhere(r), sendRight
+	case j.wholeLeft() && p.small(l):
+		j.left, how = p.everywhere(l), sendLeft
 	case len(j.keys) > 0:
+		how = shuffled
 		if err := p.copartition(j); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	case j.wholeRight() && (!j.wholeLeft() || r.bytes() <= l.bytes()):
 		j.right = p.everywhere(r)
@@ -217,7 +224,17 @@ func (p *planner) place(j *joining) (*rel, error) {
 	if j.asof && j.kind == logical.Left && together(j.left, j.right) > 1 {
 		j.right = notEmpty(j.right)
 	}
-	return j.joined(), nil
+	return j.joined(), how, nil
+}
+
+// small is true of what is worth sending to all tasks. What was made for that is
+// sent even if it is somewhat larger.
+func (p *planner) small(r *rel) bool {
+	most := float64(p.o.BroadcastBytes)
+	if r.made != nil && r.made.draft.ex.Kind == plan.Single {
+		most *= keepBroadcast
+	}
+	return p.o.BroadcastBytes >= 0 && r.bytes() <= most
 }
 
 // notEmpty adds a row of NULLs, which match nothing: DuckDB's ASOF LEFT JOIN
@@ -233,6 +250,7 @@ func notEmpty(r *rel) *rel {
 	op := &logical.SetOp{Node: logical.Node{Kind: "LOGICAL_UNION", Columns: cols}, Op: logical.Union, All: true}
 	out := *r
 	out.op = logical.WithInputs(op, []logical.Operator{r.op, values})
+	out.of, out.made = nil, nil
 	return &out
 }
 

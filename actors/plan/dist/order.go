@@ -31,7 +31,7 @@ func (p *planner) order(op *logical.Order, need bool) (*rel, error) {
 	}
 	switch {
 	case in.n <= 1:
-	case p.parts == 1 || p.o.Partitions == 0 && in.bytes() < sortBytes:
+	case p.decide(op, p.parts == 1 || p.o.Partitions == 0 && in.bytes() < sortBytes):
 		in = p.gather(in, "sorts what is too little to be sorted apart", false)
 	default:
 		if in, err = p.byRange(in, op.Keys); err != nil {
@@ -122,6 +122,7 @@ func (p *planner) topN(op *logical.TopN) (*rel, error) {
 		first := *op
 		first.Limit, first.Offset = op.Limit+op.Offset, 0
 		part := in.with(over(&first, in))
+		p.unfinished[part.op] = true
 		part.rows = min(part.rows, float64(first.Limit)*float64(in.n))
 		in = p.gather(part, fmt.Sprintf("keeps %s of those that %s kept", plural(int(op.Limit), "row"), plural(in.n, "task")), false)
 	}

@@ -10,6 +10,22 @@ import (
 // plan is the piece for a subtree. need: whoever reads it cares for the order
 // of its rows.
 func (p *planner) plan(op logical.Operator, need bool) (*rel, error) {
+	if m := p.made[op]; m != nil {
+		if !need {
+			return p.remade(m), nil
+		}
+		p.passed = true
+	}
+	r, err := p.operator(op, need)
+	if err != nil {
+		return nil, err
+	}
+	out := *r
+	out.of = op
+	return &out, nil
+}
+
+func (p *planner) operator(op logical.Operator, need bool) (*rel, error) {
 	switch op := op.(type) {
 	case *logical.Get:
 		return p.get(op, need)
@@ -161,6 +177,7 @@ func (p *planner) distinct(op *logical.Distinct) (*rel, error) {
 	part := in
 	if !op.On && !keep {
 		part = local(in)
+		p.unfinished[part.op] = true
 	}
 	out, err := p.exchange(part, targets, p.parts, keep)
 	if err != nil {

@@ -109,20 +109,24 @@ func (e *errWhole) Error() string { return e.why }
 // Plan turns a query into a job. The same query over the same files with the
 // same options gives the same job. It fails only for defects: what it cannot
 // distribute it gathers.
-func Plan(q *Query, facts Facts, o Options) (*plan.Job, error) {
+func Plan(q *Query, facts Facts, o Options) (*Planned, error) {
 	o = o.filled()
-	if q.Tree == nil {
-		return whole(q, facts, o, q.Why)
+	atOnce := func(why string) (*Planned, error) {
+		job, err := whole(q, facts, o, why)
+		return &Planned{Job: job}, err
 	}
-	job, err := distribute(q, facts, o)
+	if q.Tree == nil {
+		return atOnce(q.Why)
+	}
+	planned, err := newPlanner(q, facts, o).distribute()
 	var w *errWhole
 	switch {
 	case errors.As(err, &w):
-		return whole(q, facts, o, w.why)
+		return atOnce(w.why)
 	case errors.Is(err, logical.ErrUnrendered):
-		return whole(q, facts, o, err.Error())
+		return atOnce(err.Error())
 	case err != nil:
 		return nil, fmt.Errorf("plan: distribute: %w", err)
 	}
-	return job, nil
+	return planned, nil
 }

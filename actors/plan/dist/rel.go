@@ -29,6 +29,11 @@ type rel struct {
 	unique  [][]int         // sets of columns in which no two rows agree
 	rows    float64         // guessed
 	values  map[int]float64 // of columns, guessed: see valuesOf
+	width   float64         // bytes of a row; 0: guessed
+	// of is the operator of the query's tree all of whose rows these are; nil when
+	// they are something in between. made: a stage has made them already.
+	of   logical.Operator
+	made *made
 }
 
 // slot is columns of equal values.
@@ -49,7 +54,8 @@ type leaf struct {
 // draft is a stage to be.
 type draft struct {
 	root       logical.Operator
-	n          int // tasks
+	n          int  // tasks
+	counted    bool // somebody reads as many segments as there are tasks
 	ex         plan.Exchange
 	bounds     *draft // of a range exchange
 	ordered    bool
@@ -62,7 +68,11 @@ type draft struct {
 	values     map[int]float64
 	index      int // in Job.Stages, -1 until written
 	number     int
-	twin       int // see plan.Whole
+	twin       int              // see plan.Whole
+	of         logical.Operator // see rel
+	unique     [][]int          // of of's rows
+	keys       []logical.Expr   // of a hash exchange
+	rounded    bool             // see planner.rounded
 }
 
 // with is the piece op over r, which keeps r's properties but for those that
@@ -70,6 +80,7 @@ type draft struct {
 func (r *rel) with(op logical.Operator) *rel {
 	out := *r
 	out.op, out.placed, out.unique, out.values = op, nil, nil, nil
+	out.of, out.made, out.width = nil, nil, 0
 	return &out
 }
 
@@ -225,8 +236,13 @@ func rowWidth(cols []logical.Column) float64 {
 	return sum
 }
 
-// bytes is a guess.
-func (r *rel) bytes() float64 { return r.rows * rowWidth(r.op.Head().Columns) }
+// bytes is a guess, but for what is made.
+func (r *rel) bytes() float64 {
+	if r.width > 0 {
+		return r.rows * r.width
+	}
+	return r.rows * rowWidth(r.op.Head().Columns)
+}
 
 func ref(cols []logical.Column, i int) *logical.Ref {
 	return &logical.Ref{Typed: logical.Typed{T: cols[i].Type}, Index: i}

@@ -103,6 +103,9 @@ func Summary(s *api.JobStatus) string {
 
 // facts are what a stage did, as far as there is something to say.
 func facts(s api.StageStatus) string {
+	if s.Dropped {
+		return "dropped: the rest was planned again"
+	}
 	out := []string{fmt.Sprintf("%d/%d tasks", s.Done, s.Tasks), Count(s.Rows, "row")}
 	if s.Bytes > 0 {
 		out = append(out, size(s.Bytes)+" shuffled")

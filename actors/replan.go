@@ -1,0 +1,95 @@
+package actors
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/dist"
+	"github.com/pondmesh/pond/actors/sched"
+)
+
+// replansMax is how often the rest of a job is planned again.
+const replansMax = 4
+
+// adapt plans the rest of a query again when a stage has just come out so large or
+// so small that it might have been planned otherwise, and has the Decider go on
+// with that.
+func (c *coordinator) adapt(ctx actor.Context) {
+	query := c.run.compiled().query
+	if query == nil || c.finished || c.replans >= replansMax {
+		return
+	}
+	stages := c.d.Status()
+	if last := stages[len(stages)-1]; last.Done+last.Running > 0 || !c.surprised(query, stages) {
+		return
+	}
+	c.replans++
+	next, err := query.Replan(sizesOf(stages))
+	switch {
+	case err != nil:
+		c.log.Warn("planning the rest of the job again", "err", err) // the plan that there is stays right
+	case next != nil:
+		c.extend(ctx, next)
+	}
+}
+
+// surprised reports whether a stage has become complete that was not expected to
+// come out so.
+func (c *coordinator) surprised(query *dist.Planned, stages []sched.StageStatus) bool {
+	found := false
+	for i, s := range stages {
+		if s.Tasks > 0 && s.Done == s.Tasks && !c.sized[i] {
+			c.sized[i] = true
+			found = found || query.Surprising(i, s.Bytes)
+		}
+	}
+	return found
+}
+
+// sizesOf is what is made of the job's stages, or mostly.
+func sizesOf(stages []sched.StageStatus) map[int]dist.Size {
+	sizes := map[int]dist.Size{}
+	for i, s := range stages {
+		switch {
+		case s.Tasks == 0:
+		case s.Done == s.Tasks:
+			sizes[i] = dist.Size{Tasks: s.Tasks, Rows: s.Rows, Bytes: s.Bytes}
+		case 2*s.Done > s.Tasks && !s.Dropped:
+			sizes[i] = dist.Size{Tasks: s.Tasks, Part: true}
+		}
+	}
+	return sizes
+}
+
+// extend goes on with another plan, and asks the nodes what they hold of it.
+func (c *coordinator) extend(ctx actor.Context, next *dist.Planned) {
+	from := len(c.job.Stages)
+	added := next.Stages[from:]
+	c.log.Info("job planned again", "stages", len(added), "why", added[0].Replanned)
+	c.run.mu.Lock()
+	c.run.job = newCompiled(next.Job, c.run.job.access)
+	c.run.job.query = next
+	c.run.mu.Unlock()
+	c.job = next.Job
+	c.grow()
+	c.step(ctx, sched.Extend{Job: c.job})
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	c.n.goes.Go(func() {
+		held := c.n.heldBy(c.n.ctx, &plan.Job{Stages: added}, c.n.mesh.View().Members)
+		root.Send(self, &heldMsg{held})
+	})
+	c.publishStatus(true)
+}
+
+// replanned reports whether the job has other stages than at first.
+func (c *coordinator) replanned() bool {
+	return c.job != nil && c.job.Stages[len(c.job.Stages)-1].Replanned != ""
+}
+
+// grow makes room for what is kept of each stage.
+func (c *coordinator) grow() {
+	more := len(c.job.Stages) - len(c.clocks)
+	c.clocks = append(c.clocks, make([]stageClock, more)...)
+	c.sized = append(c.sized, make([]bool, more)...)
+	c.named = append(c.named, make([]int64, len(c.job.Stages)-len(c.named))...)
+}
