@@ -2,12 +2,13 @@
 # make build  the pondnode binary
 # make test   every test (the README's second command)
 # make race   the tests of packages that are light enough for the race detector
+# make random 10,000 random queries against DuckDB, in a quarter of an hour of one core's time; SEED=n starts elsewhere
 # make ci     what must pass before a change lands
 
 TAGS := duckdb_arrow
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-.PHONY: help build test race ci generate
+.PHONY: help build test random race ci generate
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -16,6 +17,10 @@ build:
 
 test:
 	go test -tags $(TAGS) -p 1 -timeout 20m ./...
+
+SEED ?= 1
+random:
+	go test -tags $(TAGS) -count=1 -timeout 3h -run TestRandom -v ./actors/plan/dist -queries 10000 -seed $(SEED)
 
 race:
 	go test -race -tags $(TAGS) -timeout 20m ./actors/plan/... ./actors/sched ./mesh/... ./shuffle/... ./fs/... ./duck/vec

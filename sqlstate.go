@@ -223,6 +223,29 @@ func (s *Session) set(st *stmt.Statement) (*Rows, error) {
 		s.sql.current = d
 		return said("%s = %s", x.name, st.Value), nil
 	}
+	if instead := inQueries[strings.ToLower(st.Name)]; instead != "" {
+		return nil, sqlError(plan.KindUser, st.Name, instead, "a pond's queries mean the same in every session: the setting stays as it is")
+	}
 	return nil, sqlError(plan.KindUser, st.Name, "a session has "+strings.Join(names, ", ")+"; a node is given its memory and slots when it starts",
 		"there is no such setting of a session")
+}
+
+// inQueries are settings of DuckDB that change what queries mean, and what to
+// write in a query instead.
+var inQueries = map[string]string{
+	"timezone":                               "all nodes run in UTC; write: time AT TIME ZONE 'Europe/Berlin'",
+	"calendar":                               "all nodes count days by the Gregorian calendar",
+	"default_order":                          "write ASC or DESC in ORDER BY",
+	"default_null_order":                     "write NULLS FIRST or NULLS LAST in ORDER BY; the last are NULLs otherwise",
+	"null_order":                             "write NULLS FIRST or NULLS LAST in ORDER BY; the last are NULLs otherwise",
+	"default_collation":                      "write COLLATE after the text, as in: ORDER BY name COLLATE nocase",
+	"integer_division":                       "write a // b",
+	"scalar_subquery_error_on_multiple_rows": "write LIMIT 1 in the subquery, after an ORDER BY that says which row",
+	"preserve_insertion_order":               "write ORDER BY where order matters",
+	"ieee_floating_point_ops":                "write nullif(b, 0) or CASE where a division has another answer",
+	"old_implicit_casting":                   "write the casts",
+	"order_by_non_integer_literal":           "leave the literal out of ORDER BY",
+	"errors_as_json":                         "errors have a kind and a hint, and are JSON with -o json",
+	"binary_as_string":                       "write read_parquet('file', binary_as_string = true)",
+	"lambda_syntax":                          "write lambda x: x + 1",
 }

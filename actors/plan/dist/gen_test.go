@@ -56,6 +56,7 @@ var tables = []source{
 	{"mid", cols("k i, j i, s s, f f, d d")},
 	{"dim", cols("k i, s s, n n")},
 	{"none", cols("k i, s s, f f")},
+	{"rich", cols("k i, h h, t t, z z, v v, r r, w w, u u, o o, x x, y y, m m")},
 }
 
 func cols(list string) []column {
@@ -75,6 +76,7 @@ CREATE TABLE mid (k BIGINT, j SMALLINT, s VARCHAR, f FLOAT, d DATE);
 CREATE TABLE dim (k INTEGER, s VARCHAR, n DECIMAL(12,3));
 CREATE TABLE none (k INTEGER, s VARCHAR, f DOUBLE);
 `)
+	b.WriteString(richSQL)
 	null := func(s string) string {
 		if r.IntN(5) == 0 {
 			return "NULL"
@@ -102,9 +104,12 @@ CREATE TABLE none (k INTEGER, s VARCHAR, f DOUBLE);
 		case "b":
 			return null(pick2(r, "true", "false"))
 		}
+		if list := richTypes[typ]; list != nil {
+			return list[r.IntN(len(list))]
+		}
 		return null(pick2(r, "[]", "[1]", "[1, NULL, 2]", "[3, 3]"))
 	}
-	for i, rows := range []int{40 + r.IntN(60), 20 + r.IntN(30), 1 + r.IntN(8), 0} {
+	for i, rows := range []int{16 + r.IntN(20), 10 + r.IntN(12), 1 + r.IntN(8), 0, 8 + r.IntN(12)} {
 		for range rows {
 			var row []string
 			for _, c := range tables[i].cols {
@@ -146,7 +151,7 @@ func (g *gen) body(depth int) (string, []column) {
 		return g.setOp(depth)
 	}
 	sql, cols := g.selection(depth)
-	if g.once(6) {
+	if g.once(6) && !strings.HasSuffix(sql, " ORDER BY ALL") {
 		sql += " ORDER BY ALL"
 		if g.once(2) {
 			sql += fmt.Sprintf(" LIMIT %d", g.n(20))
@@ -202,7 +207,7 @@ func (g *gen) selection(depth int) (string, []column) {
 	var list []string
 	var out []column
 	for i := range 1 + g.n(3) {
-		typ := g.typ()
+		typ := g.typeIn(scope)
 		list = append(list, fmt.Sprintf("%s AS c%d", g.expr(scope, typ, 2), i))
 		out = append(out, column{fmt.Sprintf("c%d", i), typ, true})
 	}
@@ -217,7 +222,9 @@ func (g *gen) selection(depth int) (string, []column) {
 	return "SELECT " + distinct + strings.Join(list, ", ") + from + where, out
 }
 
-func (g *gen) typ() string { return pick(g, "i", "s", "f", "n", "d", "b") }
+func (g *gen) typ() string {
+	return pick(g, "i", "s", "f", "n", "d", "b", "i", "s", "d", "h", "t", "z", "v", "r", "w", "u", "o", "x", "y", "m")
+}
 
 // from is FROM … and the columns it brings into scope.
 func (g *gen) from(depth int) (string, []column) {
@@ -233,13 +240,13 @@ func (g *gen) from(depth int) (string, []column) {
 func (g *gen) item(depth int) (string, []column) {
 	a := g.name()
 	all := append(slices.Clone(tables), g.ctes...)
-	i := g.n(len(all) + 2*min(depth, 1))
-	if i >= len(all) {
+	i := g.n(len(all) + 1 + 2*min(max(depth, 0), 1))
+	if i == len(all) {
+		return g.special(depth)
+	}
+	if i > len(all) {
 		sql, cols := g.query(depth - 1)
 		return "(" + sql + ") AS " + a, under(a, cols)
-	}
-	if i >= len(tables) && len(all) > len(tables) {
-		return all[i].name + " AS " + a, under(a, all[i].cols)
 	}
 	return all[i].name + " AS " + a, under(a, all[i].cols)
 }
@@ -260,6 +267,12 @@ func (g *gen) joined(left string, scope []column, depth int) (string, []column) 
 				return left + ", LATERAL (SELECT unnest(" + c.sql + ") AS x) AS " + a, append(scope, column{a + ".x", "i", true})
 			}
 		}
+	}
+	if g.once(12) {
+		return g.asof(left, scope)
+	}
+	if g.once(12) {
+		return g.lateralQuery(left, scope)
 	}
 	right, more := g.item(depth - 1)
 	kind := pick(g, "JOIN", "LEFT JOIN", "JOIN", "RIGHT JOIN", "FULL JOIN", "SEMI JOIN", "ANTI JOIN", "CROSS JOIN")
@@ -323,6 +336,9 @@ func (g *gen) expr(scope []column, typ string, depth int) string {
 	}
 	switch typ {
 	case "i":
+		if g.once(8) {
+			return g.listExpr(scope)
+		}
 		return pick(g, fmt.Sprintf("(%s + %s)", sub("i"), sub("i")), fmt.Sprintf("(%s %% 5)", sub("i")), fmt.Sprintf("length(%s)", sub("s")), fmt.Sprintf("coalesce(%s, 7)", sub("i")))
 	case "s":
 		return pick(g, fmt.Sprintf("(%s || %s)", sub("s"), sub("s")), fmt.Sprintf("upper(%s)", sub("s")), fmt.Sprintf("CAST(%s AS VARCHAR)", sub("i")))
@@ -333,7 +349,7 @@ func (g *gen) expr(scope []column, typ string, depth int) string {
 	case "d":
 		return fmt.Sprintf("(%s + %d)", sub("d"), g.n(3))
 	case "b":
-		return g.cond(scope, depth-1)
+		return "(" + g.cond(scope, depth-1) + ")"
 	}
 	return sub(typ)
 }
@@ -353,12 +369,15 @@ func (g *gen) constant(typ string) string {
 	case "b":
 		return pick(g, "true", "false", "NULL::BOOLEAN")
 	}
+	if list := richTypes[typ]; list != nil {
+		return pick(g, list...)
+	}
 	return "[1, 2]"
 }
 
 // cond is a condition.
 func (g *gen) cond(scope []column, depth int) string {
-	typ := pick(g, "i", "s", "i", "d", "f", "n")
+	typ := g.typeIn(scope)
 	x := g.expr(scope, typ, 1)
 	switch g.n(8) {
 	case 1:
@@ -423,19 +442,31 @@ func (g *gen) scalar(scope []column, depth int) string {
 var aggregates = map[string][][2]string{
 	"i": {{"sum(%s)", "i"}, {"count(%s)", "i"}, {"min(%s)", "i"}, {"max(%s)", "i"}, {"count(DISTINCT %s)", "i"}, {"sum(DISTINCT %s)", "i"}, {"avg(%s)", "-"},
 		{"bit_xor(%s)", "i"}, {"stddev_samp(%s)", "-"}, {"median(%s)", "-"}, {"approx_count_distinct(%s)", "i"}, {"list(%[1]s ORDER BY %[1]s)", "-"}, {"avg(DISTINCT %s)", "-"}, {"var_pop(%s)", "-"},
-		{"quantile_disc(%s, 0.25)", "i"}, {"histogram(%s)", "-"}},
-	"s": {{"max(%s)", "s"}, {"count(%s)", "i"}, {"min(%s)", "s"}, {"string_agg(%[1]s, '+' ORDER BY %[1]s)", "s"}, {"count(DISTINCT %s)", "i"}, {"list(DISTINCT %[1]s ORDER BY %[1]s)", "-"}, {"arg_min(%[1]s, %[1]s)", "s"}},
+		{"quantile_disc(%s, 0.25)", "i"}, {"histogram(%s)", "-"}, {"max(%s, 2)", "-"}, {"bit_or(%s)", "i"}, {"first(%[1]s ORDER BY %[1]s)", "i"},
+		{"quantile_disc(%s, [0.1, 0.9])", "-"}},
+	"s": {{"max(%s)", "s"}, {"count(%s)", "i"}, {"min(%s)", "s"}, {"string_agg(%[1]s, '+' ORDER BY %[1]s)", "s"}, {"count(DISTINCT %s)", "i"}, {"list(DISTINCT %[1]s ORDER BY %[1]s)", "-"}, {"arg_min(%[1]s, %[1]s)", "s"}, {"string_agg(DISTINCT %[1]s, ',' ORDER BY %[1]s DESC)", "s"}, {"last(%[1]s ORDER BY %[1]s NULLS FIRST)", "s"}},
 	"f": {{"sum(%s)", "-"}, {"avg(%s)", "-"}, {"max(%s)", "f"}, {"count(DISTINCT %s)", "i"}, {"min(%s)", "f"}},
 	"n": {{"sum(%s)", "n"}, {"avg(%s)", "-"}, {"min(%s)", "n"}, {"sum(DISTINCT %s)", "n"}, {"quantile_cont(%s, 0.5)", "-"}},
 	"d": {{"max(%s)", "d"}, {"min(%s)", "d"}, {"count(DISTINCT %s)", "i"}},
-	"b": {{"bool_and(%s)", "b"}, {"bool_or(%s)", "b"}, {"count(%s)", "i"}},
+	"b": {{"bool_and(%s)", "b"}, {"bool_or(%s)", "b"}, {"count(%s)", "i"}, {"count_if(%s)", "i"}},
+	"h": {{"max(%s)", "h"}, {"count(DISTINCT %s)", "i"}, {"bit_xor(%s)", "h"}},
+	"t": {{"max(%s)", "t"}, {"min(%s)", "t"}, {"count(DISTINCT %s)", "i"}},
+	"z": {{"max(%s)", "z"}, {"list(DISTINCT %[1]s ORDER BY %[1]s)", "-"}},
+	"v": {{"max(%s)", "v"}, {"count(DISTINCT %s)", "i"}},
+	"r": {{"max(%s)", "r"}, {"count(DISTINCT %s)", "i"}, {"list(%[1]s ORDER BY %[1]s)", "-"}},
+	"w": {{"min(%s)", "w"}, {"count(DISTINCT %s)", "i"}, {"sum(DISTINCT %s)", "w"}},
+	"u": {{"sum(%s)", "i"}, {"bit_and(%s)", "u"}, {"avg(%s)", "-"}},
+	"y": {{"max(%s)", "y"}, {"count(DISTINCT %s)", "i"}},
 }
 
 func (g *gen) aggregate(scope []column) column {
 	if g.once(6) {
 		return column{"count(*)", "i", true}
 	}
-	typ := pick(g, "i", "s", "f", "n", "d", "b")
+	typ := g.typeIn(scope)
+	if aggregates[typ] == nil {
+		typ = "i"
+	}
 	a := aggregates[typ][g.n(len(aggregates[typ]))]
 	sql := fmt.Sprintf(a[0], g.expr(scope, typ, 1))
 	if g.once(6) {
@@ -453,7 +484,7 @@ func (g *gen) grouped(from string, scope []column) (string, []column) {
 		out = append(out, column{name, c.typ, c.exact})
 	}
 	for range g.n(3) {
-		typ := g.typ()
+		typ := g.typeIn(scope)
 		k := g.expr(scope, typ, 1)
 		if slices.Contains(keys, k) || !strings.ContainsAny(k, "q") {
 			continue // a constant would be a position
@@ -483,7 +514,7 @@ func (g *gen) windowed(from string, scope []column) (string, []column) {
 	var list, all []string
 	var out []column
 	for i := range 2 {
-		typ := g.typ()
+		typ := g.typeIn(scope)
 		list = append(list, fmt.Sprintf("%s AS c%d", g.expr(scope, typ, 1), i))
 		all = append(all, fmt.Sprintf("c%d", i))
 		out = append(out, column{fmt.Sprintf("c%d", i), typ, true})
@@ -492,6 +523,16 @@ func (g *gen) windowed(from string, scope []column) (string, []column) {
 	for range 1 + g.n(2) {
 		order := " ORDER BY " + all[0] + pick(g, "", " DESC") + ", " + all[1]
 		part := pick(g, "", "PARTITION BY c0", "PARTITION BY c1", "PARTITION BY c0, c1")
+		if g.once(3) {
+			sql, typ := g.ranks(all, part)
+			fns = append(fns, fmt.Sprintf("%s AS c%d", sql, len(out)))
+			c := column{fmt.Sprintf("c%d", len(out)), "i", typ != -2}
+			if typ >= 0 {
+				c.typ = out[typ].typ
+			}
+			out = append(out, c)
+			continue
+		}
 		fn := pick(g, "row_number()", "rank()", "count(*)", "dense_rank()", "max(c1)", "lag(c1)", "first_value(c0)", "sum(length(CAST(c1 AS VARCHAR)))", "ntile(3)")
 		if !strings.HasSuffix(fn, "()") && g.once(3) && !strings.HasPrefix(fn, "lag") && !strings.HasPrefix(fn, "first") && !strings.HasPrefix(fn, "ntile") {
 			order = pick(g, "", order+" ROWS BETWEEN 1 PRECEDING AND CURRENT ROW")

@@ -208,9 +208,13 @@ func allColumns(targets []Expr, width int) bool {
 func (r *renderer) keys(keys []OrderKey, ref func(int) string) string {
 	out := make([]string, len(keys))
 	for i, k := range keys {
-		out[i] = r.expr(k.X, ref) + " ASC"
+		x := r.expr(k.X, ref)
+		if c, ok := k.X.(*Const); ok && c.T.ID == "NULL" {
+			x = "CAST(NULL AS INTEGER)" // DuckDB wants no literals here
+		}
+		out[i] = x + " ASC"
 		if k.Desc {
-			out[i] = r.expr(k.X, ref) + " DESC"
+			out[i] = x + " DESC"
 		}
 		if k.NullsFirst {
 			out[i] += " NULLS FIRST"

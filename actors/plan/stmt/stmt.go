@@ -215,7 +215,9 @@ func (c *cursor) set() (*Statement, error) {
 	if strings.EqualFold(s.Name, "variable") && c.peek(0) != "=" && !strings.EqualFold(c.peek(0), "to") {
 		return nil, refuse("write the value itself, or a CTE: WITH v AS (SELECT 1 AS x) SELECT …", "a pond has no variables")
 	}
-	if !c.is("=") && !c.is("to") {
+	if strings.EqualFold(s.Name, "time") && c.is("zone") {
+		s.Name = "TimeZone" // SET TIME ZONE value
+	} else if !c.is("=") && !c.is("to") {
 		return nil, refuse("write SET name = value", "SET needs a value")
 	}
 	s.Value = strings.TrimSpace(c.rest())

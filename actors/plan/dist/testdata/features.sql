@@ -121,3 +121,5 @@ SELECT (SELECT a FROM n WHERE v = 2) FROM t;
 SELECT a FROM t WHERE a = (SELECT a FROM n WHERE v = 2);
 SELECT 1 / a FROM t WHERE a = 0;
 SELECT CAST(b AS INTEGER) FROM t;
+SELECT string_agg(NULL::VARCHAR || b, '+' ORDER BY NULL::VARCHAR || b), count(*) FROM t;
+SELECT a, row_number() OVER (PARTITION BY a ORDER BY NULL::VARCHAR || b, e, c, d, b, f) FROM t;
