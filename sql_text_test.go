@@ -113,6 +113,14 @@ func TestSQLText(t *testing.T) {
 			t.Errorf("%s: the plan is not of %d tasks with %q:\n%s", sql, c.tasks, c.words, plan)
 		}
 	}
+	p.must("CREATE VIEW late AS SELECT origin AS o, delay FROM '{dir}/csv/*.csv' WHERE delay > 10")
+	const view = "(SELECT origin AS o, delay FROM '{dir}/csv/*.csv' WHERE delay > 10)"
+	for _, q := range []string{"SELECT o, count(*) FROM %s AS late GROUP BY 1 ORDER BY 1", "SELECT column_name, column_type, min, max, count FROM (SUMMARIZE FROM %s) ORDER BY 1", "DESCRIBE FROM %s"} {
+		want := oracle(t, "FROM ("+p.text(fmt.Sprintf(q, view))+")")
+		wantLines(t, lines(t, p.must(fmt.Sprintf(q, "late"), force...), nil), want...)
+	}
+	p.must("COPY (FROM late ORDER BY ALL) TO '{dir}/late.parquet'", force...)
+	wantLines(t, oracle(t, p.text("SELECT count(*), sum(delay) FROM '{dir}/late.parquet'")), oracle(t, p.text("SELECT count(*), sum(delay) FROM "+view))...)
 	p.refused("SELECT a FROM read_csv(['{dir}/odd/a.csv', '{dir}/nosuch.csv'])", pond.ErrNotFound, "nosuch")
 	p.refused("SELECT a FROM read_csv('{dir}/bad.csv', types = {'a': 'INT'})", pond.ErrQuery, "Error when converting column \"a\"")
 	p.refused("SELECT nope FROM '{dir}/csv/*.csv'", pond.ErrQuery, "nope")
