@@ -45,16 +45,17 @@ func (w *world) makeJob() {
 				from = i - 1
 			}
 			how := []plan.How{plan.ReadPartition, plan.ReadAll, plan.ReadSegments}[w.rng.IntN(3)]
+			if i >= stages && from == stages-1 { // nobody reads the result
+				from--
+			}
+			if all.Stages[from].Tasks.Fit != nil && how == plan.ReadSegments { // nobody counts the tasks of what is cut by sizes
+				how = plan.ReadAll
+			}
 			st.Inputs = append(st.Inputs, plan.Input{Read: &plan.Read{Stages: []int{from}, How: how}})
 		}
 		st.Exchange.Partitions = simPartitions
 		if i > 0 && w.rng.IntN(2) == 0 {
 			w.fitStage(st)
-		}
-		for k := range st.Inputs {
-			if r := st.Inputs[k].Read; i >= stages && r.Stages[0] == stages-1 { // nobody reads the result
-				r.Stages[0]--
-			}
 		}
 		all.Stages = append(all.Stages, st)
 	}

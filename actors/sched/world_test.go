@@ -79,6 +79,7 @@ type simSegment struct {
 	corrupt bool
 	run     int // of world.runs
 	cut     simCut
+	whole   uint64 // what the inputs of all of its stage's tasks are
 }
 
 // simCut is how a stage's tasks were cut, and into how many.
@@ -416,6 +417,7 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment, cut simCut) Event
 	seg := &simSegment{name: fmt.Sprintf("seg%d", w.segments), run: w.runs, from: map[plan.TaskID]uint64{}, cut: cut}
 	h := fnv.New64a()
 	w.checkCuts(read)
+	cuts := map[uint64]bool{}
 	for _, in := range read {
 		for task, c := range in.from {
 			if old, ok := seg.from[task]; ok && old != c {
@@ -423,8 +425,14 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment, cut simCut) Event
 			}
 			seg.from[task] = c
 		}
-		fmt.Fprint(h, in.held.Task, in.content)
+		if in.cut.plan.Tasks.Fit == nil || !in.cut.plan.Deterministic {
+			fmt.Fprint(h, in.held.Task, in.content)
+		} else if !cuts[in.whole] { // all its tasks together are the same however it is cut
+			cuts[in.whole] = true
+			fmt.Fprint(h, in.held.Task.Stage, in.whole)
+		}
 	}
+	seg.whole = h.Sum64()
 	fmt.Fprint(h, t)
 	if !cut.plan.Deterministic {
 		fmt.Fprint(h, w.segments)

@@ -69,8 +69,8 @@ func (p *Planned) Replan(sizes map[int]Size) (*Planned, error) {
 	again.before, again.old = p.ways, p.Job
 	for i, size := range sizes {
 		d := p.sides[i]
-		if d == nil {
-			continue
+		if d == nil || d.ex.Kind == plan.Single && p.Stages[i].Tasks.Fit != nil {
+			continue // segments of tasks that may be cut otherwise another time are not to be counted
 		}
 		m := &made{draft: *d, tasks: size.Tasks}
 		if !size.Part {
