@@ -47,6 +47,46 @@ func textFiles(t *testing.T, dir string) {
 	}
 }
 
+const textGroups = "SELECT origin, count(*), sum(delay), min(distance) FROM %s GROUP BY ALL ORDER BY ALL"
+
+// textCases are queries over what textFiles makes; {{ is a brace.
+var textCases = []struct {
+	sql   string
+	tasks int    // of the first stage; looked at where there are words
+	words string // of the plan
+}{
+	{fmt.Sprintf(textGroups, "'{dir}/csv/*.csv'"), 3, "csv of 4 files"},
+	{fmt.Sprintf(textGroups, "'{dir}/csv/2.csv'"), 1, "a text file is not cut"},
+	{fmt.Sprintf(textGroups, "read_csv(['{dir}/csv/2.csv', '{dir}/csv/2.csv'])"), 1, "read twice"},
+	{fmt.Sprintf(textGroups, "read_csv('{dir}/csv/*.csv', types = {{'delay': 'DOUBLE'}, sample_size = 20)"), 3, ""},
+	{fmt.Sprintf(textGroups, "'{dir}/json/*.ndjson'"), 3, "json of 4 files"},
+	{fmt.Sprintf(textGroups, "read_json('{dir}/array/*.json.zst')"), 3, ""},
+	{"SELECT column0, count(*), max(column2) FROM '{dir}/gz/*.csv.gz' GROUP BY 1 ORDER BY 1", 3, ""},
+	{"SELECT part, count(*), avg(delay) FROM read_csv('{dir}/hive/*/*.csv') GROUP BY 1 ORDER BY 1", 3, ""},
+	{"SELECT count(*) FROM read_csv('{dir}/hive/*/*.csv') WHERE part = 2", 3, ""},
+	{"SELECT part, typeof(part), delay FROM read_csv('{dir}/hive/*/*.csv', hive_types = {{'part': 'VARCHAR'}) ORDER BY ALL LIMIT 9", 3, ""},
+	{"SELECT filename, count(*) FROM read_csv('{dir}/csv/*.csv', filename = true) GROUP BY 1 ORDER BY 1", 3, ""},
+	{"SELECT src[-5:], count(*) FROM read_csv('{dir}/csv/*.csv', filename = 'src') GROUP BY 1 ORDER BY 1", 3, ""},
+	{"SELECT filename, count(*) FROM '{dir}/json/*.ndjson' GROUP BY 1 ORDER BY 1", 1, "knows: "},
+	{"SELECT *, delay + 1 FROM read_csv('{dir}/names/*.csv', union_by_name = true) ORDER BY ALL LIMIT 50", 3, ""},
+	{"SELECT count(*), max(c3) FROM read_csv('{dir}/names/*.csv', union_by_name = true)", 3, ""},
+	{"SELECT * FROM read_csv(['{dir}/odd/a.csv', '{dir}/odd/b.csv', '{dir}/odd/d.csv'], header = true) ORDER BY ALL", 1, "differ"},
+	{"SELECT * FROM read_csv(['{dir}/odd/a.csv', '{dir}/odd/b.csv']) ORDER BY ALL", 1, "differ"},
+	{"SELECT * FROM read_csv(['{dir}/odd/a.csv', '{dir}/odd/d.csv']) ORDER BY ALL", 1, "differ"},
+	{"SELECT * FROM read_csv('{dir}/bad.csv', ignore_errors = true, types = {{'a': 'INT'})", 1, "left out"},
+	{"SELECT b FROM read_csv('{dir}/bad.csv', types = {{'a': 'INT'})", 1, ""},
+	{"SELECT count(*) FROM read_csv('{dir}/bad.csv', types = {{'a': 'INT'})", 1, ""},
+	{"SELECT filename, a FROM read_csv('{dir}/named*.csv') ORDER BY a", 1, "a column with this name"},
+	{"SELECT * FROM read_json(['{dir}/mixed.json', '{dir}/mixed2.json']) ORDER BY ALL", 3, ""},
+	{"SELECT * FROM read_json('{dir}/mixed*.json', columns = {{'a': 'DOUBLE', 's': 'JSON'}) ORDER BY ALL", 3, ""},
+	{"SELECT json ->> 'origin', count(*) FROM read_ndjson_objects('{dir}/json/*.ndjson') GROUP BY 1 ORDER BY 1", 3, ""},
+	{"SELECT a.origin, count(*) FROM '{dir}/csv/*.csv' a JOIN '{dir}/json/*.ndjson' b USING (origin, distance, delay) GROUP BY 1 ORDER BY 1", 3, "hash"},
+	{"WITH x AS (FROM '{dir}/csv/*.csv') SELECT count(*) FROM x a WHERE delay > (SELECT avg(delay) FROM x b WHERE b.origin = a.origin)", 3, ""},
+	{"SELECT delay, origin FROM '{dir}/csv/*.csv' ORDER BY delay DESC, origin LIMIT 20 OFFSET 3", 3, ""},
+	{"FROM '{dir}/csv/*.csv' LIMIT 150", 3, ""},
+	{"SELECT count(*) FROM '{dir}/csv/*.csv' a, '{f}' b WHERE a.origin = b.origin AND b.delay > 400", 3, ""},
+}
+
 // TestSQLText compares queries over CSV and JSON files with DuckDB's answers, and
 // looks at how they are distributed: tasks of the first stage, words of the plan.
 func TestSQLText(t *testing.T) {
@@ -59,43 +99,7 @@ func TestSQLText(t *testing.T) {
 	p := &sqlPond{t, s, peer, t.TempDir()}
 	textFiles(t, p.dir)
 	force := []pond.SQLOption{pond.ForceDistributed(), pond.OnPartitions(3)}
-	const grouped = "SELECT origin, count(*), sum(delay), min(distance) FROM %s GROUP BY ALL ORDER BY ALL"
-	for _, c := range []struct {
-		sql   string
-		tasks int    // of the first stage; looked at where there are words
-		words string // of the plan
-	}{
-		{fmt.Sprintf(grouped, "'{dir}/csv/*.csv'"), 3, "csv of 4 files"},
-		{fmt.Sprintf(grouped, "'{dir}/csv/2.csv'"), 1, "a text file is not cut"},
-		{fmt.Sprintf(grouped, "read_csv(['{dir}/csv/2.csv', '{dir}/csv/2.csv'])"), 1, "read twice"},
-		{fmt.Sprintf(grouped, "read_csv('{dir}/csv/*.csv', types = {{'delay': 'DOUBLE'}, sample_size = 20)"), 3, ""},
-		{fmt.Sprintf(grouped, "'{dir}/json/*.ndjson'"), 3, "json of 4 files"},
-		{fmt.Sprintf(grouped, "read_json('{dir}/array/*.json.zst')"), 3, ""},
-		{"SELECT column0, count(*), max(column2) FROM '{dir}/gz/*.csv.gz' GROUP BY 1 ORDER BY 1", 3, ""},
-		{"SELECT part, count(*), avg(delay) FROM read_csv('{dir}/hive/*/*.csv') GROUP BY 1 ORDER BY 1", 3, ""},
-		{"SELECT count(*) FROM read_csv('{dir}/hive/*/*.csv') WHERE part = 2", 3, ""},
-		{"SELECT part, typeof(part), delay FROM read_csv('{dir}/hive/*/*.csv', hive_types = {{'part': 'VARCHAR'}) ORDER BY ALL LIMIT 9", 3, ""},
-		{"SELECT filename, count(*) FROM read_csv('{dir}/csv/*.csv', filename = true) GROUP BY 1 ORDER BY 1", 3, ""},
-		{"SELECT src[-5:], count(*) FROM read_csv('{dir}/csv/*.csv', filename = 'src') GROUP BY 1 ORDER BY 1", 3, ""},
-		{"SELECT filename, count(*) FROM '{dir}/json/*.ndjson' GROUP BY 1 ORDER BY 1", 1, "knows: "},
-		{"SELECT *, delay + 1 FROM read_csv('{dir}/names/*.csv', union_by_name = true) ORDER BY ALL LIMIT 50", 3, ""},
-		{"SELECT count(*), max(c3) FROM read_csv('{dir}/names/*.csv', union_by_name = true)", 3, ""},
-		{"SELECT * FROM read_csv(['{dir}/odd/a.csv', '{dir}/odd/b.csv', '{dir}/odd/d.csv'], header = true) ORDER BY ALL", 1, "differ"},
-		{"SELECT * FROM read_csv(['{dir}/odd/a.csv', '{dir}/odd/b.csv']) ORDER BY ALL", 1, "differ"},
-		{"SELECT * FROM read_csv(['{dir}/odd/a.csv', '{dir}/odd/d.csv']) ORDER BY ALL", 1, "differ"},
-		{"SELECT * FROM read_csv('{dir}/bad.csv', ignore_errors = true, types = {{'a': 'INT'})", 1, "left out"},
-		{"SELECT b FROM read_csv('{dir}/bad.csv', types = {{'a': 'INT'})", 1, ""},
-		{"SELECT count(*) FROM read_csv('{dir}/bad.csv', types = {{'a': 'INT'})", 1, ""},
-		{"SELECT filename, a FROM read_csv('{dir}/named*.csv') ORDER BY a", 1, "a column with this name"},
-		{"SELECT * FROM read_json(['{dir}/mixed.json', '{dir}/mixed2.json']) ORDER BY ALL", 3, ""},
-		{"SELECT * FROM read_json('{dir}/mixed*.json', columns = {{'a': 'DOUBLE', 's': 'JSON'}) ORDER BY ALL", 3, ""},
-		{"SELECT json ->> 'origin', count(*) FROM read_ndjson_objects('{dir}/json/*.ndjson') GROUP BY 1 ORDER BY 1", 3, ""},
-		{"SELECT a.origin, count(*) FROM '{dir}/csv/*.csv' a JOIN '{dir}/json/*.ndjson' b USING (origin, distance, delay) GROUP BY 1 ORDER BY 1", 3, "hash"},
-		{"WITH x AS (FROM '{dir}/csv/*.csv') SELECT count(*) FROM x a WHERE delay > (SELECT avg(delay) FROM x b WHERE b.origin = a.origin)", 3, ""},
-		{"SELECT delay, origin FROM '{dir}/csv/*.csv' ORDER BY delay DESC, origin LIMIT 20 OFFSET 3", 3, ""},
-		{"FROM '{dir}/csv/*.csv' LIMIT 150", 3, ""},
-		{"SELECT count(*) FROM '{dir}/csv/*.csv' a, '{f}' b WHERE a.origin = b.origin AND b.delay > 400", 3, ""},
-	} {
+	for _, c := range textCases {
 		sql := strings.ReplaceAll(c.sql, "{{", "{")
 		got, want := lines(t, p.must(sql, force...), nil), oracle(t, p.text(sql))
 		if !strings.Contains(sql, "ORDER BY") {

@@ -76,10 +76,15 @@ func (t *task) terms() duck.Terms {
 	}
 	terms.Ordered = stage.Ordered
 	if stage.Planned {
-		terms.Optimizers = "join_order"
+		terms.Optimizers = plannedOff
 	}
 	return terms
 }
+
+// plannedOff are optimizers that are off where a stage is planned. The order of
+// joins is settled; and DuckDB loses rows of an ASOF LEFT JOIN with nothing when
+// it pulls empty results up, as those of a task often are.
+const plannedOff = "join_order,empty_result_pullup"
 
 // planning are the terms of an engine whose optimizer makes plans that can be
 // read and written back: one of logical.OptimizerTries is off. It plans a user's

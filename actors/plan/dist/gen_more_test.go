@@ -149,3 +149,81 @@ func (g *gen) typeIn(scope []column) string {
 	}
 	return g.typ()
 }
+
+// windowed is window functions over an order that leaves nothing open.
+func (g *gen) windowed(from string, scope []column) (string, []column) {
+	var list, all []string
+	var out []column
+	for i := range 2 {
+		typ := g.typeIn(scope)
+		list = append(list, fmt.Sprintf("%s AS c%d", g.expr(scope, typ, 1), i))
+		all = append(all, fmt.Sprintf("c%d", i))
+		out = append(out, column{fmt.Sprintf("c%d", i), typ, true})
+	}
+	var fns []string
+	for range 1 + g.n(2) {
+		order := " ORDER BY " + all[0] + pick(g, "", " DESC") + ", " + all[1]
+		part := pick(g, "", "PARTITION BY c0", "PARTITION BY c1", "PARTITION BY c0, c1")
+		if g.once(3) {
+			sql, typ := g.ranks(all, part)
+			fns = append(fns, fmt.Sprintf("%s AS c%d", sql, len(out)))
+			c := column{fmt.Sprintf("c%d", len(out)), "i", typ != -2}
+			if typ >= 0 {
+				c.typ = out[typ].typ
+			}
+			out = append(out, c)
+			continue
+		}
+		fn := pick(g, "row_number()", "rank()", "count(*)", "dense_rank()", "max(c1)", "lag(c1)", "first_value(c0)", "sum(length(CAST(c1 AS VARCHAR)))", "ntile(3)")
+		if !strings.HasSuffix(fn, "()") && g.once(3) && !strings.HasPrefix(fn, "lag") && !strings.HasPrefix(fn, "first") && !strings.HasPrefix(fn, "ntile") {
+			order = pick(g, "", order+" ROWS BETWEEN 1 PRECEDING AND CURRENT ROW")
+		}
+		fns = append(fns, fmt.Sprintf("%s OVER (%s%s) AS c%d", fn, part, order, len(out)))
+		typ := "i"
+		if strings.HasPrefix(fn, "max") || strings.HasPrefix(fn, "lag") {
+			typ = out[1].typ
+		} else if strings.HasPrefix(fn, "first") {
+			typ = out[0].typ
+		}
+		out = append(out, column{fmt.Sprintf("c%d", len(out)), typ, true})
+	}
+	sql := "SELECT *, " + strings.Join(fns, ", ") + " FROM (SELECT DISTINCT " + strings.Join(list, ", ") + from + ") AS w"
+	if g.once(4) {
+		sql += fmt.Sprintf(" QUALIFY c%d IS NOT NULL", len(out)-1)
+	}
+	return sql, out
+}
+
+func (g *gen) grouped(from string, scope []column) (string, []column) {
+	var keys, list []string
+	var out []column
+	add := func(c column) {
+		name := fmt.Sprintf("c%d", len(list))
+		list = append(list, c.sql+" AS "+name)
+		out = append(out, column{name, c.typ, c.exact})
+	}
+	for range g.n(3) {
+		typ := g.typeIn(scope)
+		k := g.expr(scope, typ, 1)
+		if slices.Contains(keys, k) || !strings.ContainsAny(k, "q") {
+			continue // a constant would be a position
+		}
+		keys = append(keys, k)
+		add(column{k, typ, true})
+	}
+	for range 1 + g.n(3) {
+		add(g.aggregate(scope))
+	}
+	group := ""
+	if len(keys) > 0 {
+		all := strings.Join(keys, ", ")
+		group = " GROUP BY " + pick(g, all, all, all, "ROLLUP ("+all+")", "CUBE ("+all+")", "GROUPING SETS (("+all+"), ("+keys[0]+"), ())")
+		if g.once(5) {
+			add(column{"grouping(" + keys[0] + ")", "i", true})
+		}
+	}
+	if g.once(5) {
+		group += " HAVING count(*) > " + fmt.Sprint(g.n(3))
+	}
+	return "SELECT " + strings.Join(list, ", ") + from + group, out
+}

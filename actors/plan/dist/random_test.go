@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/dist"
 )
 
@@ -56,22 +57,13 @@ func TestRandom(t *testing.T) {
 		sql, _ := g.query(2)
 		o := ways[seed%uint64(len(ways))]
 		job, err := p.check(t.Context(), sql, o)
-		if errors.Is(err, errBroken) {
-			broken = true
-			breaks++
-			continue
-		}
-		if errors.Is(err, errHuge) {
-			continue
-		}
-		if w := (errWrong{}); errors.As(err, &w) {
-			line, _, _ := strings.Cut(w.Error(), "\n")
-			gathers["DuckDB refuses: "+line[:min(len(line), 120)]]++
-			continue
-		}
-		if errors.Is(err, errWhole) {
-			whole++
-			gathers[job.Stages[0].Gathered]++
+		if why, ok := excuse(job, err); ok {
+			if broken = errors.Is(err, errBroken); broken {
+				breaks++
+			} else if errors.Is(err, errWhole) {
+				whole++
+			}
+			gathers[why]++
 			continue
 		}
 		if err != nil {
@@ -121,9 +113,22 @@ func keysOf(m map[string]int) func(func(string) bool) {
 	}
 }
 
+// excuse is why a query is not compared.
+func excuse(job *plan.Job, err error) (why string, ok bool) {
+	if w := (errWrong{}); errors.As(err, &w) {
+		line, _, _ := strings.Cut(w.Error(), "\n")
+		return "DuckDB refuses: " + line[:min(len(line), 120)], true
+	}
+	if errors.Is(err, errWhole) && job != nil {
+		return job.Stages[0].Gathered, true
+	}
+	return fmt.Sprint(err), errors.Is(err, errBroken) || errors.Is(err, errHuge)
+}
+
 // differs is true of errors that are no excuse.
-func differs(err error) bool {
-	return err != nil && !errors.Is(err, errWhole) && !errors.Is(err, errHuge) && !errors.Is(err, errBroken) && !errors.As(err, new(errWrong))
+func differs(job *plan.Job, err error) bool {
+	_, excused := excuse(job, err)
+	return err != nil && !excused
 }
 
 // shrink makes a failing query smaller as long as it fails.
@@ -139,7 +144,7 @@ func (p *pond) shrink(ctx context.Context, choices []uint32, o dist.Options, fai
 		if tries > most || write(c) == write(best) && len(c) >= len(best) {
 			return false
 		}
-		if _, err := p.check(ctx, write(c), o); differs(err) && (len(write(c)) <= len(write(best))) {
+		if job, err := p.check(ctx, write(c), o); differs(job, err) && (len(write(c)) <= len(write(best))) {
 			best, failed = slices.Clone(c), err
 			return true
 		}

@@ -123,3 +123,4 @@ SELECT 1 / a FROM t WHERE a = 0;
 SELECT CAST(b AS INTEGER) FROM t;
 SELECT string_agg(NULL::VARCHAR || b, '+' ORDER BY NULL::VARCHAR || b), count(*) FROM t;
 SELECT a, row_number() OVER (PARTITION BY a ORDER BY NULL::VARCHAR || b, e, c, d, b, f) FROM t;
+SELECT l.x, r.a FROM (SELECT count(*) AS x FROM n) l ASOF LEFT JOIN (SELECT DISTINCT a FROM t WHERE b = 'nobody') r ON l.x >= r.a;
