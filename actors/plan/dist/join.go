@@ -204,9 +204,9 @@ func (p *planner) place(j *joining) (*rel, string, error) {
 	case j.meet():
 		how = shuffled
 	case r.n == 0 && j.wholeRight(), l.n == 0 && j.wholeLeft():
-	case j.wholeRight() && p.small(r) && (!j.wholeLeft() || r.bytes() <= l.bytes() || l.n == 0):
+	case j.wholeRight() && p.pays(r, l) && (!j.wholeLeft() || r.bytes() <= l.bytes() || l.n == 0):
 		j.right, how = p.everywhere(r), sendRight
-	case j.wholeLeft() && p.small(l):
+	case j.wholeLeft() && p.pays(l, r):
 		j.left, how = p.everywhere(l), sendLeft
 	case len(j.keys) > 0:
 		how = shuffled
@@ -235,6 +235,13 @@ func (p *planner) small(r *rel) bool {
 		most *= keepBroadcast
 	}
 	return p.o.BroadcastBytes >= 0 && r.bytes() <= most
+}
+
+// pays is true of a side that is worth sending to all tasks of the other: it is
+// small, and to take it in everywhere is no more work than to shuffle both.
+func (p *planner) pays(side, other *rel) bool {
+	again := side.bytes() * float64(other.n-1)
+	return p.small(side) && (again <= tinyBroadcast || again <= side.bytes()+other.bytes())
 }
 
 // notEmpty adds a row of NULLs, which match nothing: DuckDB's ASOF LEFT JOIN
@@ -425,6 +432,23 @@ func (j *joining) setUnique(out *rel) {
 	out.unique = tmp.unique
 }
 
+// values guesses how many values the keys have: every one of the side that has
+// fewer is taken to be among those of the other. Of a side of which nothing is
+// known it is said that a row matches one.
+func (j *joining) values() float64 {
+	n, most := 1.0, max(j.left.rows, j.right.rows)
+	for _, k := range j.keys {
+		l, r := j.left.valuesIn(k.left), j.right.valuesIn(k.right)
+		switch {
+		case l < j.left.rows || r < j.right.rows:
+			n *= max(l, r)
+		default:
+			n *= min(l, r)
+		}
+	}
+	return min(n, most)
+}
+
 // guess is how many rows come out.
 func (j *joining) guess() float64 {
 	l, r := j.left.rows, j.right.rows
@@ -439,5 +463,14 @@ func (j *joining) guess() float64 {
 	if len(j.keys) == 0 {
 		return min(l*r, 1e15)
 	}
-	return max(l, r)
+	rows := max(l*r/j.values(), 1)
+	switch j.kind {
+	case logical.Left:
+		return max(rows, l)
+	case logical.Right:
+		return max(rows, r)
+	case logical.Full:
+		return max(rows, l, r)
+	}
+	return rows
 }

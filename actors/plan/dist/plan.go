@@ -83,6 +83,7 @@ const LocalBytes = 64 << 20
 
 const (
 	broadcastBytes = 16 << 20
+	tinyBroadcast  = 1 << 20 // what all tasks together take in is not worth a thought
 	targetBytes    = 128 << 20
 )
 
