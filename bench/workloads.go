@@ -60,7 +60,7 @@ const (
 
 // workloads are smallpond's four, then what analysts do.
 func workloads() []workload {
-	return []workload{graySort(), urlSort(), hashPartition(), fileIO(), groupBy(), groupByFew(), join()}
+	return []workload{graySort(), urlSort(), hashPartition(), fileIO(), groupBy(), groupBySQL(), groupByFew(), join(), joinSQL()}
 }
 
 func graySort() workload {
@@ -127,6 +127,25 @@ func groupBy() workload {
 		},
 		columns: "origin, destination, day, flights, delay, distance", target: shuffleTarget,
 	}
+}
+
+// asSQL is a workload whose pond is given the query that DuckDB is given, and
+// plans it by itself.
+func asSQL(w workload, query func(w *work) string) workload {
+	w.name, w.what = w.name+"sql", w.what+"; of SQL"
+	w.pond = func(ctx context.Context, s *pond.Session, at *work) error {
+		_, err := s.SQL(ctx, fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet)", query(at), quote(at.out)), pond.ForceDistributed())
+		return err
+	}
+	return w
+}
+
+func groupBySQL() workload {
+	return asSQL(groupBy(), func(w *work) string { return fmt.Sprintf(perRoute, scan(w.in[0])) })
+}
+
+func joinSQL() workload {
+	return asSQL(join(), func(w *work) string { return fmt.Sprintf(joined, scan(w.in[0]), scan(w.in[1])) })
 }
 
 func groupByFew() workload {
