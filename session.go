@@ -128,7 +128,7 @@ func (s *Session) Submit(ctx context.Context, p *plan.Plan) (*Job, error) {
 	st, err := s.api.Submit(ctx, spec)
 	if err != nil {
 		if ctx.Err() != nil {
-			s.abandon(ctx, spec.ID)
+			s.abandon(ctx, spec.ID, abandonTimeout)
 		}
 		return nil, err
 	}
@@ -138,12 +138,13 @@ func (s *Session) Submit(ctx context.Context, p *plan.Plan) (*Job, error) {
 // abandonTimeout bounds how long a cancelled Submit sees to its job's end.
 const abandonTimeout = 2 * time.Second
 
-// abandon cancels a job that may have been submitted when ctx ended. The node
-// does so too when it sees that the client is gone, but it may have answered.
-func (s *Session) abandon(ctx context.Context, id plan.JobID) {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+// abandon cancels a job that nobody waits for since ctx has ended. While it is
+// submitted the node does so too when it sees that the client is gone, but it may
+// have answered.
+func (s *Session) abandon(ctx context.Context, id plan.JobID, limit time.Duration) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer stop()
-	_, _ = s.api.Cancel(ctx, id) // it may well not exist
+	_, _ = s.api.Cancel(ctx, id) // it may never have begun, or have ended
 }
 
 // Explain is the stages that a plan would run as, as text or as JSON.

@@ -103,9 +103,7 @@ func (s *Session) run(ctx context.Context, p *plan.Plan, o *sqlOptions) (*Job, *
 	j := &Job{s: s, id: spec.ID, writes: p.Sink.Write != nil}
 	defer func() {
 		if ctx.Err() != nil {
-			late, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
-			defer stop()
-			_ = j.Cancel(late) // it may never have begun, or have ended
+			s.abandon(ctx, spec.ID, cancelTime)
 		}
 	}()
 	if _, err := s.api.Submit(ctx, spec); err != nil {
