@@ -70,14 +70,10 @@ func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error)
 func (t *task) terms() duck.Terms {
 	stage := t.packet.Stage()
 	terms := duck.Terms{Memory: t.a.memory * engineShare / 100, Threads: t.threads}
-	scans := slices.ContainsFunc(stage.Inputs, func(in plan.Input) bool { return in.Scan != nil })
-	switch {
-	case len(stage.Access) > 0, scans && !stage.Planned:
-		terms.Access = accessOf(t.packet.Access)
-	case scans: // its SQL is ours and names no file: the views do
-		terms.Dirs = foldersOf(t.packet.Access)
-	}
 	// Stages whose SQL reads no files share engines whatever their jobs read.
+	if len(stage.Access) > 0 || slices.ContainsFunc(stage.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
+		terms.Access = accessOf(t.packet.Access)
+	}
 	terms.Ordered = stage.Ordered
 	if stage.Planned {
 		terms.Optimizers = plannedOff
@@ -95,20 +91,6 @@ const plannedOff = "join_order,empty_result_pullup"
 // query, and never runs it.
 func planning(access []string, off string) duck.Terms {
 	return duck.Terms{Access: accessOf(access), Memory: plannerMemory, Threads: 1, Optimizers: off}
-}
-
-// foldersOf are the folders that files are in: queries over other files of the
-// same folders find engines that have read footers there.
-func foldersOf(paths []string) []string {
-	var out []string
-	for _, p := range paths {
-		if !strings.HasSuffix(p, "/") {
-			p = filepath.Dir(p) + "/"
-		}
-		out = append(out, p)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // accessOf tells files from folders, which end in a slash.
