@@ -138,7 +138,7 @@ func (n *Node) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []stri
 		facts.Files = withoutEmpty(facts.Files)
 	}
 	if src.Footers {
-		if err := n.footers(ctx, facts); err != nil {
+		if err := n.rowGroups(ctx, facts); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -186,22 +186,14 @@ func withoutEmpty(files []plan.File) []plan.File {
 	return full
 }
 
-// footers reads the row groups of Parquet files.
-func (n *Node) footers(ctx context.Context, facts *plan.Facts) error {
-	paths := make([]string, len(facts.Files))
-	for i, f := range facts.Files {
-		paths[i] = f.Path
-	}
-	feet, err := n.engines.planner.Footers(ctx, paths)
+// rowGroups finds the row groups of Parquet files.
+func (n *Node) rowGroups(ctx context.Context, facts *plan.Facts) error {
+	list, err := n.footers.of(ctx, n.engines.planner, facts.Files)
 	if err != nil {
 		return readError(err)
 	}
-	for i, foot := range feet {
-		groups := make([]plan.RowGroup, len(foot.Groups))
-		for g, rg := range foot.Groups {
-			groups[g] = plan.RowGroup{Rows: rg.Rows, Bytes: rg.Bytes}
-		}
-		facts.Files[i].Groups = groups
+	for i := range facts.Files {
+		facts.Files[i].Groups = list[i].groups
 	}
 	return nil
 }

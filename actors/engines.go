@@ -28,7 +28,7 @@ const (
 // enginesKeptPerSlot is how many locked engines wait for a next task like one
 // before: a job's tasks that keep the order of rows, or read files, take turns
 // with those that do not.
-const enginesKeptPerSlot = 2
+const enginesKeptPerSlot = 4
 
 // newAllocator is memory that DuckDB may read: outside Go's heap.
 func newAllocator() memory.Allocator { return mallocator.NewMallocator() }
@@ -120,7 +120,7 @@ func (e *engines) tryFuncs(ctx context.Context) error {
 }
 
 // planningKept is how many planning engines stay warm beside those of slots.
-const planningKept = 2
+const planningKept = 3
 
 // plannerMemory bounds the planner's engine, in bytes.
 const plannerMemory = 256 << 20

@@ -56,7 +56,8 @@ func (o *output) dir() string {
 	return o.staging.Dir()
 }
 
-// publish makes the winners' files visible, beside the actor.
+// publish makes the winners' files visible and clears up behind them, beside the
+// actor.
 func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 	root, self, out, w := ctx.ActorSystem().Root, ctx.Self(), c.output, c.job.Result.Write
 	var names []string
@@ -65,9 +66,12 @@ func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 			names = append(names, f.Name)
 		}
 	}
-	try := p.Try
+	try, id := p.Try, c.run.spec.ID
 	c.n.goes.Go(func() {
 		err := out.staging.Publish(c.n.ctx, names)
+		if err == nil {
+			c.n.discard(id, out)
+		}
 		if w.Single {
 			names = []string{filepath.Base(w.Path)}
 		}
@@ -110,8 +114,8 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	if c.replanned() {
 		rec.Job = c.job
 	}
-	if err := c.n.records.put(rec); err != nil {
-		c.log.Warn("recording the job's end", "err", err)
+	if c.output != nil { // files have appeared: that is not to be forgotten
+		c.n.record(rec)
 	}
 	members := make([]mesh.Member, 0, len(c.nodes))
 	for _, m := range c.nodes {
@@ -124,10 +128,18 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	c.n.goes.Go(func() { c.n.wrapUp(rec, members, header, c.output) })
 }
 
-// wrapUp tells the other nodes that a job is over.
+// record keeps the end of a job here.
+func (n *Node) record(rec *api.Record) {
+	if err := n.records.put(rec); err != nil {
+		n.log.Warn("recording a job's end", "job", rec.Spec.ID, "err", err)
+	}
+}
+
+// wrapUp records that a job is over and tells the other nodes.
 func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *output) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), recordTimeout)
 	defer cancel()
+	n.record(rec)
 	for _, m := range members {
 		if err := n.wire.Send(ctx, m.ActorsAddr(), &wire.Stop{Header: header}); err != nil {
 			n.log.Debug("closing a job", "job", rec.Spec.ID, "node", m.ID, "err", err)

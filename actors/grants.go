@@ -56,7 +56,7 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 func (c *coordinator) answer(ctx actor.Context, m *nodeMsg, node mesh.Member, slots int) {
 	g := &wire.Grant{Header: c.header()}
 	if slots > 0 {
-		g.Runs = c.step(ctx, sched.Pull{Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Slots: slots})
+	g.Runs = c.step(ctx, sched.Pull{Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Slots: slots})
 	}
 	m.reply <- grantReply{grant: g}
 	c.publishStatus(false)
@@ -119,22 +119,28 @@ func attemptsOf(tasks []*wire.Task) []plan.AttemptID {
 }
 
 // grant is a Run for the wire. A stage of few tasks lets each use several of
-// its node's cores.
+// its node's slots; a job of one task is given all its node's cores.
 func (c *coordinator) grant(r sched.Run) *wire.Run {
 	c.began(r.Stage)
 	threads := 1
 	node := c.nodes[mesh.NodeID(r.Node)]
-	if tasks := c.d.TaskCount(r.Stage); r.Alone {
+	switch tasks := c.d.TaskCount(r.Stage); {
+	case tasks == 1 && len(c.job.Stages) == 1:
+		threads = allCores
+	case r.Alone:
 		threads = node.Slots
-	} else if slots := c.slots(); tasks < slots {
-		threads = max(1, min(node.Slots, slots/tasks))
+	case tasks < c.slots():
+		threads = max(1, min(node.Slots, c.slots()/tasks))
 	}
 	memory := r.Memory
 	if memory == 0 {
-		memory = node.Memory / int64(max(node.Slots, 1)) * int64(threads)
+		memory = node.Memory / int64(max(node.Slots, 1)) * int64(min(threads, max(node.Slots, 1)))
 	}
 	return &wire.Run{Task: wire.NewTask(r.Attempt, r.Stage), Memory: memory, SpecVersion: r.Version, Lineage: r.Lineage, Threads: int32(threads)}
 }
+
+// allCores are more threads than a node has cores; it takes as many as it has.
+const allCores = 1 << 16
 
 // slots is how many tasks the pond runs at once.
 func (c *coordinator) slots() int {

@@ -155,24 +155,24 @@ func errNoJob(id plan.JobID) error {
 	return &plan.TaskError{Kind: plan.KindNotFound, Op: "job", Subject: string(id), Text: "no node of the pond knows this job", Hint: "list jobs with: pondnode jobs"}
 }
 
-// locate finds the node that coordinates a job or remembers how it ended: first
-// among its home replicas, then anywhere.
+// locate finds the node that coordinates a job or remembers how it ended: the
+// first of its home replicas as a rule, else another of them, else any node.
 func (n *Node) locate(ctx context.Context, id plan.JobID) (string, bool) {
 	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
 	defer cancel()
 	homes, others := n.homes(id)
-	for _, group := range [][]string{homes, others} {
-		best, state := "", api.State("")
+	best := ""
+	for _, group := range [][]string{homes[:min(len(homes), 1)], homes, others} {
 		for _, r := range n.askAll(ctx, group, id) {
-			if best == "" || (r.status.State != api.Queued && state == api.Queued) {
-				best, state = r.addr, r.status.State
+			if r.status.State != api.Queued {
+				return r.addr, true
+			}
+			if best == "" {
+				best = r.addr
 			}
 		}
-		if best != "" {
-			return best, true
-		}
 	}
-	return "", false
+	return best, best != ""
 }
 
 func (n *Node) proxy(addr string) http.Handler {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
@@ -26,8 +27,7 @@ func (t *task) openInput(ctx context.Context, in *plan.Input, part *plan.TaskPar
 	case in.Scan != nil && in.Scan.Format == plan.Arrow:
 		return t.openArrow(ctx, in, part)
 	case in.Scan != nil:
-		_, err := t.engine.Exec(ctx, fmt.Sprintf("CREATE TEMP VIEW %s AS %s", plan.QuoteIdent(in.View), in.Scan.SQL(part.Pieces)))
-		return engineError("read", err)
+		return engineError("read", t.engine.View(ctx, in.View, in.Scan.SQL(part.Pieces)))
 	case in.Literal != nil:
 		return t.openLiteral(ctx, in, part)
 	}
@@ -62,15 +62,11 @@ func (t *task) openRead(ctx context.Context, in *plan.Input, part *plan.TaskPart
 }
 
 func (t *task) union(ctx context.Context, view string, views []string) error {
-	sql := fmt.Sprintf("CREATE TEMP VIEW %s AS ", plan.QuoteIdent(view))
+	selects := make([]string, len(views))
 	for i, v := range views {
-		if i > 0 {
-			sql += " UNION ALL "
-		}
-		sql += "SELECT * FROM " + plan.QuoteIdent(v)
+		selects[i] = "SELECT * FROM " + plan.QuoteIdent(v)
 	}
-	_, err := t.engine.Exec(ctx, sql)
-	return engineError("union", err)
+	return engineError("union", t.engine.View(ctx, view, strings.Join(selects, " UNION ALL ")))
 }
 
 // sharesOf names the segment that holds b and where it is. Of a run of
@@ -234,9 +230,7 @@ func (t *task) openArrow(ctx context.Context, in *plan.Input, part *plan.TaskPar
 	if err := t.engine.Register(ctx, all, schema, openers); err != nil {
 		return engineError("read", err)
 	}
-	sql := fmt.Sprintf("CREATE TEMP VIEW %s AS SELECT %s FROM %s", plan.QuoteIdent(in.View), quoteList(in.Scan.Options.Columns), plan.QuoteIdent(all))
-	_, err = t.engine.Exec(ctx, sql)
-	return engineError("read", err)
+	return engineError("read", t.engine.View(ctx, in.View, fmt.Sprintf("SELECT %s FROM %s", quoteList(in.Scan.Options.Columns), plan.QuoteIdent(all))))
 }
 
 func quoteList(names []string) string {

@@ -293,18 +293,22 @@ func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 	rec := &api.Record{Spec: spec, Term: 1}
 	homes, _ := n.homes(spec.ID)
 	rec.Homes = homes
-	kept := make([]bool, len(homes))
 	errs := make([]error, len(homes))
-	_ = forEach(ctx, len(homes), func(ctx context.Context, i int) error {
-		errs[i] = n.putRecord(ctx, homes[i], rec)
-		kept[i] = errs[i] == nil
-		return nil
-	})
+	kept := make([]chan struct{}, len(homes)) // closed when the record is there, or cannot be
+	var puts sync.WaitGroup
+	defer puts.Wait()
 	for i, home := range homes {
-		if !kept[i] {
+		kept[i] = make(chan struct{})
+		puts.Go(func() {
+			defer close(kept[i])
+			errs[i] = n.putRecord(ctx, home, rec)
+		})
+	}
+	for i, home := range homes {
+		if <-kept[i]; errs[i] != nil {
 			continue
 		}
-		s, err := n.startAt(ctx, home, spec.ID, rec.Term)
+		s, err := n.startAt(ctx, home, spec.ID, rec.Term) // it plans while others still record
 		if ctx.Err() != nil {
 			n.goes.Go(func() { n.abandon(rec) })
 			return nil, context.Cause(ctx)

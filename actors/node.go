@@ -48,6 +48,7 @@ type Node struct {
 	records  *records
 	segments *segments
 	engines  *engines
+	footers  footers
 	mesh     *mesh.Mesh
 	wire     *wire.Wire
 	api      *api.Client

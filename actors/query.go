@@ -79,35 +79,28 @@ func (n *Node) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, []s
 // and bounds of their columns to skip by. A small query runs whole and needs none.
 func (n *Node) queryFacts(ctx context.Context, files []plan.File, force bool) (dist.Facts, error) {
 	facts := dist.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]dist.Range{}}
-	var paths []string
+	var read []plan.File
 	for _, f := range files {
 		facts.Files[f.Path] = f
-		if strings.HasSuffix(strings.ToLower(f.Path), ".parquet") {
-			paths = append(paths, f.Path)
+		if isParquet(f.Path) {
+			read = append(read, f)
 		}
 	}
 	if smallInput(&facts, force) != "" {
 		return facts, nil
 	}
-	feet, err := n.engines.planner.Footers(ctx, paths)
+	list, err := n.footers.of(ctx, n.engines.planner, read)
 	if err != nil {
 		return facts, readError(err)
 	}
-	for _, foot := range feet {
-		f := facts.Files[foot.Path]
-		f.Groups = make([]plan.RowGroup, len(foot.Groups))
-		stats := make([]map[string]dist.Range, len(foot.Groups))
-		for g, rg := range foot.Groups {
-			f.Groups[g] = plan.RowGroup{Rows: rg.Rows, Bytes: rg.Bytes}
-			stats[g] = make(map[string]dist.Range, len(rg.Stats))
-			for i, c := range rg.Stats {
-				stats[g][strings.ToLower(c.Name)] = dist.Range{Type: foot.Columns[i].Type, Known: c.HasStats, Min: c.Min, Max: c.Max, Nulls: c.Nulls, Distinct: c.Distinct}
-			}
-		}
-		facts.Files[foot.Path], facts.Stats[foot.Path] = f, stats
+	for i, f := range read {
+		f.Groups = list[i].groups
+		facts.Files[f.Path], facts.Stats[f.Path] = f, list[i].stats
 	}
 	return facts, nil
 }
+
+func isParquet(path string) bool { return strings.HasSuffix(strings.ToLower(path), ".parquet") }
 
 // planTree has DuckDB plan a query, confined to its files. Without a tree, q.Why
 // says what stood in the way; an error is the user's.
@@ -188,7 +181,7 @@ func (n *Node) tryPlan(ctx context.Context, off string, q *dist.Query, facts *di
 // bound makes views and names and types the columns of a query over them.
 func bound(ctx context.Context, e *duck.Engine, sql string, views []plan.View) (*vec.Schema, error) {
 	for _, v := range views {
-		if _, err := e.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE TEMP VIEW %s AS %s", plan.QuoteIdent(v.Name), v.SQL)); err != nil {
+		if err := e.View(ctx, v.Name, v.SQL); err != nil {
 			return nil, engineError("plan", err)
 		}
 	}

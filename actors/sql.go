@@ -104,7 +104,7 @@ func (n *Node) Describe(ctx context.Context, req *api.PlanRequest) (*api.Descrip
 // dynamic is set when the columns had to be found in the data.
 func bind(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool) (*vec.Schema, error) {
 	for _, v := range op.Views {
-		if _, err := e.Exec(ctx, "CREATE TEMP VIEW "+plan.QuoteIdent(v.Name)+" AS "+v.SQL); err != nil {
+		if err := e.View(ctx, v.Name, v.SQL); err != nil {
 			return nil, err
 		}
 	}
@@ -114,7 +114,7 @@ func bind(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool) (*
 	}
 	*dynamic = true
 	const shape = "pond_shape"
-	if _, err := e.Exec(ctx, "CREATE TEMP TABLE "+shape+" AS FROM ("+op.Query+"\n) LIMIT 0"); err != nil {
+	if err := e.Table(ctx, shape, "FROM ("+op.Query+"\n) LIMIT 0"); err != nil {
 		return nil, err
 	}
 	return e.Schema(ctx, "FROM "+shape)

@@ -137,12 +137,11 @@ func (t *task) runStep(ctx context.Context, s *plan.Step) error {
 	if s.Func != nil {
 		return t.runFunc(ctx, s)
 	}
-	what := "VIEW"
+	define := t.engine.View
 	if s.Materialize {
-		what = "TABLE"
+		define = t.engine.Table
 	}
-	_, err := t.engine.Exec(ctx, fmt.Sprintf("CREATE TEMP %s %s AS %s", what, plan.QuoteIdent(s.View), s.SQL))
-	return engineError("run", err)
+	return engineError("run", define(ctx, s.View, s.SQL))
 }
 
 // writeSegment cuts the query's rows into a segment and commits it.

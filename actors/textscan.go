@@ -47,6 +47,9 @@ func (n *Node) standIn(ctx context.Context, e *duck.Engine, sql string, views []
 	for _, v := range views {
 		s.views = append(s.views, v.Name)
 	}
+	if !s.anyText() {
+		return nil, nil
+	}
 	q := &textQuery{tables: s.tables}
 	var roots []tree.Node
 	for i, text := range append([]string{sql}, sqlOf(views)...) {
@@ -79,6 +82,18 @@ func (n *Node) standIn(ctx context.Context, e *duck.Engine, sql string, views []
 		}
 	}
 	return q, nil
+}
+
+// anyText reports whether a file may be a text file: by its name, as DuckDB sees it.
+// One that a query names a reader for against its name is then not planned, and
+// the query runs whole.
+func (s *standIns) anyText() bool {
+	for path := range s.files {
+		if !isParquet(path) {
+			return true
+		}
+	}
+	return false
 }
 
 func sqlOf(views []plan.View) []string {

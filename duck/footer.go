@@ -42,6 +42,7 @@ type ColumnStats struct {
 	Min, Max string // SQL literals: 42, '2024-01-31'
 	Nulls    int64  // -1: unknown
 	Distinct int64  // how many values, at most or so; 0: unknown
+	Bytes    int64  // compressed
 }
 
 // footersBatch is how many files one query reads the footers of.
@@ -181,10 +182,14 @@ func (f *footer) finish(conn mapping.Connection, types map[string][]FooterColumn
 		g := &f.Groups[c.group]
 		g.Rows = c.rows
 		g.Bytes += c.bytes
-		if c.leaf >= len(tops) || tops[c.leaf] >= len(columns) || !flat[tops[c.leaf]] {
+		if c.leaf >= len(tops) || tops[c.leaf] >= len(columns) {
 			continue
 		}
 		s := &g.Stats[tops[c.leaf]]
+		s.Bytes += c.bytes
+		if !flat[tops[c.leaf]] {
+			continue
+		}
 		s.Distinct = max(c.distinct, 0)
 		if c.nullStr != "" {
 			s.Nulls = number(c.nullStr)

@@ -32,7 +32,15 @@ func TestFooters(t *testing.T) {
 	if fmt.Sprint(f.Columns) != want || f.Rows != 5000 || len(f.Groups) != 3 {
 		t.Errorf("%d rows in %d groups of %v", f.Rows, len(f.Groups), f.Columns)
 	}
-	want = `[{i true 4096 4999 0 0} {s false   -1 0} {a, b true 'it''s 4096' 'it''s 4999' 0 0} {d true '2024-01-05' '2024-01-05' 0 1} {f true '1.5' '1.5' 0 1}]`
+	bytes := int64(0)
+	for i := range f.Groups[2].Stats {
+		bytes += f.Groups[2].Stats[i].Bytes
+		f.Groups[2].Stats[i].Bytes = 0
+	}
+	if bytes != f.Groups[2].Bytes {
+		t.Errorf("columns of %d bytes in a group of %d", bytes, f.Groups[2].Bytes)
+	}
+	want = `[{i true 4096 4999 0 0 0} {s false   -1 0 0} {a, b true 'it''s 4096' 'it''s 4999' 0 0 0} {d true '2024-01-05' '2024-01-05' 0 1 0} {f true '1.5' '1.5' 0 1 0}]`
 	if got := fmt.Sprint(f.Groups[2].Stats); got != want || f.Groups[2].Rows != 904 || f.Groups[2].Bytes <= 0 {
 		t.Errorf("third group: %s", got)
 	}

@@ -114,6 +114,9 @@ func (o *op) end(err error) error {
 	o.closeScans()
 	o.engine.current.Store(nil)
 	o.engine.trouble(err)
+	if err != nil {
+		o.engine.left.connection = true
+	}
 	o.engine.turn <- struct{}{}
 
 	own := o.failed()

@@ -29,8 +29,9 @@ type Pool struct {
 	config PoolConfig
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	wake   chan struct{} // tells refill that a blank engine was taken
-	done   chan struct{} // closed when refill has ended
+	wake   chan struct{} // tells tend that a blank engine was taken
+	used   chan struct{} // tells tend that an engine came back
+	done   chan struct{} // closed when tend has ended
 
 	mu     sync.Mutex
 	blank  []*Engine
@@ -42,37 +43,80 @@ type Pool struct {
 // closed instead.
 const resetTime = 10 * time.Second
 
+// flushPause is how long memory that engines have freed may wait for their next
+// queries before it is given back to the system. Doing so after each query costs
+// small ones more than they cost themselves.
+const flushPause = 250 * time.Millisecond
+
 // NewPool starts a pool, which owns one goroutine until Close.
 func NewPool(c PoolConfig) *Pool {
 	if c.Engine.Log == nil {
 		c.Engine.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Pool{config: c, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	p := &Pool{config: c, wake: make(chan struct{}, 1), used: make(chan struct{}, 1), done: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	go p.refill()
+	go p.tend()
 	p.wake <- struct{}{}
 	return p
 }
 
-// refill keeps Blank engines open. After a failure it waits to be woken.
-func (p *Pool) refill() {
+// tend keeps Blank engines open, and gives memory back.
+func (p *Pool) tend() {
 	defer close(p.done)
+	var flush <-chan time.Time
 	for {
 		select {
 		case <-p.ctx.Done():
 			return
 		case <-p.wake:
-		}
-		for p.short() {
-			e, err := p.open(p.ctx)
-			if err != nil {
-				if p.ctx.Err() == nil {
-					p.config.Engine.Log.Warn("duck: pool", "error", err)
-				}
-				break
+			p.refill()
+		case <-p.used:
+			if flush == nil {
+				flush = time.After(flushPause)
 			}
-			p.keep(&p.blank, e, p.config.Blank)
+		case <-flush:
+			flush = nil
+			p.flush()
 		}
+	}
+}
+
+// refill opens blank engines until there are enough. After a failure it waits to
+// be woken.
+func (p *Pool) refill() {
+	for p.short() {
+		e, err := p.open(p.ctx)
+		if err != nil {
+			if p.ctx.Err() == nil {
+				p.config.Engine.Log.Warn("duck: pool", "error", err)
+			}
+			break
+		}
+		p.keep(&p.blank, e, p.config.Blank)
+	}
+}
+
+// flush gives the memory back that all engines have freed, by way of a blank one.
+func (p *Pool) flush() {
+	p.mu.Lock()
+	var e *Engine
+	if n := len(p.blank); n > 0 {
+		e, p.blank = p.blank[n-1], p.blank[:n-1]
+	}
+	p.mu.Unlock()
+	if e == nil {
+		notify(p.used) // try again
+		return
+	}
+	e.flush()
+	p.keep(&p.blank, e, p.config.Blank)
+}
+
+// notify leaves word for who receives from c.
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -204,10 +248,7 @@ func (p *Pool) take(key string) (*Engine, error) {
 	}
 	e := p.blank[n-1]
 	p.blank = p.blank[:n-1]
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+	notify(p.wake)
 	return e, nil
 }
 
@@ -227,6 +268,7 @@ func (p *Pool) Put(e *Engine) {
 		return
 	}
 	p.keep(&p.idle, e, p.config.Idle)
+	notify(p.used)
 }
 
 // Close closes the engines that the pool holds and ends its goroutine. Engines

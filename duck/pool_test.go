@@ -7,8 +7,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/pondmesh/pond/duck/vec"
 )
 
 func TestPool(t *testing.T) {
@@ -102,4 +106,36 @@ func TestPool(t *testing.T) {
 	if left, err := os.ReadDir(spill); err != nil || len(left) != 0 {
 		t.Errorf("spill directories left: %v, %v", left, err)
 	}
+}
+
+// TestPoolFlush looks whether freed memory goes back to the system.
+func TestPoolFlush(t *testing.T) {
+	ctx := context.Background()
+	p := NewPool(PoolConfig{Engine: Config{Memory: 1 << 30, Threads: 2}, Blank: 1, Idle: 1})
+	defer p.Close()
+	e, err := p.Get(ctx, Terms{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const query = "SELECT count(*) FROM (SELECT i, count(*) FROM range(4000000) t(i) GROUP BY i)"
+	if _, err := e.Drain(ctx, query, func(*vec.Chunk) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	p.Put(e)
+	before := resident(t)
+	p.refill() // if that is under way, one of the two blanks is closed again
+	p.flush()
+	if after := resident(t); after > before-(50<<20) {
+		t.Errorf("%d MiB resident before, %d after", before>>20, after>>20)
+	}
+}
+
+// resident is the bytes of memory that this process has now.
+func resident(t *testing.T) int64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Skip("the system does not say how much memory a process has: ", err)
+	}
+	pages, _ := strconv.ParseInt(strings.Fields(string(b))[1], 10, 64)
+	return pages * int64(os.Getpagesize())
 }

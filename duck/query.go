@@ -41,8 +41,46 @@ func (o *op) exec(sql string) (int64, error) {
 		return 0, err
 	}
 	defer list.free()
-	o.engine.left.note(list)
+	o.engine.left.note(sql)
 	return list.run(o.engine.conn)
+}
+
+// View makes name a temporary view of query, in place of one that it may be.
+func (e *Engine) View(ctx context.Context, name, query string) error {
+	return e.define(ctx, "VIEW", name, query)
+}
+
+// Table makes a temporary table of query's rows, in place of one that there may be.
+func (e *Engine) Table(ctx context.Context, name, query string) error {
+	return e.define(ctx, "TABLE", name, query)
+}
+
+func (e *Engine) define(ctx context.Context, what, name, query string) error {
+	o, err := e.begin(ctx, "define "+name)
+	if err != nil {
+		return err
+	}
+	return o.end(o.define(what, name, query))
+}
+
+// define runs CREATE TEMP what name AS query.
+func (o *op) define(what, name, query string) error {
+	query = trimQuery(query)
+	if err := o.guard(query); err != nil {
+		return err
+	}
+	e := o.engine
+	list, err := split(e.conn, fmt.Sprintf("CREATE OR REPLACE TEMP %s %s AS %s", what, quoteName(name), query))
+	if err != nil {
+		return err
+	}
+	defer list.free()
+	if list.n != 1 { // a PIVOT makes a type first
+		e.left.note(query)
+	}
+	e.left.drops = append(e.left.drops, fmt.Sprintf("DROP %s IF EXISTS temp.main.%s", what, quoteName(name)))
+	_, err = list.run(e.conn)
+	return err
 }
 
 // Schema names and types the columns of query, which is bound but not run.
@@ -81,6 +119,7 @@ func (o *op) schema(query string) (*vec.Schema, error) {
 
 // guard refuses SQL that a locked engine must not run.
 func (o *op) guard(sql string) error {
+	o.engine.left.queried(sql)
 	if !o.engine.locked {
 		return nil
 	}

@@ -99,12 +99,7 @@ func (o *op) register(view string, schema *arrow.Schema, streams []Opener, rows 
 		nulls := strings.Repeat(", NULL", schema.NumFields())[len(", "):]
 		selects = append(selects, fmt.Sprintf("SELECT %s FROM %s(%d)", nulls, rowsName, rows))
 	}
-	create := "CREATE OR REPLACE TEMP VIEW " + quoteName(view) + " AS " + strings.Join(selects, " UNION ALL ")
-	if err := o.guard(create); err != nil { // types are SQL, from whoever made the schema
-		return err
-	}
-	_, err := run(o.engine.conn, create)
-	return err
+	return o.define("VIEW", view, strings.Join(selects, " UNION ALL "))
 }
 
 // addStream makes open the engine's next stream. What an earlier user left in its

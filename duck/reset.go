@@ -5,7 +5,6 @@ package duck
 import (
 	"context"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -42,28 +41,30 @@ func drops(macros bool) string {
 	return "SELECT s FROM (" + strings.Join(list, " UNION ALL ") + ") ORDER BY n"
 }
 
-// leftovers says what statements may have left behind that does not go with
-// their connection.
-type leftovers struct{ any, macros bool }
-
-// passing are the statements whose work goes with their connection. A temporary
-// secret does not, so TEMP alone would not do.
-var passing = []string{"CREATE TEMP VIEW ", "CREATE OR REPLACE TEMP VIEW ", "CREATE TEMP TABLE "}
+// leftovers says what users may have left behind.
+type leftovers struct {
+	drops      []string // statements that drop what View, Table and Register made
+	connection bool     // something that goes with the connection
+	any        bool     // something that does not
+	macros     bool     // and such may be among it
+}
 
 // note is told all that Exec runs.
-func (l *leftovers) note(s *statements) {
-	if s.n == 1 && slices.ContainsFunc(passing, func(p string) bool { return strings.HasPrefix(s.sql, p) }) {
-		return
-	}
-	l.any = true
-	sql := strings.ToLower(s.sql)
+func (l *leftovers) note(sql string) {
+	l.connection, l.any = true, true
+	sql = strings.ToLower(sql)
 	l.macros = l.macros || strings.Contains(sql, "macro") || strings.Contains(sql, "function")
+}
+
+// queried is told the queries: a seed that one sets is the connection's.
+func (l *leftovers) queried(sql string) {
+	l.connection = l.connection || strings.Contains(strings.ToLower(sql), "setseed")
 }
 
 // Reset drops all that queries left behind (tables, views, registered streams,
 // open transactions), so that the next task with the same Access can use the
-// engine. Registered functions stay. It takes milliseconds when Exec ran
-// anything but single statements that make a temporary view or table.
+// engine. Registered functions stay. It takes milliseconds when Exec ran, a
+// query failed, or one set a seed.
 func (e *Engine) Reset(ctx context.Context) error {
 	o, err := e.begin(ctx, "reset")
 	if err != nil {
@@ -72,10 +73,26 @@ func (e *Engine) Reset(ctx context.Context) error {
 	return o.end(o.reset())
 }
 
-func (o *op) reset() error {
+// flush has the allocator give all free memory back, of all engines: DuckDB does so
+// when a connection is closed.
+func (e *Engine) flush() {
+	var conn mapping.Connection
+	if mapping.Connect(e.db, &conn) != mapping.StateError {
+		mapping.Disconnect(&conn)
+	}
+}
+
+// leave drops what belongs to the connection. Temporary things are dropped by
+// name, if there is nothing else: closing a connection costs what flush does.
+func (o *op) leave() error {
 	e := o.engine
-	// A new connection: temporary tables, transactions, variables and prepared
-	// statements belong to the old one.
+	if !e.left.connection {
+		if _, err := run(e.conn, strings.Join(e.left.drops, "; ")); err == nil {
+			return nil
+		}
+	}
+	// Temporary tables, transactions, variables and prepared statements go with
+	// their connection.
 	o.connection(func() {
 		mapping.Disconnect(&e.conn)
 		if mapping.Connect(e.db, &e.conn) == mapping.StateError {
@@ -85,7 +102,16 @@ func (o *op) reset() error {
 	if e.broken.Load() {
 		return ErrBroken
 	}
+	return nil
+}
+
+func (o *op) reset() error {
+	e := o.engine
+	if err := o.leave(); err != nil {
+		return err
+	}
 	if !e.left.any {
+		e.left = leftovers{}
 		return e.leaveStreams()
 	}
 	list, err := query1(e.conn, drops(e.left.macros))

@@ -150,10 +150,7 @@ type NodeTasks struct {
 
 // ResultInfo says where a finished job's rows are: read the parts in order.
 type ResultInfo struct {
-	Parts []ResultPart `json:"parts"`
-	// SchemaIPC is the Arrow schema of the rows, as an IPC message; nil when
-	// the job wrote files.
-	SchemaIPC []byte `json:"schema,omitempty"`
+	Parts []ResultPart `json:"parts"` // none when the job wrote files
 }
 
 // ResultPart is one segment of the result, held by the node at Addr.

@@ -13,12 +13,12 @@ import (
 // distribute makes pieces of the tree, and stages of the pieces.
 func (p *planner) distribute() (*Planned, error) {
 	q, o := p.q, p.o
-	bytes, read, err := p.size(q.Tree.Root)
+	read, err := p.size(q.Tree.Root)
 	switch {
 	case err != nil:
 		return nil, err
-	case !o.Force && bytes < o.LocalBytes:
-		return nil, &errWhole{fmt.Sprintf("it reads %.1f MiB, and below %.0f MiB one task is quicker", mib(bytes), mib(o.LocalBytes))}
+	case !o.Force && read < o.LocalBytes:
+		return nil, &errWhole{fmt.Sprintf("it reads %.1f MiB, and below %.0f MiB one task is quicker", mib(read), mib(o.LocalBytes))}
 	}
 	po := plan.Options{Parallelism: o.Parallelism, TargetBytes: o.TargetBytes}
 	p.parts = po.TasksFor(read)
@@ -56,28 +56,23 @@ func (p *planner) distribute() (*Planned, error) {
 	return out, nil
 }
 
-// size is the bytes of all files that are scanned, and about how many of them are
-// of columns that are read: what exchanges move is made of those. A tree that
-// draws seeded random numbers is not taken apart: they come in the order of the rows.
-func (p *planner) size(root logical.Operator) (sum, read int64, err error) {
+// size is the work of all scans, in bytes. A tree that draws seeded random numbers is
+// not taken apart: they come in the order of the rows.
+func (p *planner) size(root logical.Operator) (bytes int64, err error) {
 	logical.Walk(root, func(op logical.Operator) bool {
 		if strings.Contains(seeds(op), "setseed") {
 			err = &errWhole{"it sets the seed of its random numbers"}
 		}
 		if g, ok := op.(*logical.Get); ok {
-			var bytes int64
+			files := slices.Clone(p.facts.Tables[g.Source].Files)
 			for _, path := range g.Files {
-				bytes += p.facts.Files[path].Size
+				files = append(files, p.facts.Files[path])
 			}
-			for _, f := range p.facts.Tables[g.Source].Files {
-				bytes += f.Size
-			}
-			sum += bytes
-			read += int64(float64(bytes) * readShare(g))
+			bytes += work(g, p.prune(g, files))
 		}
 		return true
 	})
-	return sum, read, err
+	return bytes, err
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }

@@ -117,7 +117,7 @@ func (p *pond) addFiles(t testing.TB, files []string) {
 			f.Groups = append(f.Groups, plan.RowGroup{Rows: g.Rows, Bytes: g.Bytes})
 			cols := map[string]dist.Range{}
 			for i, c := range g.Stats {
-				cols[strings.ToLower(c.Name)] = dist.Range{Type: foot.Columns[i].Type, Known: c.HasStats, Min: c.Min, Max: c.Max, Nulls: c.Nulls, Distinct: c.Distinct}
+				cols[strings.ToLower(c.Name)] = dist.Range{Type: foot.Columns[i].Type, Known: c.HasStats, Min: c.Min, Max: c.Max, Nulls: c.Nulls, Distinct: c.Distinct, Bytes: c.Bytes}
 			}
 			stats = append(stats, cols)
 		}

@@ -46,6 +46,7 @@ type Range struct {
 	Min, Max string
 	Nulls    int64 // -1: not known
 	Distinct int64 // values, at most or so; 0: not known
+	Bytes    int64 // compressed; 0: not known
 }
 
 // Table is files that stand behind a table of the tree.
@@ -71,14 +72,15 @@ type Options struct {
 	// BroadcastBytes is the size up to which a join's side is sent to every task
 	// rather than both being hashed; 0: 16 MiB; negative: only where it must be.
 	BroadcastBytes int64
-	// LocalBytes is the size of all input below which the query runs as it is in
-	// one task; 0: 64 MiB.
+	// LocalBytes is what is read, see work, below which the query runs as
+	// it is in one task; 0: 64 MiB.
 	LocalBytes int64
 	// Force distributes queries below LocalBytes too.
 	Force bool
 }
 
-// LocalBytes is the size of all input below which a query runs as it is.
+// LocalBytes is what is read below which a query runs as it is: one node is
+// quicker then than several that have to be brought together.
 const LocalBytes = 64 << 20
 
 const (

@@ -10,20 +10,57 @@ import (
 )
 
 // prune is the units of a scan's files whose statistics leave room for a row
-// that meets all conditions. What is not certain is kept.
+// that meets all conditions, each of as many bytes as are read of it. What is not
+// certain is kept.
 func (p *planner) prune(g *logical.Get, files []plan.File) []plan.Piece {
 	var out []plan.Piece
 	for _, f := range files {
 		us := plan.Units([]plan.File{f})
 		stats := p.facts.Stats[f.Path]
 		for i, u := range us {
-			if len(us) == len(stats) && u.Rows >= 0 && impossible(g, stats[i], u.Rows) {
-				continue
+			if len(us) == len(stats) && u.Rows >= 0 {
+				if impossible(g, stats[i], u.Rows) {
+					continue
+				}
+				u.Bytes = readBytes(g, stats[i])
 			}
 			out = append(out, u)
 		}
 	}
 	return out
+}
+
+// readBytes is what a scan reads of a row group: its columns, compressed.
+func readBytes(g *logical.Get, stats map[string]Range) int64 {
+	sum := int64(1)
+	for i := range wanted(g) {
+		sum += stats[strings.ToLower(g.Schema[i].Name)].Bytes
+	}
+	return sum
+}
+
+// work is the size of what a scan reads of some units: compressed bytes, or
+// values where those take less than a byte each.
+func work(g *logical.Get, us []plan.Piece) (sum int64) {
+	columns := int64(len(wanted(g)))
+	for _, u := range us {
+		sum += max(u.Bytes, u.Rows*columns)
+	}
+	return sum
+}
+
+// wanted is the columns that a scan gives or filters by.
+func wanted(g *logical.Get) map[int]bool {
+	want := map[int]bool{}
+	for _, c := range g.Reads {
+		if c.Virtual == "" {
+			want[c.Column] = true
+		}
+	}
+	for _, f := range g.Filters {
+		want[f.Column] = true
+	}
+	return want
 }
 
 // impossible reports whether no row of a row group meets all conditions.

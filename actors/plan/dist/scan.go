@@ -38,14 +38,7 @@ func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
 		return nil, err
 	}
 	us := p.prune(g, s.files)
-	var bytes int64
-	for _, u := range us {
-		bytes += u.Bytes
-	}
-	if s.scan.From == "" { // of text, all is read
-		bytes = int64(float64(bytes) * readShare(g))
-	}
-	p.split(s, us, bytes)
+	p.split(s, us, work(g, us))
 	v := p.leaf(&leaf{scan: s}, g.Columns)
 	r := &rel{op: v, n: len(s.scan.Splits), stable: true, rows: rowsOf(us, rowWidth(g.Schema))}
 	r.values = p.valuesOf(g, s)
@@ -58,20 +51,8 @@ func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
 	return r, nil
 }
 
-// readShare guesses which share of its files' bytes the columns are that a scan
-// reads.
-func readShare(g *logical.Get) float64 {
-	read := 1.0
-	for _, c := range g.Reads {
-		if c.Column >= 0 {
-			read += width(g.Schema[c.Column].Type)
-		}
-	}
-	return min(read/rowWidth(g.Schema), 1)
-}
-
-// split cuts a scan's units into tasks.
-func (p *planner) split(s *scan, us []plan.Piece, bytes int64) {
+// split cuts a scan's units, of that much work, into tasks.
+func (p *planner) split(s *scan, us []plan.Piece, work int64) {
 	switch po := (plan.Options{Parallelism: p.o.Parallelism, TargetBytes: p.o.TargetBytes}); {
 	case s.scan.Together != "":
 		s.scan.Splits = [][]plan.Piece{us}
@@ -80,9 +61,9 @@ func (p *planner) split(s *scan, us []plan.Piece, bytes int64) {
 	case p.o.Partitions > 0:
 		s.scan.Splits = plan.SplitRows(us, s.files, p.o.Partitions)
 	case p.o.Force:
-		s.scan.Splits = plan.SplitBytes(us, s.files, max(po.TasksFor(bytes), p.o.Parallelism))
+		s.scan.Splits = plan.SplitBytes(us, s.files, max(po.TasksFor(work), p.o.Parallelism))
 	default:
-		s.scan.Splits = plan.SplitBytes(us, s.files, po.TasksFor(bytes))
+		s.scan.Splits = plan.SplitBytes(us, s.files, po.TasksFor(work))
 	}
 }
 
@@ -158,20 +139,15 @@ func oddColumns(g *logical.Get) bool {
 // view makes of them.
 func (s *scan) pick(g *logical.Get) error {
 	o := &s.scan.Options
-	want := map[int]bool{}
 	for _, c := range g.Reads {
 		switch c.Virtual {
-		case "":
-			want[c.Column] = true
 		case fileName:
 			o.Filename = true
 		case rowNumber:
 			o.RowNumber = true
 		}
 	}
-	for _, f := range g.Filters {
-		want[f.Column] = true
-	}
+	want := wanted(g)
 	for i, c := range g.Schema {
 		switch {
 		case !want[i]:
