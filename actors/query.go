@@ -31,13 +31,18 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 		return nil, err
 	}
 	sink := &spec.Plan.Sink
-	q := &dist.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write,
-		Sorted: strings.Contains(strings.ToLower(op.Query), "order by")}
+	q := &dist.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write}
+	q.Repeatable = plan.Repeatable(n.cfg.Funcs.versions(), append(sqlOf(q.Views), q.SQL)...)
 	facts, err := n.queryFacts(ctx, files, spec.Options.Force)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.planTree(ctx, q, &facts, spec.Options.Force); err != nil {
+	if q.Why = smallInput(&facts, spec.Options.Force); q.Why != "" {
+		err = n.check(ctx, q, &facts)
+	} else {
+		err = n.planTree(ctx, q, &facts)
+	}
+	if err != nil {
 		return nil, err
 	}
 	planned, err := dist.Plan(q, facts, dist.Options{
@@ -102,12 +107,26 @@ func (n *Node) queryFacts(ctx context.Context, files []plan.File, force bool) (d
 
 func isParquet(path string) bool { return strings.HasSuffix(strings.ToLower(path), ".parquet") }
 
+// check has DuckDB bind a query that is not planned, so that mistakes are told at
+// once. Text files have to be looked into for it: whoever runs it does.
+func (n *Node) check(ctx context.Context, q *dist.Query, facts *dist.Facts) error {
+	if anyText(facts.Files) {
+		return nil
+	}
+	e, err := n.engines.Get(ctx, planning(q.Access, logical.OptimizerTries()[0]))
+	if err != nil {
+		return engineError("open DuckDB", err)
+	}
+	defer n.engines.Put(e)
+	_, err = bound(ctx, e, q.SQL, q.Views)
+	return err
+}
+
 // planTree has DuckDB plan a query, confined to its files. Without a tree, q.Why
 // says what stood in the way; an error is the user's.
-func (n *Node) planTree(ctx context.Context, q *dist.Query, facts *dist.Facts, force bool) error {
-	small := smallInput(facts, force)
+func (n *Node) planTree(ctx context.Context, q *dist.Query, facts *dist.Facts) error {
 	for _, off := range logical.OptimizerTries() {
-		err := n.tryPlan(ctx, off, q, facts, small)
+		err := n.tryPlan(ctx, off, q, facts)
 		var w *errWhole
 		var refused *logical.PlanError
 		switch {
@@ -125,8 +144,8 @@ func (n *Node) planTree(ctx context.Context, q *dist.Query, facts *dist.Facts, f
 	return ctx.Err()
 }
 
-// smallInput says that a query reads too little to be worth looking at its text
-// files before it runs; empty if it does not.
+// smallInput says that all of a query's files are too small to be worth planning:
+// it runs as it is. Empty if they are not.
 func smallInput(facts *dist.Facts, force bool) string {
 	sum := int64(0)
 	for _, f := range facts.Files {
@@ -140,14 +159,14 @@ func smallInput(facts *dist.Facts, force bool) string {
 
 // tryPlan plans with some optimizers off. An *errWhole, or a
 // *logical.PlanError, is why there is no tree.
-func (n *Node) tryPlan(ctx context.Context, off string, q *dist.Query, facts *dist.Facts, small string) error {
+func (n *Node) tryPlan(ctx context.Context, off string, q *dist.Query, facts *dist.Facts) error {
 	e, err := n.engines.Get(ctx, planning(q.Access, off))
 	if err != nil {
 		return engineError("open DuckDB", err)
 	}
 	defer n.engines.Put(e)
 	sql, views := q.SQL, q.Views
-	text, err := n.standIn(ctx, e, q.SQL, q.Views, facts.Files, small)
+	text, err := n.standIn(ctx, e, q.SQL, q.Views, facts.Files)
 	if err != nil {
 		return err
 	}

@@ -41,13 +41,13 @@ type textQuery struct {
 }
 
 // standIn makes the tables. It is nil when the query reads no text files; an
-// *errWhole says why they cannot be planned so, or that they are small.
-func (n *Node) standIn(ctx context.Context, e *duck.Engine, sql string, views []plan.View, files map[string]plan.File, small string) (*textQuery, error) {
+// *errWhole says why they cannot be planned so.
+func (n *Node) standIn(ctx context.Context, e *duck.Engine, sql string, views []plan.View, files map[string]plan.File) (*textQuery, error) {
 	s := &standIns{n: n, e: e, files: files, tables: map[string]dist.Table{}, byKey: map[string]string{}}
 	for _, v := range views {
 		s.views = append(s.views, v.Name)
 	}
-	if !s.anyText() {
+	if !anyText(files) {
 		return nil, nil
 	}
 	q := &textQuery{tables: s.tables}
@@ -58,9 +58,6 @@ func (n *Node) standIn(ctx context.Context, e *duck.Engine, sql string, views []
 			return nil, err
 		}
 		scans := tree.TextScans(root, s.views...)
-		if len(scans) > 0 && small != "" {
-			return nil, &errWhole{small}
-		}
 		if len(scans) > 0 {
 			if text, err = s.replaced(ctx, root, scans); err != nil {
 				return nil, err
@@ -84,11 +81,11 @@ func (n *Node) standIn(ctx context.Context, e *duck.Engine, sql string, views []
 	return q, nil
 }
 
-// anyText reports whether a file may be a text file: by its name, as DuckDB sees it.
-// One that a query names a reader for against its name is then not planned, and
-// the query runs whole.
-func (s *standIns) anyText() bool {
-	for path := range s.files {
+// anyText reports whether one of the files may be a text file: by its name, as
+// DuckDB sees it. One that a query names a reader for against its name is then not
+// planned, and the query runs whole.
+func anyText(files map[string]plan.File) bool {
+	for path := range files {
 		if !isParquet(path) {
 			return true
 		}

@@ -269,6 +269,7 @@ func (e *Engine) Close() error {
 }
 
 func (e *Engine) free() error {
+	e.bound.free()
 	for _, c := range []*mapping.Connection{&e.side, &e.conn} {
 		mapping.Disconnect(c)
 	}

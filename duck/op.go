@@ -112,6 +112,7 @@ func (o *op) end(err error) error {
 	o.detach()
 	o.cancel(context.Canceled)
 	o.closeScans()
+	o.bound.free()
 	o.engine.current.Store(nil)
 	o.engine.trouble(err)
 	if err != nil {

@@ -89,32 +89,52 @@ func (e *Engine) Schema(ctx context.Context, query string) (*vec.Schema, error) 
 	if err != nil {
 		return nil, err
 	}
-	query = trimQuery(query)
-	schema, err := o.schema(query)
+	b, err := o.bind(trimQuery(query))
 	if err == nil {
-		e.bound = bound{query, schema}
+		e.bound, o.bound = b, bound{}
 	}
 	if err = o.end(err); err != nil {
 		return nil, err
 	}
-	return schema, nil
+	return b.schema, nil
 }
 
-// bound is a query that Schema bound, for the operation right after it.
+// bound is a query that is bound but not run: what Schema leaves for the operation
+// right after it.
 type bound struct {
-	query  string
-	schema *vec.Schema
+	query     string
+	schema    *vec.Schema // nil: none
+	statement mapping.PreparedStatement
 }
 
-// schema binds a user's query, unless Schema just did.
-func (o *op) schema(query string) (*vec.Schema, error) {
+func (b *bound) free() {
+	if b.schema != nil {
+		mapping.DestroyPrepare(&b.statement)
+	}
+	*b = bound{}
+}
+
+// bind binds a user's query, unless Schema just did. It is freed as the op ends.
+func (o *op) bind(query string) (bound, error) {
 	if o.bound.schema != nil && o.bound.query == query {
-		return o.bound.schema, nil
+		return o.bound, nil
 	}
 	if err := o.guard(query); err != nil {
-		return nil, err
+		return bound{}, err
 	}
-	return schemaOf(o.engine.conn, query)
+	conn := o.engine.conn
+	s, err := prepare(conn, query)
+	if err != nil {
+		return bound{}, err
+	}
+	schema, err := preparedSchema(conn, s, query)
+	if err != nil {
+		mapping.DestroyPrepare(&s)
+		return bound{}, err
+	}
+	o.bound.free()
+	o.bound = bound{query, schema, s}
+	return o.bound, nil
 }
 
 // guard refuses SQL that a locked engine must not run.
@@ -186,23 +206,14 @@ func (e *Engine) Fetch(ctx context.Context, query string, emit func(*vec.Chunk) 
 }
 
 func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err error) {
-	query = trimQuery(query)
-	if err := o.guard(query); err != nil {
-		return 0, err
-	}
-	s, err := prepare(o.engine.conn, query)
+	b, err := o.bind(trimQuery(query))
 	if err != nil {
 		return 0, err
 	}
-	defer mapping.DestroyPrepare(&s)
-	schema, err := preparedSchema(o.engine.conn, s, query)
-	if err != nil {
-		return 0, err
-	}
-	shape := newShape(schema)
+	shape := newShape(b.schema)
 	defer shape.free()
-	out := newChunk(schema)
-	err = stream(o.engine.conn, s, query, func(chunk mapping.DataChunk) error {
+	out := newChunk(b.schema)
+	err = stream(o.engine.conn, b.statement, b.query, func(chunk mapping.DataChunk) error {
 		n := int(mapping.DataChunkGetSize(chunk))
 		if n == 0 {
 			return nil
@@ -217,7 +228,7 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 		}
 		rows += int64(n)
 		if o.ctx.Err() != nil {
-			return interrupted(o.ctx, query)
+			return interrupted(o.ctx, b.query)
 		}
 		return nil
 	})
@@ -274,12 +285,12 @@ func (o *op) copyOut(query, path, options string) (int64, error) {
 }
 
 func (o *op) copy(query, path, options string) (int64, error) {
-	schema, err := o.schema(query)
+	b, err := o.bind(query)
 	if err != nil {
 		return 0, err
 	}
 	if o.engine.locked {
-		for _, f := range schema.Fields { // PARTITION_BY makes folders of them
+		for _, f := range b.schema.Fields { // PARTITION_BY makes folders of them
 			if strings.Contains(f.Name, "/") && dotted.MatchString(f.Name) {
 				return 0, newError(fmt.Sprintf("Permission Error: a column named %q", f.Name), query)
 			}

@@ -91,6 +91,7 @@ func (o *op) leave() error {
 			return nil
 		}
 	}
+	o.bound.free()
 	// Temporary tables, transactions, variables and prepared statements go with
 	// their connection.
 	o.connection(func() {

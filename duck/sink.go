@@ -107,11 +107,11 @@ func (e *Engine) Drain(ctx context.Context, query string, emit func(*vec.Chunk) 
 
 func (o *op) drain(query string, emit func(*vec.Chunk) error) (int64, error) {
 	e := o.engine
-	query = trimQuery(query)
-	schema, err := o.schema(query)
+	b, err := o.bind(trimQuery(query))
 	if err != nil {
 		return 0, err
 	}
+	query, schema := b.query, b.schema
 	d := &drain{op: o, emit: emit}
 	d.chunks.New = func() any { return newChunk(schema) }
 	nonce := random()

@@ -67,6 +67,18 @@ func wordSet(s string) map[string]bool {
 	return m
 }
 
+// Repeatable reports whether texts of SQL, as far as their words tell, give the
+// same rows each time over the same files. functions are the registered Go
+// functions, with their versions; what calls one is not.
+func Repeatable(functions map[string]string, texts ...string) bool {
+	for _, s := range texts {
+		if t := scanWords(s, functions); t.volatile || t.unordered || len(t.versions) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // scanWords finds a text's traits. functions are the registered Go functions.
 func scanWords(s string, functions map[string]string) traits {
 	toks, err := lexer.Lex(s)

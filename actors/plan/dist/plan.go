@@ -18,8 +18,9 @@ type Query struct {
 	SQL    string      // as the user wrote it
 	Views  []plan.View // that SQL needs, made before it in this order
 	Access []string    // files, folders and globs that SQL names
-	// Sorted: the SQL has an ORDER BY of its own. Matters only without a Tree.
-	Sorted bool
+	// Repeatable: as far as the text tells, it gives the same rows each time.
+	// Matters only without a Tree.
+	Repeatable bool
 	// Write, when not nil, is where the rows go instead of to the client.
 	Write *plan.Write
 }

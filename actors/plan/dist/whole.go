@@ -11,7 +11,7 @@ import (
 func whole(q *Query, facts Facts, o Options, why string) (*plan.Job, error) {
 	s := &plan.Stage{
 		Name: "query", Query: q.SQL, Exchange: plan.Exchange{Kind: plan.Single, Partitions: 1}, Tasks: plan.Tasks{N: 1},
-		Gathered: why, Access: q.Access, Ordered: true,
+		Gathered: why, Access: q.Access, Ordered: true, Deterministic: q.Repeatable,
 	}
 	for _, v := range q.Views {
 		s.Steps = append(s.Steps, plan.Step{View: v.Name, SQL: v.SQL})
