@@ -210,8 +210,9 @@ func (q *queries) resolve(ctx context.Context, sql string) (text string, files [
 		return "", nil, nil, &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: "one statement is expected", Hint: "give one at a time"}
 	}
 	tables = tree.Tables(root)
-	if files = tree.AbsoluteFiles(root, q.dir, names...); len(files) == 0 {
-		return sql, nil, tables, nil
+	files, changed := tree.AbsoluteFiles(root, q.dir, names...)
+	if !changed {
+		return sql, files, tables, nil
 	}
 	text = stmt.Rename(sql, q.rename(files), q.rename(files))
 	if q.reads(ctx, text, root) {

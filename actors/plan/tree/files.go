@@ -47,14 +47,15 @@ func Absolute(dir, name string) string {
 }
 
 // AbsoluteFiles makes every file that the tree names absolute, in place,
-// against the folder dir, and returns them, each once, sorted. Names of views, in
-// lower case, are no files whatever they look like.
-func AbsoluteFiles(n Node, dir string, views ...string) []string {
-	var files []string
+// against the folder dir, and returns them, each once, sorted, and whether one
+// was not so before. Names of views, in lower case, are no files whatever they
+// look like.
+func AbsoluteFiles(n Node, dir string, views ...string) (files []string, changed bool) {
 	resolve := func(path string) string {
-		path = Absolute(dir, path)
-		files = append(files, path)
-		return path
+		abs := Absolute(dir, path)
+		files = append(files, abs)
+		changed = changed || abs != path
+		return abs
 	}
 	ctes := cteNames(n)
 	for _, v := range views {
@@ -76,7 +77,7 @@ func AbsoluteFiles(n Node, dir string, views ...string) []string {
 		}
 	})
 	slices.Sort(files)
-	return slices.Compact(files)
+	return slices.Compact(files), changed
 }
 
 // eachString replaces a string constant, or each of a list of them.
