@@ -117,10 +117,7 @@ func (j *Job) Rows(ctx context.Context) (*Rows, error) {
 
 // open finds the rows of a job that has succeeded.
 func (j *Job) open(ctx context.Context, st *api.JobStatus) (*Rows, error) {
-	info, err := j.s.api.Result(ctx, j.id)
-	if err != nil {
-		return nil, err
-	}
+	info := st.Result
 	schema, err := j.s.reader.Schema(ctx, info)
 	if err != nil {
 		return nil, err

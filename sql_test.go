@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -348,5 +350,23 @@ func testSQLCancel(t *testing.T, p *sqlPond) {
 	st, err := p.s.Job(id).Status(testContext(t))
 	if err != nil || st.State != api.Cancelled {
 		t.Fatalf("the job is %+v, %v", st, err)
+	}
+}
+
+// TestSQLAllCores: a query that runs whole has all cores of its node, whatever
+// the slots.
+func TestSQLAllCores(t *testing.T) {
+	node := newPond(t, 1, pond.WithSlots(1))[0]
+	rows, err := node.SQL(testContext(t), "SELECT current_setting('threads')::BIGINT")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rec, err := range rows.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rec.Column(0).ValueStr(0); got != strconv.Itoa(runtime.NumCPU()) {
+			t.Errorf("%s threads, want %d", got, runtime.NumCPU())
+		}
 	}
 }

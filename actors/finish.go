@@ -98,9 +98,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 		if c.output != nil {
 			s.Files = c.output.published
 		}
-		c.run.mu.Lock()
-		c.run.result = c.result()
-		c.run.mu.Unlock()
+		s.Result = c.result()
 	case sched.Cancelled:
 		s.State, s.Error = api.Cancelled, api.FromError(f.Err)
 	default:
@@ -110,7 +108,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	c.run.ended()
 	c.stopTicker()
 	c.log.Info("job ended", "state", s.State, "rows", s.Rows, "took", time.Since(c.start), "err", f.Err)
-	rec := &api.Record{Spec: c.run.spec, Term: c.term, Status: s, Result: c.run.result}
+	rec := &api.Record{Spec: c.run.spec, Term: c.term, Status: s}
 	if c.replanned() {
 		rec.Job = c.job
 	}

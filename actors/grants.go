@@ -56,7 +56,7 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 func (c *coordinator) answer(ctx actor.Context, m *nodeMsg, node mesh.Member, slots int) {
 	g := &wire.Grant{Header: c.header()}
 	if slots > 0 {
-	g.Runs = c.step(ctx, sched.Pull{Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Slots: slots})
+		g.Runs = c.step(ctx, sched.Pull{Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Slots: slots})
 	}
 	m.reply <- grantReply{grant: g}
 	c.publishStatus(false)

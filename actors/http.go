@@ -41,7 +41,6 @@ func (n *Node) newServer() *http.Server {
 	mux.HandleFunc("GET /v1/jobs/{id}", n.onJob(n.getJob))
 	mux.HandleFunc("GET /v1/jobs/{id}/watch", n.onJob(n.watchJob))
 	mux.HandleFunc("POST /v1/jobs/{id}/cancel", n.onJob(n.cancelJob))
-	mux.HandleFunc("GET /v1/jobs/{id}/result", n.onJob(n.getResult))
 	mux.HandleFunc("GET /v1/jobs/{id}/explain", n.onJob(n.explainJob))
 	mux.HandleFunc("GET /v1/jobs/{id}/packet", n.handle(n.getPacket))
 	mux.HandleFunc("POST /v1/jobs/{id}/start", n.handle(n.startJob))
@@ -251,10 +250,6 @@ func (n *Node) watchJob(w http.ResponseWriter, r *http.Request, id plan.JobID) (
 
 func (n *Node) cancelJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
 	return n.jobs.cancel(r.Context(), id)
-}
-
-func (n *Node) getResult(_ http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
-	return n.jobs.result(r.Context(), id)
 }
 
 func (n *Node) explainJob(w http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {

@@ -37,12 +37,11 @@ type jobs struct {
 
 // jobRun is a job that this node coordinates.
 type jobRun struct {
-	spec   *api.JobSpec
-	pid    *actor.PID
-	topic  *topic
-	mu     sync.Mutex
-	job    *compiledJob
-	result *api.ResultInfo
+	spec  *api.JobSpec
+	pid   *actor.PID
+	topic *topic
+	mu    sync.Mutex
+	job   *compiledJob
 }
 
 func (r *jobRun) compiled() *compiledJob {
@@ -117,6 +116,9 @@ func (j *jobs) list() []api.JobStatus {
 			out = append(out, api.JobStatus{ID: id, Name: rec.Spec.Name, State: api.Queued, Submitted: rec.Spec.Submitted})
 		}
 	}
+	for i := range out {
+		out[i].Result = nil
+	}
 	return out
 }
 
@@ -137,20 +139,6 @@ func (j *jobs) cancel(ctx context.Context, id plan.JobID) (*api.JobStatus, error
 			return s, nil
 		}
 	}
-}
-
-// result says where an ended job's rows are.
-func (j *jobs) result(_ context.Context, id plan.JobID) (*api.ResultInfo, error) {
-	s := j.status(id)
-	if s.State != api.Succeeded {
-		return nil, &plan.TaskError{Kind: plan.KindNotFound, Op: "result", Subject: string(id), Text: "the job has no result: it is " + string(s.State)}
-	}
-	if r := j.run(id); r != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.result, nil
-	}
-	return j.ended(id).Result, nil
 }
 
 // compiled is a job's stages, planned anew if they are not kept.

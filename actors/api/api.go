@@ -10,7 +10,6 @@
 //	GET  /v1/jobs/{id}            status                      any node
 //	GET  /v1/jobs/{id}/watch      status, line by line, until it ends
 //	POST /v1/jobs/{id}/cancel
-//	GET  /v1/jobs/{id}/result     where the rows are
 //	GET  /v1/jobs/{id}/explain    the stages, as text or JSON
 //	POST /v1/plan                 a statement as a plan
 //	POST /v1/describe             a query's columns
@@ -110,6 +109,8 @@ type JobStatus struct {
 	Stages      []StageStatus `json:"stages,omitempty"`
 	Rows        int64         `json:"rows"` // of the result, when it has succeeded
 	Files       []string      `json:"files,omitempty"`
+	// Result says where the rows are, when it has succeeded; lists of jobs leave it out.
+	Result *ResultInfo `json:"result,omitempty"`
 }
 
 // StageStatus is the progress of one stage.

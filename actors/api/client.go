@@ -103,11 +103,6 @@ func (c *Client) Cancel(ctx context.Context, id plan.JobID) (*JobStatus, error) 
 	return call[JobStatus](ctx, c, http.MethodPost, jobPath(id, "/cancel"), struct{}{})
 }
 
-// Result says where the rows of a succeeded job are.
-func (c *Client) Result(ctx context.Context, id plan.JobID) (*ResultInfo, error) {
-	return call[ResultInfo](ctx, c, http.MethodGet, jobPath(id, "/result"), nil)
-}
-
 // Explain returns a plan's stages as text, or as JSON, without running it.
 func (c *Client) Explain(ctx context.Context, spec *JobSpec, asJSON bool) (string, error) {
 	return c.text(ctx, http.MethodPost, "/v1/explain"+jsonQuery(asJSON), spec)
