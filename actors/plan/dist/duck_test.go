@@ -3,6 +3,7 @@
 package dist_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -421,8 +422,8 @@ func (a *answer) same(want *answer, ordered bool) error {
 	}
 	got, expected := slices.Clone(a.rows), slices.Clone(want.rows)
 	if !ordered {
-		slices.SortFunc(got, slices.Compare)
-		slices.SortFunc(expected, slices.Compare)
+		slices.SortFunc(got, want.compare)
+		slices.SortFunc(expected, want.compare)
 	}
 	for i := range expected {
 		for j := range expected[i] {
@@ -432,6 +433,24 @@ func (a *answer) same(want *answer, ordered bool) error {
 		}
 	}
 	return nil
+}
+
+// compare orders rows by what must be equal first, then by what need only be near.
+func (a *answer) compare(x, y []string) int {
+	near := func(i int) bool { return a.types[i] == "DOUBLE" || a.types[i] == "FLOAT" }
+	for i := range x {
+		if c := strings.Compare(x[i], y[i]); c != 0 && !near(i) {
+			return c
+		}
+	}
+	for i := range x {
+		a, err1 := strconv.ParseFloat(x[i], 64)
+		b, err2 := strconv.ParseFloat(y[i], 64)
+		if c := cmp.Or(cmp.Compare(a, b), strings.Compare(fmt.Sprint(err1), fmt.Sprint(err2))); c != 0 && near(i) {
+			return c
+		}
+	}
+	return 0
 }
 
 func sameValue(got, want, typ string) bool {
