@@ -62,8 +62,9 @@ func WithMemory(bytes int64) Option {
 	return func(c *config) error { c.node.Memory = bytes; return nil }
 }
 
-// WithSlots sets how many tasks run at once; the default is one a core. A node
-// with a negative number runs none: it submits and coordinates.
+// WithSlots sets how many tasks run at once; the default is one a core. A query
+// that runs whole, in one task, has all cores whatever their number. A node with
+// a negative number runs none: it submits and coordinates.
 func WithSlots(n int) Option {
 	return func(c *config) error { c.node.Slots = n; return nil }
 }
