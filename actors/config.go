@@ -72,7 +72,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	switch {
 	case c.Slots == 0:
-		c.Slots = runtime.NumCPU()
+		c.Slots = cores()
 	case c.Slots < 0:
 		c.Slots = 0
 	}
@@ -219,3 +219,7 @@ func splitPeer(peer string) (string, int, error) {
 	}
 	return host, port, nil
 }
+
+// cores is how many this process may use: a container may have fewer than its
+// machine.
+func cores() int { return runtime.GOMAXPROCS(0) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -238,7 +237,8 @@ func (w *worker) run(c actor.Context, j *workerJob, r *wire.Run) {
 	}
 	a := &attempt{
 		job: j.id, term: j.term, key: key, stageID: plan.StageID(r.GetTask().GetStageId()),
-		memory: r.GetMemory(), version: uint64(r.GetSpecVersion()), lineage: r.GetLineage(), threads: min(int(r.GetThreads()), max(w.n.cfg.Slots, runtime.NumCPU())), deadline: j.deadline, packets: j.packets,
+		memory: r.GetMemory(), version: uint64(r.GetSpecVersion()), lineage: r.GetLineage(), deadline: j.deadline, packets: j.packets,
+		threads: min(int(r.GetThreads()), max(w.n.cfg.Slots, cores())),
 	}
 	w.n.segments.pin(j.id, a.stageID)
 	worker := c.Self()

@@ -67,7 +67,7 @@ func (a *app) devCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&d.port, "port", 7946, "base port of the first node, if it is free")
 	f.IntVar(&d.nodes, "nodes", 3, "how many nodes")
-	f.IntVar(&d.slots, "slots", max(1, runtime.NumCPU()/3), "tasks at once, a node")
+	f.IntVar(&d.slots, "slots", max(1, runtime.GOMAXPROCS(0)/3), "tasks at once, a node")
 	f.StringVar(&d.memory, "memory", devMemory, "memory for tasks, a node")
 	f.BoolVar(&d.sample, "sample", false, "run a job over the sample of flights and end")
 	f.StringVar(&d.query, "query", "", "run an SQL statement and end; without one: as --sample")
