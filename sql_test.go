@@ -370,3 +370,21 @@ func TestSQLAllCores(t *testing.T) {
 		}
 	}
 }
+
+// TestSQLCheckedAgain: that a query was right does not make it so once its files
+// are others.
+func TestSQLCheckedAgain(t *testing.T) {
+	d, node := newSingle(t), newPond(t, 1)[0]
+	file := filepath.Join(t.TempDir(), "a.parquet")
+	query := "SELECT x FROM '" + file + "'"
+	for i, c := range []struct{ column, want string }{{"x", ""}, {"x", ""}, {"y", `"x" not found`}, {"y", `"x" not found`}, {"x", ""}} {
+		d.exec("COPY (SELECT %d AS %s) TO '%s'", i, c.column, file)
+		_, err := node.SQL(testContext(t), query)
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%d: %v", i, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "stage")):
+			t.Errorf("%d: %v, want %q before any stage runs", i, err, c.want)
+		}
+	}
+}

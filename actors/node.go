@@ -49,6 +49,7 @@ type Node struct {
 	segments *segments
 	engines  *engines
 	footers  footers
+	checked  checked
 	mesh     *mesh.Mesh
 	wire     *wire.Wire
 	api      *api.Client

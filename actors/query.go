@@ -37,13 +37,11 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 	if err != nil {
 		return nil, err
 	}
-	if q.Why = smallInput(&facts, spec.Options.Force); q.Why != "" {
-		err = n.check(ctx, q, &facts)
-	} else {
-		err = n.planTree(ctx, q, &facts)
-	}
-	if err != nil {
-		return nil, err
+	small := smallInput(&facts, spec.Options.Force)
+	if q.Why = small; small == "" {
+		if err := n.planTree(ctx, q, &facts); err != nil {
+			return nil, err
+		}
 	}
 	planned, err := dist.Plan(q, facts, dist.Options{
 		JobID: spec.ID, Salt: n.salt(), Parallelism: slots, TargetBytes: target, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
@@ -51,6 +49,11 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 	})
 	if err != nil {
 		return nil, err
+	}
+	if small != "" && !anyText(facts.Files) { // text files are looked into by whoever runs it
+		if err := n.check(ctx, q, files); err != nil {
+			return nil, err
+		}
 	}
 	job := newCompiled(planned.Job, access)
 	job.query = planned
@@ -106,21 +109,6 @@ func (n *Node) queryFacts(ctx context.Context, files []plan.File, force bool) (d
 }
 
 func isParquet(path string) bool { return strings.HasSuffix(strings.ToLower(path), ".parquet") }
-
-// check has DuckDB bind a query that is not planned, so that mistakes are told at
-// once. Text files have to be looked into for it: whoever runs it does.
-func (n *Node) check(ctx context.Context, q *dist.Query, facts *dist.Facts) error {
-	if anyText(facts.Files) {
-		return nil
-	}
-	e, err := n.engines.Get(ctx, planning(q.Access, logical.OptimizerTries()[0]))
-	if err != nil {
-		return engineError("open DuckDB", err)
-	}
-	defer n.engines.Put(e)
-	_, err = bound(ctx, e, q.SQL, q.Views)
-	return err
-}
 
 // planTree has DuckDB plan a query, confined to its files. Without a tree, q.Why
 // says what stood in the way; an error is the user's.
