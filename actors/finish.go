@@ -143,7 +143,9 @@ func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Heade
 			n.log.Debug("closing a job", "job", rec.Spec.ID, "node", m.ID, "err", err)
 		}
 	}
-	n.discard(rec.Spec.ID, out)
+	if rec.Status.State != api.Succeeded { // else publish has cleared up
+		n.discard(rec.Spec.ID, out)
+	}
 	homes, _ := n.homes(rec.Spec.ID)
 	_ = forEach(ctx, len(homes), func(ctx context.Context, i int) error {
 		if err := n.putRecord(ctx, homes[i], rec); err != nil {

@@ -160,8 +160,8 @@ func (n *Node) locate(ctx context.Context, id plan.JobID) (string, bool) {
 	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
 	defer cancel()
 	homes, others := n.homes(id)
-	best := ""
-	for _, group := range [][]string{homes[:min(len(homes), 1)], homes, others} {
+	best, first := "", min(len(homes), 1)
+	for _, group := range [][]string{homes[:first], homes[first:], others} {
 		for _, r := range n.askAll(ctx, group, id) {
 			if r.status.State != api.Queued {
 				return r.addr, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -33,12 +34,15 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 	sink := &spec.Plan.Sink
 	q := &dist.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write}
 	q.Repeatable = plan.Repeatable(n.cfg.Funcs.versions(), append(sqlOf(q.Views), q.SQL)...)
-	facts, err := n.queryFacts(ctx, files, spec.Options.Force)
-	if err != nil {
-		return nil, err
+	facts := dist.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]dist.Range{}}
+	for _, f := range files {
+		facts.Files[f.Path] = f
 	}
 	small := smallInput(&facts, spec.Options.Force)
 	if q.Why = small; small == "" {
+		if err := n.addFooters(ctx, &facts, files); err != nil {
+			return nil, err
+		}
 		if err := n.planTree(ctx, q, &facts); err != nil {
 			return nil, err
 		}
@@ -83,29 +87,19 @@ func (n *Node) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, []s
 	return facts.Files, access, nil
 }
 
-// queryFacts reads the footers of a query's Parquet files: row groups to cut at,
-// and bounds of their columns to skip by. A small query runs whole and needs none.
-func (n *Node) queryFacts(ctx context.Context, files []plan.File, force bool) (dist.Facts, error) {
-	facts := dist.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]dist.Range{}}
-	var read []plan.File
-	for _, f := range files {
-		facts.Files[f.Path] = f
-		if isParquet(f.Path) {
-			read = append(read, f)
-		}
-	}
-	if smallInput(&facts, force) != "" {
-		return facts, nil
-	}
+// addFooters adds what the footers of Parquet files tell: row groups to cut at, and
+// bounds of their columns to skip by.
+func (n *Node) addFooters(ctx context.Context, facts *dist.Facts, files []plan.File) error {
+	read := slices.DeleteFunc(slices.Clone(files), func(f plan.File) bool { return !isParquet(f.Path) })
 	list, err := n.footers.of(ctx, n.engines.planner, read)
 	if err != nil {
-		return facts, readError(err)
+		return readError(err)
 	}
 	for i, f := range read {
 		f.Groups = list[i].groups
 		facts.Files[f.Path], facts.Stats[f.Path] = f, list[i].stats
 	}
-	return facts, nil
+	return nil
 }
 
 func isParquet(path string) bool { return strings.HasSuffix(strings.ToLower(path), ".parquet") }

@@ -85,15 +85,15 @@ func newer(a, b *api.Record) bool {
 
 // put makes rec durable, unless a newer version is here already.
 func (r *records) put(rec *api.Record) error {
-	b, err := json.Marshal(rec)
-	if err != nil {
-		return fmt.Errorf("actors: encode the record of job %s: %w", rec.Spec.ID, err)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.jobs[rec.Spec.ID]
 	if old != nil && !newer(rec, old.rec) {
 		return nil
+	}
+	b, err := json.Marshal(rec)
+	if err != nil {
+		return fmt.Errorf("actors: encode the record of job %s: %w", rec.Spec.ID, err)
 	}
 	u, err := r.store.Create(kindJob)
 	if err != nil {

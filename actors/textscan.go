@@ -43,12 +43,12 @@ type textQuery struct {
 // standIn makes the tables. It is nil when the query reads no text files; an
 // *errWhole says why they cannot be planned so.
 func (n *Node) standIn(ctx context.Context, e *duck.Engine, sql string, views []plan.View, files map[string]plan.File) (*textQuery, error) {
+	if !anyText(files) {
+		return nil, nil
+	}
 	s := &standIns{n: n, e: e, files: files, tables: map[string]dist.Table{}, byKey: map[string]string{}}
 	for _, v := range views {
 		s.views = append(s.views, v.Name)
-	}
-	if !anyText(files) {
-		return nil, nil
 	}
 	q := &textQuery{tables: s.tables}
 	var roots []tree.Node

@@ -105,7 +105,9 @@ func (p *Pool) flush() {
 	}
 	p.mu.Unlock()
 	if e == nil {
-		notify(p.used) // try again
+		if p.config.Blank > 0 {
+			notify(p.used) // try again once there is one
+		}
 		return
 	}
 	e.flush()

@@ -137,7 +137,8 @@ func (o *op) bind(query string) (bound, error) {
 	return o.bound, nil
 }
 
-// guard refuses SQL that a locked engine must not run.
+// guard refuses SQL that a locked engine must not run, and has Reset told of the
+// rest.
 func (o *op) guard(sql string) error {
 	o.engine.left.queried(sql)
 	if !o.engine.locked {

@@ -17,6 +17,7 @@ type planner struct {
 	// leaves by their views: what a piece is made of is found in its tree.
 	leaves map[*logical.View]*leaf
 	drafts []*draft
+	units  map[*logical.Get][]plan.Piece // of scans, see prune
 	// ctes and delims make a piece that reads what is kept under the id.
 	ctes, delims map[int]func() *rel
 	// unfinished are operators whose rows are put together later: over any part of
@@ -32,7 +33,7 @@ type planner struct {
 }
 
 func newPlanner(q *Query, facts Facts, o Options) *planner {
-	return &planner{q: q, facts: facts, o: o, leaves: map[*logical.View]*leaf{}, ctes: map[int]func() *rel{}, delims: map[int]func() *rel{},
+	return &planner{q: q, facts: facts, o: o, leaves: map[*logical.View]*leaf{}, units: map[*logical.Get][]plan.Piece{}, ctes: map[int]func() *rel{}, delims: map[int]func() *rel{},
 		unfinished: map[logical.Operator]bool{}, ways: map[logical.Operator]way{}, made: map[logical.Operator]*made{}}
 }
 

@@ -13,6 +13,9 @@ import (
 // that meets all conditions, each of as many bytes as are read of it. What is not
 // certain is kept.
 func (p *planner) prune(g *logical.Get, files []plan.File) []plan.Piece {
+	if us, ok := p.units[g]; ok {
+		return us
+	}
 	var out []plan.Piece
 	for _, f := range files {
 		us := plan.Units([]plan.File{f})
@@ -27,6 +30,7 @@ func (p *planner) prune(g *logical.Get, files []plan.File) []plan.Piece {
 			out = append(out, u)
 		}
 	}
+	p.units[g] = out
 	return out
 }
 
