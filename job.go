@@ -118,6 +118,10 @@ func (j *Job) Rows(ctx context.Context) (*Rows, error) {
 // open finds the rows of a job that has succeeded.
 func (j *Job) open(ctx context.Context, st *api.JobStatus) (*Rows, error) {
 	info := st.Result
+	if info == nil { // a node of another version has recorded the end
+		return nil, &Error{Kind: plan.KindUnavailable, Op: "read the result", Subject: j.ID(), Text: "where its rows are was not recorded",
+			Hint: "submit the job again: what is still held is reused"}
+	}
 	schema, err := j.s.reader.Schema(ctx, info)
 	if err != nil {
 		return nil, err
