@@ -73,17 +73,25 @@ func (s *Session) SQL(ctx context.Context, sql string, options ...SQLOption) (*R
 // PlanSQL makes a plan of one query over files and the session's views, or of a
 // COPY of one. Relative file names are looked up in dir.
 func (s *Session) PlanSQL(ctx context.Context, sql, dir string) (*plan.Plan, error) {
+	p, err := s.planned(ctx, sql, dir)
+	if err != nil {
+		return nil, err
+	}
+	return p.Plan, nil
+}
+
+func (s *Session) planned(ctx context.Context, sql, dir string) (*api.Planned, error) {
 	return s.api.PlanSQL(ctx, &api.PlanRequest{SQL: sql, Dir: dir, Views: s.sql.list()})
 }
 
-// planHere is PlanSQL in the working directory, once it is known which columns
+// planHere is a plan made in the working directory, once it is known which columns
 // PIVOTs make.
-func (s *Session) planHere(ctx context.Context, sql string, o *sqlOptions) (*plan.Plan, error) {
+func (s *Session) planHere(ctx context.Context, sql string, o *sqlOptions) (*api.Planned, error) {
 	dir, err := workingDir()
 	if err != nil {
 		return nil, err
 	}
-	return s.PlanSQL(ctx, s.pivoted(ctx, sql, o), dir)
+	return s.planned(ctx, s.pivoted(ctx, sql, o), dir)
 }
 
 func workingDir() (string, error) {
@@ -98,9 +106,10 @@ func workingDir() (string, error) {
 const cancelTime = 5 * time.Second
 
 // run runs a plan to its end. When ctx ends first, so does the job.
-func (s *Session) run(ctx context.Context, p *plan.Plan, o *sqlOptions) (*Job, *api.JobStatus, error) {
-	spec := s.spec(p, o.job)
-	j := &Job{s: s, id: spec.ID, writes: p.Sink.Write != nil}
+func (s *Session) run(ctx context.Context, p *api.Planned, o *sqlOptions) (*Job, *api.JobStatus, error) {
+	spec := s.spec(p.Plan, o.job)
+	spec.ID = p.ID
+	j := &Job{s: s, id: spec.ID, writes: p.Plan.Sink.Write != nil}
 	defer func() {
 		if ctx.Err() != nil {
 			s.abandon(ctx, spec.ID, cancelTime)
@@ -179,8 +188,9 @@ func (s *Session) copy(ctx context.Context, st *stmt.Statement, o *sqlOptions) (
 	}
 	rows := tableOf(column("Count", int64Type))
 	values := []any{status.Rows}
-	dir := p.Sink.Write.Path
-	if p.Sink.Write.Single {
+	write := p.Plan.Sink.Write
+	dir := write.Path
+	if write.Single {
 		dir = filepath.Dir(dir)
 	}
 	if st.Files {
@@ -194,8 +204,8 @@ func (s *Session) copy(ctx context.Context, st *stmt.Statement, o *sqlOptions) (
 	rows.add(values...)
 	out := rows.rows()
 	out.Status = status
-	out.Note = count(status.Rows, "row") + " in " + p.Sink.Write.Path
-	if !p.Sink.Write.Single {
+	out.Note = count(status.Rows, "row") + " in " + write.Path
+	if !write.Single {
 		out.Note = count(status.Rows, "row") + " in " + count(int64(len(status.Files)), "file") + " in " + dir
 	}
 	return out, nil

@@ -361,12 +361,40 @@ func TestSQLAllCores(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got, want := column(t, rows), strconv.Itoa(runtime.GOMAXPROCS(0)); len(got) != 1 || got[0] != want {
+		t.Errorf("%s threads, want %s", got, want)
+	}
+}
+
+// column is the values of the first column.
+func column(t *testing.T, rows *pond.Rows) (out []string) {
+	t.Helper()
 	for rec, err := range rows.All() {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := rec.Column(0).ValueStr(0); got != strconv.Itoa(runtime.GOMAXPROCS(0)) {
-			t.Errorf("%s threads, want %d", got, runtime.GOMAXPROCS(0))
+		for i := range int(rec.NumRows()) {
+			out = append(out, rec.Column(0).ValueStr(i))
+		}
+	}
+	return out
+}
+
+// TestSQLNear: whichever node is asked coordinates a query, and runs it when it is
+// small; a node with its slots full of jobs leaves that to others.
+func TestSQLNear(t *testing.T) {
+	nodes := newPond(t, 3, pond.WithSlots(1))
+	for i := range 9 {
+		n := nodes[i%3]
+		rows, err := n.SQL(testContext(t), fmt.Sprintf("SELECT %d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows.Status.Coordinator != n.ID() {
+			t.Errorf("query %d of node %s was coordinated by %s", i, n.ID(), rows.Status.Coordinator)
+		}
+		if got := column(t, rows); len(got) != 1 || got[0] != strconv.Itoa(i) {
+			t.Errorf("query %d: %v", i, got)
 		}
 	}
 }
@@ -374,15 +402,24 @@ func TestSQLAllCores(t *testing.T) {
 // TestSQLCheckedAgain: that a query was right does not make it so once its files
 // are others.
 func TestSQLCheckedAgain(t *testing.T) {
+	t.Run("small", func(t *testing.T) { testSQLCheckedAgain(t) })
+	t.Run("planned", func(t *testing.T) { testSQLCheckedAgain(t, pond.ForceDistributed()) })
+}
+
+func testSQLCheckedAgain(t *testing.T, options ...pond.SQLOption) {
 	d, node := newSingle(t), newPond(t, 1)[0]
 	file := filepath.Join(t.TempDir(), "a.parquet")
 	query := "SELECT x FROM '" + file + "'"
 	for i, c := range []struct{ column, want string }{{"x", ""}, {"x", ""}, {"y", `"x" not found`}, {"y", `"x" not found`}, {"x", ""}} {
 		d.exec("COPY (SELECT %d AS %s) TO '%s'", i, c.column, file)
-		_, err := node.SQL(testContext(t), query)
+		rows, err := node.SQL(testContext(t), query, options...)
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%d: %v", i, err)
+		case c.want == "":
+			if got := column(t, rows); len(got) != 1 || got[0] != strconv.Itoa(i) {
+				t.Errorf("%d: %v", i, got)
+			}
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "stage")):
 			t.Errorf("%d: %v, want %q before any stage runs", i, err, c.want)
 		}

@@ -24,7 +24,7 @@ func (s *Session) explain(ctx context.Context, st *stmt.Statement, o *sqlOptions
 	if st.Analyze {
 		return s.analyze(ctx, p, o, st.JSON)
 	}
-	spec := s.spec(p, o.job)
+	spec := s.spec(p.Plan, o.job)
 	text, err := s.api.Explain(ctx, spec, st.JSON)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ type measured struct {
 }
 
 // analyze runs a plan, leaves its rows, and tells what each stage did.
-func (s *Session) analyze(ctx context.Context, p *plan.Plan, o *sqlOptions, asJSON bool) (*Rows, error) {
+func (s *Session) analyze(ctx context.Context, p *api.Planned, o *sqlOptions, asJSON bool) (*Rows, error) {
 	j, status, err := s.run(ctx, p, o)
 	if err != nil {
 		return nil, err

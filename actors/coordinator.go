@@ -144,7 +144,7 @@ func (c *coordinator) begin(ctx actor.Context) {
 	ticker, done := time.NewTicker(tickInterval), make(chan struct{})
 	c.ticker, c.done = ticker, done // stopTicker may forget done before tick has begun
 	c.n.goes.Go(func() { tick(root, self, ticker, done) })
-	c.n.goes.Go(func() { root.Send(self, c.n.prepare(c.run.spec)) })
+	c.n.goes.Go(func() { root.Send(self, c.n.prepare(c.run.spec, c.term)) })
 }
 
 // tick posts to an actor until done.
@@ -169,7 +169,7 @@ func (c *coordinator) stopTicker() {
 
 // prepare plans a job, opens its output, and asks every node what it holds of
 // the job's stages already.
-func (n *Node) prepare(spec *api.JobSpec) *plannedMsg {
+func (n *Node) prepare(spec *api.JobSpec, term uint64) *plannedMsg {
 	ctx, cancel := context.WithTimeout(n.ctx, startTimeout)
 	defer cancel()
 	job, err := n.compile(ctx, spec)
@@ -181,7 +181,9 @@ func (n *Node) prepare(spec *api.JobSpec) *plannedMsg {
 		return &plannedMsg{err: err}
 	}
 	m := &plannedMsg{job: job, out: out, size: n.namedBytes(ctx, job.plan)}
-	m.held = n.heldBy(ctx, job.plan, n.mesh.View().Members)
+	if !spec.Options.NoReuse || term > 1 { // else nobody can hold any
+		m.held = n.heldBy(ctx, job.plan, n.mesh.View().Members)
+	}
 	return m
 }
 
@@ -225,7 +227,7 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	c.run.mu.Unlock()
 	c.job, c.output, c.named = m.job.plan, m.out, m.size
 	c.grow()
-	c.d = sched.New(c.job, sched.Config{Term: int64(c.term)})
+	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: sched.NodeID(c.n.id)})
 	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))
 	c.onView(ctx, c.n.mesh.View())
 	c.onHeld(ctx, m.held)

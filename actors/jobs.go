@@ -96,6 +96,19 @@ func (j *jobs) watch(id plan.JobID) (*api.JobStatus, <-chan struct{}) {
 	return &api.JobStatus{ID: id, State: api.Queued}, nil
 }
 
+// running is how many jobs this node coordinates that have not ended.
+func (j *jobs) running() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := 0
+	for _, r := range j.runs {
+		if s, _ := r.topic.get(); !s.State.Ended() {
+			n++
+		}
+	}
+	return n
+}
+
 // list is the jobs that this node coordinates or keeps a record of.
 func (j *jobs) list() []api.JobStatus {
 	seen := map[plan.JobID]bool{}

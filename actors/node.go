@@ -49,7 +49,9 @@ type Node struct {
 	segments *segments
 	engines  *engines
 	footers  footers
-	checked  checked
+	checked  memo[struct{}]
+	plans    memo[*planText]
+	resolved memo[*resolved]
 	mesh     *mesh.Mesh
 	wire     *wire.Wire
 	api      *api.Client
@@ -297,18 +299,44 @@ func (n *Node) handleMessage(ctx context.Context, from wire.Peer, msg proto.Mess
 	return nil, &plan.TaskError{Kind: plan.KindInternal, Op: "receive", Text: fmt.Sprintf("no one here takes a %T", msg)}
 }
 
-// homes are the API addresses of a job's home replicas, by rank, and those of
-// all other nodes.
-func (n *Node) homes(id plan.JobID) (homes, others []string) {
-	v := n.mesh.View()
+// ownJobHashesMax bounds the work of finding an id: a millisecond.
+const ownJobHashesMax = 10_000
+
+// ownJobID makes up the id of a job that this node would coordinate. Any id will
+// do when it coordinates as many jobs as it has slots, and when the pond is so
+// large that such an id is hard to find.
+func (n *Node) ownJobID() plan.JobID {
+	id := NewJobID()
+	if n.jobs.running() >= n.cfg.Slots {
+		return id
+	}
+	nodes := ringNodes(n.mesh.View())
+	for range ownJobHashesMax / max(len(nodes), 1) {
+		if first := ring.Rank(nodes, string(id), 1); len(first) > 0 && first[0].ID == string(n.id) {
+			break
+		}
+		id = NewJobID()
+	}
+	return id
+}
+
+// ringNodes are those that may be home replicas.
+func ringNodes(v *mesh.View) []ring.Node {
 	nodes := make([]ring.Node, 0, len(v.Members))
 	for _, m := range v.Members {
 		if m.State == mesh.Alive {
 			nodes = append(nodes, ring.Node{ID: string(m.ID), Zone: m.Zone, Weight: 1})
 		}
 	}
+	return nodes
+}
+
+// homes are the API addresses of a job's home replicas, by rank, and those of
+// all other nodes.
+func (n *Node) homes(id plan.JobID) (homes, others []string) {
+	v := n.mesh.View()
 	isHome := map[mesh.NodeID]bool{}
-	for _, r := range ring.Rank(nodes, string(id), homeReplicas) {
+	for _, r := range ring.Rank(ringNodes(v), string(id), homeReplicas) {
 		m, _ := v.Find(mesh.NodeID(r.ID))
 		isHome[m.ID] = true
 		homes = append(homes, m.APIAddr())

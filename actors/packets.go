@@ -71,9 +71,12 @@ func (p *packetCache) get(ctx context.Context, stage int, version uint64) (*api.
 
 func (p *packetCache) fetch(e *packetEntry, addr string, stage int) {
 	defer close(e.ready)
-	if addr == "" {
+	switch addr {
+	case "":
 		e.err = &plan.TaskError{Kind: plan.KindUnavailable, Op: "fetch the stage of", Subject: string(p.job), Text: "its coordinator is not in this node's view"}
-	} else {
+	case p.n.APIAddr():
+		e.packet, e.err = p.n.jobs.packet(p.n.ctx, p.job, stage, e.version)
+	default:
 		e.packet, e.err = p.n.api.At(addr).Packet(p.n.ctx, p.job, stage, e.version)
 	}
 	if e.err != nil {

@@ -43,7 +43,7 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 		if err := n.addFooters(ctx, &facts, files); err != nil {
 			return nil, err
 		}
-		if err := n.planTree(ctx, q, &facts); err != nil {
+		if err := n.planTree(ctx, q, &facts, files); err != nil {
 			return nil, err
 		}
 	}
@@ -106,9 +106,9 @@ func isParquet(path string) bool { return strings.HasSuffix(strings.ToLower(path
 
 // planTree has DuckDB plan a query, confined to its files. Without a tree, q.Why
 // says what stood in the way; an error is the user's.
-func (n *Node) planTree(ctx context.Context, q *dist.Query, facts *dist.Facts) error {
+func (n *Node) planTree(ctx context.Context, q *dist.Query, facts *dist.Facts, files []plan.File) error {
 	for _, off := range logical.OptimizerTries() {
-		err := n.tryPlan(ctx, off, q, facts)
+		err := n.tryPlan(ctx, off, q, facts, files)
 		var w *errWhole
 		var refused *logical.PlanError
 		switch {
@@ -141,16 +141,44 @@ func smallInput(facts *dist.Facts, force bool) string {
 
 // tryPlan plans with some optimizers off. An *errWhole, or a
 // *logical.PlanError, is why there is no tree.
-func (n *Node) tryPlan(ctx context.Context, off string, q *dist.Query, facts *dist.Facts) error {
+func (n *Node) tryPlan(ctx context.Context, off string, q *dist.Query, facts *dist.Facts, files []plan.File) error {
+	key := queryKey(q, off, files)
+	w, known := n.plans.get(key)
+	if !known {
+		var err error
+		if w, err = n.writePlan(ctx, off, q, facts); err != nil {
+			return err
+		}
+		if len(facts.Tables) == 0 { // else it depends on what else is known of them
+			n.plans.put(key, w, len(w.plan))
+		}
+	}
+	var err error
+	var refused *logical.PlanError
+	if q.Tree, err = logical.Decode([]byte(w.plan), w.names); err != nil && !errors.As(err, &refused) {
+		err = &errWhole{err.Error()}
+	}
+	return err
+}
+
+// planText is a query's plan as DuckDB writes it down, and its columns' names.
+type planText struct {
+	names []string
+	plan  string
+}
+
+// writePlan has DuckDB bind, plan and optimize a query, in which tables take the
+// place of text files.
+func (n *Node) writePlan(ctx context.Context, off string, q *dist.Query, facts *dist.Facts) (*planText, error) {
 	e, err := n.engines.Get(ctx, planning(q.Access, off))
 	if err != nil {
-		return engineError("open DuckDB", err)
+		return nil, engineError("open DuckDB", err)
 	}
 	defer n.engines.Put(e)
 	sql, views := q.SQL, q.Views
 	text, err := n.standIn(ctx, e, q.SQL, q.Views, facts.Files)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if text != nil { // tables take the files' place
 		sql, views, facts.Tables = text.sql, text.views, text.tables
@@ -158,25 +186,21 @@ func (n *Node) tryPlan(ctx context.Context, off string, q *dist.Query, facts *di
 	schema, err := bound(ctx, e, sql, views)
 	if err != nil && text != nil {
 		if _, err = bound(ctx, e, q.SQL, q.Views); err == nil {
-			return &errWhole{"it means something else over tables than over text files"}
+			return nil, &errWhole{"it means something else over tables than over text files"}
 		}
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	names := make([]string, len(schema.Fields))
+	w := &planText{names: make([]string, len(schema.Fields))}
 	for i, f := range schema.Fields {
-		names[i] = f.Name
+		w.names[i] = f.Name
 	}
-	plan, err := fetchText(ctx, e, fmt.Sprintf("SELECT json_serialize_plan(%s, optimize := true)::VARCHAR", plan.QuoteString(sql)))
+	w.plan, err = fetchText(ctx, e, fmt.Sprintf("SELECT json_serialize_plan(%s, optimize := true)::VARCHAR", plan.QuoteString(sql)))
 	if err != nil {
-		return &errWhole{"DuckDB cannot write its plan down: " + err.Error()}
+		return nil, &errWhole{"DuckDB cannot write its plan down: " + err.Error()}
 	}
-	var refused *logical.PlanError
-	if q.Tree, err = logical.Decode([]byte(plan), names); err != nil && !errors.As(err, &refused) {
-		err = &errWhole{err.Error()}
-	}
-	return err
+	return w, nil
 }
 
 // bound makes views and names and types the columns of a query over them.

@@ -2,7 +2,10 @@ package actors
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -21,7 +24,11 @@ func (n *Node) postPlan(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := decode(r, api.SpecBytesMax, req); err != nil {
 		return nil, err
 	}
-	return n.PlanSQL(r.Context(), req)
+	p, err := n.PlanSQL(r.Context(), req)
+	if err != nil {
+		return nil, err
+	}
+	return &api.Planned{ID: n.ownJobID(), Plan: p}, nil
 }
 
 func (n *Node) postDescribe(_ http.ResponseWriter, r *http.Request) (any, error) {
@@ -143,15 +150,15 @@ var told = map[string]bool{"summarize": true, "describe": true, "desc": true, "s
 // step is a query, its files' names absolute, with the views that it reads, each
 // after those that it needs itself.
 func (q *queries) step(ctx context.Context, sql string) (*plan.SQLOp, error) {
-	query, files, tables, err := q.resolve(ctx, sql)
+	r, err := q.resolve(ctx, sql)
 	if err != nil {
 		return nil, err
 	}
-	if told[stmt.FirstWord(query)] {
-		query = "SELECT * FROM (" + query + ")" // a query as any other
+	op := &plan.SQLOp{Query: r.text, Access: slices.Clone(r.files)}
+	if told[stmt.FirstWord(op.Query)] {
+		op.Query = "SELECT * FROM (" + op.Query + ")" // a query as any other
 	}
-	op := &plan.SQLOp{Query: query, Access: files}
-	if err := q.add(ctx, op, tables, map[string]bool{}); err != nil {
+	if err := q.add(ctx, op, r.tables, map[string]bool{}); err != nil {
 		return nil, err
 	}
 	slices.Sort(op.Access)
@@ -161,12 +168,7 @@ func (q *queries) step(ctx context.Context, sql string) (*plan.SQLOp, error) {
 
 // add appends the views among tables. under are those that are being added.
 func (q *queries) add(ctx context.Context, op *plan.SQLOp, tables, under map[string]bool) error {
-	names := make([]string, 0, len(tables))
-	for name := range tables {
-		names = append(names, name)
-	}
-	slices.Sort(names) // the same query gives the same plan
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(tables)) { // the same query gives the same plan
 		v, ok := q.views[name]
 		if !ok || slices.ContainsFunc(op.Views, func(w plan.View) bool { return w.Name == v.Name }) {
 			continue
@@ -174,13 +176,13 @@ func (q *queries) add(ctx context.Context, op *plan.SQLOp, tables, under map[str
 		if under[name] {
 			return &plan.TaskError{Kind: plan.KindUser, Op: "plan", Subject: "view " + v.Name, Text: "the view reads itself", Hint: "give one of the views another name"}
 		}
-		_, files, needs, err := q.resolve(ctx, v.SQL)
+		r, err := q.resolve(ctx, v.SQL)
 		if err != nil {
 			return err
 		}
-		op.Access = append(op.Access, files...)
+		op.Access = append(op.Access, r.files...)
 		under[name] = true
-		if err := q.add(ctx, op, needs, under); err != nil {
+		if err := q.add(ctx, op, r.tables, under); err != nil {
 			return err
 		}
 		delete(under, name)
@@ -192,36 +194,52 @@ func (q *queries) add(ctx context.Context, op *plan.SQLOp, tables, under map[str
 // resolve makes the names of files absolute, and finds the tables. The text stays
 // as it was written but for the names, if DuckDB then reads what it should; else
 // DuckDB writes it anew.
-func (q *queries) resolve(ctx context.Context, sql string) (text string, files []string, tables map[string]bool, err error) {
-	planner := q.n.engines.planner
-	names := make([]string, 0, len(q.views))
-	for name := range q.views {
-		names = append(names, name)
+func (q *queries) resolve(ctx context.Context, sql string) (*resolved, error) {
+	names := slices.Sorted(maps.Keys(q.views))
+	key := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", sql, q.dir, names))
+	if r, ok := q.n.resolved.get(key); ok {
+		return r, nil
 	}
-	js, err := planner.Parse(ctx, sql)
+	js, err := q.n.engines.planner.Parse(ctx, sql)
 	if err != nil {
 		return q.loose(sql, names, err)
 	}
+	r, err := q.read(ctx, sql, js, names)
+	if err == nil {
+		q.n.resolved.put(key, r, len(sql)+len(r.text))
+	}
+	return r, err
+}
+
+// resolved is a query's text with absolute names of files, and what it reads.
+type resolved struct {
+	text   string
+	files  []string
+	tables map[string]bool
+}
+
+// read is resolve for what DuckDB gives a tree of.
+func (q *queries) read(ctx context.Context, sql string, js []byte, views []string) (*resolved, error) {
 	root, err := tree.Decode(js)
 	if err != nil {
-		return "", nil, nil, err
+		return nil, err
 	}
 	if list, _ := root["statements"].([]any); len(list) != 1 {
-		return "", nil, nil, &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: "one statement is expected", Hint: "give one at a time"}
+		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: "one statement is expected", Hint: "give one at a time"}
 	}
-	tables = tree.Tables(root)
-	files, changed := tree.AbsoluteFiles(root, q.dir, names...)
-	if !changed {
-		return sql, files, tables, nil
+	r := &resolved{text: sql, tables: tree.Tables(root)}
+	changed := false
+	if r.files, changed = tree.AbsoluteFiles(root, q.dir, views...); !changed {
+		return r, nil
 	}
-	text = stmt.Rename(sql, q.rename(files), q.rename(files))
-	if q.reads(ctx, text, root) {
-		return text, files, tables, nil
+	r.text = stmt.Rename(sql, q.rename(r.files), q.rename(r.files))
+	if q.same(ctx, r.text, root) {
+		return r, nil
 	}
 	if js, err = tree.Encode(root); err == nil {
-		text, err = planner.Deparse(ctx, js)
+		r.text, err = q.n.engines.planner.Deparse(ctx, js)
 	}
-	return text, files, tables, engineError("parse", err)
+	return r, engineError("parse", err)
 }
 
 // rename makes names absolute that are then among files.
@@ -234,8 +252,8 @@ func (q *queries) rename(files []string) func(string) string {
 	}
 }
 
-// reads reports whether DuckDB reads text as the tree.
-func (q *queries) reads(ctx context.Context, text string, root tree.Node) bool {
+// same reports whether DuckDB reads text as the tree.
+func (q *queries) same(ctx context.Context, text string, root tree.Node) bool {
 	js, err := q.n.engines.planner.Parse(ctx, text)
 	if err != nil {
 		return false
@@ -248,17 +266,18 @@ func (q *queries) reads(ctx context.Context, text string, root tree.Node) bool {
 }
 
 // loose is resolve for what DuckDB gives no tree of though it would run it.
-func (q *queries) loose(sql string, views []string, err error) (text string, files []string, tables map[string]bool, _ error) {
+func (q *queries) loose(sql string, views []string, err error) (*resolved, error) {
 	var de *duck.Error
 	if !errors.As(err, &de) || de.Type != "Not implemented" {
-		return "", nil, nil, engineError("parse", err)
+		return nil, engineError("parse", err)
 	}
 	if !pivots(sql) {
-		return "", nil, nil, &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: "only queries, and COPY of one, run on a pond", Hint: "write a SELECT"}
+		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: "only queries, and COPY of one, run on a pond", Hint: "write a SELECT"}
 	}
+	r := &resolved{tables: stmt.Identifiers(sql)}
 	file := func(name string) string {
 		abs := tree.Absolute(q.dir, name)
-		files = append(files, abs)
+		r.files = append(r.files, abs)
 		return abs
 	}
 	table := func(name string) string {
@@ -268,6 +287,6 @@ func (q *queries) loose(sql string, views []string, err error) (text string, fil
 		return file(name)
 	}
 	q.dynamic = true
-	text = stmt.Rename(sql, table, file)
-	return text, files, stmt.Identifiers(sql), nil
+	r.text = stmt.Rename(sql, table, file)
+	return r, nil
 }

@@ -46,7 +46,7 @@ const resetTime = 10 * time.Second
 // flushPause is how long memory that engines have freed may wait for their next
 // queries before it is given back to the system. Doing so after each query costs
 // small ones more than they cost themselves.
-const flushPause = 250 * time.Millisecond
+const flushPause = 2 * time.Second
 
 // NewPool starts a pool, which owns one goroutine until Close.
 func NewPool(c PoolConfig) *Pool {

@@ -73,6 +73,14 @@ type PlanRequest struct {
 	Views []plan.View `json:"views,omitempty"`
 }
 
+// Planned is the plan of a statement. A job of that id is coordinated by the node
+// that was asked, if it has the time: what they say to one another then takes
+// none.
+type Planned struct {
+	ID   plan.JobID `json:"id"`
+	Plan *plan.Plan `json:"plan"`
+}
+
 // Description is a query's columns, and the plan that would give its rows.
 type Description struct {
 	Columns []plan.Column `json:"columns"`

@@ -114,8 +114,8 @@ func (c *Client) ExplainJob(ctx context.Context, id plan.JobID, asJSON bool) (st
 }
 
 // PlanSQL makes a plan of one query or COPY.
-func (c *Client) PlanSQL(ctx context.Context, req *PlanRequest) (*plan.Plan, error) {
-	return call[plan.Plan](ctx, c, http.MethodPost, "/v1/plan", req)
+func (c *Client) PlanSQL(ctx context.Context, req *PlanRequest) (*Planned, error) {
+	return call[Planned](ctx, c, http.MethodPost, "/v1/plan", req)
 }
 
 // Describe names and types the columns of a query, which is not run.

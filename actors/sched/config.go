@@ -19,6 +19,7 @@ const (
 	localityMillis       = 300     // a task waits so long for the node that holds its input
 	shareMillis          = 500     // an even share is kept for nodes that have not pulled for so long
 	offerMillis          = 500     // an unheard Offer is repeated
+	firstOfferMillis     = 100     // one that has gone to others only, for so long, is made to the rest
 	offersPerTickMax     = 64
 	missingMillis        = 3_000 // an attempt that its node does not know is given up
 	speculationFactor    = 2.0   // times the median of finished siblings
@@ -38,13 +39,14 @@ const AttemptsPerTerm = 1024
 // Config holds the limits of a job. The zero value of a field means its default,
 // except where it says otherwise. Durations are milliseconds.
 type Config struct {
-	Term              int64 // of the coordinator, from 1
-	AttemptsMax       int   // counted failures of one task; default 4
-	BackoffMillis     int64 // default 500, doubling
-	BackoffMaxMillis  int64 // default 30 s
-	NodesGraceMillis  int64 // default 60 s
-	PublishMillis     int64 // default 10 min
-	MemoryPerTask     int64 // bytes at first; 0: an even share of the node's
+	Term              int64  // of the coordinator, from 1
+	Near              NodeID // the coordinator's own node, which hears of work first
+	AttemptsMax       int    // counted failures of one task; default 4
+	BackoffMillis     int64  // default 500, doubling
+	BackoffMaxMillis  int64  // default 30 s
+	NodesGraceMillis  int64  // default 60 s
+	PublishMillis     int64  // default 10 min
+	MemoryPerTask     int64  // bytes at first; 0: an even share of the node's
 	NoSpeculation     bool
 	SpeculationFactor float64 // default 2
 	SpeculationMillis int64   // shortest runtime of a straggler; default 10 s

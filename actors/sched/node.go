@@ -41,7 +41,7 @@ func (d *Decider) onNodeUp(e NodeUp) {
 		}
 		d.drop(n)
 	}
-	n := &node{id: e.Node, boot: e.Boot, offeredAt: d.now}
+	n := &node{id: e.Node, boot: e.Boot, offeredAt: d.now - offerMillis + firstOfferMillis}
 	n.size(e)
 	d.nodes[n.id] = n
 	d.order = append(d.order, n)
@@ -239,6 +239,10 @@ func (d *Decider) offer() {
 	}
 	d.offered = d.arrivals
 	want := d.ready
+	if i := slices.IndexFunc(d.hungry, func(n *node) bool { return n.id == d.cfg.Near }); i > 0 {
+		near := d.hungry[i]
+		d.hungry = slices.Insert(slices.Delete(d.hungry, i, i+1), 0, near)
+	}
 	for left := len(d.hungry); want > 0 && left > 0; left-- {
 		n := d.hungry[0]
 		d.hungry = d.hungry[1:]

@@ -222,7 +222,7 @@ func (s *script) do(words []string) {
 		s.addStage(w, kv)
 		return
 	case "config":
-		s.config = Config{Term: s.num(kv["term"], 0), AttemptsMax: int(s.num(kv["attempts"], 0)),
+		s.config = Config{Term: s.num(kv["term"], 0), Near: NodeID(kv["near"]), AttemptsMax: int(s.num(kv["attempts"], 0)),
 			MemoryPerTask: s.num(kv["memory"], 0), NoSpeculation: slices.Contains(w, "nospeculation")}
 		return
 	}

@@ -88,10 +88,10 @@ func failedWith(e *plan.TaskError) *api.JobStatus {
 
 func TestExitCodes(t *testing.T) {
 	sql := "SELECT 1 AS x"
-	aPlan := &plan.Plan{Nodes: []plan.Node{{ID: "sql", SQL: &plan.SQLOp{Query: sql}}}, Sink: plan.Sink{Input: "sql", Collect: &plan.CollectOp{}}}
+	aPlan := &api.Planned{ID: idA, Plan: &plan.Plan{Nodes: []plan.Node{{ID: "sql", SQL: &plan.SQLOp{Query: sql}}}, Sink: plan.Sink{Input: "sql", Collect: &plan.CollectOp{}}}}
 	job := func(s *api.JobStatus) map[string]http.HandlerFunc {
 		return map[string]http.HandlerFunc{
-			"POST /v1/sql": reply(aPlan), "POST /v1/plan": reply(aPlan), "POST /v1/jobs": reply(s),
+			"POST /v1/plan": reply(aPlan), "POST /v1/jobs": reply(s),
 			"GET /v1/jobs/{id}/watch": reply(s), "GET /v1/jobs/{id}": reply(s), "/": reply(aPlan),
 		}
 	}
