@@ -7,17 +7,17 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/dist"
-	"github.com/pondmesh/pond/actors/plan/logical"
 )
 
 // check has DuckDB bind a query that is not planned, so that mistakes are told at
-// once. One that was found right is not checked again over the same files.
-func (n *Node) check(ctx context.Context, q *dist.Query, files []plan.File) error {
+// once, in an engine that can run it then. One that was found right is not checked
+// again over the same files.
+func (n *Node) check(ctx context.Context, q *dist.Query, files []plan.File, job *compiledJob) error {
 	key := queryKey(q, "", files)
 	if _, ok := n.checked.get(key); ok {
 		return nil
 	}
-	e, err := n.engines.Get(ctx, planning(q.Access, logical.OptimizerTries()[0]))
+	e, err := n.engines.Get(ctx, n.wholeTerms(job))
 	if err != nil {
 		return engineError("open DuckDB", err)
 	}

@@ -59,20 +59,20 @@ func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error)
 	slots := max(cfg.Slots, 1)
 	e.Pool = duck.NewPool(duck.PoolConfig{
 		Engine: duck.Config{Memory: cfg.Memory / int64(slots) * engineShare / 100, Threads: 1, SpillDir: filepath.Join(spill, "engines"), Log: cfg.Log},
-		Blank:  slots,
+		Blank:  slots + 1, // of which one plans
 		Idle:   slots*enginesKeptPerSlot + planningKept,
 		Setup:  e.setup,
 	})
 	return e, errors.Join(err, e.tryFuncs(ctx))
 }
 
-// terms are those of an engine that runs tasks of a stage.
-func (t *task) terms() duck.Terms {
-	stage := t.packet.Stage()
-	terms := duck.Terms{Memory: t.a.memory * engineShare / 100, Threads: t.threads}
+// stageTerms are those of an engine that runs tasks of a stage, with what an
+// attempt is granted.
+func stageTerms(stage *plan.Stage, access []string, memory int64, threads int) duck.Terms {
+	terms := duck.Terms{Memory: memory * engineShare / 100, Threads: threads}
 	// Stages whose SQL reads no files share engines whatever their jobs read.
 	if len(stage.Access) > 0 || slices.ContainsFunc(stage.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
-		terms.Access = accessOf(t.packet.Access)
+		terms.Access = accessOf(access)
 	}
 	terms.Ordered = stage.Ordered
 	if stage.Planned {
@@ -85,6 +85,14 @@ func (t *task) terms() duck.Terms {
 // joins is settled; and DuckDB loses rows of an ASOF LEFT JOIN with nothing when
 // it pulls empty results up, as those of a task often are.
 const plannedOff = "join_order,empty_result_pullup"
+
+// wholeTerms are those of a job's only task, as a node like this one is granted it.
+func (n *Node) wholeTerms(job *compiledJob) duck.Terms {
+	return stageTerms(job.plan.Stages[0], job.access, n.cfg.Memory/int64(max(n.cfg.Slots, 1)), n.threads(allCores))
+}
+
+// threads is how many of those that a task is granted it takes here.
+func (n *Node) threads(granted int) int { return max(min(granted, max(n.cfg.Slots, cores())), 1) }
 
 // planning are the terms of an engine whose optimizer makes plans that can be
 // read and written back: one of logical.OptimizerTries is off. It plans a user's

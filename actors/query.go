@@ -54,13 +54,13 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 	if err != nil {
 		return nil, err
 	}
+	job := newCompiled(planned.Job, access)
+	job.query = planned
 	if small != "" && !anyText(facts.Files) { // text files are looked into by whoever runs it
-		if err := n.check(ctx, q, files); err != nil {
+		if err := n.check(ctx, q, files, job); err != nil {
 			return nil, err
 		}
 	}
-	job := newCompiled(planned.Job, access)
-	job.query = planned
 	return job, nil
 }
 

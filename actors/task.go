@@ -43,7 +43,7 @@ func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
 		return nil, err
 	}
 	cpu := threadCPU()
-	t := &task{n: n, a: a, packet: packet, threads: max(a.threads, 1)}
+	t := &task{n: n, a: a, packet: packet, threads: a.threads}
 	done, err := t.try(ctx, in)
 	if err != nil && plan.AsTaskError(err).Kind == plan.KindMemory && ctx.Err() == nil {
 		n.log.Info("a task is short of memory and runs again with less", "job", a.job, "attempt", a.id(), "threads", t.threads, "err", err)
@@ -60,7 +60,7 @@ func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
 // try runs the task from its beginning, in an engine of its own.
 func (t *task) try(ctx context.Context, in plan.TaskInput) (_ *wire.Done, err error) {
 	t.steps, t.query = t.packet.Stage().Bind(t.a.key.partition, t.packet.Tasks)
-	t.engine, err = t.n.engines.Get(ctx, t.terms())
+	t.engine, err = t.n.engines.Get(ctx, stageTerms(t.packet.Stage(), t.packet.Access, t.a.memory, t.threads))
 	if err != nil {
 		return nil, engineError("open DuckDB", err)
 	}

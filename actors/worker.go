@@ -238,7 +238,7 @@ func (w *worker) run(c actor.Context, j *workerJob, r *wire.Run) {
 	a := &attempt{
 		job: j.id, term: j.term, key: key, stageID: plan.StageID(r.GetTask().GetStageId()),
 		memory: r.GetMemory(), version: uint64(r.GetSpecVersion()), lineage: r.GetLineage(), deadline: j.deadline, packets: j.packets,
-		threads: min(int(r.GetThreads()), max(w.n.cfg.Slots, cores())),
+		threads: w.n.threads(int(r.GetThreads())),
 	}
 	w.n.segments.pin(j.id, a.stageID)
 	worker := c.Self()

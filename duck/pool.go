@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -29,19 +30,30 @@ type Pool struct {
 	config PoolConfig
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	wake   chan struct{} // tells tend that a blank engine was taken
+	wake   chan struct{} // tells tend that a blank engine was taken, or one is to be closed
 	used   chan struct{} // tells tend that an engine came back
 	done   chan struct{} // closed when tend has ended
 
 	mu     sync.Mutex
 	blank  []*Engine
 	idle   []*Engine // least recently used first
+	out    int       // engines that users have
+	over   []*Engine // to be closed
 	closed bool
 }
 
 // resetTime bounds how long Put may take to clean an engine before it is
 // closed instead.
 const resetTime = 10 * time.Second
+
+// Opening an engine takes a core for 10 to 20 ms, and closing one for some, so
+// that it is done between queries: when no engine is out and none has come or gone
+// for tidyPause. After tidyMax it is done in any case.
+const (
+	tidyPause = 50 * time.Millisecond
+	tidyMax   = time.Second
+	overMax   = 8 // engines that wait to be closed
+)
 
 // flushPause is how long memory that engines have freed may wait for their next
 // queries before it is given back to the system. Doing so after each query costs
@@ -56,28 +68,53 @@ func NewPool(c PoolConfig) *Pool {
 	p := &Pool{config: c, wake: make(chan struct{}, 1), used: make(chan struct{}, 1), done: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	go p.tend()
-	p.wake <- struct{}{}
 	return p
 }
 
 // tend keeps Blank engines open, and gives memory back.
 func (p *Pool) tend() {
 	defer close(p.done)
-	var flush <-chan time.Time
+	p.refill()
+	var tidy, flush <-chan time.Time
+	var since time.Time // that there is something to tidy
 	for {
 		select {
 		case <-p.ctx.Done():
 			return
 		case <-p.wake:
-			p.refill()
+			if tidy == nil {
+				since = time.Now()
+			}
+			tidy = time.After(min(tidyPause, tidyMax-time.Since(since)))
 		case <-p.used:
 			if flush == nil {
 				flush = time.After(flushPause)
 			}
+			if tidy != nil {
+				tidy = time.After(min(tidyPause, tidyMax-time.Since(since)))
+			}
+		case <-tidy:
+			if tidy = nil; p.busy() && time.Since(since) < tidyMax {
+				tidy = time.After(tidyPause)
+				continue
+			}
+			p.refill()
+			p.closeOver()
 		case <-flush:
 			flush = nil
 			p.flush()
 		}
+	}
+}
+
+// closeOver closes the engines that there are too many.
+func (p *Pool) closeOver() {
+	p.mu.Lock()
+	over := p.over
+	p.over = nil
+	p.mu.Unlock()
+	for _, e := range over {
+		p.discard(e)
 	}
 }
 
@@ -122,25 +159,42 @@ func notify(c chan struct{}) {
 	}
 }
 
+// busy reports whether users have engines.
+func (p *Pool) busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out > 0
+}
+
 func (p *Pool) short() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.closed && len(p.blank) < p.config.Blank
 }
 
-// keep appends e to list, and closes it instead, or the oldest, when that is too many.
+// keep appends e to list. When that is too many, the oldest is closed, soon.
 func (p *Pool) keep(list *[]*Engine, e *Engine, most int) {
+	if now := p.replace(list, e, most); now != nil {
+		p.discard(now)
+	}
+}
+
+// replace is keep but for an engine that has to be closed now.
+func (p *Pool) replace(list *[]*Engine, e *Engine, most int) *Engine {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	*list = append(*list, e)
-	var over *Engine
-	if p.closed || len(*list) > most {
-		over = (*list)[0]
-		*list = (*list)[1:]
+	if !p.closed && len(*list) <= most {
+		return nil
 	}
-	p.mu.Unlock()
-	if over != nil {
-		p.discard(over)
+	oldest := (*list)[0]
+	*list = (*list)[1:]
+	if p.closed || len(p.over) == overMax {
+		return oldest
 	}
+	p.over = append(p.over, oldest)
+	notify(p.wake)
+	return nil
 }
 
 func (p *Pool) discard(e *Engine) {
@@ -187,9 +241,23 @@ type Terms struct {
 	Optimizers string // those that are switched off, with commas between
 }
 
-// Get is an engine that is locked to t. The caller gives it back with Put, or
-// closes it.
+// Get is an engine that is locked to t. The caller gives it back with Put, even
+// when it has closed it.
 func (p *Pool) Get(ctx context.Context, t Terms) (*Engine, error) {
+	e, err := p.get(ctx, t)
+	if err == nil {
+		p.lent(1)
+	}
+	return e, err
+}
+
+func (p *Pool) lent(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out += n
+}
+
+func (p *Pool) get(ctx context.Context, t Terms) (*Engine, error) {
 	t.Memory = cmp.Or(t.Memory, p.config.Engine.Memory)
 	t.Threads = cmp.Or(t.Threads, p.config.Engine.Threads)
 	key := fmt.Sprintf("%q %q %t %d %d %q", t.Dirs, t.Files, t.Ordered, t.Memory, t.Threads, t.Optimizers)
@@ -256,6 +324,7 @@ func (p *Pool) take(key string) (*Engine, error) {
 
 // Put takes an engine back from its user: it is reset and kept, or closed.
 func (p *Pool) Put(e *Engine) {
+	defer p.lent(-1)
 	if e.poolKey == "" || p.config.Idle == 0 {
 		p.discard(e)
 		return
@@ -280,8 +349,8 @@ func (p *Pool) Close() error {
 	<-p.done
 	p.mu.Lock()
 	p.closed = true
-	all := append(p.blank, p.idle...)
-	p.blank, p.idle = nil, nil
+	all := slices.Concat(p.blank, p.idle, p.over)
+	p.blank, p.idle, p.over = nil, nil, nil
 	p.mu.Unlock()
 	var err error
 	for _, e := range all {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -138,4 +139,55 @@ func resident(t *testing.T) int64 {
 	}
 	pages, _ := strconv.ParseInt(strings.Fields(string(b))[1], 10, 64)
 	return pages * int64(os.Getpagesize())
+}
+
+// TestPoolTidies: engines are opened and closed behind the users' backs, while
+// they have none, or after a while.
+func TestPoolTidies(t *testing.T) {
+	ctx := context.Background()
+	p := NewPool(PoolConfig{Engine: Config{Memory: 64 << 20, Threads: 1}, Blank: 2, Idle: 1})
+	defer p.Close()
+	state := func() (blank, idle, over int) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.blank), len(p.idle), len(p.over)
+	}
+	tidied := func() bool {
+		blank, idle, over := state()
+		return blank == 2 && idle == 1 && over == 0
+	}
+	get := func(memory int64) *Engine {
+		t.Helper()
+		e, err := p.Get(ctx, Terms{Memory: memory})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	eventually(t, "blank engines", func() bool { n, _, _ := state(); return n == 2 })
+	a, b := get(100<<20), get(200<<20)
+	p.Put(a)
+	p.Put(b) // in a's place
+	eventually(t, "tidied", tidied)
+	if err := a.Reset(ctx); !errors.Is(err, ErrClosed) {
+		t.Errorf("of an engine too many: %v", err)
+	}
+	out := get(300 << 20)
+	eventually(t, "tidied while an engine is out", tidied)
+	p.Put(out)
+}
+
+// eventually repeats f until it is content.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	end := time.After(20 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !f() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("never: %s", what)
+		}
+	}
 }
