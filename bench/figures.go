@@ -24,6 +24,7 @@ func figures() []measurement {
 		{"encode", "rows through SQL into 64 partitions of blocks, against COPY … PARTITION_BY", measureEncode},
 		{"loopback", "blocks from one process to another", measureLoopback},
 		{"latency", "trivial jobs on an idle pond of three nodes", measureLatency},
+		{"small", "small queries on an idle pond of three nodes, against DuckDB", measureSmall},
 		{"tasks", "a job of very many tasks with nothing to do", measureTasks},
 		{"storm", "4,096 partitions of 256 map tasks with few rows", measureStorm},
 		{"budget", "a sort of five times the memory that is allowed", measureBudget},

@@ -49,7 +49,7 @@ func TestRun(t *testing.T) {
 		t.Skip(err)
 	}
 	var out bytes.Buffer
-	args := []string{"--size", "1MB", "--memory", "256MB", "--threads", "1", "--runs", "1", "--nodes", "2", "--only", "graysort,join,groupbyfew,encode", "--flights", testFlights, "-o", "json"}
+	args := []string{"--size", "1MB", "--memory", "256MB", "--threads", "1", "--runs", "1", "--nodes", "2", "--only", "graysort,join,groupbyfew,encode,small", "--flights", testFlights, "-o", "json"}
 	if err := run(testContext(t), args, &out, t.Output()); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestRun(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Results) != 6 || len(r.Figures) != 2+len(encodeSets) {
+	if len(r.Results) != 6 || len(r.Figures) != 6+len(encodeSets) {
 		t.Fatalf("%d results and %d figures:\n%s", len(r.Results), len(r.Figures), &out)
 	}
 	for _, x := range r.Results {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 )
 
 // tpchResult is one query on one system: medians over the runs. Every run's
@@ -12,7 +13,8 @@ type tpchResult struct {
 	System   string    `json:"system"`
 	Rows     int       `json:"rows"`
 	WallMS   float64   `json:"wall_ms"`
-	Ratio    float64   `json:"ratio"` // of wall time to DuckDB's
+	Ratio    float64   `json:"ratio"`   // of wall time to DuckDB's
+	OverMS   float64   `json:"over_ms"` // wall time beyond DuckDB's
 	CPUMS    float64   `json:"cpu_ms"`
 	CPURatio float64   `json:"cpu_ratio"` // of processor time to DuckDB's
 	Stages   int       `json:"stages,omitempty"`
@@ -25,6 +27,11 @@ type tpchResult struct {
 func (r *tpchResult) fill(s, duck []sample) {
 	r.WallMS, r.Ratio = millis(middle(s, wallOf)), ratio(s, duck, wallOf)
 	r.CPUMS, r.CPURatio = millis(middle(s, cpuOf)), ratio(s, duck, cpuOf)
+	var over []time.Duration
+	for i := range s {
+		over = append(over, s[i].wall-duck[i].wall)
+	}
+	r.OverMS = millis(median(over, func(a, b time.Duration) time.Duration { return a + (b-a)/2 }))
 	for _, one := range s {
 		r.WallsMS = append(r.WallsMS, millis(one.wall))
 	}
@@ -49,16 +56,16 @@ func (r *report) tpchText(out io.Writer) {
 }
 
 func writeTPCH(out io.Writer, system string, results, duck []tpchResult) {
-	rows := [][]string{{"tpch", "rows", "duckdb", system, "× wall", "duckdb cpu", "cpu", "× cpu", "stages", "tasks", "shuffled"}}
+	rows := [][]string{{"tpch", "rows", "duckdb", system, "× wall", "over", "duckdb cpu", "cpu", "× cpu", "stages", "tasks", "shuffled"}}
 	var all, allDuck tpchResult
 	for i, t := range results {
 		d := duck[i]
-		rows = append(rows, []string{fmt.Sprintf("q%02d", t.Query), countText(int64(t.Rows)), msText(d.WallMS), msText(t.WallMS), numberText(t.Ratio),
+		rows = append(rows, []string{fmt.Sprintf("q%02d", t.Query), countText(int64(t.Rows)), msText(d.WallMS), msText(t.WallMS), numberText(t.Ratio), msText(t.OverMS),
 			msText(d.CPUMS), msText(t.CPUMS), numberText(t.CPURatio), fmt.Sprint(t.Stages), fmt.Sprint(t.Tasks), bytesText(t.Shuffled)})
 		all.add(t)
 		allDuck.add(d)
 	}
-	rows = append(rows, []string{"all", countText(int64(all.Rows)), msText(allDuck.WallMS), msText(all.WallMS), numberText(all.WallMS / allDuck.WallMS),
+	rows = append(rows, []string{"all", countText(int64(all.Rows)), msText(allDuck.WallMS), msText(all.WallMS), numberText(all.WallMS / allDuck.WallMS), msText(all.WallMS - allDuck.WallMS),
 		msText(allDuck.CPUMS), msText(all.CPUMS), numberText(all.CPUMS / max(allDuck.CPUMS, 1)), fmt.Sprint(all.Stages), fmt.Sprint(all.Tasks), bytesText(all.Shuffled)})
 	writeTable(out, rows, 1)
 }
