@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -227,7 +228,7 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	c.run.mu.Unlock()
 	c.job, c.output, c.named = m.job.plan, m.out, m.size
 	c.grow()
-	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: sched.NodeID(c.n.id)})
+	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: c.near()})
 	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))
 	c.onView(ctx, c.n.mesh.View())
 	c.onHeld(ctx, m.held)
@@ -235,6 +236,16 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	if !c.replanned() { // else nodes are being asked what they hold of the new ones
 		c.tick(ctx)
 	}
+}
+
+// near is the node that hears of work first: this one, unless its slots are taken.
+// Then it is any, lest all turn to the same.
+func (c *coordinator) near() sched.NodeID {
+	members := c.n.mesh.View().Members
+	if int(c.n.running.Load()) < c.n.cfg.Slots || len(members) == 0 {
+		return sched.NodeID(c.n.id)
+	}
+	return sched.NodeID(members[rand.IntN(len(members))].ID)
 }
 
 // onHeld tells the Decider what nodes hold.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -61,6 +62,7 @@ type Node struct {
 	buffers  memory.Allocator // for rows on their way into segments
 	jobs     *jobs
 	worker   *actor.PID
+	running  atomic.Int64 // attempts
 	server   *http.Server
 
 	ctx       context.Context // ends when the node stops

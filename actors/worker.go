@@ -244,10 +244,12 @@ func (w *worker) run(c actor.Context, j *workerJob, r *wire.Run) {
 	worker := c.Self()
 	pid := c.Spawn(actor.PropsFromProducer(func() actor.Actor { return &partition{n: w.n, worker: worker, a: a} }))
 	j.running[key] = &runningAttempt{pid: pid, stage: a.stageID}
+	w.n.running.Add(1)
 }
 
 func (w *worker) onEnded(c actor.Context, m *endedMsg) {
 	w.free++
+	w.n.running.Add(-1)
 	if j := w.jobs[m.job]; j != nil {
 		if r := j.running[m.key]; r != nil {
 			delete(j.running, m.key)

@@ -40,7 +40,7 @@ const AttemptsPerTerm = 1024
 // except where it says otherwise. Durations are milliseconds.
 type Config struct {
 	Term              int64  // of the coordinator, from 1
-	Near              NodeID // the coordinator's own node, which hears of work first
+	Near              NodeID // hears of work first: the coordinator's own, as a rule
 	AttemptsMax       int    // counted failures of one task; default 4
 	BackoffMillis     int64  // default 500, doubling
 	BackoffMaxMillis  int64  // default 30 s
