@@ -323,7 +323,12 @@ func (n *Node) startJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "start", Text: err.Error()}
 	}
-	return n.coordinate(r.Context(), plan.JobID(r.PathValue("id")), term)
+	id := plan.JobID(r.PathValue("id"))
+	rec := n.records.get(id)
+	if rec == nil {
+		return nil, errNoJob(id)
+	}
+	return n.coordinate(r.Context(), rec.Spec, term)
 }
 
 func (n *Node) putSpec(w http.ResponseWriter, r *http.Request) (any, error) {

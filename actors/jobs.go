@@ -280,10 +280,11 @@ func (j *jobs) stop() {
 	}
 }
 
-// Submit records a job on its home replicas and has the first of them drive it.
-// It returns once the job is planned, so that a missing file or a malformed
-// plan is told at once. Submitting the same id again returns the job. When ctx
-// ends first nobody waits for the job: it is cancelled.
+// Submit records a job on its home replicas and has the first of them drive it:
+// this node at once, another once it has the record. It returns once the job is
+// planned, so that a missing file or a malformed plan is told at once, and all who
+// can have recorded it. Submitting the same id again returns the job. When ctx ends
+// first nobody waits for the job: it is cancelled.
 func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
 	if _, err := hex.DecodeString(string(spec.ID)); err != nil || len(spec.ID) != jobIDLen {
 		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
@@ -306,17 +307,25 @@ func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 		})
 	}
 	for i, home := range homes {
-		if <-kept[i]; errs[i] != nil {
-			continue
+		here := home == n.APIAddr()
+		if !here {
+			if <-kept[i]; errs[i] != nil {
+				continue
+			}
 		}
-		s, err := n.startAt(ctx, home, spec.ID, rec.Term) // it plans while others still record
+		s, err := n.startAt(ctx, home, spec, rec.Term) // it plans while others still record
 		if ctx.Err() != nil {
 			n.goes.Go(func() { n.abandon(rec) })
 			return nil, context.Cause(ctx)
 		}
 		if errors.Is(err, plan.ErrUnavailable) {
+			<-kept[i]
 			errs[i] = err
 			continue
+		}
+		if puts.Wait(); err == nil && here && !slices.Contains(errs, nil) {
+			_, _ = n.jobs.cancel(ctx, spec.ID) // it has no record to outlive this node by
+			break
 		}
 		return s, err
 	}
@@ -366,24 +375,23 @@ func (n *Node) putRecord(ctx context.Context, addr string, rec *api.Record) erro
 	return n.api.At(addr).PutRecord(ctx, rec)
 }
 
-func (n *Node) startAt(ctx context.Context, addr string, id plan.JobID, term uint64) (*api.JobStatus, error) {
+func (n *Node) startAt(ctx context.Context, addr string, spec *api.JobSpec, term uint64) (*api.JobStatus, error) {
 	if addr == n.APIAddr() {
-		return n.coordinate(ctx, id, term)
+		return n.coordinate(ctx, spec, term)
 	}
-	return n.api.At(addr).Start(ctx, id, term)
+	return n.api.At(addr).Start(ctx, spec.ID, term)
 }
 
 // coordinate makes this node host a job's coordinator, and waits until the job
 // is planned.
-func (n *Node) coordinate(ctx context.Context, id plan.JobID, term uint64) (*api.JobStatus, error) {
-	rec := n.records.get(id)
-	if rec == nil {
-		return nil, errNoJob(id)
+func (n *Node) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (*api.JobStatus, error) {
+	if rec := n.records.get(spec.ID); rec != nil {
+		if rec.Status != nil {
+			return rec.Status, nil
+		}
+		spec = rec.Spec // as it was submitted first
 	}
-	if rec.Status != nil {
-		return rec.Status, nil
-	}
-	r, err := n.jobs.start(rec.Spec, term)
+	r, err := n.jobs.start(spec, term)
 	if err != nil {
 		return nil, err
 	}
@@ -402,7 +410,7 @@ func (n *Node) coordinate(ctx context.Context, id plan.JobID, term uint64) (*api
 		case <-ctx.Done():
 			return s, context.Cause(ctx)
 		case <-n.ctx.Done():
-			return s, &plan.TaskError{Kind: plan.KindUnavailable, Op: "start", Subject: string(id), Text: "the node is stopping"}
+			return s, &plan.TaskError{Kind: plan.KindUnavailable, Op: "start", Subject: string(spec.ID), Text: "the node is stopping"}
 		}
 	}
 }

@@ -19,9 +19,10 @@ const kindJob = "job"
 // endedRecordsMax is how many ended jobs a node remembers; older ones go first.
 const endedRecordsMax = 1000
 
-// records are the jobs for which this node is a home replica: their specs,
-// stored durably before anything runs, and how they ended. A newer version of a
-// record is a new upload; the older one is deleted after the newer is durable.
+// records are the jobs for which this node is a home replica: their specs, stored
+// durably before the submitter is told that they are taken, and how they ended. A
+// newer version of a record is a new upload; the older one is deleted after the
+// newer is durable.
 type records struct {
 	store *fs.Store
 	log   *slog.Logger
