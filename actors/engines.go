@@ -61,6 +61,7 @@ func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error)
 		Engine: duck.Config{Memory: cfg.Memory / int64(slots) * engineShare / 100, Threads: 1, SpillDir: filepath.Join(spill, "engines"), Log: cfg.Log},
 		Blank:  slots + 1, // of which one plans
 		Idle:   slots*enginesKeptPerSlot + planningKept,
+		Much:   cfg.Memory / 2,
 		Setup:  e.setup,
 	})
 	return e, errors.Join(err, e.tryFuncs(ctx))

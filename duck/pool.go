@@ -19,6 +19,7 @@ type PoolConfig struct {
 	Engine Config // of every engine; SpillDir is the parent of theirs
 	Blank  int    // engines kept open and unlocked, ready for any Terms
 	Idle   int    // locked engines kept for the next Get of the same Terms
+	Much   int64  // bytes that the process has when what engines freed is given back soon
 	// Setup, when set, is run on every engine once it is open. It is for
 	// RegisterFunc: whatever else it makes is dropped between two users.
 	Setup func(ctx context.Context, e *Engine) error
@@ -55,10 +56,13 @@ const (
 	overMax   = 8 // engines that wait to be closed
 )
 
-// flushPause is how long memory that engines have freed may wait for their next
-// queries before it is given back to the system. Doing so after each query costs
-// small ones more than they cost themselves.
-const flushPause = 2 * time.Second
+// Memory that engines have freed may wait for their next queries before it is given
+// back to the system: doing so after each costs small ones more than they cost
+// themselves. It waits for flushPause, or for flushSoon when the process has much.
+const (
+	flushPause = 2 * time.Second
+	flushSoon  = 250 * time.Millisecond
+)
 
 // NewPool starts a pool, which owns one goroutine until Close.
 func NewPool(c PoolConfig) *Pool {
@@ -76,7 +80,7 @@ func (p *Pool) tend() {
 	defer close(p.done)
 	p.refill()
 	var tidy, flush <-chan time.Time
-	var since time.Time // that there is something to tidy
+	var since, due time.Time // there is something to tidy; memory is given back
 	for {
 		select {
 		case <-p.ctx.Done():
@@ -87,8 +91,8 @@ func (p *Pool) tend() {
 			}
 			tidy = time.After(min(tidyPause, tidyMax-time.Since(since)))
 		case <-p.used:
-			if flush == nil {
-				flush = time.After(flushPause)
+			if d := p.flushDelay(); flush == nil || time.Until(due) > d {
+				flush, due = time.After(d), time.Now().Add(d)
 			}
 			if tidy != nil {
 				tidy = time.After(min(tidyPause, tidyMax-time.Since(since)))
@@ -157,6 +161,14 @@ func notify(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
+}
+
+// flushDelay is how long freed memory may wait as things stand.
+func (p *Pool) flushDelay() time.Duration {
+	if has := resident(); has == 0 || has > p.config.Much {
+		return flushSoon
+	}
+	return flushPause
 }
 
 // busy reports whether users have engines.
