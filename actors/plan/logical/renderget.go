@@ -41,8 +41,8 @@ func (r *renderer) get(op *Get) *block {
 		}
 		b.where = append(b.where, r.expr(f.X, func(int) string { return name }))
 	}
-	if op.Ordinality {
-		r.fail("WITH ORDINALITY")
+	if op.Ordinality && (op.Source != "" || op.Files != nil) {
+		r.fail("WITH ORDINALITY") // it counts the rows of all files
 	}
 	if op.Sample != nil {
 		b.from += r.sample(*op.Sample)
@@ -90,7 +90,11 @@ func (r *renderer) source(op *Get, in *block, t string) string {
 	for _, n := range op.Named {
 		list = append(list, Quote(n.Name)+" := "+r.value(n.Value))
 	}
-	return funcName(op.Func) + "(" + strings.Join(list, ", ") + ") AS " + t
+	call := funcName(op.Func) + "(" + strings.Join(list, ", ") + ")"
+	if op.Ordinality {
+		call += " WITH ORDINALITY"
+	}
+	return call + " AS " + t
 }
 
 func args(list []Arg) []string {

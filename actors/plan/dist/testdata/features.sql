@@ -85,6 +85,8 @@ UNPIVOT wide ON jan, feb, mar INTO NAME month VALUE v;
 SELECT id, unnest(l) FROM nested;
 SELECT id, unnest(l), unnest(ll) FROM nested;
 SELECT n.id, x.v FROM nested n, LATERAL (SELECT unnest(n.l) AS v) x WHERE x.v > 1;
+SELECT n.id, x.v, x.i FROM nested n, unnest(n.l) WITH ORDINALITY x(v, i);
+SELECT n.id, x.i, count(*) FROM nested n LEFT JOIN LATERAL (SELECT * FROM unnest(n.l) WITH ORDINALITY x(v, i) WHERE v > 1) x ON true GROUP BY GROUPING SETS ((n.id, x.i), ());
 SELECT e.name, r.i FROM emp e, LATERAL (SELECT range AS i FROM range(e.id)) r;
 SELECT id, list_transform(l, lambda x: x + 1), list_filter(l, lambda x: x > 1), s.x, m['a'], list_sum(l) FROM nested;
 SELECT s, count(*) FROM nested GROUP BY s;
