@@ -143,13 +143,14 @@ func burn(n int) string {
 }
 
 // groupBy is a shuffled job of two stages: 16 tasks that read and cut, 8 that
-// sum up. Each burns time.
+// sum up. Each burns time, the latter more of it: few nodes run them all at once,
+// and that half of them are done has to be heard before all are.
 func groupBy(t *testing.T, s *pond.Session, work int) *pond.DataFrame {
 	return s.ReadParquet(dataGlob(t)).
 		Repartition(dataFiles, pond.ByFiles()).
 		SQL("SELECT k, v, s, price FROM {0} WHERE "+burn(work)).
 		Repartition(8, pond.ByHash("k")).
-		SQL("SELECT k, count(*) AS n, sum(v)::BIGINT AS v, min(s) AS s, sum(price) AS price FROM {0} WHERE " + burn(work) + " GROUP BY k")
+		SQL("SELECT k, count(*) AS n, sum(v)::BIGINT AS v, min(s) AS s, sum(price) AS price FROM {0} WHERE " + burn(3*work) + " GROUP BY k")
 }
 
 func groupByOracle(t *testing.T) string {

@@ -14,7 +14,7 @@ import (
 	"github.com/pondmesh/pond/chaos"
 )
 
-// light is work that is over in a moment, heavy is a second of one core a task.
+// light is work that is over in a moment, heavy is a fifth of a second of one core and more a task.
 const (
 	light = 1_000
 	heavy = 30_000_000
