@@ -174,7 +174,7 @@ func (s *Staging) checkTarget() error {
 	switch {
 	case err != nil:
 		return err
-	case p != none && !sameDevice(s.target, filepath.Dir(s.target)):
+	case p != none && isMount(s.target):
 		return fmt.Errorf("%s is a mount point, which cannot be replaced; publish to a folder in it: %w", s.target, ErrInvalid)
 	case p == other && s.mode == ModeError:
 		return fmt.Errorf("%s: %w", s.target, ErrExists)
@@ -277,10 +277,11 @@ func inode(fi os.FileInfo) uint64 {
 	return 0
 }
 
-// sameDevice reports whether two folders are on one file system.
-func sameDevice(a, b string) bool {
+// isMount reports whether a folder is on another file system than the one above.
+// One that is gone, as a target is while others swap it in two steps, is not.
+func isMount(dir string) bool {
 	var x, y unix.Stat_t
-	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
+	return unix.Stat(dir, &x) == nil && unix.Stat(filepath.Dir(dir), &y) == nil && x.Dev != y.Dev
 }
 
 func (s *Staging) path(name string) string { return filepath.Join(s.root, name) }
