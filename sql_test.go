@@ -380,8 +380,7 @@ func column(t *testing.T, rows *pond.Rows) (out []string) {
 	return out
 }
 
-// TestSQLNear: whichever node is asked coordinates a query, and runs it when it is
-// small; a node with its slots full of jobs leaves that to others.
+// TestSQLNear: whichever node is asked coordinates a query.
 func TestSQLNear(t *testing.T) {
 	nodes := newPond(t, 3, pond.WithSlots(1))
 	for i := range 9 {

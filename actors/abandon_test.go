@@ -8,21 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/api"
 )
 
 // A client that goes away while it submits leaves no job behind, neither running
 // nor waiting, whenever it goes.
 func TestAbandonedSubmit(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	n, err := actors.Start(ctx, actors.Config{Dir: t.TempDir(), Memory: 256 << 20, Slots: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
+	ctx, n, s := startNode(t)
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
 	jobs := func() []api.JobStatus {
@@ -37,11 +29,6 @@ func TestAbandonedSubmit(t *testing.T) {
 		}
 		return list
 	}
-	s, err := pond.Connect(n.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
 	const clients = 8
 	for i := range clients {
 		client, leave := context.WithCancel(ctx)

@@ -33,7 +33,10 @@ const enginesKeptPerSlot = 4
 // newAllocator is memory that DuckDB may read: outside Go's heap.
 func newAllocator() memory.Allocator { return mallocator.NewMallocator() }
 
-func fetchWindow(c Config) int64 { return max(c.Memory/int64(max(c.Slots, 1))*fetchShare/100, 4<<20) }
+// slotMemory is an even share of a node's memory.
+func (c Config) slotMemory() int64 { return c.Memory / int64(max(c.Slots, 1)) }
+
+func fetchWindow(c Config) int64 { return max(c.slotMemory()*fetchShare/100, 4<<20) }
 
 // engines are a node's warm DuckDBs, in one pool, and one engine beside them that
 // reads file footers and parses SQL for the planner. It is not locked, and never
@@ -58,7 +61,7 @@ func newEngines(ctx context.Context, cfg Config, spill string) (*engines, error)
 	})
 	slots := max(cfg.Slots, 1)
 	e.Pool = duck.NewPool(duck.PoolConfig{
-		Engine: duck.Config{Memory: cfg.Memory / int64(slots) * engineShare / 100, Threads: 1, SpillDir: filepath.Join(spill, "engines"), Log: cfg.Log},
+		Engine: duck.Config{Memory: cfg.slotMemory() * engineShare / 100, Threads: 1, SpillDir: filepath.Join(spill, "engines"), Log: cfg.Log},
 		Blank:  slots + 1, // of which one plans
 		Idle:   slots*enginesKeptPerSlot + planningKept,
 		Much:   cfg.Memory / 2,
@@ -89,7 +92,7 @@ const plannedOff = "join_order,empty_result_pullup"
 
 // wholeTerms are those of a job's only task, as a node like this one is granted it.
 func (n *Node) wholeTerms(job *compiledJob) duck.Terms {
-	return stageTerms(job.plan.Stages[0], job.access, n.cfg.Memory/int64(max(n.cfg.Slots, 1)), n.threads(allCores))
+	return stageTerms(job.plan.Stages[0], job.access, n.cfg.slotMemory(), n.threads(allCores))
 }
 
 // threads is how many of those that a task is granted it takes here.

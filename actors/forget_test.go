@@ -3,30 +3,16 @@
 package actors_test
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors"
 )
 
 // A worker that lost sight of a coordinator forgets the job, although the
 // coordinator never lost sight of the worker: what it believes to run there has
 // to be run again, and is.
 func TestForgottenTasks(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	n, err := actors.Start(ctx, actors.Config{Dir: t.TempDir(), Memory: 256 << 20, Slots: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer n.Close()
-	s, err := pond.Connect(n.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	ctx, n, s := startNode(t)
 	job, err := s.FromRows([]string{"a", "INTEGER"}, []any{1}, []any{2}).Repartition(2, pond.ByRows()).
 		SQL("SELECT a, (SELECT count(*) FROM range(200000000) AS b(i) WHERE hash(i) % 1009 = 7) > 0 AS b FROM {0}").Submit(ctx)
 	if err != nil {

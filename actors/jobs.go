@@ -96,17 +96,17 @@ func (j *jobs) watch(id plan.JobID) (*api.JobStatus, <-chan struct{}) {
 	return &api.JobStatus{ID: id, State: api.Queued}, nil
 }
 
-// running is how many jobs this node coordinates that have not ended.
-func (j *jobs) running() int {
+// running is the jobs that this node coordinates and that have not ended.
+func (j *jobs) running() []*jobRun {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	n := 0
+	var runs []*jobRun
 	for _, r := range j.runs {
 		if s, _ := r.topic.get(); !s.State.Ended() {
-			n++
+			runs = append(runs, r)
 		}
 	}
-	return n
+	return runs
 }
 
 // list is the jobs that this node coordinates or keeps a record of.
@@ -267,15 +267,7 @@ func (j *jobs) drained() <-chan struct{} {
 // stop ends every coordinator, as the node's death would: the jobs' records and
 // segments stay.
 func (j *jobs) stop() {
-	j.mu.Lock()
-	runs := make([]*jobRun, 0, len(j.runs))
-	for _, r := range j.runs {
-		if s, _ := r.topic.get(); !s.State.Ended() {
-			runs = append(runs, r)
-		}
-	}
-	j.mu.Unlock()
-	for _, r := range runs {
+	for _, r := range j.running() {
 		_ = j.n.wire.System().Root.StopFuture(r.pid).Wait()
 	}
 }

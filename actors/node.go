@@ -309,7 +309,7 @@ const ownJobHashesMax = 10_000
 // large that such an id is hard to find.
 func (n *Node) ownJobID() plan.JobID {
 	id := NewJobID()
-	if n.jobs.running() >= n.cfg.Slots {
+	if len(n.jobs.running()) >= n.cfg.Slots {
 		return id
 	}
 	nodes := ringNodes(n.mesh.View())

@@ -109,5 +109,14 @@ func ratio(a, b []sample, of func(sample) time.Duration) float64 {
 	return median(v, func(a, b float64) float64 { return (a + b) / 2 })
 }
 
+// beyond is how much longer a's runs took than b's, run by run as in ratio.
+func beyond(a, b []sample) []time.Duration {
+	var v []time.Duration
+	for i := range min(len(a), len(b)) {
+		v = append(v, a[i].wall-b[i].wall)
+	}
+	return v
+}
+
 func wallOf(s sample) time.Duration { return s.wall }
 func cpuOf(s sample) time.Duration  { return s.cpu }

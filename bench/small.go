@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 const (
@@ -42,7 +41,8 @@ func measureSmall(ctx context.Context, b *bench, checker *duckSystem) ([]figure,
 	}
 	defer os.RemoveAll(dir)
 	turns := []string{"first", "again"}
-	over, alone := make([][]time.Duration, len(turns)), make([][]time.Duration, len(turns))
+	racers := []*racer{racingDuck(duck), racingPond(p, p.name())}
+	theirs, ours := make([][]sample, len(turns)), make([][]sample, len(turns))
 	for i := range smallFiles + smallWarm {
 		file := filepath.Join(dir, fmt.Sprintf("%d.parquet", i))
 		rows := fmt.Sprintf("SELECT i, (hash(i + %d) %% 1000)::INTEGER AS k, (hash(i * 7) %% 10000)::INTEGER AS v, md5(i::VARCHAR) AS s FROM range(%d) t(i)", i, smallRows)
@@ -51,11 +51,11 @@ func measureSmall(ctx context.Context, b *bench, checker *duckSystem) ([]figure,
 		}
 		sql := fmt.Sprintf(smallQueries[i%len(smallQueries)], quote(file))
 		for turn := range turns {
-			theirs, want, err := race(ctx, racingDuck(duck), sql)
+			s, want, err := race(ctx, racers[0], sql)
 			if err != nil {
 				return nil, err
 			}
-			ours, got, err := race(ctx, racingPond(p, p.name()), sql)
+			s2, got, err := race(ctx, racers[1], sql)
 			if err != nil {
 				return nil, err
 			}
@@ -63,16 +63,17 @@ func measureSmall(ctx context.Context, b *bench, checker *duckSystem) ([]figure,
 				return nil, err
 			}
 			if i >= smallWarm {
-				over[turn], alone[turn] = append(over[turn], ours.wall-theirs.wall), append(alone[turn], theirs.wall)
+				theirs[turn], ours[turn] = append(theirs[turn], s), append(ours[turn], s2)
 			}
 		}
 	}
 	var out []figure
 	for turn, name := range turns {
-		note := fmt.Sprintf("longer than DuckDB, whose p50 is %s", msText(millis(quantile(alone[turn], percent50))))
+		over := beyond(ours[turn], theirs[turn])
+		note := fmt.Sprintf("longer than DuckDB, whose p50 is %s", msText(millis(middle(theirs[turn], wallOf))))
 		out = append(out,
-			figure{Name: "small query, " + name + ", p50", Value: millis(quantile(over[turn], percent50)), Unit: "ms", Note: note}.atMost(smallTarget),
-			figure{Name: "small query, " + name + ", p95", Value: millis(quantile(over[turn], percent95)), Unit: "ms"})
+			figure{Name: "small query, " + name + ", p50", Value: millis(quantile(over, percent50)), Unit: "ms", Note: note}.atMost(smallTarget),
+			figure{Name: "small query, " + name + ", p95", Value: millis(quantile(over, percent95)), Unit: "ms"})
 	}
 	return out, nil
 }

@@ -27,11 +27,7 @@ type tpchResult struct {
 func (r *tpchResult) fill(s, duck []sample) {
 	r.WallMS, r.Ratio = millis(middle(s, wallOf)), ratio(s, duck, wallOf)
 	r.CPUMS, r.CPURatio = millis(middle(s, cpuOf)), ratio(s, duck, cpuOf)
-	var over []time.Duration
-	for i := range s {
-		over = append(over, s[i].wall-duck[i].wall)
-	}
-	r.OverMS = millis(median(over, func(a, b time.Duration) time.Duration { return a + (b-a)/2 }))
+	r.OverMS = millis(median(beyond(s, duck), func(a, b time.Duration) time.Duration { return a + (b-a)/2 }))
 	for _, one := range s {
 		r.WallsMS = append(r.WallsMS, millis(one.wall))
 	}

@@ -89,17 +89,17 @@ func (p *Pool) tend() {
 			if tidy == nil {
 				since = time.Now()
 			}
-			tidy = time.After(min(tidyPause, tidyMax-time.Since(since)))
+			tidy = tidyAfter(since)
 		case <-p.used:
 			if d := p.flushDelay(); flush == nil || time.Until(due) > d {
 				flush, due = time.After(d), time.Now().Add(d)
 			}
 			if tidy != nil {
-				tidy = time.After(min(tidyPause, tidyMax-time.Since(since)))
+				tidy = tidyAfter(since)
 			}
 		case <-tidy:
 			if tidy = nil; p.busy() && time.Since(since) < tidyMax {
-				tidy = time.After(tidyPause)
+				tidy = tidyAfter(since)
 				continue
 			}
 			p.refill()
@@ -109,6 +109,12 @@ func (p *Pool) tend() {
 			p.flush()
 		}
 	}
+}
+
+// tidyAfter is when to look next whether to tidy, of what there has been to tidy
+// since then.
+func tidyAfter(since time.Time) <-chan time.Time {
+	return time.After(min(tidyPause, tidyMax-time.Since(since)))
 }
 
 // closeOver closes the engines that there are too many.
