@@ -18,4 +18,4 @@ var (
 
 // Error is what went wrong, where, and what may help. errors.As finds it in
 // every error that comes from the pond.
-type Error = plan.TaskError
+type Error = plan.Error

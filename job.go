@@ -76,7 +76,7 @@ func (j *Job) Wait(ctx context.Context) (*api.JobStatus, error) {
 		}
 		if s.State.Ended() {
 			if s.Error != nil {
-				return s, s.Error.TaskError()
+				return s, s.Error.Err()
 			}
 			return s, nil
 		}

@@ -129,7 +129,7 @@ func (s *Session) run(ctx context.Context, p *api.Planned, o *sqlOptions) (*Job,
 			continue
 		}
 		if st.Error != nil {
-			return nil, nil, st.Error.TaskError()
+			return nil, nil, st.Error.Err()
 		}
 		return j, st, nil
 	}

@@ -30,7 +30,7 @@ type arrowStream interface {
 func openArrowFile(path string, mem memory.Allocator) (arrowStream, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: path, Text: err.Error()}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "read", Subject: path, Text: err.Error()}
 	}
 	head := make([]byte, len(arrowMagic))
 	_, err = f.ReadAt(head, 0)
@@ -51,7 +51,7 @@ func openArrowFile(path string, mem memory.Allocator) (arrowStream, error) {
 }
 
 func notArrow(path string, err error) error {
-	return &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: path, Text: "not an Arrow IPC file or stream: " + err.Error()}
+	return &plan.Error{Kind: plan.KindUser, Op: "read", Subject: path, Text: "not an Arrow IPC file or stream: " + err.Error()}
 }
 
 type arrowFile struct {
@@ -68,7 +68,7 @@ func (a *arrowFile) Next() (arrow.RecordBatch, error) {
 	}
 	rec, err := a.r.RecordBatchAt(a.next)
 	if err != nil {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: a.file.Name(), Text: err.Error()}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "read", Subject: a.file.Name(), Text: err.Error()}
 	}
 	a.next++
 	return rec, nil

@@ -110,7 +110,7 @@ func (b *blockStream) cut(block transfer.Block) (arrow.RecordBatch, error) {
 	rec, err := b.decode.Decode(block.Data)
 	if err != nil {
 		s := b.shares[b.base+w]
-		return nil, &plan.TaskError{Kind: plan.KindFetch, Op: "decode", Subject: s.segment.String(), Text: err.Error(), Lost: []plan.TaskID{s.task}}
+		return nil, &plan.Error{Kind: plan.KindFetch, Op: "decode", Subject: s.segment.String(), Text: err.Error(), Lost: []plan.TaskID{s.task}}
 	}
 	from, rows := b.skip[w], rec.NumRows()-b.skip[w]
 	b.skip[w] = 0
@@ -131,7 +131,7 @@ func (b *blockStream) lost(err error) error {
 	var le *transfer.LostError
 	switch {
 	case errors.As(err, &le):
-		te := &plan.TaskError{Kind: plan.KindFetch, Op: "fetch", Subject: le.Addr, Text: le.Error()}
+		te := &plan.Error{Kind: plan.KindFetch, Op: "fetch", Subject: le.Addr, Text: le.Error()}
 		gone := map[shuffle.SegmentID]bool{}
 		for _, id := range le.Segments {
 			gone[id] = true
@@ -145,7 +145,7 @@ func (b *blockStream) lost(err error) error {
 	case b.ctx.Err() != nil:
 		return context.Cause(b.ctx)
 	case errors.Is(err, transfer.ErrUnavailable), errors.Is(err, transfer.ErrStalled):
-		return &plan.TaskError{Kind: plan.KindUnavailable, Op: "fetch", Text: err.Error()}
+		return &plan.Error{Kind: plan.KindUnavailable, Op: "fetch", Text: err.Error()}
 	}
 	return fmt.Errorf("actors: fetch: %w", err)
 }

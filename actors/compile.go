@@ -32,7 +32,7 @@ type compiledJob struct {
 // compile resolves the files that a job names and plans it.
 func (n *Node) compile(ctx context.Context, spec *api.JobSpec) (*compiledJob, error) {
 	if spec.Plan == nil {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "compile", Text: "the job has no plan"}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "compile", Text: "the job has no plan"}
 	}
 	if err := spec.Plan.Validate(); err != nil {
 		return nil, err
@@ -98,7 +98,7 @@ func (n *Node) catalog(ctx context.Context, p *plan.Plan) (plan.Catalog, []strin
 	for _, src := range p.Sources() {
 		facts, paths, err := n.facts(ctx, &src)
 		if err != nil {
-			te := *plan.AsTaskError(err)
+			te := *plan.AsError(err)
 			if te.Op == "" {
 				te.Op = fmt.Sprintf("step %q: read", src.Node)
 			}
@@ -171,7 +171,7 @@ func (n *Node) mayRead(pattern string) error {
 		return err
 	}
 	if p == own || strings.HasPrefix(p, own+string(filepath.Separator)) {
-		return &plan.TaskError{Kind: plan.KindDenied, Op: "read", Subject: pattern, Text: "this is inside the node's own data folder"}
+		return &plan.Error{Kind: plan.KindDenied, Op: "read", Subject: pattern, Text: "this is inside the node's own data folder"}
 	}
 	return nil
 }
@@ -253,21 +253,21 @@ func (n *Node) sniff(ctx context.Context, path string, o plan.ScanOptions) (map[
 func fileError(patterns []string, err error) error {
 	for _, p := range patterns {
 		if scheme, _, ok := strings.Cut(p, "://"); ok && !strings.ContainsAny(scheme, "/.") {
-			return &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: p, Text: scheme + " is not read: a pond reads files",
+			return &plan.Error{Kind: plan.KindUser, Op: "read", Subject: p, Text: scheme + " is not read: a pond reads files",
 				Hint: "copy the data to where every node can read it, or mount it there as a file system"}
 		}
 	}
 	if errors.Is(err, iofs.ErrNotExist) {
-		return &plan.TaskError{Kind: plan.KindNotFound, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error(),
+		return &plan.Error{Kind: plan.KindNotFound, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error(),
 			Hint: "paths are looked up on the nodes: give a path that every node can read"}
 	}
-	return &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error()}
+	return &plan.Error{Kind: plan.KindUser, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error()}
 }
 
 // readError is DuckDB's about an input file, before anything has run.
 func readError(err error) error {
 	if errors.Is(err, duck.ErrIO) || errors.Is(err, duck.ErrQuery) {
-		return &plan.TaskError{Kind: plan.KindUser, Op: "read", Text: duckText(err)}
+		return &plan.Error{Kind: plan.KindUser, Op: "read", Text: duckText(err)}
 	}
 	return engineError("read", err)
 }

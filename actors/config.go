@@ -95,7 +95,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Funcs = NewFuncs()
 	}
 	if !isLoopback(c.Bind) && (c.TLS == nil || len(c.GossipKey) == 0) {
-		return c, &plan.TaskError{Kind: plan.KindDenied, Op: "bind", Subject: c.Bind,
+		return c, &plan.Error{Kind: plan.KindDenied, Op: "bind", Subject: c.Bind,
 			Text: "a node listens outside loopback only with a gossip key and TLS certificates",
 			Hint: "give --gossip-key, --tls-cert, --tls-key and --tls-ca, or bind to 127.0.0.1"}
 	}
@@ -215,7 +215,7 @@ func splitPeer(peer string) (string, int, error) {
 	}
 	port, err := strconv.Atoi(ps)
 	if host == "" || err != nil || port < 1 || port > 65535-portsPerNode {
-		return "", 0, &plan.TaskError{Kind: plan.KindUser, Op: "peer", Subject: peer, Text: "not an address", Hint: "write HOST or HOST:PORT, with the base port of a node, such as 127.0.0.1:7946"}
+		return "", 0, &plan.Error{Kind: plan.KindUser, Op: "peer", Subject: peer, Text: "not an address", Hint: "write HOST or HOST:PORT, with the base port of a node, such as 127.0.0.1:7946"}
 	}
 	return host, port, nil
 }

@@ -338,7 +338,7 @@ func (c *coordinator) onCancel(ctx actor.Context, m *cancelJobMsg) {
 	switch {
 	case c.finished:
 	case c.d == nil:
-		c.finish(ctx, &sched.Finish{Status: sched.Cancelled, Err: &plan.TaskError{Kind: plan.KindCancelled, Op: "job", Text: m.reason}})
+		c.finish(ctx, &sched.Finish{Status: sched.Cancelled, Err: &plan.Error{Kind: plan.KindCancelled, Op: "job", Text: m.reason}})
 	default:
 		c.step(ctx, sched.Cancel{Reason: m.reason})
 	}

@@ -177,13 +177,13 @@ var duckKinds = []struct {
 // engineError is err, of an engine, as a task's error. Errors that passed
 // through the engine (a lost segment, a Go function's) stay what they are.
 func engineError(op string, err error) error {
-	var te *plan.TaskError
+	var te *plan.Error
 	if err == nil || errors.As(err, &te) {
 		return err
 	}
 	for _, k := range duckKinds {
 		if errors.Is(err, k.err) {
-			return &plan.TaskError{Kind: k.kind, Op: op, Text: duckText(err)}
+			return &plan.Error{Kind: k.kind, Op: op, Text: duckText(err)}
 		}
 	}
 	return err

@@ -16,7 +16,7 @@ func isAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 // portError says which of a node's ports is taken, and what is wrong otherwise
 // about joining.
 func portError(err error, port, base int) error {
-	te := &plan.TaskError{Kind: plan.KindUnavailable, Op: "start", Text: err.Error()}
+	te := &plan.Error{Kind: plan.KindUnavailable, Op: "start", Text: err.Error()}
 	switch {
 	case isPortInUse(err):
 		te.Kind = plan.KindExists
@@ -37,17 +37,19 @@ func portError(err error, port, base int) error {
 	return &startError{te, err}
 }
 
-// startError is a TaskError that still matches what caused it.
+// startError is a plan.Error that still matches what caused it.
 type startError struct {
-	*plan.TaskError
+	err   *plan.Error
 	cause error
 }
 
-func (e *startError) Unwrap() []error { return []error{e.TaskError, e.cause} }
+func (e *startError) Error() string { return e.err.Error() }
+
+func (e *startError) Unwrap() []error { return []error{e.err, e.cause} }
 
 // storeError says why the data folder cannot be used.
 func storeError(dir string, err error) error {
-	te := &plan.TaskError{Kind: plan.KindResource, Op: "open data folder", Subject: dir, Text: err.Error()}
+	te := &plan.Error{Kind: plan.KindResource, Op: "open data folder", Subject: dir, Text: err.Error()}
 	switch {
 	case errors.Is(err, fs.ErrLocked):
 		te.Kind, te.Hint = plan.KindExists, "another node uses it: give each node its own --data"
@@ -64,7 +66,7 @@ func outputError(w *plan.Write, err error) error {
 	if err == nil {
 		return nil
 	}
-	te := &plan.TaskError{Kind: plan.KindResource, Op: "write", Subject: w.Path, Text: strings.TrimPrefix(err.Error(), "fs: ")}
+	te := &plan.Error{Kind: plan.KindResource, Op: "write", Subject: w.Path, Text: strings.TrimPrefix(err.Error(), "fs: ")}
 	switch {
 	case errors.Is(err, fs.ErrExists):
 		te.Kind, te.Hint = plan.KindExists, "choose another folder, or write with mode overwrite or append"

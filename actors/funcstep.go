@@ -21,7 +21,7 @@ import (
 func (t *task) runFunc(ctx context.Context, s *plan.Step) error {
 	f, ok := t.n.cfg.Funcs.lookupBatch(s.Func.Name)
 	if !ok {
-		return &plan.TaskError{Kind: plan.KindUser, Op: "call", Subject: s.Func.Name, Text: "no such Go function on this node",
+		return &plan.Error{Kind: plan.KindUser, Op: "call", Subject: s.Func.Name, Text: "no such Go function on this node",
 			Hint: "register it on every node before it joins (pond.WithBatchFunc and its like)"}
 	}
 	in, err := t.engine.Schema(ctx, s.SQL)
@@ -111,9 +111,9 @@ func guard(log *slog.Logger, name string, f func() error) (err error) {
 }
 
 func userError(name string, err error) error {
-	var te *plan.TaskError
+	var te *plan.Error
 	if err == nil || errors.As(err, &te) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return &plan.TaskError{Kind: plan.KindUser, Op: "call", Subject: name, Text: err.Error()}
+	return &plan.Error{Kind: plan.KindUser, Op: "call", Subject: name, Text: err.Error()}
 }

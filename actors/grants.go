@@ -23,12 +23,12 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 		return
 	}
 	if m.header.GetTerm() != c.term {
-		m.reply <- grantReply{err: &plan.TaskError{Kind: plan.KindFenced, Op: "report", Subject: string(c.run.spec.ID), Text: fmt.Sprintf("term %d is not %d", m.header.GetTerm(), c.term)}}
+		m.reply <- grantReply{err: &plan.Error{Kind: plan.KindFenced, Op: "report", Subject: string(c.run.spec.ID), Text: fmt.Sprintf("term %d is not %d", m.header.GetTerm(), c.term)}}
 		return
 	}
 	node, ok := c.nodes[mesh.NodeID(m.from.Node)]
 	if !ok {
-		m.reply <- grantReply{err: &plan.TaskError{Kind: plan.KindUnavailable, Op: "report", Subject: m.from.Node, Text: "the coordinator does not see this node yet"}}
+		m.reply <- grantReply{err: &plan.Error{Kind: plan.KindUnavailable, Op: "report", Subject: m.from.Node, Text: "the coordinator does not see this node yet"}}
 		return
 	}
 	c.heard[node.ID] = time.Now()
@@ -82,7 +82,7 @@ func (c *coordinator) onParts(ctx actor.Context, p *partsMsg) {
 	}
 	msg := p.m.msg.(*wire.Done)
 	if p.err != nil {
-		c.step(ctx, sched.Failed{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Err: plan.AsTaskError(p.err)})
+		c.step(ctx, sched.Failed{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Err: plan.AsError(p.err)})
 	} else {
 		c.onDone(ctx, node, msg, p.parts)
 	}

@@ -54,7 +54,7 @@ func (n *Node) newServer() *http.Server {
 	mux.HandleFunc("GET /v1/specs", n.handle(n.getSpecs))
 	mux.HandleFunc("POST /v1/held", n.handle(n.postHeld))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		n.fail(w, &plan.TaskError{Kind: plan.KindNotFound, Op: r.Method, Subject: r.URL.Path, Text: "no such endpoint"})
+		n.fail(w, &plan.Error{Kind: plan.KindNotFound, Op: r.Method, Subject: r.URL.Path, Text: "no such endpoint"})
 	})
 	return &http.Server{
 		Handler:           sameOrigin(mux),
@@ -138,7 +138,7 @@ func (n *Node) whyNot(ctx context.Context, id plan.JobID) error {
 	}
 	i := slices.IndexFunc(jobs, func(s api.JobStatus) bool { return s.ID == id })
 	if i >= 0 && jobs[i].Error != nil {
-		return jobs[i].Error.TaskError()
+		return jobs[i].Error.Err()
 	}
 	if i >= 0 {
 		return errOrphan(id, "no node coordinates the job: it has only just been submitted, or the node that did is gone")
@@ -147,11 +147,11 @@ func (n *Node) whyNot(ctx context.Context, id plan.JobID) error {
 }
 
 func errOrphan(id plan.JobID, why string) error {
-	return &plan.TaskError{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: why, Hint: "submit it again: what nodes still hold of it is reused"}
+	return &plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: why, Hint: "submit it again: what nodes still hold of it is reused"}
 }
 
 func errNoJob(id plan.JobID) error {
-	return &plan.TaskError{Kind: plan.KindNotFound, Op: "job", Subject: string(id), Text: "no node of the pond knows this job", Hint: "list jobs with: pondnode jobs"}
+	return &plan.Error{Kind: plan.KindNotFound, Op: "job", Subject: string(id), Text: "no node of the pond knows this job", Hint: "list jobs with: pondnode jobs"}
 }
 
 // locate finds the node that coordinates a job or remembers how it ended: the
@@ -188,7 +188,7 @@ func (n *Node) proxy(addr string) http.Handler {
 		FlushInterval: -1,
 		ErrorLog:      slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			n.fail(w, &plan.TaskError{Kind: plan.KindUnavailable, Op: "reach", Subject: addr, Text: err.Error()})
+			n.fail(w, &plan.Error{Kind: plan.KindUnavailable, Op: "reach", Subject: addr, Text: err.Error()})
 		},
 	}
 }
@@ -201,7 +201,7 @@ func decode(r *http.Request, limit int64, into any) error {
 		err = json.Unmarshal(b, into)
 	}
 	if err != nil {
-		return &plan.TaskError{Kind: plan.KindUser, Op: r.Method, Subject: r.URL.Path, Text: "the request's body is not what is expected: " + err.Error()}
+		return &plan.Error{Kind: plan.KindUser, Op: r.Method, Subject: r.URL.Path, Text: "the request's body is not what is expected: " + err.Error()}
 	}
 	return nil
 }
@@ -285,7 +285,7 @@ func (n *Node) getPacket(w http.ResponseWriter, r *http.Request) (any, error) {
 	stage, err1 := strconv.Atoi(r.URL.Query().Get("stage"))
 	version, err2 := strconv.ParseUint(r.URL.Query().Get("version"), 10, 64)
 	if err := errors.Join(err1, err2); err != nil {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "packet", Text: err.Error()}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "packet", Text: err.Error()}
 	}
 	p, err := n.jobs.packet(r.Context(), plan.JobID(r.PathValue("id")), stage, version)
 	if err != nil {
@@ -303,7 +303,7 @@ func (n *Node) dropSegment(w http.ResponseWriter, r *http.Request) (any, error) 
 func (n *Node) getParts(w http.ResponseWriter, r *http.Request) (any, error) {
 	id, err := shuffle.ParseSegmentID(r.PathValue("id"))
 	if err != nil {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "parts", Subject: r.PathValue("id"), Text: err.Error()}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "parts", Subject: r.PathValue("id"), Text: err.Error()}
 	}
 	p, err := n.segments.parts(r.Context(), id)
 	if err != nil {
@@ -321,7 +321,7 @@ func writeGob(w http.ResponseWriter, v any) error {
 func (n *Node) startJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 	term, err := strconv.ParseUint(r.URL.Query().Get("term"), 10, 64)
 	if err != nil {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "start", Text: err.Error()}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "start", Text: err.Error()}
 	}
 	id := plan.JobID(r.PathValue("id"))
 	rec := n.records.get(id)
@@ -337,7 +337,7 @@ func (n *Node) putSpec(w http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	if rec.Spec == nil || string(rec.Spec.ID) != r.PathValue("id") {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "record", Subject: r.PathValue("id"), Text: "the record is of another job"}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "record", Subject: r.PathValue("id"), Text: "the record is of another job"}
 	}
 	if err := n.records.put(rec); err != nil {
 		return nil, err
@@ -361,7 +361,7 @@ func (n *Node) postHeld(_ http.ResponseWriter, r *http.Request) (any, error) {
 func (n *Node) getSchema(w http.ResponseWriter, r *http.Request) (any, error) {
 	id, err := shuffle.ParseSegmentID(r.PathValue("id"))
 	if err != nil {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "schema", Subject: r.PathValue("id"), Text: err.Error()}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "schema", Subject: r.PathValue("id"), Text: err.Error()}
 	}
 	b, err := n.segments.schema(r.Context(), id)
 	if err != nil {

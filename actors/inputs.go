@@ -98,7 +98,7 @@ func (t *task) sharesOf(b plan.Blocks) ([]share, error) {
 func (t *task) openStage(ctx context.Context, view string, stage int, shares []share, ordered bool) error {
 	where := t.packet.Where[stage]
 	if len(where) == 0 {
-		return &plan.TaskError{Kind: plan.KindInternal, Op: "read", Text: fmt.Sprintf("stage %d has no segments", stage)}
+		return &plan.Error{Kind: plan.KindInternal, Op: "read", Text: fmt.Sprintf("stage %d has no segments", stage)}
 	}
 	schema, err := t.a.packets.schema(ctx, t.packet.Job.Stages[stage].ID, where[0].Addr, where[0].Segment)
 	if err != nil {
@@ -129,7 +129,7 @@ const fetchWindowMin = 1 << 20
 
 // lostSchema names the producer whose segment is gone.
 func (t *task) lostSchema(err error, stage int) error {
-	if te := plan.AsTaskError(err); te.Kind == plan.KindFetch {
+	if te := plan.AsError(err); te.Kind == plan.KindFetch {
 		lost := *te
 		lost.Lost = []plan.TaskID{{Stage: t.packet.Job.Stages[stage].ID, Partition: 0}}
 		return &lost
@@ -149,7 +149,7 @@ func (t *task) bounds(ctx context.Context, stage int, in *plan.TaskInput) ([][]b
 	}
 	where := t.packet.Where[stage]
 	if len(where) == 0 {
-		return nil, &plan.TaskError{Kind: plan.KindInternal, Op: "read bounds", Text: fmt.Sprintf("stage %d has no segments", stage)}
+		return nil, &plan.Error{Kind: plan.KindInternal, Op: "read bounds", Text: fmt.Sprintf("stage %d has no segments", stage)}
 	}
 	schema, err := t.a.packets.schema(ctx, t.packet.Job.Stages[stage].ID, where[0].Addr, where[0].Segment)
 	if err != nil {
@@ -183,14 +183,14 @@ func (t *task) bounds(ctx context.Context, stage int, in *plan.TaskInput) ([][]b
 func (t *task) openLiteral(ctx context.Context, in *plan.Input, part *plan.TaskPart) error {
 	r, err := ipc.NewReader(bytes.NewReader(in.Literal.IPC))
 	if err != nil {
-		return &plan.TaskError{Kind: plan.KindUser, Op: "read rows", Text: err.Error()}
+		return &plan.Error{Kind: plan.KindUser, Op: "read rows", Text: err.Error()}
 	}
 	schema := r.Schema()
 	r.Release()
 	open := func(context.Context) (duck.Stream, error) {
 		r, err := ipc.NewReader(bytes.NewReader(in.Literal.IPC), ipc.WithAllocator(t.n.mem))
 		if err != nil {
-			return nil, &plan.TaskError{Kind: plan.KindUser, Op: "read rows", Text: err.Error()}
+			return nil, &plan.Error{Kind: plan.KindUser, Op: "read rows", Text: err.Error()}
 		}
 		return &cutStream{in: &ipcStream{r: r}, skip: part.First, left: part.Count}, nil
 	}
@@ -218,7 +218,7 @@ func (t *task) openArrow(ctx context.Context, in *plan.Input, part *plan.TaskPar
 			}
 			if !f.Schema().Equal(schema) {
 				f.Close()
-				return nil, &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: p.Path, Text: "its schema is not that of " + like}
+				return nil, &plan.Error{Kind: plan.KindUser, Op: "read", Subject: p.Path, Text: "its schema is not that of " + like}
 			}
 			return f, nil
 		})
@@ -255,7 +255,7 @@ func (s *ipcStream) Schema() *arrow.Schema { return s.r.Schema() }
 func (s *ipcStream) Next() (arrow.RecordBatch, error) {
 	if !s.r.Next() {
 		if err := s.r.Err(); err != nil && !errors.Is(err, io.EOF) {
-			return nil, &plan.TaskError{Kind: plan.KindUser, Op: "read", Subject: s.name(), Text: err.Error()}
+			return nil, &plan.Error{Kind: plan.KindUser, Op: "read", Subject: s.name(), Text: err.Error()}
 		}
 		return nil, io.EOF
 	}

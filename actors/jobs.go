@@ -214,9 +214,9 @@ func wait[R, T any](ctx context.Context, n *Node, reply <-chan R, f func(R) (T, 
 	case <-ctx.Done():
 		return zero, context.Cause(ctx)
 	case <-t.C:
-		return zero, &plan.TaskError{Kind: plan.KindUnavailable, Op: "ask the coordinator", Text: "no answer in time"}
+		return zero, &plan.Error{Kind: plan.KindUnavailable, Op: "ask the coordinator", Text: "no answer in time"}
 	case <-n.ctx.Done():
-		return zero, &plan.TaskError{Kind: plan.KindUnavailable, Op: "ask the coordinator", Text: "the node is stopping"}
+		return zero, &plan.Error{Kind: plan.KindUnavailable, Op: "ask the coordinator", Text: "the node is stopping"}
 	}
 }
 
@@ -279,7 +279,7 @@ func (j *jobs) stop() {
 // first nobody waits for the job: it is cancelled.
 func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
 	if _, err := hex.DecodeString(string(spec.ID)); err != nil || len(spec.ID) != jobIDLen {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
 	}
 	if spec.Submitted == 0 {
 		spec.Submitted = time.Now().UnixMilli()
@@ -332,7 +332,7 @@ func (n *Node) abandon(rec *api.Record) {
 	if _, err := n.api.At(n.APIAddr()).Cancel(ctx, rec.Spec.ID); err == nil {
 		return
 	}
-	gone := &plan.TaskError{Kind: plan.KindCancelled, Op: "submit", Text: "the client went away before the job began"}
+	gone := &plan.Error{Kind: plan.KindCancelled, Op: "submit", Text: "the client went away before the job began"}
 	ended := *rec
 	ended.Status = &api.JobStatus{ID: rec.Spec.ID, Name: rec.Spec.Name, State: api.Cancelled, Submitted: rec.Spec.Submitted,
 		Ended: time.Now().UnixMilli(), Error: api.FromError(gone)}
@@ -347,12 +347,12 @@ func (n *Node) abandon(rec *api.Record) {
 // refused is why no home took a job. That all lack room is another matter than
 // that they cannot be reached.
 func refused(id plan.JobID, errs []error) error {
-	te := &plan.TaskError{Kind: plan.KindUnavailable, Op: "submit", Subject: string(id), Text: fmt.Sprintf("no node could take the job: %v", errors.Join(errs...))}
+	te := &plan.Error{Kind: plan.KindUnavailable, Op: "submit", Subject: string(id), Text: fmt.Sprintf("no node could take the job: %v", errors.Join(errs...))}
 	for _, err := range errs {
 		if plan.KindOf(err) != plan.KindResource {
 			return te
 		}
-		te.Hint = plan.AsTaskError(err).Hint
+		te.Hint = plan.AsError(err).Hint
 	}
 	te.Kind = plan.KindResource
 	return te
@@ -393,7 +393,7 @@ func (n *Node) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (
 		s, changed := r.topic.get()
 		switch {
 		case s.State == api.Failed:
-			return nil, s.Error.TaskError()
+			return nil, s.Error.Err()
 		case s.State != api.Queued:
 			return s, nil
 		}
@@ -402,7 +402,7 @@ func (n *Node) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (
 		case <-ctx.Done():
 			return s, context.Cause(ctx)
 		case <-n.ctx.Done():
-			return s, &plan.TaskError{Kind: plan.KindUnavailable, Op: "start", Subject: string(spec.ID), Text: "the node is stopping"}
+			return s, &plan.Error{Kind: plan.KindUnavailable, Op: "start", Subject: string(spec.ID), Text: "the node is stopping"}
 		}
 	}
 }

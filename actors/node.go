@@ -174,7 +174,7 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 func (n *Node) openStore(ctx context.Context) error {
 	dir := n.cfg.Dir
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return &plan.TaskError{Kind: plan.KindResource, Op: "open", Subject: dir, Text: err.Error(), Hint: "choose another data folder with --data"}
+		return &plan.Error{Kind: plan.KindResource, Op: "open", Subject: dir, Text: err.Error(), Hint: "choose another data folder with --data"}
 	}
 	store, err := fs.Open(ctx, filepath.Join(dir, "store"), fs.Options{Log: n.log})
 	if err != nil {
@@ -298,7 +298,7 @@ func (n *Node) handleMessage(ctx context.Context, from wire.Peer, msg proto.Mess
 	case *wire.Failed:
 		return n.jobs.deliver(ctx, m.GetHeader(), from, m)
 	}
-	return nil, &plan.TaskError{Kind: plan.KindInternal, Op: "receive", Text: fmt.Sprintf("no one here takes a %T", msg)}
+	return nil, &plan.Error{Kind: plan.KindInternal, Op: "receive", Text: fmt.Sprintf("no one here takes a %T", msg)}
 }
 
 // ownJobHashesMax bounds the work of finding an id: a millisecond.

@@ -73,7 +73,7 @@ func (p *packetCache) fetch(e *packetEntry, addr string, stage int) {
 	defer close(e.ready)
 	switch addr {
 	case "":
-		e.err = &plan.TaskError{Kind: plan.KindUnavailable, Op: "fetch the stage of", Subject: string(p.job), Text: "its coordinator is not in this node's view"}
+		e.err = &plan.Error{Kind: plan.KindUnavailable, Op: "fetch the stage of", Subject: string(p.job), Text: "its coordinator is not in this node's view"}
 	case p.n.APIAddr():
 		e.packet, e.err = p.n.jobs.packet(p.n.ctx, p.job, stage, e.version)
 	default:

@@ -94,7 +94,7 @@ func (n *Node) runAttempt(ctx context.Context, a *attempt) (out *attemptOutcome)
 	defer func() {
 		if r := recover(); r != nil {
 			n.log.Error("a task attempt panicked", "job", a.job, "attempt", a.id(), "panic", r, "stack", string(debug.Stack()))
-			out = n.failure(a, &plan.TaskError{Kind: plan.KindInternal, Text: fmt.Sprintf("panic: %v", r)})
+			out = n.failure(a, &plan.Error{Kind: plan.KindInternal, Text: fmt.Sprintf("panic: %v", r)})
 		}
 	}()
 	done, err := n.runTask(ctx, a)
@@ -111,7 +111,7 @@ func (n *Node) runAttempt(ctx context.Context, a *attempt) (out *attemptOutcome)
 }
 
 func (n *Node) failure(a *attempt, err error) *attemptOutcome {
-	te := *plan.AsTaskError(err)
+	te := *plan.AsError(err)
 	if te.Op == "" {
 		te.Op = "run"
 	}

@@ -82,10 +82,10 @@ func (r *ResultReader) Rows(ctx context.Context, schema *arrow.Schema, info *api
 
 // resultLost says what to do when a result is no longer there.
 func resultLost(err error) error {
-	te := plan.AsTaskError(err)
+	te := plan.AsError(err)
 	if te.Kind != plan.KindFetch && te.Kind != plan.KindUnavailable {
 		return err
 	}
-	return &plan.TaskError{Kind: plan.KindUnavailable, Op: "read the result", Text: te.Text,
+	return &plan.Error{Kind: plan.KindUnavailable, Op: "read the result", Text: te.Text,
 		Hint: "the node that held it is gone or has let go of it: submit the job again (what is still held is reused), or write to files"}
 }

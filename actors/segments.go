@@ -268,7 +268,7 @@ func (s *segments) parts(ctx context.Context, id shuffle.SegmentID) (*plan.Segme
 func (s *segments) ref(ctx context.Context, id shuffle.SegmentID) (*segmentRef, error) {
 	r, err := s.Open(ctx, id)
 	if errors.Is(err, transfer.ErrGone) {
-		return nil, &plan.TaskError{Kind: plan.KindFetch, Op: "open", Subject: id.String(), Text: err.Error()}
+		return nil, &plan.Error{Kind: plan.KindFetch, Op: "open", Subject: id.String(), Text: err.Error()}
 	}
 	if err != nil {
 		return nil, err

@@ -102,7 +102,7 @@ func (r *spoolReader) Next() (arrow.RecordBatch, error) {
 	}
 	size, err := shuffle.BlockSize(head)
 	if err != nil {
-		return nil, &plan.TaskError{Kind: plan.KindResource, Op: "read", Subject: r.s.file.Name(), Text: err.Error()}
+		return nil, &plan.Error{Kind: plan.KindResource, Op: "read", Subject: r.s.file.Name(), Text: err.Error()}
 	}
 	if int64(cap(r.buf)) < size {
 		r.buf = make([]byte, size)

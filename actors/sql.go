@@ -53,7 +53,7 @@ func (n *Node) PlanSQL(ctx context.Context, req *api.PlanRequest) (*plan.Plan, e
 		p.Sink.Write = s.Write
 		s.Write.Path = strings.TrimSuffix(tree.Absolute(req.Dir, s.Write.Path), "/")
 	default:
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "plan", Text: "a query or a COPY of one can be planned, no other statement",
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Text: "a query or a COPY of one can be planned, no other statement",
 			Hint: "run it with: pondnode sql"}
 	}
 	q := &queries{n: n, dir: req.Dir, views: map[string]plan.View{}}
@@ -95,7 +95,7 @@ func (n *Node) Describe(ctx context.Context, req *api.PlanRequest) (*api.Descrip
 	d := &api.Description{Plan: p}
 	schema, err := bind(ctx, engine, op, &d.Dynamic)
 	if err != nil {
-		var te *plan.TaskError
+		var te *plan.Error
 		if err = engineError("bind", err); errors.As(err, &te) && te.Kind == plan.KindResource {
 			te.Kind = plan.KindUser // a file that cannot be read
 		}
@@ -174,7 +174,7 @@ func (q *queries) add(ctx context.Context, op *plan.SQLOp, tables, under map[str
 			continue
 		}
 		if under[name] {
-			return &plan.TaskError{Kind: plan.KindUser, Op: "plan", Subject: "view " + v.Name, Text: "the view reads itself", Hint: "give one of the views another name"}
+			return &plan.Error{Kind: plan.KindUser, Op: "plan", Subject: "view " + v.Name, Text: "the view reads itself", Hint: "give one of the views another name"}
 		}
 		r, err := q.resolve(ctx, v.SQL)
 		if err != nil {
@@ -225,7 +225,7 @@ func (q *queries) read(ctx context.Context, sql string, js []byte, views []strin
 		return nil, err
 	}
 	if list, _ := root["statements"].([]any); len(list) != 1 {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: "one statement is expected", Hint: "give one at a time"}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "parse", Text: "one statement is expected", Hint: "give one at a time"}
 	}
 	r := &resolved{text: sql, tables: tree.Tables(root)}
 	changed := false
@@ -272,7 +272,7 @@ func (q *queries) loose(sql string, views []string, err error) (*resolved, error
 		return nil, engineError("parse", err)
 	}
 	if !pivots(sql) {
-		return nil, &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: "only queries, and COPY of one, run on a pond", Hint: "write a SELECT"}
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "parse", Text: "only queries, and COPY of one, run on a pond", Hint: "write a SELECT"}
 	}
 	r := &resolved{tables: stmt.Identifiers(sql)}
 	file := func(name string) string {

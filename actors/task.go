@@ -45,7 +45,7 @@ func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
 	cpu := threadCPU()
 	t := &task{n: n, a: a, packet: packet, threads: a.threads}
 	done, err := t.try(ctx, in)
-	if err != nil && plan.AsTaskError(err).Kind == plan.KindMemory && ctx.Err() == nil {
+	if err != nil && plan.AsError(err).Kind == plan.KindMemory && ctx.Err() == nil {
 		n.log.Info("a task is short of memory and runs again with less", "job", a.job, "attempt", a.id(), "threads", t.threads, "err", err)
 		t = &task{n: n, a: a, packet: packet, threads: 1, frugal: true}
 		done, err = t.try(ctx, in)
@@ -77,7 +77,7 @@ const filesNamed = 3
 // damaged file it says what is wrong, but not always which it is. Errors in a
 // statement, which point at it, need no files.
 func (t *task) nameFiles(err error, in plan.TaskInput) error {
-	var te *plan.TaskError
+	var te *plan.Error
 	if !errors.As(err, &te) || te.Kind != plan.KindUser || te.Hint != "" || strings.Contains(te.Text, "LINE 1:") {
 		return err
 	}
@@ -196,7 +196,7 @@ func codecOf(name string) (shuffle.Codec, error) {
 	}
 	c, err := shuffle.ParseCodec(name)
 	if err != nil {
-		return 0, &plan.TaskError{Kind: plan.KindUser, Op: "encode", Text: err.Error()}
+		return 0, &plan.Error{Kind: plan.KindUser, Op: "encode", Text: err.Error()}
 	}
 	return c, nil
 }
@@ -247,7 +247,7 @@ func (t *task) partitioner(ctx context.Context, x *plan.Exchange, in *plan.TaskI
 		p, err := shuffle.Range(bounds)
 		return p, []string{x.SortKey()}, err
 	}
-	return nil, nil, &plan.TaskError{Kind: plan.KindInternal, Text: fmt.Sprintf("unknown exchange %q", x.Kind)}
+	return nil, nil, &plan.Error{Kind: plan.KindInternal, Text: fmt.Sprintf("unknown exchange %q", x.Kind)}
 }
 
 // spillPause is how often a task looks at what it has spilled.
@@ -282,9 +282,9 @@ func storageError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNoSpace), errors.Is(err, syscall.ENOSPC):
-		return &plan.TaskError{Kind: plan.KindResource, Op: "write", Text: err.Error(), Hint: "free space on this node's disk, or start nodes with --data on a larger one"}
+		return &plan.Error{Kind: plan.KindResource, Op: "write", Text: err.Error(), Hint: "free space on this node's disk, or start nodes with --data on a larger one"}
 	case errors.Is(err, fs.ErrOffline), errors.Is(err, fs.ErrReadOnly):
-		return &plan.TaskError{Kind: plan.KindResource, Op: "write", Text: err.Error(), Hint: "check the node's data folder and restart it"}
+		return &plan.Error{Kind: plan.KindResource, Op: "write", Text: err.Error(), Hint: "check the node's data folder and restart it"}
 	}
 	return err
 }

@@ -116,7 +116,7 @@ func TestEveryDiskFull(t *testing.T) {
 	r, err := chaos.Run(ctx, job)
 	must(t, err)
 	t.Log(r)
-	if e := r.Status.Error; r.Status.State != api.Failed || !errors.Is(e.TaskError(), pond.ErrResource) || !strings.Contains(strings.ToLower(e.Text), "space") || e.Node == "" {
+	if e := r.Status.Error; r.Status.State != api.Failed || !errors.Is(e.Err(), pond.ErrResource) || !strings.Contains(strings.ToLower(e.Text), "space") || e.Node == "" {
 		t.Fatalf("the job is %s: %+v", r.Status.State, e)
 	}
 	if after := stored(t, disk); after > before+64<<10 {

@@ -245,7 +245,7 @@ type Version struct {
 	Node   string `json:"node,omitempty"`
 }
 
-// Error is a failure as JSON. It is a plan.TaskError on both sides.
+// Error is a failure as JSON. It is a plan.Error on both sides.
 type Error struct {
 	Kind    string `json:"kind"`
 	Op      string `json:"op,omitempty"`
@@ -260,16 +260,16 @@ func FromError(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	te := plan.AsTaskError(err)
+	te := plan.AsError(err)
 	return &Error{Kind: te.Kind.String(), Op: te.Op, Subject: te.Subject, Node: te.Node, Text: te.Text, Hint: te.Hint}
 }
 
-// TaskError is e as the error that errors.Is matches.
-func (e *Error) TaskError() *plan.TaskError {
+// Err is e as the error that errors.Is matches.
+func (e *Error) Err() *plan.Error {
 	if e == nil {
 		return nil
 	}
-	return &plan.TaskError{Kind: plan.ParseKind(e.Kind), Op: e.Op, Subject: e.Subject, Node: e.Node, Text: e.Text, Hint: e.Hint}
+	return &plan.Error{Kind: plan.ParseKind(e.Kind), Op: e.Op, Subject: e.Subject, Node: e.Node, Text: e.Text, Hint: e.Hint}
 }
 
 var kindStatus = map[plan.Kind]int{

@@ -277,7 +277,7 @@ func (c *Client) gob(ctx context.Context, path string, into any) error {
 	return nil
 }
 
-// do sends a request and turns every failure into a plan.TaskError.
+// do sends a request and turns every failure into a plan.Error.
 func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
@@ -316,13 +316,13 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 		}
 		return nil, unavailable(c.base, fmt.Errorf("%s %s: HTTP %d: is this the port of a Pond node?", method, path, resp.StatusCode))
 	}
-	return nil, e.TaskError()
+	return nil, e.Err()
 }
 
 // untrusted is a node that answers, but not us.
 func untrusted(base, why, hint string) error {
 	_, addr, _ := strings.Cut(base, "://")
-	return &plan.TaskError{Kind: plan.KindDenied, Op: "call", Subject: addr, Text: why, Hint: hint}
+	return &plan.Error{Kind: plan.KindDenied, Op: "call", Subject: addr, Text: why, Hint: hint}
 }
 
 // unavailable is a node that cannot be reached, or does not talk as one should.
@@ -340,5 +340,5 @@ func unavailable(base string, err error) error {
 	case ne != nil:
 		text = ne.Err.Error()
 	}
-	return &plan.TaskError{Kind: plan.KindUnavailable, Op: "call", Subject: base, Text: text}
+	return &plan.Error{Kind: plan.KindUnavailable, Op: "call", Subject: base, Text: text}
 }

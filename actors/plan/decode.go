@@ -83,7 +83,7 @@ func depthOf(data []byte) int {
 
 // planErr is the user's error: what is wrong with which step, and what to do.
 func planErr(subject, hint, format string, args ...any) error {
-	return &TaskError{Kind: KindUser, Op: "plan", Subject: subject, Text: fmt.Sprintf(format, args...), Hint: hint}
+	return &Error{Kind: KindUser, Op: "plan", Subject: subject, Text: fmt.Sprintf(format, args...), Hint: hint}
 }
 
 // errorf is an error about node n.

@@ -52,8 +52,8 @@ var (
 
 var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrResource, ErrUnavailable, ErrFenced, ErrCancelled, ErrDeadline, ErrNotFound, ErrExists, ErrDenied}
 
-// TaskError is the one error that crosses nodes.
-type TaskError struct {
+// Error is the one error that crosses nodes.
+type Error struct {
 	Kind Kind
 	Op   string // what was being done: "run", "fetch", "publish"
 	// Subject is what it was done to: a task, a file, a job.
@@ -61,11 +61,12 @@ type TaskError struct {
 	Node    string // where, when known
 	Text    string // for people: DuckDB's own message, or the cause's
 	Hint    string // what to do next; may be empty
-	// Lost names the stage index and partition to run again (KindFetch).
+	// Lost names the tasks to run again: producers whose segments are gone or
+	// corrupt. Only KindFetch has any.
 	Lost []TaskID
 }
 
-func (e *TaskError) Error() string {
+func (e *Error) Error() string {
 	s := e.Text
 	if e.Subject != "" {
 		s = e.Subject + ": " + s
@@ -80,14 +81,14 @@ func (e *TaskError) Error() string {
 }
 
 // Is matches the kind's sentinel.
-func (e *TaskError) Is(target error) bool {
+func (e *Error) Is(target error) bool {
 	return int(e.Kind) < len(kindSentinels) && target == kindSentinels[e.Kind]
 }
 
-// KindOf is the kind of err: a TaskError's own, the kind whose sentinel err
+// KindOf is the kind of err: an Error's own, the kind whose sentinel err
 // wraps, or KindInternal.
 func KindOf(err error) Kind {
-	var te *TaskError
+	var te *Error
 	if errors.As(err, &te) {
 		return te.Kind
 	}
@@ -109,12 +110,22 @@ func ParseKind(name string) Kind {
 	return KindInternal
 }
 
-// AsTaskError is err as a TaskError: itself when it is or wraps one (what wraps
-// it is kept as text), else a new one of err's kind.
-func AsTaskError(err error) *TaskError {
-	var te *TaskError
+// AsError is err as an Error: itself when it is or wraps one (text that wraps it
+// is dropped), else a new one of err's kind.
+func AsError(err error) *Error {
+	var te *Error
 	if errors.As(err, &te) {
 		return te
 	}
-	return &TaskError{Kind: KindOf(err), Text: err.Error()}
+	return &Error{Kind: KindOf(err), Text: err.Error()}
 }
+
+// TaskError is Error's former name.
+//
+// Deprecated: say Error.
+type TaskError = Error
+
+// AsTaskError is AsError's former name.
+//
+// Deprecated: say AsError.
+func AsTaskError(err error) *Error { return AsError(err) }

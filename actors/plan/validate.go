@@ -170,7 +170,7 @@ func (n *Node) template(s string, inputs int) (template, error) {
 func (n *Node) validateTexts(field string, texts []string) error {
 	for _, s := range texts {
 		if _, err := n.template(s, 1); err != nil {
-			return n.errorf("correct the expression", "%s: %v", field, err.(*TaskError).Text)
+			return n.errorf("correct the expression", "%s: %v", field, err.(*Error).Text)
 		}
 	}
 	return nil
@@ -380,7 +380,7 @@ func (w *Write) validate() error {
 		return planErr("sink", "write Parquet or CSV", "partition_by does not go with format %s", w.Format)
 	}
 	if err := n.validateOptions("options", w.Options); err != nil {
-		return planErr("sink", err.(*TaskError).Hint, "%s", err.(*TaskError).Text)
+		return planErr("sink", err.(*Error).Hint, "%s", err.(*Error).Text)
 	}
 	return nil
 }

@@ -76,7 +76,7 @@ func TestRefusals(t *testing.T) {
 
 func checkRefusal(t *testing.T, err error, step, text string) {
 	t.Helper()
-	var te *TaskError
+	var te *Error
 	if !errors.As(err, &te) || !errors.Is(err, ErrQuery) {
 		t.Errorf("%q: error is %v", text, err)
 		return

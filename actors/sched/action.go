@@ -52,7 +52,7 @@ type Publish struct {
 // Finish is the last action of a job.
 type Finish struct {
 	Status Status
-	Err    error // a *plan.TaskError; nil when Succeeded
+	Err    error // a *plan.Error; nil when Succeeded
 	Rows   int64 // of the last stage, when Succeeded
 }
 

@@ -40,7 +40,7 @@ func (d *Decider) onFailed(e Failed) {
 	}
 	err := e.Err
 	if err == nil {
-		err = &plan.TaskError{Kind: plan.KindInternal, Op: "run", Text: "failed without saying why"}
+		err = &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "failed without saying why"}
 	}
 	d.unplace(a)
 	t.dead = append(t.dead, a.number)
@@ -74,7 +74,7 @@ func (d *Decider) again(t *task, try int) {
 
 // countFailure retries elsewhere, a bounded number of times. A node on which
 // everything fails is given a rest, so that it does not eat up all attempts.
-func (d *Decider) countFailure(t *task, a *attempt, err *plan.TaskError) {
+func (d *Decider) countFailure(t *task, a *attempt, err *plan.Error) {
 	n := a.node
 	if n.strikes++; n.strikes >= nodeStrikesMax {
 		n.restUntil = d.now + d.cfg.backoff(n.strikes-nodeStrikesMax+1)
@@ -94,7 +94,7 @@ func (d *Decider) countFailure(t *task, a *attempt, err *plan.TaskError) {
 
 // wantMemory grants twice as much next time, up to the largest node's memory. A
 // task that had all of that may wait for a larger node that was there before.
-func (d *Decider) wantMemory(t *task, a *attempt, err *plan.TaskError) {
+func (d *Decider) wantMemory(t *task, a *attempt, err *plan.Error) {
 	t.memoryFailures++
 	t.memory = max(t.memory, 2*a.memory)
 	if len(t.live) > 0 {
@@ -111,7 +111,7 @@ func (d *Decider) wantMemory(t *task, a *attempt, err *plan.TaskError) {
 
 // refetch runs the named producers again. A producer that was made again since
 // the attempt started is fine: the attempt had read the one before.
-func (d *Decider) refetch(t *task, a *attempt, err *plan.TaskError) {
+func (d *Decider) refetch(t *task, a *attempt, err *plan.Error) {
 	known := 0
 	for _, id := range err.Lost {
 		p := d.task(id)

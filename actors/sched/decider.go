@@ -185,9 +185,9 @@ func (d *Decider) handle(e Event) {
 	case Extend:
 		d.onExtend(e)
 	case Cancel:
-		d.interrupt(Cancelled, &plan.TaskError{Kind: plan.KindCancelled, Op: "run", Subject: "job", Text: e.Reason})
+		d.interrupt(Cancelled, &plan.Error{Kind: plan.KindCancelled, Op: "run", Subject: "job", Text: e.Reason})
 	case Deadline:
-		d.interrupt(Failure, &plan.TaskError{Kind: plan.KindDeadline, Op: "run", Subject: "job", Text: "its time is up"})
+		d.interrupt(Failure, &plan.Error{Kind: plan.KindDeadline, Op: "run", Subject: "job", Text: "its time is up"})
 	}
 }
 
@@ -212,7 +212,7 @@ func (d *Decider) onTick(e Tick) {
 func (d *Decider) begin() {
 	d.begun, d.dirty, d.lastRun = true, true, d.now
 	if len(d.stages) == 0 || len(d.byID) != len(d.stages) {
-		d.fail(&plan.TaskError{Kind: plan.KindInternal, Op: "run", Subject: "job", Text: "the plan has no stages, or two of one id"})
+		d.fail(&plan.Error{Kind: plan.KindInternal, Op: "run", Subject: "job", Text: "the plan has no stages, or two of one id"})
 		return
 	}
 	d.takeWholeSets()
@@ -229,7 +229,7 @@ func (d *Decider) tickGrace() {
 		d.emptyFrom = d.now
 	}
 	if d.now-d.emptyFrom >= d.cfg.NodesGraceMillis {
-		d.fail(&plan.TaskError{Kind: plan.KindUnavailable, Op: "run", Subject: "job",
+		d.fail(&plan.Error{Kind: plan.KindUnavailable, Op: "run", Subject: "job",
 			Text: fmt.Sprintf("no node took tasks for %d ms", d.now-d.emptyFrom),
 			Hint: "start nodes and submit the job again: what they still hold is reused"})
 	}
@@ -245,7 +245,7 @@ func (d *Decider) onExtend(e Extend) {
 		d.addStage(i, e.Job.Stages[i])
 	}
 	if len(d.byID) != len(d.stages) {
-		d.fail(&plan.TaskError{Kind: plan.KindInternal, Op: "run", Subject: "job", Text: "the plan has two stages of one id"})
+		d.fail(&plan.Error{Kind: plan.KindInternal, Op: "run", Subject: "job", Text: "the plan has two stages of one id"})
 		return
 	}
 	for i, s := range slices.Backward(d.stages) {
@@ -275,10 +275,10 @@ func (d *Decider) task(id plan.TaskID) *task {
 }
 
 // fail ends the job with an error.
-func (d *Decider) fail(err *plan.TaskError) { d.end(Failure, err) }
+func (d *Decider) fail(err *plan.Error) { d.end(Failure, err) }
 
 // end ends the job: what runs is stopped, and nothing is decided any more.
-func (d *Decider) end(status Status, err *plan.TaskError) {
+func (d *Decider) end(status Status, err *plan.Error) {
 	if d.finish != nil {
 		return
 	}

@@ -299,7 +299,7 @@ func (d *Decider) sweep(s *stage, valid func(lineage uint64) bool) {
 		t := &s.tasks[i]
 		if t.state == done && !valid(t.lineage) {
 			if t.delivered {
-				d.fail(&plan.TaskError{Kind: plan.KindUnavailable, Op: "run", Subject: t.id().String(),
+				d.fail(&plan.Error{Kind: plan.KindUnavailable, Op: "run", Subject: t.id().String(),
 					Text: fmt.Sprintf("stage %d (%s) has to be run again from rows that were lost and cannot be made the same, but some of its rows were already delivered", s.index, s.plan.Name),
 					Hint: "submit the job again, or make its query deterministic"})
 				return

@@ -93,7 +93,7 @@ type Failed struct {
 	Attempt plan.AttemptID
 	Node    NodeID
 	Boot    Boot
-	Err     *plan.TaskError
+	Err     *plan.Error
 }
 
 // Progress: how far a running attempt is. Optional; it is only shown.

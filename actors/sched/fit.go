@@ -18,7 +18,7 @@ func (d *Decider) fit(s *stage) {
 	}
 	p, err := plan.Fitted(d.job, s.index, up)
 	if err != nil {
-		d.fail(plan.AsTaskError(err))
+		d.fail(plan.AsError(err))
 		return
 	}
 	s.plan = p

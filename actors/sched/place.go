@@ -190,7 +190,7 @@ func take(h *heap[*task], ok func(*task) bool) *task {
 // run starts an attempt. It reports false when that ended the job instead.
 func (d *Decider) run(t *task, n *node) bool {
 	if why := t.exhausted(); why != "" {
-		d.fail(&plan.TaskError{Kind: plan.KindUnavailable, Op: "run", Subject: t.id().String(), Text: why,
+		d.fail(&plan.Error{Kind: plan.KindUnavailable, Op: "run", Subject: t.id().String(), Text: why,
 			Hint: "the nodes, or the network between them, are not stable enough for this job"})
 		return false
 	}

@@ -18,7 +18,7 @@ type publishing struct {
 	sentAt  int64 // of the try under way
 	retryAt int64 // when the next one is due; 0: one is under way
 	then    Status
-	because *plan.TaskError // how to end when this try fails: Cancel or Deadline came
+	because *plan.Error // how to end when this try fails: Cancel or Deadline came
 }
 
 // complete is called when the last stage is.
@@ -41,7 +41,7 @@ func (d *Decider) sendPublish() {
 }
 
 // interrupt is Cancel and Deadline.
-func (d *Decider) interrupt(status Status, err *plan.TaskError) {
+func (d *Decider) interrupt(status Status, err *plan.Error) {
 	p := &d.publish
 	if p.active && (p.retryAt == 0 || p.unsure) {
 		if p.because == nil {
@@ -53,7 +53,7 @@ func (d *Decider) interrupt(status Status, err *plan.TaskError) {
 }
 
 // doubt warns of a try whose outcome is not known.
-func (p *publishing) doubt(err *plan.TaskError) *plan.TaskError {
+func (p *publishing) doubt(err *plan.Error) *plan.Error {
 	if !p.unsure {
 		return err
 	}
@@ -77,15 +77,15 @@ func (d *Decider) onPublished(e Published) {
 	}
 }
 
-func asTaskError(err error) *plan.TaskError {
-	var te *plan.TaskError
+func asTaskError(err error) *plan.Error {
+	var te *plan.Error
 	if errors.As(err, &te) {
 		return te
 	}
-	return &plan.TaskError{Kind: plan.KindOf(err), Op: "publish", Text: err.Error()}
+	return &plan.Error{Kind: plan.KindOf(err), Op: "publish", Text: err.Error()}
 }
 
-func (d *Decider) publishFailed(err *plan.TaskError) {
+func (d *Decider) publishFailed(err *plan.Error) {
 	p := &d.publish
 	p.failed++
 	last := p.failed >= publishTriesMax
@@ -130,7 +130,7 @@ func (d *Decider) tickPublish() {
 		d.sendPublish()
 	case p.retryAt == 0 && d.now-p.sentAt >= d.cfg.PublishMillis:
 		p.unsure = true
-		d.publishFailed(&plan.TaskError{Kind: plan.KindUnavailable, Op: "publish", Subject: "try",
+		d.publishFailed(&plan.Error{Kind: plan.KindUnavailable, Op: "publish", Subject: "try",
 			Text: fmt.Sprintf("try %d was not answered within %d ms", p.try, d.cfg.PublishMillis)})
 	}
 }

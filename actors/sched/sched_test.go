@@ -154,7 +154,7 @@ func drive(tb testing.TB, job *plan.Job, nodes, parts int) int {
 				if i := index[a.Node]; a.Boot != boot(i) {
 					continue
 				} else if (a.Partition+a.Attempt.Attempt)%50 == 0 {
-					step(Failed{a.Attempt, a.Node, a.Boot, &plan.TaskError{Kind: plan.KindResource}})
+					step(Failed{a.Attempt, a.Node, a.Boot, &plan.Error{Kind: plan.KindResource}})
 				} else {
 					step(Done{a.Attempt, a.Node, a.Boot, a.Lineage, Output{Segment: "s", Rows: 1, Bytes: 1 << 20, Parts: sizes}})
 				}

@@ -168,12 +168,12 @@ func (s *script) tasks(v string) []plan.TaskID {
 	return out
 }
 
-func (s *script) err(kind, lost string) *plan.TaskError {
+func (s *script) err(kind, lost string) *plan.Error {
 	k := plan.ParseKind(kind)
 	if k.String() != kind {
 		s.fatal("%q is no kind", kind)
 	}
-	return &plan.TaskError{Kind: k, Op: "run", Text: kind + " trouble", Lost: s.tasks(lost)}
+	return &plan.Error{Kind: k, Op: "run", Text: kind + " trouble", Lost: s.tasks(lost)}
 }
 
 // addStage: stage NAME [tasks=N] [reads=A,B] [how=partition] [memory=N]

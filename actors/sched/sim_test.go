@@ -254,12 +254,12 @@ func (w *world) checkEnd(f Finish) {
 		if !w.cancelled {
 			w.breaks("cancelled by nobody")
 		}
-		if w.published != nil && f.Err.(*plan.TaskError).Hint == "" {
+		if w.published != nil && f.Err.(*plan.Error).Hint == "" {
 			w.breaks("cancelled, but its output is there")
 		}
 	case Failure:
 		delivered := strings.Contains(f.Err.Error(), "already delivered") && w.fired["deliver"] > 0
-		te := f.Err.(*plan.TaskError)
+		te := f.Err.(*plan.Error)
 		tooLarge := te.Kind == plan.KindMemory && w.tooLarge(te.Subject)
 		if !w.fatal && !delivered && !tooLarge {
 			w.breaks("failed without need: %v", f.Err)

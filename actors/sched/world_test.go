@@ -358,7 +358,7 @@ func (w *world) start(n *simNode, r Run, inputs []Winner, cut simCut) {
 		}
 		read, lost := w.fetch(inputs)
 		if len(lost) > 0 {
-			w.finishAttempt(n, Failed{r.Attempt, n.id, n.boot, &plan.TaskError{Kind: plan.KindFetch, Text: "gone", Lost: lost}}, r.Attempt)
+			w.finishAttempt(n, Failed{r.Attempt, n.id, n.boot, &plan.Error{Kind: plan.KindFetch, Text: "gone", Lost: lost}}, r.Attempt)
 			return
 		}
 		w.at(length/2, func() {
@@ -397,7 +397,7 @@ func (w *world) fetch(inputs []Winner) (read []*simSegment, lost []plan.TaskID) 
 func (w *world) outcome(n *simNode, r Run, read []*simSegment, cut simCut) Event {
 	t := r.Attempt.Task
 	fail := func(k plan.Kind) Event {
-		return Failed{r.Attempt, n.id, n.boot, &plan.TaskError{Kind: k, Op: "run", Subject: t.String(), Text: "injected"}}
+		return Failed{r.Attempt, n.id, n.boot, &plan.Error{Kind: k, Op: "run", Subject: t.String(), Text: "injected"}}
 	}
 	switch {
 	case r.Memory < w.needs[t]:
@@ -468,7 +468,7 @@ func (w *world) publish(p Publish, term int64, run int) {
 	}
 	if w.published == nil {
 		if w.fire("publish-fails") {
-			answer(&plan.TaskError{Kind: plan.KindUnavailable, Text: "injected"})
+			answer(&plan.Error{Kind: plan.KindUnavailable, Text: "injected"})
 			return
 		}
 		var set []*simSegment
@@ -479,7 +479,7 @@ func (w *world) publish(p Publish, term int64, run int) {
 				seg = nil
 			}
 			if seg == nil {
-				answer(&plan.TaskError{Kind: plan.KindFetch, Text: "gone", Lost: []plan.TaskID{win.Attempt.Task}})
+				answer(&plan.Error{Kind: plan.KindFetch, Text: "gone", Lost: []plan.TaskID{win.Attempt.Task}})
 				return
 			}
 			set = append(set, seg)

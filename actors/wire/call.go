@@ -32,7 +32,7 @@ func (w *Wire) Send(ctx context.Context, addr string, msg proto.Message) error {
 // Call gives msg to the node at addr and waits for the reply. It ends with
 //
 //   - the reply;
-//   - a *plan.TaskError from the other side: errors.Is matches its kind's sentinel;
+//   - a *plan.Error from the other side: errors.Is matches its kind's sentinel;
 //   - plan.ErrUnavailable: no connection, the connection was lost, the peer is
 //     busy or closing, or it said nothing for Config.CallTimeout. The peer may
 //     have acted on msg all the same;
@@ -144,5 +144,5 @@ func explain(op, addr string, err error) error {
 			return fmt.Errorf("wire: %s %s: %w", op, addr, err)
 		}
 	}
-	return &plan.TaskError{Kind: plan.KindUnavailable, Op: op, Subject: addr, Text: err.Error()}
+	return &plan.Error{Kind: plan.KindUnavailable, Op: op, Subject: addr, Text: err.Error()}
 }

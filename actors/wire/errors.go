@@ -20,7 +20,7 @@ var ErrPortInUse = errors.New("port in use")
 // ToProto writes a TaskError for the wire. Long texts are cut, and of more than
 // LostPartitionsMax lost partitions the first are named: whoever misses the
 // others says so again. Nil stays nil.
-func ToProto(e *plan.TaskError) *TaskError {
+func ToProto(e *plan.Error) *TaskError {
 	if e == nil {
 		return nil
 	}
@@ -50,7 +50,7 @@ func ToProto(e *plan.TaskError) *TaskError {
 
 // FromProto reads a TaskError off the wire; errors.Is matches the sentinel of
 // its kind. A kind that this version does not know matches none. Nil stays nil.
-func FromProto(e *TaskError) *plan.TaskError {
+func FromProto(e *TaskError) *plan.Error {
 	if e == nil {
 		return nil
 	}
@@ -58,7 +58,7 @@ func FromProto(e *TaskError) *plan.TaskError {
 	if e.Kind <= math.MaxUint8 {
 		kind = plan.Kind(e.Kind)
 	}
-	out := &plan.TaskError{Kind: kind, Op: e.Op, Subject: e.Subject, Node: e.Node, Text: e.Text, Hint: e.Hint}
+	out := &plan.Error{Kind: kind, Op: e.Op, Subject: e.Subject, Node: e.Node, Text: e.Text, Hint: e.Hint}
 	for _, l := range e.Lost {
 		for _, p := range l.Partitions {
 			out.Lost = append(out.Lost, plan.TaskID{Stage: plan.StageID(l.StageId), Partition: int(p)})
@@ -69,8 +69,8 @@ func FromProto(e *TaskError) *plan.TaskError {
 
 // taskError makes a handler's error fit to cross nodes. A context's end in the
 // handler is this node being too slow or closing, not the job's.
-func taskError(err error, node string) *plan.TaskError {
-	var te *plan.TaskError
+func taskError(err error, node string) *plan.Error {
+	var te *plan.Error
 	if errors.As(err, &te) {
 		return te
 	}
@@ -78,12 +78,12 @@ func taskError(err error, node string) *plan.TaskError {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		kind = plan.KindUnavailable
 	}
-	return &plan.TaskError{Kind: kind, Node: node, Text: err.Error()}
+	return &plan.Error{Kind: kind, Node: node, Text: err.Error()}
 }
 
 // unavailable is the error of a message that did not get through.
-func unavailable(op, addr, text string) *plan.TaskError {
-	return &plan.TaskError{Kind: plan.KindUnavailable, Op: op, Subject: addr, Text: text}
+func unavailable(op, addr, text string) *plan.Error {
+	return &plan.Error{Kind: plan.KindUnavailable, Op: op, Subject: addr, Text: text}
 }
 
 // cut shortens s to at most n bytes of valid UTF-8.

@@ -159,7 +159,7 @@ func TestTaskErrorsFit(t *testing.T) {
 				return strings.Repeat(string(rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(t, "text")), rapid.IntRange(0, most).Draw(t, "times"))
 			}).Draw(t, name)
 		}
-		e := &plan.TaskError{
+		e := &plan.Error{
 			Kind: plan.Kind(rapid.Uint8().Draw(t, "kind")),
 			Op:   text("op", 50), Subject: text("subject", 500), Node: text("node", 50), Text: text("text", 5000), Hint: text("hint", 500),
 		}
@@ -195,7 +195,7 @@ func TestTaskErrorsFit(t *testing.T) {
 }
 
 func TestSmallErrorsComeBackEqual(t *testing.T) {
-	e := &plan.TaskError{Kind: plan.KindFetch, Op: "fetch", Subject: "s", Node: "n", Text: "gone", Hint: "wait",
+	e := &plan.Error{Kind: plan.KindFetch, Op: "fetch", Subject: "s", Node: "n", Text: "gone", Hint: "wait",
 		Lost: []plan.TaskID{{Stage: "a", Partition: 1}, {Stage: "a", Partition: 2}, {Stage: "b", Partition: 1}}}
 	if back := FromProto(ToProto(e)); !reflect.DeepEqual(e, back) {
 		t.Errorf("%+v came back as %+v", e, back)

@@ -163,7 +163,7 @@ func (b *behaviour) progress(ctx context.Context, m *Progress) (proto.Message, e
 	case rowsEcho:
 		return m, nil
 	}
-	return nil, &plan.TaskError{
+	return nil, &plan.Error{
 		Kind: plan.Kind(m.Rows - rowsKind), Op: "fetch", Subject: "s/3", Node: "far", Text: "as told", Hint: "none",
 		Lost: []plan.TaskID{{Stage: "s", Partition: 3}, {Stage: "t", Partition: 1}, {Stage: "s", Partition: 4}},
 	}

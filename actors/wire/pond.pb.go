@@ -1389,7 +1389,7 @@ func (x *HeldSegment) GetSegment() *Segment {
 	return nil
 }
 
-// TaskError mirrors plan.TaskError.
+// TaskError mirrors plan.Error.
 type TaskError struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          uint32                 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`

@@ -130,7 +130,7 @@ func (w *Wire) handle(ctx context.Context, env *Envelope) (reply proto.Message, 
 	defer func() {
 		if p := recover(); p != nil {
 			w.log.Error("wire: handler panicked", "type", env.Type, "panic", p, "stack", string(debug.Stack()))
-			err = &plan.TaskError{Kind: plan.KindInternal, Op: "handle", Subject: env.Type.String(), Node: w.conf.Node, Text: fmt.Sprint("panic: ", p)}
+			err = &plan.Error{Kind: plan.KindInternal, Op: "handle", Subject: env.Type.String(), Node: w.conf.Node, Text: fmt.Sprint("panic: ", p)}
 		}
 	}()
 	return w.conf.Handle(ctx, Peer{Node: env.FromNode, Boot: env.FromBoot, Addr: env.FromAddr}, msg)
@@ -156,7 +156,7 @@ func (w *Wire) open(env *Envelope) (proto.Message, error) {
 		return msg, nil
 	}
 	w.stamp(env, msg)
-	refused := &plan.TaskError{Op: "handle", Subject: env.Type.String(), Node: w.conf.Node}
+	refused := &plan.Error{Op: "handle", Subject: env.Type.String(), Node: w.conf.Node}
 	if to := h.GetHeader().GetToBoot(); to != "" && to != w.conf.Boot {
 		refused.Kind, refused.Text = plan.KindFenced, fmt.Sprintf("for boot %s, this is boot %s", to, w.conf.Boot)
 		return nil, refused
@@ -181,7 +181,7 @@ func (w *Wire) answer(to *Envelope, reply proto.Message, err error) {
 	if err != nil {
 		te := taskError(err, w.conf.Node)
 		if env, err = w.envelope(Envelope_ERROR, ToProto(te)); err != nil {
-			te = &plan.TaskError{Kind: te.Kind, Node: w.conf.Node, Text: te.Text}
+			te = &plan.Error{Kind: te.Kind, Node: w.conf.Node, Text: te.Text}
 			env, err = w.envelope(Envelope_ERROR, ToProto(te))
 		}
 	}

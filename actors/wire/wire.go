@@ -47,7 +47,7 @@ type Peer struct {
 // many at once, and must be short: what takes long is started and left. ctx
 // ends when the caller no longer waits. msg has been validated and belongs to
 // the handler, the reply to the Wire. A nil reply is an Ack. An error reaches
-// the caller as a *plan.TaskError of the kind that plan.KindOf finds; the reply
+// the caller as a *plan.Error of the kind that plan.KindOf finds; the reply
 // to, or error of, a Send goes nowhere.
 type Handler func(ctx context.Context, from Peer, msg proto.Message) (proto.Message, error)
 

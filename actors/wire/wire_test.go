@@ -79,7 +79,7 @@ func TestErrorsCrossTyped(t *testing.T) {
 					t.Errorf("%v: errors.Is(%v) = %v, sentinel %v", kind, other, errors.Is(err, s), sentinel)
 				}
 			}
-			var te *plan.TaskError
+			var te *plan.Error
 			if !errors.As(err, &te) {
 				t.Fatalf("%v: %v is no TaskError", kind, err)
 			}

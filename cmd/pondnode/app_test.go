@@ -69,7 +69,7 @@ func reply(v any) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(v) }
 }
 
-func refuse(e *plan.TaskError) http.HandlerFunc {
+func refuse(e *plan.Error) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(api.StatusOf(e.Kind))
 		_ = json.NewEncoder(w).Encode(api.FromError(e))
@@ -82,7 +82,7 @@ const (
 )
 
 // failedWith is a job that failed as e says.
-func failedWith(e *plan.TaskError) *api.JobStatus {
+func failedWith(e *plan.Error) *api.JobStatus {
 	return &api.JobStatus{ID: idA, State: api.Failed, Error: api.FromError(e), Submitted: 1000, Ended: 2000}
 }
 
@@ -126,16 +126,16 @@ func TestExitCodes(t *testing.T) {
 		{"off loopback", nil, []string{"join", "--bind", "0.0.0.0", "--data", "DIR"}, exitDenied, []string{"error: denied", "--gossip-key"}},
 		{"unreachable", nil, []string{"members", "--peer", "127.0.0.1:1"}, exitUnreachable, []string{"no node reached at 127.0.0.1:1", "why:", "next: start a node"}},
 		{"not a node", map[string]http.HandlerFunc{"/": http.NotFound}, []string{"members"}, exitUnreachable, []string{"is this the port of a Pond node?"}},
-		{"denied", map[string]http.HandlerFunc{"/": refuse(&plan.TaskError{Kind: plan.KindDenied, Op: "leave", Text: "no"})}, []string{"members"}, exitDenied, []string{"why:  no"}},
+		{"denied", map[string]http.HandlerFunc{"/": refuse(&plan.Error{Kind: plan.KindDenied, Op: "leave", Text: "no"})}, []string{"members"}, exitDenied, []string{"why:  no"}},
 		{"unknown job", map[string]http.HandlerFunc{"GET /v1/jobs": reply([]api.JobStatus{{ID: idA}})}, []string{"job", "status", "b"}, exitFailed, []string{"error: not found (job b)", "pondnode jobs"}},
 		{"ambiguous job", map[string]http.HandlerFunc{"GET /v1/jobs": reply([]api.JobStatus{{ID: idA}, {ID: idB}})}, []string{"job", "status", "aaa"}, exitUsage, []string{"2 jobs", idA}},
-		{"job failed", job(failedWith(&plan.TaskError{Kind: plan.KindUser, Op: "run", Subject: "stage 0 task 1", Node: "n1", Text: "Binder Error: no column\nLINE 1", Hint: "look"})),
+		{"job failed", job(failedWith(&plan.Error{Kind: plan.KindUser, Op: "run", Subject: "stage 0 task 1", Node: "n1", Text: "Binder Error: no column\nLINE 1", Hint: "look"})),
 			[]string{"submit", sql}, exitFailed, []string{"error: job aaaa0000 failed: query error (run stage 0 task 1, node n1)\n  why:  Binder Error: no column\n        LINE 1\n  next: look\n"}},
-		{"job out of nodes", job(failedWith(&plan.TaskError{Kind: plan.KindUnavailable, Op: "call", Text: "gone"})), []string{"submit", sql}, exitFailed, nil},
-		{"deadline", job(failedWith(&plan.TaskError{Kind: plan.KindDeadline, Text: "late"})), []string{"submit", sql, "--deadline", "1s"}, exitTimeout, []string{"--deadline"}},
-		{"watched job failed", job(failedWith(&plan.TaskError{Kind: plan.KindMemory, Text: "full"})), []string{"job", "watch", idA}, exitFailed, []string{"out of memory"}},
+		{"job out of nodes", job(failedWith(&plan.Error{Kind: plan.KindUnavailable, Op: "call", Text: "gone"})), []string{"submit", sql}, exitFailed, nil},
+		{"deadline", job(failedWith(&plan.Error{Kind: plan.KindDeadline, Text: "late"})), []string{"submit", sql, "--deadline", "1s"}, exitTimeout, []string{"--deadline"}},
+		{"watched job failed", job(failedWith(&plan.Error{Kind: plan.KindMemory, Text: "full"})), []string{"job", "watch", idA}, exitFailed, []string{"out of memory"}},
 		{"watched job succeeded", job(&api.JobStatus{ID: idA, State: api.Succeeded}), []string{"job", "watch", idA}, exitOK, []string{"succeeded"}},
-		{"status of a failed job", job(failedWith(&plan.TaskError{Kind: plan.KindMemory, Text: "full"})), []string{"job", "status", idA}, exitOK, nil},
+		{"status of a failed job", job(failedWith(&plan.Error{Kind: plan.KindMemory, Text: "full"})), []string{"job", "status", idA}, exitOK, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			env := map[string]string{}
@@ -185,7 +185,7 @@ func TestListings(t *testing.T) {
 	now := time.UnixMilli(100_000)
 	jobs := []api.JobStatus{
 		{ID: idA, Name: "first", State: api.Succeeded, Submitted: 40_000, Ended: 41_500, Rows: 7, Stages: []api.StageStatus{{Tasks: 2, Done: 2, Rows: 9, Bytes: 2048}}},
-		*failedWith(&plan.TaskError{Kind: plan.KindUser, Text: "bad\nworse"}),
+		*failedWith(&plan.Error{Kind: plan.KindUser, Text: "bad\nworse"}),
 	}
 	var out bytes.Buffer
 	a := &app{system: system{stdout: &out, stderr: &out}}

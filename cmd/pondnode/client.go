@@ -78,7 +78,7 @@ func (a *app) connect(c *clientFlags, options ...pond.Option) (*pond.Session, er
 	}
 	s, err := pond.Connect(c.peer, append(options, pond.WithTLS(conf))...)
 	if err != nil {
-		return nil, usageError{"--peer " + quote(c.peer) + ": " + plan.AsTaskError(err).Text, plan.AsTaskError(err).Hint}
+		return nil, usageError{"--peer " + quote(c.peer) + ": " + plan.AsError(err).Text, plan.AsError(err).Hint}
 	}
 	return s, nil
 }

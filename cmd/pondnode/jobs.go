@@ -230,7 +230,7 @@ func printHead(w io.Writer, st *api.JobStatus, now time.Time) {
 		line("result", progress.Count(st.Rows, "row"))
 	}
 	if e := st.Error; e != nil {
-		line("error", strings.ReplaceAll(e.TaskError().Error(), "\n", "\n             "))
+		line("error", strings.ReplaceAll(e.Err().Error(), "\n", "\n             "))
 	}
 }
 
@@ -275,7 +275,7 @@ func ended(st *api.JobStatus) error {
 	if e == nil {
 		e = &api.Error{Kind: "cancelled", Text: "the job was cancelled"}
 	}
-	return &jobError{id: progress.Short(string(st.ID)), state: st.State, err: e.TaskError()}
+	return &jobError{id: progress.Short(string(st.ID)), state: st.State, err: e.Err()}
 }
 
 func (a *app) jobCancel(ctx context.Context, c *jobCall) error {

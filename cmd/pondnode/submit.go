@@ -316,7 +316,7 @@ func cancelJob(ctx context.Context, c *api.Client, id plan.JobID) {
 		if err == nil && st.State.Ended() {
 			return
 		}
-		if errors.Is(err, pond.ErrUnavailable) && plan.AsTaskError(err).Op == "call" || ctx.Err() != nil {
+		if errors.Is(err, pond.ErrUnavailable) && plan.AsError(err).Op == "call" || ctx.Err() != nil {
 			return // nobody is left to ask
 		}
 		select {

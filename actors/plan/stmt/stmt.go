@@ -112,7 +112,7 @@ func parse(sql string) (*Statement, error) {
 
 // refuse is an error of the user's, and what to do instead.
 func refuse(hint, format string, args ...any) error {
-	return &plan.TaskError{Kind: plan.KindUser, Op: "parse", Text: fmt.Sprintf(format, args...), Hint: hint}
+	return &plan.Error{Kind: plan.KindUser, Op: "parse", Text: fmt.Sprintf(format, args...), Hint: hint}
 }
 
 func (c *cursor) explain() (*Statement, error) {

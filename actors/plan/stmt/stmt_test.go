@@ -245,7 +245,7 @@ func TestRefused(t *testing.T) {
 		"PREPARE x AS SELECT 1":                                              "values",
 	} {
 		_, err := Parse(sql)
-		var te *plan.TaskError
+		var te *plan.Error
 		if !errors.As(err, &te) || te.Kind != plan.KindUser || te.Text == "" {
 			t.Errorf("Parse(%q): %v, want a refusal", sql, err)
 			continue
@@ -262,7 +262,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
 		s, err := Parse(sql)
-		var te *plan.TaskError
+		var te *plan.Error
 		switch {
 		case err != nil && (!errors.As(err, &te) || te.Hint == "" && te.Text == ""):
 			t.Fatalf("Parse(%q): an error that says nothing: %v", sql, err)

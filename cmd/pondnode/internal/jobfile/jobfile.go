@@ -121,7 +121,7 @@ func parse(data []byte, dir string) (*plan.Plan, error) {
 
 // locate finds the line of the step that err is about.
 func (f *file) locate(p *plan.Plan, err error) error {
-	te := plan.AsTaskError(err)
+	te := plan.AsError(err)
 	e := &Error{Text: strings.TrimPrefix(te.Subject+": "+te.Text, ": "), Hint: te.Hint}
 	for i := range p.Nodes {
 		if p.Nodes[i].String() == te.Subject {
