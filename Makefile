@@ -20,7 +20,7 @@ test:
 
 SEED ?= 1
 random:
-	go test -tags $(TAGS) -count=1 -timeout 3h -run TestRandom -v ./actors/plan/dist -queries 10000 -seed $(SEED)
+	go test -tags $(TAGS) -count=1 -timeout 3h -run TestRandom -v ./actors/plan/distribute -queries 10000 -seed $(SEED)
 
 race:
 	go test -race -tags $(TAGS) -timeout 20m ./actors/plan/... ./actors/sched ./mesh/... ./shuffle/... ./fs/... ./duck/vec

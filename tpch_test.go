@@ -16,7 +16,7 @@ import (
 	"github.com/pondmesh/pond"
 )
 
-const tpch = "actors/plan/logical/testdata/tpch"
+const tpch = "duck/logical/testdata/tpch"
 
 // tpchFile is a file of the TPC-H sample.
 func tpchFile(t *testing.T, name string) string {

@@ -6,13 +6,13 @@ import (
 	"fmt"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/dist"
+	"github.com/pondmesh/pond/actors/plan/distribute"
 )
 
 // check has DuckDB bind a query that is not planned, so that mistakes are told at
 // once, in an engine that can run it then. One that was found right is not checked
 // again over the same files.
-func (n *Node) check(ctx context.Context, q *dist.Query, files []plan.File, job *compiledJob) error {
+func (n *Node) check(ctx context.Context, q *distribute.Query, files []plan.File, job *compiledJob) error {
 	key := queryKey(q, "", files)
 	if _, ok := n.checked.get(key); ok {
 		return nil
@@ -29,7 +29,7 @@ func (n *Node) check(ctx context.Context, q *dist.Query, files []plan.File, job 
 }
 
 // queryKey is a query, the optimizers that are off, and its files as they are.
-func queryKey(q *dist.Query, off string, files []plan.File) memoKey {
+func queryKey(q *distribute.Query, off string, files []plan.File) memoKey {
 	key := fmt.Appendf(nil, "%q %q %q", q.SQL, q.Views, off)
 	for _, f := range files {
 		key = fmt.Appendf(key, " %q %d %d", f.Path, f.Size, f.ModTime)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/dist"
+	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/mesh"
@@ -26,7 +26,7 @@ const formatSalt = "pond-1"
 type compiledJob struct {
 	plan   *plan.Job
 	access []string
-	query  *dist.Planned // of a query, while it runs: to plan the rest again
+	query  *distribute.Planned // of a query, while it runs: to plan the rest again
 }
 
 // compile resolves the files that a job names and plans it.

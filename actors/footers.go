@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/dist"
+	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
 )
 
@@ -26,7 +26,7 @@ type footers struct {
 type footer struct {
 	size, modTime int64
 	groups        []plan.RowGroup
-	stats         []map[string]dist.Range
+	stats         []map[string]distribute.Range
 }
 
 func (f *footer) chunks() int { return len(f.groups) * max(len(f.stats[0]), 1) }
@@ -60,12 +60,12 @@ func (k *footers) of(ctx context.Context, d *duck.Engine, files []plan.File) ([]
 }
 
 func newFooter(file *plan.File, foot *duck.Footer) *footer {
-	f := &footer{size: file.Size, modTime: file.ModTime, groups: make([]plan.RowGroup, len(foot.Groups)), stats: make([]map[string]dist.Range, len(foot.Groups))}
+	f := &footer{size: file.Size, modTime: file.ModTime, groups: make([]plan.RowGroup, len(foot.Groups)), stats: make([]map[string]distribute.Range, len(foot.Groups))}
 	for g, rg := range foot.Groups {
 		f.groups[g] = plan.RowGroup{Rows: rg.Rows, Bytes: rg.Bytes}
-		f.stats[g] = make(map[string]dist.Range, len(rg.Stats))
+		f.stats[g] = make(map[string]distribute.Range, len(rg.Stats))
 		for i, c := range rg.Stats {
-			f.stats[g][strings.ToLower(c.Name)] = dist.Range{Type: foot.Columns[i].Type, Known: c.HasStats, Min: c.Min, Max: c.Max, Nulls: c.Nulls, Distinct: c.Distinct, Bytes: c.Bytes}
+			f.stats[g][strings.ToLower(c.Name)] = distribute.Range{Type: foot.Columns[i].Type, Known: c.HasStats, Min: c.Min, Max: c.Max, Nulls: c.Nulls, Distinct: c.Distinct, Bytes: c.Bytes}
 		}
 	}
 	return f

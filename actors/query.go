@@ -9,9 +9,9 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/dist"
-	"github.com/pondmesh/pond/actors/plan/logical"
+	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/logical"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -24,7 +24,7 @@ func wholeQuery(p *plan.Plan) *plan.SQLOp {
 	return p.Nodes[0].SQL
 }
 
-// compileQuery distributes a whole query: DuckDB plans it, and package dist cuts
+// compileQuery distributes a whole query: DuckDB plans it, and package distribute cuts
 // what DuckDB planned.
 func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQLOp, slots int, target int64) (*compiledJob, error) {
 	files, access, err := n.queryFiles(ctx, op)
@@ -32,9 +32,9 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 		return nil, err
 	}
 	sink := &spec.Plan.Sink
-	q := &dist.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write}
+	q := &distribute.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write}
 	q.Repeatable = plan.Repeatable(n.cfg.Funcs.versions(), append(sqlOf(q.Views), q.SQL)...)
-	facts := dist.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]dist.Range{}}
+	facts := distribute.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]distribute.Range{}}
 	for _, f := range files {
 		facts.Files[f.Path] = f
 	}
@@ -47,7 +47,7 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 			return nil, err
 		}
 	}
-	planned, err := dist.Plan(q, facts, dist.Options{
+	planned, err := distribute.Plan(q, facts, distribute.Options{
 		JobID: spec.ID, Salt: n.salt(), Parallelism: slots, TargetBytes: target, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
 		BroadcastBytes: spec.Options.BroadcastBytes,
 	})
@@ -89,7 +89,7 @@ func (n *Node) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, []s
 
 // addFooters adds what the footers of Parquet files tell: row groups to cut at, and
 // bounds of their columns to skip by.
-func (n *Node) addFooters(ctx context.Context, facts *dist.Facts, files []plan.File) error {
+func (n *Node) addFooters(ctx context.Context, facts *distribute.Facts, files []plan.File) error {
 	read := slices.DeleteFunc(slices.Clone(files), func(f plan.File) bool { return !isParquet(f.Path) })
 	list, err := n.footers.of(ctx, n.engines.planner, read)
 	if err != nil {
@@ -106,7 +106,7 @@ func isParquet(path string) bool { return strings.HasSuffix(strings.ToLower(path
 
 // planTree has DuckDB plan a query, confined to its files. Without a tree, q.Why
 // says what stood in the way; an error is the user's.
-func (n *Node) planTree(ctx context.Context, q *dist.Query, facts *dist.Facts, files []plan.File) error {
+func (n *Node) planTree(ctx context.Context, q *distribute.Query, facts *distribute.Facts, files []plan.File) error {
 	for _, off := range logical.OptimizerTries() {
 		err := n.tryPlan(ctx, off, q, facts, files)
 		var w *errWhole
@@ -128,12 +128,12 @@ func (n *Node) planTree(ctx context.Context, q *dist.Query, facts *dist.Facts, f
 
 // smallInput says that all of a query's files are too small to be worth planning:
 // it runs as it is. Empty if they are not.
-func smallInput(facts *dist.Facts, force bool) string {
+func smallInput(facts *distribute.Facts, force bool) string {
 	sum := int64(0)
 	for _, f := range facts.Files {
 		sum += f.Size
 	}
-	if force || sum >= dist.LocalBytes {
+	if force || sum >= distribute.LocalBytes {
 		return ""
 	}
 	return fmt.Sprintf("it reads only %d bytes", sum)
@@ -141,7 +141,7 @@ func smallInput(facts *dist.Facts, force bool) string {
 
 // tryPlan plans with some optimizers off. An *errWhole, or a
 // *logical.PlanError, is why there is no tree.
-func (n *Node) tryPlan(ctx context.Context, off string, q *dist.Query, facts *dist.Facts, files []plan.File) error {
+func (n *Node) tryPlan(ctx context.Context, off string, q *distribute.Query, facts *distribute.Facts, files []plan.File) error {
 	key := queryKey(q, off, files)
 	w, known := n.plans.get(key)
 	if !known {
@@ -169,7 +169,7 @@ type planText struct {
 
 // writePlan has DuckDB bind, plan and optimize a query, in which tables take the
 // place of text files.
-func (n *Node) writePlan(ctx context.Context, off string, q *dist.Query, facts *dist.Facts) (*planText, error) {
+func (n *Node) writePlan(ctx context.Context, off string, q *distribute.Query, facts *distribute.Facts) (*planText, error) {
 	e, err := n.engines.Get(ctx, planning(q.Access, off))
 	if err != nil {
 		return nil, engineError("open DuckDB", err)

@@ -4,7 +4,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/dist"
+	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/actors/sched"
 )
 
@@ -35,7 +35,7 @@ func (c *coordinator) adapt(ctx actor.Context) {
 
 // surprised reports whether a stage has become complete that was not expected to
 // come out so.
-func (c *coordinator) surprised(query *dist.Planned, stages []sched.StageStatus) bool {
+func (c *coordinator) surprised(query *distribute.Planned, stages []sched.StageStatus) bool {
 	found := false
 	for i, s := range stages {
 		if s.Tasks > 0 && s.Done == s.Tasks && !c.sized[i] {
@@ -47,22 +47,22 @@ func (c *coordinator) surprised(query *dist.Planned, stages []sched.StageStatus)
 }
 
 // sizesOf is what is made of the job's stages, or mostly.
-func sizesOf(stages []sched.StageStatus) map[int]dist.Size {
-	sizes := map[int]dist.Size{}
+func sizesOf(stages []sched.StageStatus) map[int]distribute.Size {
+	sizes := map[int]distribute.Size{}
 	for i, s := range stages {
 		switch {
 		case s.Tasks == 0:
 		case s.Done == s.Tasks:
-			sizes[i] = dist.Size{Tasks: s.Tasks, Rows: s.Rows, Bytes: s.Bytes}
+			sizes[i] = distribute.Size{Tasks: s.Tasks, Rows: s.Rows, Bytes: s.Bytes}
 		case 2*s.Done > s.Tasks && !s.Dropped:
-			sizes[i] = dist.Size{Tasks: s.Tasks, Part: true}
+			sizes[i] = distribute.Size{Tasks: s.Tasks, Part: true}
 		}
 	}
 	return sizes
 }
 
 // extend goes on with another plan, and asks the nodes what they hold of it.
-func (c *coordinator) extend(ctx actor.Context, next *dist.Planned) {
+func (c *coordinator) extend(ctx actor.Context, next *distribute.Planned) {
 	from := len(c.job.Stages)
 	added := next.Stages[from:]
 	c.log.Info("job planned again", "stages", len(added), "why", added[0].Replanned)

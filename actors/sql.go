@@ -14,8 +14,8 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
-	"github.com/pondmesh/pond/actors/plan/tree"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/tree"
 	"github.com/pondmesh/pond/duck/vec"
 )
 

@@ -12,9 +12,9 @@ import (
 	"unsafe"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/dist"
-	"github.com/pondmesh/pond/actors/plan/tree"
+	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/tree"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -22,11 +22,11 @@ import (
 var wrongRows = []string{"ignore_errors", "store_rejects", "rejects_scan", "rejects_table", "rejects_limit"}
 
 // table makes the table that stands in for a scan, and says how tasks read it.
-func (s *standIns) table(ctx context.Context, scan *tree.TextScan, name string) (*dist.Table, error) {
+func (s *standIns) table(ctx context.Context, scan *tree.TextScan, name string) (*distribute.Table, error) {
 	if scan.Has(wrongRows...) {
 		return nil, &errWhole{"which rows of text files are left out as wrong depends on the columns that are read of them"}
 	}
-	t := &dist.Table{Format: plan.JSON}
+	t := &distribute.Table{Format: plan.JSON}
 	if strings.Contains(scan.Function, "csv") {
 		t.Format = plan.CSV
 	}
@@ -111,7 +111,7 @@ func hasColumn(cols []plan.Column, name string) bool {
 
 // share has tasks pick files by their names, if each file reads the same alone as
 // among the others; else t.Together says why one task reads them.
-func (s *standIns) share(ctx context.Context, scan *tree.TextScan, t *dist.Table) error {
+func (s *standIns) share(ctx context.Context, scan *tree.TextScan, t *distribute.Table) error {
 	seen := map[string]bool{}
 	for _, f := range t.Files {
 		seen[f.Path] = true
@@ -137,7 +137,7 @@ func (s *standIns) share(ctx context.Context, scan *tree.TextScan, t *dist.Table
 
 // named has the reader give the files' names, which DuckDB picks files by before
 // it reads any.
-func (s *standIns) named(ctx context.Context, scan *tree.TextScan, t *dist.Table, without, dialect []string) error {
+func (s *standIns) named(ctx context.Context, scan *tree.TextScan, t *distribute.Table, without, dialect []string) error {
 	from, err := s.from(ctx, scan.Reader(scan.Function, anyPath, without...), t.Files, append(dialect, "filename = true")...)
 	if err != nil {
 		return err
@@ -223,7 +223,7 @@ const (
 // dialect is how all of a table's CSV files are written, as arguments, or why it
 // is not certain that they are written alike. DuckDB finds out file by file, and
 // what it goes by differs with how many files there are.
-func (s *standIns) dialect(ctx context.Context, scan *tree.TextScan, t *dist.Table) (args []string, why string, err error) {
+func (s *standIns) dialect(ctx context.Context, scan *tree.TextScan, t *distribute.Table) (args []string, why string, err error) {
 	if len(t.Files) > sniffedMax {
 		return nil, fmt.Sprintf("there are more than %d files", sniffedMax), nil
 	}

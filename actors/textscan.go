@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/dist"
-	"github.com/pondmesh/pond/actors/plan/tree"
+	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/tree"
 )
 
 // DuckDB writes no plan down that scans CSV or JSON. So such scans are planned
@@ -23,7 +23,7 @@ type standIns struct {
 	e      *duck.Engine // locked to the query's files
 	files  map[string]plan.File
 	views  []string // names that hide files
-	tables map[string]dist.Table
+	tables map[string]distribute.Table
 	byKey  map[string]string // scans to names of tables
 	odd    []string          // columns that files have and tables lack, or the other way about
 }
@@ -37,7 +37,7 @@ func (e *errWhole) Error() string { return e.why }
 type textQuery struct {
 	sql    string
 	views  []plan.View
-	tables map[string]dist.Table // by logical.Get.Source
+	tables map[string]distribute.Table // by logical.Get.Source
 }
 
 // standIn makes the tables. It is nil when the query reads no text files; an
@@ -46,7 +46,7 @@ func (n *Node) standIn(ctx context.Context, e *duck.Engine, sql string, views []
 	if !anyText(files) {
 		return nil, nil
 	}
-	s := &standIns{n: n, e: e, files: files, tables: map[string]dist.Table{}, byKey: map[string]string{}}
+	s := &standIns{n: n, e: e, files: files, tables: map[string]distribute.Table{}, byKey: map[string]string{}}
 	for _, v := range views {
 		s.views = append(s.views, v.Name)
 	}
@@ -188,7 +188,7 @@ const filledMax = 50_000
 
 // fill makes the table, with as many rows as the files seem to have: DuckDB
 // orders joins by them. Nobody ever reads them.
-func (s *standIns) fill(ctx context.Context, t *dist.Table, name string) error {
+func (s *standIns) fill(ctx context.Context, t *distribute.Table, name string) error {
 	name = "temp.main." + plan.QuoteIdent(name)
 	columns, values := make([]string, len(t.Columns)), make([]string, len(t.Columns))
 	for i, c := range t.Columns {

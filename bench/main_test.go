@@ -70,7 +70,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-const testTPCH = "../actors/plan/logical/testdata/tpch"
+const testTPCH = "../duck/logical/testdata/tpch"
 
 // TestTPCH is the 22 queries at a scale so small that what it measures means
 // nothing; but the answers are the published ones, or it fails.

@@ -51,7 +51,7 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	f.StringVar(&o.output, "o", "table", "output: table or json")
 	f.StringVar(&o.profile, "profile", "", "folder for the nodes' logs and processor profiles")
 	f.StringVar(&o.tpch, "tpch", "", "folder with TPC-H's tables, a Parquet file each; none: TPC-H is left out")
-	f.StringVar(&o.queries, "queries", "actors/plan/logical/testdata/tpch", "folder with TPC-H's queries, q01.sql to q22.sql")
+	f.StringVar(&o.queries, "queries", "duck/logical/testdata/tpch", "folder with TPC-H's queries, q01.sql to q22.sql")
 	f.StringVar(&o.answers, "answers", "", "folder with the published answers for that data, q01.csv to q22.csv; none: only DuckDB's are compared with")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -6,7 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/pondmesh/pond/actors/plan/lexer"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 func TestTemplate(t *testing.T) {

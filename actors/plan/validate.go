@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pondmesh/pond/actors/plan/lexer"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 var errEmptyTerm = errors.New("a sort term is empty")

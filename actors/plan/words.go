@@ -4,7 +4,7 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/pondmesh/pond/actors/plan/lexer"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // traits is what a scan of a text's words tells of it. The scan is deliberately

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/lexer"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 const copyHint = "write COPY (SELECT …) TO 'folder' (FORMAT parquet), or TO 'file.parquet'"

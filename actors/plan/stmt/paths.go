@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/lexer"
-	"github.com/pondmesh/pond/actors/plan/tree"
+	"github.com/pondmesh/pond/duck/lexer"
+	"github.com/pondmesh/pond/duck/tree"
 )
 
 // Rename gives the tables and files that a query reads other names, by its

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/lexer"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // Pivot is an ON item of a PIVOT that does not say which columns it makes: DuckDB

@@ -3,7 +3,7 @@ package stmt
 import (
 	"strings"
 
-	"github.com/pondmesh/pond/actors/plan/lexer"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // refusal is why a statement is not for a pond, and what is.

@@ -3,7 +3,7 @@ package stmt
 import (
 	"strings"
 
-	"github.com/pondmesh/pond/actors/plan/lexer"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // Split cuts a script into statements, without their semicolons and the blanks

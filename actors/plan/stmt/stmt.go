@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/lexer"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // Kind says what a statement asks for.

@@ -1,0 +1,100 @@
+package distribute
+
+import (
+	"github.com/pondmesh/pond/duck/logical"
+)
+
+// cte works its left side out once, for all that refer to it.
+func (p *planner) cte(op *logical.MaterializedCTE, need bool) (*rel, error) {
+	def, err := p.plan(op.Inputs[0], ordered(op.Inputs[0]))
+	if err != nil {
+		return nil, err
+	}
+	readers := 0
+	logical.Walk(op.Inputs[1], func(o logical.Operator) bool {
+		if r, ok := o.(*logical.CTERef); ok && r.CTE == op.ID {
+			readers++
+		}
+		return true
+	})
+	if readers == 1 {
+		p.ctes[op.ID] = func() *rel { return def }
+	} else {
+		p.ctes[op.ID] = p.again(def, "with "+op.Name, def.sorted)
+	}
+	return p.plan(op.Inputs[1], need)
+}
+
+// ordered reports whether a subtree's rows come in an order that someone asked
+// for.
+func ordered(op logical.Operator) bool {
+	for {
+		switch o := op.(type) {
+		case *logical.Order, *logical.TopN:
+			return true
+		case *logical.Filter, *logical.Projection, *logical.Limit:
+			op = o.Head().Inputs[0]
+		default:
+			return false
+		}
+	}
+}
+
+// recursive runs a recursive CTE in one task. What in it does not refer to the
+// recursion is worked out apart.
+func (p *planner) recursive(op *logical.RecursiveCTE) (*rel, error) {
+	why := "a recursive query"
+	tables := map[int]bool{op.ID: true}
+	var replace func(o logical.Operator) (logical.Operator, error)
+	replace = func(o logical.Operator) (logical.Operator, error) {
+		if !refers(o, tables) {
+			r, err := p.plan(o, true)
+			if err != nil {
+				return nil, err
+			}
+			return p.gather(r, why, true).op, nil
+		}
+		switch c := o.(type) {
+		case *logical.CTERef:
+			return o, nil
+		case *logical.MaterializedCTE, *logical.DelimGet:
+			return nil, &errWhole{"a recursive query over other such"}
+		case *logical.RecursiveCTE:
+			if c != op {
+				return nil, &errWhole{"a recursive query within another"}
+			}
+		case *logical.Join:
+			if c.DelimID != 0 {
+				return nil, &errWhole{"a recursive query with a correlated subquery"}
+			}
+		}
+		ins := make([]logical.Operator, len(o.Head().Inputs))
+		for i, in := range o.Head().Inputs {
+			var err error
+			if ins[i], err = replace(in); err != nil {
+				return nil, err
+			}
+		}
+		return logical.WithInputs(o, ins), nil
+	}
+	root, err := replace(op)
+	if err != nil {
+		return nil, err
+	}
+	return &rel{op: root, n: 1, rows: 1000}, nil
+}
+
+// refers reports whether a subtree reads one of the CTEs.
+func refers(root logical.Operator, ctes map[int]bool) bool {
+	found := false
+	logical.Walk(root, func(op logical.Operator) bool {
+		switch op := op.(type) {
+		case *logical.CTERef:
+			found = found || ctes[op.CTE]
+		case *logical.RecursiveCTE:
+			found = found || ctes[op.ID]
+		}
+		return !found
+	})
+	return found
+}

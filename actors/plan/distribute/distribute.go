@@ -1,0 +1,264 @@
+package distribute
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/logical"
+)
+
+// distribute makes pieces of the tree, and stages of the pieces.
+func (p *planner) distribute() (*Planned, error) {
+	q, o := p.q, p.o
+	read, err := p.size(q.Tree.Root)
+	switch {
+	case err != nil:
+		return nil, err
+	case !o.Force && read < o.LocalBytes:
+		return nil, &errWhole{fmt.Sprintf("it reads %.1f MiB, and below %.0f MiB one task is quicker", mib(read), mib(o.LocalBytes))}
+	}
+	po := plan.Options{Parallelism: o.Parallelism, TargetBytes: o.TargetBytes}
+	p.parts = po.TasksFor(read)
+	switch {
+	case o.Partitions > 0:
+		p.parts = o.Partitions
+	case o.Force:
+		p.parts = max(p.parts, o.Parallelism)
+	}
+	r, err := p.plan(q.Tree.Root, true)
+	if err != nil {
+		return nil, err
+	}
+	if q.Write != nil && q.Write.Single {
+		r = p.gather(r, "one file is to be written", true)
+	}
+	ex, result := single, plan.Result{Ordered: r.stable}
+	if q.Write != nil {
+		w := *q.Write
+		ex = plan.Exchange{Kind: plan.Files, Partitions: max(r.n, 1), Write: &w}
+		result.Write = &w
+	}
+	last := p.cut(r, label(r.op), ex, true)
+	last.names = q.Tree.Names
+	job, err := p.stages(last, result)
+	if err != nil {
+		return nil, err
+	}
+	out := &Planned{Job: job, q: q, facts: p.facts, o: o, sides: map[int]*draft{}, ways: p.ways}
+	for _, d := range p.drafts {
+		if d.index >= 0 && d.of != nil && d.wrap == "" && d != last && (d.ex.Kind == plan.Hash || d.ex.Kind == plan.Single) {
+			out.sides[d.index] = d
+		}
+	}
+	return out, nil
+}
+
+// size is the work of all scans, in bytes. A tree that draws seeded random numbers is
+// not taken apart: they come in the order of the rows.
+func (p *planner) size(root logical.Operator) (bytes int64, err error) {
+	logical.Walk(root, func(op logical.Operator) bool {
+		if strings.Contains(seeds(op), "setseed") {
+			err = &errWhole{"it sets the seed of its random numbers"}
+		}
+		if g, ok := op.(*logical.Get); ok {
+			files := slices.Clone(p.facts.Tables[g.Source].Files)
+			for _, path := range g.Files {
+				files = append(files, p.facts.Files[path])
+			}
+			bytes += work(g, p.prune(g, files))
+		}
+		return true
+	})
+	return bytes, err
+}
+
+func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
+
+// seeds are the names of an operator's volatile functions.
+func seeds(op logical.Operator) string {
+	var names []string
+	var visit func(x logical.Expr)
+	visit = func(x logical.Expr) {
+		if f, ok := x.(*logical.Func); ok {
+			names = append(names, f.Name)
+		}
+		for _, c := range logical.Children(x) {
+			visit(c)
+		}
+	}
+	for _, x := range logical.Exprs(op) {
+		visit(x)
+	}
+	return strings.Join(names, " ")
+}
+
+// stages writes the drafts that the last one depends on down as stages. Drafts
+// that come out the same are one stage.
+func (p *planner) stages(last *draft, result plan.Result) (*plan.Job, error) {
+	job := &plan.Job{Result: result}
+	byID := map[plan.StageID]int{}
+	if p.old != nil {
+		job.Stages = slices.Clone(p.old.Stages)
+		for i, s := range job.Stages {
+			byID[s.ID] = i
+		}
+	}
+	var write func(d *draft) error
+	write = func(d *draft) error {
+		if d.index >= 0 {
+			return nil
+		}
+		if d.bounds != nil {
+			if err := write(d.bounds); err != nil {
+				return err
+			}
+		}
+		for _, l := range p.leavesOf(d.root) {
+			for _, up := range l.from {
+				if err := write(up); err != nil {
+					return err
+				}
+			}
+		}
+		s, err := p.stage(job, d)
+		if err != nil {
+			return err
+		}
+		s.Planned = true
+		if i, ok := byID[s.ID]; ok {
+			d.index = i
+			return nil
+		}
+		d.index = len(job.Stages)
+		byID[s.ID] = d.index
+		job.Stages = append(job.Stages, s)
+		return nil
+	}
+	if err := write(last); err != nil {
+		return nil, err
+	}
+	return job, nil
+}
+
+// leavesOf lists a piece's leaves, each once.
+func (p *planner) leavesOf(root logical.Operator) []*leaf {
+	var out []*leaf
+	logical.Walk(root, func(op logical.Operator) bool {
+		if v, ok := op.(*logical.View); ok && !slices.Contains(out, p.leaves[v]) {
+			out = append(out, p.leaves[v])
+		}
+		return true
+	})
+	return out
+}
+
+// stage is a draft written down. Files are those that it reads.
+func (p *planner) stage(job *plan.Job, d *draft) (*plan.Stage, error) {
+	s := &plan.Stage{Name: d.label, Exchange: d.ex, Tasks: plan.Tasks{N: d.n}, Ordered: d.ordered}
+	if d.bounds != nil {
+		s.Exchange.Bounds = d.bounds.index
+	}
+	if d.n > plan.MaxPartitions {
+		return nil, &errWhole{fmt.Sprintf("a stage would have %d tasks", d.n)}
+	}
+	var files []plan.File
+	steady := d.ordered
+	leaves := p.leavesOf(d.root)
+	if f := p.fit(d, leaves); f != nil {
+		s.Tasks = plan.Tasks{Fit: f}
+	}
+	for _, l := range leaves {
+		files = append(files, l.write(s)...)
+		steady = steady && (l.scan != nil || l.ordered)
+	}
+	var err error
+	if s.Query, err = d.query(); err != nil {
+		return nil, err
+	}
+	if p.keep(s, d, leaves, s.Query) {
+		if s.Query, err = d.query(); err != nil {
+			return nil, err
+		}
+	}
+	s.Access = filesOf(d.root)
+	for _, path := range s.Access {
+		files = append(files, p.facts.Files[path])
+	}
+	s.Deterministic = d.repeatable && !d.fickle && !anyVolatile(d.root) && (steady || !fickle(d.root))
+	once := d.ex.Kind == plan.Files
+	plan.Identify(job, s, plan.Whole{Job: p.o.JobID, Salt: p.o.Salt, Step: d.number, Once: once, Twin: d.twin, Files: files})
+	return s, nil
+}
+
+// query is the draft's SELECT.
+func (d *draft) query() (string, error) {
+	if d.names != nil {
+		return logical.RenderPlan(&logical.Plan{Root: d.root, Names: d.names})
+	}
+	sql, err := logical.RenderTree(d.root)
+	if err == nil && d.wrap != "" {
+		sql = fmt.Sprintf(d.wrap, sql)
+	}
+	return sql, err
+}
+
+// write adds a leaf to a stage: an input, and for a scan a step that names the
+// columns by position. It gives the view its name.
+func (l *leaf) write(s *plan.Stage) []plan.File {
+	name := func() string { return fmt.Sprintf("v%d", len(s.Inputs)+len(s.Steps)) }
+	in := plan.Input{View: name()}
+	l.view.Name = in.View
+	if l.scan == nil {
+		in.Read = &plan.Read{How: l.how, Ordered: l.ordered}
+		for _, d := range l.from {
+			in.Read.Stages = append(in.Read.Stages, d.index)
+		}
+		if s.Gathered == "" {
+			s.Gathered = l.why
+		}
+		s.Inputs = append(s.Inputs, in)
+		return nil
+	}
+	scan := l.scan.scan
+	in.Scan = &scan
+	s.Inputs = append(s.Inputs, in)
+	list := make([]string, len(l.scan.list))
+	for i, c := range l.scan.list {
+		list[i] = c + " AS " + logical.ColumnName(i)
+	}
+	if len(list) == 0 {
+		list = []string{"1 AS c0"}
+	}
+	sql := "SELECT " + strings.Join(list, ", ") + " FROM " + plan.QuoteIdent(in.View)
+	if len(l.scan.where) > 0 {
+		sql += " WHERE " + strings.Join(l.scan.where, " AND ")
+	}
+	l.view.Name = name()
+	s.Steps = append(s.Steps, plan.Step{View: l.view.Name, SQL: sql})
+	return l.scan.files
+}
+
+// keep puts what the query reads more than once into tables, and reports whether
+// it did: the query is to be written anew then.
+func (p *planner) keep(s *plan.Stage, d *draft, leaves []*leaf, query string) bool {
+	recursive := false
+	logical.Walk(d.root, func(op logical.Operator) bool {
+		_, ok := op.(*logical.RecursiveCTE)
+		recursive = recursive || ok
+		return true
+	})
+	kept := false
+	for _, l := range leaves {
+		name := regexp.MustCompile(`\b` + l.view.Name + `\b`)
+		if !recursive && (l.scan != nil || len(name.FindAllString(query, 2)) < 2) {
+			continue
+		}
+		st := plan.Step{View: fmt.Sprintf("v%d", len(s.Inputs)+len(s.Steps)), SQL: "SELECT * FROM " + plan.QuoteIdent(l.view.Name), Materialize: true}
+		s.Steps = append(s.Steps, st)
+		l.view.Name, kept = st.View, true
+	}
+	return kept
+}

@@ -1,0 +1,476 @@
+package distribute
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/logical"
+)
+
+// joining is a join of any operator: what decides where it can run.
+type joining struct {
+	op          logical.Operator
+	kind        logical.JoinType
+	asof        bool
+	left, right *rel
+	keys        []key // equalities; rows that match agree in all of them
+	// inOrder: a single row is put beside each left row, whose order counts.
+	inOrder bool
+	// leftOut and rightOut map each side's columns to the output's.
+	leftOut, rightOut func(c int) []int
+}
+
+// key is an equality of a join.
+type key struct {
+	left, right logical.Expr
+	same        bool // NULLs are equal
+}
+
+// join plans the sides and brings together what matches.
+func (p *planner) join(op logical.Operator, need bool) (*rel, error) {
+	j, err := p.sides(op, need)
+	if err != nil {
+		return nil, err
+	}
+	w := way{left: j.left.bytes(), right: j.right.bytes()}
+	out, how, err := p.place(j)
+	w.how = how
+	p.ways[op] = w
+	return out, err
+}
+
+// sides plans both inputs. The side that a correlated subquery reads is kept,
+// so that it can be read twice.
+func (p *planner) sides(op logical.Operator, need bool) (*joining, error) {
+	j := &joining{op: op, kind: logical.Inner, leftOut: picked(nil)}
+	in := op.Head().Inputs
+	leftProject, rightProject := []int(nil), []int(nil)
+	leftWidth := in[0].Head().Width()
+	switch op := op.(type) {
+	case *logical.Join:
+		j.kind, j.asof = op.Type, op.Asof
+		leftProject, rightProject = op.LeftProject, op.RightProject
+		j.keys = keysOf(op)
+		if op.DelimID != 0 {
+			return j, p.delim(j, op)
+		}
+	case *logical.AnyJoin:
+		j.kind = op.Type
+		leftProject, rightProject = op.LeftProject, op.RightProject
+		j.keys = equalities(op)
+	case *logical.CrossProduct:
+		j.inOrder = need && oneRow(in[1])
+	}
+	if leftProject != nil {
+		leftWidth = len(leftProject)
+	}
+	j.outputs(leftProject, rightProject, leftWidth)
+	var err error
+	if j.left, err = p.plan(in[0], j.inOrder); err != nil {
+		return nil, err
+	}
+	j.right, err = p.plan(in[1], false)
+	return j, err
+}
+
+// oneRow reports whether a subtree yields one row at most.
+func oneRow(op logical.Operator) bool {
+	switch op := op.(type) {
+	case *logical.Aggregate:
+		return len(op.Groups) == 0 && op.Plain()
+	case *logical.Projection, *logical.Filter:
+		return oneRow(op.Head().Inputs[0])
+	case *logical.DummyScan:
+		return true
+	case *logical.Values:
+		return len(op.Rows) <= 1
+	}
+	return false
+}
+
+func (j *joining) outputs(leftProject, rightProject []int, leftWidth int) {
+	none := func(int) []int { return nil }
+	j.leftOut, j.rightOut = picked(leftProject), shifted(leftWidth, picked(rightProject))
+	switch j.kind {
+	case logical.Semi, logical.Anti, logical.Mark:
+		j.rightOut = none
+	case logical.RightSemi, logical.RightAnti:
+		j.leftOut, j.rightOut = none, picked(rightProject)
+	}
+}
+
+// keysOf are a join's equalities.
+func keysOf(op *logical.Join) []key {
+	var out []key
+	for _, c := range op.Conds {
+		if c.Op == logical.Eq || c.Op == logical.NotDistinct {
+			out = append(out, key{c.Left, c.Right, c.Op == logical.NotDistinct})
+		}
+	}
+	return out
+}
+
+// equalities are those among a condition's terms that compare one side with the
+// other.
+func equalities(op *logical.AnyJoin) []key {
+	lw := op.Inputs[0].Head().Width()
+	at := op.LeftProject
+	if at == nil {
+		at = seq(lw)
+	}
+	rat := op.RightProject
+	if rat == nil {
+		rat = seq(op.Inputs[1].Head().Width())
+	}
+	terms := []logical.Expr{op.Cond}
+	if l, ok := op.Cond.(*logical.Logic); ok && !l.Or {
+		terms = l.Args
+	}
+	var out []key
+	for _, t := range terms {
+		c, ok := t.(*logical.Compare)
+		if !ok || c.Op != logical.Eq && c.Op != logical.NotDistinct {
+			continue
+		}
+		// Only plain columns, whose places are easily told.
+		a, b := column(c.Left), column(c.Right)
+		if a > b {
+			c = &logical.Compare{Typed: c.Typed, Op: c.Op, Left: c.Right, Right: c.Left}
+			a, b = b, a
+		}
+		if a < 0 || a >= len(at) || b < len(at) || b-len(at) >= len(rat) {
+			continue
+		}
+		out = append(out, key{moved(c.Left, at[a]), moved(c.Right, rat[b-len(at)]), c.Op == logical.NotDistinct})
+	}
+	return out
+}
+
+// moved is a column under casts, at another place.
+func moved(x logical.Expr, to int) logical.Expr {
+	if c, ok := x.(*logical.Cast); ok {
+		cast := *c
+		cast.X = moved(c.X, to)
+		return &cast
+	}
+	r := *x.(*logical.Ref)
+	r.Index = to
+	return &r
+}
+
+// whole reports whether a side may be in all tasks while the other is in
+// pieces: no row of it is output for want of a match, nor counted as such.
+func (j *joining) wholeRight() bool {
+	switch j.kind {
+	case logical.Inner, logical.Left, logical.Semi, logical.Anti, logical.Mark, logical.Single:
+		return true
+	}
+	return false
+}
+
+func (j *joining) wholeLeft() bool {
+	switch j.kind {
+	case logical.Inner, logical.Right:
+		return !j.asof
+	case logical.RightSemi, logical.RightAnti:
+		return true
+	}
+	return false
+}
+
+// place brings together what matches, by whichever way costs least, and says which.
+func (p *planner) place(j *joining) (*rel, string, error) {
+	if j.kind == logical.Mark {
+		// What IN says hangs on all rows it compares with: only rows of one
+		// correlated value are apart from the others.
+		var same []key
+		for _, k := range j.keys {
+			if k.same {
+				same = append(same, k)
+			}
+		}
+		j.keys = same
+	}
+	l, r := j.left, j.right
+	if j.asof && (j.kind == logical.Right || j.kind == logical.Full) && max(l.n, r.n) > 1 {
+		why := "an ASOF join that keeps right rows"
+		j.left, j.right = p.gather(l, why, false), p.gather(r, why, false)
+		return j.joined(), "", nil
+	}
+	how := ""
+	switch {
+	case l.n <= 1 && r.n <= 1:
+	case j.meet():
+		how = shuffled
+	case r.n == 0 && j.wholeRight(), l.n == 0 && j.wholeLeft():
+	case j.wholeRight() && p.pays(r, l) && (!j.wholeLeft() || r.bytes() <= l.bytes() || l.n == 0):
+		j.right, how = p.everywhere(r), sendRight
+	case j.wholeLeft() && p.pays(l, r):
+		j.left, how = p.everywhere(l), sendLeft
+	case len(j.keys) > 0:
+		how = shuffled
+		if err := p.copartition(j); err != nil {
+			return nil, "", err
+		}
+	case j.wholeRight() && (!j.wholeLeft() || r.bytes() <= l.bytes()):
+		j.right = p.everywhere(r)
+	case j.wholeLeft():
+		j.left = p.everywhere(l)
+	default:
+		why := fmt.Sprintf("a %s join without an equality", strings.ToLower(string(j.kind)))
+		j.left, j.right = p.gather(l, why, false), p.gather(r, why, false)
+	}
+	if j.asof && j.kind == logical.Left && together(j.left, j.right) > 1 {
+		j.right = notEmpty(j.right)
+	}
+	return j.joined(), how, nil
+}
+
+// small is true of what is worth sending to all tasks. What was made for that is
+// sent even if it is somewhat larger.
+func (p *planner) small(r *rel) bool {
+	most := float64(p.o.BroadcastBytes)
+	if r.made != nil && r.made.draft.ex.Kind == plan.Single {
+		most *= keepBroadcast
+	}
+	return p.o.BroadcastBytes >= 0 && r.bytes() <= most
+}
+
+// pays is true of a side that is worth sending to all tasks of the other: it is
+// small, and to take it in everywhere is no more work than to shuffle both.
+func (p *planner) pays(side, other *rel) bool {
+	again := side.bytes() * float64(other.n-1)
+	return p.small(side) && (again <= tinyBroadcast || again <= side.bytes()+other.bytes())
+}
+
+// notEmpty adds a row of NULLs, which match nothing: DuckDB's ASOF LEFT JOIN
+// with no right rows at all drops the left ones, and the right rows of one task
+// may well be none.
+func notEmpty(r *rel) *rel {
+	cols := r.op.Head().Columns
+	row := make([]logical.Expr, len(cols))
+	for i, c := range cols {
+		row[i] = null(c.Type)
+	}
+	values := &logical.Values{Node: logical.Node{Kind: "LOGICAL_EXPRESSION_GET", Columns: cols}, Rows: [][]logical.Expr{row}}
+	op := &logical.SetOp{Node: logical.Node{Kind: "LOGICAL_UNION", Columns: cols}, Op: logical.Union, All: true}
+	out := *r
+	out.op = logical.WithInputs(op, []logical.Operator{r.op, values})
+	out.of, out.made = nil, nil
+	return &out
+}
+
+func null(t logical.Type) logical.Expr {
+	return &logical.Const{Typed: logical.Typed{T: t}, Value: logical.Value{Type: t, Null: true}}
+}
+
+// meet reports whether both sides are placed by keys that the join compares.
+func (j *joining) meet() bool {
+	l, r := j.left, j.right
+	if l.n != r.n || l.placed == nil || len(l.placed) != len(r.placed) {
+		return false
+	}
+	for i := range l.placed {
+		found := false
+		for _, k := range j.keys {
+			found = found || l.placed[i].has(column(k.left)) && r.placed[i].has(column(k.right))
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// along are the keys of the other side that go with a placement; false if some
+// part of it is not compared.
+func (j *joining) along(placed []slot, mine, other func(k key) logical.Expr) ([]logical.Expr, bool) {
+	var out []logical.Expr
+next:
+	for _, s := range placed {
+		for _, k := range j.keys {
+			if s.has(column(mine(k))) {
+				out = append(out, other(k))
+				continue next
+			}
+		}
+		return nil, false
+	}
+	return out, placed != nil
+}
+
+// copartition sends both sides to where their keys hash. A side that is there
+// already stays.
+func (p *planner) copartition(j *joining) error {
+	left, right := func(k key) logical.Expr { return k.left }, func(k key) logical.Expr { return k.right }
+	rightKeys, leftStays := j.along(j.left.placed, left, right)
+	leftKeys, rightStays := j.along(j.right.placed, right, left)
+	leftStays, rightStays = leftStays && j.left.n > 1, rightStays && j.right.n > 1
+	if leftStays && rightStays { // in different ways: the larger one stays
+		leftStays = j.left.bytes() >= j.right.bytes()
+		rightStays = !leftStays
+	}
+	n := p.parts
+	switch {
+	case leftStays:
+		n = j.left.n
+	case rightStays:
+		n = j.right.n
+	default:
+		leftKeys, rightKeys = nil, nil
+		for _, k := range j.keys {
+			leftKeys, rightKeys = append(leftKeys, k.left), append(rightKeys, k.right)
+		}
+	}
+	var err error
+	if !leftStays {
+		if j.left, err = p.exchange(j.left, leftKeys, n, false); err != nil {
+			return err
+		}
+	}
+	if !rightStays {
+		j.right, err = p.exchange(j.right, rightKeys, n, false)
+	}
+	return err
+}
+
+// joined is the piece of the join over its sides, which are in place.
+func (j *joining) joined() *rel {
+	l, r := j.left, j.right
+	op := j.op
+	if c, ok := op.(*logical.Join); ok && c.Type == logical.Single && uniqueRight(j) {
+		plain := *c
+		plain.Type = logical.Left // there is no second match
+		op = &plain
+	}
+	out := &rel{op: over(op, l, r), n: together(l, r), inOrder: l.inOrder || r.inOrder}
+	out.rows = j.guess()
+	for i := range max(len(l.placed), len(r.placed)) {
+		out.placed = append(out.placed, j.slot(i))
+	}
+	j.setUnique(out)
+	(&rel{values: l.values}).mapped(out, j.leftOut)
+	(&rel{values: r.values}).mapped(out, j.rightOut)
+	if j.inOrder && (l.n == out.n || l.n == 0) {
+		out.stable, out.sorted = l.stable, l.sorted
+		out.inOrder = out.inOrder || l.stable
+	}
+	return settled(op, out)
+}
+
+// slot is the output's columns that carry the i-th key of the placement.
+func (j *joining) slot(i int) slot {
+	l, r := j.left, j.right
+	var out slot
+	add := func(s slot, to func(int) []int) {
+		for _, c := range s {
+			out = append(out, to(c)...)
+		}
+	}
+	leftHolds := j.kind != logical.Right && j.kind != logical.Full
+	rightHolds := j.kind == logical.Inner || j.kind == logical.Right || j.kind == logical.RightSemi || j.kind == logical.RightAnti
+	if l.n > 1 && i < len(l.placed) && leftHolds {
+		add(l.placed[i], j.leftOut)
+		for _, k := range j.keys {
+			if c := column(k.right); rightHolds && c >= 0 && l.placed[i].has(column(k.left)) {
+				add(slot{c}, j.rightOut)
+			}
+		}
+	}
+	if r.n > 1 && i < len(r.placed) && rightHolds {
+		add(r.placed[i], j.rightOut)
+		for _, k := range j.keys {
+			if c := column(k.left); leftHolds && c >= 0 && r.placed[i].has(column(k.right)) {
+				add(slot{c}, j.leftOut)
+			}
+		}
+	}
+	return out
+}
+
+// uniqueRight reports whether no left row can match twice.
+func uniqueRight(j *joining) bool {
+	c, ok := j.op.(*logical.Join)
+	if !ok {
+		return false
+	}
+	cols := map[int]bool{}
+	for _, x := range c.Conds {
+		r, ok := x.Right.(*logical.Ref)
+		if !ok || x.Op != logical.Eq && x.Op != logical.NotDistinct {
+			return false
+		}
+		cols[r.Index] = true
+	}
+	for _, u := range j.right.unique {
+		all := true
+		for _, c := range u {
+			all = all && cols[c]
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+// setUnique keeps what is known of the left side's rows when none is output
+// twice.
+func (j *joining) setUnique(out *rel) {
+	switch j.kind {
+	case logical.Semi, logical.Anti, logical.Mark, logical.Single:
+	case logical.Left, logical.Inner:
+		if !uniqueRight(j) {
+			return
+		}
+	default:
+		return
+	}
+	tmp := &rel{}
+	(&rel{unique: j.left.unique}).mapped(tmp, j.leftOut)
+	out.unique = tmp.unique
+}
+
+// values guesses how many values the keys have: every one of the side that has
+// fewer is taken to be among those of the other. Of a side of which nothing is
+// known it is said that a row matches one.
+func (j *joining) values() float64 {
+	n, most := 1.0, max(j.left.rows, j.right.rows)
+	for _, k := range j.keys {
+		l, r := j.left.valuesIn(k.left), j.right.valuesIn(k.right)
+		switch {
+		case l < j.left.rows || r < j.right.rows:
+			n *= max(l, r)
+		default:
+			n *= min(l, r)
+		}
+	}
+	return min(n, most)
+}
+
+// guess is how many rows come out.
+func (j *joining) guess() float64 {
+	l, r := j.left.rows, j.right.rows
+	switch j.kind {
+	case logical.Semi, logical.Anti:
+		return l / 2
+	case logical.Mark, logical.Single:
+		return l
+	case logical.RightSemi, logical.RightAnti:
+		return r / 2
+	}
+	if len(j.keys) == 0 {
+		return min(l*r, 1e15)
+	}
+	rows := max(l*r/j.values(), 1)
+	switch j.kind {
+	case logical.Left:
+		return max(rows, l)
+	case logical.Right:
+		return max(rows, r)
+	case logical.Full:
+		return max(rows, l, r)
+	}
+	return rows
+}

@@ -1,0 +1,159 @@
+package distribute
+
+import (
+	"fmt"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/logical"
+)
+
+const (
+	sampleRows    = 100_000 // of a sample of sort keys, of all tasks together
+	samplePerPart = 200     // and at least so many a partition
+	sampleTaskMin = 256
+	sampleTaskMax = 65536
+	sortBytes     = 8 << 20 // what is sorted in one task, unless a number of partitions is asked for
+)
+
+// order sorts. Rows go to ranges of the keys, which a sample of them bounds;
+// each task sorts its own.
+func (p *planner) order(op *logical.Order, need bool) (*rel, error) {
+	in, err := p.plan(op.Inputs[0], false)
+	if err != nil {
+		return nil, err
+	}
+	if !need { // nobody looks at the order
+		out := in.with(in.op)
+		if op.Project != nil {
+			return project(in, refs(in.op.Head().Columns, op.Project...)), nil
+		}
+		return in.mapped(out, picked(nil)), nil
+	}
+	switch {
+	case in.n <= 1:
+	case p.decide(op, p.parts == 1 || p.o.Partitions == 0 && in.bytes() < sortBytes):
+		in = p.gather(in, "sorts what is too little to be sorted apart", false)
+	default:
+		if in, err = p.byRange(in, op.Keys); err != nil {
+			return nil, err
+		}
+	}
+	out := settled(op, in.with(over(op, in)))
+	out.stable, out.sorted = true, true
+	return in.mapped(out, picked(op.Project)), nil
+}
+
+// byRange cuts rows at sampled bounds of their sort keys.
+func (p *planner) byRange(r *rel, keys []logical.OrderKey) (*rel, error) {
+	ex := plan.Exchange{Kind: plan.Range, Partitions: p.parts}
+	for _, k := range keys {
+		s, err := logical.RenderExpr(k.X, logical.ColumnName)
+		if err != nil {
+			return nil, err
+		}
+		ex.Keys, ex.Order = append(ex.Keys, s), append(ex.Order, direction(k))
+	}
+	// DuckDB makes a BIGINT of short keys and a BLOB of others. A string among
+	// them makes it a BLOB always.
+	ex.Keys, ex.Order = append(ex.Keys, "''"), append(ex.Order, "ASC NULLS LAST")
+	if !p.cheap(r.op) {
+		r = p.again(r, label(r.op), false)() // its rows are needed twice
+	}
+	want := max(int64(p.parts)*samplePerPart, sampleRows)
+	sample := p.cut(r, "sample of sort keys", single, false)
+	each := min(max(want/int64(max(r.n, 1)), sampleTaskMin), sampleTaskMax)
+	sample.wrap = fmt.Sprintf("SELECT %s AS c0 FROM (%%s) USING SAMPLE reservoir(%d ROWS) REPEATABLE (1)", ex.SortKey(), each)
+	sample.fickle = true // which rows are drawn hangs on the order they come in
+	bounds := p.bounds(sample)
+	d := p.cut(r, label(r.op)+" → range", ex, false)
+	d.bounds = bounds
+	out := p.read([]*draft{d}, plan.ReadPartition, p.parts, false)
+	out.unique = r.unique
+	return out, nil
+}
+
+// bounds is the stage that finds the keys at which a sample falls into equal
+// parts.
+func (p *planner) bounds(sample *draft) *draft {
+	col := []logical.Column{{Name: "k", Type: logical.Type{ID: "BLOB"}}}
+	v := p.leaf(&leaf{from: []*draft{sample}, how: plan.ReadPartition, why: fmt.Sprintf("finds the bounds of %d ranges", p.parts)}, col)
+	d := p.cut(&rel{op: v, n: 1}, "bounds of sort keys", single, false)
+	d.ordered = true
+	d.wrap = fmt.Sprintf("SELECT k FROM (SELECT c0 AS k, row_number() OVER (ORDER BY c0) AS i, count(*) OVER () AS n FROM (%%s)) "+
+		"WHERE i * %d // n <> (i - 1) * %d // n AND i < n ORDER BY k", p.parts, p.parts)
+	return d
+}
+
+func direction(k logical.OrderKey) string {
+	s := "ASC"
+	if k.Desc {
+		s = "DESC"
+	}
+	if k.NullsFirst {
+		return s + " NULLS FIRST"
+	}
+	return s + " NULLS LAST"
+}
+
+// cheap is true of what is better computed twice than kept: rows of files.
+func (p *planner) cheap(root logical.Operator) bool {
+	ok := true
+	logical.Walk(root, func(op logical.Operator) bool {
+		switch op := op.(type) {
+		case *logical.View:
+			ok = ok && p.leaves[op].scan != nil
+		case *logical.Filter, *logical.Projection:
+			ok = ok && !volatileOp(op)
+		default:
+			ok = false
+		}
+		return ok
+	})
+	return ok
+}
+
+// topN keeps the first rows of each task, then of those.
+func (p *planner) topN(op *logical.TopN) (*rel, error) {
+	in, err := p.plan(op.Inputs[0], false)
+	if err != nil {
+		return nil, err
+	}
+	if in.n > 1 && op.Limit+op.Offset >= op.Limit {
+		first := *op
+		first.Limit, first.Offset = op.Limit+op.Offset, 0
+		part := in.with(over(&first, in))
+		p.unfinished[part.op] = true
+		part.rows = min(part.rows, float64(first.Limit)*float64(in.n))
+		in = p.gather(part, fmt.Sprintf("keeps %s of those that %s kept", plural(int(op.Limit), "row"), plural(in.n, "task")), false)
+	}
+	in = p.gather(in, "keeps the first rows of all", false)
+	out := settled(op, in.with(over(op, in)))
+	out.rows, out.stable, out.sorted = min(in.rows, float64(op.Limit)), true, true
+	return in.mapped(out, picked(nil)), nil
+}
+
+// limit keeps rows in the order of the input: the first of each task, then of
+// those.
+func (p *planner) limit(op *logical.Limit) (*rel, error) {
+	in, err := p.plan(op.Inputs[0], true)
+	if err != nil {
+		return nil, err
+	}
+	most := op.Limit.Rows + op.Offset.Rows
+	if op.Limit.Kind != logical.BoundRows || op.Offset.Kind != logical.BoundRows && op.Offset.Kind != logical.NoBound || most < op.Limit.Rows {
+		in = p.gather(in, "how many rows are kept depends on all of them", true)
+	} else if in.n > 1 {
+		first := *op
+		first.Limit.Rows, first.Offset = most, logical.Bound{Kind: logical.NoBound}
+		part := in.with(over(&first, in))
+		part.inOrder = part.inOrder || in.stable
+		part.rows = min(part.rows, float64(first.Limit.Rows)*float64(in.n))
+		in = p.gather(part, fmt.Sprintf("keeps %s of those that %s kept", plural(int(op.Limit.Rows), "row"), plural(in.n, "task")), true)
+	}
+	out := settled(op, in.with(over(op, in)))
+	out.inOrder = out.inOrder || in.stable
+	if op.Limit.Kind == logical.BoundRows {
+		out.rows = min(in.rows, float64(op.Limit.Rows))
+	}
+	return in.mapped(out, picked(nil)), nil
+}

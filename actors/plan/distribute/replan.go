@@ -1,0 +1,174 @@
+package distribute
+
+import (
+	"fmt"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/logical"
+)
+
+// Planned is a query as a job, and what it takes to plan the rest of it again
+// when it is known how large something has come out.
+type Planned struct {
+	*plan.Job
+	q     *Query
+	facts Facts
+	o     Options
+	// sides are the drafts of stages that carry all rows of an operator of the
+	// tree, as they are: by stage.
+	sides map[int]*draft
+	ways  map[logical.Operator]way
+}
+
+// Size is what a stage has made.
+type Size struct {
+	Tasks       int
+	Rows, Bytes int64
+	// Part: it is still at work, but so far that it is to be kept. Rows and Bytes
+	// do not count.
+	Part bool
+}
+
+// way is how an operator was planned.
+type way struct {
+	how         string
+	left, right float64 // bytes of a join's sides, as far as was known
+}
+
+// The ways of a join that differ in what they cost. Others are as they are.
+const (
+	shuffled  = "both sides are shuffled"
+	sendRight = "the right side is sent to all tasks"
+	sendLeft  = "the left side is sent to all tasks"
+)
+
+// keepBroadcast is how many times larger than what is worth sending to all tasks
+// a side may turn out that has been made for that.
+const keepBroadcast = 4
+
+// Surprising reports whether a stage that made so many bytes might not have been
+// planned so, had they been known.
+func (p *Planned) Surprising(stage int, bytes int64) bool {
+	d := p.sides[stage]
+	if d == nil || p.o.BroadcastBytes < 0 {
+		return false
+	}
+	if d.ex.Kind == plan.Single {
+		return bytes > keepBroadcast*p.o.BroadcastBytes
+	}
+	return bytes <= p.o.BroadcastBytes
+}
+
+// Replan plans the query again, with what the stages have made by now, by index,
+// taken as it is. It is nil when no join would run in another way, or when the
+// result might then hold rows of two evaluations of what is not the same twice.
+// Else its job has the stages that there were, of which some are not needed any more, and the
+// new ones behind them, which say why they are there.
+func (p *Planned) Replan(sizes map[int]Size) (*Planned, error) {
+	again := newPlanner(p.q, p.facts, p.o)
+	again.before, again.old = p.ways, p.Job
+	for i, size := range sizes {
+		d := p.sides[i]
+		if d == nil || d.ex.Kind == plan.Single && p.Stages[i].Tasks.Fit != nil {
+			continue // segments of tasks that may be cut otherwise another time are not to be counted
+		}
+		m := &made{draft: *d, tasks: size.Tasks}
+		if !size.Part {
+			m.draft.rows = float64(size.Rows)
+			m.width = float64(size.Bytes) / float64(max(size.Rows, 1))
+		}
+		if other := again.made[d.of]; other == nil || other.draft.index > i {
+			again.made[d.of] = m
+		}
+	}
+	next, err := again.distribute()
+	if err != nil {
+		return nil, fmt.Errorf("plan: replan: %w", err)
+	}
+	why := changed(p.ways, next.ways)
+	if why == "" || len(next.Stages) == len(p.Stages) || again.passed || !next.Once(len(p.Stages)) {
+		return nil, nil
+	}
+	for _, s := range next.Stages[len(p.Stages):] {
+		s.Replanned = why
+	}
+	for i, d := range p.sides {
+		if next.sides[i] == nil {
+			next.sides[i] = d
+		}
+	}
+	return next, nil
+}
+
+// changed says which join is to run in another way than before; empty when none.
+func changed(before, now map[logical.Operator]way) string {
+	why := ""
+	for op, w := range now {
+		b, ok := before[op]
+		if !ok || b.how == w.how || !costs(b.how) || !costs(w.how) {
+			continue
+		}
+		// The first in the order of their texts: any order that is always the same.
+		if text := fmt.Sprintf("of a join %s instead of that %s: they are %s and %s, were guessed to be %s and %s",
+			w.how, b.how, size(w.left), size(w.right), size(b.left), size(b.right)); why == "" || text < why {
+			why = text
+		}
+	}
+	return why
+}
+
+func costs(how string) bool { return how == shuffled || how == sendRight || how == sendLeft }
+
+func size(bytes float64) string {
+	for _, unit := range []string{"bytes", "kB", "MB", "GB"} {
+		if bytes < 1000 {
+			return fmt.Sprintf("%.3g %s", bytes, unit)
+		}
+		bytes /= 1000
+	}
+	return fmt.Sprintf("%.3g TB", bytes)
+}
+
+// made is an operator's rows that a stage has made, or is about to.
+type made struct {
+	draft draft
+	tasks int
+	width float64 // bytes of a row; 0: not known
+}
+
+// remade reads what is made: where it lies, each row once.
+func (p *planner) remade(m *made) *rel {
+	d := &m.draft
+	var out *rel
+	switch {
+	case d.ex.Kind == plan.Hash:
+		out = p.readHashed(d, &rel{unique: d.unique}, d.keys)
+	case m.tasks <= 1:
+		out = p.read([]*draft{d}, plan.ReadPartition, 1, false)
+	default:
+		out = p.read([]*draft{d}, plan.ReadSegments, m.tasks, false)
+	}
+	out.unique, out.of, out.made, out.width = d.unique, d.of, m, m.width
+	return out
+}
+
+// all reads all of what is made in each task.
+func (p *planner) all(m *made, n int) *rel {
+	out := p.read([]*draft{&m.draft}, plan.ReadAll, n, false)
+	out.unique, out.width = m.draft.unique, m.width
+	return out
+}
+
+// decide notes whether an operator is planned in a way that a guess speaks for.
+// Planned again it stays: what was made for it would be lost.
+func (p *planner) decide(op logical.Operator, guess bool) bool {
+	if w, ok := p.before[op]; ok {
+		guess = w.how != ""
+	}
+	w := way{}
+	if guess {
+		w.how = "at once"
+	}
+	p.ways[op] = w
+	return guess
+}

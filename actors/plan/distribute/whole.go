@@ -1,0 +1,59 @@
+package distribute
+
+import (
+	"slices"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/logical"
+)
+
+// whole is the query as the user wrote it, in one task.
+func whole(q *Query, facts Facts, o Options, why string) (*plan.Job, error) {
+	s := &plan.Stage{
+		Name: "query", Query: q.SQL, Exchange: plan.Exchange{Kind: plan.Single, Partitions: 1}, Tasks: plan.Tasks{N: 1},
+		Gathered: why, Access: q.Access, Ordered: true, Deterministic: q.Repeatable,
+	}
+	for _, v := range q.Views {
+		s.Steps = append(s.Steps, plan.Step{View: v.Name, SQL: v.SQL})
+	}
+	if q.Tree != nil {
+		s.Deterministic = !anyVolatile(q.Tree.Root) && !fickle(q.Tree.Root)
+		if s.Access == nil {
+			s.Access = filesOf(q.Tree.Root)
+		}
+	}
+	job := &plan.Job{Result: plan.Result{Ordered: true}}
+	if q.Write != nil {
+		w := *q.Write
+		s.Exchange = plan.Exchange{Kind: plan.Files, Partitions: 1, Write: &w}
+		job.Result.Write = &w
+	}
+	plan.Identify(job, s, plan.Whole{Job: o.JobID, Salt: o.Salt, Once: q.Write != nil, Files: allFiles(facts)})
+	job.Stages = append(job.Stages, s)
+	return job, nil
+}
+
+// filesOf are the files that a tree reads.
+func filesOf(root logical.Operator) []string {
+	var out []string
+	logical.Walk(root, func(op logical.Operator) bool {
+		if g, ok := op.(*logical.Get); ok {
+			out = append(out, g.Files...)
+		}
+		return true
+	})
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// allFiles are the files that facts speak of, in order.
+func allFiles(f Facts) []plan.File {
+	var out []plan.File
+	for _, path := range sortedKeys(f.Files) {
+		out = append(out, f.Files[path])
+	}
+	for _, name := range sortedKeys(f.Tables) {
+		out = append(out, f.Tables[name].Files...)
+	}
+	return out
+}
