@@ -98,11 +98,8 @@ type Rows struct {
 	// VIEW, SET.
 	Note   string
 	ctx    context.Context
-	s      *Session
-	info   *api.ResultInfo
-	here   []arrow.RecordBatch // the rows, when they are in this process
-	stored *arrow.Schema       // of the rows as nodes hold them
-	huge   bool                // Schema has decimals for what stored has as HUGEINT
+	result *api.Result         // the rows on the nodes that hold them
+	here   []arrow.RecordBatch // or in this process
 }
 
 // Rows waits for the job's end and opens its rows. The context governs the
@@ -122,15 +119,11 @@ func (j *Job) open(ctx context.Context, st *api.JobStatus) (*Rows, error) {
 		return nil, &Error{Kind: plan.KindUnavailable, Op: "read the result", Subject: j.ID(), Text: "where its rows are was not recorded",
 			Hint: "submit the job again: what is still held is reused"}
 	}
-	schema, err := j.s.reader.Schema(ctx, info)
+	result, err := j.s.reader.Open(ctx, info)
 	if err != nil {
 		return nil, err
 	}
-	rows := &Rows{Schema: schema, Status: st, ctx: ctx, s: j.s, info: info, stored: schema}
-	if schema != nil {
-		rows.Schema, rows.huge = decimalSchema(schema)
-	}
-	return rows, nil
+	return &Rows{Schema: result.Schema, Status: st, ctx: ctx, result: result}, nil
 }
 
 // Len is the number of rows.
@@ -139,10 +132,8 @@ func (r *Rows) Len() int64 {
 	for _, b := range r.here {
 		n += b.NumRows()
 	}
-	if r.info != nil {
-		for _, p := range r.info.Parts {
-			n += p.Rows
-		}
+	if r.result != nil {
+		n += r.result.Len()
 	}
 	return n
 }
@@ -152,29 +143,12 @@ func (r *Rows) Len() int64 {
 // keeps it longer calls Retain, and then Release. After an error nothing more
 // comes.
 func (r *Rows) All() iter.Seq2[arrow.RecordBatch, error] {
-	if r.Schema == nil || r.info == nil {
-		return func(yield func(arrow.RecordBatch, error) bool) {
-			for _, b := range r.here {
-				if !yield(b, nil) {
-					return
-				}
-			}
-		}
-	}
-	stored := r.s.reader.Rows(r.ctx, r.stored, r.info)
-	if !r.huge {
-		return stored
+	if r.Schema != nil && r.result != nil {
+		return r.result.All(r.ctx)
 	}
 	return func(yield func(arrow.RecordBatch, error) bool) {
-		for rec, err := range stored {
-			if err == nil {
-				rec = decimalBatch(rec, r.Schema)
-			}
-			more := yield(rec, err)
-			if err == nil {
-				rec.Release()
-			}
-			if !more {
+		for _, b := range r.here {
+			if !yield(b, nil) {
 				return
 			}
 		}

@@ -35,7 +35,7 @@ var layers = map[string][]string{
 	"fs":                     nil,
 	"actors/sched":           {"actors/plan"},
 	"actors/wire":            {"actors/plan"},
-	"actors/api":             {"actors/plan"},
+	"actors/api":             {"actors/plan", "shuffle", "shuffle/transfer"},
 	"actors": {"actors/api", "actors/plan", "actors/plan/distribute", "actors/plan/stmt", "actors/sched", "actors/wire",
 		"duck", "duck/logical", "duck/tree", "duck/vec", "fs", "mesh", "mesh/ring", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/plan", "actors/plan/stmt", "shuffle/transfer"},

@@ -80,7 +80,7 @@ func (d *single) query(sql string) table {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	columns, _ := pond.DecimalSchema(schema.Arrow())
+	columns, _ := api.DecimalSchema(schema.Arrow())
 	out := table{columns: columnsOf(columns)}
 	b := vec.NewBuilder(schema, memory.DefaultAllocator)
 	defer b.Release()
@@ -90,7 +90,7 @@ func (d *single) query(sql string) table {
 		}
 		rec := b.Batch()
 		defer rec.Release()
-		rec = pond.DecimalBatch(rec, columns)
+		rec = api.DecimalBatch(rec, columns)
 		defer rec.Release()
 		out.rows = append(out.rows, recordLines(rec)...)
 		return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -145,7 +146,7 @@ func oracleWith(t *testing.T, first, sql string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	columns, _ := pond.DecimalSchema(schema.Arrow())
+	columns, _ := api.DecimalSchema(schema.Arrow())
 	b := vec.NewBuilder(schema, memory.DefaultAllocator)
 	defer b.Release()
 	_, err = e.Fetch(testContext(t), sql, func(c *vec.Chunk) error {
@@ -154,7 +155,7 @@ func oracleWith(t *testing.T, first, sql string) []string {
 		}
 		rec := b.Batch()
 		defer rec.Release()
-		rec = pond.DecimalBatch(rec, columns)
+		rec = api.DecimalBatch(rec, columns)
 		defer rec.Release()
 		out = append(out, recordLines(rec)...)
 		return nil

@@ -17,7 +17,7 @@ import (
 type Session struct {
 	api    *api.Client
 	blocks *transfer.Client
-	reader *actors.ResultReader
+	reader *api.ResultReader
 	sql    sqlState
 }
 
@@ -57,7 +57,7 @@ func Connect(peer string, options ...Option) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := actors.APIAddr(peer)
+	addr, err := api.Addr(peer)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func configure(options []Option) (*config, error) {
 func newSession(addr string, c *config) *Session {
 	s := &Session{api: api.NewClient(addr, c.node.TLS), sql: sqlState{initial: c.job, current: c.job, views: c.views}}
 	s.blocks = transfer.NewClient(transfer.ClientConfig{TLS: c.node.TLS})
-	s.reader = actors.NewResultReader(s.api, s.blocks)
+	s.reader = api.NewResultReader(s.api, s.blocks)
 	return s
 }
 
@@ -153,7 +153,7 @@ func (s *Session) Explain(ctx context.Context, p *plan.Plan, asJSON bool) (strin
 }
 
 func (s *Session) spec(p *plan.Plan, d jobDefaults) *api.JobSpec {
-	return &api.JobSpec{ID: actors.NewJobID(), Name: p.Name, Plan: p, Submitted: time.Now().UnixMilli(), Options: api.JobOptions{
+	return &api.JobSpec{ID: api.NewJobID(), Name: p.Name, Plan: p, Submitted: time.Now().UnixMilli(), Options: api.JobOptions{
 		DeadlineMillis: d.deadline.Milliseconds(), NoReuse: d.noReuse, Codec: d.codec, Partitions: d.partitions, Force: d.force, BroadcastBytes: d.broadcast}}
 }
 

@@ -3,161 +3,66 @@ package actors
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/shuffle"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
-// share is a run of rows of one segment's partition, and who holds it.
+// share is a run of rows, and the task that made them: it runs again when they
+// are lost.
 type share struct {
-	addr      string // API of the holder
-	segment   shuffle.SegmentID
-	task      plan.TaskID // that made it: to be run again when it is lost
-	partition int         // or transfer.AllPartitions
-	skip      int64       // rows left out at the front
-	rows      int64       // rows taken; -1: all that follow
+	transfer.Run
+	task plan.TaskID
 }
 
-// blockStream reads shares one after another as record batches. Shares of one
-// node that follow one another are one request.
+// blockStream reads shares one after another. Its errors name the tasks whose
+// rows are lost.
 type blockStream struct {
+	*transfer.Rows
 	ctx    context.Context
-	client *transfer.Client
-	decode *shuffle.Decoder
 	shares []share
-
-	cur   *transfer.Stream
-	base  int // index in shares of the current request's first want
-	next  int // first share not yet asked for
-	skip  []int64
-	limit []int64
 }
 
 func newBlockStream(ctx context.Context, c *transfer.Client, schema *arrow.Schema, mem memory.Allocator, shares []share) (*blockStream, error) {
-	d, err := shuffle.NewDecoder(schema, mem, shuffle.Limits{})
-	if err != nil {
-		return nil, fmt.Errorf("actors: read blocks: %w", err)
+	runs := make([]transfer.Run, len(shares))
+	for i, s := range shares {
+		runs[i] = s.Run
 	}
-	return &blockStream{ctx: ctx, client: c, decode: d, shares: shares}, nil
+	rows, err := c.Rows(ctx, schema, mem, runs)
+	return &blockStream{Rows: rows, ctx: ctx, shares: shares}, err
 }
 
 // Next is the next batch, which the caller releases, or io.EOF.
 func (b *blockStream) Next() (arrow.RecordBatch, error) {
-	for {
-		if b.cur == nil {
-			if err := b.open(); err != nil {
-				return nil, err
-			}
-		}
-		block, err := b.cur.Next()
-		if errors.Is(err, io.EOF) {
-			b.cur.Close()
-			b.cur = nil
-			continue
-		}
-		if err != nil {
-			return nil, b.lost(err)
-		}
-		rec, err := b.cut(block)
-		if err != nil || rec != nil {
-			return rec, err
-		}
-	}
-}
-
-// open asks for the shares that come next and are with one node.
-func (b *blockStream) open() error {
-	if b.next == len(b.shares) {
-		return io.EOF
-	}
-	addr := b.shares[b.next].addr
-	var wants []transfer.Want
-	b.base, b.skip, b.limit = b.next, b.skip[:0], b.limit[:0]
-	for ; b.next < len(b.shares) && b.shares[b.next].addr == addr; b.next++ {
-		s := b.shares[b.next]
-		wants = append(wants, transfer.Want{Segment: s.segment, Partition: s.partition})
-		b.skip, b.limit = append(b.skip, s.skip), append(b.limit, s.rows)
-	}
-	cur, err := b.client.Fetch(b.ctx, addr, wants)
+	rec, err := b.Rows.Next()
 	if err != nil {
-		return b.lost(err)
+		err = b.lost(err)
 	}
-	b.cur = cur
-	return nil
+	return rec, err
 }
 
-// cut turns a block into a batch, cut to its share's rows; nil when none of
-// its rows are wanted.
-func (b *blockStream) cut(block transfer.Block) (arrow.RecordBatch, error) {
-	defer block.Release()
-	w := block.Want
-	if b.limit[w] == 0 {
-		return nil, nil
-	}
-	if b.skip[w] > 0 {
-		h, err := shuffle.ParseBlockHeader(block.Data)
-		if err == nil && int64(h.Rows) <= b.skip[w] {
-			b.skip[w] -= int64(h.Rows)
-			return nil, nil
-		}
-	}
-	rec, err := b.decode.Decode(block.Data)
-	if err != nil {
-		s := b.shares[b.base+w]
-		return nil, &plan.Error{Kind: plan.KindFetch, Op: "decode", Subject: s.segment.String(), Text: err.Error(), Lost: []plan.TaskID{s.task}}
-	}
-	from, rows := b.skip[w], rec.NumRows()-b.skip[w]
-	b.skip[w] = 0
-	if b.limit[w] >= 0 {
-		rows = min(rows, b.limit[w])
-		b.limit[w] -= rows
-	}
-	if from == 0 && rows == rec.NumRows() {
-		return rec, nil
-	}
-	defer rec.Release()
-	return rec.NewSlice(from, from+rows), nil
-}
-
-// lost says which producers have to be run again, when err is that segments are
-// gone or corrupt.
+// lost adds the tasks to run again to an error of segments that are gone or
+// damaged.
 func (b *blockStream) lost(err error) error {
 	var le *transfer.LostError
-	switch {
-	case errors.As(err, &le):
-		te := &plan.Error{Kind: plan.KindFetch, Op: "fetch", Subject: le.Addr, Text: le.Error()}
-		gone := map[shuffle.SegmentID]bool{}
-		for _, id := range le.Segments {
-			gone[id] = true
-		}
-		for _, s := range b.shares {
-			if gone[s.segment] {
-				te.Lost = append(te.Lost, s.task)
-			}
-		}
-		return te
-	case b.ctx.Err() != nil:
-		return context.Cause(b.ctx)
-	case errors.Is(err, transfer.ErrUnavailable), errors.Is(err, transfer.ErrStalled):
-		return &plan.Error{Kind: plan.KindUnavailable, Op: "fetch", Text: err.Error()}
+	if !errors.As(err, &le) {
+		return api.FetchError(b.ctx, err)
 	}
-	return fmt.Errorf("actors: fetch: %w", err)
-}
-
-// Close ends the request that is under way.
-func (b *blockStream) Close() error {
-	if b.cur != nil {
-		b.cur.Close()
-		b.cur = nil
+	pe := plan.AsError(api.FetchError(b.ctx, err))
+	gone := map[string]bool{}
+	for _, id := range le.Segments {
+		gone[id.String()] = true
 	}
-	b.next = len(b.shares)
-	return nil
+	for _, s := range b.shares {
+		if gone[s.Segment.String()] {
+			pe.Lost = append(pe.Lost, s.task)
+		}
+	}
+	return pe
 }
 
 // spread deals shares into n lists of about equal rows, nodes kept together so
@@ -169,10 +74,10 @@ func spread(shares []share, n int) [][]share {
 	byAddr := map[string][]share{}
 	var addrs []string
 	for _, s := range shares {
-		if byAddr[s.addr] == nil {
-			addrs = append(addrs, s.addr)
+		if byAddr[s.Addr] == nil {
+			addrs = append(addrs, s.Addr)
 		}
-		byAddr[s.addr] = append(byAddr[s.addr], s)
+		byAddr[s.Addr] = append(byAddr[s.Addr], s)
 	}
 	out := make([][]share, n)
 	for i, addr := range addrs {

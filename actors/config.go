@@ -15,19 +15,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 )
-
-// Offsets from the base port, the one port that people type. Gossip is on the
-// base port itself.
-const (
-	actorsPortOffset = 1
-	apiPortOffset    = 2
-	portsPerNode     = 3
-)
-
-// DefaultPort is the base port of a node that was given none.
-const DefaultPort = 7946
 
 // Config is one node's settings. The zero value of a field means its default.
 type Config struct {
@@ -148,9 +138,6 @@ func nodeID(dir string) (string, error) {
 	return id, nil
 }
 
-// NewJobID makes up a job's id.
-func NewJobID() plan.JobID { return plan.JobID(randomHex(16)) }
-
 func randomHex(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never fails
@@ -176,14 +163,14 @@ func pickPorts(host string, base int) (int, error) {
 			return p, nil
 		}
 	}
-	return 0, fmt.Errorf("actors: no %d free ports in a row on %s", portsPerNode, host)
+	return 0, fmt.Errorf("actors: no %d free ports in a row on %s", api.PortsPerNode, host)
 }
 
 func portsFree(host string, base int) bool {
-	if base+portsPerNode > 65535 {
+	if base+api.PortsPerNode > 65535 {
 		return false
 	}
-	for p := base; p < base+portsPerNode; p++ {
+	for p := base; p < base+api.PortsPerNode; p++ {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(p)))
 		if err != nil {
 			return false
@@ -196,28 +183,6 @@ func portsFree(host string, base int) bool {
 	}
 	u.Close()
 	return true
-}
-
-// APIAddr is the API's address for a node's base address, host[:port].
-func APIAddr(peer string) (string, error) {
-	host, port, err := splitPeer(peer)
-	if err != nil {
-		return "", err
-	}
-	return net.JoinHostPort(host, strconv.Itoa(port+apiPortOffset)), nil
-}
-
-// splitPeer reads HOST[:PORT].
-func splitPeer(peer string) (string, int, error) {
-	host, ps, err := net.SplitHostPort(peer)
-	if err != nil {
-		host, ps = strings.Trim(peer, "[]"), strconv.Itoa(DefaultPort)
-	}
-	port, err := strconv.Atoi(ps)
-	if host == "" || err != nil || port < 1 || port > 65535-portsPerNode {
-		return "", 0, &plan.Error{Kind: plan.KindUser, Op: "peer", Subject: peer, Text: "not an address", Hint: "write HOST or HOST:PORT, with the base port of a node, such as 127.0.0.1:7946"}
-	}
-	return host, port, nil
 }
 
 // cores is how many this process may use: a container may have fewer than its

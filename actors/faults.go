@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/mesh"
@@ -22,7 +23,7 @@ func portError(err error, port, base int) error {
 		te.Kind = plan.KindExists
 		te.Subject = fmt.Sprintf("port %d", port)
 		te.Text = "the port is in use"
-		te.Hint = fmt.Sprintf("a node takes three ports from its base port, here %d to %d: stop what listens there, or choose another with --port (0 picks free ones)", base, base+portsPerNode-1)
+		te.Hint = fmt.Sprintf("a node takes three ports from its base port, here %d to %d: stop what listens there, or choose another with --port (0 picks free ones)", base, base+api.PortsPerNode-1)
 	case errors.Is(err, mesh.ErrWrongKey):
 		te.Kind = plan.KindDenied
 		te.Hint = "give the same --gossip-key as the other nodes"

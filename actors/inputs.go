@@ -15,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/shuffle"
+	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
 // streamsPerThread is how many Arrow streams feed each thread of DuckDB: one
@@ -88,7 +89,7 @@ func (t *task) sharesOf(b plan.Blocks) ([]share, error) {
 			continue
 		}
 		take := min(rows-skip, left)
-		out = append(out, share{addr: loc.Addr, segment: id, task: task, partition: p, skip: skip, rows: take})
+		out = append(out, share{task: task, Run: transfer.Run{Addr: loc.Addr, Segment: id, Partition: p, Skip: skip, Rows: take}})
 		skip, left = 0, left-take
 	}
 	return out, nil
@@ -110,7 +111,7 @@ func (t *task) openStage(ctx context.Context, view string, stage int, shares []s
 	}
 	rows := int64(0)
 	for _, s := range shares {
-		rows += s.rows
+		rows += s.Rows
 	}
 	client := t.n.blocks.Consumer(max(t.a.memory*fetchShare/100/int64(n), fetchWindowMin))
 	var openers []duck.Opener

@@ -33,7 +33,7 @@ func TestLinesOfLostNode(t *testing.T) {
 	t.Cleanup(func() { srv.Close() })
 	addr := l.Addr().String()
 	lines := newLines()
-	c := api.NewClient(addr, nil).DialWith(lines.dial)
+	c := api.NewPeer(nil, lines.dial).At(addr)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
 

@@ -55,7 +55,7 @@ type Node struct {
 	resolved memo[*resolved]
 	mesh     *mesh.Mesh
 	wire     *wire.Wire
-	api      *api.Client
+	api      *api.Peer
 	blocks   *transfer.Client
 	lines    *lines           // of api and blocks
 	mem      memory.Allocator // for blocks that DuckDB reads
@@ -102,7 +102,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 func seedsOf(peers []string) ([]string, error) {
 	var seeds []string
 	for _, p := range peers {
-		host, port, err := splitPeer(p)
+		host, port, err := api.SplitPeer(p)
 		if err != nil {
 			return nil, err
 		}
@@ -125,9 +125,9 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 			n.Close()
 		}
 	}()
-	l, err := net.Listen("tcp", net.JoinHostPort(cfg.Bind, strconv.Itoa(base+apiPortOffset)))
+	l, err := net.Listen("tcp", net.JoinHostPort(cfg.Bind, strconv.Itoa(base+api.PortOffset)))
 	if err != nil {
-		return nil, portError(err, base+apiPortOffset, base)
+		return nil, portError(err, base+api.PortOffset, base)
 	}
 	defer func() {
 		if err != nil {
@@ -141,13 +141,13 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 		return nil, err
 	}
 	n.lines = newLines()
-	n.api = api.NewClient("", cfg.TLS).DialWith(n.lines.dial)
-	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+apiPortOffset))
+	n.api = api.NewPeer(cfg.TLS, n.lines.dial)
+	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
 	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: fetchWindow(cfg), Dial: n.lines.dial, LocalAddr: self, Local: n.segments})
 	n.jobs = newJobs(n)
-	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + actorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: randomHex(8), Log: n.log, Handle: n.handleMessage})
+	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: randomHex(8), Log: n.log, Handle: n.handleMessage})
 	if err != nil {
-		return nil, portError(err, base+actorsPortOffset, base)
+		return nil, portError(err, base+api.ActorsPortOffset, base)
 	}
 	n.worker, err = n.wire.System().Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor {
 		return &worker{n: n, log: n.log, free: cfg.Slots, jobs: map[plan.JobID]*workerJob{}}
@@ -156,7 +156,7 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 		return nil, fmt.Errorf("actors: start the worker: %w", err)
 	}
 	n.mesh, err = mesh.Join(ctx, mesh.Config{
-		Node: n.id, Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base, ActorsPort: base + actorsPortOffset, APIPort: base + apiPortOffset,
+		Node: n.id, Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base, ActorsPort: base + api.ActorsPortOffset, APIPort: base + api.PortOffset,
 		Seeds: seeds, Label: cfg.Label, Key: cfg.GossipKey, Zone: cfg.Zone, Version: cfg.Version, Slots: cfg.Slots, Memory: cfg.Memory,
 		Log: n.log, OnPause: n.onPause,
 	})
@@ -308,7 +308,7 @@ const ownJobHashesMax = 10_000
 // do when it coordinates as many jobs as it has slots, and when the pond is so
 // large that such an id is hard to find.
 func (n *Node) ownJobID() plan.JobID {
-	id := NewJobID()
+	id := api.NewJobID()
 	if len(n.jobs.running()) >= n.cfg.Slots {
 		return id
 	}
@@ -317,7 +317,7 @@ func (n *Node) ownJobID() plan.JobID {
 		if first := ring.Rank(nodes, string(id), 1); len(first) > 0 && first[0].ID == string(n.id) {
 			break
 		}
-		id = NewJobID()
+		id = api.NewJobID()
 	}
 	return id
 }

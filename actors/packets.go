@@ -1,13 +1,10 @@
 package actors
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
@@ -96,11 +93,7 @@ func (p *packetCache) schema(ctx context.Context, stage plan.StageID, addr, segm
 	if s != nil {
 		return s, nil
 	}
-	b, err := p.n.api.At(addr).Schema(ctx, segment)
-	if err != nil {
-		return nil, err
-	}
-	s, err = DecodeSchema(b)
+	s, err := p.n.api.At(addr).Schema(ctx, segment)
 	if err != nil {
 		return nil, err
 	}
@@ -115,24 +108,4 @@ func (p *packetCache) close() {
 	defer p.mu.Unlock()
 	clear(p.packets)
 	clear(p.schemas)
-}
-
-// EncodeSchema is s as an Arrow IPC stream without batches.
-func EncodeSchema(s *arrow.Schema) ([]byte, error) {
-	var b bytes.Buffer
-	w := ipc.NewWriter(&b, ipc.WithSchema(s))
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("actors: encode schema: %w", err)
-	}
-	return b.Bytes(), nil
-}
-
-// DecodeSchema reads what EncodeSchema wrote.
-func DecodeSchema(b []byte) (*arrow.Schema, error) {
-	r, err := ipc.NewReader(bytes.NewReader(b))
-	if err != nil {
-		return nil, fmt.Errorf("actors: decode schema: %w", err)
-	}
-	defer r.Release()
-	return r.Schema(), nil
 }

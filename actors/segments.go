@@ -251,7 +251,7 @@ func (s *segments) schema(ctx context.Context, id shuffle.SegmentID) ([]byte, er
 		return nil, err
 	}
 	defer r.Close()
-	return EncodeSchema(r.o.seg.Schema())
+	return shuffle.EncodeSchema(r.o.seg.Schema())
 }
 
 // parts is the rows and bytes of each of a segment's partitions.

@@ -25,6 +25,7 @@ type Node struct {
 	addr    string // base address, kept too
 	proc    *Process
 	session *pond.Session
+	api     *api.Peer
 	logs    []string // of boots that have ended
 }
 
@@ -53,9 +54,15 @@ func (n *Node) start(ctx context.Context, port string, peers []string) error {
 		return err
 	}
 	n.id, n.addr = m[1], m[2]
-	if n.session == nil {
-		n.session, err = pond.Connect(n.addr)
+	if n.session != nil {
+		return nil
 	}
+	addr, err := api.Addr(n.addr)
+	if err != nil {
+		return err
+	}
+	n.api = api.NewPeer(nil, nil).At(addr)
+	n.session, err = pond.Connect(n.addr)
 	return err
 }
 
@@ -71,8 +78,8 @@ func (n *Node) Dir() string { return n.dir }
 // Session is a client of this node.
 func (n *Node) Session() *pond.Session { return n.session }
 
-// API is the node's HTTP API.
-func (n *Node) API() *api.Client { return n.session.API() }
+// API is the node's HTTP API, as other nodes call it.
+func (n *Node) API() *api.Peer { return n.api }
 
 // PID is the process's id.
 func (n *Node) PID() int { return n.proc.PID() }

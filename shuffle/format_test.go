@@ -316,7 +316,7 @@ func TestSchemaBomb(t *testing.T) {
 	b.Finish(b.EndObject())
 	stream := binary.LittleEndian.AppendUint32([]byte{0xff, 0xff, 0xff, 0xff}, uint32(len(b.FinishedBytes())))
 	stream = append(stream, b.FinishedBytes()...)
-	if _, err := unmarshalSchema(stream); !errors.Is(err, ErrCorrupt) {
+	if _, err := DecodeSchema(stream); !errors.Is(err, ErrCorrupt) {
 		t.Fatal(err)
 	}
 }
@@ -336,7 +336,7 @@ func reseal(blocks, schema, index []byte, partitions uint16, rows, raw int64, ex
 func FuzzOpenSegment(f *testing.F) {
 	file, s := smallSegment(f, None)
 	seg := open(f, file)
-	schema, err := marshalSchema(s.Arrow())
+	schema, err := EncodeSchema(s.Arrow())
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 	flatbuffers "github.com/google/flatbuffers/go"
 )
 
-// marshalSchema is the schema as an Arrow IPC stream without batches.
-func marshalSchema(s *arrow.Schema) ([]byte, error) {
+// EncodeSchema is the schema as an Arrow IPC stream without batches.
+func EncodeSchema(s *arrow.Schema) ([]byte, error) {
 	var b bytes.Buffer
 	if err := ipc.NewWriter(&b, ipc.WithSchema(s)).Close(); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
@@ -22,8 +22,9 @@ func marshalSchema(s *arrow.Schema) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// unmarshalSchema reads what marshalSchema wrote.
-func unmarshalSchema(b []byte) (s *arrow.Schema, err error) {
+// DecodeSchema reads what EncodeSchema wrote. Bytes that do not come from it, a
+// peer's included, cost no more memory than their length; the error is ErrCorrupt.
+func DecodeSchema(b []byte) (s *arrow.Schema, err error) {
 	defer func() {
 		if p := recover(); p != nil { // flatbuffers panics on offsets that lead astray
 			s, err = nil, fmt.Errorf("schema: %v: %w", p, ErrCorrupt)

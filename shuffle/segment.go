@@ -54,7 +54,7 @@ func openSegment(r io.ReaderAt, size int64) (*Segment, error) {
 		return nil, fmt.Errorf("schema or index: checksum differs: %w", ErrCorrupt)
 	}
 	s := &Segment{footer: f}
-	if s.schema, err = unmarshalSchema(schema); err != nil {
+	if s.schema, err = DecodeSchema(schema); err != nil {
 		return nil, err
 	}
 	list, err := parseIndex(index, &f)

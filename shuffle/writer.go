@@ -344,7 +344,7 @@ func (w *Writer) drain() {
 
 // end writes schema, index and footer.
 func (w *Writer) end() error {
-	schema, err := marshalSchema(w.layout.schema)
+	schema, err := EncodeSchema(w.layout.schema)
 	if err != nil {
 		return fmt.Errorf("shuffle: finish: %w", err)
 	}

@@ -1,9 +1,10 @@
-// Package api is what a node answers over HTTP, as types and as a client: jobs,
-// members, and what nodes ask of one another in bulk. The same client serves
-// the command line, Go programs and the nodes themselves.
+// Package api is a node's HTTP API, as types and as callers: Client for people
+// and programs, Peer for what nodes ask of one another in bulk, ResultReader for
+// the rows of an ended job.
 //
-// It decides nothing and stores nothing: package actors implements the server
-// side. Blocks of rows travel by package transfer, on the same port.
+// It decides nothing and stores nothing, and knows no DuckDB: package actors
+// implements the server side. Blocks of rows travel by package transfer, on the
+// same port. Read client.go, then peer.go.
 //
 //	POST /v1/jobs                 submit a JobSpec            any node
 //	GET  /v1/jobs                 every job the pond knows    any node

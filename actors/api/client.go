@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +15,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/shuffle"
 )
 
 // Bounds of a client's waits.
@@ -28,8 +30,8 @@ const (
 	errorBodyMax   = 64 << 10
 )
 
-// Client calls the API of one node. It is safe for concurrent use, and cheap to
-// copy for another address with At.
+// Client calls the API of one node for a person or a program. It is safe for
+// concurrent use. What nodes ask of one another has Peer.
 type Client struct {
 	base string
 	http *http.Client
@@ -46,34 +48,20 @@ func NewClient(addr string, tlsc *tls.Config) *Client {
 		MaxIdleConnsPerHost: idlePerHostMax,
 		IdleConnTimeout:     idleTimeout,
 	}
-	c := &Client{http: &http.Client{Transport: t}}
-	return c.At(addr)
+	return &Client{base: baseOf(addr, tlsc), http: &http.Client{Transport: t}}
 }
 
-// At is the same client for another node's API. They share connections.
-func (c *Client) At(addr string) *Client {
-	scheme := "http://"
-	if t, ok := c.http.Transport.(*http.Transport); ok && t.TLSClientConfig != nil {
-		scheme = "https://"
+func baseOf(addr string, tlsc *tls.Config) string {
+	if tlsc != nil {
+		return "https://" + addr
 	}
-	return &Client{base: scheme + addr, http: c.http}
+	return "http://" + addr
 }
 
-// HopHeader marks a request that a node makes for a client: it is answered from
-// what the receiver itself knows, and not passed on.
-const HopHeader = "Pond-Hop"
-
-// DialWith has the client connect by dial. It is called before the first request.
-func (c *Client) DialWith(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *Client {
-	c.http.Transport.(*http.Transport).DialContext = dial
-	return c
+// at is the same client for another node. They share connections.
+func (c *Client) at(addr string) *Client {
+	return &Client{base: baseOf(addr, c.http.Transport.(*http.Transport).TLSClientConfig), http: c.http, hop: c.hop}
 }
-
-// Hop is the same client, whose requests are not passed on.
-func (c *Client) Hop() *Client { return &Client{base: c.base, http: c.http, hop: true} }
-
-// Transport is what the client's requests go through.
-func (c *Client) Transport() http.RoundTripper { return c.http.Transport }
 
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
@@ -147,53 +135,6 @@ func (c *Client) Version(ctx context.Context) (*Version, error) {
 	return call[Version](ctx, c, http.MethodGet, "/v1/version", nil)
 }
 
-// PutRecord stores a job's record on the node. It returns once it is durable.
-func (c *Client) PutRecord(ctx context.Context, r *Record) error {
-	_, err := call[struct{}](ctx, c, http.MethodPut, "/v1/specs/"+string(r.Spec.ID), r)
-	return err
-}
-
-// Records lists the jobs recorded on the node itself.
-func (c *Client) Records(ctx context.Context) ([]JobStatus, error) {
-	rs, err := call[[]JobStatus](ctx, c, http.MethodGet, "/v1/specs", nil)
-	if err != nil {
-		return nil, err
-	}
-	return *rs, nil
-}
-
-// Start makes the node coordinate a job that is recorded on it.
-func (c *Client) Start(ctx context.Context, id plan.JobID, term uint64) (*JobStatus, error) {
-	return call[JobStatus](ctx, c, http.MethodPost, jobPath(id, fmt.Sprintf("/start?term=%d", term)), struct{}{})
-}
-
-// Packet fetches a stage for a worker.
-func (c *Client) Packet(ctx context.Context, id plan.JobID, stage int, version uint64) (*Packet, error) {
-	p := new(Packet)
-	return p, c.gob(ctx, jobPath(id, fmt.Sprintf("/packet?stage=%d&version=%d", stage, version)), p)
-}
-
-// Schema is a segment's Arrow schema, as an IPC stream without batches.
-func (c *Client) Schema(ctx context.Context, segment string) ([]byte, error) {
-	s, err := c.text(ctx, http.MethodGet, "/v1/segments/"+segment+"/schema", nil)
-	return []byte(s), err
-}
-
-// DropSegment has the node delete a segment of a stage.
-func (c *Client) DropSegment(ctx context.Context, stage plan.StageID, segment string) error {
-	_, err := call[struct{}](ctx, c, http.MethodDelete, "/v1/segments/"+segment+"?stage="+string(stage), nil)
-	return err
-}
-
-// Held asks which segments of some stages the node holds.
-func (c *Client) Held(ctx context.Context, stages []plan.StageID) ([]Held, error) {
-	hs, err := call[[]Held](ctx, c, http.MethodPost, "/v1/held", &HeldRequest{Stages: stages})
-	if err != nil {
-		return nil, err
-	}
-	return *hs, nil
-}
-
 // Watch yields a job's status whenever it changes, the last one ended. It ends
 // with an error when the connection breaks or ctx ends before the job does.
 func (c *Client) Watch(ctx context.Context, id plan.JobID) iter.Seq2[*JobStatus, error] {
@@ -229,6 +170,15 @@ func cmpErr(errs ...error) error {
 	return nil
 }
 
+// schema is a segment's columns.
+func (c *Client) schema(ctx context.Context, segment string) (*arrow.Schema, error) {
+	s, err := c.text(ctx, http.MethodGet, "/v1/segments/"+segment+"/schema", nil)
+	if err != nil {
+		return nil, err
+	}
+	return shuffle.DecodeSchema([]byte(s))
+}
+
 func jobPath(id plan.JobID, rest string) string { return "/v1/jobs/" + string(id) + rest }
 
 // call sends in as JSON and decodes the reply as a T.
@@ -256,25 +206,6 @@ func (c *Client) text(ctx context.Context, method, path string, in any) (string,
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, replyBytesMax))
 	return string(b), err
-}
-
-// Parts is the rows and bytes of each partition of a segment.
-func (c *Client) Parts(ctx context.Context, segment string) (*plan.SegmentInfo, error) {
-	p := new(plan.SegmentInfo)
-	return p, c.gob(ctx, "/v1/segments/"+segment+"/parts", p)
-}
-
-// gob reads a reply that is large and never leaves Pond.
-func (c *Client) gob(ctx context.Context, path string, into any) error {
-	resp, err := c.do(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if err := gob.NewDecoder(io.LimitReader(resp.Body, PacketBytesMax)).Decode(into); err != nil {
-		return unavailable(c.base, fmt.Errorf("reading the reply to GET %s: %w", path, err))
-	}
-	return nil
 }
 
 // do sends a request and turns every failure into a plan.Error.

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/jobfile"
@@ -195,7 +194,7 @@ func graft(part *plan.Plan, id plan.NodeID) []plan.Node {
 
 // submit runs a job to its end, or to where the flags say.
 func (a *app) submit(ctx context.Context, s *pond.Session, j *job, sub *submission) error {
-	spec := &api.JobSpec{ID: actors.NewJobID(), Options: api.JobOptions{
+	spec := &api.JobSpec{ID: api.NewJobID(), Options: api.JobOptions{
 		DeadlineMillis: sub.deadline.Milliseconds(), NoReuse: sub.noReuse, Partitions: sub.partitions, Force: sub.force, Codec: sub.codec}}
 	return a.cancellable(ctx, s, spec.ID, func(ctx context.Context) error {
 		p, err := planOf(ctx, s, j)

@@ -6,6 +6,8 @@
 //	Client.Fetch(addr, wants) ─ POST /v1/blocks ─▶ Handler ─ Source.Open ─▶ Segment
 //	Stream.Next ◀─ whole blocks ◀─ frames ◀──────── extents, read or sendfile
 //
+// Rows reads the streams of several nodes one after another as record batches.
+//
 // # Request
 //
 // Integers are little-endian. A body of any other length is refused.

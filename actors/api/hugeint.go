@@ -1,4 +1,4 @@
-package pond
+package api
 
 import (
 	"strings"
@@ -18,9 +18,9 @@ const (
 	extensionDataKey = "ARROW:extension:metadata"
 )
 
-// decimalSchema has DECIMAL(38,0) for every HUGEINT, and reports whether there
+// DecimalSchema has DECIMAL(38,0) for every HUGEINT, and reports whether there
 // was one.
-func decimalSchema(s *arrow.Schema) (*arrow.Schema, bool) {
+func DecimalSchema(s *arrow.Schema) (*arrow.Schema, bool) {
 	fields, found := decimalFields(s.Fields())
 	if !found {
 		return s, false
@@ -79,9 +79,9 @@ func without(m arrow.Metadata, keys ...string) arrow.Metadata {
 	return arrow.MetadataFrom(kept)
 }
 
-// decimalBatch is rec under decimalSchema's schema; the values are shared. The
+// DecimalBatch is rec under DecimalSchema's schema; the values are shared. The
 // caller releases it.
-func decimalBatch(rec arrow.RecordBatch, s *arrow.Schema) arrow.RecordBatch {
+func DecimalBatch(rec arrow.RecordBatch, s *arrow.Schema) arrow.RecordBatch {
 	columns := make([]arrow.Array, rec.NumCols())
 	for i, a := range rec.Columns() {
 		data := retyped(a.Data(), s.Field(i).Type)

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/gob"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// HopHeader marks a request that a node makes for a client: the receiver answers
+// from what it knows itself, and does not pass the request on.
+const HopHeader = "Pond-Hop"
+
+// Peer calls other nodes for a node: all that a Client asks, and what only nodes
+// ask of one another.
+type Peer struct{ Client }
+
+// NewPeer returns a Peer that calls nobody yet: At names whom. dial, unless nil,
+// makes its connections.
+func NewPeer(tlsc *tls.Config, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *Peer {
+	c := NewClient("", tlsc)
+	if dial != nil {
+		c.http.Transport.(*http.Transport).DialContext = dial
+	}
+	return &Peer{*c}
+}
+
+// At is the same Peer for the node whose API is at addr. They share connections.
+func (p *Peer) At(addr string) *Peer { return &Peer{*p.at(addr)} }
+
+// Hop is the same Peer, whose requests are not passed on.
+func (p *Peer) Hop() *Peer { return &Peer{Client{base: p.base, http: p.http, hop: true}} }
+
+// Transport carries the Peer's requests.
+func (p *Peer) Transport() http.RoundTripper { return p.http.Transport }
+
+// PutRecord stores a job's record on the node. It returns once it is durable.
+func (p *Peer) PutRecord(ctx context.Context, r *Record) error {
+	_, err := call[struct{}](ctx, &p.Client, http.MethodPut, "/v1/specs/"+string(r.Spec.ID), r)
+	return err
+}
+
+// Records lists the jobs recorded on the node itself.
+func (p *Peer) Records(ctx context.Context) ([]JobStatus, error) {
+	rs, err := call[[]JobStatus](ctx, &p.Client, http.MethodGet, "/v1/specs", nil)
+	if err != nil {
+		return nil, err
+	}
+	return *rs, nil
+}
+
+// Start makes the node coordinate a job that is recorded on it.
+func (p *Peer) Start(ctx context.Context, id plan.JobID, term uint64) (*JobStatus, error) {
+	return call[JobStatus](ctx, &p.Client, http.MethodPost, jobPath(id, fmt.Sprintf("/start?term=%d", term)), struct{}{})
+}
+
+// Packet fetches a stage for a worker.
+func (p *Peer) Packet(ctx context.Context, id plan.JobID, stage int, version uint64) (*Packet, error) {
+	out := new(Packet)
+	return out, p.gob(ctx, jobPath(id, fmt.Sprintf("/packet?stage=%d&version=%d", stage, version)), out)
+}
+
+// Schema fetches the columns of a segment.
+func (p *Peer) Schema(ctx context.Context, segment string) (*arrow.Schema, error) {
+	return p.schema(ctx, segment)
+}
+
+// DropSegment has the node delete a segment of a stage.
+func (p *Peer) DropSegment(ctx context.Context, stage plan.StageID, segment string) error {
+	_, err := call[struct{}](ctx, &p.Client, http.MethodDelete, "/v1/segments/"+segment+"?stage="+string(stage), nil)
+	return err
+}
+
+// Held asks which segments of some stages the node holds.
+func (p *Peer) Held(ctx context.Context, stages []plan.StageID) ([]Held, error) {
+	hs, err := call[[]Held](ctx, &p.Client, http.MethodPost, "/v1/held", &HeldRequest{Stages: stages})
+	if err != nil {
+		return nil, err
+	}
+	return *hs, nil
+}
+
+// Parts fetches the rows and bytes of each partition of a segment.
+func (p *Peer) Parts(ctx context.Context, segment string) (*plan.SegmentInfo, error) {
+	out := new(plan.SegmentInfo)
+	return out, p.gob(ctx, "/v1/segments/"+segment+"/parts", out)
+}
+
+// gob reads a reply that is large and never leaves Pond.
+func (p *Peer) gob(ctx context.Context, path string, into any) error {
+	resp, err := p.do(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := gob.NewDecoder(io.LimitReader(resp.Body, PacketBytesMax)).Decode(into); err != nil {
+		return unavailable(p.base, fmt.Errorf("reading the reply to GET %s: %w", path, err))
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/pondmesh/pond/shuffle"
+)
+
+// Run is consecutive rows of one partition of a segment, and the node that holds
+// it.
+type Run struct {
+	Addr      string // API of the holder
+	Segment   shuffle.SegmentID
+	Partition int   // or AllPartitions
+	Skip      int64 // rows left out at the front
+	Rows      int64 // rows taken; -1: all that follow
+}
+
+// Rows reads runs one after another as record batches. Neighbouring runs of one
+// node are one request.
+type Rows struct {
+	ctx    context.Context
+	client *Client
+	decode *shuffle.Decoder
+	runs   []Run
+
+	cur   *Stream
+	base  int // index in runs of the current request's first want
+	next  int // first run not yet asked for
+	skip  []int64
+	limit []int64
+}
+
+// Rows returns a reader of runs, whose segments all have the given schema.
+func (c *Client) Rows(ctx context.Context, schema *arrow.Schema, mem memory.Allocator, runs []Run) (*Rows, error) {
+	d, err := shuffle.NewDecoder(schema, mem, shuffle.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	return &Rows{ctx: ctx, client: c, decode: d, runs: runs}, nil
+}
+
+// Next is the next batch, which the caller releases, or io.EOF. A *LostError
+// names segments that are gone or damaged.
+func (r *Rows) Next() (arrow.RecordBatch, error) {
+	for {
+		if r.cur == nil {
+			if err := r.open(); err != nil {
+				return nil, err
+			}
+		}
+		block, err := r.cur.Next()
+		if errors.Is(err, io.EOF) {
+			r.cur.Close()
+			r.cur = nil
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		rec, err := r.cut(block)
+		if err != nil || rec != nil {
+			return rec, err
+		}
+	}
+}
+
+// open asks for the next runs that are with one node.
+func (r *Rows) open() error {
+	if r.next == len(r.runs) {
+		return io.EOF
+	}
+	addr := r.runs[r.next].Addr
+	var wants []Want
+	r.base, r.skip, r.limit = r.next, r.skip[:0], r.limit[:0]
+	for ; r.next < len(r.runs) && r.runs[r.next].Addr == addr; r.next++ {
+		run := r.runs[r.next]
+		wants = append(wants, Want{Segment: run.Segment, Partition: run.Partition})
+		r.skip, r.limit = append(r.skip, run.Skip), append(r.limit, run.Rows)
+	}
+	cur, err := r.client.Fetch(r.ctx, addr, wants)
+	if err != nil {
+		return err
+	}
+	r.cur = cur
+	return nil
+}
+
+// cut turns a block into a batch, cut to its run's rows; nil when none of its
+// rows are wanted.
+func (r *Rows) cut(block Block) (arrow.RecordBatch, error) {
+	defer block.Release()
+	w := block.Want
+	if r.limit[w] == 0 {
+		return nil, nil
+	}
+	if r.skip[w] > 0 {
+		h, err := shuffle.ParseBlockHeader(block.Data)
+		if err == nil && int64(h.Rows) <= r.skip[w] {
+			r.skip[w] -= int64(h.Rows)
+			return nil, nil
+		}
+	}
+	rec, err := r.decode.Decode(block.Data)
+	if err != nil {
+		run := r.runs[r.base+w]
+		return nil, &LostError{Addr: run.Addr, Segments: []shuffle.SegmentID{run.Segment}, Reason: shuffle.ErrCorrupt, Detail: err.Error()}
+	}
+	from, rows := r.skip[w], rec.NumRows()-r.skip[w]
+	r.skip[w] = 0
+	if r.limit[w] >= 0 {
+		rows = min(rows, r.limit[w])
+		r.limit[w] -= rows
+	}
+	if from == 0 && rows == rec.NumRows() {
+		return rec, nil
+	}
+	defer rec.Release()
+	return rec.NewSlice(from, from+rows), nil
+}
+
+// Close ends the request that is under way.
+func (r *Rows) Close() error {
+	if r.cur != nil {
+		r.cur.Close()
+		r.cur = nil
+	}
+	r.next = len(r.runs)
+	return nil
+}
