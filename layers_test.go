@@ -36,7 +36,8 @@ var layers = map[string][]string{
 	"actors/sched":           {"actors/plan"},
 	"actors/wire":            {"actors/plan"},
 	"actors/api":             {"actors/plan", "shuffle", "shuffle/transfer"},
-	"actors": {"actors/api", "actors/plan", "actors/plan/distribute", "actors/plan/stmt", "actors/sched", "actors/wire",
+	"actors/journal":         {"actors/api", "actors/plan", "fs", "shuffle", "shuffle/transfer"},
+	"actors": {"actors/api", "actors/journal", "actors/plan", "actors/plan/distribute", "actors/plan/stmt", "actors/sched", "actors/wire",
 		"duck", "duck/logical", "duck/tree", "duck/vec", "fs", "mesh", "mesh/ring", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/plan", "actors/plan/stmt", "shuffle/transfer"},
 }

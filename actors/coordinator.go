@@ -23,8 +23,7 @@ const (
 	statusEvery   = 100 * time.Millisecond // watchers hear no more often, but for the end
 	heldTimeout   = 5 * time.Second
 	recordTimeout = 10 * time.Second
-	resultKeep    = 10 * time.Minute // a result stays readable at least so long
-	silenceMax    = 5 * time.Second  // a node at work says so every second
+	silenceMax    = 5 * time.Second // a node at work says so every second
 )
 
 // coordinator is the actor that drives one job. It turns what it hears into
@@ -201,7 +200,7 @@ func (n *Node) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member)
 		m := members[i]
 		out[i].node, out[i].boot = m.ID, m.Boot
 		if m.ID == n.id {
-			out[i].held = n.segments.held(ids)
+			out[i].held = n.segments.Held(ids)
 			return nil
 		}
 		held, err := n.api.At(m.APIAddr()).Held(ctx, ids)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/duck/vec"
@@ -31,11 +32,11 @@ func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
 	}
 	if err != nil {
 		os.Remove(path)
-		return nil, storageError(engineError("write", err))
+		return nil, journal.StorageError(engineError("write", err))
 	}
 	st, err := os.Stat(path)
 	if err != nil {
-		return nil, storageError(err)
+		return nil, journal.StorageError(err)
 	}
 	return &wire.Done{FilesInline: true, Files: []*wire.OutputFile{{Name: name, Rows: rows, Bytes: st.Size()}},
 		Segment: nil}, nil

@@ -128,7 +128,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 
 // record keeps the end of a job here.
 func (n *Node) record(rec *api.Record) {
-	if err := n.records.put(rec); err != nil {
+	if err := n.records.Put(rec); err != nil {
 		n.log.Warn("recording a job's end", "job", rec.Spec.ID, "err", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/vec"
@@ -40,7 +41,7 @@ func (t *task) runFunc(ctx context.Context, s *plan.Step) error {
 	}
 	sp, err := newSpool(t.n.spoolDir(), out, t.n.mem)
 	if err != nil {
-		return storageError(err)
+		return journal.StorageError(err)
 	}
 	t.spools = append(t.spools, sp)
 	call := func(rec arrow.RecordBatch) error {
@@ -49,10 +50,10 @@ func (t *task) runFunc(ctx context.Context, s *plan.Step) error {
 		})
 	}
 	if err := t.eachBatch(ctx, s.SQL, in, s.Func.BatchRows, call); err != nil {
-		return storageError(engineError("call", err))
+		return journal.StorageError(engineError("call", err))
 	}
 	if err := sp.finish(); err != nil {
-		return storageError(err)
+		return journal.StorageError(err)
 	}
 	return engineError("call", t.engine.Register(ctx, s.View, out, []duck.Opener{sp.open}))
 }

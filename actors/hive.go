@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 )
@@ -20,14 +21,14 @@ func (t *task) writeHive(ctx context.Context, w *plan.Write, path string) (*wire
 	base := strings.TrimSuffix(filepath.Base(path), ext)
 	dir := filepath.Join(t.packet.Staging, "."+base)
 	if err := os.RemoveAll(dir); err != nil {
-		return nil, storageError(err)
+		return nil, journal.StorageError(err)
 	}
 	defer os.RemoveAll(dir)
 	opts := t.copyOptions(w)
 	opts["partition_by"] = "(" + quoteList(w.PartitionBy) + ")"
 	rows, err := t.engine.Copy(ctx, t.query, dir, string(w.Format), opts)
 	if err != nil {
-		return nil, storageError(engineError("write", err))
+		return nil, journal.StorageError(engineError("write", err))
 	}
 	done := &wire.Done{}
 	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
@@ -51,7 +52,7 @@ func (t *task) writeHive(ctx context.Context, w *plan.Write, path string) (*wire
 		return os.Rename(p, to)
 	})
 	if err != nil {
-		return nil, storageError(err)
+		return nil, journal.StorageError(err)
 	}
 	if len(done.Files) > 0 {
 		done.Files[0].Rows = rows // DuckDB does not say how many are in each

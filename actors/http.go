@@ -295,7 +295,7 @@ func (n *Node) getPacket(w http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 func (n *Node) dropSegment(w http.ResponseWriter, r *http.Request) (any, error) {
-	n.segments.drop(plan.StageID(r.URL.Query().Get("stage")), r.PathValue("id"))
+	n.segments.Drop(plan.StageID(r.URL.Query().Get("stage")), r.PathValue("id"))
 	w.WriteHeader(http.StatusNoContent)
 	return nil, nil
 }
@@ -305,7 +305,7 @@ func (n *Node) getParts(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "parts", Subject: r.PathValue("id"), Text: err.Error()}
 	}
-	p, err := n.segments.parts(r.Context(), id)
+	p, err := n.segments.Parts(r.Context(), id)
 	if err != nil {
 		return nil, err
 	}
@@ -324,7 +324,7 @@ func (n *Node) startJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "start", Text: err.Error()}
 	}
 	id := plan.JobID(r.PathValue("id"))
-	rec := n.records.get(id)
+	rec := n.records.Get(id)
 	if rec == nil {
 		return nil, errNoJob(id)
 	}
@@ -339,7 +339,7 @@ func (n *Node) putSpec(w http.ResponseWriter, r *http.Request) (any, error) {
 	if rec.Spec == nil || string(rec.Spec.ID) != r.PathValue("id") {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "record", Subject: r.PathValue("id"), Text: "the record is of another job"}
 	}
-	if err := n.records.put(rec); err != nil {
+	if err := n.records.Put(rec); err != nil {
 		return nil, err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -355,7 +355,7 @@ func (n *Node) postHeld(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := decode(r, api.SpecBytesMax, req); err != nil {
 		return nil, err
 	}
-	return n.segments.held(req.Stages), nil
+	return n.segments.Held(req.Stages), nil
 }
 
 func (n *Node) getSchema(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -363,7 +363,7 @@ func (n *Node) getSchema(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "schema", Subject: r.PathValue("id"), Text: err.Error()}
 	}
-	b, err := n.segments.schema(r.Context(), id)
+	b, err := n.segments.Schema(r.Context(), id)
 	if err != nil {
 		return nil, err
 	}

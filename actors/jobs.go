@@ -74,7 +74,7 @@ func (j *jobs) knows(id plan.JobID) bool {
 
 // ended is the record of a job that is over, if it is kept here.
 func (j *jobs) ended(id plan.JobID) *api.Record {
-	if rec := j.n.records.get(id); rec != nil && rec.Status != nil {
+	if rec := j.n.records.Get(id); rec != nil && rec.Status != nil {
 		return rec
 	}
 	return nil
@@ -120,7 +120,7 @@ func (j *jobs) list() []api.JobStatus {
 		seen[id] = true
 	}
 	j.mu.Unlock()
-	for _, rec := range j.n.records.list() {
+	for _, rec := range j.n.records.List() {
 		switch id := rec.Spec.ID; {
 		case seen[id]:
 		case rec.Status != nil:
@@ -362,7 +362,7 @@ const jobIDLen = 32
 
 func (n *Node) putRecord(ctx context.Context, addr string, rec *api.Record) error {
 	if addr == n.APIAddr() {
-		return n.records.put(rec)
+		return n.records.Put(rec)
 	}
 	return n.api.At(addr).PutRecord(ctx, rec)
 }
@@ -377,7 +377,7 @@ func (n *Node) startAt(ctx context.Context, addr string, spec *api.JobSpec, term
 // coordinate makes this node host a job's coordinator, and waits until the job
 // is planned.
 func (n *Node) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (*api.JobStatus, error) {
-	if rec := n.records.get(spec.ID); rec != nil {
+	if rec := n.records.Get(spec.ID); rec != nil {
 		if rec.Status != nil {
 			return rec.Status, nil
 		}

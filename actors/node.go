@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/duck/vec"
@@ -46,8 +47,8 @@ type Node struct {
 	duckVersion string
 
 	store    *fs.Store
-	records  *records
-	segments *segments
+	records  *journal.Records
+	segments *journal.Segments
 	engines  *engines
 	footers  footers
 	checked  memo[struct{}]
@@ -186,10 +187,10 @@ func (n *Node) openStore(ctx context.Context) error {
 		return err
 	}
 	n.id = mesh.NodeID(id)
-	if n.records, err = openRecords(store, n.log); err != nil {
+	if n.records, err = journal.OpenRecords(journal.OnDisk(store), n.log); err != nil {
 		return err
 	}
-	n.segments, err = openSegments(store, n.cfg.CacheMax, n.log)
+	n.segments, err = journal.OpenSegments(journal.OnDisk(store), n.cfg.CacheMax, n.log)
 	return err
 }
 
@@ -355,7 +356,7 @@ func (n *Node) homes(id plan.JobID) (homes, others []string) {
 func (n *Node) spoolDir() string { return filepath.Join(n.cfg.Dir, "spill", "spools") }
 
 // closeJob lets go of what a job kept on this node.
-func (n *Node) closeJob(id plan.JobID) { n.segments.unpin(id) }
+func (n *Node) closeJob(id plan.JobID) { n.segments.Unpin(id) }
 
 // sleep waits for d, and reports false when the node stops first.
 func (n *Node) sleep(d time.Duration) bool {
@@ -381,7 +382,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	defer cancel()
 	idle := make(chan struct{})
 	n.wire.System().Root.Send(n.worker, &drainMsg{idle: idle})
-	for _, wait := range []<-chan struct{}{idle, n.jobs.drained(), n.segments.released()} {
+	for _, wait := range []<-chan struct{}{idle, n.jobs.drained(), n.segments.Released()} {
 		select {
 		case <-wait:
 		case <-ctx.Done():
@@ -445,7 +446,7 @@ func (n *Node) close() error {
 		errs = append(errs, n.engines.close())
 	}
 	if n.segments != nil {
-		n.segments.close()
+		n.segments.Close()
 	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())

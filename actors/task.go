@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/duck"
-	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/shuffle"
 )
 
@@ -159,9 +159,9 @@ func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*wire.Done
 	if err != nil {
 		return nil, engineError("run", err)
 	}
-	u, err := t.n.store.Create(kindSegment)
+	u, err := t.n.segments.Create()
 	if err != nil {
-		return nil, storageError(err)
+		return nil, err
 	}
 	defer u.Abort()
 	codec, err := codecOf(t.packet.Codec)
@@ -180,11 +180,11 @@ func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*wire.Done
 		_, err = t.engine.Drain(ctx, query, w.Append)
 	}
 	if err != nil {
-		return nil, storageError(engineError("run", err))
+		return nil, journal.StorageError(engineError("run", err))
 	}
 	sum, err := w.Finish()
 	if err != nil {
-		return nil, storageError(err)
+		return nil, journal.StorageError(err)
 	}
 	return t.commit(u, sum)
 }
@@ -204,7 +204,7 @@ func codecOf(name string) (shuffle.Codec, error) {
 // writerMemoryMin is enough for a segment's buffers whatever the budget.
 const writerMemoryMin = 8 << 20
 
-func (t *task) commit(u *fs.Upload, sum shuffle.Summary) (*wire.Done, error) {
+func (t *task) commit(u journal.Draft, sum shuffle.Summary) (*wire.Done, error) {
 	h := api.Held{
 		Stage: t.a.stageID, Index: t.a.key.stage, Partition: t.a.key.partition, Tasks: t.packet.Tasks, Attempt: t.a.key.attempt, Job: t.a.job,
 		Lineage: t.a.lineage, Rows: sum.Rows, RawBytes: sum.RawBytes, Created: time.Now().UnixMilli(), Partitions: len(sum.PartitionRows),
@@ -213,9 +213,9 @@ func (t *task) commit(u *fs.Upload, sum shuffle.Summary) (*wire.Done, error) {
 	if inline {
 		h.PartitionRows, h.PartitionBytes = sum.PartitionRows, sum.PartitionBytes
 	}
-	h, err := t.n.segments.commit(u, h)
+	h, err := u.Commit(h)
 	if err != nil {
-		return nil, storageError(err)
+		return nil, err
 	}
 	id, err := shuffle.ParseSegmentID(h.Segment)
 	if err != nil {
@@ -274,19 +274,6 @@ func (t *task) watchSpill() (stop func()) {
 		close(quit)
 		<-done
 	}
-}
-
-// storageError gives a full or failed disk its kind, and says what helps.
-func storageError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, fs.ErrNoSpace), errors.Is(err, syscall.ENOSPC):
-		return &plan.Error{Kind: plan.KindResource, Op: "write", Text: err.Error(), Hint: "free space on this node's disk, or start nodes with --data on a larger one"}
-	case errors.Is(err, fs.ErrOffline), errors.Is(err, fs.ErrReadOnly):
-		return &plan.Error{Kind: plan.KindResource, Op: "write", Text: err.Error(), Hint: "check the node's data folder and restart it"}
-	}
-	return err
 }
 
 // threadCPU is the processor time of the whole process: with several tasks at

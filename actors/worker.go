@@ -240,7 +240,7 @@ func (w *worker) run(c actor.Context, j *workerJob, r *wire.Run) {
 		memory: r.GetMemory(), version: uint64(r.GetSpecVersion()), lineage: r.GetLineage(), deadline: j.deadline, packets: j.packets,
 		threads: w.n.threads(int(r.GetThreads())),
 	}
-	w.n.segments.pin(j.id, a.stageID)
+	w.n.segments.Pin(j.id, a.stageID)
 	worker := c.Self()
 	pid := c.Spawn(actor.PropsFromProducer(func() actor.Actor { return &partition{n: w.n, worker: worker, a: a} }))
 	j.running[key] = &runningAttempt{pid: pid, stage: a.stageID}

@@ -1,10 +1,12 @@
-package actors
+package journal
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -21,47 +23,50 @@ import (
 // kindSegment marks a segment's upload in the store.
 const kindSegment = "segment"
 
-// Bounds of the segments kept open and of what is said of them.
+// Bounds.
 const (
-	openSegmentsMax    = 512
-	partitionStatsMax  = 1024 // a segment of more partitions carries no sizes in its facts
-	heldSegmentsPerAsk = 1 << 20
+	openSegmentsMax    = 512              // indexes kept in memory
+	heldSegmentsPerAsk = 1 << 20          // facts in one answer; more are made again
+	resultKeep         = 10 * time.Minute // a result stays readable at least so long
 )
 
-// segments are what this node has committed and still holds. The store is the
-// truth; the index in memory is rebuilt from it at start. This is the journal:
-// a coordinator asks for it, and carries on from there.
-type segments struct {
-	store    *fs.Store
-	cacheMax int64
+// Segments are what this node has committed and still holds. The store is the
+// truth; the index in memory is rebuilt from it at start. It is safe for
+// concurrent use, and a [transfer.Source].
+type Segments struct {
+	store    Store
+	cacheMax int64 // bytes kept of stages that no open job uses
 	log      *slog.Logger
 
 	mu      sync.Mutex
-	byStage map[plan.StageID][]api.Held
-	bytes   int64
-	inUse   map[plan.JobID]map[plan.StageID]bool // stages of open jobs: not evicted
-	waiters []chan struct{}                      // for inUse to be empty
-	open    map[shuffle.SegmentID]*openSegment
-	clock   int64
+	byStage map[plan.StageID][]api.Held          // every segment in the store, once; no empty list
+	bytes   int64                                // sum of Held.Bytes over byStage
+	inUse   map[plan.JobID]map[plan.StageID]bool // stages of open jobs: never evicted
+	waiters []chan struct{}                      // closed and dropped once inUse is empty
+	open    map[shuffle.SegmentID]*openSegment   // at most openSegmentsMax
+	clock   int64                                // counts calls of Open
 }
 
-// openSegment is a segment's index, kept while it is asked for often. refs
-// counts its users, and the cache itself as one.
+// openSegment is a segment's index, kept while it is asked for often. It closes
+// when refs comes to 0, whether or not the segment has been deleted.
 type openSegment struct {
-	r    *fs.Reader
+	r    Reader
 	seg  *shuffle.Segment
-	refs int
-	used int64
+	refs int   // segmentRefs, and one while it stands in Segments.open
+	used int64 // Segments.clock when last asked for: the oldest gives way
 }
 
-func openSegments(store *fs.Store, cacheMax int64, log *slog.Logger) (*segments, error) {
-	s := &segments{store: store, cacheMax: cacheMax, log: log,
+// OpenSegments reads what the store holds. Beyond cacheMax bytes the oldest
+// segments that no open job uses are deleted. The caller ends it with Close,
+// before the store.
+func OpenSegments(store Store, cacheMax int64, log *slog.Logger) (*Segments, error) {
+	s := &Segments{store: store, cacheMax: cacheMax, log: log,
 		byStage: map[plan.StageID][]api.Held{},
 		inUse:   map[plan.JobID]map[plan.StageID]bool{},
 		open:    map[shuffle.SegmentID]*openSegment{}}
 	for info, err := range store.List(kindSegment) {
 		if err != nil {
-			return nil, fmt.Errorf("actors: list segments: %w", err)
+			return nil, fmt.Errorf("journal: list segments: %w", err)
 		}
 		var h api.Held
 		if err := json.Unmarshal(info.Attrs, &h); err != nil {
@@ -75,31 +80,59 @@ func openSegments(store *fs.Store, cacheMax int64, log *slog.Logger) (*segments,
 	return s, nil
 }
 
-func (s *segments) add(h api.Held) {
+func (s *Segments) add(h api.Held) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.byStage[h.Stage] = append(s.byStage[h.Stage], h)
 	s.bytes += h.Bytes
 }
 
-// commit makes an upload a segment of this node. Segments are recomputable, so
-// they are not fsynced: a crash of the machine costs a rerun.
-func (s *segments) commit(u *fs.Upload, h api.Held) (api.Held, error) {
-	attrs, err := json.Marshal(h)
+// Draft is a segment being written, by one goroutine at a time. It is invisible
+// until Commit.
+type Draft interface {
+	io.Writer
+	// Commit makes the draft a segment of this node, and returns its facts with its
+	// id and size.
+	Commit(h api.Held) (api.Held, error)
+	// Abort leaves nothing behind; after Commit it does nothing.
+	Abort()
+}
+
+// Create begins a segment. The caller writes its bytes and ends it with Commit or
+// Abort.
+func (s *Segments) Create() (Draft, error) {
+	u, err := s.store.Create(kindSegment)
 	if err != nil {
-		return h, err
+		return nil, StorageError(err)
 	}
-	info, err := u.Commit(attrs, false)
+	return &draft{s: s, Upload: u}, nil
+}
+
+type draft struct {
+	s *Segments
+	Upload
+}
+
+// Commit does not fsync: a segment can be computed again, and a crash of the
+// machine costs a rerun.
+func (d *draft) Commit(h api.Held) (api.Held, error) {
+	facts, err := json.Marshal(h)
 	if err != nil {
-		return h, err
+		return h, fmt.Errorf("journal: encode the facts of a segment: %w", err)
+	}
+	info, err := d.Upload.Commit(facts, false)
+	if err != nil {
+		return h, StorageError(err)
 	}
 	h.Segment, h.Bytes = info.ID.String(), info.Size
-	s.add(h)
+	d.s.add(h)
 	return h, nil
 }
 
-// held lists what is here of some stages.
-func (s *segments) held(stages []plan.StageID) []api.Held {
+func (d *draft) Abort() { _ = d.Upload.Abort() } // the next start clears what is left
+
+// Held lists what is here of some stages.
+func (s *Segments) Held(stages []plan.StageID) []api.Held {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := []api.Held{}
@@ -112,8 +145,8 @@ func (s *segments) held(stages []plan.StageID) []api.Held {
 	return out
 }
 
-// pin keeps the segments of a job's stages while the job is open.
-func (s *segments) pin(job plan.JobID, stage plan.StageID) {
+// Pin keeps the segments of a job's stages while the job is open.
+func (s *Segments) Pin(job plan.JobID, stage plan.StageID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.inUse[job] == nil {
@@ -122,9 +155,9 @@ func (s *segments) pin(job plan.JobID, stage plan.StageID) {
 	s.inUse[job][stage] = true
 }
 
-// unpin ends a job's hold and evicts the oldest segments beyond the cache's
+// Unpin ends a job's hold and evicts the oldest segments beyond the cache's
 // bound.
-func (s *segments) unpin(job plan.JobID) {
+func (s *Segments) Unpin(job plan.JobID) {
 	s.mu.Lock()
 	delete(s.inUse, job)
 	if len(s.inUse) == 0 {
@@ -139,7 +172,7 @@ func (s *segments) unpin(job plan.JobID) {
 }
 
 // evict takes segments out of the index until the rest fits; the lock is held.
-func (s *segments) evict() []fs.UploadID {
+func (s *Segments) evict() []fs.UploadID {
 	if s.bytes <= s.cacheMax {
 		return nil
 	}
@@ -156,10 +189,11 @@ func (s *segments) evict() []fs.UploadID {
 	var order []stageAge
 	for id, hs := range s.byStage {
 		if !pinned[id] && !fresh(hs) {
-			order = append(order, stageAge{id, slices.MaxFunc(hs, func(a, b api.Held) int { return int(a.Created - b.Created) }).Created})
+			newest := slices.MaxFunc(hs, func(a, b api.Held) int { return cmp.Compare(a.Created, b.Created) })
+			order = append(order, stageAge{id, newest.Created})
 		}
 	}
-	slices.SortFunc(order, func(a, b stageAge) int { return int(a.last - b.last) })
+	slices.SortFunc(order, func(a, b stageAge) int { return cmp.Compare(a.last, b.last) })
 	var out []fs.UploadID
 	for _, st := range order {
 		if s.bytes <= s.cacheMax {
@@ -184,14 +218,16 @@ func fresh(hs []api.Held) bool {
 	})
 }
 
-// drop removes one segment: a losing attempt's.
-func (s *segments) drop(stage plan.StageID, segment string) {
+// Drop removes one segment: a losing attempt's.
+func (s *Segments) Drop(stage plan.StageID, segment string) {
 	s.mu.Lock()
 	hs := s.byStage[stage]
 	i := slices.IndexFunc(hs, func(h api.Held) bool { return h.Segment == segment })
 	if i >= 0 {
 		s.bytes -= hs[i].Bytes
-		s.byStage[stage] = slices.Delete(hs, i, i+1)
+		if s.byStage[stage] = slices.Delete(hs, i, i+1); len(s.byStage[stage]) == 0 {
+			delete(s.byStage, stage)
+		}
 	}
 	s.mu.Unlock()
 	if id, err := fs.ParseUploadID(segment); i >= 0 && err == nil {
@@ -199,7 +235,7 @@ func (s *segments) drop(stage plan.StageID, segment string) {
 	}
 }
 
-func (s *segments) remove(ids []fs.UploadID) {
+func (s *Segments) remove(ids []fs.UploadID) {
 	if len(ids) == 0 {
 		return
 	}
@@ -217,7 +253,7 @@ func (s *segments) remove(ids []fs.UploadID) {
 }
 
 // Open implements transfer.Source.
-func (s *segments) Open(_ context.Context, id shuffle.SegmentID) (transfer.Segment, error) {
+func (s *Segments) Open(_ context.Context, id shuffle.SegmentID) (transfer.Segment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clock++
@@ -244,8 +280,8 @@ func (s *segments) Open(_ context.Context, id shuffle.SegmentID) (transfer.Segme
 	return &segmentRef{s: s, o: o}, nil
 }
 
-// schema is a segment's Arrow schema, encoded.
-func (s *segments) schema(ctx context.Context, id shuffle.SegmentID) ([]byte, error) {
+// Schema is a segment's Arrow schema, encoded.
+func (s *Segments) Schema(ctx context.Context, id shuffle.SegmentID) ([]byte, error) {
 	r, err := s.ref(ctx, id)
 	if err != nil {
 		return nil, err
@@ -254,8 +290,8 @@ func (s *segments) schema(ctx context.Context, id shuffle.SegmentID) ([]byte, er
 	return shuffle.EncodeSchema(r.o.seg.Schema())
 }
 
-// parts is the rows and bytes of each of a segment's partitions.
-func (s *segments) parts(ctx context.Context, id shuffle.SegmentID) (*plan.SegmentInfo, error) {
+// Parts is the rows and bytes of each of a segment's partitions.
+func (s *Segments) Parts(ctx context.Context, id shuffle.SegmentID) (*plan.SegmentInfo, error) {
 	r, err := s.ref(ctx, id)
 	if err != nil {
 		return nil, err
@@ -265,7 +301,7 @@ func (s *segments) parts(ctx context.Context, id shuffle.SegmentID) (*plan.Segme
 	return &plan.SegmentInfo{Rows: sum.PartitionRows, Bytes: sum.PartitionBytes}, nil
 }
 
-func (s *segments) ref(ctx context.Context, id shuffle.SegmentID) (*segmentRef, error) {
+func (s *Segments) ref(ctx context.Context, id shuffle.SegmentID) (*segmentRef, error) {
 	r, err := s.Open(ctx, id)
 	if errors.Is(err, transfer.ErrGone) {
 		return nil, &plan.Error{Kind: plan.KindFetch, Op: "open", Subject: id.String(), Text: err.Error()}
@@ -276,8 +312,8 @@ func (s *segments) ref(ctx context.Context, id shuffle.SegmentID) (*segmentRef, 
 	return r.(*segmentRef), nil
 }
 
-// released is closed once no open job has a segment here.
-func (s *segments) released() <-chan struct{} {
+// Released is closed once no open job has a segment here.
+func (s *Segments) Released() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ch := make(chan struct{})
@@ -290,7 +326,7 @@ func (s *segments) released() <-chan struct{} {
 }
 
 // trim closes the least recently used segment beyond the bound; the lock is held.
-func (s *segments) trim() {
+func (s *Segments) trim() {
 	if len(s.open) <= openSegmentsMax {
 		return
 	}
@@ -307,13 +343,13 @@ func (s *segments) trim() {
 }
 
 // release drops one use; the lock is held.
-func (s *segments) release(o *openSegment) {
+func (s *Segments) release(o *openSegment) {
 	if o.refs--; o.refs == 0 {
 		o.r.Close()
 	}
 }
 
-func (s *segments) close() {
+func (s *Segments) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, o := range s.open {
@@ -324,9 +360,9 @@ func (s *segments) close() {
 
 // segmentRef is one user's hold on an open segment.
 type segmentRef struct {
-	s    *segments
+	s    *Segments
 	o    *openSegment
-	own  *fs.Reader // opened by File, whose position is nobody else's
+	own  Reader // opened by File, whose position is nobody else's
 	once sync.Once
 }
 

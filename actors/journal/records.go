@@ -1,4 +1,4 @@
-package actors
+package journal
 
 import (
 	"encoding/json"
@@ -19,28 +19,32 @@ const kindJob = "job"
 // endedRecordsMax is how many ended jobs a node remembers; older ones go first.
 const endedRecordsMax = 1000
 
-// records are the jobs for which this node is a home replica: their specs, stored
+// Records are the jobs for which this node is a home replica: their specs, stored
 // durably before the submitter is told that they are taken, and how they ended. A
 // newer version of a record is a new upload; the older one is deleted after the
 // newer is durable.
-type records struct {
-	store *fs.Store
+type Records struct {
+	store Store
 	log   *slog.Logger
 
 	mu   sync.Mutex
 	jobs map[plan.JobID]*recordEntry
 }
 
+// recordEntry is the newest version of a record: upload holds its bytes. rec is
+// never changed.
 type recordEntry struct {
 	rec    *api.Record
 	upload fs.UploadID
 }
 
-func openRecords(store *fs.Store, log *slog.Logger) (*records, error) {
-	r := &records{store: store, log: log, jobs: map[plan.JobID]*recordEntry{}}
+// OpenRecords reads what the store holds. Of several versions of a record, which
+// a crash may leave, it keeps the newest and deletes the others.
+func OpenRecords(store Store, log *slog.Logger) (*Records, error) {
+	r := &Records{store: store, log: log, jobs: map[plan.JobID]*recordEntry{}}
 	for info, err := range store.List(kindJob) {
 		if err != nil {
-			return nil, fmt.Errorf("actors: list job records: %w", err)
+			return nil, fmt.Errorf("journal: list job records: %w", err)
 		}
 		rec, err := r.read(info.ID)
 		if err != nil {
@@ -60,7 +64,7 @@ func openRecords(store *fs.Store, log *slog.Logger) (*records, error) {
 	return r, nil
 }
 
-func (r *records) read(id fs.UploadID) (*api.Record, error) {
+func (r *Records) read(id fs.UploadID) (*api.Record, error) {
 	rd, err := r.store.Reader(id)
 	if err != nil {
 		return nil, err
@@ -84,8 +88,8 @@ func newer(a, b *api.Record) bool {
 	return a.Term > b.Term
 }
 
-// put makes rec durable, unless a newer version is here already.
-func (r *records) put(rec *api.Record) error {
+// Put makes rec durable, unless a newer version is here already.
+func (r *Records) Put(rec *api.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.jobs[rec.Spec.ID]
@@ -94,19 +98,19 @@ func (r *records) put(rec *api.Record) error {
 	}
 	b, err := json.Marshal(rec)
 	if err != nil {
-		return fmt.Errorf("actors: encode the record of job %s: %w", rec.Spec.ID, err)
+		return fmt.Errorf("journal: encode the record of job %s: %w", rec.Spec.ID, err)
 	}
 	u, err := r.store.Create(kindJob)
 	if err != nil {
-		return storageError(fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err))
+		return StorageError(fmt.Errorf("journal: record job %s: %w", rec.Spec.ID, err))
 	}
 	if _, err := u.Write(b); err != nil {
 		u.Abort()
-		return storageError(fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err))
+		return StorageError(fmt.Errorf("journal: record job %s: %w", rec.Spec.ID, err))
 	}
 	info, err := u.Commit(nil, true)
 	if err != nil {
-		return storageError(fmt.Errorf("actors: record job %s: %w", rec.Spec.ID, err))
+		return StorageError(fmt.Errorf("journal: record job %s: %w", rec.Spec.ID, err))
 	}
 	r.jobs[rec.Spec.ID] = &recordEntry{rec: rec, upload: info.ID}
 	var stale []fs.UploadID
@@ -122,7 +126,7 @@ func (r *records) put(rec *api.Record) error {
 }
 
 // forget drops the oldest ended records beyond the bound; the lock is held.
-func (r *records) forget() []fs.UploadID {
+func (r *Records) forget() []fs.UploadID {
 	if len(r.jobs) <= endedRecordsMax {
 		return nil
 	}
@@ -141,7 +145,8 @@ func (r *records) forget() []fs.UploadID {
 	return out
 }
 
-func (r *records) get(id plan.JobID) *api.Record {
+// Get is the record of a job; nil when none is kept here. It must not be changed.
+func (r *Records) Get(id plan.JobID) *api.Record {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.jobs[id]; e != nil {
@@ -150,7 +155,8 @@ func (r *records) get(id plan.JobID) *api.Record {
 	return nil
 }
 
-func (r *records) list() []*api.Record {
+// List is every record kept here. They must not be changed.
+func (r *Records) List() []*api.Record {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make([]*api.Record, 0, len(r.jobs))
