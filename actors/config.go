@@ -17,6 +17,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/wire"
 )
 
 // Config is one node's settings. The zero value of a field means its default.
@@ -62,7 +63,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	switch {
 	case c.Slots == 0:
-		c.Slots = cores()
+		c.Slots = min(cores(), wire.RunningMax)
+	case c.Slots > wire.RunningMax:
+		return c, fmt.Errorf("actors: %d slots are too many: a node runs at most %d tasks at once", c.Slots, wire.RunningMax)
 	case c.Slots < 0:
 		c.Slots = 0
 	}

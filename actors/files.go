@@ -12,17 +12,19 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/duck/vec"
+	"github.com/pondmesh/pond/fs"
 )
 
 // writeFile has DuckDB write the rows to a staged file named by attempt: what
 // losers leave is never published.
 func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
 	w := t.packet.Stage().Exchange.Write
-	name := fmt.Sprintf("part-%05d-%.8s-%d.%s", t.a.key.partition, string(t.a.job), t.a.key.attempt, extensionOf(w))
-	path := filepath.Join(t.packet.Staging, name)
+	attempt := fmt.Sprintf("part-%05d-%.8s-%d", t.a.key.partition, string(t.a.job), t.a.key.attempt)
 	if len(w.PartitionBy) > 0 {
-		return t.writeHive(ctx, w, path)
+		return t.writeHive(ctx, w, attempt)
 	}
+	name := attempt + "." + extensionOf(w)
+	path := filepath.Join(t.packet.Staging, name)
 	var rows int64
 	var err error
 	if w.Format == plan.Arrow {
@@ -38,8 +40,15 @@ func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
 	if err != nil {
 		return nil, journal.StorageError(err)
 	}
-	return &wire.Done{FilesInline: true, Files: []*wire.OutputFile{{Name: name, Rows: rows, Bytes: st.Size()}},
-		Segment: nil}, nil
+	return t.staged(attempt, []string{name}, rows, st.Size())
+}
+
+// staged commits the files that the attempt has written.
+func (t *task) staged(attempt string, files []string, rows, bytes int64) (*wire.Done, error) {
+	if err := fs.WriteManifest(t.packet.Staging, attempt, files); err != nil {
+		return nil, journal.StorageError(err)
+	}
+	return &wire.Done{Files: &wire.Files{Manifest: attempt, Count: int64(len(files)), Rows: rows, Bytes: bytes}}, nil
 }
 
 // extensionOf is how the names of files end, so that they can be read back: DuckDB

@@ -2,6 +2,8 @@ package actors
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -56,19 +58,37 @@ func (o *output) dir() string {
 	return o.staging.Dir()
 }
 
+// staged is what the winners' manifests name. Tasks whose manifest is gone are
+// named to be made again.
+func (o *output) staged(winners []sched.Winner) ([]string, error) {
+	var names []string
+	lost := &plan.Error{Kind: plan.KindFetch, Op: "publish", Text: "what was staged is gone"}
+	for _, w := range winners {
+		files, err := fs.ReadManifest(o.dir(), w.Output.Manifest)
+		switch {
+		case errors.Is(err, os.ErrNotExist), errors.Is(err, fs.ErrCorrupt):
+			lost.Lost = append(lost.Lost, w.Attempt.Task)
+		case err != nil:
+			return nil, err
+		}
+		names = append(names, files...)
+	}
+	if len(lost.Lost) > 0 {
+		return nil, lost
+	}
+	return names, nil
+}
+
 // publish makes the winners' files visible and clears up behind them, beside the
 // actor.
 func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 	root, self, out, w := ctx.ActorSystem().Root, ctx.Self(), c.output, c.job.Result.Write
-	var names []string
-	for _, win := range p.Winners {
-		for _, f := range win.Output.Files {
-			names = append(names, f.Name)
-		}
-	}
 	try, id := p.Try, c.run.spec.ID
 	c.n.goes.Go(func() {
-		err := out.staging.Publish(c.n.ctx, names)
+		names, err := out.staged(p.Winners)
+		if err == nil {
+			err = out.staging.Publish(c.n.ctx, names)
+		}
 		if err == nil {
 			c.n.discard(id, out)
 		}

@@ -36,7 +36,7 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 	slots := 1
 	switch msg := m.msg.(type) {
 	case *wire.Pull:
-		slots = int(msg.GetSlots())
+		slots = min(int(msg.GetSlots()), wire.RunsMax) // it asks again for the others
 		c.step(ctx, sched.Alive{Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Running: attemptsOf(msg.GetRunning())})
 	case *wire.Failed:
 		te := wire.FromProto(msg.GetError())
@@ -100,10 +100,8 @@ func (c *coordinator) onDone(ctx actor.Context, node mesh.Member, msg *wire.Done
 			out.Parts = *parts
 		}
 	}
-	for _, f := range msg.GetFiles() {
-		out.Files = append(out.Files, sched.File{Name: f.GetName(), Rows: f.GetRows(), Bytes: f.GetBytes()})
-		out.Rows += f.GetRows()
-		out.Bytes += f.GetBytes()
+	if f := msg.GetFiles(); f != nil {
+		out.Manifest, out.Rows, out.Bytes = f.GetManifest(), f.GetRows(), f.GetBytes()
 	}
 	c.ended(int(msg.GetTask().GetStage()))
 	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetLineage(), Output: out})

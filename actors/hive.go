@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
@@ -15,22 +14,23 @@ import (
 
 // writeHive has DuckDB write key=value folders, in a folder of the attempt's
 // own, and moves the files into the staging folder's under names of the
-// attempt's own. path is the file that it would write otherwise.
-func (t *task) writeHive(ctx context.Context, w *plan.Write, path string) (*wire.Done, error) {
+// attempt's own. DuckDB names them at random: NULL and a text may share a folder.
+func (t *task) writeHive(ctx context.Context, w *plan.Write, attempt string) (*wire.Done, error) {
 	ext := "." + extensionOf(w)
-	base := strings.TrimSuffix(filepath.Base(path), ext)
-	dir := filepath.Join(t.packet.Staging, "."+base)
+	dir := filepath.Join(t.packet.Staging, "."+attempt)
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, journal.StorageError(err)
 	}
 	defer os.RemoveAll(dir)
 	opts := t.copyOptions(w)
 	opts["partition_by"] = "(" + quoteList(w.PartitionBy) + ")"
+	opts["filename_pattern"] = "'{uuid}'"
 	rows, err := t.engine.Copy(ctx, t.query, dir, string(w.Format), opts)
 	if err != nil {
 		return nil, journal.StorageError(engineError("write", err))
 	}
-	done := &wire.Done{}
+	var files []string
+	var bytes int64
 	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -39,7 +39,7 @@ func (t *task) writeHive(ctx context.Context, w *plan.Write, path string) (*wire
 		if err != nil {
 			return err
 		}
-		name := filepath.Join(rel, fmt.Sprintf("%s-%d%s", base, len(done.Files), ext))
+		name := filepath.Join(rel, fmt.Sprintf("%s-%d%s", attempt, len(files), ext))
 		to := filepath.Join(t.packet.Staging, name)
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
@@ -48,15 +48,12 @@ func (t *task) writeHive(ctx context.Context, w *plan.Write, path string) (*wire
 		if err != nil {
 			return err
 		}
-		done.Files = append(done.Files, &wire.OutputFile{Name: name, Bytes: info.Size()})
+		files = append(files, name)
+		bytes += info.Size()
 		return os.Rename(p, to)
 	})
 	if err != nil {
 		return nil, journal.StorageError(err)
 	}
-	if len(done.Files) > 0 {
-		done.Files[0].Rows = rows // DuckDB does not say how many are in each
-	}
-	done.FilesInline = true
-	return done, nil
+	return t.staged(attempt, files, rows, bytes)
 }

@@ -49,6 +49,16 @@ func (o *attemptOutcome) message(h *wire.Header) proto.Message {
 	return o.report
 }
 
+// refused is the outcome of an attempt whose report cannot be told.
+func (o *attemptOutcome) refused(why error) *attemptOutcome {
+	task := o.failed.GetTask()
+	if o.report != nil {
+		task = o.report.GetTask()
+	}
+	te := &plan.Error{Kind: plan.KindInternal, Op: "report", Text: "the attempt's report was refused: " + why.Error()}
+	return &attemptOutcome{failed: &wire.Failed{Task: task, Error: wire.ToProto(te)}}
+}
+
 type cancelMsg struct{ reason error }
 
 // partition is the actor of one attempt. It owns the attempt's context; the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
@@ -183,8 +184,8 @@ func (w *worker) pull(c actor.Context) {
 		if j == nil || !j.hasWork {
 			continue
 		}
-		asked := w.free
-		w.free, w.pulling = 0, true
+		asked := min(w.free, wire.RunsMax)
+		w.free, w.pulling = w.free-asked, true
 		msg := &wire.Pull{Header: w.header(j), Slots: int32(asked), Running: j.tasks()}
 		w.ask(c, j, msg, &pulledMsg{job: id, term: j.term, asked: asked, pull: true})
 		return
@@ -220,7 +221,7 @@ func (w *worker) onPulled(c actor.Context, m *pulledMsg) {
 			w.free--
 			w.run(c, j, r)
 		}
-		if errors.Is(m.err, plan.ErrFenced) || errors.Is(m.err, plan.ErrNotFound) {
+		if fencedOff(m.err) {
 			w.dropJob(c, j)
 		}
 	}
@@ -272,24 +273,49 @@ func (w *worker) report(c actor.Context, j *workerJob, out *attemptOutcome) {
 		w.free--
 		answer.asked = 1
 	}
-	msg := out.message(w.header(j))
-	w.n.goes.Go(func() {
-		pause := reportPause
-		for try := 1; ; try++ {
-			ctx, cancel := context.WithTimeout(w.n.ctx, reportTimeout)
-			reply, err := w.n.wire.Call(ctx, addr, msg)
-			cancel()
-			if g, ok := reply.(*wire.Grant); ok {
-				answer.runs = g.GetRuns()
-			}
-			answer.err = err
-			if err == nil || !errors.Is(err, plan.ErrUnavailable) || try == reportTriesMax || !w.n.sleep(pause) {
-				break
-			}
-			pause *= 2
-		}
+	n, h, log := w.n, w.header(j), w.log.With("job", j.id, "to", addr)
+	n.goes.Go(func() {
+		deliver := func(m proto.Message) ([]*wire.Run, error) { return n.deliver(addr, m) }
+		answer.runs, answer.err = out.tell(deliver, h, log)
 		root.Send(self, answer)
 	})
+}
+
+// tell delivers the report. A report that is refused, here or there, would leave
+// its attempt unheard of for ever: the attempt is reported as failed instead.
+func (o *attemptOutcome) tell(deliver func(proto.Message) ([]*wire.Run, error), h *wire.Header, log *slog.Logger) ([]*wire.Run, error) {
+	runs, err := deliver(o.message(h))
+	switch {
+	case err == nil, fencedOff(err):
+		return runs, err
+	case errors.Is(err, plan.ErrUnavailable): // the coordinator will miss the attempt, and run another
+		log.Warn("a report was not delivered", "err", err)
+		return runs, err
+	}
+	log.Error("a report was refused", "err", err)
+	return deliver(o.refused(err).message(h))
+}
+
+// fencedOff reports whether a coordinator no longer takes reports of the job.
+func fencedOff(err error) bool {
+	return errors.Is(err, plan.ErrFenced) || errors.Is(err, plan.ErrNotFound)
+}
+
+// deliver hands a report to a coordinator, more than once if it cannot be reached.
+func (n *Node) deliver(addr string, report proto.Message) ([]*wire.Run, error) {
+	pause := reportPause
+	for try := 1; ; try++ {
+		ctx, cancel := context.WithTimeout(n.ctx, reportTimeout)
+		reply, err := n.wire.Call(ctx, addr, report)
+		cancel()
+		if g, ok := reply.(*wire.Grant); ok {
+			return g.GetRuns(), err
+		}
+		if err == nil || !errors.Is(err, plan.ErrUnavailable) || try == reportTriesMax || !n.sleep(pause) {
+			return nil, err
+		}
+		pause *= 2
+	}
 }
 
 func (w *worker) onStop(c actor.Context, s *wire.Stop) {
@@ -329,7 +355,8 @@ func (w *worker) reconcile(c actor.Context) {
 	for _, j := range w.jobs {
 		asked := 0
 		if !w.leaving && !w.pulling && w.free > 0 && j.hasWork {
-			asked, w.free = w.free, 0
+			asked = min(w.free, wire.RunsMax)
+			w.free -= asked
 		}
 		msg := &wire.Pull{Header: w.header(j), Slots: int32(asked), Running: j.tasks()}
 		w.ask(c, j, msg, &pulledMsg{job: j.id, term: j.term, asked: asked})

@@ -109,10 +109,7 @@ func (s *Staging) newSeal(files []string) (*sealFacts, error) {
 	}
 	slices.Sort(files)
 	files = slices.Compact(files)
-	if len(files) > publishFilesMax {
-		return nil, fmt.Errorf("%d files, at most %d: %w", len(files), publishFilesMax, ErrInvalid)
-	}
-	if err := s.checkFiles(files); err != nil {
+	if err := errors.Join(checkCount(files), s.checkFiles(files)); err != nil {
 		return nil, err
 	}
 	if err := s.step("make new"); err != nil {

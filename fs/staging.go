@@ -27,9 +27,9 @@ const (
 
 // Limits.
 const (
-	publishFilesMax = 1 << 17  // files of one publish
-	factsMax        = 64 << 20 // bytes of a seal or stage file
-	nameMax         = 255      // bytes of a file name
+	publishFilesMax = 1 << 20   // files of one publish
+	factsMax        = 256 << 20 // bytes of a seal, a manifest or a stage file
+	nameMax         = 255       // bytes of a file name
 )
 
 var jobPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)

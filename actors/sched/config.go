@@ -5,6 +5,7 @@ const (
 	attemptsMax          = 4      // counted failures of a task, then the job fails
 	memoryAttemptsMax    = 20     // failures for want of memory: each doubles what is granted
 	nodeLossesMax        = 32     // times a task's node may die under it
+	vanishingsMax        = 8      // times a live node may not know of an attempt that it was given
 	fetchFailuresMax     = 32     // times a task may find a segment gone
 	remakesMax           = 32     // times a finished task may have to be made again
 	attemptsPerTaskMax   = 512    // all of the above together, within a term

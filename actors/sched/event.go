@@ -77,15 +77,9 @@ type Output struct {
 	RawBytes  int64            // before compression
 	Bytes     int64            // as stored
 	Parts     plan.SegmentInfo // rows and bytes of each partition; empty when they are too many to tell
-	Files     []File
-	Spilled   int64 // bytes that DuckDB spilled
+	Manifest  string           // names the list of the files that were staged
+	Spilled   int64            // bytes that DuckDB spilled
 	CPUMillis int64
-}
-
-// File is a staged output file.
-type File struct {
-	Name        string
-	Rows, Bytes int64
 }
 
 // Failed: an attempt ended without output. A nil Err counts as KindInternal.

@@ -97,7 +97,9 @@ func (d *Decider) drop(n *node) {
 	delete(d.nodes, n.id)
 	d.order = slices.DeleteFunc(d.order, func(o *node) bool { return o == n })
 	for len(n.running) > 0 {
-		d.giveUp(n.running[0])
+		a := n.running[0]
+		a.task.nodeLosses++
+		d.giveUp(a)
 	}
 	for _, t := range n.segments {
 		i := slices.Index(t.holders, n)
@@ -118,7 +120,6 @@ func (d *Decider) drop(n *node) {
 func (d *Decider) giveUp(a *attempt) {
 	t := a.task
 	d.unplace(a)
-	t.nodeLosses++
 	if len(t.live) == 0 {
 		d.requeue(t)
 	}
@@ -154,6 +155,7 @@ func (d *Decider) onAlive(e Alive) {
 		case a.missing < 0:
 			a.missing = d.now
 		case d.now-a.missing >= missingMillis && d.now-a.start >= missingMillis:
+			a.task.vanishings++
 			d.giveUp(a)
 		}
 	}

@@ -217,6 +217,8 @@ func (t *task) exhausted() string {
 	switch {
 	case t.nodeLosses > nodeLossesMax:
 		return fmt.Sprintf("its node was lost %d times while it ran", t.nodeLosses)
+	case t.vanishings > vanishingsMax:
+		return fmt.Sprintf("its node did not know of it %d times: the node's log may say why", t.vanishings)
 	case t.fetchFailures > fetchFailuresMax:
 		return fmt.Sprintf("found its input lost %d times", t.fetchFailures)
 	case t.remakes > remakesMax:

@@ -39,7 +39,7 @@ type task struct {
 	failedOn  []*node
 
 	// Counts against the bounds in config.go.
-	attempts, failures, memoryFailures, nodeLosses, fetchFailures, remakes, speculations int
+	attempts, failures, memoryFailures, nodeLosses, vanishings, fetchFailures, remakes, speculations int
 
 	// The winner, when done.
 	won     int // attempt

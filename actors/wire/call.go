@@ -113,7 +113,8 @@ func (w *Wire) Lost(addr string) {
 // envelope wraps a message of this node's.
 func (w *Wire) envelope(kind Envelope_Kind, msg proto.Message) (*Envelope, error) {
 	t, payload, err := encode(msg)
-	if err != nil {
+	if err != nil { // a defect of this node's, which its peer will never hear of
+		w.log.Error("wire: a message of this node's own cannot be sent", "type", typeOf(msg), "err", err)
 		return nil, err
 	}
 	return &Envelope{

@@ -6,19 +6,16 @@ import "time"
 const (
 	MessageBytesMax      = 64 << 10 // of a message, encoded
 	PartitionsInlineMax  = 1024     // entries of Segment.partition_bytes
-	FilesInlineMax       = 256      // entries of Done.files
 	RunsMax              = 256      // entries of Grant.runs
-	RunningMax           = 256      // entries of Pull.running and HeldPage.running
-	StageIDsMax          = 256      // entries of Held.stage_ids
-	HeldSegmentsMax      = 256      // entries of HeldPage.segments
+	RunningMax           = 512      // entries of Pull.running: no node has more slots
+	StageIDsMax          = 256      // stages that a TaskError names
 	LostPartitionsMax    = 4096     // of a TaskError, over all stages
 	ErrorTextBytesMax    = 16 << 10 // of a TaskError's text
 	envelopeOverheadMax  = 2 << 10  // of an Envelope beside its payload
 	jobIDBytes           = 32       // hex digits of a JobID
 	stageIDBytesMax      = 64
-	nodeBytesMax         = 128 // of a node's id, a boot, a cursor
+	nodeBytesMax         = 128 // of a node's id, a boot, a manifest
 	addrBytesMax         = 262 // [host]:port
-	fileNameBytesMax     = 1024
 	segmentIDBytes       = 16
 	partitionsMax        = 1 << 20
 	stagesMax            = 1 << 16

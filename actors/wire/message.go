@@ -37,8 +37,6 @@ func typeOf(m proto.Message) Type {
 		return Type_ACK
 	case *TaskError:
 		return Type_TASK_ERROR
-	case *Start:
-		return Type_START
 	case *Work:
 		return Type_WORK
 	case *Pull:
@@ -51,12 +49,6 @@ func typeOf(m proto.Message) Type {
 		return Type_FAILED
 	case *Stop:
 		return Type_STOP
-	case *Progress:
-		return Type_PROGRESS
-	case *Held:
-		return Type_HELD
-	case *HeldPage:
-		return Type_HELD_PAGE
 	}
 	return Type_NONE
 }
@@ -67,8 +59,6 @@ func newMessage(t Type) proto.Message {
 		return new(Ack)
 	case Type_TASK_ERROR:
 		return new(TaskError)
-	case Type_START:
-		return new(Start)
 	case Type_WORK:
 		return new(Work)
 	case Type_PULL:
@@ -81,12 +71,6 @@ func newMessage(t Type) proto.Message {
 		return new(Failed)
 	case Type_STOP:
 		return new(Stop)
-	case Type_PROGRESS:
-		return new(Progress)
-	case Type_HELD:
-		return new(Held)
-	case Type_HELD_PAGE:
-		return new(HeldPage)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,44 +15,45 @@ import (
 )
 
 func task() *Task {
-	return &Task{StageId: strings.Repeat("ab", 32), Stage: 3, Partition: 4, Attempt: 1}
+	return &Task{StageId: strings.Repeat("ab", stageIDBytesMax/2), Stage: stagesMax, Partition: partitionsMax, Attempt: attemptsMax}
 }
 
 func segment(partitions int) *Segment {
 	s := &Segment{Id: make([]byte, segmentIDBytes), Rows: 10, RawBytes: 300, Bytes: 100, Partitions: int32(partitions)}
 	if s.StatsInline = partitions <= PartitionsInlineMax; s.StatsInline {
-		s.PartitionBytes = make([]int64, partitions)
+		s.PartitionBytes, s.PartitionRows = make([]int64, partitions), make([]int64, partitions)
 		for i := range s.PartitionBytes {
-			s.PartitionBytes[i] = int64(i) << 20
+			s.PartitionBytes[i], s.PartitionRows[i] = math.MaxInt64-int64(i), math.MaxInt64
 		}
 	}
 	return s
 }
 
-// samples has one valid message a type, as full as that type gets in practice.
+// samples has one valid message a type, as full as its bounds let it be: whatever
+// validates can be sent.
 func samples() []proto.Message {
-	runs, running, ids := []*Run{}, []*Task{}, []string{}
+	runs, running, lost := []*Run{}, []*Task{}, []*Lost{}
 	for range RunsMax {
-		runs = append(runs, &Run{Task: task(), Memory: 1 << 40, SpecVersion: 9})
+		runs = append(runs, &Run{Task: task(), Memory: math.MaxInt64, SpecVersion: math.MaxInt64, Lineage: math.MaxUint64, Threads: math.MaxInt32})
 	}
 	for range RunningMax {
 		running = append(running, task())
 	}
-	for range StageIDsMax {
-		ids = append(ids, strings.Repeat("ab", 32))
+	for i := range StageIDsMax {
+		l := &Lost{StageId: fmt.Sprintf("%0*d", stageIDBytesMax, i)}
+		for range LostPartitionsMax / StageIDsMax {
+			l.Partitions = append(l.Partitions, partitionsMax)
+		}
+		lost = append(lost, l)
 	}
-	files := []*OutputFile{}
-	for i := range FilesInlineMax {
-		files = append(files, &OutputFile{Name: fmt.Sprintf("year=2026/month=%d/part-00000.parquet", i), Rows: 1, Bytes: 1})
-	}
-	failure := &TaskError{Kind: 3, Op: "fetch", Text: "gone", Lost: []*Lost{{StageId: "s", Partitions: []int32{0, 7}}}}
+	files := &Files{Manifest: strings.Repeat("m", nodeBytesMax), Count: math.MaxInt64, Rows: math.MaxInt64, Bytes: math.MaxInt64}
+	failure := &TaskError{Kind: 255, Op: strings.Repeat("o", nodeBytesMax), Subject: strings.Repeat("s", errorSubjectBytesMax),
+		Node: strings.Repeat("n", nodeBytesMax), Text: strings.Repeat("t", ErrorTextBytesMax), Hint: strings.Repeat("h", errorSubjectBytesMax), Lost: lost}
 	return []proto.Message{
-		&Ack{}, failure, &Start{Header: header()}, &Work{Header: header(), CoordinatorAddr: "[::1]:7947", Pending: 5},
-		&Pull{Header: header(), Slots: 2, Running: running}, &Grant{Header: header(), Runs: runs},
-		&Done{Header: header(), Task: task(), Segment: segment(PartitionsInlineMax), Files: files, FilesInline: true, CpuMs: 5},
+		&Ack{}, failure, &Work{Header: header(), CoordinatorAddr: "[::1]:7947", Pending: partitionsMax},
+		&Pull{Header: header(), Slots: slotsMax, Running: running}, &Grant{Header: header(), Runs: runs},
+		&Done{Header: header(), Task: task(), Segment: segment(PartitionsInlineMax), Files: files, CpuMs: 5},
 		&Failed{Header: header(), Task: task(), Error: failure}, &Stop{Header: header()}, &Stop{Header: header(), Task: task()},
-		&Progress{Header: header(), Task: task(), Rows: 1}, &Held{Header: header(), StageIds: ids, After: "x"},
-		&HeldPage{Header: header(), Segments: []*HeldSegment{{Task: task(), Segment: segment(4)}}, Running: running, Next: "x"},
 	}
 }
 
@@ -78,19 +80,19 @@ func TestMessagesComeBackEqual(t *testing.T) {
 
 func TestValidateRefuses(t *testing.T) {
 	done := func(f func(*Done)) *Done {
-		d := &Done{Header: header(), Task: task(), Segment: segment(4), Files: []*OutputFile{{Name: "a"}}, FilesInline: true}
+		d := &Done{Header: header(), Task: task(), Segment: segment(4), Files: &Files{Manifest: "a"}}
 		f(d)
 		return d
 	}
-	head := func(f func(*Header)) *Start {
+	head := func(f func(*Header)) *Stop {
 		h := header()
 		f(h)
-		return &Start{Header: h}
+		return &Stop{Header: h}
 	}
-	of := func(f func(*Task)) *Progress {
+	of := func(f func(*Task)) *Done {
 		k := task()
 		f(k)
-		return &Progress{Header: header(), Task: k}
+		return &Done{Header: header(), Task: k}
 	}
 	many := make([]*Task, RunningMax+1)
 	for i := range many {
@@ -100,12 +102,12 @@ func TestValidateRefuses(t *testing.T) {
 		msg  proto.Message
 		want string
 	}{
-		{&Start{}, "header is missing"},
+		{&Stop{}, "header is missing"},
 		{head(func(h *Header) { h.Job = "j1" }), "job has 2 characters"},
 		{head(func(h *Header) { h.Job = strings.Repeat("G", 32) }), "lower-case hex"},
 		{head(func(h *Header) { h.ToBoot = strings.Repeat("x", 200) }), "to_boot has 200 bytes"},
 		{head(func(h *Header) { h.DeadlineUnixMs = -1 }), "deadline_unix_ms is negative"},
-		{&Progress{Header: header()}, "task is missing"},
+		{&Done{Header: header()}, "task is missing"},
 		{of(func(k *Task) { k.StageId = "" }), "stage_id has 0 bytes"},
 		{of(func(k *Task) { k.StageId = "../etc" }), "other characters"},
 		{of(func(k *Task) { k.StageId = strings.Repeat("x", 65) }), "stage_id has 65 bytes"},
@@ -113,13 +115,12 @@ func TestValidateRefuses(t *testing.T) {
 		{of(func(k *Task) { k.Partition = -1 }), "partition is -1"},
 		{of(func(k *Task) { k.Partition = partitionsMax + 1 }), "partition is 1048577"},
 		{of(func(k *Task) { k.Attempt = 0 }), "attempts count from 1"},
-		{&Progress{Header: header(), Task: task(), Bytes: -5}, "bytes is negative"},
 		{&Work{Header: header(), CoordinatorAddr: "host"}, "not host:port"},
 		{&Work{Header: header(), CoordinatorAddr: "host:0"}, "no port number"},
 		{&Work{Header: header(), CoordinatorAddr: "host:99999"}, "no port number"},
 		{&Work{Header: header(), CoordinatorAddr: "h:1", Pending: -1}, "pending is -1"},
 		{&Pull{Header: header(), Slots: -1}, "slots is -1"},
-		{&Pull{Header: header(), Running: many}, "running is 257"},
+		{&Pull{Header: header(), Running: many}, "running is 513"},
 		{&Grant{Header: header(), Runs: []*Run{{}}}, "task is missing"},
 		{&Grant{Header: header(), Runs: []*Run{{Task: task(), Memory: -1}}}, "memory is negative"},
 		{&Grant{Header: header(), Runs: make([]*Run, RunsMax+1)}, "runs is 257"},
@@ -128,10 +129,10 @@ func TestValidateRefuses(t *testing.T) {
 		{done(func(d *Done) { d.Segment.PartitionBytes[2] = -1 }), "partition_bytes is negative"},
 		{done(func(d *Done) { d.Segment.Partitions = 5 }), "4 entries for 5 partitions"},
 		{done(func(d *Done) { d.Segment.StatsInline = false }), "stats_inline is not set"},
-		{done(func(d *Done) { d.FilesInline = false }), "files_inline is not set"},
-		{done(func(d *Done) { d.Files[0].Name = "" }), "no name"},
-		{done(func(d *Done) { d.Files[0].Bytes = -1 }), "a file's bytes is negative"},
-		{done(func(d *Done) { d.Files = make([]*OutputFile, FilesInlineMax+1) }), "files is 257"},
+		{done(func(d *Done) { d.Segment.PartitionRows = make([]int64, PartitionsInlineMax+1) }), "partition_rows is 1025"},
+		{done(func(d *Done) { d.Files.Manifest = "" }), "manifest has 0 bytes"},
+		{done(func(d *Done) { d.Files.Manifest = "../x" }), "other characters"},
+		{done(func(d *Done) { d.Files.Bytes = -1 }), "files' bytes is negative"},
 		{done(func(d *Done) { d.PeakMemory = -1 }), "peak_memory is negative"},
 		{&Failed{Header: header(), Task: task()}, "error is missing"},
 		{&Failed{Header: header(), Task: task(), Error: &TaskError{Kind: 256}}, "kind is 256"},
@@ -139,9 +140,6 @@ func TestValidateRefuses(t *testing.T) {
 		{&TaskError{Lost: []*Lost{{StageId: "s", Partitions: make([]int32, LostPartitionsMax+1)}}}, "lost partitions is 4097"},
 		{&TaskError{Lost: []*Lost{{StageId: "s", Partitions: []int32{-1}}}}, "a lost partition is -1"},
 		{&Stop{Header: header(), Task: &Task{}}, "stage_id has 0 bytes"},
-		{&Held{Header: header(), StageIds: []string{""}}, "stage_id has 0 bytes"},
-		{&HeldPage{Header: header(), Segments: []*HeldSegment{{Task: task()}}}, "segment is missing"},
-		{&HeldPage{Header: header(), Segments: []*HeldSegment{nil}}, "task is missing"},
 		{nil, "not of this protocol"},
 		{&Header{}, "not of this protocol"},
 	} {

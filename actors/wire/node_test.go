@@ -113,15 +113,15 @@ type behaviour struct {
 	once    sync.Once
 }
 
-// The handler obeys the message: a Start fails, a Progress does as its rows say.
+// The handler obeys the message: it does as a Done's cpu_ms say, and tells a Work whom it is from.
 const (
-	rowsHang = iota + 1
-	rowsPanic
-	rowsTooLarge
-	rowsInvalid
-	rowsRelease
-	rowsEcho
-	rowsKind // + a plan.Kind
+	doHang = iota + 1
+	doPanic
+	doTooLarge
+	doInvalid
+	doRelease
+	doEcho
+	doKind // + a plan.Kind
 )
 
 func (b *behaviour) handle(ctx context.Context, from Peer, msg proto.Message) (proto.Message, error) {
@@ -133,38 +133,43 @@ func (b *behaviour) handle(ctx context.Context, from Peer, msg proto.Message) (p
 			g.Runs = append(g.Runs, &Run{Task: &Task{StageId: "s", Partition: i, Attempt: 1}, Memory: 1 << 20})
 		}
 		return g, nil
-	case *Held:
+	case *Work:
 		h := m.Header
-		return &HeldPage{Header: h, Next: strings.Join([]string{from.Node, from.Boot, h.FromNode, h.FromBoot}, " ")}, nil
-	case *Progress:
-		return b.progress(ctx, m)
+		return said(h, strings.Join([]string{from.Node, from.Boot, h.FromNode, h.FromBoot}, " ")), nil
+	case *Done:
+		return b.done(ctx, m)
 	}
 	return nil, nil
 }
 
-func (b *behaviour) progress(ctx context.Context, m *Progress) (proto.Message, error) {
-	switch m.Rows {
-	case rowsHang:
+// said is a message with a text.
+func said(h *Header, text string) *Failed {
+	return &Failed{Header: h, Task: &Task{StageId: "s", Attempt: 1}, Error: &TaskError{Text: text}}
+}
+
+func (b *behaviour) done(ctx context.Context, m *Done) (proto.Message, error) {
+	switch m.CpuMs {
+	case doHang:
 		select {
 		case <-b.release:
 			return nil, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-	case rowsPanic:
+	case doPanic:
 		panic("as told")
-	case rowsTooLarge:
-		return &HeldPage{Header: m.Header, Next: strings.Repeat("x", MessageBytesMax)}, nil
-	case rowsInvalid:
+	case doTooLarge:
+		return said(m.Header, strings.Repeat("x", MessageBytesMax)), nil
+	case doInvalid:
 		return &Grant{}, nil
-	case rowsRelease:
+	case doRelease:
 		b.once.Do(func() { close(b.release) })
 		return nil, nil
-	case rowsEcho:
+	case doEcho:
 		return m, nil
 	}
 	return nil, &plan.Error{
-		Kind: plan.Kind(m.Rows - rowsKind), Op: "fetch", Subject: "s/3", Node: "far", Text: "as told", Hint: "none",
+		Kind: plan.Kind(m.CpuMs - doKind), Op: "fetch", Subject: "s/3", Node: "far", Text: "as told", Hint: "none",
 		Lost: []plan.TaskID{{Stage: "s", Partition: 3}, {Stage: "t", Partition: 1}, {Stage: "s", Partition: 4}},
 	}
 }
@@ -251,10 +256,10 @@ func build(what string, n int) proto.Message {
 	switch what {
 	case "pull":
 		return &Pull{Header: header(), Slots: int32(n)}
-	case "held":
-		return &Held{Header: header(), StageIds: []string{"s"}}
-	case "progress":
-		return &Progress{Header: header(), Task: &Task{StageId: "s", Attempt: 1}, Rows: int64(n)}
+	case "work":
+		return &Work{Header: header(), CoordinatorAddr: "h:1"}
+	case "done":
+		return &Done{Header: header(), Task: &Task{StageId: "s", Attempt: 1}, CpuMs: int64(n)}
 	}
 	if what == "big" {
 		return &TaskError{Text: strings.Repeat("x", ErrorTextBytesMax)}

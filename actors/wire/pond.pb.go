@@ -31,49 +31,37 @@ const (
 	Type_NONE       Type = 0
 	Type_ACK        Type = 1
 	Type_TASK_ERROR Type = 2
-	Type_START      Type = 3
 	Type_WORK       Type = 4
 	Type_PULL       Type = 5
 	Type_GRANT      Type = 6
 	Type_DONE       Type = 7
 	Type_FAILED     Type = 8
 	Type_STOP       Type = 9
-	Type_PROGRESS   Type = 10
-	Type_HELD       Type = 11
-	Type_HELD_PAGE  Type = 12
 )
 
 // Enum value maps for Type.
 var (
 	Type_name = map[int32]string{
-		0:  "NONE",
-		1:  "ACK",
-		2:  "TASK_ERROR",
-		3:  "START",
-		4:  "WORK",
-		5:  "PULL",
-		6:  "GRANT",
-		7:  "DONE",
-		8:  "FAILED",
-		9:  "STOP",
-		10: "PROGRESS",
-		11: "HELD",
-		12: "HELD_PAGE",
+		0: "NONE",
+		1: "ACK",
+		2: "TASK_ERROR",
+		4: "WORK",
+		5: "PULL",
+		6: "GRANT",
+		7: "DONE",
+		8: "FAILED",
+		9: "STOP",
 	}
 	Type_value = map[string]int32{
 		"NONE":       0,
 		"ACK":        1,
 		"TASK_ERROR": 2,
-		"START":      3,
 		"WORK":       4,
 		"PULL":       5,
 		"GRANT":      6,
 		"DONE":       7,
 		"FAILED":     8,
 		"STOP":       9,
-		"PROGRESS":   10,
-		"HELD":       11,
-		"HELD_PAGE":  12,
 	}
 )
 
@@ -415,51 +403,6 @@ func (x *Task) GetAttempt() int32 {
 	return 0
 }
 
-// Start makes the receiver host the job's coordinator.
-type Start struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Start) Reset() {
-	*x = Start{}
-	mi := &file_pond_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Start) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Start) ProtoMessage() {}
-
-func (x *Start) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Start.ProtoReflect.Descriptor instead.
-func (*Start) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Start) GetHeader() *Header {
-	if x != nil {
-		return x.Header
-	}
-	return nil
-}
-
 // Work, coordinator to node: this job has runnable work, come and pull.
 type Work struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -472,7 +415,7 @@ type Work struct {
 
 func (x *Work) Reset() {
 	*x = Work{}
-	mi := &file_pond_proto_msgTypes[4]
+	mi := &file_pond_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -484,7 +427,7 @@ func (x *Work) String() string {
 func (*Work) ProtoMessage() {}
 
 func (x *Work) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[4]
+	mi := &file_pond_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -497,7 +440,7 @@ func (x *Work) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Work.ProtoReflect.Descriptor instead.
 func (*Work) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{4}
+	return file_pond_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Work) GetHeader() *Header {
@@ -533,7 +476,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_pond_proto_msgTypes[5]
+	mi := &file_pond_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +488,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[5]
+	mi := &file_pond_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +501,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{5}
+	return file_pond_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Pull) GetHeader() *Header {
@@ -592,7 +535,7 @@ type Grant struct {
 
 func (x *Grant) Reset() {
 	*x = Grant{}
-	mi := &file_pond_proto_msgTypes[6]
+	mi := &file_pond_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +547,7 @@ func (x *Grant) String() string {
 func (*Grant) ProtoMessage() {}
 
 func (x *Grant) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[6]
+	mi := &file_pond_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +560,7 @@ func (x *Grant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Grant.ProtoReflect.Descriptor instead.
 func (*Grant) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{6}
+	return file_pond_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Grant) GetHeader() *Header {
@@ -647,7 +590,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_pond_proto_msgTypes[7]
+	mi := &file_pond_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -659,7 +602,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[7]
+	mi := &file_pond_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -672,7 +615,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{7}
+	return file_pond_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Run) GetTask() *Task {
@@ -729,7 +672,7 @@ type Segment struct {
 
 func (x *Segment) Reset() {
 	*x = Segment{}
-	mi := &file_pond_proto_msgTypes[8]
+	mi := &file_pond_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +684,7 @@ func (x *Segment) String() string {
 func (*Segment) ProtoMessage() {}
 
 func (x *Segment) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[8]
+	mi := &file_pond_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +697,7 @@ func (x *Segment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Segment.ProtoReflect.Descriptor instead.
 func (*Segment) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{8}
+	return file_pond_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Segment) GetId() []byte {
@@ -813,31 +756,33 @@ func (x *Segment) GetPartitionRows() []int64 {
 	return nil
 }
 
-// OutputFile is a staged file of a Files exchange.
-type OutputFile struct {
+// Files are the staged files of a Files exchange. There may be any number: the
+// manifest, a file of the staging folder, names them.
+type Files struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Rows          int64                  `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
-	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Manifest      string                 `protobuf:"bytes,1,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	Count         int64                  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	Rows          int64                  `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	Bytes         int64                  `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *OutputFile) Reset() {
-	*x = OutputFile{}
-	mi := &file_pond_proto_msgTypes[9]
+func (x *Files) Reset() {
+	*x = Files{}
+	mi := &file_pond_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *OutputFile) String() string {
+func (x *Files) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*OutputFile) ProtoMessage() {}
+func (*Files) ProtoMessage() {}
 
-func (x *OutputFile) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[9]
+func (x *Files) ProtoReflect() protoreflect.Message {
+	mi := &file_pond_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,26 +793,33 @@ func (x *OutputFile) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use OutputFile.ProtoReflect.Descriptor instead.
-func (*OutputFile) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{9}
+// Deprecated: Use Files.ProtoReflect.Descriptor instead.
+func (*Files) Descriptor() ([]byte, []int) {
+	return file_pond_proto_rawDescGZIP(), []int{8}
 }
 
-func (x *OutputFile) GetName() string {
+func (x *Files) GetManifest() string {
 	if x != nil {
-		return x.Name
+		return x.Manifest
 	}
 	return ""
 }
 
-func (x *OutputFile) GetRows() int64 {
+func (x *Files) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Files) GetRows() int64 {
 	if x != nil {
 		return x.Rows
 	}
 	return 0
 }
 
-func (x *OutputFile) GetBytes() int64 {
+func (x *Files) GetBytes() int64 {
 	if x != nil {
 		return x.Bytes
 	}
@@ -879,20 +831,19 @@ type Done struct {
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Task          *Task                  `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
 	Segment       *Segment               `protobuf:"bytes,3,opt,name=segment,proto3" json:"segment,omitempty"` // absent when the task wrote only files
-	Files         []*OutputFile          `protobuf:"bytes,4,rep,name=files,proto3" json:"files,omitempty"`
-	FilesInline   bool                   `protobuf:"varint,5,opt,name=files_inline,json=filesInline,proto3" json:"files_inline,omitempty"` // false: there are too many to be named here
 	SpillBytes    int64                  `protobuf:"varint,6,opt,name=spill_bytes,json=spillBytes,proto3" json:"spill_bytes,omitempty"`
 	CpuMs         int64                  `protobuf:"varint,7,opt,name=cpu_ms,json=cpuMs,proto3" json:"cpu_ms,omitempty"`
 	WallMs        int64                  `protobuf:"varint,8,opt,name=wall_ms,json=wallMs,proto3" json:"wall_ms,omitempty"`
 	PeakMemory    int64                  `protobuf:"varint,9,opt,name=peak_memory,json=peakMemory,proto3" json:"peak_memory,omitempty"`
 	Lineage       uint64                 `protobuf:"varint,10,opt,name=lineage,proto3" json:"lineage,omitempty"` // the Run's
+	Files         *Files                 `protobuf:"bytes,11,opt,name=files,proto3" json:"files,omitempty"`      // absent when the task wrote a segment
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_pond_proto_msgTypes[10]
+	mi := &file_pond_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +855,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[10]
+	mi := &file_pond_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +868,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{10}
+	return file_pond_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Done) GetHeader() *Header {
@@ -939,20 +890,6 @@ func (x *Done) GetSegment() *Segment {
 		return x.Segment
 	}
 	return nil
-}
-
-func (x *Done) GetFiles() []*OutputFile {
-	if x != nil {
-		return x.Files
-	}
-	return nil
-}
-
-func (x *Done) GetFilesInline() bool {
-	if x != nil {
-		return x.FilesInline
-	}
-	return false
 }
 
 func (x *Done) GetSpillBytes() int64 {
@@ -990,6 +927,13 @@ func (x *Done) GetLineage() uint64 {
 	return 0
 }
 
+func (x *Done) GetFiles() *Files {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
 type Failed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -1001,7 +945,7 @@ type Failed struct {
 
 func (x *Failed) Reset() {
 	*x = Failed{}
-	mi := &file_pond_proto_msgTypes[11]
+	mi := &file_pond_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +957,7 @@ func (x *Failed) String() string {
 func (*Failed) ProtoMessage() {}
 
 func (x *Failed) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[11]
+	mi := &file_pond_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +970,7 @@ func (x *Failed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failed.ProtoReflect.Descriptor instead.
 func (*Failed) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{11}
+	return file_pond_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Failed) GetHeader() *Header {
@@ -1061,7 +1005,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_pond_proto_msgTypes[12]
+	mi := &file_pond_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1017,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[12]
+	mi := &file_pond_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1030,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{12}
+	return file_pond_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Stop) GetHeader() *Header {
@@ -1103,74 +1047,6 @@ func (x *Stop) GetTask() *Task {
 	return nil
 }
 
-type Progress struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	Task          *Task                  `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
-	Rows          int64                  `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
-	Bytes         int64                  `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Progress) Reset() {
-	*x = Progress{}
-	mi := &file_pond_proto_msgTypes[13]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Progress) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Progress) ProtoMessage() {}
-
-func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[13]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
-func (*Progress) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{13}
-}
-
-func (x *Progress) GetHeader() *Header {
-	if x != nil {
-		return x.Header
-	}
-	return nil
-}
-
-func (x *Progress) GetTask() *Task {
-	if x != nil {
-		return x.Task
-	}
-	return nil
-}
-
-func (x *Progress) GetRows() int64 {
-	if x != nil {
-		return x.Rows
-	}
-	return 0
-}
-
-func (x *Progress) GetBytes() int64 {
-	if x != nil {
-		return x.Bytes
-	}
-	return 0
-}
-
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1179,7 +1055,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_pond_proto_msgTypes[14]
+	mi := &file_pond_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1067,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[14]
+	mi := &file_pond_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,189 +1080,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{14}
-}
-
-// Held asks what the receiver has committed of some stages, and which of the
-// job's tasks it runs. Pages are walked by passing next back as after.
-type Held struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	StageIds      []string               `protobuf:"bytes,2,rep,name=stage_ids,json=stageIds,proto3" json:"stage_ids,omitempty"`
-	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Held) Reset() {
-	*x = Held{}
-	mi := &file_pond_proto_msgTypes[15]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Held) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Held) ProtoMessage() {}
-
-func (x *Held) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[15]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Held.ProtoReflect.Descriptor instead.
-func (*Held) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{15}
-}
-
-func (x *Held) GetHeader() *Header {
-	if x != nil {
-		return x.Header
-	}
-	return nil
-}
-
-func (x *Held) GetStageIds() []string {
-	if x != nil {
-		return x.StageIds
-	}
-	return nil
-}
-
-func (x *Held) GetAfter() string {
-	if x != nil {
-		return x.After
-	}
-	return ""
-}
-
-type HeldPage struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
-	Segments      []*HeldSegment         `protobuf:"bytes,2,rep,name=segments,proto3" json:"segments,omitempty"`
-	Running       []*Task                `protobuf:"bytes,3,rep,name=running,proto3" json:"running,omitempty"` // on the first page
-	Next          string                 `protobuf:"bytes,4,opt,name=next,proto3" json:"next,omitempty"`       // empty: this was the last page
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *HeldPage) Reset() {
-	*x = HeldPage{}
-	mi := &file_pond_proto_msgTypes[16]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *HeldPage) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*HeldPage) ProtoMessage() {}
-
-func (x *HeldPage) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[16]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use HeldPage.ProtoReflect.Descriptor instead.
-func (*HeldPage) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{16}
-}
-
-func (x *HeldPage) GetHeader() *Header {
-	if x != nil {
-		return x.Header
-	}
-	return nil
-}
-
-func (x *HeldPage) GetSegments() []*HeldSegment {
-	if x != nil {
-		return x.Segments
-	}
-	return nil
-}
-
-func (x *HeldPage) GetRunning() []*Task {
-	if x != nil {
-		return x.Running
-	}
-	return nil
-}
-
-func (x *HeldPage) GetNext() string {
-	if x != nil {
-		return x.Next
-	}
-	return ""
-}
-
-type HeldSegment struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Task          *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
-	Segment       *Segment               `protobuf:"bytes,2,opt,name=segment,proto3" json:"segment,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *HeldSegment) Reset() {
-	*x = HeldSegment{}
-	mi := &file_pond_proto_msgTypes[17]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *HeldSegment) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*HeldSegment) ProtoMessage() {}
-
-func (x *HeldSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[17]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use HeldSegment.ProtoReflect.Descriptor instead.
-func (*HeldSegment) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{17}
-}
-
-func (x *HeldSegment) GetTask() *Task {
-	if x != nil {
-		return x.Task
-	}
-	return nil
-}
-
-func (x *HeldSegment) GetSegment() *Segment {
-	if x != nil {
-		return x.Segment
-	}
-	return nil
+	return file_pond_proto_rawDescGZIP(), []int{12}
 }
 
 // TaskError mirrors plan.Error.
@@ -1405,7 +1099,7 @@ type TaskError struct {
 
 func (x *TaskError) Reset() {
 	*x = TaskError{}
-	mi := &file_pond_proto_msgTypes[18]
+	mi := &file_pond_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1417,7 +1111,7 @@ func (x *TaskError) String() string {
 func (*TaskError) ProtoMessage() {}
 
 func (x *TaskError) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[18]
+	mi := &file_pond_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1430,7 +1124,7 @@ func (x *TaskError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskError.ProtoReflect.Descriptor instead.
 func (*TaskError) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{18}
+	return file_pond_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TaskError) GetKind() uint32 {
@@ -1493,7 +1187,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_pond_proto_msgTypes[19]
+	mi := &file_pond_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1505,7 +1199,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[19]
+	mi := &file_pond_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1518,7 +1212,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{19}
+	return file_pond_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Lost) GetStageId() string {
@@ -1568,9 +1262,7 @@ const file_pond_proto_rawDesc = "" +
 	"\bstage_id\x18\x01 \x01(\tR\astageId\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\x05R\x05stage\x12\x1c\n" +
 	"\tpartition\x18\x03 \x01(\x05R\tpartition\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\"2\n" +
-	"\x05Start\x12)\n" +
-	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\"v\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\"v\n" +
 	"\x04Work\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12)\n" +
 	"\x10coordinator_addr\x18\x02 \x01(\tR\x0fcoordinatorAddr\x12\x18\n" +
@@ -1598,18 +1290,16 @@ const file_pond_proto_rawDesc = "" +
 	"partitions\x12!\n" +
 	"\fstats_inline\x18\x06 \x01(\bR\vstatsInline\x12'\n" +
 	"\x0fpartition_bytes\x18\a \x03(\x03R\x0epartitionBytes\x12%\n" +
-	"\x0epartition_rows\x18\b \x03(\x03R\rpartitionRows\"J\n" +
-	"\n" +
-	"OutputFile\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"\xe0\x02\n" +
+	"\x0epartition_rows\x18\b \x03(\x03R\rpartitionRows\"c\n" +
+	"\x05Files\x12\x1a\n" +
+	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x12\n" +
+	"\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\"\xc4\x02\n" +
 	"\x04Done\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12,\n" +
-	"\asegment\x18\x03 \x01(\v2\x12.pond.wire.SegmentR\asegment\x12+\n" +
-	"\x05files\x18\x04 \x03(\v2\x15.pond.wire.OutputFileR\x05files\x12!\n" +
-	"\ffiles_inline\x18\x05 \x01(\bR\vfilesInline\x12\x1f\n" +
+	"\asegment\x18\x03 \x01(\v2\x12.pond.wire.SegmentR\asegment\x12\x1f\n" +
 	"\vspill_bytes\x18\x06 \x01(\x03R\n" +
 	"spillBytes\x12\x15\n" +
 	"\x06cpu_ms\x18\a \x01(\x03R\x05cpuMs\x12\x17\n" +
@@ -1617,32 +1307,16 @@ const file_pond_proto_rawDesc = "" +
 	"\vpeak_memory\x18\t \x01(\x03R\n" +
 	"peakMemory\x12\x18\n" +
 	"\alineage\x18\n" +
-	" \x01(\x04R\alineage\"\x84\x01\n" +
+	" \x01(\x04R\alineage\x12&\n" +
+	"\x05files\x18\v \x01(\v2\x10.pond.wire.FilesR\x05filesJ\x04\b\x04\x10\x05J\x04\b\x05\x10\x06\"\x84\x01\n" +
 	"\x06Failed\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12*\n" +
 	"\x05error\x18\x03 \x01(\v2\x14.pond.wire.TaskErrorR\x05error\"V\n" +
 	"\x04Stop\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
-	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\"\x84\x01\n" +
-	"\bProgress\x12)\n" +
-	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
-	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12\x12\n" +
-	"\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x14\n" +
-	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\"\x05\n" +
-	"\x03Ack\"d\n" +
-	"\x04Held\x12)\n" +
-	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12\x1b\n" +
-	"\tstage_ids\x18\x02 \x03(\tR\bstageIds\x12\x14\n" +
-	"\x05after\x18\x03 \x01(\tR\x05after\"\xa8\x01\n" +
-	"\bHeldPage\x12)\n" +
-	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x122\n" +
-	"\bsegments\x18\x02 \x03(\v2\x16.pond.wire.HeldSegmentR\bsegments\x12)\n" +
-	"\arunning\x18\x03 \x03(\v2\x0f.pond.wire.TaskR\arunning\x12\x12\n" +
-	"\x04next\x18\x04 \x01(\tR\x04next\"`\n" +
-	"\vHeldSegment\x12#\n" +
-	"\x04task\x18\x01 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12,\n" +
-	"\asegment\x18\x02 \x01(\v2\x12.pond.wire.SegmentR\asegment\"\xaa\x01\n" +
+	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\"\x05\n" +
+	"\x03Ack\"\xaa\x01\n" +
 	"\tTaskError\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x0e\n" +
 	"\x02op\x18\x02 \x01(\tR\x02op\x12\x18\n" +
@@ -1655,24 +1329,21 @@ const file_pond_proto_rawDesc = "" +
 	"\bstage_id\x18\x01 \x01(\tR\astageId\x12\x1e\n" +
 	"\n" +
 	"partitions\x18\x02 \x03(\x05R\n" +
-	"partitions*\x9a\x01\n" +
+	"partitions*\x80\x01\n" +
 	"\x04Type\x12\b\n" +
 	"\x04NONE\x10\x00\x12\a\n" +
 	"\x03ACK\x10\x01\x12\x0e\n" +
 	"\n" +
-	"TASK_ERROR\x10\x02\x12\t\n" +
-	"\x05START\x10\x03\x12\b\n" +
+	"TASK_ERROR\x10\x02\x12\b\n" +
 	"\x04WORK\x10\x04\x12\b\n" +
 	"\x04PULL\x10\x05\x12\t\n" +
 	"\x05GRANT\x10\x06\x12\b\n" +
 	"\x04DONE\x10\a\x12\n" +
 	"\n" +
 	"\x06FAILED\x10\b\x12\b\n" +
-	"\x04STOP\x10\t\x12\f\n" +
-	"\bPROGRESS\x10\n" +
-	"\x12\b\n" +
-	"\x04HELD\x10\v\x12\r\n" +
-	"\tHELD_PAGE\x10\fB&Z$github.com/pondmesh/pond/actors/wireb\x06proto3"
+	"\x04STOP\x10\t\"\x04\b\x03\x10\x03\"\x04\b\n" +
+	"\x10\n" +
+	"\"\x04\b\v\x10\v\"\x04\b\f\x10\fB&Z$github.com/pondmesh/pond/actors/wireb\x06proto3"
 
 var (
 	file_pond_proto_rawDescOnce sync.Once
@@ -1687,64 +1358,50 @@ func file_pond_proto_rawDescGZIP() []byte {
 }
 
 var file_pond_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pond_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_pond_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_pond_proto_goTypes = []any{
-	(Type)(0),           // 0: pond.wire.Type
-	(Envelope_Kind)(0),  // 1: pond.wire.Envelope.Kind
-	(*Envelope)(nil),    // 2: pond.wire.Envelope
-	(*Header)(nil),      // 3: pond.wire.Header
-	(*Task)(nil),        // 4: pond.wire.Task
-	(*Start)(nil),       // 5: pond.wire.Start
-	(*Work)(nil),        // 6: pond.wire.Work
-	(*Pull)(nil),        // 7: pond.wire.Pull
-	(*Grant)(nil),       // 8: pond.wire.Grant
-	(*Run)(nil),         // 9: pond.wire.Run
-	(*Segment)(nil),     // 10: pond.wire.Segment
-	(*OutputFile)(nil),  // 11: pond.wire.OutputFile
-	(*Done)(nil),        // 12: pond.wire.Done
-	(*Failed)(nil),      // 13: pond.wire.Failed
-	(*Stop)(nil),        // 14: pond.wire.Stop
-	(*Progress)(nil),    // 15: pond.wire.Progress
-	(*Ack)(nil),         // 16: pond.wire.Ack
-	(*Held)(nil),        // 17: pond.wire.Held
-	(*HeldPage)(nil),    // 18: pond.wire.HeldPage
-	(*HeldSegment)(nil), // 19: pond.wire.HeldSegment
-	(*TaskError)(nil),   // 20: pond.wire.TaskError
-	(*Lost)(nil),        // 21: pond.wire.Lost
+	(Type)(0),          // 0: pond.wire.Type
+	(Envelope_Kind)(0), // 1: pond.wire.Envelope.Kind
+	(*Envelope)(nil),   // 2: pond.wire.Envelope
+	(*Header)(nil),     // 3: pond.wire.Header
+	(*Task)(nil),       // 4: pond.wire.Task
+	(*Work)(nil),       // 5: pond.wire.Work
+	(*Pull)(nil),       // 6: pond.wire.Pull
+	(*Grant)(nil),      // 7: pond.wire.Grant
+	(*Run)(nil),        // 8: pond.wire.Run
+	(*Segment)(nil),    // 9: pond.wire.Segment
+	(*Files)(nil),      // 10: pond.wire.Files
+	(*Done)(nil),       // 11: pond.wire.Done
+	(*Failed)(nil),     // 12: pond.wire.Failed
+	(*Stop)(nil),       // 13: pond.wire.Stop
+	(*Ack)(nil),        // 14: pond.wire.Ack
+	(*TaskError)(nil),  // 15: pond.wire.TaskError
+	(*Lost)(nil),       // 16: pond.wire.Lost
 }
 var file_pond_proto_depIdxs = []int32{
 	1,  // 0: pond.wire.Envelope.kind:type_name -> pond.wire.Envelope.Kind
 	0,  // 1: pond.wire.Envelope.type:type_name -> pond.wire.Type
-	3,  // 2: pond.wire.Start.header:type_name -> pond.wire.Header
-	3,  // 3: pond.wire.Work.header:type_name -> pond.wire.Header
-	3,  // 4: pond.wire.Pull.header:type_name -> pond.wire.Header
-	4,  // 5: pond.wire.Pull.running:type_name -> pond.wire.Task
-	3,  // 6: pond.wire.Grant.header:type_name -> pond.wire.Header
-	9,  // 7: pond.wire.Grant.runs:type_name -> pond.wire.Run
-	4,  // 8: pond.wire.Run.task:type_name -> pond.wire.Task
-	3,  // 9: pond.wire.Done.header:type_name -> pond.wire.Header
-	4,  // 10: pond.wire.Done.task:type_name -> pond.wire.Task
-	10, // 11: pond.wire.Done.segment:type_name -> pond.wire.Segment
-	11, // 12: pond.wire.Done.files:type_name -> pond.wire.OutputFile
-	3,  // 13: pond.wire.Failed.header:type_name -> pond.wire.Header
-	4,  // 14: pond.wire.Failed.task:type_name -> pond.wire.Task
-	20, // 15: pond.wire.Failed.error:type_name -> pond.wire.TaskError
-	3,  // 16: pond.wire.Stop.header:type_name -> pond.wire.Header
-	4,  // 17: pond.wire.Stop.task:type_name -> pond.wire.Task
-	3,  // 18: pond.wire.Progress.header:type_name -> pond.wire.Header
-	4,  // 19: pond.wire.Progress.task:type_name -> pond.wire.Task
-	3,  // 20: pond.wire.Held.header:type_name -> pond.wire.Header
-	3,  // 21: pond.wire.HeldPage.header:type_name -> pond.wire.Header
-	19, // 22: pond.wire.HeldPage.segments:type_name -> pond.wire.HeldSegment
-	4,  // 23: pond.wire.HeldPage.running:type_name -> pond.wire.Task
-	4,  // 24: pond.wire.HeldSegment.task:type_name -> pond.wire.Task
-	10, // 25: pond.wire.HeldSegment.segment:type_name -> pond.wire.Segment
-	21, // 26: pond.wire.TaskError.lost:type_name -> pond.wire.Lost
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	3,  // 2: pond.wire.Work.header:type_name -> pond.wire.Header
+	3,  // 3: pond.wire.Pull.header:type_name -> pond.wire.Header
+	4,  // 4: pond.wire.Pull.running:type_name -> pond.wire.Task
+	3,  // 5: pond.wire.Grant.header:type_name -> pond.wire.Header
+	8,  // 6: pond.wire.Grant.runs:type_name -> pond.wire.Run
+	4,  // 7: pond.wire.Run.task:type_name -> pond.wire.Task
+	3,  // 8: pond.wire.Done.header:type_name -> pond.wire.Header
+	4,  // 9: pond.wire.Done.task:type_name -> pond.wire.Task
+	9,  // 10: pond.wire.Done.segment:type_name -> pond.wire.Segment
+	10, // 11: pond.wire.Done.files:type_name -> pond.wire.Files
+	3,  // 12: pond.wire.Failed.header:type_name -> pond.wire.Header
+	4,  // 13: pond.wire.Failed.task:type_name -> pond.wire.Task
+	15, // 14: pond.wire.Failed.error:type_name -> pond.wire.TaskError
+	3,  // 15: pond.wire.Stop.header:type_name -> pond.wire.Header
+	4,  // 16: pond.wire.Stop.task:type_name -> pond.wire.Task
+	16, // 17: pond.wire.TaskError.lost:type_name -> pond.wire.Lost
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_pond_proto_init() }
@@ -1758,7 +1415,7 @@ func file_pond_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pond_proto_rawDesc), len(file_pond_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

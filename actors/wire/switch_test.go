@@ -34,11 +34,11 @@ func TestSwitch(t *testing.T) {
 	if r := callMany(a, order{Addr: b.Addr(), What: "pull", N: 2, Count: 500}); r.OK != 500 || r.Reply != "GRANT" {
 		t.Errorf("calls: %+v", r)
 	}
-	reply, err := c.Call(t.Context(), b.Addr(), build("held", 0))
-	if err != nil || reply.(*HeldPage).Next != "c b1 c b1" {
+	reply, err := c.Call(t.Context(), b.Addr(), build("work", 0))
+	if err != nil || reply.(*Failed).Error.Text != "c b1 c b1" {
 		t.Errorf("the sender: %v, %v", reply, err)
 	}
-	if _, err := a.Call(t.Context(), b.Addr(), build("progress", rowsKind+int(plan.KindFetch))); !errors.Is(err, plan.ErrFetch) {
+	if _, err := a.Call(t.Context(), b.Addr(), build("done", doKind+int(plan.KindFetch))); !errors.Is(err, plan.ErrFetch) {
 		t.Errorf("a typed error: %v", err)
 	}
 	if err := a.Send(t.Context(), c.Addr(), build("stop", 0)); err != nil {
@@ -62,7 +62,7 @@ func TestSwitch(t *testing.T) {
 	} {
 		before := does[1].handled.Load()
 		go func() {
-			_, err := a.Call(context.Background(), b.Addr(), build("progress", rowsHang))
+			_, err := a.Call(context.Background(), b.Addr(), build("done", doHang))
 			hanging <- err
 		}()
 		eventually(t, "the call hangs", func() bool { return does[1].handled.Load() == before+1 })

@@ -16,8 +16,6 @@ func Validate(m proto.Message) error {
 	case *Ack:
 	case *TaskError:
 		c.taskError(m)
-	case *Start:
-		c.header(m.Header)
 	case *Work:
 		c.header(m.Header)
 		c.addr("coordinator_addr", m.CoordinatorAddr)
@@ -44,14 +42,6 @@ func Validate(m proto.Message) error {
 		if m.Task != nil {
 			c.task(m.Task)
 		}
-	case *Progress:
-		c.header(m.Header)
-		c.task(m.Task)
-		c.sizes("rows", m.Rows, "bytes", m.Bytes)
-	case *Held:
-		c.held(m)
-	case *HeldPage:
-		c.heldPage(m)
 	default:
 		return fmt.Errorf("%w: %T is not of this protocol", ErrInvalid, m)
 	}
@@ -179,15 +169,22 @@ func (c *checker) segment(s *Segment) {
 	}
 	c.sizes("rows", s.Rows, "raw_bytes", s.RawBytes, "bytes", s.Bytes)
 	c.count("partitions", int64(s.Partitions), partitionsMax)
-	c.count("partition_bytes", int64(len(s.PartitionBytes)), PartitionsInlineMax)
-	switch n := len(s.PartitionBytes); {
+	c.partitions("partition_bytes", s, s.PartitionBytes)
+	c.partitions("partition_rows", s, s.PartitionRows)
+}
+
+// partitions checks what a segment says of each of its partitions.
+func (c *checker) partitions(name string, s *Segment, values []int64) {
+	n := len(values)
+	c.count(name, int64(n), PartitionsInlineMax)
+	switch {
 	case s.StatsInline && n != int(s.Partitions):
-		c.fail("partition_bytes has %d entries for %d partitions", n, s.Partitions)
+		c.fail("%s has %d entries for %d partitions", name, n, s.Partitions)
 	case !s.StatsInline && n != 0:
-		c.fail("partition_bytes has %d entries though stats_inline is not set", n)
+		c.fail("%s has %d entries though stats_inline is not set", name, n)
 	}
-	for _, b := range s.PartitionBytes {
-		c.sizes("partition_bytes", b)
+	for _, v := range values {
+		c.sizes(name, v)
 	}
 }
 
@@ -197,39 +194,11 @@ func (c *checker) done(m *Done) {
 	if m.Segment != nil {
 		c.segment(m.Segment)
 	}
-	c.count("files", int64(len(m.Files)), FilesInlineMax)
-	if !m.FilesInline && len(m.Files) > 0 {
-		c.fail("files has %d entries though files_inline is not set", len(m.Files))
-	}
-	for _, f := range m.Files {
-		if f.GetName() == "" {
-			c.fail("a file has no name")
-			return
-		}
-		c.text("a file's name", f.Name, fileNameBytesMax)
-		c.sizes("a file's rows", f.Rows, "a file's bytes", f.Bytes)
+	if f := m.Files; f != nil {
+		c.id("files' manifest", f.Manifest, nodeBytesMax)
+		c.sizes("files' count", f.Count, "files' rows", f.Rows, "files' bytes", f.Bytes)
 	}
 	c.sizes("spill_bytes", m.SpillBytes, "cpu_ms", m.CpuMs, "wall_ms", m.WallMs, "peak_memory", m.PeakMemory)
-}
-
-func (c *checker) held(m *Held) {
-	c.header(m.Header)
-	c.count("stage_ids", int64(len(m.StageIds)), StageIDsMax)
-	for _, id := range m.StageIds {
-		c.id("stage_id", id, stageIDBytesMax)
-	}
-	c.text("after", m.After, nodeBytesMax)
-}
-
-func (c *checker) heldPage(m *HeldPage) {
-	c.header(m.Header)
-	c.count("segments", int64(len(m.Segments)), HeldSegmentsMax)
-	for _, s := range m.Segments {
-		c.task(s.GetTask())
-		c.segment(s.GetSegment())
-	}
-	c.tasks("running", m.Running)
-	c.text("next", m.Next, nodeBytesMax)
 }
 
 func (c *checker) taskError(e *TaskError) {

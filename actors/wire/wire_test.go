@@ -38,18 +38,18 @@ func TestCall(t *testing.T) {
 
 func TestPeerAndHeaderNameTheSender(t *testing.T) {
 	far := startNode(t, nodeSpec{Node: "far", Boot: "b1"})
-	forged := &Held{Header: header(), StageIds: []string{"s"}}
+	forged := build("work", 0).(*Work)
 	forged.Header.FromNode, forged.Header.FromBoot = "someone", "else"
 	reply, err := here().Call(t.Context(), far.addr, forged)
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := reply.(*HeldPage)
-	if page.Next != "here b0 here b0" {
-		t.Errorf("the handler saw %q", page.Next)
+	answer := reply.(*Failed)
+	if answer.Error.Text != "here b0 here b0" {
+		t.Errorf("the handler saw %q", answer.Error.Text)
 	}
-	if page.Header.FromNode != "far" || page.Header.FromBoot != "b1" {
-		t.Errorf("the reply is from %q, %q", page.Header.FromNode, page.Header.FromBoot)
+	if answer.Header.FromNode != "far" || answer.Header.FromBoot != "b1" {
+		t.Errorf("the reply is from %q, %q", answer.Header.FromNode, answer.Header.FromBoot)
 	}
 }
 
@@ -73,7 +73,7 @@ func TestErrorsCrossTyped(t *testing.T) {
 	far := startNode(t, nodeSpec{Node: "far", Boot: "b1"})
 	for _, addr := range []string{far.addr, here().Addr()} {
 		for kind, sentinel := range sentinels {
-			_, err := here().Call(t.Context(), addr, build("progress", rowsKind+int(kind)))
+			_, err := here().Call(t.Context(), addr, build("done", doKind+int(kind)))
 			for other, s := range sentinels {
 				if errors.Is(err, s) != (other == kind) {
 					t.Errorf("%v: errors.Is(%v) = %v, sentinel %v", kind, other, errors.Is(err, s), sentinel)
@@ -97,12 +97,12 @@ func TestHandlersFaultsAreErrors(t *testing.T) {
 		rows int
 		want string
 	}{
-		{"a panic", rowsPanic, "panic: as told"},
-		{"a reply that is too large", rowsTooLarge, "too large"},
-		{"a reply that is invalid", rowsInvalid, "header is missing"},
+		{"a panic", doPanic, "panic: as told"},
+		{"a reply that is too large", doTooLarge, "too large"},
+		{"a reply that is invalid", doInvalid, "header is missing"},
 	} {
 		for _, addr := range []string{far.addr, here().Addr()} {
-			_, err := here().Call(t.Context(), addr, build("progress", c.rows))
+			_, err := here().Call(t.Context(), addr, build("done", c.rows))
 			if !errors.Is(err, plan.ErrInternal) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v", c.name, err)
 			}
@@ -114,10 +114,7 @@ func TestHandlersFaultsAreErrors(t *testing.T) {
 }
 
 func TestBadMessagesAreNotSent(t *testing.T) {
-	long := &Done{Header: header(), Task: &Task{StageId: "s", Attempt: 1}, FilesInline: true}
-	for range FilesInlineMax {
-		long.Files = append(long.Files, &OutputFile{Name: strings.Repeat("x", fileNameBytesMax)})
-	}
+	long := said(header(), strings.Repeat("x", MessageBytesMax))
 	for _, c := range []struct {
 		name string
 		msg  proto.Message
@@ -127,7 +124,7 @@ func TestBadMessagesAreNotSent(t *testing.T) {
 		{"a foreign type", wrapperspb.String("x"), ErrInvalid},
 		{"an envelope", &Envelope{}, ErrInvalid},
 		{"no header", &Stop{}, ErrInvalid},
-		{"a negative number", build("progress", -1), ErrInvalid},
+		{"a negative number", build("done", -1), ErrInvalid},
 	} {
 		for _, addr := range []string{here().Addr(), "127.0.0.1:1"} {
 			if _, err := here().Call(t.Context(), addr, c.msg); !errors.Is(err, c.want) {
@@ -166,7 +163,7 @@ func hang(t *testing.T, far *node, calls int) <-chan error {
 	errs := make(chan error, calls)
 	for range calls {
 		go func() {
-			_, err := here().Call(context.Background(), far.addr, build("progress", rowsHang))
+			_, err := here().Call(context.Background(), far.addr, build("done", doHang))
 			errs <- err
 		}()
 	}
@@ -285,7 +282,7 @@ func TestCallEndsWithItsContext(t *testing.T) {
 	far := startNode(t, nodeSpec{Node: "far", Boot: "b1", CallTimeoutMillis: 200})
 	for _, addr := range []string{far.addr, here().Addr()} {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		_, err := here().Call(ctx, addr, build("progress", rowsHang))
+		_, err := here().Call(ctx, addr, build("done", doHang))
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("past its deadline: %v", err)
@@ -300,7 +297,7 @@ func TestCallEndsWithItsContext(t *testing.T) {
 		t.Errorf("%d calls are left over", calls)
 	}
 	// The far node's own patience, and its handlers', is 200 ms.
-	r := far.order(order{Op: "call", Addr: here().Addr(), What: "progress", N: rowsHang})
+	r := far.order(order{Op: "call", Addr: here().Addr(), What: "done", N: doHang})
 	if r.Kind != plan.KindUnavailable || r.Millis > 2000 {
 		t.Errorf("a call without deadline ended with %+v", r)
 	}
@@ -312,7 +309,7 @@ func TestBusyPeerSaysSo(t *testing.T) {
 	errs := make(chan error, calls)
 	for range calls {
 		go func() {
-			_, err := here().Call(context.Background(), far.addr, build("progress", rowsHang))
+			_, err := here().Call(context.Background(), far.addr, build("done", doHang))
 			errs <- err
 		}()
 	}
@@ -359,9 +356,9 @@ func TestThousandCallsAtOnce(t *testing.T) {
 	far := startNode(t, nodeSpec{Node: "far", Boot: "b1"})
 	near := startNode(t, nodeSpec{Node: "near", Boot: "b1"})
 	start := time.Now()
-	near.tell(order{Op: "call", Addr: here().Addr(), What: "progress", N: rowsEcho, Count: 1000})
-	r := callMany(here(), order{Addr: far.addr, What: "progress", N: rowsEcho, Count: 1000})
-	if r.OK != 1000 || r.Reply != "PROGRESS" {
+	near.tell(order{Op: "call", Addr: here().Addr(), What: "done", N: doEcho, Count: 1000})
+	r := callMany(here(), order{Addr: far.addr, What: "done", N: doEcho, Count: 1000})
+	if r.OK != 1000 || r.Reply != "DONE" {
 		t.Errorf("from here: %+v", r)
 	}
 	if r := near.read(); r.OK != 1000 {
