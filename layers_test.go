@@ -36,10 +36,12 @@ var layers = map[string][]string{
 	"actors/sched":           {"actors/plan"},
 	"actors/wire":            {"actors/plan"},
 	"actors/api":             {"actors/plan", "shuffle", "shuffle/transfer"},
+	"actors/funcs":           {"actors/plan"},
+	"actors/engines":         {"actors/funcs", "actors/plan", "duck", "duck/vec"},
 	"actors/journal":         {"actors/api", "actors/plan", "fs", "shuffle", "shuffle/transfer"},
-	"actors": {"actors/api", "actors/journal", "actors/plan", "actors/plan/distribute", "actors/plan/stmt", "actors/sched", "actors/wire",
+	"actors": {"actors/api", "actors/engines", "actors/funcs", "actors/journal", "actors/plan", "actors/plan/distribute", "actors/plan/stmt", "actors/sched", "actors/wire",
 		"duck", "duck/logical", "duck/tree", "duck/vec", "fs", "mesh", "mesh/ring", "shuffle", "shuffle/transfer"},
-	"": {"actors", "actors/api", "actors/plan", "actors/plan/stmt", "shuffle/transfer"},
+	"": {"actors", "actors/api", "actors/funcs", "actors/plan", "actors/plan/stmt", "shuffle/transfer"},
 }
 
 // owners says which package alone may import a library.

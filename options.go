@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond/actors"
+	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
@@ -107,7 +108,7 @@ func WithVersion(v string) Option {
 }
 
 // BatchFunc maps a batch of rows to others: see [WithBatchFunc].
-type BatchFunc = actors.BatchFunc
+type BatchFunc = funcs.BatchFunc
 
 // WithBatchFunc registers a Go function for [DataFrame.MapBatches] under name.
 // Every node that is to run it must register it alike. schema gives the columns
@@ -115,7 +116,9 @@ type BatchFunc = actors.BatchFunc
 // empty, promises the same rows for the same rows until it changes, so that
 // results may be reused.
 func WithBatchFunc(name, version string, schema func(*arrow.Schema) (*arrow.Schema, error), f BatchFunc) Option {
-	return func(c *config) error { return c.funcs().AddBatch(name, version, schema, f) }
+	return func(c *config) error {
+		return c.funcs().AddBatch(funcs.Batch{Name: name, Version: version, Schema: schema, Call: f})
+	}
 }
 
 // ScalarFunc is a function that SQL may call by name, on vectors of rows.
@@ -131,13 +134,13 @@ type ScalarFunc struct {
 // WithScalarFunc registers f with every DuckDB of the node.
 func WithScalarFunc(f ScalarFunc) Option {
 	return func(c *config) error {
-		return c.funcs().AddScalar(actors.ScalarEntry{Name: f.Name, Args: f.Args, Result: f.Result, Volatile: f.Volatile, Version: f.Version, Call: f.Call})
+		return c.funcs().AddScalar(funcs.Scalar{Name: f.Name, Args: f.Args, Result: f.Result, Volatile: f.Volatile, Version: f.Version, Call: f.Call})
 	}
 }
 
-func (c *config) funcs() *actors.Funcs {
+func (c *config) funcs() *funcs.Registry {
 	if c.node.Funcs == nil {
-		c.node.Funcs = actors.NewFuncs()
+		c.node.Funcs = new(funcs.Registry)
 	}
 	return c.node.Funcs
 }

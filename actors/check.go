@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 )
@@ -17,9 +18,9 @@ func (n *Node) check(ctx context.Context, q *distribute.Query, files []plan.File
 	if _, ok := n.checked.get(key); ok {
 		return nil
 	}
-	e, err := n.engines.Get(ctx, n.wholeTerms(job))
+	e, err := n.engines.Get(ctx, engines.ForStage(job.plan.Stages[0], job.access, n.engines.Config.SlotMemory(), n.engines.Config.Threads(engines.AllCores)))
 	if err != nil {
-		return engineError("open DuckDB", err)
+		return engines.Error("open DuckDB", err)
 	}
 	defer n.engines.Put(e)
 	if _, err = bound(ctx, e, q.SQL, q.Views); err == nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
@@ -46,7 +47,7 @@ func (n *Node) compile(ctx context.Context, spec *api.JobSpec) (*compiledJob, er
 		return nil, err
 	}
 	job, err := plan.Compile(spec.Plan, cat, plan.Options{
-		JobID: spec.ID, Parallelism: max(slots, spec.Options.Partitions), TargetBytes: target, Functions: n.cfg.Funcs.versions(),
+		JobID: spec.ID, Parallelism: max(slots, spec.Options.Partitions), TargetBytes: target, Functions: n.cfg.Funcs.Versions(),
 		Salt: n.salt(),
 	})
 	if err != nil {
@@ -121,7 +122,7 @@ func (n *Node) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []stri
 			return nil, nil, err
 		}
 	}
-	infos, err := n.engines.planner.Glob(ctx, deepen(src, patterns))
+	infos, err := n.engines.Planner.Glob(ctx, deepen(src, patterns))
 	if err != nil {
 		return nil, nil, fileError(patterns, err)
 	}
@@ -188,9 +189,9 @@ func withoutEmpty(files []plan.File) []plan.File {
 
 // rowGroups finds the row groups of Parquet files.
 func (n *Node) rowGroups(ctx context.Context, facts *plan.Facts) error {
-	list, err := n.footers.of(ctx, n.engines.planner, facts.Files)
+	list, err := n.footers.of(ctx, n.engines.Planner, facts.Files)
 	if err != nil {
-		return readError(err)
+		return engines.InputError(err)
 	}
 	for i := range facts.Files {
 		facts.Files[i].Groups = list[i].groups
@@ -209,13 +210,13 @@ func (n *Node) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Facts) 
 	if r.Format == plan.CSV && len(facts.Files) > 0 {
 		dialect, err := n.sniff(ctx, facts.Files[0].Path, r.Options)
 		if err != nil {
-			return readError(err)
+			return engines.InputError(err)
 		}
 		facts.CSV = dialect
 	}
-	schema, err := n.engines.planner.Schema(ctx, scan.SQL(pieces))
+	schema, err := n.engines.Planner.Schema(ctx, scan.SQL(pieces))
 	if err != nil {
-		return readError(err)
+		return engines.InputError(err)
 	}
 	for _, f := range schema.Fields {
 		facts.Columns = append(facts.Columns, plan.Column{Name: f.Name, Type: f.Type.SQL})
@@ -232,7 +233,7 @@ func (n *Node) sniff(ctx context.Context, path string, o plan.ScanOptions) (map[
 	}
 	out := map[string]string{}
 	sql := fmt.Sprintf("SELECT coalesce(DateFormat, ''), coalesce(TimestampFormat, ''), CASE WHEN HasHeader THEN 'true' ELSE '' END FROM sniff_csv(%s)", args)
-	_, err := n.engines.planner.Fetch(ctx, sql, func(c *vec.Chunk) error {
+	_, err := n.engines.Planner.Fetch(ctx, sql, func(c *vec.Chunk) error {
 		for i, name := range []string{"dateformat", "timestampformat", "header"} {
 			switch v := string((*vec.Str)(c.Columns[i].Data).Bytes()); {
 			case v == "" || name == "header" && len(o.Schema) > 0:
@@ -262,12 +263,4 @@ func fileError(patterns []string, err error) error {
 			Hint: "paths are looked up on the nodes: give a path that every node can read"}
 	}
 	return &plan.Error{Kind: plan.KindUser, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error()}
-}
-
-// readError is DuckDB's about an input file, before anything has run.
-func readError(err error) error {
-	if errors.Is(err, duck.ErrIO) || errors.Is(err, duck.ErrQuery) {
-		return &plan.Error{Kind: plan.KindUser, Op: "read", Text: duckText(err)}
-	}
-	return engineError("read", err)
 }

@@ -11,11 +11,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 )
@@ -36,7 +37,7 @@ type Config struct {
 	Version   string
 	CacheMax  int64 // bytes of finished jobs' segments kept for reuse
 	Log       *slog.Logger
-	Funcs     *Funcs
+	Funcs     *funcs.Registry
 }
 
 // Defaults.
@@ -63,7 +64,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	switch {
 	case c.Slots == 0:
-		c.Slots = min(cores(), wire.RunningMax)
+		c.Slots = min(engines.Cores(), wire.RunningMax)
 	case c.Slots > wire.RunningMax:
 		return c, fmt.Errorf("actors: %d slots are too many: a node runs at most %d tasks at once", c.Slots, wire.RunningMax)
 	case c.Slots < 0:
@@ -85,7 +86,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Funcs == nil {
-		c.Funcs = NewFuncs()
+		c.Funcs = new(funcs.Registry)
 	}
 	if !isLoopback(c.Bind) && (c.TLS == nil || len(c.GossipKey) == 0) {
 		return c, &plan.Error{Kind: plan.KindDenied, Op: "bind", Subject: c.Bind,
@@ -150,6 +151,11 @@ func randomHex(n int) string {
 // freePortTries is how often pickPorts looks for a free run of ports.
 const freePortTries = 50
 
+// enginePool is what the node's DuckDBs may use.
+func (c Config) enginePool() engines.Config {
+	return engines.Config{Memory: c.Memory, Slots: c.Slots, Dir: filepath.Join(c.Dir, "spill"), Funcs: c.Funcs, Log: c.Log}
+}
+
 // pickPorts finds a base port whose followers are free too, when none is given.
 func pickPorts(host string, base int) (int, error) {
 	if base > 0 {
@@ -187,7 +193,3 @@ func portsFree(host string, base int) bool {
 	u.Close()
 	return true
 }
-
-// cores is how many this process may use: a container may have fewer than its
-// machine.
-func cores() int { return runtime.GOMAXPROCS(0) }

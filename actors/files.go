@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
@@ -34,7 +35,7 @@ func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
 	}
 	if err != nil {
 		os.Remove(path)
-		return nil, journal.StorageError(engineError("write", err))
+		return nil, journal.StorageError(engines.Error("write", err))
 	}
 	st, err := os.Stat(path)
 	if err != nil {
@@ -83,7 +84,7 @@ func (t *task) copyOptions(w *plan.Write) map[string]string {
 		k = strings.ToLower(k)
 		out[k], said = v, said || strings.HasPrefix(k, "row_group_size")
 	}
-	rows := t.a.memory * engineShare / 100 / int64(t.threads) * rowGroupRows / rowGroupMemory
+	rows := t.a.memory * engines.MemoryShare / 100 / int64(t.threads) * rowGroupRows / rowGroupMemory
 	if t.frugal {
 		rows = min(rows, rowGroupRows) / frugalShare
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
@@ -124,7 +125,7 @@ func (c *coordinator) grant(r sched.Run) *wire.Run {
 	node := c.nodes[mesh.NodeID(r.Node)]
 	switch tasks := c.d.TaskCount(r.Stage); {
 	case tasks == 1 && len(c.job.Stages) == 1:
-		threads = allCores
+		threads = engines.AllCores
 	case r.Alone:
 		threads = node.Slots
 	case tasks < c.slots():
@@ -136,9 +137,6 @@ func (c *coordinator) grant(r sched.Run) *wire.Run {
 	}
 	return &wire.Run{Task: wire.NewTask(r.Attempt, r.Stage), Memory: memory, SpecVersion: r.Version, Lineage: r.Lineage, Threads: int32(threads)}
 }
-
-// allCores are more threads than a node has cores; it takes as many as it has.
-const allCores = 1 << 16
 
 // slots is how many tasks the pond runs at once.
 func (c *coordinator) slots() int {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
@@ -27,7 +28,7 @@ func (t *task) writeHive(ctx context.Context, w *plan.Write, attempt string) (*w
 	opts["filename_pattern"] = "'{uuid}'"
 	rows, err := t.engine.Copy(ctx, t.query, dir, string(w.Format), opts)
 	if err != nil {
-		return nil, journal.StorageError(engineError("write", err))
+		return nil, journal.StorageError(engines.Error("write", err))
 	}
 	var files []string
 	var bytes int64

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/shuffle"
@@ -28,7 +29,7 @@ func (t *task) openInput(ctx context.Context, in *plan.Input, part *plan.TaskPar
 	case in.Scan != nil && in.Scan.Format == plan.Arrow:
 		return t.openArrow(ctx, in, part)
 	case in.Scan != nil:
-		return engineError("read", t.engine.View(ctx, in.View, in.Scan.SQL(part.Pieces)))
+		return engines.Error("read", t.engine.View(ctx, in.View, in.Scan.SQL(part.Pieces)))
 	case in.Literal != nil:
 		return t.openLiteral(ctx, in, part)
 	}
@@ -67,7 +68,7 @@ func (t *task) union(ctx context.Context, view string, views []string) error {
 	for i, v := range views {
 		selects[i] = "SELECT * FROM " + plan.QuoteIdent(v)
 	}
-	return engineError("union", t.engine.View(ctx, view, strings.Join(selects, " UNION ALL ")))
+	return engines.Error("union", t.engine.View(ctx, view, strings.Join(selects, " UNION ALL ")))
 }
 
 // sharesOf names the segment that holds b and where it is. Of a run of
@@ -122,11 +123,21 @@ func (t *task) openStage(ctx context.Context, view string, stage int, shares []s
 			})
 		}
 	}
-	return engineError("read", t.engine.RegisterRows(ctx, view, schema, openers, rows))
+	return engines.Error("read", t.engine.RegisterRows(ctx, view, schema, openers, rows))
 }
 
-// fetchWindowMin lets a block through whatever the budget.
-const fetchWindowMin = 1 << 20
+// Bounds of blocks on their way to one consumer, in bytes: one lets a block through
+// whatever the budget, the other is a node's.
+const (
+	fetchWindowMin     = 1 << 20
+	nodeFetchWindowMin = 4 << 20
+)
+
+// fetchWindow is how many bytes of blocks may be on their way to a node whose
+// slots have that much memory each.
+func fetchWindow(slotMemory int64) int64 {
+	return max(slotMemory*fetchShare/100, nodeFetchWindowMin)
+}
 
 // lostSchema names the producer whose segment is gone.
 func (t *task) lostSchema(err error, stage int) error {
@@ -195,7 +206,7 @@ func (t *task) openLiteral(ctx context.Context, in *plan.Input, part *plan.TaskP
 		}
 		return &cutStream{in: &ipcStream{r: r}, skip: part.First, left: part.Count}, nil
 	}
-	return engineError("read rows", t.engine.Register(ctx, in.View, schema, []duck.Opener{open}))
+	return engines.Error("read rows", t.engine.Register(ctx, in.View, schema, []duck.Opener{open}))
 }
 
 // openArrow registers Arrow IPC files, or streams in files.
@@ -225,13 +236,13 @@ func (t *task) openArrow(ctx context.Context, in *plan.Input, part *plan.TaskPar
 		})
 	}
 	if len(in.Scan.Options.Columns) == 0 {
-		return engineError("read", t.engine.Register(ctx, in.View, schema, openers))
+		return engines.Error("read", t.engine.Register(ctx, in.View, schema, openers))
 	}
 	all := in.View + "_all"
 	if err := t.engine.Register(ctx, all, schema, openers); err != nil {
-		return engineError("read", err)
+		return engines.Error("read", err)
 	}
-	return engineError("read", t.engine.View(ctx, in.View, fmt.Sprintf("SELECT %s FROM %s", quoteList(in.Scan.Options.Columns), plan.QuoteIdent(all))))
+	return engines.Error("read", t.engine.View(ctx, in.View, fmt.Sprintf("SELECT %s FROM %s", quoteList(in.Scan.Options.Columns), plan.QuoteIdent(all))))
 }
 
 func quoteList(names []string) string {

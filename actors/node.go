@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
@@ -49,7 +50,7 @@ type Node struct {
 	store    *fs.Store
 	records  *journal.Records
 	segments *journal.Segments
-	engines  *engines
+	engines  *engines.Pool
 	footers  footers
 	checked  memo[struct{}]
 	plans    memo[*planText]
@@ -119,7 +120,7 @@ func isPortInUse(err error) bool {
 // start brings up the parts from the bottom, and takes down those that are up
 // when one fails.
 func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, err error) {
-	n := &Node{cfg: cfg, log: cfg.Log, mem: newAllocator(), buffers: vec.NewPool(newAllocator(), cfg.Memory*bufferPoolShare/100), stopped: make(chan struct{}), closed: make(chan struct{})}
+	n := &Node{cfg: cfg, log: cfg.Log, mem: engines.NewAllocator(), buffers: vec.NewPool(engines.NewAllocator(), cfg.Memory*bufferPoolShare/100), stopped: make(chan struct{}), closed: make(chan struct{})}
 	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -144,7 +145,7 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 	n.lines = newLines()
 	n.api = api.NewPeer(cfg.TLS, n.lines.dial)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
-	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: fetchWindow(cfg), Dial: n.lines.dial, LocalAddr: self, Local: n.segments})
+	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: fetchWindow(n.engines.Config.SlotMemory()), Dial: n.lines.dial, LocalAddr: self, Local: n.segments})
 	n.jobs = newJobs(n)
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: randomHex(8), Log: n.log, Handle: n.handleMessage})
 	if err != nil {
@@ -196,15 +197,15 @@ func (n *Node) openStore(ctx context.Context) error {
 
 // openEngines starts the warm DuckDBs.
 func (n *Node) openEngines(ctx context.Context) error {
-	spill := filepath.Join(n.cfg.Dir, "spill")
-	if err := os.RemoveAll(spill); err != nil { // of a process that was killed
-		return fmt.Errorf("actors: clear %s: %w", spill, err)
+	pool := n.cfg.enginePool()
+	if err := os.RemoveAll(pool.Dir); err != nil { // of a process that was killed
+		return fmt.Errorf("actors: clear %s: %w", pool.Dir, err)
 	}
 	var err error
-	if n.engines, err = newEngines(ctx, n.cfg, spill); err != nil {
+	if n.engines, err = engines.Open(ctx, pool); err != nil {
 		return err
 	}
-	n.duckVersion = n.engines.version
+	n.duckVersion = n.engines.Version
 	return nil
 }
 
@@ -353,7 +354,7 @@ func (n *Node) homes(id plan.JobID) (homes, others []string) {
 }
 
 // spoolDir is where Go functions' output waits; it goes with the engines'.
-func (n *Node) spoolDir() string { return filepath.Join(n.cfg.Dir, "spill", "spools") }
+func (n *Node) spoolDir() string { return filepath.Join(n.engines.Config.Dir, "spools") }
 
 // closeJob lets go of what a job kept on this node.
 func (n *Node) closeJob(id plan.JobID) { n.segments.Unpin(id) }
@@ -443,7 +444,7 @@ func (n *Node) close() error {
 		n.api.Close()
 	}
 	if n.engines != nil {
-		errs = append(errs, n.engines.close())
+		errs = append(errs, n.engines.Close())
 	}
 	if n.segments != nil {
 		n.segments.Close()

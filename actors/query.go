@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
@@ -33,7 +34,7 @@ func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQL
 	}
 	sink := &spec.Plan.Sink
 	q := &distribute.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write}
-	q.Repeatable = plan.Repeatable(n.cfg.Funcs.versions(), append(sqlOf(q.Views), q.SQL)...)
+	q.Repeatable = plan.Repeatable(n.cfg.Funcs.Versions(), append(sqlOf(q.Views), q.SQL)...)
 	facts := distribute.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]distribute.Range{}}
 	for _, f := range files {
 		facts.Files[f.Path] = f
@@ -91,9 +92,9 @@ func (n *Node) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, []s
 // bounds of their columns to skip by.
 func (n *Node) addFooters(ctx context.Context, facts *distribute.Facts, files []plan.File) error {
 	read := slices.DeleteFunc(slices.Clone(files), func(f plan.File) bool { return !isParquet(f.Path) })
-	list, err := n.footers.of(ctx, n.engines.planner, read)
+	list, err := n.footers.of(ctx, n.engines.Planner, read)
 	if err != nil {
-		return readError(err)
+		return engines.InputError(err)
 	}
 	for i, f := range read {
 		f.Groups = list[i].groups
@@ -170,9 +171,9 @@ type planText struct {
 // writePlan has DuckDB bind, plan and optimize a query, in which tables take the
 // place of text files.
 func (n *Node) writePlan(ctx context.Context, off string, q *distribute.Query, facts *distribute.Facts) (*planText, error) {
-	e, err := n.engines.Get(ctx, planning(q.Access, off))
+	e, err := n.engines.Get(ctx, engines.ForPlanning(q.Access, off))
 	if err != nil {
-		return nil, engineError("open DuckDB", err)
+		return nil, engines.Error("open DuckDB", err)
 	}
 	defer n.engines.Put(e)
 	sql, views := q.SQL, q.Views
@@ -207,12 +208,12 @@ func (n *Node) writePlan(ctx context.Context, off string, q *distribute.Query, f
 func bound(ctx context.Context, e *duck.Engine, sql string, views []plan.View) (*vec.Schema, error) {
 	for _, v := range views {
 		if err := e.View(ctx, v.Name, v.SQL); err != nil {
-			return nil, engineError("plan", err)
+			return nil, engines.Error("plan", err)
 		}
 	}
 	schema, err := e.Schema(ctx, sql)
 	if err != nil {
-		return nil, readError(err)
+		return nil, engines.InputError(err)
 	}
 	return schema, nil
 }

@@ -43,16 +43,19 @@ func newSpool(dir string, schema *arrow.Schema, mem memory.Allocator) (*spool, e
 }
 
 // write appends a batch, whose types must be the spool's. It keeps nothing of it.
-func (s *spool) write(name string, rec arrow.RecordBatch) error {
+// An error without a kind is about the batch.
+func (s *spool) write(rec arrow.RecordBatch) error {
 	if !sameTypes(rec.Schema(), s.schema) {
-		return userError(name, fmt.Errorf("the function returned %v, but it was declared to return %v", rec.Schema(), s.schema))
+		return fmt.Errorf("the function returned %v, but it was declared to return %v", rec.Schema(), s.schema)
 	}
 	var err error
 	if s.buf, _, err = shuffle.EncodeBatch(s.buf[:0], rec, shuffle.S2, spoolBlockBytes); err != nil {
-		return userError(name, err)
+		return err
 	}
-	_, err = s.w.Write(s.buf)
-	return err
+	if _, err = s.w.Write(s.buf); err != nil {
+		return &plan.Error{Kind: plan.KindResource, Op: "write", Subject: s.file.Name(), Text: err.Error(), Hint: "free space on this node's disk, or start nodes with --data on a larger one"}
+	}
+	return nil
 }
 
 func sameTypes(a, b *arrow.Schema) bool {

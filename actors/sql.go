@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/duck"
@@ -87,16 +88,16 @@ func (n *Node) Describe(ctx context.Context, req *api.PlanRequest) (*api.Descrip
 			return nil, err
 		}
 	}
-	engine, err := n.engines.Get(ctx, duck.Terms{Access: accessOf(access)})
+	engine, err := n.engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
-		return nil, engineError("open DuckDB", err)
+		return nil, engines.Error("open DuckDB", err)
 	}
 	defer n.engines.Put(engine)
 	d := &api.Description{Plan: p}
 	schema, err := bind(ctx, engine, op, &d.Dynamic)
 	if err != nil {
 		var te *plan.Error
-		if err = engineError("bind", err); errors.As(err, &te) && te.Kind == plan.KindResource {
+		if err = engines.Error("bind", err); errors.As(err, &te) && te.Kind == plan.KindResource {
 			te.Kind = plan.KindUser // a file that cannot be read
 		}
 		return nil, err
@@ -200,7 +201,7 @@ func (q *queries) resolve(ctx context.Context, sql string) (*resolved, error) {
 	if r, ok := q.n.resolved.get(key); ok {
 		return r, nil
 	}
-	js, err := q.n.engines.planner.Parse(ctx, sql)
+	js, err := q.n.engines.Planner.Parse(ctx, sql)
 	if err != nil {
 		return q.loose(sql, names, err)
 	}
@@ -237,9 +238,9 @@ func (q *queries) read(ctx context.Context, sql string, js []byte, views []strin
 		return r, nil
 	}
 	if js, err = tree.Encode(root); err == nil {
-		r.text, err = q.n.engines.planner.Deparse(ctx, js)
+		r.text, err = q.n.engines.Planner.Deparse(ctx, js)
 	}
-	return r, engineError("parse", err)
+	return r, engines.Error("parse", err)
 }
 
 // rename makes names absolute that are then among files.
@@ -254,7 +255,7 @@ func (q *queries) rename(files []string) func(string) string {
 
 // same reports whether DuckDB reads text as the tree.
 func (q *queries) same(ctx context.Context, text string, root tree.Node) bool {
-	js, err := q.n.engines.planner.Parse(ctx, text)
+	js, err := q.n.engines.Planner.Parse(ctx, text)
 	if err != nil {
 		return false
 	}
@@ -269,7 +270,7 @@ func (q *queries) same(ctx context.Context, text string, root tree.Node) bool {
 func (q *queries) loose(sql string, views []string, err error) (*resolved, error) {
 	var de *duck.Error
 	if !errors.As(err, &de) || de.Type != "Not implemented" {
-		return nil, engineError("parse", err)
+		return nil, engines.Error("parse", err)
 	}
 	if !pivots(sql) {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "parse", Text: "only queries, and COPY of one, run on a pond", Hint: "write a SELECT"}

@@ -111,7 +111,7 @@ func (n *Node) namedBytes(ctx context.Context, job *plan.Job) []int64 {
 		if len(s.Access) == 0 || slices.ContainsFunc(s.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
 			continue
 		}
-		infos, err := n.engines.planner.Glob(ctx, s.Access)
+		infos, err := n.engines.Planner.Glob(ctx, s.Access)
 		if err != nil {
 			n.log.Debug("sizes of the files of a stage", "stage", s.Name, "err", err)
 			continue

@@ -9,11 +9,19 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/shuffle"
+)
+
+// Shares of an attempt's memory, in percent, beside engines.MemoryShare: buffers of
+// the rows that leave, blocks that arrive.
+const (
+	writerShare = 20
+	fetchShare  = 10
 )
 
 // task is one attempt at work: an engine, what it reads, and where rows go.
@@ -60,9 +68,9 @@ func (n *Node) runTask(ctx context.Context, a *attempt) (*wire.Done, error) {
 // try runs the task from its beginning, in an engine of its own.
 func (t *task) try(ctx context.Context, in plan.TaskInput) (_ *wire.Done, err error) {
 	t.steps, t.query = t.packet.Stage().Bind(t.a.key.partition, t.packet.Tasks)
-	t.engine, err = t.n.engines.Get(ctx, stageTerms(t.packet.Stage(), t.packet.Access, t.a.memory, t.threads))
+	t.engine, err = t.n.engines.Get(ctx, engines.ForStage(t.packet.Stage(), t.packet.Access, t.a.memory, t.threads))
 	if err != nil {
-		return nil, engineError("open DuckDB", err)
+		return nil, engines.Error("open DuckDB", err)
 	}
 	defer t.n.engines.Put(t.engine)
 	defer t.closeSpools()
@@ -141,7 +149,7 @@ func (t *task) runStep(ctx context.Context, s *plan.Step) error {
 	if s.Materialize {
 		define = t.engine.Table
 	}
-	return engineError("run", define(ctx, s.View, s.SQL))
+	return engines.Error("run", define(ctx, s.View, s.SQL))
 }
 
 // writeSegment cuts the query's rows into a segment and commits it.
@@ -157,7 +165,7 @@ func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*wire.Done
 	}
 	schema, err := t.engine.Schema(ctx, query)
 	if err != nil {
-		return nil, engineError("run", err)
+		return nil, engines.Error("run", err)
 	}
 	u, err := t.n.segments.Create()
 	if err != nil {
@@ -180,7 +188,7 @@ func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*wire.Done
 		_, err = t.engine.Drain(ctx, query, w.Append)
 	}
 	if err != nil {
-		return nil, journal.StorageError(engineError("run", err))
+		return nil, journal.StorageError(engines.Error("run", err))
 	}
 	sum, err := w.Finish()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
@@ -51,7 +52,7 @@ func (s *standIns) table(ctx context.Context, scan *tree.TextScan, name string) 
 		return nil, err
 	}
 	if t.Rows, err = guessRows(t.Files); err != nil {
-		return nil, readError(err)
+		return nil, engines.InputError(err)
 	}
 	return t, s.fill(ctx, t, name)
 }
@@ -66,7 +67,7 @@ func (s *standIns) expand(ctx context.Context, patterns []string) ([]plan.File, 
 			return nil
 		})
 		if err != nil {
-			return nil, readError(err)
+			return nil, engines.InputError(err)
 		}
 		if len(paths) == 0 {
 			return nil, &errWhole{"no file is found for " + p}
@@ -96,7 +97,7 @@ func texts(c *vec.Chunk, column int) []string {
 func (s *standIns) columns(ctx context.Context, from string) ([]plan.Column, error) {
 	schema, err := s.e.Schema(ctx, "SELECT * FROM "+from)
 	if err != nil {
-		return nil, readError(err)
+		return nil, engines.InputError(err)
 	}
 	var out []plan.Column
 	for _, f := range schema.Fields {

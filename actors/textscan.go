@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
@@ -201,7 +202,7 @@ func (s *standIns) fill(ctx context.Context, t *distribute.Table, name string) e
 		return &errWhole{"the types of its files' columns are odd: " + err.Error()}
 	}
 	_, err := s.e.Exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT %s FROM range(%d) AS r(i)", name, strings.Join(values, ", "), int64(min(t.Rows, filledMax))))
-	return engineError("plan", err)
+	return engines.Error("plan", err)
 }
 
 // distinctValues are types that numbers from 0 can be cast to. That each row has

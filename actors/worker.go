@@ -239,7 +239,7 @@ func (w *worker) run(c actor.Context, j *workerJob, r *wire.Run) {
 	a := &attempt{
 		job: j.id, term: j.term, key: key, stageID: plan.StageID(r.GetTask().GetStageId()),
 		memory: r.GetMemory(), version: uint64(r.GetSpecVersion()), lineage: r.GetLineage(), deadline: j.deadline, packets: j.packets,
-		threads: w.n.threads(int(r.GetThreads())),
+		threads: w.n.engines.Config.Threads(int(r.GetThreads())),
 	}
 	w.n.segments.Pin(j.id, a.stageID)
 	worker := c.Self()

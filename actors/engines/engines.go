@@ -1,0 +1,182 @@
+// Package engines keeps a node's DuckDBs warm, each locked down for what it is to
+// run, and says what an engine's error means for a task.
+//
+//	Open ─▶ Pool.Get(options of a stage, of planning, …) ─▶ duck.Engine ─▶ Put
+//	     └▶ Pool.Planner: parses, reads footers, matches file names
+//
+// It refuses to know what is run: packages prepare and exec do. Package duck has
+// the engine itself; DuckDB's settings and the lock are there.
+//
+// Read engines.go, then errors.go.
+package engines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/arrow/memory/mallocator"
+
+	"github.com/pondmesh/pond/actors/funcs"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/vec"
+)
+
+// MemoryShare is what DuckDB may use of an attempt's memory, in percent. The rest
+// is for rows that leave and blocks that arrive.
+const MemoryShare = 70
+
+// keptPerSlot is how many locked engines wait for a next task like one before: a
+// job's tasks that keep the order of rows, or read files, take turns with those
+// that do not. planningKept more are warm for planning.
+const (
+	keptPerSlot  = 4
+	planningKept = 3
+)
+
+// plannerMemory bounds an engine that plans, in bytes.
+const plannerMemory = 256 << 20
+
+// AllCores, granted as threads, means as many as the node has.
+const AllCores = 1 << 16
+
+// Config is what a pool may use.
+type Config struct {
+	Memory int64 // bytes, of all slots together
+	Slots  int   // tasks at once
+	Dir    string
+	Funcs  *funcs.Registry // that SQL may call; nil: none
+	Log    *slog.Logger
+}
+
+// SlotMemory is an even share of the memory.
+func (c Config) SlotMemory() int64 { return c.Memory / int64(max(c.Slots, 1)) }
+
+// Threads is how many of those that a task is granted it takes here.
+func (c Config) Threads(granted int) int { return max(min(granted, max(c.Slots, Cores())), 1) }
+
+// Cores is how many this process may use: a container may have fewer than its
+// machine.
+func Cores() int { return runtime.GOMAXPROCS(0) }
+
+// NewAllocator is memory that DuckDB may read: outside Go's heap.
+func NewAllocator() memory.Allocator { return mallocator.NewMallocator() }
+
+// Pool is a node's warm engines. It is safe for concurrent use.
+type Pool struct {
+	*duck.Pool
+	// Planner parses SQL, reads file footers and matches file names. It is not
+	// locked, and never runs a user's SQL.
+	Planner *duck.Engine
+	Version string // DuckDB's
+	Config  Config // never changed
+}
+
+// Open starts a pool, whose engines spill below c.Dir. A Go function that DuckDB
+// does not take is an error at once. The caller closes the pool, also when Open
+// fails and returns one.
+func Open(ctx context.Context, c Config) (*Pool, error) {
+	if c.Funcs == nil {
+		c.Funcs = new(funcs.Registry)
+	}
+	p := &Pool{Config: c}
+	slots := max(c.Slots, 1)
+	var err error
+	p.Planner, err = duck.Open(ctx, duck.Config{Memory: plannerMemory, Threads: slots, SpillDir: filepath.Join(c.Dir, "planner"), Log: c.Log})
+	if err != nil {
+		return nil, fmt.Errorf("engines: open DuckDB: %w", err)
+	}
+	_, err = p.Planner.Fetch(ctx, "SELECT version()", func(c *vec.Chunk) error {
+		p.Version = string((*vec.Str)(c.Columns[0].Data).Bytes())
+		return nil
+	})
+	p.Pool = duck.NewPool(duck.PoolConfig{
+		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: 1, SpillDir: filepath.Join(c.Dir, "engines"), Log: c.Log},
+		Blank:  slots + 1, // of which one plans
+		Idle:   slots*keptPerSlot + planningKept,
+		Much:   c.Memory / 2,
+		Setup:  p.setup,
+	})
+	return p, errors.Join(err, p.tryFuncs(ctx))
+}
+
+// Close ends all engines.
+func (p *Pool) Close() error { return errors.Join(p.Planner.Close(), p.Pool.Close()) }
+
+// ForStage are the options of an engine that runs tasks of a stage. access is what
+// the job may read, memory and threads what an attempt is granted.
+func ForStage(stage *plan.Stage, access []string, memory int64, threads int) duck.Terms {
+	o := duck.Terms{Memory: memory * MemoryShare / 100, Threads: threads}
+	// Stages whose SQL reads no files share engines whatever their jobs read.
+	if len(stage.Access) > 0 || slices.ContainsFunc(stage.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
+		o.Access = accessOf(access)
+	}
+	o.Ordered = stage.Ordered
+	if stage.Planned {
+		o.Optimizers = plannedOff
+	}
+	return o
+}
+
+// plannedOff are optimizers that are off where a stage is planned. The order of
+// joins is settled; and DuckDB loses rows of an ASOF LEFT JOIN with nothing when
+// it pulls empty results up, as those of a task often are.
+const plannedOff = "join_order,empty_result_pullup"
+
+// ForPlanning are the options of an engine whose optimizer makes plans that can be
+// read and written back: one of logical.OptimizerTries is off. It plans a user's
+// query, and never runs it.
+func ForPlanning(access []string, off string) duck.Terms {
+	return duck.Terms{Access: accessOf(access), Memory: plannerMemory, Threads: 1, Optimizers: off}
+}
+
+// ForBinding are the options of an engine that names and types a query's columns.
+func ForBinding(access []string) duck.Terms { return duck.Terms{Access: accessOf(access)} }
+
+// accessOf tells files from folders, which end in a slash.
+func accessOf(paths []string) (acc duck.Access) {
+	for _, p := range paths {
+		if strings.HasSuffix(p, "/") {
+			acc.Dirs = append(acc.Dirs, p)
+		} else {
+			acc.Files = append(acc.Files, p)
+		}
+	}
+	return acc
+}
+
+// tryFuncs has one engine take the Go functions, so that a mistake in one is told
+// when the node starts.
+func (p *Pool) tryFuncs(ctx context.Context) error {
+	if len(p.Config.Funcs.Scalars()) == 0 {
+		return nil
+	}
+	d, err := p.Get(ctx, duck.Terms{})
+	if err != nil {
+		return err
+	}
+	p.Put(d)
+	return nil
+}
+
+// setup gives an engine the Go functions.
+func (p *Pool) setup(_ context.Context, d *duck.Engine) error {
+	for _, f := range p.Config.Funcs.Scalars() {
+		err := d.RegisterFunc(duck.Func{Name: f.Name, Args: f.Args, Result: f.Result, Volatile: f.Volatile,
+			Call: func(ctx context.Context, args arrow.RecordBatch) (arrow.Array, error) {
+				return f.Run(ctx, p.Config.Log, args)
+			}})
+		if err != nil {
+			return fmt.Errorf("engines: register function %s: %w", f.Name, err)
+		}
+	}
+	return nil
+}
