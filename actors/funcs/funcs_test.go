@@ -74,10 +74,14 @@ func TestBatchErrors(t *testing.T) {
 		want error
 		text string
 	}{
-		{"error", func(context.Context, arrow.RecordBatch, func(arrow.RecordBatch) error) error { return errors.New("no good") }, plan.ErrQuery, "no good"},
+		{"error", func(context.Context, arrow.RecordBatch, func(arrow.RecordBatch) error) error {
+			return errors.New("no good")
+		}, plan.ErrQuery, "no good"},
 		{"panic", func(context.Context, arrow.RecordBatch, func(arrow.RecordBatch) error) error { panic("what a day") }, plan.ErrQuery, "what a day"},
 		{"kind", func(context.Context, arrow.RecordBatch, func(arrow.RecordBatch) error) error { return gone }, plan.ErrFetch, "gone"},
-		{"cancelled", func(ctx context.Context, _ arrow.RecordBatch, _ func(arrow.RecordBatch) error) error { return ctx.Err() }, context.Canceled, ""},
+		{"cancelled", func(ctx context.Context, _ arrow.RecordBatch, _ func(arrow.RecordBatch) error) error {
+			return ctx.Err()
+		}, context.Canceled, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
