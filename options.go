@@ -40,7 +40,7 @@ func WithAdvertise(host string) Option {
 func WithPort(base int) Option {
 	return func(c *config) error {
 		if base < 0 || base > 65532 {
-			return fmt.Errorf("pond: port %d is out of range: %w", base, ErrQuery)
+			return badOption("port", "%d is out of range: use 1 to 65532, or 0 for free ones", base)
 		}
 		c.node.Port = base
 		return nil
@@ -58,16 +58,35 @@ func WithDir(dir string) Option {
 	return func(c *config) error { c.node.Dir = dir; return nil }
 }
 
-// WithMemory sets the bytes that tasks may use together.
+// WithMemory sets the bytes that tasks may use together; 0, the default: 60 % of
+// the machine's.
 func WithMemory(bytes int64) Option {
-	return func(c *config) error { c.node.Memory = bytes; return nil }
+	return func(c *config) error {
+		if bytes < 0 {
+			return badOption("memory", "%d bytes are less than none", bytes)
+		}
+		c.node.Memory = bytes
+		return nil
+	}
 }
 
-// WithSlots sets how many tasks run at once; the default is one a core. A query
-// that runs whole, in one task, has all cores whatever their number. A node with
-// a negative number runs none: it submits and coordinates.
+// WithSlots sets how many tasks run at once; without it, one a core. A query that
+// runs whole, in one task, has all cores whatever their number. A node with none
+// submits and coordinates.
 func WithSlots(n int) Option {
-	return func(c *config) error { c.node.Slots = n; return nil }
+	return func(c *config) error {
+		if n < 0 {
+			return badOption("slots", "%d are less than none", n)
+		}
+		if c.node.Slots = n; n == 0 {
+			c.node.Slots = -1 // as package actors has it
+		}
+		return nil
+	}
+}
+
+func badOption(name, format string, args ...any) error {
+	return &Error{Kind: plan.KindUser, Op: plan.OpConfigure, Subject: name, Text: fmt.Sprintf(format, args...)}
 }
 
 // WithLabel names the pond. Nodes of another label cannot join.
@@ -92,9 +111,18 @@ func WithZone(zone string) Option {
 	return func(c *config) error { c.node.Zone = zone; return nil }
 }
 
-// WithCache sets how many bytes of ended jobs' output are kept for reuse.
+// WithCache sets how many bytes of ended jobs' output are kept for reuse; without
+// it, 8 GiB.
 func WithCache(bytes int64) Option {
-	return func(c *config) error { c.node.CacheMax = bytes; return nil }
+	return func(c *config) error {
+		if bytes < 0 {
+			return badOption("cache", "%d bytes are less than none", bytes)
+		}
+		if c.node.CacheMax = bytes; bytes == 0 {
+			c.node.CacheMax = -1 // as package actors has it
+		}
+		return nil
+	}
 }
 
 // WithLogger sets where the node logs; the default is nowhere.

@@ -71,6 +71,10 @@ func configure(options []Option) (*config, error) {
 			return nil, err
 		}
 	}
+	var err error
+	if c.node.TLS, err = api.Secure(c.node.TLS); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 

@@ -4,9 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -29,13 +27,13 @@ type Config struct {
 	Peers     []string
 	Dir       string // data folder; required
 	Memory    int64  // bytes for DuckDB and shuffle buffers; default 60 % of the machine's
-	Slots     int    // tasks at once; default one a core; negative: none
+	Slots     int    // tasks at once, up to wire.RunningMax; default one a core; negative: none
 	Label     string // name of the pond: nodes of other labels are refused
 	GossipKey []byte // 16, 24 or 32 bytes
 	TLS       *tls.Config
 	Zone      string
 	Version   string
-	CacheMax  int64 // bytes of finished jobs' segments kept for reuse
+	CacheMax  int64 // bytes of finished jobs' segments kept for reuse; default 8 GiB; negative: none
 	Log       *slog.Logger
 	Funcs     *funcs.Registry
 }
@@ -51,7 +49,7 @@ const (
 
 func (c Config) withDefaults() (Config, error) {
 	if c.Dir == "" {
-		return c, errors.New("actors: no data folder given")
+		return c, badSetting("data", "give the node a folder of its own", "no data folder is given")
 	}
 	if c.Bind == "" {
 		c.Bind = defaultBind
@@ -62,23 +60,18 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Label == "" {
 		c.Label = defaultLabel
 	}
-	switch {
-	case c.Slots == 0:
+	if c.Slots == 0 {
 		c.Slots = min(engines.Cores(), wire.RunningMax)
-	case c.Slots > wire.RunningMax:
-		return c, fmt.Errorf("actors: %d slots are too many: a node runs at most %d tasks at once", c.Slots, wire.RunningMax)
-	case c.Slots < 0:
-		c.Slots = 0
 	}
-	if c.Memory <= 0 {
-		c.Memory = max(int64(float64(machineMemory())*memoryShare), memoryMin)
-	}
-	if c.Memory < memoryMin {
-		return c, fmt.Errorf("actors: a memory budget of %d bytes is too small: give at least %d MiB", c.Memory, memoryMin>>20)
+	c.Slots = max(c.Slots, 0)
+	if c.Memory == 0 {
+		total, _ := machineMemory()
+		c.Memory = max(int64(float64(total)*memoryShare), memoryMin)
 	}
 	if c.CacheMax == 0 {
 		c.CacheMax = defaultCacheMax
 	}
+	c.CacheMax = max(c.CacheMax, 0)
 	if c.Version == "" {
 		c.Version = "dev"
 	}
@@ -88,12 +81,38 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Funcs == nil {
 		c.Funcs = new(funcs.Registry)
 	}
-	if !isLoopback(c.Bind) && (c.TLS == nil || len(c.GossipKey) == 0) {
-		return c, &plan.Error{Kind: plan.KindDenied, Op: "bind", Subject: c.Bind,
+	return c, nil
+}
+
+// check says which setting a node cannot start with.
+func (c *Config) check() (err error) {
+	total, known := machineMemory()
+	switch {
+	case c.Slots > wire.RunningMax:
+		return badSetting("slots", "one a core is right for most machines", "%d tasks at once are more than %d", c.Slots, wire.RunningMax)
+	case c.Memory < memoryMin:
+		return badSetting("memory", "write it like 4GiB", "%d bytes are too little: at least %d MiB are needed", c.Memory, memoryMin>>20)
+	case known && c.Memory > total:
+		return badSetting("memory", "leave some to the system: 60 % of it is the default", "%d MiB are more than this machine has: %d MiB", c.Memory>>20, total>>20)
+	case !isLoopback(c.Bind) && (c.TLS == nil || len(c.GossipKey) == 0):
+		return &plan.Error{Kind: plan.KindDenied, Op: "bind", Subject: c.Bind,
 			Text: "a node listens outside loopback only with a gossip key and TLS certificates",
 			Hint: "give --gossip-key, --tls-cert, --tls-key and --tls-ca, or bind to 127.0.0.1"}
+	case isUnspecified(c.Advertise):
+		return badSetting("advertise", "give the address at which other nodes reach this machine", "%s is no address that other nodes can call", c.Advertise)
 	}
-	return c, nil
+	c.TLS, err = api.Secure(c.TLS)
+	return err
+}
+
+// badSetting is a setting of the user's that no node can start with.
+func badSetting(name, hint, format string, args ...any) error {
+	return &plan.Error{Kind: plan.KindUser, Op: plan.OpConfigure, Subject: name, Text: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+func isUnspecified(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsUnspecified()
 }
 
 func isLoopback(host string) bool {
@@ -104,14 +123,15 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// machineMemory is the memory of the machine or of the cgroup, in bytes.
-func machineMemory() int64 {
+// machineMemory is the memory of the machine or of the cgroup, in bytes. Where it
+// is not known, it is a guess.
+func machineMemory() (total int64, known bool) {
 	const fallback = 4 << 30
-	total := int64(fallback)
+	total = fallback
 	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
 		if f := strings.Fields(string(b)); len(f) > 1 {
 			if kb, err := strconv.ParseInt(f[1], 10, 64); err == nil {
-				total = kb << 10
+				total, known = kb<<10, true
 			}
 		}
 	}
@@ -122,24 +142,7 @@ func machineMemory() int64 {
 			}
 		}
 	}
-	return total
-}
-
-// nodeID is the identity kept in the data folder; it is made on first use.
-func nodeID(dir string) (string, error) {
-	path := filepath.Join(dir, "node.id")
-	b, err := os.ReadFile(path)
-	if err == nil && len(strings.TrimSpace(string(b))) > 0 {
-		return strings.TrimSpace(string(b)), nil
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("actors: read %s: %w", path, err)
-	}
-	id := randomHex(4)
-	if err := os.WriteFile(path, []byte(id+"\n"), 0o644); err != nil {
-		return "", fmt.Errorf("actors: write the node's identity to %s: %w", path, err)
-	}
-	return id, nil
+	return total, known
 }
 
 func randomHex(n int) string {
@@ -153,7 +156,7 @@ const freePortTries = 50
 
 // enginePool is what the node's DuckDBs may use.
 func (c Config) enginePool() engines.Config {
-	return engines.Config{Memory: c.Memory, Slots: c.Slots, Dir: filepath.Join(c.Dir, "spill"), Funcs: c.Funcs, Log: c.Log}
+	return engines.Config{Memory: c.Memory, Slots: c.Slots, Dir: filepath.Join(c.Dir, spillDir), Funcs: c.Funcs, Log: c.Log}
 }
 
 // pickPorts finds a base port whose followers are free too, when none is given.
@@ -176,20 +179,22 @@ func pickPorts(host string, base int) (int, error) {
 }
 
 func portsFree(host string, base int) bool {
-	if base+api.PortsPerNode > 65535 {
-		return false
+	return base+api.PortsPerNode <= 65535 && checkPorts(host, base) == nil
+}
+
+// checkPorts says which of a node's ports cannot be listened on.
+func checkPorts(host string, base int) error {
+	u, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(base)))
+	if err != nil {
+		return portError(err, base, base)
 	}
+	u.Close()
 	for p := base; p < base+api.PortsPerNode; p++ {
 		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(p)))
 		if err != nil {
-			return false
+			return portError(err, p, base)
 		}
 		l.Close()
 	}
-	u, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(base)))
-	if err != nil {
-		return false
-	}
-	u.Close()
-	return true
+	return nil
 }

@@ -17,7 +17,7 @@ func isAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 // portError says which of a node's ports is taken, and what is wrong otherwise
 // about joining.
 func portError(err error, port, base int) error {
-	te := &plan.Error{Kind: plan.KindUnavailable, Op: "start", Text: err.Error()}
+	te := &plan.Error{Kind: plan.KindUnavailable, Op: "start", Text: strings.TrimPrefix(err.Error(), "mesh: join: ")}
 	switch {
 	case isPortInUse(err):
 		te.Kind = plan.KindExists
@@ -32,8 +32,19 @@ func portError(err error, port, base int) error {
 		te.Hint = "give the same --label as the other nodes, and the base port of a node as --peer"
 	case errors.Is(err, mesh.ErrNoSeed):
 		te.Hint = "check the address: it is a node's base port (default 7946). To start a new pond, give no --peer"
-	case errors.Is(err, mesh.ErrInsecure), errors.Is(err, mesh.ErrConfig):
+	case errors.Is(err, mesh.ErrConfig):
+		te.Kind, te.Op = plan.KindUser, plan.OpConfigure
+		te.Text = strings.TrimPrefix(te.Text, "mesh: "+mesh.ErrConfig.Error()+": ")
+	case errors.Is(err, mesh.ErrInsecure):
 		te.Kind = plan.KindUser
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		te.Kind, te.Op = plan.KindUser, plan.OpConfigure
+		te.Subject, te.Text = "bind", "no interface of this machine has that address: "+err.Error()
+		te.Hint = "give an address of this machine, or 0.0.0.0 with --advertise"
+	case errors.Is(err, syscall.EACCES):
+		te.Kind = plan.KindDenied
+		te.Subject = fmt.Sprintf("port %d", port)
+		te.Hint = "ports below 1024 are for the administrator: choose another with --port"
 	}
 	return &startError{te, err}
 }

@@ -59,7 +59,8 @@ type Node struct {
 	wire     *wire.Wire
 	api      *api.Peer
 	blocks   *transfer.Client
-	lines    *lines           // of api and blocks
+	lines    *lines // of api and blocks
+	trust    trust
 	mem      memory.Allocator // for blocks that DuckDB reads
 	buffers  memory.Allocator // for rows on their way into segments
 	jobs     *jobs
@@ -88,6 +89,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.ready(ctx, seeds); err != nil {
+		return nil, err
+	}
 	for try := 1; ; try++ {
 		base, err := pickPorts(cfg.Bind, cfg.Port)
 		if err != nil {
@@ -98,6 +102,42 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		if err == nil || !picked || !isPortInUse(err) || try == portTriesMax {
 			return n, err
 		}
+	}
+}
+
+// ready finds out what stands in the way of a start, before anything is written or
+// said to others: a setting that cannot be, a data folder that is not ours, a port
+// that is taken, peers that would not have this node.
+func (c *Config) ready(ctx context.Context, seeds []string) error {
+	base := c.Port
+	if base == 0 {
+		base = api.DefaultPort // the port is not what is checked
+	}
+	if err := c.gossip(base, seeds).Check(ctx); err != nil && !errors.Is(err, mesh.ErrInsecure) { // check says more of that
+		return portError(err, base, base)
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	if err := c.checkReach(ctx, seeds); err != nil {
+		return err
+	}
+	if err := checkDataDir(c.Dir); err != nil {
+		return err
+	}
+	if c.Port > 0 {
+		if err := checkPorts(c.Bind, c.Port); err != nil {
+			return err
+		}
+	}
+	return askPeers(ctx, c)
+}
+
+// gossip is what membership needs of the settings.
+func (c *Config) gossip(base int, seeds []string) mesh.Config {
+	return mesh.Config{
+		Bind: c.Bind, Advertise: c.Advertise, Port: base, ActorsPort: base + api.ActorsPortOffset, APIPort: base + api.PortOffset,
+		Seeds: seeds, Label: c.Label, Key: c.GossipKey, Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.Memory, Log: c.Log,
 	}
 }
 
@@ -157,12 +197,9 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 	if err != nil {
 		return nil, fmt.Errorf("actors: start the worker: %w", err)
 	}
-	n.mesh, err = mesh.Join(ctx, mesh.Config{
-		Node: n.id, Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base, ActorsPort: base + api.ActorsPortOffset, APIPort: base + api.PortOffset,
-		Seeds: seeds, Label: cfg.Label, Key: cfg.GossipKey, Zone: cfg.Zone, Version: cfg.Version, Slots: cfg.Slots, Memory: cfg.Memory,
-		Log: n.log, OnPause: n.onPause,
-	})
-	if err != nil {
+	gossip := cfg.gossip(base, seeds)
+	gossip.Node, gossip.OnPause = n.id, n.onPause
+	if n.mesh, err = mesh.Join(ctx, gossip); err != nil {
 		return nil, portError(err, base, base)
 	}
 	n.server = n.newServer()
@@ -175,10 +212,10 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 // openStore opens what the node keeps on disk.
 func (n *Node) openStore(ctx context.Context) error {
 	dir := n.cfg.Dir
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return &plan.Error{Kind: plan.KindResource, Op: "open", Subject: dir, Text: err.Error(), Hint: "choose another data folder with --data"}
+	if err := markDataDir(dir); err != nil {
+		return err
 	}
-	store, err := fs.Open(ctx, filepath.Join(dir, "store"), fs.Options{Log: n.log})
+	store, err := fs.Open(ctx, filepath.Join(dir, storeDir), fs.Options{Log: n.log})
 	if err != nil {
 		return storeError(dir, err)
 	}
@@ -242,6 +279,9 @@ func (n *Node) Members() *api.Members {
 			ID: string(m.ID), Boot: string(m.Boot), Addr: m.GossipAddr(), API: m.APIAddr(), State: m.State.String(),
 			Zone: m.Zone, Slots: m.Slots, Memory: m.Memory, Self: m.ID == n.id,
 		})
+		if n.trust.refused(m.ID) {
+			out.Members[len(out.Members)-1].State = stateUntrusted
+		}
 	}
 	return out
 }
@@ -266,6 +306,7 @@ func (n *Node) followView() {
 		for _, m := range v.Members {
 			n.lines.mend(m.APIAddr())
 		}
+		n.greet(v.Members)
 		known = alive
 		n.wire.System().Root.Send(n.worker, &viewMsg{})
 		n.jobs.viewChanged(v)

@@ -71,7 +71,7 @@ func TestJoinDuringJob(t *testing.T) {
 // A node without slots submits and coordinates, and runs nothing.
 func TestNodeWithoutSlots(t *testing.T) {
 	ctx, c := newCluster(t, 1)
-	idle, err := c.Add(ctx, "--slots", "-1")
+	idle, err := c.Add(ctx, "--slots", "0")
 	must(t, err)
 	must(t, c.AwaitMembers(ctx, 2))
 	for range 4 { // whose coordinator is drawn by id

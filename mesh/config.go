@@ -100,6 +100,15 @@ const (
 
 var nodeIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
+// Check says what [Join] would refuse of c, without starting anything: it wraps
+// ErrConfig or ErrInsecure.
+func (c Config) Check(ctx context.Context) error {
+	if _, err := c.checked(ctx); err != nil {
+		return fmt.Errorf("mesh: %w", err)
+	}
+	return nil
+}
+
 // checked returns c with defaults filled in, names resolved to addresses, and a
 // node id.
 func (c Config) checked(ctx context.Context) (Config, error) {

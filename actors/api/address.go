@@ -42,8 +42,9 @@ func SplitPeer(peer string) (string, int, error) {
 		host, ps = strings.Trim(peer, "[]"), strconv.Itoa(DefaultPort)
 	}
 	port, err := strconv.Atoi(ps)
-	if host == "" || err != nil || port < 1 || port > 65535-PortsPerNode {
-		return "", 0, &plan.Error{Kind: plan.KindUser, Op: "peer", Subject: peer, Text: "not an address", Hint: "write HOST or HOST:PORT, with the base port of a node, such as 127.0.0.1:7946"}
+	named := host != "" && !strings.ContainsAny(host, "/@ \t") && (!strings.Contains(host, ":") || net.ParseIP(host) != nil)
+	if !named || err != nil || port < 1 || port > 65535-PortsPerNode {
+		return "", 0, &plan.Error{Kind: plan.KindUser, Op: plan.OpConfigure, Subject: "peer", Text: strconv.Quote(peer) + " is not an address", Hint: "write HOST or HOST:PORT, with the base port of a node, such as 127.0.0.1:7946"}
 	}
 	return host, port, nil
 }

@@ -100,6 +100,10 @@ func KindOf(err error) Kind {
 	return KindInternal
 }
 
+// OpConfigure is the Op of errors about a setting, which the Subject names as the
+// command line's flag does.
+const OpConfigure = "configure"
+
 // ParseKind is the kind that k.String() names; KindInternal for others.
 func ParseKind(name string) Kind {
 	for k, n := range kindNames {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,7 +49,7 @@ func (a *app) root() *cobra.Command {
 			"  pondnode submit --peer 10.0.0.5 \"SELECT count(*) FROM '/data/*.parquet'\"\n\n" +
 			"or type SQL:\n\n" +
 			"  pondnode sql --peer 10.0.0.5\n\n" +
-			"Every flag may also be given as an environment variable: POND_PEER for --peer.\n" +
+			"Settings may also be given as environment variables: POND_PEER for --peer.\n" +
 			"Exit codes: 0 done, 1 job failed, 2 usage, 3 no node reached, 4 denied, 5 deadline, 130 interrupted.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -60,7 +61,7 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.fromEnv(cmd.Flags()) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.settle(cmd.Flags()) }
 	root.AddCommand(a.devCommand(), a.joinCommand(), a.leaveCommand(), a.membersCommand(),
 		a.sqlCommand(), a.submitCommand(), a.jobsCommand(), a.jobCommand(), a.versionCommand())
 	return root
@@ -111,23 +112,56 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError{err.Error(), hint}
 }
 
-// fromEnv sets the flags that were not given from the environment.
-func (a *app) fromEnv(flags *pflag.FlagSet) error {
+// envAnnotation is a flag's own name in the environment, where that of others would
+// mean something else.
+const envAnnotation = "pond_env"
+
+// oneOff are flags that say what to do this once; the environment is for settings.
+var oneOff = map[string]bool{"help": true, "version": true, "explain": true, "detach": true, "file": true, "out": true, "param": true, "query": true, "sample": true}
+
+// mayBeEmpty are flags for which nothing is a value.
+var mayBeEmpty = map[string]bool{"null": true, "history": true, "query": true}
+
+// settle sets the flags that were not given from the environment. A flag that was
+// given empty is a mistake, as an unset variable of a script makes it: what it
+// stands for would not be what was meant. An empty variable is one that is not set.
+func (a *app) settle(flags *pflag.FlagSet) error {
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Changed || f.Name == "help" || err != nil {
+		if err != nil {
 			return
 		}
-		name := "POND_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		v, ok := a.env(name)
-		if !ok || v == "" {
+		if f.Changed {
+			err = refuseEmpty(f)
 			return
 		}
-		if e := flags.Set(f.Name, v); e != nil {
-			err = usageError{name + ": " + e.Error(), "correct or unset " + name}
+		name := envName(f)
+		if v, ok := a.env(name); ok && v != "" && !oneOff[f.Name] {
+			if e := flags.Set(f.Name, v); e != nil {
+				err = usageError{name + ": " + e.Error(), "correct or unset " + name}
+			}
 		}
 	})
 	return err
+}
+
+// envName is a flag's variable.
+func envName(f *pflag.Flag) string {
+	if own := f.Annotations[envAnnotation]; len(own) > 0 {
+		return own[0]
+	}
+	return "POND_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+}
+
+func refuseEmpty(f *pflag.Flag) error {
+	empty := strings.TrimSpace(f.Value.String()) == ""
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		empty = len(list.GetSlice()) == 0 || slices.ContainsFunc(list.GetSlice(), func(s string) bool { return strings.TrimSpace(s) == "" })
+	}
+	if !empty || mayBeEmpty[f.Name] {
+		return nil
+	}
+	return usageError{"--" + f.Name + " is empty", "give it a value, or leave it out; is a variable of a script not set?"}
 }
 
 // columns is the width of the terminal that w is; 0: it is none, or has no size.

@@ -120,6 +120,18 @@ func TestExitCodes(t *testing.T) {
 		{"peer", nil, []string{"members", "--peer", "a:b:c"}, exitUsage, []string{"not an address"}},
 		{"peer port", nil, []string{"members", "--peer", "a:0"}, exitUsage, []string{"not an address"}},
 		{"half of TLS", nil, []string{"members", "--tls-ca", "x"}, exitUsage, []string{"together"}},
+		{"data empty", nil, []string{"join", "--data", ""}, exitUsage, []string{"--data is empty", "next: "}},
+		{"key empty", nil, []string{"join", "--gossip-key", ""}, exitUsage, []string{"--gossip-key is empty"}},
+		{"certificate empty", nil, []string{"members", "--tls-cert", " "}, exitUsage, []string{"--tls-cert is empty"}},
+		{"one peer of several empty", nil, []string{"join", "--peer", "a,,b"}, exitUsage, []string{"--peer is empty"}},
+		{"peer with a scheme", nil, []string{"join", "--data", "DIR", "--peer", "http://127.0.0.1:7946"}, exitUsage, []string{"not an address", "HOST:PORT"}},
+		{"negative slots", nil, []string{"join", "--slots", "-1"}, exitUsage, []string{"--slots -1", "0 for none"}},
+		{"absurd slots", nil, []string{"join", "--data", "DIR", "--slots", "1000000"}, exitUsage, []string{"--slots", "512"}},
+		{"absurd memory", nil, []string{"join", "--data", "DIR", "--memory", "1PiB"}, exitUsage, []string{"--memory", "this machine has"}},
+		{"unreachable address", nil, []string{"join", "--data", "DIR", "--peer", "192.0.2.1"}, exitUsage, []string{"--advertise", "192.0.2.1 could not call"}},
+		{"long zone", nil, []string{"join", "--data", "DIR", "--zone", strings.Repeat("z", 65)}, exitUsage, []string{"zone"}},
+		{"no time", nil, []string{"leave", "--timeout", "0s"}, exitUsage, []string{"--timeout 0s"}},
+		{"dev without slots", nil, []string{"dev", "--slots", "0"}, exitUsage, []string{"--slots 0"}},
 		{"gossip key", nil, []string{"join", "--gossip-key", "hunter2"}, exitUsage, []string{"base64"}},
 		{"memory", nil, []string{"join", "--memory", "lots"}, exitUsage, []string{"512MiB"}},
 		{"log level", nil, []string{"join", "--log-level", "loud"}, exitUsage, nil},
@@ -175,6 +187,21 @@ func TestEnvironment(t *testing.T) {
 	}
 	if got := call(t, env, "members", "-o", "table"); got.out != "NODE  ADDRESS  STATE  SLOTS  MEMORY   ZONE\nn1    h:1      alive      2  4.0 GiB  -     (answers)\n" {
 		t.Errorf("a flag goes before the environment: %+v", got)
+	}
+	if got := call(t, map[string]string{"POND_OUT": "x", "POND_PEER": peer}, "members"); got.code != 0 {
+		t.Errorf("what is said once is taken from the environment: %+v", got)
+	}
+	busy, err := net.Listen("tcp", "127.0.0.1:0") // so that no node starts here
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	_, port, _ := net.SplitHostPort(busy.Addr().String())
+	if got := call(t, map[string]string{"POND_PEER": peer}, "join", "--data", t.TempDir(), "--port", port); got.code != exitFailed || !strings.Contains(got.err, "the port is in use") {
+		t.Errorf("join takes POND_PEER: %+v", got)
+	}
+	if got := call(t, map[string]string{"POND_JOIN_PEER": "a b"}, "join", "--data", t.TempDir(), "--port", port); got.code != exitUsage || !strings.Contains(got.err, "not an address") {
+		t.Errorf("join does not take POND_JOIN_PEER: %+v", got)
 	}
 	if got := call(t, map[string]string{"POND_SLOTS": "x"}, "join"); got.code != exitUsage || !strings.Contains(got.err, "POND_SLOTS") {
 		t.Errorf("a bad value: %+v", got)

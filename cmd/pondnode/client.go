@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -51,7 +50,7 @@ func (t *tlsFlags) config() (*tls.Config, error) {
 	}
 	return &tls.Config{
 		Certificates: []tls.Certificate{cert}, RootCAs: pool, ClientCAs: pool,
-		ClientAuth: tls.RequireAndVerifyClientCert, ServerName: "pond", MinVersion: tls.VersionTLS13,
+		ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS13,
 	}, nil
 }
 
@@ -73,14 +72,7 @@ func (a *app) connect(c *clientFlags, options ...pond.Option) (*pond.Session, er
 		return nil, err
 	}
 	a.peer = c.peer
-	if host, _, err := net.SplitHostPort(c.peer); err != nil && strings.Contains(c.peer, ":") && net.ParseIP(strings.Trim(c.peer, "[]")) == nil || strings.ContainsAny(host, "/ ") {
-		return nil, usageError{"--peer " + quote(c.peer) + " is not an address", "write HOST or HOST:PORT, such as " + defaultPeer}
-	}
-	s, err := pond.Connect(c.peer, append(options, pond.WithTLS(conf))...)
-	if err != nil {
-		return nil, usageError{"--peer " + quote(c.peer) + ": " + plan.AsError(err).Text, plan.AsError(err).Hint}
-	}
-	return s, nil
+	return pond.Connect(c.peer, append(options, pond.WithTLS(conf))...)
 }
 
 // idLen is the length of a whole job id.

@@ -80,6 +80,12 @@ func (a *app) dev(ctx context.Context, d *devFlags) (err error) {
 	if d.nodes < 1 || d.nodes > devNodesMax {
 		return usageError{fmt.Sprintf("--nodes %d is out of range", d.nodes), fmt.Sprintf("use 1 to %d", devNodesMax)}
 	}
+	if d.slots < 1 {
+		return usageError{fmt.Sprintf("--slots %d is out of range", d.slots), "each node needs at least 1 to run a task"}
+	}
+	if d.port < 0 || d.port > portMax {
+		return badPort(d.port)
+	}
 	memory, err := byteSize("--memory", d.memory)
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
-	case errors.As(err, &usage), errors.As(err, &file):
+	case errors.As(err, &usage), errors.As(err, &file), setting(err) != nil:
 		return exitUsage
 	case errors.Is(err, pond.ErrDenied):
 		return exitDenied
@@ -87,6 +87,15 @@ func (a *app) report(err error) {
 	}
 }
 
+// setting is the error of a setting that no node can have, nil if err is another.
+func setting(err error) *pond.Error {
+	var te *pond.Error
+	if errors.As(err, &te) && te.Op == plan.OpConfigure {
+		return te
+	}
+	return nil
+}
+
 func (a *app) explain(err error) (what, why, next string) {
 	var usage usageError
 	var file *jobfile.Error
@@ -98,6 +107,9 @@ func (a *app) explain(err error) (what, why, next string) {
 		return usage.text, "", usage.hint
 	case errors.As(err, &file):
 		return file.Error(), "", file.Hint
+	case setting(err) != nil:
+		te = setting(err)
+		return strings.TrimPrefix("--"+te.Subject+": ", "--: ") + te.Text, "", te.Hint
 	case errors.As(err, &te):
 		return a.explainTask(err, te)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -125,6 +137,9 @@ func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
 			next = "start a node (pondnode join, or pondnode dev), or name a running one with --peer"
 		}
 		return "no node reached at " + a.peer, te.Text, next
+	}
+	if te.Op == "start" { // of this node: the text says it all
+		return strings.TrimPrefix(te.Subject+": ", ": ") + te.Text, "", next
 	}
 	what = sentinel(te.Kind)
 	var where []string

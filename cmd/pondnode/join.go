@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ type nodeFlags struct {
 	logLevel, logFormat     string
 	cache                   string
 	memoryBytes, cacheBytes int64
+	given                   func(flag string) bool // on the command line or in the environment
 }
 
 func (a *app) joinCommand() *cobra.Command {
@@ -43,24 +45,35 @@ func (a *app) joinCommand() *cobra.Command {
 			"at once.",
 		Example: "  pondnode join\n  pondnode join --port 0 --peer 127.0.0.1 --data /tmp/second",
 		Args:    args(0, 0, ""),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.join(cmd.Context(), &n) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n.given = cmd.Flags().Changed
+			return a.join(cmd.Context(), &n)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&n.bind, "bind", "127.0.0.1", "`HOST` to listen on; any but loopback needs keys and certificates")
 	f.IntVar(&n.port, "port", 7946, "base port: gossip on it, actors on +1, API and data on +2; 0: free ones")
 	f.StringVar(&n.advertise, "advertise", "", "`HOST` at which others reach this node (default that of --bind)")
 	f.StringVar(&n.data, "data", ".pond", "`DIR` for segments, job records and spilled rows")
-	f.StringSliceVar(&n.peers, "peer", nil, "`HOST[:PORT]` of any node to join, its base port; may be repeated")
+	f.StringSliceVar(&n.peers, "peer", nil, "`HOST[:PORT]` of any node to join, its base port; may be repeated (environment: POND_JOIN_PEER)")
+	_ = f.SetAnnotation("peer", envAnnotation, []string{"POND_JOIN_PEER"})
 	f.StringVar(&n.memory, "memory", "", "memory for tasks, such as 4GiB (default 60 % of the machine's)")
-	f.IntVar(&n.slots, "slots", 0, "tasks at once; negative: none, only submit and coordinate (default one a core)")
+	f.IntVar(&n.slots, "slots", runtime.GOMAXPROCS(0), "tasks at once, one a core as a rule; 0: none, only submit and coordinate")
 	f.StringVar(&n.label, "label", "", "name of the pond: nodes with another do not join (default pond)")
 	f.StringVar(&n.gossipKey, "gossip-key", "", "16, 24 or 32 bytes that all nodes share: a `FILE`, or in base64")
 	n.tls.add(cmd)
 	f.StringVar(&n.zone, "zone", "", "what fails together with this node: a rack, a site")
-	f.StringVar(&n.cache, "cache", "", "disk for rows kept for reuse, such as 20GiB (default 8GiB)")
+	f.StringVar(&n.cache, "cache", "", "disk for rows kept for reuse, such as 20GiB; 0: keep none (default 8GiB)")
 	f.StringVar(&n.logLevel, "log-level", "warn", "debug, info, warn or error")
 	f.StringVar(&n.logFormat, "log-format", "text", "text or json")
 	return cmd
+}
+
+// portMax is the last base port: a node takes the two after it as well.
+const portMax = 65532
+
+func badPort(port int) error {
+	return usageError{fmt.Sprintf("--port %d is out of range", port), fmt.Sprintf("use 1 to %d, or 0 for a free one", portMax)}
 }
 
 // options turns the flags into a node's options.
@@ -69,11 +82,16 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 	if n.memoryBytes, err = byteSize("--memory", n.memory); err != nil {
 		return nil, err
 	}
-	if n.cacheBytes, err = byteSize("--cache", n.cache); err != nil {
-		return nil, err
+	if n.cache != "0" {
+		if n.cacheBytes, err = byteSize("--cache", n.cache); err != nil {
+			return nil, err
+		}
 	}
-	if n.port < 0 || n.port > 65532 {
-		return nil, usageError{fmt.Sprintf("--port %d is out of range", n.port), "use 1 to 65532, or 0 for a free one"}
+	if n.slots < 0 {
+		return nil, usageError{fmt.Sprintf("--slots %d is out of range", n.slots), "use 0 for none, or leave it out for one a core"}
+	}
+	if n.port < 0 || n.port > portMax {
+		return nil, badPort(n.port)
 	}
 	conf, err := n.tls.config()
 	if err != nil {
@@ -88,11 +106,15 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 		return nil, fmt.Errorf("--data: %w", err)
 	}
 	n.data = dir
-	return []pond.Option{
+	options := []pond.Option{
 		pond.WithBind(n.bind), pond.WithAdvertise(n.advertise), pond.WithPort(n.port), pond.WithPeers(n.peers...), pond.WithDir(dir),
 		pond.WithMemory(n.memoryBytes), pond.WithSlots(n.slots), pond.WithLabel(n.label), pond.WithGossipKey(key), pond.WithTLS(conf),
-		pond.WithZone(n.zone), pond.WithCache(n.cacheBytes), pond.WithLogger(log), pond.WithVersion(ownVersion()),
-	}, nil
+		pond.WithZone(n.zone), pond.WithLogger(log), pond.WithVersion(ownVersion()),
+	}
+	if n.given("cache") {
+		options = append(options, pond.WithCache(n.cacheBytes))
+	}
+	return options, nil
 }
 
 func byteSize(flag, s string) (int64, error) {
@@ -152,6 +174,9 @@ func (a *app) join(ctx context.Context, n *nodeFlags) error {
 	options, err := n.options(log)
 	if err != nil {
 		return err
+	}
+	if peer, set := a.env("POND_PEER"); set && peer != "" && len(n.peers) == 0 {
+		n.say(a, "no --peer: this node begins a pond of its own (POND_PEER is for commands that ask a node; a node to join is named with --peer or POND_JOIN_PEER)")
 	}
 	node, err := a.starting(ctx, options)
 	if err != nil {
@@ -251,6 +276,9 @@ func (a *app) leaveCommand() *cobra.Command {
 		Short: "Make the node at --peer finish what it runs and leave the pond",
 		Args:  args(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if timeout <= 0 {
+				return usageError{fmt.Sprintf("--timeout %v is no time to wait", timeout), "write a length of time, such as 90s or 5m"}
+			}
 			s, err := a.connect(&c)
 			if err != nil {
 				return err

@@ -34,7 +34,9 @@ func issue(t *testing.T, dir, name string, by *authority) *authority {
 		cert.IsCA, cert.KeyUsage = true, x509.KeyUsageCertSign
 		by = &authority{cert, key}
 	} else {
-		cert.DNSNames = []string{"pond"}
+		if name != "nameless" {
+			cert.DNSNames = []string{"pond"}
+		}
 		cert.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, cert, by.cert, key.Public(), by.key)
@@ -67,6 +69,7 @@ func TestSecured(t *testing.T) {
 	}
 	ca := issue(t, dir, "ca", nil)
 	issue(t, dir, "node", ca)
+	issue(t, dir, "nameless", ca)
 	issue(t, dir, "stranger", issue(t, dir, "other-ca", nil))
 	for _, name := range []string{"gossip.key", "other.key"} {
 		key := make([]byte, 32)
@@ -100,6 +103,11 @@ func TestSecured(t *testing.T) {
 		{"a client of another authority", append([]string{"members", "--peer", first.addr}, certs("stranger", "other-ca")...), exitDenied, []string{"not trusted", "--tls-ca"}},
 		{"a client whose certificate the node does not trust", append([]string{"members", "--peer", first.addr}, certs("stranger", "ca")...), exitDenied, []string{"does not trust", "--tls-cert"}},
 		{"a client with TLS, a node without", append([]string{"members", "--peer", plain.addr}, certs("node", "ca")...), exitDenied, []string{"without TLS"}},
+		{"a client whose certificate does not name the pond", append([]string{"members", "--peer", first.addr}, certs("nameless", "ca")...), exitDenied, []string{"not pond", "DNS names"}},
+		{"a node without TLS", []string{"join", "--port", "0", "--data", t.TempDir(), "--peer", first.addr, "--gossip-key", file("gossip.key")}, exitDenied, []string{first.addr, "TLS", "--tls-cert"}},
+		{"a node of another authority", append([]string{"join", "--port", "0", "--data", t.TempDir(), "--peer", first.addr, "--gossip-key", file("gossip.key")}, certs("stranger", "other-ca")...), exitDenied, []string{first.addr, "not trusted", "--tls-ca"}},
+		{"a node that is not trusted", append([]string{"join", "--port", "0", "--data", t.TempDir(), "--peer", first.addr, "--gossip-key", file("gossip.key")}, certs("stranger", "ca")...), exitDenied, []string{first.addr, "does not trust", "--tls-cert"}},
+		{"a node with TLS, a peer without", append([]string{"join", "--port", "0", "--data", t.TempDir(), "--peer", plain.addr}, certs("node", "ca")...), exitDenied, []string{plain.addr, "without TLS"}},
 		{"a node with another gossip key", append([]string{"join", "--port", "0", "--data", t.TempDir(), "--peer", first.addr, "--gossip-key", file("other.key")}, certs("node", "ca")...), exitDenied, []string{"key"}},
 		{"a node without a gossip key", append([]string{"join", "--port", "0", "--data", t.TempDir(), "--peer", first.addr}, certs("node", "ca")...), exitDenied, []string{"key"}},
 	} {

@@ -1,0 +1,168 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// A data folder holds
+//
+//	format    the mark: which layout this is
+//	node.id   the node's identity
+//	store     segments and job records, see package fs
+//	spill     what running tasks spill; emptied at start
+const (
+	formatFile = "format"
+	idFile     = "node.id"
+	storeDir   = "store"
+	spillDir   = "spill"
+	tempSuffix = ".tmp"
+)
+
+// dataFormat is the layout that this program reads and writes. A program that
+// changes it so that an older one would misread the folder counts it up.
+const dataFormat = 1
+
+const formatMark = "pond data "
+
+// formatBytesMax bounds how much of a mark is read.
+const formatBytesMax = 4 << 10
+
+// checkDataDir says why a node must not use a folder: it is another program's, or
+// of a format that this one does not know. It writes nothing. A folder that is not
+// there yet, and one of a node from before there were marks, will do.
+func checkDataDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return badDataDir(dir, plan.KindResource, "choose another data folder with --data", "%v", err)
+	case !info.IsDir():
+		return notOurs(dir, "name a folder", "it is not a directory")
+	}
+	mark, err := os.ReadFile(filepath.Join(dir, formatFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return checkUnmarked(dir)
+	case err != nil:
+		return badDataDir(dir, plan.KindResource, "make it readable, or choose another with --data", "its mark cannot be read: %v", err)
+	}
+	return checkMark(dir, string(mark[:min(len(mark), formatBytesMax)]))
+}
+
+// checkMark judges what stands in a folder's mark.
+func checkMark(dir, mark string) error {
+	text, ours := strings.CutPrefix(strings.TrimSpace(mark), formatMark)
+	format, err := strconv.Atoi(text)
+	switch {
+	case !ours || err != nil || format < 1:
+		return notOurs(dir, "choose another; this one is left as it is", "its file %q is no mark of a pond's data folder", formatFile)
+	case format > dataFormat:
+		return notOurs(dir, "start it with the newer pondnode, or choose another folder",
+			"a newer pondnode wrote it: its format is %d, and this one knows formats up to %d", format, dataFormat)
+	}
+	return nil
+}
+
+// checkUnmarked takes an empty folder, and that of a node from before there were
+// marks.
+func checkUnmarked(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return badDataDir(dir, plan.KindResource, "make it readable, or choose another with --data", "%v", err)
+	}
+	var foreign []string
+	for _, e := range entries {
+		switch e.Name() {
+		case "lost+found", formatFile + tempSuffix: // every new file system has the one, a crash leaves the other
+		case idFile, storeDir:
+			return nil
+		default:
+			foreign = append(foreign, e.Name())
+		}
+	}
+	if len(foreign) == 0 {
+		return nil
+	}
+	slices.Sort(foreign)
+	return notOurs(dir, "give the node a folder of its own, such as "+filepath.Join(dir, ".pond"),
+		"it has files that are not a node's: %s", some(foreign))
+}
+
+// some names the first few of many.
+func some(names []string) string {
+	const shown = 3
+	if len(names) > shown {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
+	}
+	return strings.Join(names, ", ")
+}
+
+// notOurs is a folder that was named by mistake.
+func notOurs(dir, hint, format string, args ...any) error {
+	return badSetting("data", hint, "%s: %s", dir, fmt.Sprintf(format, args...))
+}
+
+func badDataDir(dir string, kind plan.Kind, hint, format string, args ...any) error {
+	return &plan.Error{Kind: kind, Op: "open data folder", Subject: dir, Text: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// markDataDir makes the folder, if need be, and marks it.
+func markDataDir(dir string) error {
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		err = writeOnce(filepath.Join(dir, formatFile), formatMark+strconv.Itoa(dataFormat)+"\n")
+	}
+	if err != nil {
+		return badDataDir(dir, plan.KindResource, "choose another data folder with --data", "%v", err)
+	}
+	return nil
+}
+
+// writeOnce writes a file that is then whole, or not there. One that has something
+// in it stays as it is.
+func writeOnce(path, text string) error {
+	if i, err := os.Stat(path); err == nil && i.Size() > 0 {
+		return nil
+	}
+	f, err := os.Create(path + tempSuffix)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path+tempSuffix))
+	}
+	return os.Rename(path+tempSuffix, path)
+}
+
+// readNodeID is the identity kept in the data folder; "" if there is none yet.
+func readNodeID(dir string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, idFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", badDataDir(dir, plan.KindResource, "make it readable, or choose another with --data", "the node's identity cannot be read: %v", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// nodeID is the identity kept in the data folder; it is made on first use.
+func nodeID(dir string) (string, error) {
+	id, err := readNodeID(dir)
+	if err != nil || id != "" {
+		return id, err
+	}
+	id = randomHex(4)
+	if err := writeOnce(filepath.Join(dir, idFile), id+"\n"); err != nil {
+		return "", badDataDir(dir, plan.KindResource, "choose another data folder with --data", "the node's identity cannot be written: %v", err)
+	}
+	return id, nil
+}
