@@ -38,9 +38,11 @@ var layers = map[string][]string{
 	"actors/api":             {"actors/plan", "shuffle", "shuffle/transfer"},
 	"actors/funcs":           {"actors/plan"},
 	"actors/engines":         {"actors/funcs", "actors/plan", "duck", "duck/vec"},
-	"actors/journal":         {"actors/api", "actors/plan", "fs", "shuffle", "shuffle/transfer"},
-	"actors": {"actors/api", "actors/engines", "actors/funcs", "actors/journal", "actors/plan", "actors/plan/distribute", "actors/plan/stmt", "actors/sched", "actors/wire",
-		"duck", "duck/logical", "duck/tree", "duck/vec", "fs", "mesh", "mesh/ring", "shuffle", "shuffle/transfer"},
+	"actors/prepare": {"actors/api", "actors/engines", "actors/plan", "actors/plan/distribute", "actors/plan/stmt",
+		"duck", "duck/logical", "duck/tree", "duck/vec"},
+	"actors/journal": {"actors/api", "actors/plan", "fs", "shuffle", "shuffle/transfer"},
+	"actors": {"actors/api", "actors/engines", "actors/funcs", "actors/journal", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/sched", "actors/wire",
+		"duck", "duck/vec", "fs", "mesh", "mesh/ring", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/plan", "actors/plan/stmt", "shuffle/transfer"},
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
@@ -57,7 +58,7 @@ type coordinator struct {
 // What the coordinator hears.
 type (
 	plannedMsg struct {
-		job  *compiledJob
+		job  *prepare.Job
 		held []nodeHeld
 		out  *output
 		size []int64 // named
@@ -172,17 +173,17 @@ func (c *coordinator) stopTicker() {
 func (n *Node) prepare(spec *api.JobSpec, term uint64) *plannedMsg {
 	ctx, cancel := context.WithTimeout(n.ctx, startTimeout)
 	defer cancel()
-	job, err := n.compile(ctx, spec)
+	job, err := n.planner.Compile(ctx, spec, capacity(n.mesh.View()))
 	if err != nil {
 		return &plannedMsg{err: err}
 	}
-	out, err := openOutput(ctx, spec, job.plan)
+	out, err := openOutput(ctx, spec, job.Plan)
 	if err != nil {
 		return &plannedMsg{err: err}
 	}
-	m := &plannedMsg{job: job, out: out, size: n.namedBytes(ctx, job.plan)}
+	m := &plannedMsg{job: job, out: out, size: n.planner.NamedBytes(ctx, job.Plan)}
 	if !spec.Options.NoReuse || term > 1 { // else nobody can hold any
-		m.held = n.heldBy(ctx, job.plan, n.mesh.View().Members)
+		m.held = n.heldBy(ctx, job.Plan, n.mesh.View().Members)
 	}
 	return m
 }
@@ -225,7 +226,7 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	c.run.mu.Lock()
 	c.run.job = m.job
 	c.run.mu.Unlock()
-	c.job, c.output, c.named = m.job.plan, m.out, m.size
+	c.job, c.output, c.named = m.job.Plan, m.out, m.size
 	c.grow()
 	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: c.near()})
 	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))

@@ -154,7 +154,7 @@ func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 	}
 	p := &api.Packet{
 		ID: c.run.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: strip(c.job, m.stage, c.d.Stage(m.stage)), Tasks: c.d.TaskCount(m.stage),
-		Codec: c.run.spec.Options.Codec, Access: c.run.compiled().access, Staging: c.output.dir(),
+		Codec: c.run.spec.Options.Codec, Access: c.run.compiled().Access, Staging: c.output.dir(),
 		Up: map[int][]plan.SegmentInfo{}, Where: map[int][]api.Location{},
 	}
 	for _, up := range c.job.Stages[m.stage].Upstream() {

@@ -252,6 +252,26 @@ func (n *Node) cancelJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) 
 	return n.jobs.cancel(r.Context(), id)
 }
 
+func (n *Node) postPlan(_ http.ResponseWriter, r *http.Request) (any, error) {
+	req := new(api.PlanRequest)
+	if err := decode(r, api.SpecBytesMax, req); err != nil {
+		return nil, err
+	}
+	p, err := n.planner.PlanSQL(r.Context(), req)
+	if err != nil {
+		return nil, err
+	}
+	return &api.Planned{ID: n.ownJobID(), Plan: p}, nil
+}
+
+func (n *Node) postDescribe(_ http.ResponseWriter, r *http.Request) (any, error) {
+	req := new(api.PlanRequest)
+	if err := decode(r, api.SpecBytesMax, req); err != nil {
+		return nil, err
+	}
+	return n.planner.Describe(r.Context(), req)
+}
+
 func (n *Node) explainJob(w http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
 	job, err := n.jobs.compiled(r.Context(), id)
 	if err != nil {
@@ -265,11 +285,11 @@ func (n *Node) postExplain(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err := decode(r, api.SpecBytesMax, spec); err != nil {
 		return nil, err
 	}
-	job, err := n.compile(r.Context(), spec)
+	job, err := n.planner.Compile(r.Context(), spec, capacity(n.mesh.View()))
 	if err != nil {
 		return nil, err
 	}
-	return writeExplain(w, r, job.plan)
+	return writeExplain(w, r, job.Plan)
 }
 
 func writeExplain(w http.ResponseWriter, r *http.Request, job *plan.Job) (any, error) {
@@ -384,7 +404,7 @@ func (n *Node) postLeave(w http.ResponseWriter, _ *http.Request) (any, error) {
 }
 
 func (n *Node) getVersion(http.ResponseWriter, *http.Request) (any, error) {
-	return api.Version{Pond: n.cfg.Version, DuckDB: n.duckVersion, Go: runtime.Version(), Node: string(n.id)}, nil
+	return api.Version{Pond: n.cfg.Version, DuckDB: n.engines.Version, Go: runtime.Version(), Node: string(n.id)}, nil
 }
 
 type askReply struct {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -41,10 +42,10 @@ type jobRun struct {
 	pid   *actor.PID
 	topic *topic
 	mu    sync.Mutex
-	job   *compiledJob
+	job   *prepare.Job
 }
 
-func (r *jobRun) compiled() *compiledJob {
+func (r *jobRun) compiled() *prepare.Job {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.job
@@ -55,7 +56,7 @@ func (r *jobRun) ended() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.job != nil {
-		r.job = &compiledJob{plan: r.job.plan, access: r.job.access}
+		r.job = r.job.Ended()
 	}
 }
 
@@ -159,7 +160,7 @@ func (j *jobs) compiled(ctx context.Context, id plan.JobID) (*plan.Job, error) {
 	spec := (*api.JobSpec)(nil)
 	if r := j.run(id); r != nil {
 		if c := r.compiled(); c != nil {
-			return c.plan, nil
+			return c.Plan, nil
 		}
 		spec = r.spec
 	} else {
@@ -169,11 +170,11 @@ func (j *jobs) compiled(ctx context.Context, id plan.JobID) (*plan.Job, error) {
 		}
 		spec = rec.Spec
 	}
-	c, err := j.n.compile(ctx, spec)
+	c, err := j.n.planner.Compile(ctx, spec, capacity(j.n.mesh.View()))
 	if err != nil {
 		return nil, err
 	}
-	return c.plan, nil
+	return c.Plan, nil
 }
 
 // packet asks a job's coordinator for a stage.

@@ -22,6 +22,7 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/fs"
@@ -42,19 +43,15 @@ const (
 // Node is one equal member of a pond. Start makes one; it ends with Leave,
 // Close, or by itself when asked to leave over the API.
 type Node struct {
-	id          mesh.NodeID
-	cfg         Config
-	log         *slog.Logger
-	duckVersion string
+	id  mesh.NodeID
+	cfg Config
+	log *slog.Logger
 
 	store    *fs.Store
 	records  *journal.Records
 	segments *journal.Segments
 	engines  *engines.Pool
-	footers  footers
-	checked  memo[struct{}]
-	plans    memo[*planText]
-	resolved memo[*resolved]
+	planner  *prepare.Planner
 	mesh     *mesh.Mesh
 	wire     *wire.Wire
 	api      *api.Peer
@@ -242,7 +239,7 @@ func (n *Node) openEngines(ctx context.Context) error {
 	if n.engines, err = engines.Open(ctx, pool); err != nil {
 		return err
 	}
-	n.duckVersion = n.engines.Version
+	n.planner = prepare.New(n.engines, n.cfg.Dir, n.log)
 	return nil
 }
 
@@ -363,6 +360,17 @@ func (n *Node) ownJobID() plan.JobID {
 		id = api.NewJobID()
 	}
 	return id
+}
+
+// capacity is what the nodes of a view offer a job.
+func capacity(v *mesh.View) prepare.Capacity {
+	var nodes []prepare.NodeSize
+	for _, m := range v.Members {
+		if m.State == mesh.Alive {
+			nodes = append(nodes, prepare.NodeSize{Slots: m.Slots, Memory: m.Memory})
+		}
+	}
+	return prepare.CapacityOf(nodes...)
 }
 
 // ringNodes are those that may be home replicas.

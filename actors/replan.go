@@ -15,7 +15,7 @@ const replansMax = 4
 // so small that it might have been planned otherwise, and has the Decider go on
 // with that.
 func (c *coordinator) adapt(ctx actor.Context) {
-	query := c.run.compiled().query
+	query := c.run.compiled().Query
 	if query == nil || c.finished || c.replans >= replansMax {
 		return
 	}
@@ -67,8 +67,7 @@ func (c *coordinator) extend(ctx actor.Context, next *distribute.Planned) {
 	added := next.Stages[from:]
 	c.log.Info("job planned again", "stages", len(added), "why", added[0].Replanned)
 	c.run.mu.Lock()
-	c.run.job = newCompiled(next.Job, c.run.job.access)
-	c.run.job.query = next
+	c.run.job = c.run.job.With(next)
 	c.run.mu.Unlock()
 	c.job = next.Job
 	c.grow()

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -101,28 +100,4 @@ func (c *coordinator) readBytes(stage int, all []api.StageStatus) int64 {
 		}
 	}
 	return sum + c.named[stage]*tasks
-}
-
-// namedBytes is, for each stage, the size of the files that its SQL names by
-// itself: what is not to be found in the plan.
-func (n *Node) namedBytes(ctx context.Context, job *plan.Job) []int64 {
-	out := make([]int64, len(job.Stages))
-	for i, s := range job.Stages {
-		if len(s.Access) == 0 || slices.ContainsFunc(s.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
-			continue
-		}
-		infos, err := n.engines.Planner.Glob(ctx, s.Access)
-		if err != nil {
-			n.log.Debug("sizes of the files of a stage", "stage", s.Name, "err", err)
-			continue
-		}
-		seen := map[string]bool{}
-		for _, f := range infos {
-			if !seen[f.Path] {
-				seen[f.Path] = true
-				out[i] += f.Size
-			}
-		}
-	}
-	return out
 }

@@ -1,7 +1,8 @@
-package actors
+package prepare
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,9 +17,9 @@ import (
 	"github.com/pondmesh/pond/duck/vec"
 )
 
-// wholeQuery is the one step of a plan that is a query over its own files; nil
-// for any other plan.
-func wholeQuery(p *plan.Plan) *plan.SQLOp {
+// soleQuery is the one step of a plan that is a query over its own files; nil for
+// any other plan.
+func soleQuery(p *plan.Plan) *plan.SQLOp {
 	if len(p.Nodes) != 1 || p.Nodes[0].SQL == nil || len(p.Nodes[0].Inputs) > 0 {
 		return nil
 	}
@@ -27,38 +28,37 @@ func wholeQuery(p *plan.Plan) *plan.SQLOp {
 
 // compileQuery distributes a whole query: DuckDB plans it, and package distribute cuts
 // what DuckDB planned.
-func (n *Node) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQLOp, slots int, target int64) (*compiledJob, error) {
-	files, access, err := n.queryFiles(ctx, op)
+func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQLOp, c Capacity) (*Job, error) {
+	files, access, err := p.queryFiles(ctx, op)
 	if err != nil {
 		return nil, err
 	}
 	sink := &spec.Plan.Sink
 	q := &distribute.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write}
-	q.Repeatable = plan.Repeatable(n.cfg.Funcs.Versions(), append(sqlOf(q.Views), q.SQL)...)
+	q.Repeatable = plan.Repeatable(p.versions(), append(sqlOf(q.Views), q.SQL)...)
 	facts := distribute.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]distribute.Range{}}
 	for _, f := range files {
 		facts.Files[f.Path] = f
 	}
 	small := smallInput(&facts, spec.Options.Force)
 	if q.Why = small; small == "" {
-		if err := n.addFooters(ctx, &facts, files); err != nil {
+		if err := p.addFooters(ctx, &facts, files); err != nil {
 			return nil, err
 		}
-		if err := n.planTree(ctx, q, &facts, files); err != nil {
+		if err := p.planTree(ctx, q, &facts, files); err != nil {
 			return nil, err
 		}
 	}
 	planned, err := distribute.Plan(q, facts, distribute.Options{
-		JobID: spec.ID, Salt: n.salt(), Parallelism: slots, TargetBytes: target, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
+		JobID: spec.ID, Salt: p.salt(), Parallelism: c.Slots, TargetBytes: c.TargetBytes, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
 		BroadcastBytes: spec.Options.BroadcastBytes,
 	})
 	if err != nil {
 		return nil, err
 	}
-	job := newCompiled(planned.Job, access)
-	job.query = planned
+	job := newJob(planned.Job, access, planned)
 	if small != "" && !anyText(facts.Files) { // text files are looked into by whoever runs it
-		if err := n.check(ctx, q, files, job); err != nil {
+		if err := p.bindSmall(ctx, q, files, job); err != nil {
 			return nil, err
 		}
 	}
@@ -77,11 +77,11 @@ func sinkSQL(s *plan.Sink, sql string) string {
 }
 
 // queryFiles resolves the files that a query names.
-func (n *Node) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, []string, error) {
+func (p *Planner) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, []string, error) {
 	if len(op.Access) == 0 {
 		return nil, nil, nil
 	}
-	facts, access, err := n.facts(ctx, &plan.Source{Node: "sql", Access: op.Access})
+	facts, access, err := p.facts(ctx, &plan.Source{Node: "sql", Access: op.Access})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,9 +90,9 @@ func (n *Node) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, []s
 
 // addFooters adds what the footers of Parquet files tell: row groups to cut at, and
 // bounds of their columns to skip by.
-func (n *Node) addFooters(ctx context.Context, facts *distribute.Facts, files []plan.File) error {
+func (p *Planner) addFooters(ctx context.Context, facts *distribute.Facts, files []plan.File) error {
 	read := slices.DeleteFunc(slices.Clone(files), func(f plan.File) bool { return !isParquet(f.Path) })
-	list, err := n.footers.of(ctx, n.engines.Planner, read)
+	list, err := p.footers.of(ctx, p.engines.Planner, read)
 	if err != nil {
 		return engines.InputError(err)
 	}
@@ -107,9 +107,9 @@ func isParquet(path string) bool { return strings.HasSuffix(strings.ToLower(path
 
 // planTree has DuckDB plan a query, confined to its files. Without a tree, q.Why
 // says what stood in the way; an error is the user's.
-func (n *Node) planTree(ctx context.Context, q *distribute.Query, facts *distribute.Facts, files []plan.File) error {
+func (p *Planner) planTree(ctx context.Context, q *distribute.Query, facts *distribute.Facts, files []plan.File) error {
 	for _, off := range logical.OptimizerTries() {
-		err := n.tryPlan(ctx, off, q, facts, files)
+		err := p.tryPlan(ctx, off, q, facts, files)
 		var w *errWhole
 		var refused *logical.PlanError
 		switch {
@@ -142,16 +142,16 @@ func smallInput(facts *distribute.Facts, force bool) string {
 
 // tryPlan plans with some optimizers off. An *errWhole, or a
 // *logical.PlanError, is why there is no tree.
-func (n *Node) tryPlan(ctx context.Context, off string, q *distribute.Query, facts *distribute.Facts, files []plan.File) error {
+func (p *Planner) tryPlan(ctx context.Context, off string, q *distribute.Query, facts *distribute.Facts, files []plan.File) error {
 	key := queryKey(q, off, files)
-	w, known := n.plans.get(key)
+	w, known := p.plans.get(key)
 	if !known {
 		var err error
-		if w, err = n.writePlan(ctx, off, q, facts); err != nil {
+		if w, err = p.writePlan(ctx, off, q, facts); err != nil {
 			return err
 		}
 		if len(facts.Tables) == 0 { // else it depends on what else is known of them
-			n.plans.put(key, w, len(w.plan))
+			p.plans.put(key, w, len(w.plan))
 		}
 	}
 	var err error
@@ -170,14 +170,14 @@ type planText struct {
 
 // writePlan has DuckDB bind, plan and optimize a query, in which tables take the
 // place of text files.
-func (n *Node) writePlan(ctx context.Context, off string, q *distribute.Query, facts *distribute.Facts) (*planText, error) {
-	e, err := n.engines.Get(ctx, engines.ForPlanning(q.Access, off))
+func (p *Planner) writePlan(ctx context.Context, off string, q *distribute.Query, facts *distribute.Facts) (*planText, error) {
+	e, err := p.engines.Get(ctx, engines.ForPlanning(q.Access, off))
 	if err != nil {
 		return nil, engines.Error("open DuckDB", err)
 	}
-	defer n.engines.Put(e)
+	defer p.engines.Put(e)
 	sql, views := q.SQL, q.Views
-	text, err := n.standIn(ctx, e, q.SQL, q.Views, facts.Files)
+	text, err := usePlaceholders(ctx, e, q.SQL, q.Views, facts.Files)
 	if err != nil {
 		return nil, err
 	}
@@ -232,4 +232,32 @@ func fetchText(ctx context.Context, e *duck.Engine, sql string) (string, error) 
 		err = fmt.Errorf("%d rows where one is expected", rows)
 	}
 	return out, err
+}
+
+// bindSmall has DuckDB bind a query that is not planned, so that mistakes are told
+// at once, in an engine that can run it then. One that was found right is not checked
+// again over the same files.
+func (p *Planner) bindSmall(ctx context.Context, q *distribute.Query, files []plan.File, job *Job) error {
+	key := queryKey(q, "", files)
+	if _, ok := p.checked.get(key); ok {
+		return nil
+	}
+	e, err := p.engines.Get(ctx, engines.ForStage(job.Plan.Stages[0], job.Access, p.engines.Config.SlotMemory(), p.engines.Config.Threads(engines.AllCores)))
+	if err != nil {
+		return engines.Error("open DuckDB", err)
+	}
+	defer p.engines.Put(e)
+	if _, err = bound(ctx, e, q.SQL, q.Views); err == nil {
+		p.checked.put(key, struct{}{}, 0)
+	}
+	return err
+}
+
+// queryKey is a query, the optimizers that are off, and its files as they are.
+func queryKey(q *distribute.Query, off string, files []plan.File) memoKey {
+	key := fmt.Appendf(nil, "%q %q %q", q.SQL, q.Views, off)
+	for _, f := range files {
+		key = fmt.Appendf(key, " %q %d %d", f.Path, f.Size, f.ModTime)
+	}
+	return sha256.Sum256(key)
 }

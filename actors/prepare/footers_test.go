@@ -1,6 +1,6 @@
 //go:build duckdb_arrow
 
-package actors
+package prepare
 
 import (
 	"context"

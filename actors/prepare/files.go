@@ -1,4 +1,4 @@
-package actors
+package prepare
 
 import (
 	"context"
@@ -10,94 +10,18 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/vec"
-	"github.com/pondmesh/pond/mesh"
 )
-
-// formatSalt is hashed into every stage id. It changes when rows would be cut,
-// hashed or encoded otherwise than before.
-const formatSalt = "pond-1"
-
-// compiledJob is a plan made ready: its stages, and what its SQL may read.
-type compiledJob struct {
-	plan   *plan.Job
-	access []string
-	query  *distribute.Planned // of a query, while it runs: to plan the rest again
-}
-
-// compile resolves the files that a job names and plans it.
-func (n *Node) compile(ctx context.Context, spec *api.JobSpec) (*compiledJob, error) {
-	if spec.Plan == nil {
-		return nil, &plan.Error{Kind: plan.KindUser, Op: "compile", Text: "the job has no plan"}
-	}
-	if err := spec.Plan.Validate(); err != nil {
-		return nil, err
-	}
-	slots, target := capacity(n.mesh.View())
-	if op := wholeQuery(spec.Plan); op != nil {
-		return n.compileQuery(ctx, spec, op, slots, target)
-	}
-	cat, access, err := n.catalog(ctx, spec.Plan)
-	if err != nil {
-		return nil, err
-	}
-	job, err := plan.Compile(spec.Plan, cat, plan.Options{
-		JobID: spec.ID, Parallelism: max(slots, spec.Options.Partitions), TargetBytes: target, Functions: n.cfg.Funcs.Versions(),
-		Salt: n.salt(),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return newCompiled(job, access), nil
-}
-
-// What a task is meant to read, in compressed bytes: a slot's memory must hold it
-// a few times over, decoded and sorted.
-const (
-	targetShare = 8 // of a slot's memory for each byte
-	targetMin   = 1 << 20
-	targetMax   = 128 << 20
-)
-
-// capacity is the slots of a pond, and the bytes that a task is meant to read: a
-// power of two, so that a node more or less seldom makes other partitions.
-func capacity(v *mesh.View) (slots int, target int64) {
-	least := int64(targetMax * targetShare)
-	for _, m := range v.Members {
-		if m.State == mesh.Alive && m.Slots > 0 {
-			slots += m.Slots
-			least = min(least, m.Memory/int64(m.Slots))
-		}
-	}
-	target = targetMin
-	for target*2*targetShare <= least {
-		target *= 2
-	}
-	return slots, target
-}
-
-// salt is what equal stages of other versions must not share.
-func (n *Node) salt() string { return formatSalt + " " + n.duckVersion }
-
-func newCompiled(job *plan.Job, access []string) *compiledJob {
-	for _, s := range job.Stages {
-		access = append(access, s.Access...)
-	}
-	slices.Sort(access)
-	return &compiledJob{plan: job, access: slices.Compact(access)}
-}
 
 // catalog finds the files behind a plan's sources, and what they hold.
-func (n *Node) catalog(ctx context.Context, p *plan.Plan) (plan.Catalog, []string, error) {
+func (p *Planner) catalog(ctx context.Context, program *plan.Plan) (plan.Catalog, []string, error) {
 	cat := plan.Catalog{}
 	var access []string
-	for _, src := range p.Sources() {
-		facts, paths, err := n.facts(ctx, &src)
+	for _, src := range program.Sources() {
+		facts, paths, err := p.facts(ctx, &src)
 		if err != nil {
 			te := *plan.AsError(err)
 			if te.Op == "" {
@@ -112,17 +36,17 @@ func (n *Node) catalog(ctx context.Context, p *plan.Plan) (plan.Catalog, []strin
 }
 
 // facts resolves one source.
-func (n *Node) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []string, error) {
+func (p *Planner) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []string, error) {
 	patterns := src.Access
 	if src.Read != nil {
 		patterns = src.Read.Paths
 	}
-	for _, p := range patterns {
-		if err := n.mayRead(p); err != nil {
+	for _, pattern := range patterns {
+		if err := p.mayRead(pattern); err != nil {
 			return nil, nil, err
 		}
 	}
-	infos, err := n.engines.Planner.Glob(ctx, deepen(src, patterns))
+	infos, err := p.engines.Planner.Glob(ctx, deepen(src, patterns))
 	if err != nil {
 		return nil, nil, fileError(patterns, err)
 	}
@@ -139,12 +63,12 @@ func (n *Node) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []stri
 		facts.Files = withoutEmpty(facts.Files)
 	}
 	if src.Footers {
-		if err := n.rowGroups(ctx, facts); err != nil {
+		if err := p.rowGroups(ctx, facts); err != nil {
 			return nil, nil, err
 		}
 	}
 	if facts.Columns == nil {
-		return facts, access, n.describe(ctx, src.Read, facts)
+		return facts, access, p.describe(ctx, src.Read, facts)
 	}
 	return facts, access, nil
 }
@@ -165,13 +89,13 @@ func deepen(src *plan.Source, patterns []string) []string {
 }
 
 // mayRead refuses the node's own folder: keys and other jobs' rows are in it.
-func (n *Node) mayRead(pattern string) error {
-	own, err1 := filepath.Abs(n.cfg.Dir)
-	p, err2 := filepath.Abs(pattern)
+func (p *Planner) mayRead(pattern string) error {
+	own, err1 := filepath.Abs(p.ownDir)
+	path, err2 := filepath.Abs(pattern)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	if p == own || strings.HasPrefix(p, own+string(filepath.Separator)) {
+	if path == own || strings.HasPrefix(path, own+string(filepath.Separator)) {
 		return &plan.Error{Kind: plan.KindDenied, Op: "read", Subject: pattern, Text: "this is inside the node's own data folder"}
 	}
 	return nil
@@ -188,8 +112,8 @@ func withoutEmpty(files []plan.File) []plan.File {
 }
 
 // rowGroups finds the row groups of Parquet files.
-func (n *Node) rowGroups(ctx context.Context, facts *plan.Facts) error {
-	list, err := n.footers.of(ctx, n.engines.Planner, facts.Files)
+func (p *Planner) rowGroups(ctx context.Context, facts *plan.Facts) error {
+	list, err := p.footers.of(ctx, p.engines.Planner, facts.Files)
 	if err != nil {
 		return engines.InputError(err)
 	}
@@ -200,7 +124,7 @@ func (n *Node) rowGroups(ctx context.Context, facts *plan.Facts) error {
 }
 
 // describe asks DuckDB for the columns of all the files together.
-func (n *Node) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Facts) error {
+func (p *Planner) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Facts) error {
 	scan := &plan.Scan{Format: r.Format, Options: r.Options}
 	scan.Options.Columns, scan.Options.Filename, scan.Options.RowNumber = nil, false, false
 	pieces := make([]plan.Piece, len(facts.Files))
@@ -208,13 +132,13 @@ func (n *Node) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Facts) 
 		pieces[i] = plan.Piece{Path: f.Path, Rows: -1, Whole: true}
 	}
 	if r.Format == plan.CSV && len(facts.Files) > 0 {
-		dialect, err := n.sniff(ctx, facts.Files[0].Path, r.Options)
+		dialect, err := p.sniff(ctx, facts.Files[0].Path, r.Options)
 		if err != nil {
 			return engines.InputError(err)
 		}
 		facts.CSV = dialect
 	}
-	schema, err := n.engines.Planner.Schema(ctx, scan.SQL(pieces))
+	schema, err := p.engines.Planner.Schema(ctx, scan.SQL(pieces))
 	if err != nil {
 		return engines.InputError(err)
 	}
@@ -226,14 +150,14 @@ func (n *Node) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Facts) 
 
 // sniff is what a CSV file tells of how all of its set are written, as SQL
 // literals; nothing when it cannot be told: reading then says why.
-func (n *Node) sniff(ctx context.Context, path string, o plan.ScanOptions) (map[string]string, error) {
+func (p *Planner) sniff(ctx context.Context, path string, o plan.ScanOptions) (map[string]string, error) {
 	args := plan.QuoteString(plan.EscapeGlob(path))
 	for k, v := range o.CSV {
 		args += ", " + k + " = " + v
 	}
 	out := map[string]string{}
 	sql := fmt.Sprintf("SELECT coalesce(DateFormat, ''), coalesce(TimestampFormat, ''), CASE WHEN HasHeader THEN 'true' ELSE '' END FROM sniff_csv(%s)", args)
-	_, err := n.engines.Planner.Fetch(ctx, sql, func(c *vec.Chunk) error {
+	_, err := p.engines.Planner.Fetch(ctx, sql, func(c *vec.Chunk) error {
 		for i, name := range []string{"dateformat", "timestampformat", "header"} {
 			switch v := string((*vec.Str)(c.Columns[i].Data).Bytes()); {
 			case v == "" || name == "header" && len(o.Schema) > 0:
@@ -263,4 +187,28 @@ func fileError(patterns []string, err error) error {
 			Hint: "paths are looked up on the nodes: give a path that every node can read"}
 	}
 	return &plan.Error{Kind: plan.KindUser, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error()}
+}
+
+// NamedBytes is, for each stage, the size of the files that its SQL names by
+// itself: what is not to be found in the plan. 0 where that cannot be told.
+func (p *Planner) NamedBytes(ctx context.Context, job *plan.Job) []int64 {
+	out := make([]int64, len(job.Stages))
+	for i, s := range job.Stages {
+		if len(s.Access) == 0 || slices.ContainsFunc(s.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
+			continue
+		}
+		infos, err := p.engines.Planner.Glob(ctx, s.Access)
+		if err != nil {
+			p.log.Debug("sizes of the files of a stage", "stage", s.Name, "err", err)
+			continue
+		}
+		seen := map[string]bool{}
+		for _, f := range infos {
+			if !seen[f.Path] {
+				seen[f.Path] = true
+				out[i] += f.Size
+			}
+		}
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-package actors
+package prepare
 
 import (
 	"context"
@@ -18,9 +18,8 @@ import (
 // over empty tables of the same columns, and tasks read the files: every task
 // binds the reader over all the files, as one DuckDB would, and takes its own.
 
-// standIns plan text files as tables.
-type standIns struct {
-	n      *Node
+// placeholders plan text files as tables.
+type placeholders struct {
 	e      *duck.Engine // locked to the query's files
 	files  map[string]plan.File
 	views  []string // names that hide files
@@ -41,13 +40,13 @@ type textQuery struct {
 	tables map[string]distribute.Table // by logical.Get.Source
 }
 
-// standIn makes the tables. It is nil when the query reads no text files; an
+// usePlaceholders makes the tables. It is nil when the query reads no text files; an
 // *errWhole says why they cannot be planned so.
-func (n *Node) standIn(ctx context.Context, e *duck.Engine, sql string, views []plan.View, files map[string]plan.File) (*textQuery, error) {
+func usePlaceholders(ctx context.Context, e *duck.Engine, sql string, views []plan.View, files map[string]plan.File) (*textQuery, error) {
 	if !anyText(files) {
 		return nil, nil
 	}
-	s := &standIns{n: n, e: e, files: files, tables: map[string]distribute.Table{}, byKey: map[string]string{}}
+	s := &placeholders{e: e, files: files, tables: map[string]distribute.Table{}, byKey: map[string]string{}}
 	for _, v := range views {
 		s.views = append(s.views, v.Name)
 	}
@@ -102,7 +101,7 @@ func sqlOf(views []plan.View) []string {
 	return out
 }
 
-func (s *standIns) parse(ctx context.Context, sql string) (tree.Node, error) {
+func (s *placeholders) parse(ctx context.Context, sql string) (tree.Node, error) {
 	js, err := s.e.Parse(ctx, sql)
 	if err != nil {
 		return nil, &errWhole{"DuckDB gives no syntax tree of it: " + err.Error()}
@@ -111,7 +110,7 @@ func (s *standIns) parse(ctx context.Context, sql string) (tree.Node, error) {
 }
 
 // replaced is the text of a tree that reads tables in place of scans.
-func (s *standIns) replaced(ctx context.Context, root tree.Node, scans []*tree.TextScan) (string, error) {
+func (s *placeholders) replaced(ctx context.Context, root tree.Node, scans []*tree.TextScan) (string, error) {
 	slices.SortFunc(scans, func(a, b *tree.TextScan) int { return strings.Compare(a.Key(), b.Key()) })
 	for _, scan := range scans {
 		name, ok := s.byKey[scan.Key()]
@@ -140,7 +139,7 @@ func (s *standIns) replaced(ctx context.Context, root tree.Node, scans []*tree.T
 	return text, nil
 }
 
-func (s *standIns) deparse(ctx context.Context, root tree.Node) (string, error) {
+func (s *placeholders) deparse(ctx context.Context, root tree.Node) (string, error) {
 	js, err := tree.Encode(root)
 	if err != nil {
 		return "", err
@@ -155,7 +154,7 @@ func (s *standIns) deparse(ctx context.Context, root tree.Node) (string, error) 
 // from is a reader's call over files, as it stands in FROM, with more arguments
 // as text. Engines want paths spelled out, as DuckDB does not write lists: so a
 // list takes a path's place.
-func (s *standIns) from(ctx context.Context, reader tree.Node, files []plan.File, more ...string) (string, error) {
+func (s *placeholders) from(ctx context.Context, reader tree.Node, files []plan.File, more ...string) (string, error) {
 	root, err := s.parse(ctx, "SELECT * FROM t")
 	if err != nil {
 		return "", err
@@ -189,7 +188,7 @@ const filledMax = 50_000
 
 // fill makes the table, with as many rows as the files seem to have: DuckDB
 // orders joins by them. Nobody ever reads them.
-func (s *standIns) fill(ctx context.Context, t *distribute.Table, name string) error {
+func (s *placeholders) fill(ctx context.Context, t *distribute.Table, name string) error {
 	name = "temp.main." + plan.QuoteIdent(name)
 	columns, values := make([]string, len(t.Columns)), make([]string, len(t.Columns))
 	for i, c := range t.Columns {

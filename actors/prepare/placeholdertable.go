@@ -1,4 +1,4 @@
-package actors
+package prepare
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ import (
 var wrongRows = []string{"ignore_errors", "store_rejects", "rejects_scan", "rejects_table", "rejects_limit"}
 
 // table makes the table that stands in for a scan, and says how tasks read it.
-func (s *standIns) table(ctx context.Context, scan *tree.TextScan, name string) (*distribute.Table, error) {
+func (s *placeholders) table(ctx context.Context, scan *tree.TextScan, name string) (*distribute.Table, error) {
 	if scan.Has(wrongRows...) {
 		return nil, &errWhole{"which rows of text files are left out as wrong depends on the columns that are read of them"}
 	}
@@ -58,7 +58,7 @@ func (s *standIns) table(ctx context.Context, scan *tree.TextScan, name string) 
 }
 
 // expand lists the files of patterns in the order in which DuckDB reads them.
-func (s *standIns) expand(ctx context.Context, patterns []string) ([]plan.File, error) {
+func (s *placeholders) expand(ctx context.Context, patterns []string) ([]plan.File, error) {
 	var out []plan.File
 	for _, p := range patterns {
 		var paths []string
@@ -94,7 +94,7 @@ func texts(c *vec.Chunk, column int) []string {
 	return out
 }
 
-func (s *standIns) columns(ctx context.Context, from string) ([]plan.Column, error) {
+func (s *placeholders) columns(ctx context.Context, from string) ([]plan.Column, error) {
 	schema, err := s.e.Schema(ctx, "SELECT * FROM "+from)
 	if err != nil {
 		return nil, engines.InputError(err)
@@ -112,7 +112,7 @@ func hasColumn(cols []plan.Column, name string) bool {
 
 // share has tasks pick files by their names, if each file reads the same alone as
 // among the others; else t.Together says why one task reads them.
-func (s *standIns) share(ctx context.Context, scan *tree.TextScan, t *distribute.Table) error {
+func (s *placeholders) share(ctx context.Context, scan *tree.TextScan, t *distribute.Table) error {
 	seen := map[string]bool{}
 	for _, f := range t.Files {
 		seen[f.Path] = true
@@ -138,7 +138,7 @@ func (s *standIns) share(ctx context.Context, scan *tree.TextScan, t *distribute
 
 // named has the reader give the files' names, which DuckDB picks files by before
 // it reads any.
-func (s *standIns) named(ctx context.Context, scan *tree.TextScan, t *distribute.Table, without, dialect []string) error {
+func (s *placeholders) named(ctx context.Context, scan *tree.TextScan, t *distribute.Table, without, dialect []string) error {
 	from, err := s.from(ctx, scan.Reader(scan.Function, anyPath, without...), t.Files, append(dialect, "filename = true")...)
 	if err != nil {
 		return err
@@ -181,13 +181,13 @@ func guessRows(files []plan.File) (float64, error) {
 	}
 	f, err := os.Open(first.Path)
 	if err != nil {
-		return 0, fmt.Errorf("actors: look at %s: %w", first.Path, err)
+		return 0, fmt.Errorf("prepare: look at %s: %w", first.Path, err)
 	}
 	defer f.Close()
 	buf := make([]byte, guessBytes)
 	n, err := io.ReadFull(f, buf)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return 0, fmt.Errorf("actors: look at %s: %w", first.Path, err)
+		return 0, fmt.Errorf("prepare: look at %s: %w", first.Path, err)
 	}
 	lines := max(bytes.Count(buf[:n], []byte("\n")), 1)
 	return max(total*float64(lines)/float64(max(n, 1)), 1), nil
@@ -224,7 +224,7 @@ const (
 // dialect is how all of a table's CSV files are written, as arguments, or why it
 // is not certain that they are written alike. DuckDB finds out file by file, and
 // what it goes by differs with how many files there are.
-func (s *standIns) dialect(ctx context.Context, scan *tree.TextScan, t *distribute.Table) (args []string, why string, err error) {
+func (s *placeholders) dialect(ctx context.Context, scan *tree.TextScan, t *distribute.Table) (args []string, why string, err error) {
 	if len(t.Files) > sniffedMax {
 		return nil, fmt.Sprintf("there are more than %d files", sniffedMax), nil
 	}
@@ -266,7 +266,7 @@ func (s *standIns) dialect(ctx context.Context, scan *tree.TextScan, t *distribu
 }
 
 // sniff is a row a file: how it is written, and its columns' names.
-func (s *standIns) sniff(ctx context.Context, scan *tree.TextScan, files []plan.File) ([][]string, error) {
+func (s *placeholders) sniff(ctx context.Context, scan *tree.TextScan, files []plan.File) ([][]string, error) {
 	list := make([]string, len(files))
 	columns := make([]string, len(written))
 	for i, w := range written {

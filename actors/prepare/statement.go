@@ -1,4 +1,4 @@
-package actors
+package prepare
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,44 +19,24 @@ import (
 	"github.com/pondmesh/pond/duck/vec"
 )
 
-func (n *Node) postPlan(_ http.ResponseWriter, r *http.Request) (any, error) {
-	req := new(api.PlanRequest)
-	if err := decode(r, api.SpecBytesMax, req); err != nil {
-		return nil, err
-	}
-	p, err := n.PlanSQL(r.Context(), req)
-	if err != nil {
-		return nil, err
-	}
-	return &api.Planned{ID: n.ownJobID(), Plan: p}, nil
-}
-
-func (n *Node) postDescribe(_ http.ResponseWriter, r *http.Request) (any, error) {
-	req := new(api.PlanRequest)
-	if err := decode(r, api.SpecBytesMax, req); err != nil {
-		return nil, err
-	}
-	return n.Describe(r.Context(), req)
-}
-
 // PlanSQL makes a plan of one query, or of a COPY of one.
-func (n *Node) PlanSQL(ctx context.Context, req *api.PlanRequest) (*plan.Plan, error) {
+func (p *Planner) PlanSQL(ctx context.Context, req *api.PlanRequest) (*plan.Plan, error) {
 	s, err := stmt.Parse(req.SQL)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan.Plan{Sink: plan.Sink{Input: "sql"}}
+	out := &plan.Plan{Sink: plan.Sink{Input: "sql"}}
 	switch s.Kind {
 	case stmt.Query:
-		p.Sink.Collect = &plan.CollectOp{}
+		out.Sink.Collect = &plan.CollectOp{}
 	case stmt.Copy:
-		p.Sink.Write = s.Write
+		out.Sink.Write = s.Write
 		s.Write.Path = strings.TrimSuffix(tree.Absolute(req.Dir, s.Write.Path), "/")
 	default:
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Text: "a query or a COPY of one can be planned, no other statement",
 			Hint: "run it with: pondnode sql"}
 	}
-	q := &queries{n: n, dir: req.Dir, views: map[string]plan.View{}}
+	q := &statement{p: p, dir: req.Dir, views: map[string]plan.View{}}
 	for _, v := range req.Views {
 		q.views[strings.ToLower(v.Name)] = v
 	}
@@ -65,35 +44,35 @@ func (n *Node) PlanSQL(ctx context.Context, req *api.PlanRequest) (*plan.Plan, e
 	if err != nil {
 		return nil, err
 	}
-	p.Nodes = []plan.Node{{ID: "sql", SQL: op}}
+	out.Nodes = []plan.Node{{ID: "sql", SQL: op}}
 	if q.dynamic {
 		// DuckDB plans no such query; it makes a table of it, which is then read.
-		p.Nodes[0].ID = "pivot"
-		p.Nodes = append(p.Nodes, plan.Node{ID: "sql", Inputs: []plan.NodeID{"pivot"}, Project: &plan.ProjectOp{}})
+		out.Nodes[0].ID = "pivot"
+		out.Nodes = append(out.Nodes, plan.Node{ID: "sql", Inputs: []plan.NodeID{"pivot"}, Project: &plan.ProjectOp{}})
 	}
-	return p, nil
+	return out, nil
 }
 
 // Describe names and types a query's columns. DuckDB binds it, confined to the
 // files that it names; only what PIVOT is to find in the data is run.
-func (n *Node) Describe(ctx context.Context, req *api.PlanRequest) (*api.Description, error) {
-	p, err := n.PlanSQL(ctx, req)
+func (p *Planner) Describe(ctx context.Context, req *api.PlanRequest) (*api.Description, error) {
+	planned, err := p.PlanSQL(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	op := p.Nodes[0].SQL
+	op := planned.Nodes[0].SQL
 	var access []string
 	if len(op.Access) > 0 {
-		if _, access, err = n.facts(ctx, &plan.Source{Node: "sql", Access: op.Access}); err != nil {
+		if _, access, err = p.facts(ctx, &plan.Source{Node: "sql", Access: op.Access}); err != nil {
 			return nil, err
 		}
 	}
-	engine, err := n.engines.Get(ctx, engines.ForBinding(access))
+	engine, err := p.engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
 		return nil, engines.Error("open DuckDB", err)
 	}
-	defer n.engines.Put(engine)
-	d := &api.Description{Plan: p}
+	defer p.engines.Put(engine)
+	d := &api.Description{Plan: planned}
 	schema, err := bind(ctx, engine, op, &d.Dynamic)
 	if err != nil {
 		var te *plan.Error
@@ -135,10 +114,10 @@ func pivots(query string) bool {
 	return words["pivot"] || words["pivot_wider"]
 }
 
-// queries make a query's text mean the same on every node, and find the views
+// statement makes a query's text mean the same on every node, and finds the views
 // that it needs.
-type queries struct {
-	n     *Node
+type statement struct {
+	p     *Planner
 	dir   string
 	views map[string]plan.View // by name in lower case
 	// dynamic: there was a query that DuckDB gives no syntax tree of.
@@ -150,7 +129,7 @@ var told = map[string]bool{"summarize": true, "describe": true, "desc": true, "s
 
 // step is a query, its files' names absolute, with the views that it reads, each
 // after those that it needs itself.
-func (q *queries) step(ctx context.Context, sql string) (*plan.SQLOp, error) {
+func (q *statement) step(ctx context.Context, sql string) (*plan.SQLOp, error) {
 	r, err := q.resolve(ctx, sql)
 	if err != nil {
 		return nil, err
@@ -168,7 +147,7 @@ func (q *queries) step(ctx context.Context, sql string) (*plan.SQLOp, error) {
 }
 
 // add appends the views among tables. under are those that are being added.
-func (q *queries) add(ctx context.Context, op *plan.SQLOp, tables, under map[string]bool) error {
+func (q *statement) add(ctx context.Context, op *plan.SQLOp, tables, under map[string]bool) error {
 	for _, name := range slices.Sorted(maps.Keys(tables)) { // the same query gives the same plan
 		v, ok := q.views[name]
 		if !ok || slices.ContainsFunc(op.Views, func(w plan.View) bool { return w.Name == v.Name }) {
@@ -195,19 +174,19 @@ func (q *queries) add(ctx context.Context, op *plan.SQLOp, tables, under map[str
 // resolve makes the names of files absolute, and finds the tables. The text stays
 // as it was written but for the names, if DuckDB then reads what it should; else
 // DuckDB writes it anew.
-func (q *queries) resolve(ctx context.Context, sql string) (*resolved, error) {
+func (q *statement) resolve(ctx context.Context, sql string) (*resolved, error) {
 	names := slices.Sorted(maps.Keys(q.views))
 	key := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", sql, q.dir, names))
-	if r, ok := q.n.resolved.get(key); ok {
+	if r, ok := q.p.resolved.get(key); ok {
 		return r, nil
 	}
-	js, err := q.n.engines.Planner.Parse(ctx, sql)
+	js, err := q.p.engines.Planner.Parse(ctx, sql)
 	if err != nil {
 		return q.loose(sql, names, err)
 	}
 	r, err := q.read(ctx, sql, js, names)
 	if err == nil {
-		q.n.resolved.put(key, r, len(sql)+len(r.text))
+		q.p.resolved.put(key, r, len(sql)+len(r.text))
 	}
 	return r, err
 }
@@ -220,7 +199,7 @@ type resolved struct {
 }
 
 // read is resolve for what DuckDB gives a tree of.
-func (q *queries) read(ctx context.Context, sql string, js []byte, views []string) (*resolved, error) {
+func (q *statement) read(ctx context.Context, sql string, js []byte, views []string) (*resolved, error) {
 	root, err := tree.Decode(js)
 	if err != nil {
 		return nil, err
@@ -238,13 +217,13 @@ func (q *queries) read(ctx context.Context, sql string, js []byte, views []strin
 		return r, nil
 	}
 	if js, err = tree.Encode(root); err == nil {
-		r.text, err = q.n.engines.Planner.Deparse(ctx, js)
+		r.text, err = q.p.engines.Planner.Deparse(ctx, js)
 	}
 	return r, engines.Error("parse", err)
 }
 
 // rename makes names absolute that are then among files.
-func (q *queries) rename(files []string) func(string) string {
+func (q *statement) rename(files []string) func(string) string {
 	return func(name string) string {
 		if abs := tree.Absolute(q.dir, name); slices.Contains(files, abs) {
 			return abs
@@ -254,8 +233,8 @@ func (q *queries) rename(files []string) func(string) string {
 }
 
 // same reports whether DuckDB reads text as the tree.
-func (q *queries) same(ctx context.Context, text string, root tree.Node) bool {
-	js, err := q.n.engines.Planner.Parse(ctx, text)
+func (q *statement) same(ctx context.Context, text string, root tree.Node) bool {
+	js, err := q.p.engines.Planner.Parse(ctx, text)
 	if err != nil {
 		return false
 	}
@@ -267,7 +246,7 @@ func (q *queries) same(ctx context.Context, text string, root tree.Node) bool {
 }
 
 // loose is resolve for what DuckDB gives no tree of though it would run it.
-func (q *queries) loose(sql string, views []string, err error) (*resolved, error) {
+func (q *statement) loose(sql string, views []string, err error) (*resolved, error) {
 	var de *duck.Error
 	if !errors.As(err, &de) || de.Type != "Not implemented" {
 		return nil, engines.Error("parse", err)

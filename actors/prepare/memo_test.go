@@ -1,4 +1,4 @@
-package actors
+package prepare
 
 import (
 	"crypto/sha256"

@@ -1,0 +1,127 @@
+package prepare
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/distribute"
+)
+
+// formatSalt is hashed into every stage id. It changes when rows would be cut,
+// hashed or encoded otherwise than before.
+const formatSalt = "pond-1"
+
+// Planner makes statements into plans, and plans into jobs. It is safe for
+// concurrent use.
+type Planner struct {
+	engines *engines.Pool
+	ownDir  string
+	log     *slog.Logger
+
+	footers  footers
+	checked  memo[struct{}]  // queries that DuckDB could bind
+	plans    memo[*planText] // queries as DuckDB planned them
+	resolved memo[*resolved] // texts whose file names were made absolute
+}
+
+// New returns a planner that plans in engines of the pool. ownDir is the node's
+// data folder, which no statement may read: keys and other jobs' rows are in it.
+func New(pool *engines.Pool, ownDir string, log *slog.Logger) *Planner {
+	return &Planner{engines: pool, ownDir: ownDir, log: log}
+}
+
+// Job is a plan made ready.
+type Job struct {
+	Plan   *plan.Job
+	Access []string // files, and folders with a trailing slash, that its SQL may read; sorted
+	// Query is what the rest is planned again from once sizes are known; nil for a
+	// DataFrame, and once the job has ended.
+	Query *distribute.Planned
+}
+
+func newJob(job *plan.Job, access []string, query *distribute.Planned) *Job {
+	access = slices.Clone(access)
+	for _, s := range job.Stages {
+		access = append(access, s.Access...)
+	}
+	slices.Sort(access)
+	return &Job{Plan: job, Access: slices.Compact(access), Query: query}
+}
+
+// With is the job, planned again.
+func (j *Job) With(query *distribute.Planned) *Job { return newJob(query.Job, j.Access, query) }
+
+// Ended is the job with its stages, and nothing to plan again from.
+func (j *Job) Ended() *Job { return &Job{Plan: j.Plan, Access: j.Access} }
+
+// Capacity is what a pond offers a job.
+type Capacity struct {
+	Slots       int
+	TargetBytes int64 // that a task is meant to read, compressed
+}
+
+// What a task is meant to read, in compressed bytes: a slot's memory must hold it
+// a few times over, decoded and sorted.
+const (
+	targetShare = 8 // of a slot's memory for each byte
+	targetMin   = 1 << 20
+	targetMax   = 128 << 20
+)
+
+// NodeSize is what one node offers.
+type NodeSize struct {
+	Slots  int
+	Memory int64 // bytes
+}
+
+// CapacityOf is that of nodes together. The bytes are a power of two, so that a
+// node more or less seldom makes other partitions.
+func CapacityOf(nodes ...NodeSize) Capacity {
+	c := Capacity{TargetBytes: targetMin}
+	least := int64(targetMax * targetShare)
+	for _, n := range nodes {
+		if n.Slots > 0 {
+			c.Slots += n.Slots
+			least = min(least, n.Memory/int64(n.Slots))
+		}
+	}
+	for c.TargetBytes*2*targetShare <= least {
+		c.TargetBytes *= 2
+	}
+	return c
+}
+
+// Compile resolves the files that a job names and plans it. What is wrong with
+// the plan, its SQL or its files is plan.ErrQuery, ErrNotFound or ErrDenied.
+func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c Capacity) (*Job, error) {
+	if spec.Plan == nil {
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "compile", Text: "the job has no plan"}
+	}
+	if err := spec.Plan.Validate(); err != nil {
+		return nil, err
+	}
+	if op := soleQuery(spec.Plan); op != nil {
+		return p.compileQuery(ctx, spec, op, c)
+	}
+	catalog, access, err := p.catalog(ctx, spec.Plan)
+	if err != nil {
+		return nil, err
+	}
+	job, err := plan.Compile(spec.Plan, catalog, plan.Options{
+		JobID: spec.ID, Parallelism: max(c.Slots, spec.Options.Partitions), TargetBytes: c.TargetBytes, Functions: p.versions(), Salt: p.salt(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newJob(job, access, nil), nil
+}
+
+// salt is what equal stages of other versions must not share.
+func (p *Planner) salt() string { return formatSalt + " " + p.engines.Version }
+
+// versions are those of the Go functions that SQL may call.
+func (p *Planner) versions() map[string]string { return p.engines.Config.Funcs.Versions() }
