@@ -47,6 +47,7 @@ type coordinator struct {
 	named    []int64      // by stage: bytes of the files that its SQL names
 	sized    []bool       // by stage: it was complete when last looked at
 	replans  int
+	lease    lease
 	ticker   *time.Ticker
 	done     chan struct{}
 	start    time.Time
@@ -140,6 +141,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 func (c *coordinator) begin(ctx actor.Context) {
 	c.start = time.Now()
 	c.log = c.n.log.With("job", c.run.spec.ID)
+	c.lease.max = time.Duration(c.run.spec.Options.LeaseMillis) * time.Millisecond
 	c.nodes, c.addrs, c.heard = map[mesh.NodeID]mesh.Member{}, map[mesh.NodeID]string{}, map[mesh.NodeID]time.Time{}
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	ticker, done := time.NewTicker(tickInterval), make(chan struct{})
@@ -350,6 +352,9 @@ func (c *coordinator) tick(ctx actor.Context) {
 	}
 	if d := c.run.spec.Options.DeadlineMillis; d > 0 && time.Now().UnixMilli() > c.run.spec.Submitted+d {
 		c.step(ctx, sched.Deadline{})
+		return
+	}
+	if c.holdLease(ctx); c.finished {
 		return
 	}
 	c.step(ctx, sched.Tick{Now: c.now()})

@@ -41,6 +41,7 @@ func (n *Node) newServer() *http.Server {
 	mux.HandleFunc("GET /v1/jobs/{id}", n.onJob(n.getJob))
 	mux.HandleFunc("GET /v1/jobs/{id}/watch", n.onJob(n.watchJob))
 	mux.HandleFunc("POST /v1/jobs/{id}/cancel", n.onJob(n.cancelJob))
+	mux.HandleFunc("POST /v1/jobs/{id}/renew", n.onJob(n.renewJob))
 	mux.HandleFunc("GET /v1/jobs/{id}/explain", n.onJob(n.explainJob))
 	mux.HandleFunc("GET /v1/jobs/{id}/packet", n.handle(n.getPacket))
 	mux.HandleFunc("POST /v1/jobs/{id}/start", n.handle(n.startJob))
@@ -211,6 +212,7 @@ func (n *Node) postJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := decode(r, api.SpecBytesMax, spec); err != nil {
 		return nil, err
 	}
+	spec.Submitted = 0 // by this node's clock, not the client's
 	return n.Submit(r.Context(), spec)
 }
 
@@ -404,7 +406,7 @@ func (n *Node) postLeave(w http.ResponseWriter, _ *http.Request) (any, error) {
 }
 
 func (n *Node) getVersion(http.ResponseWriter, *http.Request) (any, error) {
-	return api.Version{Pond: n.cfg.Version, DuckDB: n.engines.Version, Go: runtime.Version(), Node: string(n.id)}, nil
+	return api.Version{Pond: n.cfg.Version, DuckDB: n.engines.Version, Go: runtime.Version(), Node: string(n.id), Now: time.Now().UnixMilli()}, nil
 }
 
 type askReply struct {

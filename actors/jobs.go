@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -41,8 +42,10 @@ type jobRun struct {
 	spec  *api.JobSpec
 	pid   *actor.PID
 	topic *topic
-	mu    sync.Mutex
-	job   *prepare.Job
+	// renewals counts how often the job's client said that it still waits.
+	renewals atomic.Int64
+	mu       sync.Mutex
+	job      *prepare.Job
 }
 
 func (r *jobRun) compiled() *prepare.Job {
@@ -281,6 +284,9 @@ func (j *jobs) stop() {
 func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
 	if _, err := hex.DecodeString(string(spec.ID)); err != nil || len(spec.ID) != jobIDLen {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
+	}
+	if err := checkOptions(&spec.Options); err != nil {
+		return nil, err
 	}
 	if spec.Submitted == 0 {
 		spec.Submitted = time.Now().UnixMilli()

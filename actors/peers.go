@@ -149,6 +149,18 @@ func (t *trust) refused(id mesh.NodeID) bool {
 	return t.deny[id]
 }
 
+// skewMax is how far clocks may differ unremarked. Deadlines are points in time,
+// told from node to node; nothing else depends on clocks.
+const skewMax = 10 * time.Second
+
+// skewOf is how far another node's clock differs; 0 where it did not say.
+func skewOf(v *api.Version, now time.Time) time.Duration {
+	if v == nil || v.Now == 0 {
+		return 0
+	}
+	return time.UnixMilli(v.Now).Sub(now).Abs().Round(time.Second)
+}
+
 // greet calls on the nodes that are new, and tells this node's keeper of those
 // that refuse it, or that it refuses.
 func (n *Node) greet(members []mesh.Member) {
@@ -160,8 +172,11 @@ func (n *Node) greet(members []mesh.Member) {
 		n.goes.Go(func() {
 			ctx, cancel := context.WithTimeout(n.ctx, greetTimeout)
 			defer cancel()
-			_, err := n.api.At(m.APIAddr()).Hop().Version(ctx)
+			v, err := n.api.At(m.APIAddr()).Hop().Version(ctx)
 			n.trust.end(m, err)
+			if skew := skewOf(v, time.Now()); skew > skewMax {
+				n.log.Warn("the clocks of two nodes differ: deadlines of jobs come too early or too late; set both by NTP", "node", m.ID, "addr", m.GossipAddr(), "by", skew)
+			}
 			if plan.KindOf(err) == plan.KindDenied {
 				te := plan.AsError(err)
 				n.log.Error("a node of this pond and this one do not trust each other: neither works for the other", "node", m.ID, "addr", m.GossipAddr(), "why", te.Text, "next", te.Hint)

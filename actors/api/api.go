@@ -11,6 +11,7 @@
 //	GET  /v1/jobs/{id}            status                      any node
 //	GET  /v1/jobs/{id}/watch      status, line by line, until it ends
 //	POST /v1/jobs/{id}/cancel
+//	POST /v1/jobs/{id}/renew      its client still waits for it
 //	GET  /v1/jobs/{id}/explain    the stages, as text or JSON
 //	POST /v1/plan                 a statement as a plan
 //	POST /v1/describe             a query's columns
@@ -46,12 +47,15 @@ type JobSpec struct {
 	Name      string     `json:"name,omitempty"`
 	Plan      *plan.Plan `json:"plan"`
 	Options   JobOptions `json:"options"`
-	Submitted int64      `json:"submitted"` // Unix milliseconds
+	Submitted int64      `json:"submitted"` // Unix milliseconds, by the clock of the node that took it
 }
 
 // JobOptions are what a user may choose for one job.
 type JobOptions struct {
 	DeadlineMillis int64 `json:"deadline_ms,omitempty"` // from submission; 0: none
+	// LeaseMillis cancels the job when its client has not renewed its lease for so
+	// long; 0: the job needs no client.
+	LeaseMillis int64 `json:"lease_ms,omitempty"`
 	// NoReuse runs every stage, though an equal one's output may be held.
 	NoReuse bool `json:"no_reuse,omitempty"`
 	// Partitions is how many partitions exchanges make when the plan does not
@@ -244,6 +248,7 @@ type Version struct {
 	DuckDB string `json:"duckdb"`
 	Go     string `json:"go"`
 	Node   string `json:"node,omitempty"`
+	Now    int64  `json:"now,omitempty"` // its clock, Unix milliseconds
 }
 
 // Error is a failure as JSON. It is a plan.Error on both sides.

@@ -91,6 +91,12 @@ func (c *Client) Cancel(ctx context.Context, id plan.JobID) (*JobStatus, error) 
 	return call[JobStatus](ctx, c, http.MethodPost, jobPath(id, "/cancel"), struct{}{})
 }
 
+// Renew says that the client still waits for a job that was submitted with a lease.
+func (c *Client) Renew(ctx context.Context, id plan.JobID) error {
+	_, err := call[struct{}](ctx, c, http.MethodPost, jobPath(id, "/renew"), struct{}{})
+	return err
+}
+
 // Explain returns a plan's stages as text, or as JSON, without running it.
 func (c *Client) Explain(ctx context.Context, spec *JobSpec, asJSON bool) (string, error) {
 	return c.text(ctx, http.MethodPost, "/v1/explain"+jsonQuery(asJSON), spec)

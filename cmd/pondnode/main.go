@@ -21,7 +21,11 @@ const signalsMax = 4
 
 func main() {
 	signals := make(chan os.Signal, signalsMax)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(sig) { // nohup has its reasons
+			signal.Notify(signals, sig)
+		}
+	}
 	os.Exit(run(context.Background(), system{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, signals: signals,
 	}, os.Args[1:]))

@@ -1,0 +1,70 @@
+package actors
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// lease counts how long nobody has renewed a job's lease. It adds up the time
+// between looks, each at most lookMax: while this process did not run, no client
+// could have been heard.
+type lease struct {
+	max    time.Duration // 0: the job needs none
+	silent time.Duration
+	looked time.Time // zero: never
+	seen   int64     // renewals at that time
+}
+
+// lookMax is the longest time between two looks that counts: some ticks.
+const lookMax = 4 * tickInterval
+
+// ended reports at a look whether the lease has run out. renewals is how often it
+// was renewed so far.
+func (l *lease) ended(now time.Time, renewals int64) bool {
+	if l.max <= 0 {
+		return false
+	}
+	if renewals != l.seen || l.looked.IsZero() {
+		l.seen, l.silent = renewals, 0
+	} else {
+		l.silent += min(now.Sub(l.looked), lookMax)
+	}
+	l.looked = now
+	return l.silent > l.max
+}
+
+// holdLease ends a job that nobody waits for any more.
+func (c *coordinator) holdLease(ctx actor.Context) {
+	if c.lease.ended(time.Now(), c.run.renewals.Load()) {
+		c.log.Info("nobody waits for the job any more", "silent", c.lease.silent)
+		c.onCancel(ctx, &cancelJobMsg{reason: fmt.Sprintf("its client is gone: it has not said for %v that it waits for the job", c.lease.max)})
+	}
+}
+
+// renewJob is a client that still waits for a job.
+func (n *Node) renewJob(w http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
+	if r := n.jobs.run(id); r != nil {
+		r.renewals.Add(1)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil, nil
+}
+
+// checkOptions says what is wrong with what a client wants of a job.
+func checkOptions(o *api.JobOptions) error {
+	for name, n := range map[string]int64{"deadline_ms": o.DeadlineMillis, "lease_ms": o.LeaseMillis} {
+		if n < 0 || n > int64(timeMax/time.Millisecond) {
+			return &plan.Error{Kind: plan.KindUser, Op: "submit", Subject: name, Text: fmt.Sprintf("%d ms is no length of time for a job", n), Hint: "0 is none"}
+		}
+	}
+	return nil
+}
+
+// timeMax bounds the times that clients name, so that they can be added up.
+const timeMax = 100 * 365 * 24 * time.Hour
