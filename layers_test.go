@@ -22,7 +22,7 @@ var layers = map[string][]string{
 	"duck/vec":               nil,
 	"duck/lexer":             nil,
 	"duck/tree":              nil,
-	"duck/logical":           nil,
+	"duck/logical":           {"duck/lexer"},
 	"mesh/ring":              nil,
 	"actors/plan":            {"duck/lexer"},
 	"actors/plan/distribute": {"actors/plan", "duck/logical"},

@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // QuoteIdent is an SQL identifier: "a", quotes doubled.
-func QuoteIdent(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+func QuoteIdent(s string) string { return lexer.QuoteName(s) }
 
 // QuoteString is an SQL string literal.
-func QuoteString(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+func QuoteString(s string) string { return lexer.QuoteText(s) }
 
 // rowNumber and fileName are the columns that DuckDB's readers generate.
 const (

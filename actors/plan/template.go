@@ -93,12 +93,12 @@ func trimSQL(s string) (string, []lexer.Token, error) {
 	}
 	lo, hi := 0, len(toks)
 	idle := func(t lexer.Token) bool {
-		return t.Kind == lexer.Space || t.Kind == lexer.LineEnd || t.In(s) == ";"
+		return t.Kind == lexer.Space || t.Kind == lexer.Comment || t.In(s) == ";"
 	}
 	for hi > lo && idle(toks[hi-1]) {
 		hi--
 	}
-	for lo < hi && toks[lo].Kind == lexer.Space {
+	for lo < hi && (toks[lo].Kind == lexer.Space || toks[lo].Kind == lexer.Comment) {
 		lo++
 	}
 	if lo == hi {

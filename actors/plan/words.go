@@ -174,7 +174,7 @@ func plainColumn(s string) (string, bool) {
 	case lexer.Word:
 		return s, !volatileWords[strings.ToLower(s)] && !constants[strings.ToLower(s)]
 	case lexer.Quoted:
-		return strings.ReplaceAll(s[1:len(s)-1], `""`, `"`), true
+		return toks[0].Value(s), true
 	}
 	return "", false
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // virtualColumns are numbered from the top of DuckDB's range.
@@ -110,7 +112,7 @@ func (d *decoder) source(g *Get, o object) {
 	data := o.object("function_data")
 	switch {
 	case g.Func == "seq_scan":
-		g.Source = Quote(data.text("catalog")) + "." + Quote(data.text("schema")) + "." + Quote(data.text("table"))
+		g.Source = lexer.QuoteName(data.text("catalog")) + "." + lexer.QuoteName(data.text("schema")) + "." + lexer.QuoteName(data.text("table"))
 		if data.flag("is_create_index") {
 			g.Opaque = "an index scan"
 		}
@@ -175,7 +177,7 @@ func (d *decoder) parquet(g *Get, data, extra object) {
 		flag("hive_partitioning", g.Scan.Hive)
 	}
 	if name := files.text("filename_column"); files.flag("filename") {
-		g.Scan.Args = append(g.Scan.Args, Arg{"filename", quoteText(name)})
+		g.Scan.Args = append(g.Scan.Args, Arg{"filename", lexer.QuoteText(name)})
 		g.Scan.FilenameColumn = slices.IndexFunc(g.Schema, func(c Column) bool { return c.Name == name })
 	}
 	if n := options.number("explicit_cardinality"); n > 0 {
@@ -197,7 +199,7 @@ func (g *Get) hive() {
 		at := slices.IndexFunc(g.Schema, func(c Column) bool { return strings.EqualFold(c.Name, key) })
 		if at >= 0 {
 			g.Scan.HiveColumns = append(g.Scan.HiveColumns, at)
-			types = append(types, quoteText(g.Schema[at].Name)+": "+g.Schema[at].Type.String())
+			types = append(types, lexer.QuoteText(g.Schema[at].Name)+": "+g.Schema[at].Type.String())
 		}
 	}
 	if len(types) > 0 {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // ErrUnrendered is what cannot be written as SQL: the query must run as the user
@@ -167,7 +169,7 @@ func (b *block) sql(names []string) string {
 		s.WriteString(c)
 		s.WriteString(" AS ")
 		if names != nil && i < len(names) && names[i] != "" {
-			s.WriteString(Quote(names[i]))
+			s.WriteString(lexer.QuoteName(names[i]))
 		} else {
 			s.WriteString(ColumnName(i))
 		}

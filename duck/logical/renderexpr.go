@@ -2,6 +2,8 @@ package logical
 
 import (
 	"strings"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // expr is an expression, parenthesised where it is composed.
@@ -52,7 +54,7 @@ func (r *renderer) operand(x, other Expr, ref func(int) string) string {
 	if _, both := other.(*Const); ok && !both && !c.Value.Null && c.T.Same(other.Type()) {
 		switch {
 		case c.T.ID == "VARCHAR" && c.T.Alias == "":
-			return quoteText(c.Value.Text)
+			return lexer.QuoteText(c.Value.Text)
 		case c.T.ID == "INTEGER" || c.T.ID == "BIGINT":
 			return c.Value.Text
 		}
@@ -228,7 +230,7 @@ func (r *renderer) named(x *Func, ref func(int) string) string {
 		if name == "" {
 			r.fail("%s without a name", x.Name)
 		}
-		list[i] = Quote(name) + " := " + list[i]
+		list[i] = lexer.QuoteName(name) + " := " + list[i]
 	}
 	return r.call(x.Name, list)
 }

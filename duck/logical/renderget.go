@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // get reads a source under an alias, all of its columns qualified.
@@ -22,7 +24,7 @@ func (r *renderer) get(op *Get) *block {
 		in = r.item(r.operator(op.Inputs[0]))
 		b.from, b.joins, b.lateral = in.from+", LATERAL ", true, true
 	}
-	column := func(i int) string { return t + "." + Quote(op.Schema[i].Name) }
+	column := func(i int) string { return t + "." + lexer.QuoteName(op.Schema[i].Name) }
 	b.from += r.source(op, in, t)
 	if op.Source == "" && op.Files == nil {
 		column = func(i int) string { return t + "." + ColumnName(i) }
@@ -88,7 +90,7 @@ func (r *renderer) source(op *Get, in *block, t string) string {
 		list = append(list, r.value(v))
 	}
 	for _, n := range op.Named {
-		list = append(list, Quote(n.Name)+" := "+r.value(n.Value))
+		list = append(list, lexer.QuoteName(n.Name)+" := "+r.value(n.Value))
 	}
 	call := funcName(op.Func) + "(" + strings.Join(list, ", ") + ")"
 	if op.Ordinality {
@@ -108,7 +110,7 @@ func args(list []Arg) []string {
 func textList(list []string) string {
 	out := make([]string, len(list))
 	for i, s := range list {
-		out[i] = quoteText(s)
+		out[i] = lexer.QuoteText(s)
 	}
 	return "[" + strings.Join(out, ", ") + "]"
 }
@@ -121,7 +123,7 @@ func funcName(name string) string {
 	if plainName.MatchString(name) && !grammarWords[name] {
 		return name
 	}
-	return Quote(name)
+	return lexer.QuoteName(name)
 }
 
 // grammarWords are DuckDB's keywords that are not free to name a function.
@@ -173,7 +175,7 @@ func (r *renderer) example(t Type) string {
 	for i, f := range t.Fields {
 		parts[i] = r.null(f.Type)
 		if t.ID == "STRUCT" && f.Name != "" {
-			parts[i] = Quote(f.Name) + " := " + parts[i]
+			parts[i] = lexer.QuoteName(f.Name) + " := " + parts[i]
 		}
 	}
 	switch {

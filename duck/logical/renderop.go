@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // operator is an operator with all below it.
@@ -383,7 +385,7 @@ func (r *renderer) pivot(op *Pivot, in *block) *block {
 	cols := b.cols[:op.Groups:op.Groups]
 	for j := range op.Names {
 		for i, a := range op.Aggs {
-			at := "list_position(" + names + ", " + quoteText(op.Names[j]) + ")"
+			at := "list_position(" + names + ", " + lexer.QuoteText(op.Names[j]) + ")"
 			out := op.Columns[len(cols)].Type
 			cols = append(cols, fmt.Sprintf("CASE WHEN %s > 0 THEN %s[%s] ELSE %s END", at, b.cols[op.Groups+i], at, r.emptyOf(a, out)))
 		}

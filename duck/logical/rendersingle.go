@@ -1,6 +1,10 @@
 package logical
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/pondmesh/pond/duck/lexer"
+)
 
 // tooMany is DuckDB's own error for a scalar subquery of several rows.
 const tooMany = "More than one row returned by a subquery used as an expression - scalar subqueries can only return a single row.\n\n" +
@@ -65,7 +69,7 @@ func (r *renderer) counted(left, right *block, on string, leftProject, rightProj
 func (r *renderer) only(matches string, values []string) []string {
 	out := make([]string, len(values))
 	for i, v := range values {
-		out[i] = fmt.Sprintf("CASE WHEN %s > 1 THEN error(%s) ELSE %s END", matches, quoteText(tooMany), v)
+		out[i] = fmt.Sprintf("CASE WHEN %s > 1 THEN error(%s) ELSE %s END", matches, lexer.QuoteText(tooMany), v)
 	}
 	return out
 }

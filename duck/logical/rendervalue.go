@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // value is a constant, of its very type.
@@ -29,7 +31,7 @@ func (r *renderer) value(v Value) string {
 		r.fail("a constant of type %s", t)
 		return "NULL"
 	}
-	return r.cast(quoteText(text), t)
+	return r.cast(lexer.QuoteText(text), t)
 }
 
 // number is a count, as a sample's size must be written.
@@ -177,7 +179,7 @@ func (r *renderer) nestedValue(v Value) string {
 		return funcName("row") + "(" + strings.Join(items, ", ") + ")"
 	}
 	for i := range items {
-		items[i] = Quote(t.Fields[i].Name) + " := " + items[i]
+		items[i] = lexer.QuoteName(t.Fields[i].Name) + " := " + items[i]
 	}
 	return "struct_pack(" + strings.Join(items, ", ") + ")"
 }
@@ -213,5 +215,5 @@ func (r *renderer) unionValue(v Value) string {
 		r.fail("a union of tag %q", v.Children[0].Text)
 		return "NULL"
 	}
-	return r.exact("union_value("+Quote(v.Type.Fields[tag].Name)+" := "+r.value(v.Children[tag+1])+")", v.Type)
+	return r.exact("union_value("+lexer.QuoteName(v.Type.Fields[tag].Name)+" := "+r.value(v.Children[tag+1])+")", v.Type)
 }

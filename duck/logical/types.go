@@ -3,6 +3,8 @@ package logical
 import (
 	"fmt"
 	"strings"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // Type is a DuckDB type.
@@ -55,7 +57,7 @@ func (t Type) String() string {
 	case "STRUCT", "UNION":
 		parts := make([]string, len(t.Fields))
 		for i, f := range t.Fields {
-			parts[i] = Quote(f.Name) + " " + f.Type.String()
+			parts[i] = lexer.QuoteName(f.Name) + " " + f.Type.String()
 		}
 		return t.ID + "(" + strings.Join(parts, ", ") + ")"
 	case "MAP":
@@ -66,7 +68,7 @@ func (t Type) String() string {
 	case "ENUM":
 		parts := make([]string, len(t.Values))
 		for i, v := range t.Values {
-			parts[i] = quoteText(v)
+			parts[i] = lexer.QuoteText(v)
 		}
 		return "ENUM(" + strings.Join(parts, ", ") + ")"
 	}
@@ -97,20 +99,4 @@ func (t Type) Nameable() bool {
 		}
 	}
 	return true
-}
-
-// Quote is an identifier between quotes.
-func Quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-// quoteText is a string literal. DuckDB's parser stops at a zero byte, so such
-// a string is put together.
-func quoteText(s string) string {
-	if !strings.Contains(s, "\x00") {
-		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
-	}
-	parts := strings.Split(s, "\x00")
-	for i, p := range parts {
-		parts[i] = quoteText(p)
-	}
-	return "(" + strings.Join(parts, " || chr(0) || ") + ")"
 }

@@ -32,7 +32,7 @@ func Identifiers(sql string) map[string]bool {
 	toks, _ := lexer.Lex(sql)
 	for _, t := range toks {
 		if t.Kind == lexer.Word || t.Kind == lexer.Quoted || t.Kind == lexer.String {
-			out[strings.ToLower(unquote(t.In(sql)))] = true
+			out[strings.ToLower(t.Value(sql))] = true
 		}
 	}
 	return out
@@ -78,7 +78,7 @@ func (r *renamer) next() {
 	case lexer.Punct:
 		switch s {
 		case "(":
-			in := level{files: r.i > 0 && tree.IsReader(unquote(r.toks[r.i-1].In(r.sql)))}
+			in := level{files: r.i > 0 && tree.IsReader(r.toks[r.i-1].Value(r.sql))}
 			if expected {
 				in.from, in.table = true, true
 			}
@@ -109,11 +109,7 @@ func (r *renamer) word(top *level, w string) {
 
 // name is a string or a quoted name.
 func (r *renamer) name(top *level, t lexer.Token, expected bool) {
-	s := t.In(r.sql)
-	old := unquote(s)
-	if s[0] != '\'' && s[0] != '"' && s[0] != '$' {
-		return // escapes
-	}
+	old := t.Value(r.sql)
 	f := r.table
 	switch {
 	case top.files && t.Kind == lexer.String:

@@ -36,18 +36,11 @@ func Split(script string) (statements []string, rest string) {
 	return statements, script[from:]
 }
 
-// Trim cuts blanks and comments off both ends of a statement. What is never
-// closed stays.
+// Trim cuts blanks, comments and semicolons off both ends of a statement. What
+// is never closed stays.
 func Trim(s string) string {
-	toks, err := lexer.Lex(s)
-	if err != nil {
-		return strings.TrimSpace(s)
-	}
-	solid := lexer.Solid(toks)
-	if len(solid) == 0 {
-		return ""
-	}
-	return s[solid[0].Start:solid[len(solid)-1].End]
+	from, to := lexer.Bounds(s)
+	return s[from:to]
 }
 
 // FirstWord is the word that a statement begins with, in lower case; "" when it
@@ -63,7 +56,7 @@ func OneLine(sql string) string {
 	for _, t := range toks {
 		s := t.In(sql)
 		switch {
-		case t.Kind != lexer.Space && t.Kind != lexer.LineEnd:
+		case t.Kind != lexer.Space && t.Kind != lexer.Comment:
 			if strings.Contains(s, "\n") {
 				return ""
 			}

@@ -309,16 +309,11 @@ func (c *cursor) rest() string {
 	return c.sql[c.toks[c.i].Start:]
 }
 
-// unquote is a string or name without its quotes, other text as it is.
+// unquote is what a text says that is one string or quoted name; other text as
+// it is.
 func unquote(s string) string {
-	switch {
-	case len(s) >= 2 && (s[0] == '\'' || s[0] == '"') && s[len(s)-1] == s[0]:
-		q := s[:1]
-		return strings.ReplaceAll(s[1:len(s)-1], q+q, q)
-	case len(s) >= 4 && s[0] == '$':
-		if n := strings.IndexByte(s[1:], '$') + 2; n >= 2 && len(s) >= 2*n {
-			return s[n : len(s)-n]
-		}
+	if toks, err := lexer.Lex(s); err == nil && len(toks) == 1 {
+		return toks[0].Value(s)
 	}
 	return s
 }

@@ -296,6 +296,7 @@ func TestRename(t *testing.T) {
 		"SELECT * FROM t WHERE a IS DISTINCT FROM 'a.csv'":          "SELECT * FROM t WHERE a IS DISTINCT FROM 'a.csv'",
 		"FROM t WHERE a IN (FROM 'a.csv') -- 'b.csv'":               "FROM t WHERE a IN (FROM '/d/a.csv') -- 'b.csv'",
 		"FROM 'it''s.csv'":                                          "FROM '/d/it''s.csv'",
+		`FROM E'\x61.csv'`:                                          "FROM '/d/a.csv'",
 		"FROM $$a.csv$$":                                            "FROM '/d/a.csv'",
 		"FROM 'a.csv' UNION FROM 'b.csv' ORDER BY 'c.csv', 'd.csv'": "FROM '/d/a.csv' UNION FROM '/d/b.csv' ORDER BY 'c.csv', 'd.csv'",
 		"SUMMARIZE 'a.csv'":                                         "SUMMARIZE '/d/a.csv'",
