@@ -40,9 +40,11 @@ var layers = map[string][]string{
 	"actors/engines":         {"actors/funcs", "actors/plan", "duck", "duck/vec"},
 	"actors/prepare": {"actors/api", "actors/engines", "actors/plan", "actors/plan/distribute", "actors/plan/stmt",
 		"duck", "duck/logical", "duck/tree", "duck/vec"},
+	"actors/exec": {"actors/api", "actors/engines", "actors/journal", "actors/plan",
+		"duck", "duck/vec", "fs", "shuffle", "shuffle/transfer"},
 	"actors/journal": {"actors/api", "actors/plan", "fs", "shuffle", "shuffle/transfer"},
-	"actors": {"actors/api", "actors/engines", "actors/funcs", "actors/journal", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/sched", "actors/wire",
-		"duck", "duck/vec", "fs", "mesh", "mesh/ring", "shuffle", "shuffle/transfer"},
+	"actors": {"actors/api", "actors/engines", "actors/exec", "actors/funcs", "actors/journal", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/sched", "actors/wire",
+		"duck/vec", "fs", "mesh", "mesh/ring", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/plan", "actors/plan/stmt", "shuffle/transfer"},
 }
 

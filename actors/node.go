@@ -14,12 +14,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
@@ -52,14 +52,13 @@ type Node struct {
 	segments *journal.Segments
 	engines  *engines.Pool
 	planner  *prepare.Planner
+	machine  *exec.Machine
 	mesh     *mesh.Mesh
 	wire     *wire.Wire
 	api      *api.Peer
 	blocks   *transfer.Client
 	lines    *lines // of api and blocks
 	trust    trust
-	mem      memory.Allocator // for blocks that DuckDB reads
-	buffers  memory.Allocator // for rows on their way into segments
 	jobs     *jobs
 	worker   *actor.PID
 	running  atomic.Int64 // attempts
@@ -157,7 +156,7 @@ func isPortInUse(err error) bool {
 // start brings up the parts from the bottom, and takes down those that are up
 // when one fails.
 func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, err error) {
-	n := &Node{cfg: cfg, log: cfg.Log, mem: engines.NewAllocator(), buffers: vec.NewPool(engines.NewAllocator(), cfg.Memory*bufferPoolShare/100), stopped: make(chan struct{}), closed: make(chan struct{})}
+	n := &Node{cfg: cfg, log: cfg.Log, stopped: make(chan struct{}), closed: make(chan struct{})}
 	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -182,7 +181,12 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 	n.lines = newLines()
 	n.api = api.NewPeer(cfg.TLS, n.lines.dial)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
-	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: fetchWindow(n.engines.Config.SlotMemory()), Dial: n.lines.dial, LocalAddr: self, Local: n.segments})
+	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.engines.Config.SlotMemory()), Dial: n.lines.dial, LocalAddr: self, Local: n.segments})
+	n.machine = &exec.Machine{
+		Engines: n.engines, Journal: n.segments, Blocks: n.blocks, Mem: engines.NewAllocator(),
+		Buffers:  vec.NewPool(engines.NewAllocator(), cfg.Memory*bufferPoolShare/100),
+		SpoolDir: filepath.Join(n.engines.Config.Dir, "spools"), Log: n.log,
+	}
 	n.jobs = newJobs(n)
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: randomHex(8), Log: n.log, Handle: n.handleMessage})
 	if err != nil {
@@ -401,9 +405,6 @@ func (n *Node) homes(id plan.JobID) (homes, others []string) {
 	}
 	return homes, others
 }
-
-// spoolDir is where Go functions' output waits; it goes with the engines'.
-func (n *Node) spoolDir() string { return filepath.Join(n.engines.Config.Dir, "spools") }
 
 // closeJob lets go of what a job kept on this node.
 func (n *Node) closeJob(id plan.JobID) { n.segments.Unpin(id) }

@@ -47,8 +47,8 @@ func (p *packetCache) moved(router string) {
 	clear(p.packets)
 }
 
-// get is the packet of a stage, of that version or a newer one.
-func (p *packetCache) get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
+// Get is the packet of a stage, of that version or a newer one.
+func (p *packetCache) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
 	p.mu.Lock()
 	e := p.packets[stage]
 	if e == nil || e.version < version {
@@ -85,8 +85,8 @@ func (p *packetCache) fetch(e *packetEntry, addr string, stage int) {
 	}
 }
 
-// schema is the Arrow schema of a stage's output, read from one of its segments.
-func (p *packetCache) schema(ctx context.Context, stage plan.StageID, addr, segment string) (*arrow.Schema, error) {
+// Schema is the Arrow schema of a stage's output, read from one of its segments.
+func (p *packetCache) Schema(ctx context.Context, stage plan.StageID, addr, segment string) (*arrow.Schema, error) {
 	p.mu.Lock()
 	s := p.schemas[stage]
 	p.mu.Unlock()

@@ -4,34 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/shuffle"
 
 	"google.golang.org/protobuf/proto"
 )
 
 // attempt is one task attempt as it was granted.
 type attempt struct {
-	job      plan.JobID
-	term     uint64
-	key      attemptKey
-	stageID  plan.StageID
-	memory   int64
-	version  uint64
-	lineage  uint64
-	threads  int
+	exec.Attempt
 	deadline int64 // Unix milliseconds; 0: none
 	packets  *packetCache
 }
 
-func (a *attempt) id() plan.AttemptID {
-	return plan.AttemptID{Task: plan.TaskID{Stage: a.stageID, Partition: a.key.partition}, Attempt: a.key.attempt}
-}
+func (a *attempt) key() attemptKey { return attemptKey{a.Stage, a.ID.Task.Partition, a.ID.Attempt} }
+
+func (a *attempt) task() *wire.Task { return wire.NewTask(a.ID, a.Stage) }
 
 // attemptOutcome is what came of an attempt, to be reported.
 type attemptOutcome struct {
@@ -89,48 +83,62 @@ func (p *partition) start(c actor.Context) {
 	n.goes.Go(func() {
 		defer cancel(nil)
 		out := n.runAttempt(ctx, a)
-		root.Send(worker, &endedMsg{job: a.job, key: a.key, out: out})
+		root.Send(worker, &endedMsg{job: a.Job, key: a.key(), out: out})
 	})
 }
 
 // runAttempt runs an attempt to its end and says how it went.
-func (n *Node) runAttempt(ctx context.Context, a *attempt) (out *attemptOutcome) {
+func (n *Node) runAttempt(ctx context.Context, a *attempt) *attemptOutcome {
 	if a.deadline > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, time.UnixMilli(a.deadline), plan.ErrDeadline)
 		defer cancel()
 	}
-	start := time.Now()
-	defer func() {
-		if r := recover(); r != nil {
-			n.log.Error("a task attempt panicked", "job", a.job, "attempt", a.id(), "panic", r, "stack", string(debug.Stack()))
-			out = n.failure(a, &plan.Error{Kind: plan.KindInternal, Text: fmt.Sprintf("panic: %v", r)})
+	out, err := n.machine.Run(ctx, a.Attempt, a.packets)
+	if err == nil {
+		var done *wire.Done
+		if done, err = doneOf(a, out); err == nil {
+			return &attemptOutcome{report: done}
 		}
-	}()
-	done, err := n.runTask(ctx, a)
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		n.log.Debug("attempt failed", "job", a.job, "attempt", a.id(), "err", err)
-		return n.failure(a, err)
 	}
-	done.WallMs = time.Since(start).Milliseconds()
-	done.Task, done.Lineage = a.key.task(a.stageID), a.lineage
-	return &attemptOutcome{report: done}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	n.log.Debug("attempt failed", "job", a.Job, "attempt", a.ID, "err", err)
+	return &attemptOutcome{failed: failedOf(a, string(n.id), err)}
 }
 
-func (n *Node) failure(a *attempt, err error) *attemptOutcome {
-	te := *plan.AsError(err)
-	if te.Op == "" {
-		te.Op = "run"
+// doneOf is an outcome for the wire.
+func doneOf(a *attempt, out *exec.Outcome) (*wire.Done, error) {
+	d := &wire.Done{Task: a.task(), Lineage: a.Lineage, SpillBytes: out.Spilled, CpuMs: out.CPU.Milliseconds()}
+	if f := out.Files; f.Manifest != "" {
+		d.Files = &wire.Files{Manifest: f.Manifest, Count: f.Count, Rows: f.Rows, Bytes: f.Bytes}
+		return d, nil
 	}
-	if te.Subject == "" {
-		te.Subject = fmt.Sprintf("stage %d task %d", a.key.stage, a.key.partition)
+	h := out.Segment
+	id, err := shuffle.ParseSegmentID(h.Segment)
+	if err != nil {
+		return nil, err
 	}
-	te.Node = string(n.id)
+	d.Segment = &wire.Segment{Id: id[:], Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes, Partitions: int32(h.Partitions)}
+	if len(h.PartitionRows) == h.Partitions && h.Partitions <= wire.PartitionsInlineMax {
+		d.Segment.StatsInline, d.Segment.PartitionRows, d.Segment.PartitionBytes = true, h.PartitionRows, h.PartitionBytes
+	}
+	return d, nil
+}
+
+// failedOf is why an attempt on a node failed, for the wire.
+func failedOf(a *attempt, node string, err error) *wire.Failed {
+	pe := *plan.AsError(err)
+	if pe.Op == "" {
+		pe.Op = "run"
+	}
+	if pe.Subject == "" {
+		pe.Subject = fmt.Sprintf("stage %d task %d", a.Stage, a.ID.Task.Partition)
+	}
+	pe.Node = node
 	if errors.Is(err, context.Canceled) {
-		te.Kind = plan.KindCancelled
+		pe.Kind = plan.KindCancelled
 	}
-	return &attemptOutcome{failed: &wire.Failed{Task: a.key.task(a.stageID), Error: wire.ToProto(&te)}}
+	return &wire.Failed{Task: a.task(), Error: wire.ToProto(&pe)}
 }

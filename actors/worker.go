@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
@@ -237,14 +238,16 @@ func (w *worker) run(c actor.Context, j *workerJob, r *wire.Run) {
 		return
 	}
 	a := &attempt{
-		job: j.id, term: j.term, key: key, stageID: plan.StageID(r.GetTask().GetStageId()),
-		memory: r.GetMemory(), version: uint64(r.GetSpecVersion()), lineage: r.GetLineage(), deadline: j.deadline, packets: j.packets,
-		threads: w.n.engines.Config.Threads(int(r.GetThreads())),
+		Attempt: exec.Attempt{
+			Job: j.id, ID: r.GetTask().AttemptID(), Stage: key.stage, Version: uint64(r.GetSpecVersion()),
+			Memory: r.GetMemory(), Threads: w.n.engines.Config.Threads(int(r.GetThreads())), Lineage: r.GetLineage(),
+		},
+		deadline: j.deadline, packets: j.packets,
 	}
-	w.n.segments.Pin(j.id, a.stageID)
+	w.n.segments.Pin(j.id, a.ID.Task.Stage)
 	worker := c.Self()
 	pid := c.Spawn(actor.PropsFromProducer(func() actor.Actor { return &partition{n: w.n, worker: worker, a: a} }))
-	j.running[key] = &runningAttempt{pid: pid, stage: a.stageID}
+	j.running[key] = &runningAttempt{pid: pid, stage: a.ID.Task.Stage}
 	w.n.running.Add(1)
 }
 

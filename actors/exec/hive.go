@@ -1,4 +1,4 @@
-package actors
+package exec
 
 import (
 	"context"
@@ -10,13 +10,12 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/wire"
 )
 
 // writeHive has DuckDB write key=value folders, in a folder of the attempt's
 // own, and moves the files into the staging folder's under names of the
 // attempt's own. DuckDB names them at random: NULL and a text may share a folder.
-func (t *task) writeHive(ctx context.Context, w *plan.Write, attempt string) (*wire.Done, error) {
+func (t *task) writeHive(ctx context.Context, w *plan.Write, attempt string) (*Outcome, error) {
 	ext := "." + extensionOf(w)
 	dir := filepath.Join(t.packet.Staging, "."+attempt)
 	if err := os.RemoveAll(dir); err != nil {

@@ -1,4 +1,4 @@
-package actors
+package exec
 
 import (
 	"bytes"
@@ -38,9 +38,9 @@ func (t *task) openInput(ctx context.Context, in *plan.Input, part *plan.TaskPar
 
 // openRead makes a view over blocks of other stages' segments.
 func (t *task) openRead(ctx context.Context, in *plan.Input, part *plan.TaskPart) error {
-	byStage := map[int][]share{}
+	byStage := map[int][]blockRange{}
 	for _, b := range part.Blocks {
-		s, err := t.sharesOf(b)
+		s, err := t.rangesOf(b)
 		if err != nil {
 			return err
 		}
@@ -71,17 +71,17 @@ func (t *task) union(ctx context.Context, view string, views []string) error {
 	return engines.Error("union", t.engine.View(ctx, view, strings.Join(selects, " UNION ALL ")))
 }
 
-// sharesOf names the segment that holds b and where it is. Of a run of
-// partitions each is a share of its own.
-func (t *task) sharesOf(b plan.Blocks) ([]share, error) {
+// rangesOf names the segment that holds b and where it is. Of a run of
+// partitions each is a range of its own.
+func (t *task) rangesOf(b plan.Blocks) ([]blockRange, error) {
 	loc := t.packet.Where[b.Stage][b.Segment]
 	id, err := shuffle.ParseSegmentID(loc.Segment)
 	if err != nil {
-		return nil, fmt.Errorf("actors: segment of stage %d task %d: %w", b.Stage, b.Segment, err)
+		return nil, fmt.Errorf("exec: segment of stage %d task %d: %w", b.Stage, b.Segment, err)
 	}
 	info := t.packet.Up[b.Stage][b.Segment]
 	task := plan.TaskID{Stage: t.packet.Job.Stages[b.Stage].ID, Partition: b.Segment}
-	var out []share
+	var out []blockRange
 	skip, left := b.Skip, b.Rows
 	for p := b.Partition; p < b.Partition+b.Count && left > 0; p++ {
 		rows := info.Rows[p]
@@ -90,19 +90,19 @@ func (t *task) sharesOf(b plan.Blocks) ([]share, error) {
 			continue
 		}
 		take := min(rows-skip, left)
-		out = append(out, share{task: task, Run: transfer.Run{Addr: loc.Addr, Segment: id, Partition: p, Skip: skip, Rows: take}})
+		out = append(out, blockRange{task: task, Run: transfer.Run{Addr: loc.Addr, Segment: id, Partition: p, Skip: skip, Rows: take}})
 		skip, left = 0, left-take
 	}
 	return out, nil
 }
 
-// openStage registers one producing stage's shares as a view.
-func (t *task) openStage(ctx context.Context, view string, stage int, shares []share, ordered bool) error {
+// openStage registers one producing stage's ranges as a view.
+func (t *task) openStage(ctx context.Context, view string, stage int, ranges []blockRange, ordered bool) error {
 	where := t.packet.Where[stage]
 	if len(where) == 0 {
 		return &plan.Error{Kind: plan.KindInternal, Op: "read", Text: fmt.Sprintf("stage %d has no segments", stage)}
 	}
-	schema, err := t.a.packets.schema(ctx, t.packet.Job.Stages[stage].ID, where[0].Addr, where[0].Segment)
+	schema, err := t.packets.Schema(ctx, t.packet.Job.Stages[stage].ID, where[0].Addr, where[0].Segment)
 	if err != nil {
 		return t.lostSchema(err, stage)
 	}
@@ -111,15 +111,15 @@ func (t *task) openStage(ctx context.Context, view string, stage int, shares []s
 		n = 1
 	}
 	rows := int64(0)
-	for _, s := range shares {
+	for _, s := range ranges {
 		rows += s.Rows
 	}
-	client := t.n.blocks.Consumer(max(t.a.memory*fetchShare/100/int64(n), fetchWindowMin))
+	client := t.m.Blocks.Consumer(max(t.a.Memory*fetchShare/100/int64(n), fetchWindowMin))
 	var openers []duck.Opener
-	for _, list := range spread(shares, n) {
+	for _, list := range spread(ranges, n) {
 		if len(list) > 0 {
 			openers = append(openers, func(ctx context.Context) (duck.Stream, error) {
-				return newBlockStream(ctx, client, schema, t.n.mem, list)
+				return newBlockStream(ctx, client, schema, t.m.Mem, list)
 			})
 		}
 	}
@@ -133,9 +133,9 @@ const (
 	nodeFetchWindowMin = 4 << 20
 )
 
-// fetchWindow is how many bytes of blocks may be on their way to a node whose
+// FetchWindow is how many bytes of blocks may be on their way to a node whose
 // slots have that much memory each.
-func fetchWindow(slotMemory int64) int64 {
+func FetchWindow(slotMemory int64) int64 {
 	return max(slotMemory*fetchShare/100, nodeFetchWindowMin)
 }
 
@@ -151,23 +151,23 @@ func (t *task) lostSchema(err error, stage int) error {
 
 // bounds reads the rows of a bounds stage: sort keys, ascending.
 func (t *task) bounds(ctx context.Context, stage int, in *plan.TaskInput) ([][]byte, error) {
-	var shares []share
+	var ranges []blockRange
 	for _, b := range in.Bounds {
-		s, err := t.sharesOf(b)
+		s, err := t.rangesOf(b)
 		if err != nil {
 			return nil, err
 		}
-		shares = append(shares, s...)
+		ranges = append(ranges, s...)
 	}
 	where := t.packet.Where[stage]
 	if len(where) == 0 {
 		return nil, &plan.Error{Kind: plan.KindInternal, Op: "read bounds", Text: fmt.Sprintf("stage %d has no segments", stage)}
 	}
-	schema, err := t.a.packets.schema(ctx, t.packet.Job.Stages[stage].ID, where[0].Addr, where[0].Segment)
+	schema, err := t.packets.Schema(ctx, t.packet.Job.Stages[stage].ID, where[0].Addr, where[0].Segment)
 	if err != nil {
 		return nil, t.lostSchema(err, stage)
 	}
-	stream, err := newBlockStream(ctx, t.n.blocks.Consumer(fetchWindowMin), schema, t.n.mem, shares)
+	stream, err := newBlockStream(ctx, t.m.Blocks.Consumer(fetchWindowMin), schema, t.m.Mem, ranges)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func (t *task) openLiteral(ctx context.Context, in *plan.Input, part *plan.TaskP
 	schema := r.Schema()
 	r.Release()
 	open := func(context.Context) (duck.Stream, error) {
-		r, err := ipc.NewReader(bytes.NewReader(in.Literal.IPC), ipc.WithAllocator(t.n.mem))
+		r, err := ipc.NewReader(bytes.NewReader(in.Literal.IPC), ipc.WithAllocator(t.m.Mem))
 		if err != nil {
 			return nil, &plan.Error{Kind: plan.KindUser, Op: "read rows", Text: err.Error()}
 		}
@@ -215,7 +215,7 @@ func (t *task) openArrow(ctx context.Context, in *plan.Input, part *plan.TaskPar
 	if len(part.Pieces) > 0 {
 		like = part.Pieces[0].Path
 	}
-	f, err := openArrowFile(like, t.n.mem)
+	f, err := openArrowFile(like, t.m.Mem)
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (t *task) openArrow(ctx context.Context, in *plan.Input, part *plan.TaskPar
 	var openers []duck.Opener
 	for _, p := range part.Pieces {
 		openers = append(openers, func(context.Context) (duck.Stream, error) {
-			f, err := openArrowFile(p.Path, t.n.mem)
+			f, err := openArrowFile(p.Path, t.m.Mem)
 			if err != nil {
 				return nil, err
 			}

@@ -1,4 +1,4 @@
-package actors
+package exec
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // one query at a time, so the query that reads the output cannot run beside the
 // one that feeds the function, and what reads it twice must see the same rows.
 func (t *task) runFunc(ctx context.Context, s *plan.Step) error {
-	f, err := t.n.cfg.Funcs.Batch(s.Func.Name)
+	f, err := t.m.Engines.Config.Funcs.Batch(s.Func.Name)
 	if err != nil {
 		return err
 	}
@@ -25,16 +25,16 @@ func (t *task) runFunc(ctx context.Context, s *plan.Step) error {
 	if err != nil {
 		return engines.Error("run", err)
 	}
-	out, err := f.Output(t.n.log, in.Arrow())
+	out, err := f.Output(t.m.Log, in.Arrow())
 	if err != nil {
 		return err
 	}
-	sp, err := newSpool(t.n.spoolDir(), out, t.n.mem)
+	sp, err := newSpool(t.m.SpoolDir, out, t.m.Mem)
 	if err != nil {
 		return journal.StorageError(err)
 	}
 	t.spools = append(t.spools, sp)
-	call := func(rec arrow.RecordBatch) error { return f.Run(ctx, t.n.log, rec, sp.write) }
+	call := func(rec arrow.RecordBatch) error { return f.Run(ctx, t.m.Log, rec, sp.write) }
 	if err := t.eachBatch(ctx, s.SQL, in, s.Func.BatchRows, call); err != nil {
 		return journal.StorageError(engines.Error("call", err))
 	}
@@ -50,7 +50,7 @@ func (t *task) eachBatch(ctx context.Context, sql string, schema *vec.Schema, si
 	if size == 0 {
 		size = batchRowsWritten
 	}
-	b := vec.NewBuilder(schema, t.n.mem)
+	b := vec.NewBuilder(schema, t.m.Mem)
 	defer b.Release()
 	flush := func() error {
 		rec := b.Batch()
@@ -60,7 +60,7 @@ func (t *task) eachBatch(ctx context.Context, sql string, schema *vec.Schema, si
 	_, err := t.engine.Fetch(ctx, sql, func(c *vec.Chunk) error {
 		for from := 0; from < c.Rows; {
 			n := min(size-b.Rows(), c.Rows-from)
-			if err := b.Append(c, rowRange(from, n), 0); err != nil {
+			if err := b.Append(c, rowNumbers(from, n), 0); err != nil {
 				return err
 			}
 			if from += n; b.Rows() == size {
@@ -77,7 +77,7 @@ func (t *task) eachBatch(ctx context.Context, sql string, schema *vec.Schema, si
 	return err
 }
 
-func rowRange(from, n int) []uint16 {
+func rowNumbers(from, n int) []uint16 {
 	rows := make([]uint16, n)
 	for i := range rows {
 		rows[i] = uint16(from + i)

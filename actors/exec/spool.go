@@ -1,4 +1,4 @@
-package actors
+package exec
 
 import (
 	"bufio"
@@ -101,7 +101,7 @@ func (r *spoolReader) Next() (arrow.RecordBatch, error) {
 		if errors.Is(err, io.EOF) && len(head) == 0 {
 			return nil, io.EOF
 		}
-		return nil, fmt.Errorf("actors: read %s: %w", r.s.file.Name(), err)
+		return nil, fmt.Errorf("exec: read %s: %w", r.s.file.Name(), err)
 	}
 	size, err := shuffle.BlockSize(head)
 	if err != nil {
@@ -111,7 +111,7 @@ func (r *spoolReader) Next() (arrow.RecordBatch, error) {
 		r.buf = make([]byte, size)
 	}
 	if _, err := io.ReadFull(r.r, r.buf[:size]); err != nil {
-		return nil, fmt.Errorf("actors: read %s: %w", r.s.file.Name(), err)
+		return nil, fmt.Errorf("exec: read %s: %w", r.s.file.Name(), err)
 	}
 	return r.decode.Decode(r.buf[:size])
 }

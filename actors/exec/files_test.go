@@ -1,21 +1,10 @@
-//go:build duckdb_arrow
-
-package actors
+package exec
 
 import (
 	"testing"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/mesh"
 )
-
-// Only nodes that stay take part in a job.
-func TestCapacity(t *testing.T) {
-	v := &mesh.View{Members: []mesh.Member{{Slots: 1, Memory: 8 << 30}, {Slots: 1, Memory: 70 << 20, State: mesh.Leaving}}}
-	if c := capacity(v); c.Slots != 1 || c.TargetBytes != 128<<20 {
-		t.Errorf("%+v", c)
-	}
-}
 
 func TestRowGroups(t *testing.T) {
 	for _, c := range []struct {
@@ -35,7 +24,7 @@ func TestRowGroups(t *testing.T) {
 		{"the user's", 8 << 20, 4, true, plan.Write{Format: plan.Parquet, Options: map[string]string{"ROW_GROUP_SIZE": "77"}}, "77"},
 		{"the user's bytes", 8 << 20, 4, true, plan.Write{Format: plan.Parquet, Options: map[string]string{"row_group_size_bytes": "77"}}, ""},
 	} {
-		task := &task{a: &attempt{memory: c.memory}, threads: c.threads, frugal: c.frugal}
+		task := &task{a: Attempt{Memory: c.memory}, threads: c.threads, frugal: c.frugal}
 		if got := task.copyOptions(&c.write)["row_group_size"]; got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}

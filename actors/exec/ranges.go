@@ -1,4 +1,4 @@
-package actors
+package exec
 
 import (
 	"context"
@@ -12,28 +12,28 @@ import (
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
-// share is a run of rows, and the task that made them: it runs again when they
+// blockRange is a run of rows, and the task that made them: it runs again when they
 // are lost.
-type share struct {
+type blockRange struct {
 	transfer.Run
 	task plan.TaskID
 }
 
-// blockStream reads shares one after another. Its errors name the tasks whose
+// blockStream reads ranges one after another. Its errors name the tasks whose
 // rows are lost.
 type blockStream struct {
 	*transfer.Rows
 	ctx    context.Context
-	shares []share
+	ranges []blockRange
 }
 
-func newBlockStream(ctx context.Context, c *transfer.Client, schema *arrow.Schema, mem memory.Allocator, shares []share) (*blockStream, error) {
-	runs := make([]transfer.Run, len(shares))
-	for i, s := range shares {
+func newBlockStream(ctx context.Context, c *transfer.Client, schema *arrow.Schema, mem memory.Allocator, ranges []blockRange) (*blockStream, error) {
+	runs := make([]transfer.Run, len(ranges))
+	for i, s := range ranges {
 		runs[i] = s.Run
 	}
 	rows, err := c.Rows(ctx, schema, mem, runs)
-	return &blockStream{Rows: rows, ctx: ctx, shares: shares}, err
+	return &blockStream{Rows: rows, ctx: ctx, ranges: ranges}, err
 }
 
 // Next is the next batch, which the caller releases, or io.EOF.
@@ -57,7 +57,7 @@ func (b *blockStream) lost(err error) error {
 	for _, id := range le.Segments {
 		gone[id.String()] = true
 	}
-	for _, s := range b.shares {
+	for _, s := range b.ranges {
 		if gone[s.Segment.String()] {
 			pe.Lost = append(pe.Lost, s.task)
 		}
@@ -65,21 +65,21 @@ func (b *blockStream) lost(err error) error {
 	return pe
 }
 
-// spread deals shares into n lists of about equal rows, nodes kept together so
+// spread deals ranges into n lists of about equal rows, nodes kept together so
 // that each list makes few requests.
-func spread(shares []share, n int) [][]share {
-	if n <= 1 || len(shares) <= 1 {
-		return [][]share{shares}
+func spread(ranges []blockRange, n int) [][]blockRange {
+	if n <= 1 || len(ranges) <= 1 {
+		return [][]blockRange{ranges}
 	}
-	byAddr := map[string][]share{}
+	byAddr := map[string][]blockRange{}
 	var addrs []string
-	for _, s := range shares {
+	for _, s := range ranges {
 		if byAddr[s.Addr] == nil {
 			addrs = append(addrs, s.Addr)
 		}
 		byAddr[s.Addr] = append(byAddr[s.Addr], s)
 	}
-	out := make([][]share, n)
+	out := make([][]blockRange, n)
 	for i, addr := range addrs {
 		list := byAddr[addr]
 		for k := range n {

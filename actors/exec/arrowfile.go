@@ -1,4 +1,4 @@
-package actors
+package exec
 
 import (
 	"bytes"
@@ -92,9 +92,9 @@ func (t *task) writeArrow(ctx context.Context, path string) (rows int64, err err
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w, err := ipc.NewFileWriter(f, ipc.WithSchema(schema.Arrow()))
 	if err != nil {
-		return 0, fmt.Errorf("actors: write %s: %w", path, err)
+		return 0, fmt.Errorf("exec: write %s: %w", path, err)
 	}
-	b := vec.NewBuilder(schema, t.n.mem)
+	b := vec.NewBuilder(schema, t.m.Mem)
 	defer b.Release()
 	flush := func() error {
 		rec := b.Batch()

@@ -1,4 +1,4 @@
-package actors
+package exec
 
 import (
 	"context"
@@ -11,16 +11,15 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/fs"
 )
 
 // writeFile has DuckDB write the rows to a staged file named by attempt: what
 // losers leave is never published.
-func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
+func (t *task) writeFile(ctx context.Context) (*Outcome, error) {
 	w := t.packet.Stage().Exchange.Write
-	attempt := fmt.Sprintf("part-%05d-%.8s-%d", t.a.key.partition, string(t.a.job), t.a.key.attempt)
+	attempt := fmt.Sprintf("part-%05d-%.8s-%d", t.a.ID.Task.Partition, string(t.a.Job), t.a.ID.Attempt)
 	if len(w.PartitionBy) > 0 {
 		return t.writeHive(ctx, w, attempt)
 	}
@@ -45,11 +44,11 @@ func (t *task) writeFile(ctx context.Context) (*wire.Done, error) {
 }
 
 // staged commits the files that the attempt has written.
-func (t *task) staged(attempt string, files []string, rows, bytes int64) (*wire.Done, error) {
+func (t *task) staged(attempt string, files []string, rows, bytes int64) (*Outcome, error) {
 	if err := fs.WriteManifest(t.packet.Staging, attempt, files); err != nil {
 		return nil, journal.StorageError(err)
 	}
-	return &wire.Done{Files: &wire.Files{Manifest: attempt, Count: int64(len(files)), Rows: rows, Bytes: bytes}}, nil
+	return &Outcome{Files: Files{Manifest: attempt, Count: int64(len(files)), Rows: rows, Bytes: bytes}}, nil
 }
 
 // extensionOf is how the names of files end, so that they can be read back: DuckDB
@@ -84,7 +83,7 @@ func (t *task) copyOptions(w *plan.Write) map[string]string {
 		k = strings.ToLower(k)
 		out[k], said = v, said || strings.HasPrefix(k, "row_group_size")
 	}
-	rows := t.a.memory * engines.MemoryShare / 100 / int64(t.threads) * rowGroupRows / rowGroupMemory
+	rows := t.a.Memory * engines.MemoryShare / 100 / int64(t.threads) * rowGroupRows / rowGroupMemory
 	if t.frugal {
 		rows = min(rows, rowGroupRows) / frugalShare
 	}

@@ -1,0 +1,254 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/journal"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/shuffle/transfer"
+)
+
+// Shares of an attempt's memory, in percent, beside engines.MemoryShare: buffers of
+// the rows that leave, blocks that arrive.
+const (
+	writerShare = 20
+	fetchShare  = 10
+)
+
+// Machine runs task attempts on one node, several at once. Its fields are set
+// before the first Run, and not changed.
+type Machine struct {
+	Engines  *engines.Pool
+	Journal  Journal
+	Blocks   *transfer.Client // reads segments, of this node and of others
+	Mem      memory.Allocator // for blocks that DuckDB reads: outside Go's heap
+	Buffers  memory.Allocator // for rows on their way into segments
+	SpoolDir string           // where the output of Go functions waits
+	Log      *slog.Logger
+}
+
+// Journal takes the segments that attempts commit.
+type Journal interface {
+	Create() (journal.Draft, error)
+}
+
+// Packets gives what all tasks of a stage share. Both wait for a coordinator or
+// another node, and are cached: tasks ask as they need.
+type Packets interface {
+	// Get is the packet of a stage, of that version or a newer one.
+	Get(ctx context.Context, stage int, version uint64) (*api.Packet, error)
+	// Schema is that of a stage's output, read from the segment at addr.
+	Schema(ctx context.Context, stage plan.StageID, addr, segment string) (*arrow.Schema, error)
+}
+
+// Attempt is one attempt at a task, as it was granted.
+type Attempt struct {
+	Job     plan.JobID
+	ID      plan.AttemptID
+	Stage   int    // index of ID.Task.Stage in the job
+	Version uint64 // of the packet, at least
+	Memory  int64  // bytes that it may use
+	Threads int    // of its DuckDB, at least 1
+	Lineage uint64 // of its inputs: stored with what it commits
+}
+
+// Outcome is what an attempt committed: a segment, or staged files.
+type Outcome struct {
+	Segment api.Held // without an id when files were written
+	Files   Files    // without a manifest when a segment was
+	Spilled int64    // the most bytes that DuckDB spilled at once
+	CPU     time.Duration
+}
+
+// Files are what an attempt wrote to the staging folder.
+type Files struct {
+	Manifest string // names the list of them
+	Count    int64
+	Rows     int64
+	Bytes    int64
+}
+
+// task is one try at an attempt: an engine, what it reads, and where rows go.
+type task struct {
+	m       *Machine
+	a       Attempt
+	packets Packets
+	packet  *api.Packet
+	engine  *duck.Engine
+	threads int
+	spools  []*spool // closed, and so removed, when the try ends
+	steps   []plan.Step
+	query   string
+	spill   int64 // written by watchSpill until it stops
+	frugal  bool  // the second try of what ran out of memory
+}
+
+// Run reads, computes and commits. What runs out of memory is tried once more
+// with one thread and small buffers: DuckDB's sorts, for one, may need more memory
+// for a second thread than they have. An error has left nothing behind but a
+// staged file, which is never published. Errors are plan.Errors, or a context's.
+func (m *Machine) Run(ctx context.Context, a Attempt, packets Packets) (_ *Outcome, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.Log.Error("a task attempt panicked", "job", a.Job, "attempt", a.ID, "panic", r, "stack", string(debug.Stack()))
+			err = &plan.Error{Kind: plan.KindInternal, Text: fmt.Sprintf("panic: %v", r)}
+		}
+	}()
+	packet, err := packets.Get(ctx, a.Stage, a.Version)
+	if err != nil {
+		return nil, err
+	}
+	in, err := plan.Assign(packet.Job, a.Stage, a.ID.Task.Partition, packet.Up)
+	if err != nil {
+		return nil, err
+	}
+	cpu := processCPU()
+	t := &task{m: m, a: a, packets: packets, packet: packet, threads: a.Threads}
+	out, err := t.try(ctx, in)
+	if err != nil && plan.AsError(err).Kind == plan.KindMemory && ctx.Err() == nil {
+		m.Log.Info("a task is short of memory and runs again with less", "job", a.Job, "attempt", a.ID, "threads", t.threads, "err", err)
+		t = &task{m: m, a: a, packets: packets, packet: packet, threads: 1, frugal: true}
+		out, err = t.try(ctx, in)
+	}
+	if err != nil {
+		return nil, t.nameFiles(err, in)
+	}
+	out.Spilled, out.CPU = t.spill, processCPU()-cpu
+	return out, nil
+}
+
+// try runs the task from its beginning, in an engine of its own.
+func (t *task) try(ctx context.Context, in plan.TaskInput) (_ *Outcome, err error) {
+	t.steps, t.query = t.packet.Stage().Bind(t.a.ID.Task.Partition, t.packet.Tasks)
+	t.engine, err = t.m.Engines.Get(ctx, engines.ForStage(t.packet.Stage(), t.packet.Access, t.a.Memory, t.threads))
+	if err != nil {
+		return nil, engines.Error("open DuckDB", err)
+	}
+	defer t.m.Engines.Put(t.engine)
+	defer t.closeSpools()
+	defer t.watchSpill()()
+	return t.run(ctx, in)
+}
+
+// filesNamed is how many files an error names.
+const filesNamed = 3
+
+// nameFiles adds what the task read to an error that DuckDB ran into: of a
+// damaged file it says what is wrong, but not always which it is. Errors in a
+// statement, which point at it, need no files.
+func (t *task) nameFiles(err error, in plan.TaskInput) error {
+	var te *plan.Error
+	if !errors.As(err, &te) || te.Kind != plan.KindUser || te.Hint != "" || strings.Contains(te.Text, "LINE 1:") {
+		return err
+	}
+	var files []string
+	for _, p := range in.Parts {
+		for _, piece := range p.Pieces {
+			files = append(files, piece.Path)
+		}
+	}
+	if len(files) == 0 {
+		for _, p := range t.packet.Access {
+			if !strings.HasSuffix(p, "/") {
+				files = append(files, p)
+			}
+		}
+	}
+	if len(files) == 0 {
+		return err
+	}
+	with := *te
+	with.Hint = "the task read " + strings.Join(files[:min(len(files), filesNamed)], ", ")
+	if more := len(files) - filesNamed; more > 0 {
+		with.Hint += fmt.Sprintf(" and %d more", more)
+	}
+	with.Hint += ": look whether they are whole"
+	return &with
+}
+
+func (t *task) run(ctx context.Context, in plan.TaskInput) (*Outcome, error) {
+	stage := t.packet.Stage()
+	for i := range stage.Inputs {
+		if err := t.openInput(ctx, &stage.Inputs[i], &in.Parts[i]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range t.steps {
+		if err := t.runStep(ctx, &t.steps[i]); err != nil {
+			return nil, err
+		}
+	}
+	if stage.Exchange.Kind == plan.Files {
+		return t.writeFile(ctx)
+	}
+	return t.writeSegment(ctx, &in)
+}
+
+func (t *task) closeSpools() {
+	for _, s := range t.spools {
+		if err := s.close(); err != nil {
+			t.m.Log.Warn("removing a spool", "err", err)
+		}
+	}
+}
+
+// runStep makes a view, a table, or a Go function's output.
+func (t *task) runStep(ctx context.Context, s *plan.Step) error {
+	if s.Func != nil {
+		return t.runFunc(ctx, s)
+	}
+	define := t.engine.View
+	if s.Materialize {
+		define = t.engine.Table
+	}
+	return engines.Error("run", define(ctx, s.View, s.SQL))
+}
+
+// spillPause is how often a task looks at what it has spilled.
+const spillPause = 100 * time.Millisecond
+
+// watchSpill keeps the most bytes that the engine spills, until stop returns:
+// when a query has ended they are gone.
+func (t *task) watchSpill() (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(spillPause)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				t.spill = max(t.spill, t.engine.Spill())
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		<-done
+	}
+}
+
+// processCPU is the processor time of the whole process: with several tasks at
+// once it is shared out only in their sum.
+func processCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
