@@ -50,7 +50,7 @@ var layers = map[string][]string{
 
 // owners says which package alone may import a library.
 var owners = map[string]string{
-	"github.com/marcboeker/go-duckdb":     "duck",
+	"github.com/duckdb/duckdb-go":         "duck",
 	"github.com/asynkron/protoactor-go":   "actors",
 	"github.com/hashicorp/serf":           "mesh",
 	"github.com/hashicorp/memberlist":     "mesh",

@@ -20,7 +20,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/marcboeker/go-duckdb/mapping"
+	"github.com/duckdb/duckdb-go/v2/mapping"
 )
 
 // Config is what an Engine is opened with. The zero Memory, Threads and
@@ -169,10 +169,8 @@ type Access struct {
 	Ordered bool
 }
 
-// Lock confines the engine to a and freezes its settings, for good. From then
-// on SQL must write its paths out: as plain strings, absolute, without "." and
-// "..". Symbolic links that stand in a directory of a are followed wherever
-// they lead: give no directory in which others can make them.
+// Lock confines the engine to a and freezes its settings, for good. Paths are
+// resolved before they are judged, links included.
 func (e *Engine) Lock(ctx context.Context, a Access) error {
 	dirs, err := absolute(a.Dirs)
 	if err != nil {

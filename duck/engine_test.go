@@ -8,12 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"go.uber.org/goleak"
 
 	"github.com/pondmesh/pond/duck/vec"
@@ -199,65 +197,6 @@ func TestResetEach(t *testing.T) {
 		}
 		if _, err := e.Exec(ctx, "EXECUTE p"); err == nil {
 			t.Errorf("%s: a prepared statement is left", sql)
-		}
-	}
-}
-
-// TestResetKeepsConnection: closing one costs all engines their free memory, so
-// what has a name is dropped by it.
-func TestResetKeepsConnection(t *testing.T) {
-	const kept, replaced = true, false
-	ctx := context.Background()
-	rows := arrow.NewSchema([]arrow.Field{{Name: "x", Type: arrow.PrimitiveTypes.Int64}}, nil)
-	for name, c := range map[string]struct {
-		use  func(e *Engine) error
-		want bool
-	}{
-		"view":       {func(e *Engine) error { return e.View(ctx, `v"w`, "SELECT 1 AS x; -- done") }, kept},
-		"view twice": {func(e *Engine) error { return errors.Join(e.View(ctx, "v", "SELECT 1"), e.View(ctx, "v", "SELECT 2")) }, kept},
-		"table":      {func(e *Engine) error { return e.Table(ctx, "t", "FROM range(1000)") }, kept},
-		"view of one": {func(e *Engine) error {
-			return errors.Join(e.Table(ctx, "t", "FROM range(10)"), e.View(ctx, "v", "FROM t"))
-		}, kept},
-		"stream": {func(e *Engine) error { return e.Register(ctx, "s", rows, nil) }, kept},
-		"query": {func(e *Engine) error {
-			_, err := e.Drain(ctx, "SELECT 1", func(*vec.Chunk) error { return nil })
-			return err
-		}, kept},
-		"pivot": {func(e *Engine) error {
-			return errors.Join(e.Table(ctx, "t", "SELECT range AS x FROM range(3)"), e.Table(ctx, "p", "FROM (PIVOT t ON x)"))
-		}, replaced},
-		"two in one": {func(e *Engine) error { return e.View(ctx, "v", "SELECT 1; CREATE TABLE t AS SELECT 1") }, replaced},
-		"seed": {func(e *Engine) error {
-			_, err := e.Fetch(ctx, "SELECT SetSeed(0.5)", func(*vec.Chunk) error { return nil })
-			return err
-		}, replaced},
-		"statement": {func(e *Engine) error { _, err := e.Exec(ctx, "SET VARIABLE x = 7"); return err }, replaced},
-		"failure": {func(e *Engine) error {
-			if e.View(ctx, "v", "SELECT nonesuch") == nil {
-				return errors.New("it did not fail")
-			}
-			return nil
-		}, replaced},
-	} {
-		e := start(t, Config{})
-		before := table(t, e, remains)
-		if err := e.Reset(ctx); err != nil {
-			t.Fatal(err)
-		}
-		conn := e.conn
-		if err := c.use(e); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if err := e.Reset(ctx); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if got := e.conn == conn; got != c.want {
-			t.Errorf("%s: the connection is kept: %v", name, got)
-		}
-		after := slices.DeleteFunc(table(t, e, remains), func(row []string) bool { return row[1] == "pond_stream_0" }) // it waits for the next user
-		if !reflect.DeepEqual(after, before) {
-			t.Errorf("%s left %v, before: %v", name, after, before)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package duck
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,51 +16,32 @@ func TestGuard(t *testing.T) {
 		ok  bool
 	}{
 		{"SELECT 1", true},
-		{"FROM '/job/a.parquet'", true},
-		{"FROM read_csv('/job/*.csv', delim = '.')", true},
+		{"FROM '/job/./../a.parquet'", true}, // DuckDB judges paths
+		{"FROM read_csv(getvariable('p'))", true},
 		{"FROM READ_CSV ( /* here */ ['/job/a.csv', '/job/b.csv'], header = true)", true},
-		{"FROM read_text($$/job/a$$)", true},
-		{"SELECT '.', '..', './', 'a/b', '1.5/2', 'see /.hidden', E'\\t', 'it''s'", false}, // './' alone is a path
-		{"SELECT '.', '..', 'a/b', '1.5/2', 'see /.hidden', E'\\t', 'it''s'", true},
-		{"SELECT glob, query, read_csv FROM t WHERE x GLOB 'a*'", true},
-		{"SELECT x AS copy FROM t", true},
-		{"COPY (SELECT * FROM t) TO '/job/x.csv' (HEADER, FILE_EXTENSION 'txt')", true},
-		{"COPY t FROM '/job/x.csv'", true},
+		{"SELECT '.', '..', './', 'a/b', E'\\t', 'it''s'", true},
+		{"SELECT glob, query, enable_logging FROM t WHERE x GLOB 'a*'", true},
+		{"SELECT 'enable_logging()' -- enable_logging()", true},
 		{"PREPARE p AS SELECT $1, $name", true},
 		{"SELECT a.b.c, t.* FROM t -- done\r\n;", true},
-		{"FROM '/job/./../x'", false},
-		{"FROM \"/job/./../x\"", false},
-		{"FROM '/job/.'\n'/../x'", false},
-		{"FROM E'/job/\\x2e/x'", false},
-		{"FROM E'a'\n'\\''", false},
-		{"FROM $a$/job/./../x$a$", false},
-		{"FROM read_csv('/job/' || 'x')", false},
-		{"FROM read_csv(['/job/a', '/job/' || 'x'])", false},
-		{"FROM read_csv(getvariable('p'))", false},
-		{"FROM read_csv(header = true, '/job/x')", false},
-		{"FROM \"read_csv\"(concat('/job/', 'x'))", false},
-		{"FROM main.read_csv(p)", false},
-		{"CREATE MACRO m(p) AS TABLE FROM read_csv(p)", false},
-		{"PREPARE p AS FROM read_csv($1)", false},
-		{"FROM read_csv\u00a0('/job/' || 'x')", false},
-		{"FROM read_csv\u200b('/job/' || 'x')", false},
 		{"FROM query('SELECT 1')", false},
+		{"FROM QUERY /* */ ('SELECT 1')", false},
+		{"FROM \"query\"('SELECT 1')", false},
+		{"FROM system.main.query('SELECT 1')", false},
+		{"FROM query\u00a0('SELECT 1')", false},
+		{"FROM query\u200b('SELECT 1')", false},
+		{"CREATE MACRO m(p) AS TABLE FROM query(p)", false},
 		{"CALL enable_logging()", false},
+		{"CALL enable_profiling(save_location = '/x.txt')", false},
 		{"PRAGMA enable_logging", false},
-		{"COPY t TO ('/job/' || 'x')", false},
-		{"copy (FROM t) to (getvariable('p'))", false},
-		{"PREPARE p AS COPY t TO $1", false},
-		{"EXPLAIN ANALYZE COPY t TO ('x')", false},
-		{"COPY t TO '/job/d' (PARTITION_BY a, FILENAME_PATTERN ('/..' || '/x'))", false},
-		{"COPY t TO '/job/d' (FILE_EXTENSION '/../x')", false},
-		{"SELECT 1; COPY t TO ('x')", false},
-		{"SELECT 1$$ ' $$ FROM read_csv(p)", false},
-		{"SELECT 1a$x$ FROM read_csv(p)", false},
-		{"SELECT a$x$ FROM read_csv(p)", false},
-		{"SELECT $1a$x$ FROM read_csv(p)", false},
-		{"SELECT -- \r ' \n FROM read_csv(p) -- '", false},
-		{"SELECT /* /* */ ' */ 1 FROM read_csv(p) -- '", false},
-		{"SELECT 'a\\' FROM read_csv(p) -- '", false},
+		{"SELECT 1; PRAGMA import_database('x')", false},
+		{"SELECT 1$$ ' $$ FROM query(p)", false},
+		{"SELECT 1a$x$ FROM query(p)", false},
+		{"SELECT a$x$ FROM query(p)", false},
+		{"SELECT $1a$x$ FROM query(p)", false},
+		{"SELECT -- \r ' \n FROM query(p) -- '", false},
+		{"SELECT /* /* */ ' */ 1 FROM query(p) -- '", false},
+		{"SELECT 'a\\' FROM query(p) -- '", false},
 	} {
 		if err := guard(c.sql); (err == nil) != c.ok {
 			t.Errorf("%q: %v", c.sql, err)
@@ -72,10 +54,19 @@ func TestGuard(t *testing.T) {
 func TestGuardKnowsAllFunctions(t *testing.T) {
 	harmless := []string{"add_parquet_key", "check_peg_parser", "checkpoint", "duckdb_table_sample", "force_checkpoint", "json_each", "json_tree",
 		"pragma_metadata_info", "pragma_show", "pragma_storage_info", "pragma_table_info", "show", "storage_info", "table_info", "which_secret"}
+	// DuckDB confines these; TestHostile tries each.
+	confined := regexp.MustCompile(`^(read_.*|parquet_.*|sniff_csv|glob)$`)
 	e := start(t, Config{})
 	for _, row := range table(t, e, "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type IN ('table', 'pragma') AND parameter_types::VARCHAR LIKE '%VARCHAR%'") {
-		if f := row[0]; !refused[f] && !opensFiles.MatchString(f) && !slices.Contains(harmless, f) {
+		f := row[0]
+		if refused[f] || slices.Contains(harmless, f) {
+			continue
+		}
+		if !confined.MatchString(f) {
 			t.Errorf("the guard does not know the function %s", f)
+		}
+		if !slices.ContainsFunc(hostile, func(sql string) bool { return strings.Contains(sql, f+"(") }) {
+			t.Errorf("no hostile statement calls the function %s", f)
 		}
 	}
 }

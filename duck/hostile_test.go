@@ -20,8 +20,7 @@ import (
 // hostile are statements that a locked engine must refuse. ROOT is a folder
 // with the secret in secret.csv, secret.parquet and secret.db; ROOT/job is what
 // the engine may read and write; ROOT/job12 is a sibling whose name begins
-// alike. Symbolic links are not among them: DuckDB follows those that it finds
-// in a folder, and no SQL can make one.
+// alike; ROOT/job/link is a link to ROOT.
 var hostile = []string{
 	// Reading outside.
 	"FROM 'ROOT/secret.csv'",
@@ -32,6 +31,10 @@ var hostile = []string{
 	"FROM read_csv('ROOT/job/../job12/secret.csv')",
 	"FROM read_csv('ROOT/job12/secret.csv')",
 	"FROM read_csv('ROOT/*.csv')",
+	"FROM read_csv('ROOT/job/link/secret.csv')",
+	"FROM read_csv('ROOT/job/l*/secret.csv')",
+	"FROM read_csv('ROOT/job/**/../../secret.csv')",
+	"FROM read_csv('ROOT/job/none/../../secret.csv')",
 	"FROM read_csv('ROOT/job/../*.csv')",
 	"FROM read_csv('ROOT/spill/./../secret.csv')",
 	"FROM read_csv('ROOT/job/.' || '/../secret.csv')",
@@ -53,8 +56,18 @@ var hostile = []string{
 	"FROM parquet_schema('ROOT/secret.parquet')",
 	"FROM parquet_kv_metadata('ROOT/secret.parquet')",
 	"FROM parquet_file_metadata('ROOT/secret.parquet')",
+	"FROM parquet_full_metadata('ROOT/secret.parquet')",
+	"FROM parquet_bloom_probe('ROOT/secret.parquet', 's', 'the secret')",
+	"FROM parquet_scan('ROOT/secret.parquet')",
 	"FROM read_json('ROOT/secret.csv')",
 	"FROM read_json_objects('ROOT/secret.csv')",
+	"FROM read_csv_auto('ROOT/secret.csv')",
+	"FROM read_json_auto('ROOT/secret.csv')",
+	"FROM read_json_objects_auto('ROOT/secret.csv')",
+	"FROM read_ndjson('ROOT/secret.csv')",
+	"FROM read_ndjson_auto('ROOT/secret.csv')",
+	"FROM read_ndjson_objects('ROOT/secret.csv')",
+	"FROM read_duckdb('ROOT/secret.db')",
 	"FROM read_text('ROOT/secret.csv')",
 	"FROM read_blob('ROOT/secret.csv')",
 	"FROM sniff_csv('ROOT/secret.csv')",
@@ -76,11 +89,13 @@ var hostile = []string{
 	"COPY (SELECT 1) TO 'ROOT/out.csv'",
 	"COPY (SELECT 1) TO 'ROOT/job/../out.csv'",
 	"COPY (SELECT 1) TO 'ROOT/job12/out.csv'",
+	"COPY (SELECT 1) TO 'ROOT/job/link/out.csv'",
 	"COPY (SELECT 1 AS a, 2 AS b) TO 'ROOT/parts' (FORMAT csv, PARTITION_BY a)",
 	"COPY (SELECT 1) TO '/dev/stdout'",
 	"EXPORT DATABASE 'ROOT/export'",
 	"IMPORT DATABASE 'ROOT/export'",
 	"CALL enable_logging(storage = 'file', storage_path = 'ROOT/logs')",
+	"CALL enable_profiling(save_location = 'ROOT/profile.txt')",
 	"CREATE PERSISTENT SECRET s (TYPE http)",
 	// Other databases and extensions.
 	"ATTACH 'ROOT/secret.db'",
@@ -148,6 +163,9 @@ func TestHostile(t *testing.T) {
 		exec(t, setup, "COPY (SELECT 'the secret' AS s) TO '"+filepath.Join(root, name)+"'")
 	}
 	exec(t, setup, "COPY (SELECT 'the secret' AS s) TO '"+root+"/secret.parquet'; ATTACH '"+root+"/secret.db' AS d; CREATE TABLE d.s AS SELECT 'the secret' AS s; DETACH d")
+	if err := os.Symlink(root, filepath.Join(job, "link")); err != nil {
+		t.Fatal(err)
+	}
 	before := tree(t, root)
 
 	e := start(t, Config{Memory: 64 << 20, Threads: 1, SpillDir: filepath.Join(root, "spill"), SpillMax: 1 << 30})

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/marcboeker/go-duckdb/mapping"
+	"github.com/duckdb/duckdb-go/v2/mapping"
 )
 
 // interruptEvery is how often a query whose context has ended is interrupted
@@ -115,9 +115,6 @@ func (o *op) end(err error) error {
 	o.bound.free()
 	o.engine.current.Store(nil)
 	o.engine.trouble(err)
-	if err != nil {
-		o.engine.left.connection = true
-	}
 	o.engine.turn <- struct{}{}
 
 	own := o.failed()

@@ -157,7 +157,9 @@ func (p *Pool) flush() {
 		}
 		return
 	}
-	e.flush()
+	if err := e.flush(p.ctx); err != nil && p.ctx.Err() == nil {
+		p.config.Engine.Log.Warn("duck: pool", "error", err)
+	}
 	p.keep(&p.blank, e, p.config.Blank)
 }
 

@@ -7,17 +7,14 @@ import "C"
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"unsafe"
 
-	"github.com/marcboeker/go-duckdb/mapping"
+	"github.com/duckdb/duckdb-go/v2/mapping"
 
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -78,7 +75,6 @@ func (o *op) define(what, name, query string) error {
 	if list.n != 1 { // a PIVOT makes a type first
 		e.left.note(query)
 	}
-	e.left.drops = append(e.left.drops, fmt.Sprintf("DROP %s IF EXISTS temp.main.%s", what, quoteName(name)))
 	_, err = list.run(e.conn)
 	return err
 }
@@ -137,10 +133,8 @@ func (o *op) bind(query string) (bound, error) {
 	return o.bound, nil
 }
 
-// guard refuses SQL that a locked engine must not run, and has Reset told of the
-// rest.
+// guard refuses SQL that a locked engine must not run.
 func (o *op) guard(sql string) error {
-	o.engine.left.queried(sql)
 	if !o.engine.locked {
 		return nil
 	}
@@ -240,10 +234,9 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 var optionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Copy runs COPY (query) TO path. Values of options are SQL, as COPY takes them:
-// "zstd", "'|'", "(a, b)"; an empty value leaves the bare option. It is the
-// caller, not SQL, that says where to write: Access need not cover path when the
-// engine has a spill directory. DuckDB writes over an existing file by way of
-// tmp_<name> beside it, unless use_tmp_file is false.
+// "zstd", "'|'", "(a, b)"; an empty value leaves the bare option. Access covers
+// path. DuckDB writes over an existing file by way of tmp_<name> beside it, unless
+// use_tmp_file is false.
 func (e *Engine) Copy(ctx context.Context, query, path string, format string, options map[string]string) (rows int64, err error) {
 	all := []string{"FORMAT " + quoteText(format)}
 	for _, name := range slices.Sorted(maps.Keys(options)) {
@@ -256,46 +249,16 @@ func (e *Engine) Copy(ctx context.Context, query, path string, format string, op
 	if err != nil {
 		return 0, err
 	}
-	rows, err = o.copyOut(trimQuery(query), path, strings.Join(all, ", "))
+	rows, err = o.copy(trimQuery(query), path, strings.Join(all, ", "))
 	if err = o.end(err); err != nil {
 		return 0, err
 	}
 	return rows, nil
 }
 
-// copyOut lends the engine's own directory a link to path's, so that engines
-// which write into different ones can be locked alike.
-func (o *op) copyOut(query, path, options string) (int64, error) {
-	if o.engine.config.SpillDir == "" {
-		return o.copy(query, path, options)
-	}
-	dir, err := filepath.Abs(filepath.Dir(path))
-	if err != nil {
-		return 0, err
-	}
-	link := filepath.Join(o.engine.config.SpillDir, "out")
-	if err := os.Symlink(dir, link); err != nil {
-		return 0, err
-	}
-	rows, err := o.copy(query, filepath.Join(link, filepath.Base(path)), options)
-	var de *Error
-	if errors.As(err, &de) {
-		de.Message = strings.ReplaceAll(de.Message, link+"/", dir+"/")
-	}
-	return rows, errors.Join(err, os.Remove(link))
-}
-
 func (o *op) copy(query, path, options string) (int64, error) {
-	b, err := o.bind(query)
-	if err != nil {
+	if _, err := o.bind(query); err != nil {
 		return 0, err
-	}
-	if o.engine.locked {
-		for _, f := range b.schema.Fields { // PARTITION_BY makes folders of them
-			if strings.Contains(f.Name, "/") && dotted.MatchString(f.Name) {
-				return 0, newError(fmt.Sprintf("Permission Error: a column named %q", f.Name), query)
-			}
-		}
 	}
 	statement := "COPY (" + query + "\n) TO " + quoteText(path) + " (" + options + ")"
 	if err := o.guard(statement); err != nil {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/marcboeker/go-duckdb/mapping"
+	"github.com/duckdb/duckdb-go/v2/mapping"
 )
 
 // left are the things that Reset drops, in this order: each part lists
@@ -41,30 +41,23 @@ func drops(macros bool) string {
 	return "SELECT s FROM (" + strings.Join(list, " UNION ALL ") + ") ORDER BY n"
 }
 
-// leftovers says what users may have left behind.
+// leftovers says what users may have left behind that does not go with the
+// connection, as temporary things, transactions and variables do.
 type leftovers struct {
-	drops      []string // statements that drop what View, Table and Register made
-	connection bool     // something that goes with the connection
-	any        bool     // something that does not
-	macros     bool     // and such may be among it
+	any    bool
+	macros bool // such may be among it
 }
 
-// note is told all that Exec runs.
+// note is told what Exec runs.
 func (l *leftovers) note(sql string) {
-	l.connection, l.any = true, true
+	l.any = true
 	sql = strings.ToLower(sql)
 	l.macros = l.macros || strings.Contains(sql, "macro") || strings.Contains(sql, "function")
 }
 
-// queried is told the queries: a seed that one sets is the connection's.
-func (l *leftovers) queried(sql string) {
-	l.connection = l.connection || strings.Contains(strings.ToLower(sql), "setseed")
-}
-
 // Reset drops all that queries left behind (tables, views, registered streams,
 // open transactions), so that the next task with the same Access can use the
-// engine. Registered functions stay. It takes milliseconds when Exec ran, a
-// query failed, or one set a seed.
+// engine. Registered functions stay. It takes milliseconds when Exec ran.
 func (e *Engine) Reset(ctx context.Context) error {
 	o, err := e.begin(ctx, "reset")
 	if err != nil {
@@ -74,26 +67,19 @@ func (e *Engine) Reset(ctx context.Context) error {
 }
 
 // flush has the allocator give all free memory back, of all engines: DuckDB does so
-// when a connection is closed.
-func (e *Engine) flush() {
-	var conn mapping.Connection
-	if mapping.Connect(e.db, &conn) != mapping.StateError {
-		mapping.Disconnect(&conn)
+// when a memory limit is set. The engine is not locked.
+func (e *Engine) flush(ctx context.Context) error {
+	limit := "RESET GLOBAL memory_limit"
+	if e.config.Memory > 0 {
+		limit = setMemory(e.config.Memory)
 	}
+	return e.configure(ctx, "give memory back", limit)
 }
 
-// leave drops what belongs to the connection. Temporary things are dropped by
-// name, if there is nothing else: closing a connection costs what flush does.
-func (o *op) leave() error {
+// reconnect replaces the connection, and with it goes what belongs to it.
+func (o *op) reconnect() error {
 	e := o.engine
-	if !e.left.connection {
-		if _, err := run(e.conn, strings.Join(e.left.drops, "; ")); err == nil {
-			return nil
-		}
-	}
 	o.bound.free()
-	// Temporary tables, transactions, variables and prepared statements go with
-	// their connection.
 	o.connection(func() {
 		mapping.Disconnect(&e.conn)
 		if mapping.Connect(e.db, &e.conn) == mapping.StateError {
@@ -108,7 +94,7 @@ func (o *op) leave() error {
 
 func (o *op) reset() error {
 	e := o.engine
-	if err := o.leave(); err != nil {
+	if err := o.reconnect(); err != nil {
 		return err
 	}
 	if !e.left.any {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/marcboeker/go-duckdb/mapping"
+	"github.com/duckdb/duckdb-go/v2/mapping"
 
 	"github.com/pondmesh/pond/duck/vec"
 )

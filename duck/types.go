@@ -8,7 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/marcboeker/go-duckdb/mapping"
+	bindings "github.com/duckdb/duckdb-go-bindings"
+	"github.com/duckdb/duckdb-go/v2/mapping"
 
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -60,6 +61,8 @@ func typeOf(t mapping.LogicalType) (*vec.Type, error) {
 		return &plain, nil
 	}
 	switch id {
+	case mapping.TypeGeometry:
+		return geometryType(t), nil
 	case mapping.TypeDecimal:
 		return decimalType(mapping.DecimalWidth(t), mapping.DecimalScale(t)), nil
 	case mapping.TypeEnum:
@@ -89,6 +92,15 @@ func typeOf(t mapping.LogicalType) (*vec.Type, error) {
 		return nestedType(vec.Union, 0, names, func(i int) mapping.LogicalType { return mapping.UnionTypeMemberType(t, mapping.IdxT(i)) })
 	}
 	return nil, errType
+}
+
+// geometryType is GEOMETRY, with its coordinate system if it has one.
+func geometryType(t mapping.LogicalType) *vec.Type {
+	sql := "GEOMETRY"
+	if crs := bindings.GeometryTypeGetCRS(t); crs != "" {
+		sql += "(" + quoteText(crs) + ")"
+	}
+	return &vec.Type{Kind: vec.Geometry, SQL: sql}
 }
 
 func decimalType(precision, scale uint8) *vec.Type {

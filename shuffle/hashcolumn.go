@@ -31,7 +31,7 @@ func hashColumn(v *vec.Vector, out []uint64, folding bool) error {
 		each(v, out, folding, hashDate)
 	case vec.Timestamp, vec.TimestampTZ:
 		each(v, out, folding, func(x int64) uint64 { return hashInstant(x, 1) })
-	case vec.String, vec.Blob, vec.Bit:
+	case vec.String, vec.Blob, vec.Bit, vec.Geometry:
 		hashStrings(v, out, folding)
 	case vec.Enum:
 		return hashEnum(v, out, folding)

@@ -112,12 +112,16 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 func (p *Pool) Close() error { return errors.Join(p.Planner.Close(), p.Pool.Close()) }
 
 // ForStage are the options of an engine that runs tasks of a stage. access is what
-// the job may read, memory and threads what an attempt is granted.
-func ForStage(stage *plan.Stage, access []string, memory int64, threads int) duck.Terms {
+// the job may read, staging where a stage that writes files does so (empty: it is
+// only bound), memory and threads what an attempt is granted.
+func ForStage(stage *plan.Stage, access []string, staging string, memory int64, threads int) duck.Terms {
 	o := duck.Terms{Memory: memory * MemoryShare / 100, Threads: threads}
 	// Stages whose SQL reads no files share engines whatever their jobs read.
 	if len(stage.Access) > 0 || slices.ContainsFunc(stage.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
 		o.Access = accessOf(access)
+	}
+	if stage.Exchange.Write != nil && staging != "" {
+		o.Dirs = append(o.Dirs, staging)
 	}
 	o.Ordered = stage.Ordered
 	if stage.Planned {

@@ -73,10 +73,10 @@ func TestAccess(t *testing.T) {
 		file  string
 		ok    bool
 	}{
-		{"stage", engines.ForStage(reads, access, 256<<20, 1), "mine", true},
-		{"stage, folder", engines.ForStage(reads, access, 256<<20, 1), "folder", true},
-		{"stage, other", engines.ForStage(reads, access, 256<<20, 1), "other", false},
-		{"stage that reads nothing", engines.ForStage(computes, access, 256<<20, 1), "mine", false},
+		{"stage", engines.ForStage(reads, access, "", 256<<20, 1), "mine", true},
+		{"stage, folder", engines.ForStage(reads, access, "", 256<<20, 1), "folder", true},
+		{"stage, other", engines.ForStage(reads, access, "", 256<<20, 1), "other", false},
+		{"stage that reads nothing", engines.ForStage(computes, access, "", 256<<20, 1), "mine", false},
 		{"planning", engines.ForPlanning(access, "join_order"), "mine", true},
 		{"binding", engines.ForBinding(access), "other", false},
 	} {
@@ -89,11 +89,11 @@ func TestAccess(t *testing.T) {
 
 func TestForStage(t *testing.T) {
 	scan := &plan.Stage{Ordered: true, Inputs: []plan.Input{{Scan: &plan.Scan{}}}}
-	if o := engines.ForStage(scan, []string{"/f", "/d/"}, 1000, 3); o.Memory != 700 || o.Threads != 3 || !o.Ordered || o.Optimizers != "" || len(o.Files) != 1 || len(o.Dirs) != 1 {
+	if o := engines.ForStage(scan, []string{"/f", "/d/"}, "", 1000, 3); o.Memory != 700 || o.Threads != 3 || !o.Ordered || o.Optimizers != "" || len(o.Files) != 1 || len(o.Dirs) != 1 {
 		t.Errorf("a scan: %+v", o)
 	}
 	planned := &plan.Stage{Planned: true}
-	if o := engines.ForStage(planned, []string{"/f"}, 1000, 1); !strings.Contains(o.Optimizers, "join_order") || len(o.Files) != 0 || o.Ordered {
+	if o := engines.ForStage(planned, []string{"/f"}, "", 1000, 1); !strings.Contains(o.Optimizers, "join_order") || len(o.Files) != 0 || o.Ordered {
 		t.Errorf("a planned stage: %+v", o)
 	}
 }
@@ -167,5 +167,18 @@ func TestErrors(t *testing.T) {
 	}
 	if engines.Error("run", nil) != nil {
 		t.Error("no error has become one")
+	}
+}
+
+// TestForStageWrites: only a stage that writes may reach where it does.
+func TestForStageWrites(t *testing.T) {
+	writes := &plan.Stage{Exchange: plan.Exchange{Write: &plan.Write{}}}
+	if o := engines.ForStage(writes, nil, "/out", 1000, 1); len(o.Dirs) != 1 || o.Dirs[0] != "/out" {
+		t.Errorf("it may reach %q", o.Dirs)
+	}
+	for _, o := range []duck.Terms{engines.ForStage(writes, nil, "", 1000, 1), engines.ForStage(&plan.Stage{}, nil, "/out", 1000, 1)} {
+		if len(o.Dirs) != 0 {
+			t.Errorf("it may reach %q", o.Dirs)
+		}
 	}
 }

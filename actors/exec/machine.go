@@ -133,7 +133,7 @@ func (m *Machine) Run(ctx context.Context, a Attempt, packets Packets) (_ *Outco
 // try runs the task from its beginning, in an engine of its own.
 func (t *task) try(ctx context.Context, in plan.TaskInput) (_ *Outcome, err error) {
 	t.steps, t.query = t.packet.Stage().Bind(t.a.ID.Task.Partition, t.packet.Tasks)
-	t.engine, err = t.m.Engines.Get(ctx, engines.ForStage(t.packet.Stage(), t.packet.Access, t.a.Memory, t.threads))
+	t.engine, err = t.m.Engines.Get(ctx, engines.ForStage(t.packet.Stage(), t.packet.Access, t.packet.Staging, t.a.Memory, t.threads))
 	if err != nil {
 		return nil, engines.Error("open DuckDB", err)
 	}

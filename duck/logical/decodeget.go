@@ -32,6 +32,11 @@ func (d *decoder) get(n Node, o object) Operator {
 			r = ColumnRead{Column: -1, Virtual: v.Name}
 		} else if r.Column < 0 || r.Column >= len(g.Schema) {
 			return d.unknown(n, "a column that is not known")
+		} else if c.text("index_type") == pushedExtract {
+			if r.Extract = extractPath(g.Schema[r.Column].Type, c); r.Extract == nil {
+				return d.unknown(n, "a field that is not known")
+			}
+			r.Fields = nil
 		}
 		g.Reads = append(g.Reads, r)
 	}
@@ -69,6 +74,9 @@ func (d *decoder) get(n Node, o object) Operator {
 		default:
 			return d.unknown(n, "a filter on a column that is not known")
 		}
+		if slices.ContainsFunc(g.Reads, func(r ColumnRead) bool { return r.Column == f.Column && r.Extract != nil }) {
+			return d.unknown(n, "a filter on a column of which a field is read")
+		}
 		if f.X = d.filter(asObject(e).object("value"), &Ref{Typed{T: column.Type, Alias: column.Name}, 0}); f.X != nil {
 			g.Filters = append(g.Filters, f)
 		}
@@ -82,7 +90,11 @@ func (d *decoder) get(n Node, o object) Operator {
 func (g *Get) readColumn(p int) Column {
 	r := g.Reads[p]
 	if r.Column >= 0 {
-		return g.Schema[r.Column]
+		c := g.Schema[r.Column]
+		for _, name := range r.Extract {
+			c = Column(c.Type.Fields[fieldAt(c.Type, name)])
+		}
+		return c
 	}
 	for _, v := range virtualColumns {
 		if v.Name == r.Virtual {
@@ -90,6 +102,42 @@ func (g *Get) readColumn(p int) Column {
 		}
 	}
 	return Column{}
+}
+
+// pushedExtract marks a column of which the scan gives a field.
+const pushedExtract = "PUSHDOWN_EXTRACT"
+
+// extractPath follows a pushed extract through the structs of t. It is nil where
+// that leads elsewhere: through a VARIANT, or a struct whose fields have no names.
+func extractPath(t Type, c object) []string {
+	var path []string
+	for c.text("index_type") == pushedExtract {
+		below := c.list("child_indexes")
+		if len(below) != 1 || t.ID != "STRUCT" {
+			return nil
+		}
+		c = asObject(below[0])
+		i := c.number("index")
+		if i < 0 || i >= len(t.Fields) || t.Fields[i].Name == "" {
+			return nil
+		}
+		path = append(path, t.Fields[i].Name)
+		t = t.Fields[i].Type
+	}
+	return path
+}
+
+// fieldAt is the place of a struct's field, whose name is one of its own.
+func fieldAt(t Type, name string) int {
+	return slices.IndexFunc(t.Fields, func(f Field) bool { return f.Name == name })
+}
+
+// SQL is the read, of a column whose SQL is column.
+func (r ColumnRead) SQL(column string) string {
+	for _, name := range r.Extract {
+		column = "struct_extract(" + column + ", " + lexer.QuoteText(name) + ")"
+	}
+	return column
 }
 
 func fieldPaths(c object) [][]int {

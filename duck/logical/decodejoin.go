@@ -74,8 +74,30 @@ func joinColumns(t JoinType, in []Operator, leftProject, rightProject []int) ([]
 	return nil, false
 }
 
-// binary reads operators of two inputs, but for comparison joins.
+// setOp makes pairs of a union's inputs, which are two or more.
+func (d *decoder) setOp(n Node, o object) Operator {
+	all := n.Inputs
+	op := &SetOp{Node: n, Op: SetKind(n.Kind[len("LOGICAL_"):]), All: o.flag("setop_all")}
+	for i, right := range all[1:] {
+		if len(right.Head().Columns) != len(all[0].Head().Columns) {
+			return d.unknown(n, "inputs that do not fit")
+		}
+		left := all[0]
+		if i > 0 {
+			pair := *op
+			left = &pair
+		}
+		op.Inputs, op.Columns = []Operator{left, right}, all[0].Head().Columns
+	}
+	return op
+}
+
+// binary reads operators of two inputs or, if they are unions, more; but for
+// comparison joins.
 func (d *decoder) binary(n Node, o object) Operator {
+	if n.Kind == "LOGICAL_UNION" && len(n.Inputs) > 2 {
+		return d.setOp(n, o)
+	}
 	if len(n.Inputs) != 2 {
 		return nil
 	}
@@ -99,11 +121,7 @@ func (d *decoder) binary(n Node, o object) Operator {
 		n.Columns = append(append(n.Columns, left...), right...)
 		return &PositionalJoin{n}
 	case "LOGICAL_UNION", "LOGICAL_EXCEPT", "LOGICAL_INTERSECT":
-		n.Columns = left
-		if len(left) != len(right) {
-			return d.unknown(n, "inputs that do not fit")
-		}
-		return &SetOp{Node: n, Op: SetKind(n.Kind[len("LOGICAL_"):]), All: o.flag("setop_all")}
+		return d.setOp(n, o)
 	case "LOGICAL_MATERIALIZED_CTE":
 		n.Columns = right
 		return &MaterializedCTE{Node: n, ID: o.number("table_index"), Name: o.text("ctename"), Materialize: o.text("materialize")}

@@ -25,8 +25,9 @@ var ErrUnrendered = errors.New("logical: cannot be written as SQL")
 //	sampling_pushdown           moves a sample into a scan, where it is of row groups
 //	in_clause                   makes joins of IN lists
 //	common_subexpressions       inserts projections; the piece is optimised again
+//	common_subplan              shares parts; when to is our decision
 const DisabledOptimizers = "compressed_materialization,late_materialization,statistics_propagation," +
-	"join_filter_pushdown,build_side_probe_side,sampling_pushdown,in_clause,common_subexpressions"
+	"join_filter_pushdown,build_side_probe_side,sampling_pushdown,in_clause,common_subexpressions,common_subplan"
 
 // OptimizerTries are lists of optimizers to turn off, [DisabledOptimizers] first,
 // one after another as long as the error is to be tried [PlanError.Again].

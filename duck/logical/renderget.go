@@ -63,9 +63,11 @@ func (r *renderer) read(op *Get, c ColumnRead, t string, column func(int) string
 		return t + "." + c.Virtual
 	case len(op.Files) > 1 && (op.Scan.Pruned || op.Scan.UnionByName):
 		b.open = false
-		return r.cast(column(c.Column), op.Schema[c.Column].Type)
+		return c.SQL(r.cast(column(c.Column), op.Schema[c.Column].Type))
+	case c.Extract != nil:
+		b.open = false
 	}
-	return column(c.Column)
+	return c.SQL(column(c.Column))
 }
 
 // source is what follows FROM.

@@ -81,6 +81,9 @@ type Get struct {
 type ColumnRead struct {
 	Column  int    // position in Schema; -1 for a virtual column
 	Virtual string // rowid, filename, file_row_number, file_index; "none": rows are counted only
+	// Extract names the field of a struct column, and of a struct within it, that
+	// is read in its place. Nil: the column itself.
+	Extract []string
 	// Fields are the only fields of a struct column that are used: an
 	// optimisation, not a change of its type. Nil: all.
 	Fields [][]int

@@ -33,7 +33,7 @@ func appendRows[I index](c *column, v *Vector, rows []I, all, holes bool) error 
 	case Null:
 	case Bool:
 		appendBools(c, v, rows, nulls, holes)
-	case String, Blob, Bit, BigNum:
+	case String, Blob, Bit, BigNum, Geometry:
 		err = appendStrings(c, v, rows, nulls, holes)
 	case Enum:
 		err = appendEnum(c, v, rows, nulls, holes)

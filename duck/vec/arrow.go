@@ -22,7 +22,7 @@ var widths = [...]int{
 	Bool: 1, Int8: 1, Int16: 2, Int32: 4, Int64: 8, Int128: 16, Uint8: 1, Uint16: 2, Uint32: 4, Uint64: 8, Uint128: 16,
 	Float32: 4, Float64: 8, Date: 4, Time: 8, TimeNS: 8, TimeTZ: 8,
 	TimestampS: 8, TimestampMS: 8, Timestamp: 8, TimestampNS: 8, TimestampTZ: 8, Interval: 16, UUID: 16,
-	String: 16, Blob: 16, Bit: 16, BigNum: 16, List: 16, Map: 16, Union: 0,
+	String: 16, Blob: 16, Bit: 16, BigNum: 16, Geometry: 16, List: 16, Map: 16, Union: 0,
 }
 
 // Width is the bytes a row takes in a [Vector]'s Data: 16 for strings and
@@ -74,6 +74,8 @@ func (f Field) inner() arrow.Field {
 		out.Metadata = opaque("bit")
 	case BigNum:
 		out.Metadata = opaque("bignum")
+	case Geometry:
+		out.Metadata = arrow.NewMetadata([]string{extensionKey, extensionDataKey}, []string{"geoarrow.wkb", "{}"})
 	case UUID:
 		out.Metadata = arrow.NewMetadata([]string{extensionKey, extensionDataKey}, []string{"arrow.uuid", ""})
 	case String:
@@ -107,7 +109,7 @@ var flatTypes = map[Kind]arrow.DataType{
 	TimestampTZ: &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"},
 	Interval:    arrow.FixedWidthTypes.MonthDayNanoInterval,
 	String:      arrow.BinaryTypes.String, Enum: arrow.BinaryTypes.String,
-	Blob: arrow.BinaryTypes.Binary, Bit: arrow.BinaryTypes.Binary, BigNum: arrow.BinaryTypes.Binary,
+	Blob: arrow.BinaryTypes.Binary, Bit: arrow.BinaryTypes.Binary, BigNum: arrow.BinaryTypes.Binary, Geometry: arrow.BinaryTypes.Binary,
 }
 
 // arrow is the storage type that carries t.

@@ -153,7 +153,7 @@ func (c *column) take(dt arrow.DataType) *array.Data {
 	buffers := []*memory.Buffer{valid}
 	switch c.t.Kind {
 	case Null, Struct, Array:
-	case String, Blob, Bit, BigNum, Enum, TimeNS:
+	case String, Blob, Bit, BigNum, Geometry, Enum, TimeNS:
 		buffers = append(buffers, c.offsets(), c.data.take(c.store))
 	case List, Map:
 		buffers = append(buffers, c.offsets())

@@ -170,7 +170,7 @@ func (c *Chunk) Size(skip int) int64 {
 func (v *Vector) size() int64 {
 	n := int64(v.Rows) * int64(v.Type.Width())
 	switch v.Type.Kind {
-	case String, Blob, Bit, BigNum:
+	case String, Blob, Bit, BigNum, Geometry:
 		from := values[Str](v)
 		for i := range from {
 			if from[i].Len > strInline && !v.Null(i) {

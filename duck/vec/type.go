@@ -35,7 +35,8 @@ const (
 	Blob
 	Bit
 	BigNum
-	Enum // Storage: 1, 2 or 4
+	Geometry // WKB, little endian
+	Enum     // Storage: 1, 2 or 4
 	List
 	Map
 	Array // of fixed Size

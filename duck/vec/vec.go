@@ -22,7 +22,7 @@ const MaxRows = 2048
 //
 //	Bool                      one byte a row, 0 or 1
 //	fixed-width kinds         Type.Width() bytes a row, little-endian
-//	String, Blob, Bit, BigNum one 16-byte [Str] a row
+//	String, Blob, Bit, BigNum, Geometry one 16-byte [Str] a row
 //	Enum                      Type.Storage bytes a row: an index into Type.Names
 //	List, Map                 one [ListEntry] a row, over Children[0]
 //	Array, Struct, Union, Null nothing: Data is nil

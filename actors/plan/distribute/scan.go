@@ -191,7 +191,7 @@ func (s *scan) rowNumbers(g *logical.Get) bool {
 func readSQL(g *logical.Get, c logical.ColumnRead) string {
 	switch {
 	case c.Column >= 0:
-		return plan.QuoteIdent(g.Schema[c.Column].Name)
+		return c.SQL(plan.QuoteIdent(g.Schema[c.Column].Name))
 	case c.Virtual == "none":
 		return "CAST(NULL AS BOOLEAN)"
 	case c.Virtual == rowID:

@@ -15,8 +15,8 @@ import (
 func (p *planner) valuesOf(g *logical.Get, s *scan) map[int]float64 {
 	out := map[int]float64{}
 	for i, at := range g.Project {
-		if c := g.Reads[at].Column; c >= 0 {
-			if n := p.distinctOf(g.Schema[c], s); n > 0 {
+		if r := g.Reads[at]; r.Column >= 0 && r.Extract == nil {
+			if n := p.distinctOf(g.Schema[r.Column], s); n > 0 {
 				out[i] = n
 			}
 		}

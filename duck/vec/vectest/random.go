@@ -22,7 +22,7 @@ var flat = []vec.Type{
 	{Kind: vec.TimestampS, SQL: "TIMESTAMP_S"}, {Kind: vec.TimestampMS, SQL: "TIMESTAMP_MS"},
 	{Kind: vec.Timestamp, SQL: "TIMESTAMP"}, {Kind: vec.TimestampNS, SQL: "TIMESTAMP_NS"}, {Kind: vec.TimestampTZ, SQL: "TIMESTAMP WITH TIME ZONE"},
 	{Kind: vec.Interval, SQL: "INTERVAL"}, {Kind: vec.UUID, SQL: "UUID"},
-	{Kind: vec.String, SQL: "VARCHAR"}, {Kind: vec.String, SQL: "JSON"}, {Kind: vec.Blob, SQL: "BLOB"}, {Kind: vec.Bit, SQL: "BIT"}, {Kind: vec.BigNum, SQL: "BIGNUM"},
+	{Kind: vec.String, SQL: "VARCHAR"}, {Kind: vec.String, SQL: "JSON"}, {Kind: vec.Blob, SQL: "BLOB"}, {Kind: vec.Bit, SQL: "BIT"}, {Kind: vec.BigNum, SQL: "BIGNUM"}, {Kind: vec.Geometry, SQL: "GEOMETRY"},
 	{Kind: vec.Enum, Storage: 1, Names: []string{"", "small", "one that is longer than twelve"}, SQL: "ENUM('', 'small', 'one that is longer than twelve')"},
 	{Kind: vec.Enum, Storage: 2, Names: []string{"a", strings.Repeat("long", 80)}, SQL: "ENUM('a', '" + strings.Repeat("long", 80) + "')"},
 	{Kind: vec.Enum, Storage: 4, Names: []string{"only"}, SQL: "ENUM('only')"},
@@ -93,7 +93,7 @@ func Value(r *rand.Rand, t *vec.Type, nulls int) any {
 	switch t.Kind {
 	case vec.Bool:
 		return r.IntN(2) == 1
-	case vec.String, vec.Blob, vec.Bit, vec.BigNum:
+	case vec.String, vec.Blob, vec.Bit, vec.BigNum, vec.Geometry:
 		b := make([]byte, r.IntN(4)*r.IntN(12))
 		for i := range b {
 			b[i] = byte(r.IntN(256))

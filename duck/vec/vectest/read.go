@@ -60,7 +60,7 @@ func read(t *vec.Type, a arrow.Array, i int) any {
 	switch t.Kind {
 	case vec.Bool:
 		return a.(*array.Boolean).Value(i)
-	case vec.String, vec.Blob, vec.Bit, vec.BigNum:
+	case vec.String, vec.Blob, vec.Bit, vec.BigNum, vec.Geometry:
 		return text(a, i)
 	case vec.Enum:
 		for k, name := range t.Names {

@@ -7,7 +7,7 @@
 //	Bool                      bool
 //	fixed-width, Enum         uint64: its bits (an enum's: its index)
 //	Int128 … 16 bytes wide    [2]uint64, low word first
-//	String, Blob, Bit, BigNum string
+//	String, Blob, Bit, BigNum, Geometry string
 //	List, Map, Array, Struct  []any (a map's elements are []any{key, value})
 //	Union                     Member
 package vectest

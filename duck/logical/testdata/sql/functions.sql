@@ -1,6 +1,6 @@
 SELECT upper(w), lower(w), length(w), reverse(w), w || '!', concat(w, 1, NULL), concat_ws('-', w, 'x', NULL), repeat(w, 2) FROM words;
 SELECT w LIKE 'a%', w ILIKE 'A%', w NOT LIKE '%a', w LIKE '%p%', w SIMILAR TO '[a-z]+', w LIKE '100\%%' ESCAPE '\', w GLOB 'a*', w ~ '^[A-Z]', w !~~ 'x', w ILIKE '%PHA' FROM words;
-SELECT regexp_matches(w, 'a.*a'), regexp_replace(w, '[aeiou]', '_', 'g'), regexp_extract(w, '([a-z])([a-z])', 2), regexp_extract_all(w, '[a-z]'), regexp_full_match(w, '[a-z]*'), regexp_extract(w, '(?<x>a)(.)', ['p', 'q']), regexp_split_to_array(w, 'a') FROM words;
+SELECT regexp_matches(w, 'a.*a'), regexp_replace(w, '[aeiou]', '_', 'g'), regexp_extract(w, '([a-z])([a-z])', 2), regexp_extract_all(w, '[a-z]'), regexp_full_match(w, '[a-z]*'), regexp_extract(w, '(?P<x>a)(.)', ['p', 'q']), regexp_split_to_array(w, 'a') FROM words;
 SELECT substring(w, 2, 3), substr(w, -2), left(w, 2), right(w, 2), w[1:2], w[2], trim(w), ltrim(w), rtrim(w), trim(w, 'a'), lpad(w, 8, '.'), rpad(w, 3, '.') FROM words;
 SELECT position('a' IN w), strpos(w, 'b'), instr(w, 'l'), contains(w, 'ph'), starts_with(w, 'a'), prefix(w, 'be'), suffix(w, 'a'), ends_with(w, 'A') FROM words WHERE w IS NOT NULL AND length(w) > 3 AND false;
 SELECT position('a' IN w), strpos(w, 'b'), instr(w, 'l'), contains(w, 'ph'), starts_with(w, 'a'), ends_with(w, 'A') FROM words;

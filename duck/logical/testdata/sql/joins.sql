@@ -56,7 +56,6 @@ SELECT n.a, r.i FROM n, LATERAL range(n.v) r(i);
 SELECT n.a, r.i FROM n, LATERAL generate_series(1, n.v) r(i);
 SELECT nested.id, r.e FROM nested, LATERAL unnest(l) r(e);
 SELECT nested.id, j.key, j.value FROM nested, LATERAL json_each(nested.j) j;
--- no plan
 SELECT nested.id, j.fullkey FROM nested, json_tree(nested.j) j JOIN n ON n.a = nested.id;
 SELECT * FROM nested, LATERAL (SELECT unnest(l) AS x) JOIN n ON x = n.a;
 SELECT emp.name, t1.a FROM emp JOIN (SELECT DISTINCT a FROM t) t1 ON emp.id = t1.a OR emp.boss = t1.a;
