@@ -210,7 +210,8 @@ func (c *coordinator) publishStatus(now bool) {
 }
 
 func (c *coordinator) status() *api.JobStatus {
-	s := &api.JobStatus{ID: c.run.spec.ID, Name: c.run.spec.Name, State: api.Running, Coordinator: string(c.n.id), Term: c.term, Submitted: c.run.spec.Submitted}
+	s := c.run.spec.Status()
+	s.State, s.Coordinator, s.Term = api.Running, string(c.n.id), c.term
 	if c.d == nil {
 		return s
 	}

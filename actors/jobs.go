@@ -130,7 +130,7 @@ func (j *jobs) list() []api.JobStatus {
 		case rec.Status != nil:
 			out = append(out, *rec.Status)
 		default:
-			out = append(out, api.JobStatus{ID: id, Name: rec.Spec.Name, State: api.Queued, Submitted: rec.Spec.Submitted})
+			out = append(out, *rec.Spec.Status())
 		}
 	}
 	for i := range out {
@@ -341,8 +341,8 @@ func (n *Node) abandon(rec *api.Record) {
 	}
 	gone := &plan.Error{Kind: plan.KindCancelled, Op: "submit", Text: "the client went away before the job began"}
 	ended := *rec
-	ended.Status = &api.JobStatus{ID: rec.Spec.ID, Name: rec.Spec.Name, State: api.Cancelled, Submitted: rec.Spec.Submitted,
-		Ended: time.Now().UnixMilli(), Error: api.FromError(gone)}
+	ended.Status = rec.Spec.Status()
+	ended.Status.State, ended.Status.Ended, ended.Status.Error = api.Cancelled, time.Now().UnixMilli(), api.FromError(gone)
 	_ = forEach(ctx, len(rec.Homes), func(ctx context.Context, i int) error {
 		if err := n.putRecord(ctx, rec.Homes[i], &ended); err != nil {
 			n.log.Warn("recording that a job was abandoned", "job", rec.Spec.ID, "err", err)
@@ -421,7 +421,9 @@ func (j *jobs) start(spec *api.JobSpec, term uint64) (*jobRun, error) {
 	if r := j.runs[spec.ID]; r != nil {
 		return r, nil
 	}
-	r := &jobRun{spec: spec, topic: newTopic(&api.JobStatus{ID: spec.ID, Name: spec.Name, State: api.Queued, Coordinator: string(j.n.id), Term: term, Submitted: spec.Submitted})}
+	first := spec.Status()
+	first.Coordinator, first.Term = string(j.n.id), term
+	r := &jobRun{spec: spec, topic: newTopic(first)}
 	props := actor.PropsFromProducer(func() actor.Actor { return &coordinator{n: j.n, run: r, term: term} })
 	pid, err := j.n.wire.System().Root.SpawnNamed(props, "coordinator-"+string(spec.ID))
 	if err != nil {

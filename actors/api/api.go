@@ -29,6 +29,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
 )
@@ -43,8 +44,12 @@ const (
 // JobSpec is a submitted plan. The client makes up ID, so that a retried
 // submission is the same job.
 type JobSpec struct {
-	ID        plan.JobID `json:"id"`
-	Name      string     `json:"name,omitempty"`
+	ID   plan.JobID `json:"id"`
+	Name string     `json:"name,omitempty"`
+	// Statement is the SQL as its user wrote it, and User who says to have written
+	// it; neither is needed to run the job.
+	Statement string     `json:"statement,omitempty"`
+	User      string     `json:"user,omitempty"`
 	Plan      *plan.Plan `json:"plan"`
 	Options   JobOptions `json:"options"`
 	Submitted int64      `json:"submitted"` // Unix milliseconds, by the clock of the node that took it
@@ -113,6 +118,8 @@ func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cance
 type JobStatus struct {
 	ID          plan.JobID    `json:"id"`
 	Name        string        `json:"name,omitempty"`
+	Statement   string        `json:"statement,omitempty"` // the beginning of a long one
+	User        string        `json:"user,omitempty"`      // as its client says
 	State       State         `json:"state"`
 	Error       *Error        `json:"error,omitempty"`
 	Coordinator string        `json:"coordinator,omitempty"` // node
@@ -124,6 +131,25 @@ type JobStatus struct {
 	Files       []string      `json:"files,omitempty"`
 	// Result says where the rows are, when it has succeeded; lists of jobs leave it out.
 	Result *ResultInfo `json:"result,omitempty"`
+}
+
+// Bounds of what a status shows of its job's submission, in bytes.
+const (
+	statementMax = 4 << 10
+	userMax      = 256
+)
+
+// Status is how a job begins that is known by its spec.
+func (s *JobSpec) Status() *JobStatus {
+	return &JobStatus{ID: s.ID, Name: s.Name, Statement: clip(s.Statement, statementMax), User: clip(s.User, userMax), State: Queued, Submitted: s.Submitted}
+}
+
+// clip is the beginning of a text that is too long.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // StageStatus is the progress of one stage.

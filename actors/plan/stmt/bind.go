@@ -61,29 +61,25 @@ func parameters(sql string) []parameter {
 	toks, _ := lexer.Lex(sql)
 	marks := 0
 	for i, t := range toks {
-		if t.Kind != lexer.Punct {
+		text := t.In(sql)
+		if t.Kind != lexer.Punct || text[0] != '$' && text[0] != '?' {
 			continue
 		}
-		switch sql[t.Start] {
-		case '?':
+		f := parameter{text: text, start: t.Start, end: t.End}
+		switch n, err := strconv.Atoi(text[1:]); {
+		case text == "?":
 			marks++
-			out = append(out, parameter{text: "?", start: t.Start, end: t.End, n: marks})
-		case '$':
-			if i+1 == len(toks) {
-				continue
-			}
-			f := parameter{text: sql[t.Start:toks[i+1].End], start: t.Start, end: toks[i+1].End}
-			after := toks[i+1].In(sql)
-			switch n, err := strconv.Atoi(after); {
-			case toks[i+1].Kind == lexer.Word:
-				f.name = strings.ToLower(after)
-			case toks[i+1].Kind == lexer.Number && err == nil && n > 0:
-				f.n = n
-			default:
-				continue // no parameter: DuckDB says what it is
-			}
-			out = append(out, f)
+			f.n = marks
+		case text == "$" && i+1 < len(toks) && toks[i+1].Kind == lexer.Word:
+			f.end = toks[i+1].End
+			f.text = sql[f.start:f.end]
+			f.name = strings.ToLower(f.text[1:])
+		case err == nil && n > 0:
+			f.n = n
+		default:
+			continue // no parameter: DuckDB says what it is
 		}
+		out = append(out, f)
 	}
 	return out
 }

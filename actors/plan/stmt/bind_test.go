@@ -20,6 +20,7 @@ func TestBind(t *testing.T) {
 		{"SELECT 1", Params{}, "SELECT 1"},
 		{"SELECT $1 + $2, $1", Params{List: []any{1, -2}}, "SELECT (1) + (-2), (1)"},
 		{"SELECT 1-?, ?", Params{List: []any{-2, "x"}}, "SELECT 1-(-2), 'x'"},
+		{"SELECT ?2, ?1", Params{List: []any{1, 2}}, "SELECT (2), (1)"},
 		{"SELECT $a, $B_2 FROM t", Params{Named: map[string]any{"a": nil, "b_2": true}}, "SELECT NULL, TRUE FROM t"},
 		{"SELECT '$1 ?', \"?\", $$ $1 $$, $q$ ? $q$ /* $1 */ -- ?", Params{}, "SELECT '$1 ?', \"?\", $$ $1 $$, $q$ ? $q$ /* $1 */ -- ?"},
 		{"SELECT $1::DATE", Params{List: []any{"2001-02-03"}}, "SELECT '2001-02-03'::DATE"},
