@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/duck"
 )
 
@@ -36,7 +35,7 @@ func skewed(t *testing.T) (facts, names string) {
 }
 
 // stageOf is the last stage of a job whose name begins so.
-func stageOf(t *testing.T, st *api.JobStatus, name string) api.StageStatus {
+func stageOf(t *testing.T, st *pond.Status, name string) pond.Stage {
 	t.Helper()
 	for _, s := range slices.Backward(st.Stages) {
 		if strings.HasPrefix(s.Name, name) {
@@ -44,7 +43,7 @@ func stageOf(t *testing.T, st *api.JobStatus, name string) api.StageStatus {
 		}
 	}
 	t.Fatalf("no stage %s of %v", name, st.Stages)
-	return api.StageStatus{}
+	return pond.Stage{}
 }
 
 // TestFit: partitions are put together or split once their sizes are known, and
@@ -52,9 +51,9 @@ func stageOf(t *testing.T, st *api.JobStatus, name string) api.StageStatus {
 func TestFit(t *testing.T) {
 	facts, names := skewed(t)
 	node := newPond(t, 3, pond.WithSlots(1))[2]
-	run := func(sql string) *api.JobStatus {
+	run := func(sql string) *pond.Status {
 		t.Helper()
-		rows, err := node.SQL(testContext(t), sql, pond.ForceDistributed(), pond.BroadcastUpTo(-1))
+		rows, err := node.SQL(testContext(t), sql, pond.Force(true), pond.Broadcast(-1))
 		got := lines(t, rows, err)
 		want := oracle(t, sql)
 		slices.Sort(got)
@@ -81,7 +80,7 @@ func TestFit(t *testing.T) {
 func TestReplan(t *testing.T) {
 	facts, _ := skewed(t)
 	node := newPond(t, 3, pond.WithSlots(1))[2]
-	options := []pond.SQLOption{pond.ForceDistributed(), pond.OnPartitions(6), pond.BroadcastUpTo(60_000)}
+	options := []pond.JobOption{pond.Force(true), pond.Partitions(6), pond.Broadcast(60_000)}
 	for _, c := range []struct{ cond, why string }{
 		{"length(w) > 2 AND v * v %% 500 < 2 AND v <> %d", "of a join the right side is sent to all tasks instead"},
 		{"w LIKE '%%1%%' AND length(w) > 1 AND length(w) < 30 AND v <> %d", "of a join both sides are shuffled instead"},
@@ -97,7 +96,7 @@ func TestReplan(t *testing.T) {
 				rows, err := node.SQL(testContext(t), query(tries), options...)
 				wantLines(t, sorted(lines(t, rows, err)), want...)
 				st := rows.Status
-				text, err := node.API().ExplainJob(testContext(t), st.ID, false)
+				text, err := node.Job(st.ID).Explain(testContext(t), "text")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -105,7 +104,7 @@ func TestReplan(t *testing.T) {
 					continue
 				}
 				fired = true
-				if !slices.ContainsFunc(st.Stages, func(s api.StageStatus) bool { return s.Dropped }) || !strings.Contains(text, "(dropped)") {
+				if !slices.ContainsFunc(st.Stages, func(s pond.Stage) bool { return s.Dropped }) || !strings.Contains(text, "(dropped)") {
 					t.Errorf("%s: no stage was dropped\n%s", c.cond, text)
 				}
 			}
@@ -118,9 +117,9 @@ func TestReplan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fired = strings.Contains(rows.Text, c.why) && strings.Contains(rows.Text, "(dropped)")
+			fired = strings.Contains(planText(t, rows), c.why) && strings.Contains(planText(t, rows), "(dropped)")
 			if !fired && tries == 2*most {
-				t.Fatalf("%s: EXPLAIN ANALYZE never says why\n%s", c.cond, rows.Text)
+				t.Fatalf("%s: EXPLAIN ANALYZE never says why\n%s", c.cond, planText(t, rows))
 			}
 		}
 	}

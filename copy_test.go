@@ -15,7 +15,7 @@ func TestCopyManyFiles(t *testing.T) {
 	d := newSingle(t)
 	node := newPond(t, 2)[0]
 	for _, n := range []int{300} {
-		for name, options := range map[string][]pond.SQLOption{"plain": nil, "forced": {pond.ForceDistributed()}} {
+		for name, options := range map[string][]pond.JobOption{"plain": nil, "forced": {pond.Force(true)}} {
 			t.Run(fmt.Sprint(n, " ", name), func(t *testing.T) {
 				dir := filepath.Join(t.TempDir(), "out")
 				_, err := node.SQL(testContext(t), fmt.Sprintf("COPY (SELECT range AS i, range %% %d AS p FROM range(3000)) TO '%s' (FORMAT parquet, PARTITION_BY p)", n, dir), options...)

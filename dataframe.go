@@ -1,19 +1,13 @@
 package pond
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
-	"strings"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
@@ -23,9 +17,11 @@ import (
 // the action that runs it.
 type DataFrame struct {
 	s      *Session
-	node   plan.Node // without ID and Inputs
+	node   plan.Node // without Inputs; with an ID if it is of FromPlan
 	inputs []*DataFrame
 	err    error
+	sink   *plan.Sink // of FromPlan; nil: collect
+	name   string     // of the job
 }
 
 func (s *Session) source(n plan.Node, err error) *DataFrame {
@@ -37,171 +33,42 @@ func (df *DataFrame) then(n plan.Node, others ...*DataFrame) *DataFrame {
 	return &DataFrame{s: df.s, node: n, inputs: append([]*DataFrame{df}, others...)}
 }
 
-// ReadOption is an option of the Read methods.
-type ReadOption func(*plan.ReadOp)
-
-// Columns reads only these columns, in this order.
-func Columns(names ...string) ReadOption {
-	return func(r *plan.ReadOp) { r.Options.Columns = names }
+// Query is a whole SELECT over files and the session's views. By itself it is
+// distributed as Session.SQL does it; under further steps it runs in one
+// partition. Relative file names are looked up in this process's working
+// directory.
+func (s *Session) Query(query string) *DataFrame {
+	return s.source(plan.Node{SQL: &plan.SQLOp{Query: query}}, nil)
 }
 
-// Recursive reads folders with all folders in them.
-func Recursive() ReadOption { return func(r *plan.ReadOp) { r.Recursive = true } }
-
-// UnionByName aligns files by column name: what a file lacks is NULL.
-func UnionByName() ReadOption { return func(r *plan.ReadOp) { r.Options.UnionByName = true } }
-
-// HivePartitioning takes columns from folders named key=value.
-func HivePartitioning() ReadOption { return func(r *plan.ReadOp) { r.Options.Hive = true } }
-
-// Schema gives the columns of CSV and JSON files as name, DuckDB type, name,
-// type …; without it DuckDB infers them.
-func Schema(namesAndTypes ...string) ReadOption {
-	return func(r *plan.ReadOp) { r.Options.Schema = columnList(namesAndTypes) }
-}
-
-// columnList reads name, type, name, type …; a name without a type stays so.
-func columnList(list []string) []plan.Column {
-	var out []plan.Column
-	for i := 0; i < len(list); i += 2 {
-		c := plan.Column{Name: list[i]}
-		if i+1 < len(list) {
-			c.Type = list[i+1]
-		}
-		out = append(out, c)
+// FromPlan reads a plan as JSON, as POST /v1/jobs takes it: what a job file says.
+// The DataFrame has the rows that the plan's sink is given; Submit, Collect and
+// Explain do what the sink says, so that Collect of a plan that writes files has
+// no rows.
+func (s *Session) FromPlan(data []byte) *DataFrame {
+	p := new(plan.Plan)
+	if err := json.Unmarshal(data, p); err != nil {
+		return s.source(plan.Node{}, mistake("plan", "", "", "%v", err))
 	}
-	return out
-}
-
-// CSVOption passes an option to DuckDB's read_csv; value is an SQL literal, such
-// as '|' in quotes, or true.
-func CSVOption(name, value string) ReadOption {
-	return func(r *plan.ReadOp) {
-		r.Options.CSV = maps.Clone(r.Options.CSV)
-		if r.Options.CSV == nil {
-			r.Options.CSV = map[string]string{}
-		}
-		r.Options.CSV[name] = value
-	}
-}
-
-// Paths reads these files, folders or globs too, each as it stands: commas in
-// them are part of their names.
-func Paths(paths ...string) ReadOption {
-	return func(r *plan.ReadOp) { r.Paths = append(r.Paths, paths...) }
-}
-
-func (s *Session) read(f plan.Format, path string, options []ReadOption) *DataFrame {
-	op := &plan.ReadOp{Format: f}
-	if _, err := os.Stat(path); err == nil {
-		op.Paths = []string{path} // whatever commas it has
-	} else if path != "" {
-		op.Paths = strings.Split(path, ",")
-	}
-	for _, o := range options {
-		o(op)
-	}
-	for i, p := range op.Paths {
-		abs, err := absolute(strings.TrimSpace(p))
-		if err != nil {
-			return s.source(plan.Node{}, err)
-		}
-		op.Paths[i] = abs
-	}
-	return s.source(plan.Node{Read: op}, nil)
-}
-
-// absolute makes a path mean the same on every node, and keeps a trailing slash.
-func absolute(path string) (string, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", fmt.Errorf("pond: path %s: %w", path, err)
-	}
-	if strings.HasSuffix(path, "/") && abs != "/" {
-		abs += "/"
-	}
-	return abs, nil
-}
-
-// ReadParquet reads files, folders or globs, several with commas between them
-// (see Paths). Of a folder it reads the files in it, but for those whose names
-// begin with a dot or an underscore.
-// The nodes read them: a path must mean the same on each.
-func (s *Session) ReadParquet(path string, options ...ReadOption) *DataFrame {
-	return s.read(plan.Parquet, path, options)
-}
-
-// ReadCSV reads CSV files; DuckDB finds out the dialect, header and types.
-func (s *Session) ReadCSV(path string, options ...ReadOption) *DataFrame {
-	return s.read(plan.CSV, path, options)
-}
-
-// ReadJSON reads JSON files: an object a line, or one array.
-func (s *Session) ReadJSON(path string, options ...ReadOption) *DataFrame {
-	return s.read(plan.JSON, path, options)
-}
-
-// ReadArrow reads Arrow IPC files, in the file or the stream format.
-func (s *Session) ReadArrow(path string, options ...ReadOption) *DataFrame {
-	return s.read(plan.Arrow, path, options)
-}
-
-// FromRecords carries batches of one schema in the job itself. They are encoded
-// at once, and stay the caller's to release.
-func (s *Session) FromRecords(schema *arrow.Schema, recs ...arrow.RecordBatch) *DataFrame {
-	if schema == nil {
-		return s.source(plan.Node{}, badRows("records need a schema"))
-	}
-	var b bytes.Buffer
-	w := ipc.NewWriter(&b, ipc.WithSchema(schema))
-	rows := int64(0)
-	for _, r := range recs {
-		if err := w.Write(r); err != nil {
-			return s.source(plan.Node{}, badRows("%v", err))
-		}
-		rows += r.NumRows()
-	}
-	err := w.Close()
-	return s.source(plan.Node{Rows: &plan.RowsOp{IPC: b.Bytes(), Count: rows}}, err)
-}
-
-// FromRows carries rows in the job itself: one list a row, of values that
-// encoding/json takes. columns are name, DuckDB type, name, type ….
-func (s *Session) FromRows(columns []string, rows ...[]any) *DataFrame {
-	op := &plan.RowsOp{}
-	if op.Columns = columnList(columns); len(columns)%2 != 0 {
-		return s.source(plan.Node{}, badRows("column %q has no type: columns are name, type, name, type …", columns[len(columns)-1]))
-	}
-	for i, row := range rows {
-		var vs []json.RawMessage
-		for _, v := range row {
-			b, err := json.Marshal(v)
-			if err != nil {
-				return s.source(plan.Node{}, badRows("row %d: %v", i, err))
+	frames := map[plan.NodeID]*DataFrame{}
+	for _, n := range p.Nodes {
+		df := s.source(n, nil)
+		for _, in := range n.Inputs {
+			if frames[in] == nil {
+				return s.source(plan.Node{}, mistake("plan", string(n.ID), "list each step after its inputs", "there is no step %q before it", in))
 			}
-			vs = append(vs, b)
+			df.inputs = append(df.inputs, frames[in])
 		}
-		op.Values = append(op.Values, vs)
+		df.node.Inputs = nil
+		frames[n.ID] = df
 	}
-	op.Count = int64(len(rows))
-	return s.source(plan.Node{Rows: op}, nil)
-}
-
-func badRows(format string, args ...any) error {
-	return &Error{Kind: plan.KindUser, Op: "rows", Text: fmt.Sprintf(format, args...)}
-}
-
-// Query is a whole SELECT over files. By itself it is distributed as Session.SQL
-// does it; under further steps it runs in one partition. files are those that its
-// text names, by absolute paths; Session.SQL takes others too.
-func (s *Session) Query(query string, files ...string) *DataFrame {
-	for _, f := range files {
-		if !filepath.IsAbs(f) {
-			return s.source(plan.Node{}, &Error{Kind: plan.KindUser, Op: "query", Subject: f, Text: "the path is relative",
-				Hint: "write absolute paths, or use Session.SQL, which looks them up in the working directory"})
-		}
+	last := frames[p.Sink.Input]
+	if last == nil {
+		return s.source(plan.Node{}, mistake("plan", "", "", "its sink wants the rows of step %q, which is none", p.Sink.Input))
 	}
-	return s.source(plan.Node{SQL: &plan.SQLOp{Query: query, Access: files}}, nil)
+	out := *last
+	out.sink, out.name = &p.Sink, p.Name
+	return &out
 }
 
 // SQL runs a SELECT once a partition. {0} is df's partition, {1} and so on are
@@ -303,144 +170,77 @@ func (df *DataFrame) Consolidate(n int) *DataFrame {
 }
 
 // PartitionBy says how Repartition deals rows out.
-type PartitionBy func(*plan.RepartitionOp)
+type PartitionBy struct{ op plan.RepartitionOp }
 
 // ByFiles keeps whole files, or whole partitions, together.
-func ByFiles() PartitionBy { return func(r *plan.RepartitionOp) { r.By = plan.ByFiles } }
+func ByFiles() PartitionBy { return PartitionBy{plan.RepartitionOp{By: plan.ByFiles}} }
 
 // ByRows gives even shares, in order, that differ by one row at most.
-func ByRows() PartitionBy { return func(r *plan.RepartitionOp) { r.By = plan.ByRows } }
+func ByRows() PartitionBy { return PartitionBy{plan.RepartitionOp{By: plan.ByRows}} }
 
 // ByHash brings rows together whose keys, columns or expressions, are equal.
 func ByHash(keys ...string) PartitionBy {
-	return func(r *plan.RepartitionOp) { r.By, r.Keys = plan.ByHash, keys }
+	return PartitionBy{plan.RepartitionOp{By: plan.ByHash, Keys: keys}}
 }
 
 // ByColumn takes the partition's number, 0 to n-1, from an expression.
 func ByColumn(expr string) PartitionBy {
-	return func(r *plan.RepartitionOp) { r.By, r.Keys = plan.ByValue, []string{expr} }
+	return PartitionBy{plan.RepartitionOp{By: plan.ByValue, Keys: []string{expr}}}
 }
 
 // ByRange makes partitions that follow one another by sort terms.
 func ByRange(terms ...string) PartitionBy {
-	return func(r *plan.RepartitionOp) { r.By, r.Keys = plan.ByRange, terms }
+	return PartitionBy{plan.RepartitionOp{By: plan.ByRange, Keys: terms}}
 }
 
 // ByRoundRobin deals rows out in turn.
-func ByRoundRobin() PartitionBy { return func(r *plan.RepartitionOp) { r.By = plan.ByRoundRobin } }
+func ByRoundRobin() PartitionBy { return PartitionBy{plan.RepartitionOp{By: plan.ByRoundRobin}} }
 
 // ByRandom deals rows out at random.
-func ByRandom() PartitionBy { return func(r *plan.RepartitionOp) { r.By = plan.ByRandom } }
+func ByRandom() PartitionBy { return PartitionBy{plan.RepartitionOp{By: plan.ByRandom}} }
 
 // ByFunc has a registered scalar function of all columns give each row's
 // partition.
 func ByFunc(name string) PartitionBy {
-	return func(r *plan.RepartitionOp) { r.By, r.Func = plan.ByUser, name }
+	return PartitionBy{plan.RepartitionOp{By: plan.ByUser, Func: name}}
 }
 
 // Repartition deals the rows out anew into n partitions; 0: as many as suit the
 // pond.
 func (df *DataFrame) Repartition(n int, by PartitionBy) *DataFrame {
-	op := &plan.RepartitionOp{N: n}
-	by(op)
-	return df.then(plan.Node{Repartition: op})
+	by.op.N = n
+	return df.then(plan.Node{Repartition: &by.op})
 }
 
-// WriteOption is an option of the Write methods.
-type WriteOption func(*plan.Write)
-
-// Overwrite replaces what is in the folder, at once, when all is written.
-func Overwrite(w *plan.Write) { w.Mode = plan.WriteOverwrite }
-
-// Append adds to what is in the folder.
-func Append(w *plan.Write) { w.Mode = plan.WriteAppend }
-
-// HiveFolders writes a folder key=value for each value of columns, of Parquet and
-// CSV.
-func HiveFolders(columns ...string) WriteOption {
-	return func(w *plan.Write) { w.PartitionBy = columns }
-}
-
-// CopyOption passes an option to DuckDB's COPY; value is an SQL literal.
-func CopyOption(name, value string) WriteOption {
-	return func(w *plan.Write) {
-		if w.Options == nil {
-			w.Options = map[string]string{}
-		}
-		w.Options[name] = value
-	}
-}
-
-// WriteParquet writes a file a partition into a folder. Readers see none of
-// them, or all. A folder that has something in it is an error (ErrExists)
-// without Overwrite or Append.
-func (df *DataFrame) WriteParquet(ctx context.Context, dir string, options ...WriteOption) error {
-	return df.Write(ctx, string(plan.Parquet), dir, options...)
-}
-
-// WriteCSV is WriteParquet for CSV.
-func (df *DataFrame) WriteCSV(ctx context.Context, dir string, options ...WriteOption) error {
-	return df.Write(ctx, string(plan.CSV), dir, options...)
-}
-
-// WriteJSON is WriteParquet for JSON, an object a line.
-func (df *DataFrame) WriteJSON(ctx context.Context, dir string, options ...WriteOption) error {
-	return df.Write(ctx, string(plan.JSON), dir, options...)
-}
-
-// WriteArrow is WriteParquet for Arrow IPC files.
-func (df *DataFrame) WriteArrow(ctx context.Context, dir string, options ...WriteOption) error {
-	return df.Write(ctx, string(plan.Arrow), dir, options...)
-}
-
-// Write writes files of a format: parquet, csv, json or arrow.
-func (df *DataFrame) Write(ctx context.Context, format, dir string, options ...WriteOption) error {
-	abs, err := absolute(dir)
-	if err != nil {
-		return err
-	}
-	w := &plan.Write{Path: strings.TrimSuffix(abs, "/"), Format: plan.Format(format), Mode: plan.WriteError}
-	for _, o := range options {
-		o(w)
-	}
-	job, err := df.submit(ctx, plan.Sink{Write: w})
-	if err != nil {
-		return err
-	}
-	_, err = job.Wait(ctx)
-	return err
-}
-
-// Submit starts a job that collects the rows, without waiting for it.
-func (df *DataFrame) Submit(ctx context.Context) (*Job, error) {
-	return df.submit(ctx, plan.Sink{Collect: &plan.CollectOp{}})
-}
-
-// Collect runs the DataFrame and opens its rows, in order of partition.
-func (df *DataFrame) Collect(ctx context.Context) (*Rows, error) {
-	job, err := df.Submit(ctx)
+// Submit starts the DataFrame without waiting for it. The job goes on when ctx
+// ends after that.
+func (df *DataFrame) Submit(ctx context.Context, options ...JobOption) (*Job, error) {
+	o, err := df.s.sql.settings().with(options)
 	if err != nil {
 		return nil, err
 	}
-	return job.Rows(ctx)
+	spec, err := df.spec(ctx, df.ownSink(), o)
+	if err != nil {
+		return nil, public(err)
+	}
+	j, err := df.s.submit(ctx, spec, o.watch)
+	return j, public(err)
+}
+
+// Collect runs the DataFrame and opens its rows, in order of partition. Like every
+// call that waits for a job, it takes the job along when ctx ends first.
+func (df *DataFrame) Collect(ctx context.Context, options ...JobOption) (*Rows, error) {
+	return df.rows(ctx, df.ownSink(), options)
 }
 
 // Take is the first n rows.
-func (df *DataFrame) Take(ctx context.Context, n int64) (*Rows, error) {
-	job, err := df.submit(ctx, plan.Sink{Take: &plan.LimitOp{N: n}})
-	if err != nil {
-		return nil, err
-	}
-	return job.Rows(ctx)
+func (df *DataFrame) Take(ctx context.Context, n int64, options ...JobOption) (*Rows, error) {
+	return df.rows(ctx, plan.Sink{Take: &plan.LimitOp{N: n}}, options)
 }
 
 // Count is the number of rows.
-func (df *DataFrame) Count(ctx context.Context) (int64, error) {
-	job, err := df.submit(ctx, plan.Sink{Count: &plan.CollectOp{}})
-	if err != nil {
-		return 0, err
-	}
-	rows, err := job.Rows(ctx)
+func (df *DataFrame) Count(ctx context.Context, options ...JobOption) (int64, error) {
+	rows, err := df.rows(ctx, plan.Sink{Count: &plan.CollectOp{}}, options)
 	if err != nil {
 		return 0, err
 	}
@@ -455,27 +255,69 @@ func (df *DataFrame) Count(ctx context.Context) (int64, error) {
 	return 0, fmt.Errorf("pond: count: the job gave no number: %w", ErrInternal)
 }
 
-// Explain is the stages that collecting the DataFrame would run as.
-func (df *DataFrame) Explain(ctx context.Context) (string, error) {
-	p, err := df.plan(plan.Sink{Collect: &plan.CollectOp{}})
+// Explain is the stages that the DataFrame would run as, in a format: text for
+// people, or json.
+func (df *DataFrame) Explain(ctx context.Context, format string, options ...JobOption) (string, error) {
+	asJSON, err := isJSON(format)
 	if err != nil {
 		return "", err
 	}
-	return df.s.Explain(ctx, p, false)
+	o, err := df.s.sql.settings().with(options)
+	if err != nil {
+		return "", err
+	}
+	spec, err := df.spec(ctx, df.ownSink(), o)
+	if err != nil {
+		return "", public(err)
+	}
+	text, err := df.s.api.Explain(ctx, spec, asJSON)
+	return text, public(err)
 }
 
-func (df *DataFrame) submit(ctx context.Context, sink plan.Sink) (*Job, error) {
+func (df *DataFrame) ownSink() plan.Sink {
+	if df.sink != nil {
+		return *df.sink
+	}
+	return plan.Sink{Collect: &plan.CollectOp{}}
+}
+
+func (df *DataFrame) rows(ctx context.Context, sink plan.Sink, options []JobOption) (*Rows, error) {
+	o, err := df.s.sql.settings().with(options)
+	if err != nil {
+		return nil, err
+	}
+	return df.run(ctx, sink, o)
+}
+
+// run takes the DataFrame to its end.
+func (df *DataFrame) run(ctx context.Context, sink plan.Sink, o settings) (*Rows, error) {
+	spec, err := df.spec(ctx, sink, o)
+	if err != nil {
+		return nil, public(err)
+	}
+	j, st, err := df.s.run(ctx, spec, o.watch)
+	if err != nil {
+		return nil, public(err)
+	}
+	return j.open(ctx, st)
+}
+
+func (df *DataFrame) spec(ctx context.Context, sink plan.Sink, o settings) (*api.JobSpec, error) {
 	p, err := df.plan(sink)
 	if err != nil {
 		return nil, err
 	}
-	return df.s.Submit(ctx, p)
+	if p, err = df.s.planned(ctx, p); err != nil {
+		return nil, err
+	}
+	p.Name = df.name
+	return df.s.spec(p, o), nil
 }
 
 // plan lists the DataFrame and all that it is made from, each once.
 func (df *DataFrame) plan(sink plan.Sink) (*plan.Plan, error) {
 	p := &plan.Plan{}
-	ids := map[*DataFrame]plan.NodeID{}
+	ids, taken := map[*DataFrame]plan.NodeID{}, map[plan.NodeID]bool{}
 	var add func(d *DataFrame) (plan.NodeID, error)
 	add = func(d *DataFrame) (plan.NodeID, error) {
 		if id, ok := ids[d]; ok {
@@ -492,8 +334,10 @@ func (df *DataFrame) plan(sink plan.Sink) (*plan.Plan, error) {
 			}
 			n.Inputs = append(n.Inputs, id)
 		}
-		n.ID = plan.NodeID(fmt.Sprintf("s%d", len(p.Nodes)))
-		ids[d] = n.ID
+		for i := len(p.Nodes); n.ID == "" || taken[n.ID]; i++ {
+			n.ID = plan.NodeID(fmt.Sprintf("s%d", i))
+		}
+		ids[d], taken[n.ID] = n.ID, true
 		p.Nodes = append(p.Nodes, n)
 		return n.ID, nil
 	}

@@ -9,7 +9,7 @@
 //	err = node.ReadParquet("/data/flights/*.parquet").
 //		Repartition(64, pond.ByHash("origin")).
 //		SQL("SELECT origin, count(*) AS n FROM {0} GROUP BY origin").
-//		WriteParquet(ctx, "/data/by-origin", pond.Overwrite)
+//		WriteParquet(ctx, "/data/by-origin", pond.Overwrite())
 //
 // or a client of one (Connect), with the same methods. A [DataFrame] is a plan,
 // not data: nothing runs until Collect, Count, Take, Submit or a Write.
@@ -18,5 +18,7 @@
 // from. The package logs nothing unless given a logger, keeps no globals, and
 // refuses to listen beyond loopback without keys.
 //
-// Build with -tags duckdb_arrow. Read ARCHITECTURE.md for how it works.
+// A program that joins is built with cgo and -tags duckdb_arrow; one that only
+// connects needs neither. Tests of several nodes have package chaos/pondtest.
+// Read ARCHITECTURE.md for how it works.
 package pond

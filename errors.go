@@ -1,8 +1,15 @@
 package pond
 
-import "github.com/pondmesh/pond/actors/plan"
+import (
+	"errors"
+	"fmt"
 
-// Sentinels for errors.Is. Error carries the details.
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// Sentinels for errors.Is. They match wherever in the pond an error came from;
+// Error carries the details.
 var (
 	ErrQuery       = plan.ErrQuery       // the SQL, the plan or the data is wrong: DuckDB's own words
 	ErrMemory      = plan.ErrMemory      // a task needed more than a whole node's memory
@@ -17,5 +24,48 @@ var (
 )
 
 // Error is what went wrong, where, and what may help. errors.As finds it in
-// every error that comes from the pond.
-type Error = plan.Error
+// every error that comes from a pond.
+type Error struct {
+	Kind    string // in a word; errors.Is with a sentinel asks for it
+	Op      string // what was being done: "run", "fetch", "publish"
+	Subject string // to what: a file, a job, a stage
+	Node    string // where, when known
+	Text    string // for people: DuckDB's own message, or the cause's
+	Hint    string // what to do next; may be empty
+}
+
+func (e *Error) Error() string {
+	s := e.internal().Error()
+	if e.Hint != "" {
+		s += "; " + e.Hint
+	}
+	return s
+}
+
+// Is matches the sentinel of e's kind.
+func (e *Error) Is(target error) bool { return e.internal().Is(target) }
+
+func (e *Error) internal() *plan.Error { return (*api.Error)(e).Err() }
+
+// public is err as users see it.
+func public(err error) error {
+	var pe *plan.Error
+	if !errors.As(err, &pe) {
+		return err
+	}
+	return (*Error)(api.FromError(pe))
+}
+
+// mistake is an error of the user's.
+func mistake(op, subject, hint, format string, args ...any) error {
+	return failure(plan.KindUser, op, subject, hint, format, args...)
+}
+
+// badOption is a mistake in a setting, which name names as the command line does.
+func badOption(name, hint, format string, args ...any) error {
+	return mistake(plan.OpConfigure, name, hint, format, args...)
+}
+
+func failure(kind plan.Kind, op, subject, hint, format string, args ...any) error {
+	return &Error{Kind: kind.String(), Op: op, Subject: subject, Text: fmt.Sprintf(format, args...), Hint: hint}
+}

@@ -138,7 +138,7 @@ func ExampleDataFrame_WriteParquet() {
 	if err := squares.WriteParquet(ctx, out); errors.Is(err, pond.ErrExists) {
 		fmt.Println("it is there already")
 	}
-	if err := squares.WriteParquet(ctx, out, pond.Overwrite); err != nil {
+	if err := squares.WriteParquet(ctx, out, pond.Overwrite()); err != nil {
 		log.Fatal(err)
 	}
 	n, err := node.ReadParquet(out).Filter("square % 2 = 0").Count(ctx)

@@ -6,29 +6,86 @@ import (
 	"iter"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow"
-
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// Job is a submitted plan. It goes on whatever becomes of this value.
+// Job is a submitted job. It goes on whatever becomes of this value.
 type Job struct {
-	s      *Session
-	id     plan.JobID
-	writes bool
+	s  *Session
+	id plan.JobID
 }
 
 // ID is the job's id, by which any node finds it.
 func (j *Job) ID() string { return string(j.id) }
 
-// Status is where the job stands.
-func (j *Job) Status(ctx context.Context) (*api.JobStatus, error) { return j.s.api.Job(ctx, j.id) }
+// Status asks where the job stands.
+func (j *Job) Status(ctx context.Context) (*Status, error) {
+	st, err := j.s.api.Job(ctx, j.id)
+	if err != nil {
+		return nil, public(err)
+	}
+	return statusOf(st), nil
+}
 
 // Cancel ends the job, unless it has ended.
 func (j *Job) Cancel(ctx context.Context) error {
 	_, err := j.s.api.Cancel(ctx, j.id)
-	return err
+	return public(err)
+}
+
+// Explain is the stages that the job runs as, in a format: text for people, or
+// json.
+func (j *Job) Explain(ctx context.Context, format string) (string, error) {
+	asJSON, err := isJSON(format)
+	if err != nil {
+		return "", err
+	}
+	text, err := j.s.api.ExplainJob(ctx, j.id, asJSON)
+	return text, public(err)
+}
+
+func isJSON(format string) (bool, error) {
+	if format != "text" && format != "json" {
+		return false, mistake("explain", "", "use text or json", "the format %q is not known", format)
+	}
+	return format == "json", nil
+}
+
+// Watch yields the job's status whenever it changes, the last time when it has
+// ended. A connection that breaks is made anew.
+func (j *Job) Watch(ctx context.Context) iter.Seq2[*Status, error] {
+	return func(yield func(*Status, error) bool) {
+		for st, err := range j.watch(ctx) {
+			if err != nil {
+				yield(nil, public(err))
+				return
+			}
+			if !yield(statusOf(st), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Wait waits for the job's end. A job that failed or was cancelled is an error,
+// and its status comes too.
+func (j *Job) Wait(ctx context.Context) (*Status, error) {
+	st, err := j.wait(ctx, nil)
+	if st == nil {
+		return nil, public(err)
+	}
+	return statusOf(st), public(err)
+}
+
+// Rows waits for the job's end and opens its rows. The context governs the
+// reading too.
+func (j *Job) Rows(ctx context.Context) (*Rows, error) {
+	st, err := j.wait(ctx, nil)
+	if err == nil {
+		return j.open(ctx, st)
+	}
+	return nil, public(err)
 }
 
 // Bounds of watching a job while its coordinator cannot be reached.
@@ -37,9 +94,7 @@ const (
 	watchPause    = 500 * time.Millisecond
 )
 
-// Watch yields the job's status whenever it changes, the last time when it has
-// ended. A connection that breaks is made anew.
-func (j *Job) Watch(ctx context.Context) iter.Seq2[*api.JobStatus, error] {
+func (j *Job) watch(ctx context.Context) iter.Seq2[*api.JobStatus, error] {
 	return func(yield func(*api.JobStatus, error) bool) {
 		for tries := 0; ; tries++ {
 			var err error
@@ -68,89 +123,122 @@ func (j *Job) Watch(ctx context.Context) iter.Seq2[*api.JobStatus, error] {
 	}
 }
 
-// Wait waits for the job's end. A job that failed or was cancelled is an error.
-func (j *Job) Wait(ctx context.Context) (*api.JobStatus, error) {
-	for s, err := range j.Watch(ctx) {
+// wait watches the job to its end. A job that did not succeed is an error, beside
+// its status.
+func (j *Job) wait(ctx context.Context, seen func(*Status)) (*api.JobStatus, error) {
+	for s, err := range j.watch(ctx) {
 		if err != nil {
 			return nil, err
 		}
+		if seen != nil {
+			seen(statusOf(s))
+		}
 		if s.State.Ended() {
-			if s.Error != nil {
-				return s, s.Error.Err()
-			}
-			return s, nil
+			return s, statusOf(s).Err()
 		}
 	}
-	return nil, &Error{Kind: plan.KindUnavailable, Op: "wait", Subject: string(j.id), Text: "the job's end was not seen"}
+	return nil, failure(plan.KindUnavailable, "wait", string(j.id), "", "the job's end was not seen")
 }
 
-// Rows is a finished job's result, to be read any number of times, or what a
-// statement says that needs no job.
-type Rows struct {
-	// Schema is the columns, as Arrow has them. The name that DuckDB has for a
-	// column's type is its metadata's "duckdb:type". HUGEINT comes as DECIMAL(38,0).
-	Schema *arrow.Schema
-	// Status is the job at its end: what each stage did; nil without a job.
-	Status *api.JobStatus
-	// Text is the stages of an EXPLAIN, for people to read instead of the rows.
-	Text string
-	// Note is what a statement has done that does not ask for rows: COPY, CREATE
-	// VIEW, SET.
-	Note   string
-	ctx    context.Context
-	result *api.Result         // the rows on the nodes that hold them
-	here   []arrow.RecordBatch // or in this process
-}
-
-// Rows waits for the job's end and opens its rows. The context governs the
-// reading too.
-func (j *Job) Rows(ctx context.Context) (*Rows, error) {
-	st, err := j.Wait(ctx)
+// submit hands in a job. When ctx ends meanwhile nobody waits for the job, and it
+// ends too.
+func (s *Session) submit(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, error) {
+	j := &Job{s: s, id: spec.ID}
+	st, err := s.api.Submit(ctx, spec)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = j.abandoned(ctx, err)
+		}
 		return nil, err
 	}
-	return j.open(ctx, st)
+	if seen != nil {
+		seen(statusOf(st))
+	}
+	return j, nil
 }
 
-// open finds the rows of a job that has succeeded.
-func (j *Job) open(ctx context.Context, st *api.JobStatus) (*Rows, error) {
-	info := st.Result
-	if info == nil { // a node of another version has recorded the end
-		return nil, &Error{Kind: plan.KindUnavailable, Op: "read the result", Subject: j.ID(), Text: "where its rows are was not recorded",
-			Hint: "submit the job again: what is still held is reused"}
-	}
-	result, err := j.s.reader.Open(ctx, info)
+// A job that a call waits for ends when the process that waits is gone: its lease
+// is then not renewed.
+const (
+	leaseTime  = 30 * time.Second
+	leaseRenew = leaseTime / 5
+)
+
+// run takes a job to its end: every call that waits for one goes through here.
+// When ctx ends first, so does the job.
+func (s *Session) run(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, *api.JobStatus, error) {
+	spec.Options.LeaseMillis = leaseTime.Milliseconds()
+	j, err := s.submit(ctx, spec, seen)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return &Rows{Schema: result.Schema, Status: st, ctx: ctx, result: result}, nil
+	release := j.hold(ctx)
+	defer release()
+	st, err := j.wait(ctx, seen)
+	if err != nil && st == nil && ctx.Err() != nil {
+		err = j.abandoned(ctx, err)
+	}
+	return j, st, err
 }
 
-// Len is the number of rows.
-func (r *Rows) Len() int64 {
-	n := int64(0)
-	for _, b := range r.here {
-		n += b.NumRows()
-	}
-	if r.result != nil {
-		n += r.result.Len()
-	}
-	return n
-}
-
-// All yields the rows, batch by batch, in order of partition, straight from the
-// nodes that hold them. A batch is valid until the next one is asked for; who
-// keeps it longer calls Retain, and then Release. After an error nothing more
-// comes.
-func (r *Rows) All() iter.Seq2[arrow.RecordBatch, error] {
-	if r.Schema != nil && r.result != nil {
-		return r.result.All(r.ctx)
-	}
-	return func(yield func(arrow.RecordBatch, error) bool) {
-		for _, b := range r.here {
-			if !yield(b, nil) {
+// hold renews the job's lease until release is called. A renewal that fails is
+// tried again at the next: the lease outlives some.
+func (j *Job) hold(ctx context.Context) (release func()) {
+	ctx, release = context.WithCancel(ctx)
+	go func() {
+		tick := time.NewTicker(leaseRenew)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				_ = j.s.api.Renew(ctx, j.id)
+			case <-ctx.Done():
 				return
 			}
 		}
+	}()
+	return release
+}
+
+// abandoned is why nobody waits for the job, which is cancelled.
+func (j *Job) abandoned(ctx context.Context, why error) error {
+	if err := j.abandon(ctx); err != nil {
+		return errors.Join(why, err)
 	}
+	return why
+}
+
+// Bounds of ending a job that nobody waits for.
+const (
+	abandonMax   = 5 * time.Second
+	abandonPause = 200 * time.Millisecond
+	unknownMax   = 3 // times that the job is not known, before it is taken to have never begun
+)
+
+// abandon cancels a job that nobody waits for since ctx has ended, and asks until
+// it has ended. Its error says that this was not seen.
+func (j *Job) abandon(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), abandonMax)
+	defer stop()
+	for unknown := 0; unknown < unknownMax; {
+		st, err := j.s.api.Cancel(ctx, j.id)
+		switch {
+		case err == nil && st.State.Ended():
+			return nil
+		case errors.Is(err, ErrNotFound):
+			unknown++
+		case errors.Is(err, ErrUnavailable) && plan.AsError(err).Op == "call": // nobody is left to ask
+			return j.unended()
+		}
+		select {
+		case <-time.After(abandonPause):
+		case <-ctx.Done():
+			return j.unended()
+		}
+	}
+	return nil
+}
+
+func (j *Job) unended() error {
+	return failure(plan.KindUnavailable, "cancel", string(j.id), "end it with: pondnode job cancel "+string(j.id), "no node has said that the job has ended")
 }

@@ -3,140 +3,169 @@ package pond
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
-	"time"
+	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
-	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// Option configures Join or Connect.
-type Option func(*config) error
+// Option configures Join: a setting of the node, a ClientOption, or a JobOption,
+// which then is the default of the session's jobs.
+type Option interface{ join(*config) error }
 
-// config is what options set: a node's settings, of which a client uses a few.
-type config struct {
-	node  actors.Config
-	job   jobDefaults
-	views []plan.View
+// ClientOption configures Connect, and Join too: WithTLS, or a JobOption, which
+// then is the default of the session's jobs.
+type ClientOption interface {
+	Option
+	connect(*config) error
 }
+
+// config is what options set.
+type config struct {
+	tls   *tls.Config
+	job   settings
+	views []plan.View
+	node  nodeConfig
+}
+
+// nodeConfig is the settings of a node. The zero value of a field means its
+// default.
+type nodeConfig struct {
+	bind, advertise string
+	port            int
+	peers           []string
+	dir             string
+	memory          int64
+	slots           int
+	label           string
+	gossipKey       []byte
+	zone            string
+	cache           int64
+	log             *slog.Logger
+	version         string
+	funcs           *funcs.Registry
+}
+
+// nodeOption sets one of them.
+type nodeOption func(*nodeConfig) error
+
+func (o nodeOption) join(c *config) error { return o(&c.node) }
+
+// set is an option that cannot fail.
+func set(f func(*nodeConfig)) Option {
+	return nodeOption(func(c *nodeConfig) error { f(c); return nil })
+}
+
+type tlsOption struct{ tls *tls.Config }
+
+func (o tlsOption) join(c *config) error    { return o.connect(c) }
+func (o tlsOption) connect(c *config) error { c.tls = o.tls; return nil }
+
+// WithTLS secures everything but gossip. A node serves and dials with it: it
+// needs a certificate whose names include "pond", RootCAs and ClientCAs.
+func WithTLS(t *tls.Config) ClientOption { return tlsOption{t} }
 
 // WithBind sets the host to listen on; the default is 127.0.0.1. Any other than
 // a loopback address needs WithGossipKey and WithTLS.
-func WithBind(host string) Option {
-	return func(c *config) error { c.node.Bind = host; return nil }
-}
+func WithBind(host string) Option { return set(func(c *nodeConfig) { c.bind = host }) }
 
 // WithAdvertise sets the host at which other nodes reach this one.
-func WithAdvertise(host string) Option {
-	return func(c *config) error { c.node.Advertise = host; return nil }
-}
+func WithAdvertise(host string) Option { return set(func(c *nodeConfig) { c.advertise = host }) }
+
+// portMax leaves room for a node's other ports above the base port.
+const portMax = 65532
 
 // WithPort sets the base port, from which the node's others follow. 0, the
 // default, picks free ones.
 func WithPort(base int) Option {
-	return func(c *config) error {
-		if base < 0 || base > 65532 {
-			return badOption("port", "%d is out of range: use 1 to 65532, or 0 for free ones", base)
+	return nodeOption(func(c *nodeConfig) error {
+		if base < 0 || base > portMax {
+			return badOption("port", "use 1 to "+strconv.Itoa(portMax)+", or 0 for free ones", "%d is out of range", base)
 		}
-		c.node.Port = base
+		c.port = base
 		return nil
-	}
+	})
 }
 
 // WithPeers names nodes to join, as HOST or HOST:PORT with their base port. One
 // that answers is enough. Without peers the node starts a pond of its own.
 func WithPeers(peers ...string) Option {
-	return func(c *config) error { c.node.Peers = append(c.node.Peers, peers...); return nil }
+	return set(func(c *nodeConfig) { c.peers = append(c.peers, peers...) })
 }
 
-// WithDir sets the data folder: segments, job records and spilled rows.
-func WithDir(dir string) Option {
-	return func(c *config) error { c.node.Dir = dir; return nil }
-}
+// WithDir sets the data folder: segments, job records and spilled rows. Without
+// it the node has a temporary one, which is removed when it stops.
+func WithDir(dir string) Option { return set(func(c *nodeConfig) { c.dir = dir }) }
 
 // WithMemory sets the bytes that tasks may use together; 0, the default: 60 % of
 // the machine's.
 func WithMemory(bytes int64) Option {
-	return func(c *config) error {
+	return nodeOption(func(c *nodeConfig) error {
 		if bytes < 0 {
-			return badOption("memory", "%d bytes are less than none", bytes)
+			return badOption("memory", "", "%d bytes are less than none", bytes)
 		}
-		c.node.Memory = bytes
+		c.memory = bytes
 		return nil
-	}
+	})
 }
 
 // WithSlots sets how many tasks run at once; without it, one a core. A query that
 // runs whole, in one task, has all cores whatever their number. A node with none
 // submits and coordinates.
 func WithSlots(n int) Option {
-	return func(c *config) error {
+	return nodeOption(func(c *nodeConfig) error {
 		if n < 0 {
-			return badOption("slots", "%d are less than none", n)
+			return badOption("slots", "", "%d are less than none", n)
 		}
-		if c.node.Slots = n; n == 0 {
-			c.node.Slots = -1 // as package actors has it
-		}
+		c.slots = orNone(n)
 		return nil
-	}
+	})
 }
 
-func badOption(name, format string, args ...any) error {
-	return &Error{Kind: plan.KindUser, Op: plan.OpConfigure, Subject: name, Text: fmt.Sprintf(format, args...)}
+// orNone is a number as package actors takes it, where 0 is the default and less
+// than that is none.
+func orNone[N int | int64](n N) N {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // WithLabel names the pond. Nodes of another label cannot join.
-func WithLabel(label string) Option {
-	return func(c *config) error { c.node.Label = label; return nil }
-}
+func WithLabel(label string) Option { return set(func(c *nodeConfig) { c.label = label }) }
 
 // WithGossipKey encrypts gossip with AES: 16, 24 or 32 bytes, the same on every
 // node.
-func WithGossipKey(key []byte) Option {
-	return func(c *config) error { c.node.GossipKey = key; return nil }
-}
-
-// WithTLS secures everything but gossip. The configuration serves and dials: it
-// needs a certificate whose names include "pond", RootCAs and ClientCAs.
-func WithTLS(t *tls.Config) Option {
-	return func(c *config) error { c.node.TLS = t; return nil }
-}
+func WithGossipKey(key []byte) Option { return set(func(c *nodeConfig) { c.gossipKey = key }) }
 
 // WithZone says what fails together with this node: a rack, a site.
-func WithZone(zone string) Option {
-	return func(c *config) error { c.node.Zone = zone; return nil }
-}
+func WithZone(zone string) Option { return set(func(c *nodeConfig) { c.zone = zone }) }
 
 // WithCache sets how many bytes of ended jobs' output are kept for reuse; without
 // it, 8 GiB.
 func WithCache(bytes int64) Option {
-	return func(c *config) error {
+	return nodeOption(func(c *nodeConfig) error {
 		if bytes < 0 {
-			return badOption("cache", "%d bytes are less than none", bytes)
+			return badOption("cache", "", "%d bytes are less than none", bytes)
 		}
-		if c.node.CacheMax = bytes; bytes == 0 {
-			c.node.CacheMax = -1 // as package actors has it
-		}
+		c.cache = orNone(bytes)
 		return nil
-	}
+	})
 }
 
 // WithLogger sets where the node logs; the default is nowhere.
-func WithLogger(l *slog.Logger) Option {
-	return func(c *config) error { c.node.Log = l; return nil }
-}
+func WithLogger(l *slog.Logger) Option { return set(func(c *nodeConfig) { c.log = l }) }
 
 // WithVersion sets the version that the node shows to others.
-func WithVersion(v string) Option {
-	return func(c *config) error { c.node.Version = v; return nil }
-}
+func WithVersion(v string) Option { return set(func(c *nodeConfig) { c.version = v }) }
 
-// BatchFunc maps a batch of rows to others: see [WithBatchFunc].
-type BatchFunc = funcs.BatchFunc
+// BatchFunc maps a batch of rows to others, which it passes to yield. in is valid
+// during the call only, what is yielded must be until yield returns. Several
+// tasks call it at once.
+type BatchFunc func(ctx context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error
 
 // WithBatchFunc registers a Go function for [DataFrame.MapBatches] under name.
 // Every node that is to run it must register it alike. schema gives the columns
@@ -144,9 +173,9 @@ type BatchFunc = funcs.BatchFunc
 // empty, promises the same rows for the same rows until it changes, so that
 // results may be reused.
 func WithBatchFunc(name, version string, schema func(*arrow.Schema) (*arrow.Schema, error), f BatchFunc) Option {
-	return func(c *config) error {
-		return c.funcs().AddBatch(funcs.Batch{Name: name, Version: version, Schema: schema, Call: f})
-	}
+	return nodeOption(func(c *nodeConfig) error {
+		return c.funcs.AddBatch(funcs.Batch{Name: name, Version: version, Schema: schema, Call: funcs.BatchFunc(f)})
+	})
 }
 
 // ScalarFunc is a function that SQL may call by name, on vectors of rows.
@@ -161,57 +190,7 @@ type ScalarFunc struct {
 
 // WithScalarFunc registers f with every DuckDB of the node.
 func WithScalarFunc(f ScalarFunc) Option {
-	return func(c *config) error {
-		return c.funcs().AddScalar(funcs.Scalar{Name: f.Name, Args: f.Args, Result: f.Result, Volatile: f.Volatile, Version: f.Version, Call: f.Call})
-	}
-}
-
-func (c *config) funcs() *funcs.Registry {
-	if c.node.Funcs == nil {
-		c.node.Funcs = new(funcs.Registry)
-	}
-	return c.node.Funcs
-}
-
-// jobDefaults are a session's settings for its jobs.
-type jobDefaults struct {
-	deadline   time.Duration
-	noReuse    bool
-	codec      string
-	partitions int
-	force      bool
-	broadcast  int64
-}
-
-// WithDeadline ends every job of the session that takes longer.
-func WithDeadline(d time.Duration) Option {
-	return func(c *config) error { c.job.deadline = d; return nil }
-}
-
-// WithoutReuse runs every stage anew, though an equal one's rows may be held.
-func WithoutReuse() Option {
-	return func(c *config) error { c.job.noReuse = true; return nil }
-}
-
-// WithCodec sets how shuffled blocks are compressed: s2 (the default), zstd, lz4
-// or none.
-func WithCodec(codec string) Option {
-	return func(c *config) error { c.job.codec = codec; return nil }
-}
-
-// WithPartitions sets how many partitions exchanges make when the program does
-// not say.
-func WithPartitions(n int) Option {
-	return func(c *config) error { c.job.partitions = n; return nil }
-}
-
-// WithForce distributes every query, however little it reads. Without it, small
-// ones run on one node.
-func WithForce() Option {
-	return func(c *config) error { c.job.force = true; return nil }
-}
-
-// WithStateOf gives the session the views and settings that another has now.
-func WithStateOf(of *Session) Option {
-	return func(c *config) error { c.job, c.views = of.sql.defaults(), of.sql.list(); return nil }
+	return nodeOption(func(c *nodeConfig) error {
+		return c.funcs.AddScalar(funcs.Scalar{Name: f.Name, Args: f.Args, Result: f.Result, Volatile: f.Volatile, Version: f.Version, Call: f.Call})
+	})
 }

@@ -190,12 +190,25 @@ func within(t *testing.T, d time.Duration, what string, ok func() bool) {
 }
 
 // reused is how many tasks of a job were not run, and how many there were.
-func reused(s *api.JobStatus) (n, of int) {
+func reused(s *pond.Status) (n, of int) {
 	for _, st := range s.Stages {
 		n += st.Reused
 		of += st.Tasks
 	}
 	return n, of
+}
+
+// planText is what EXPLAIN says.
+func planText(t *testing.T, rows *pond.Rows) string {
+	t.Helper()
+	for rec, err := range rows.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec.Column(1).ValueStr(0)
+	}
+	t.Fatal("no row")
+	return ""
 }
 
 // names lists what is in a folder and below, staging folders included.
@@ -230,7 +243,7 @@ func writeFile(t *testing.T, dir, name, text string) string {
 // joinPond starts a node beside others, and waits until all see it.
 func joinPond(t *testing.T, node *pond.Node, options ...pond.Option) *pond.Node {
 	t.Helper()
-	m, err := node.API().Members(testContext(t))
+	m, err := node.Members(testContext(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +252,7 @@ func joinPond(t *testing.T, node *pond.Node, options ...pond.Option) *pond.Node 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.Close() })
-	waitMembers(t, node, len(m.Members)+1)
-	waitMembers(t, n, len(m.Members)+1)
+	waitMembers(t, node, len(m)+1)
+	waitMembers(t, n, len(m)+1)
 	return n
 }

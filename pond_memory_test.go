@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 )
 
 // TestSortBeyondMemory sorts five times what a node may hold. By itself it makes
@@ -47,11 +46,11 @@ func TestSortBeyondMemory(t *testing.T) {
 			if got := d.query("SELECT count(*) FROM (SELECT k < lag(k) OVER () AS falls FROM '" + out + "/*.parquet') WHERE falls"); got.rows[0] != "0" {
 				t.Errorf("%s rows are less than the one before", got.rows[0])
 			}
-			jobs, err := node.API().Jobs(testContext(t))
+			jobs, err := node.Jobs(testContext(t))
 			if err != nil {
 				t.Fatal(err)
 			}
-			last := slices.MaxFunc(jobs, func(a, b api.JobStatus) int { return int(a.Submitted - b.Submitted) })
+			last := slices.MaxFunc(jobs, func(a, b *pond.Status) int { return a.Submitted.Compare(b.Submitted) })
 			spilled, tasks := int64(0), 0
 			for _, s := range last.Stages {
 				spilled, tasks = spilled+s.Spill, s.Tasks

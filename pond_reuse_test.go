@@ -81,7 +81,7 @@ func TestReuse(t *testing.T) {
 	})
 	t.Run("another constant", func(t *testing.T) { wantReuse(t, group(nodes[0].Session, 3), group(nodes[0].Session, 4), false) })
 	t.Run("a session that does not want it", func(t *testing.T) {
-		s, err := pond.Connect(nodes[2].Addr(), pond.WithoutReuse())
+		s, err := pond.Connect(nodes[2].Addr(), pond.Reuse(false))
 		if err != nil {
 			t.Fatal(err)
 		}

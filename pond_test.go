@@ -50,17 +50,17 @@ func waitMembers(t *testing.T, node *pond.Node, n int) {
 	t.Helper()
 	ctx := testContext(t)
 	for {
-		m, err := node.API().Members(ctx)
+		m, err := node.Members(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(m.Members) == n {
+		if len(m) == n {
 			return
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			t.Fatalf("%s sees %d members, not %d", node.ID(), len(m.Members), n)
+			t.Fatalf("%s sees %d members, not %d", node.ID(), len(m), n)
 		}
 	}
 }

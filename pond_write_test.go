@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 )
 
 // wantNoStaging polls until nothing but want is in a folder: what a job staged
@@ -130,23 +129,23 @@ func TestWriteModes(t *testing.T) {
 	check("SELECT 1 AS i")
 	wantError(t, write(two), pond.ErrExists, dir, "overwrite or append")
 	check("SELECT 1 AS i")
-	if err := write(two, pond.Append); err != nil {
+	if err := write(two, pond.Append()); err != nil {
 		t.Fatal(err)
 	}
 	check("SELECT unnest([1, 2]) AS i")
-	if err := write(two, pond.Append); err != nil { // the same rows again, under names of their own
+	if err := write(two, pond.Append()); err != nil { // the same rows again, under names of their own
 		t.Fatal(err)
 	}
 	check("SELECT unnest([1, 2, 2]) AS i")
-	if err := write(one, pond.Overwrite); err != nil {
+	if err := write(one, pond.Overwrite()); err != nil {
 		t.Fatal(err)
 	}
 	check("SELECT 1 AS i")
-	if err := write(node.ReadParquet(dir).Union(two), pond.Overwrite); err != nil { // reads what it replaces
+	if err := write(node.ReadParquet(dir).Union(two), pond.Overwrite()); err != nil { // reads what it replaces
 		t.Fatal(err)
 	}
 	check("SELECT unnest([1, 2]) AS i")
-	if err := write(node.ReadParquet(dir).Map("i + 10 AS i"), pond.Append); err != nil {
+	if err := write(node.ReadParquet(dir).Map("i + 10 AS i"), pond.Append()); err != nil {
 		t.Fatal(err)
 	}
 	check("SELECT unnest([1, 2, 11, 12]) AS i")
@@ -179,7 +178,7 @@ func TestWriteHive(t *testing.T) {
 			}
 			read := map[string]func(string, ...pond.ReadOption) *pond.DataFrame{"parquet": node.ReadParquet, "csv": node.ReadCSV}[format]
 			d.same(t, read(dir, pond.HivePartitioning()).Select("id", "n", "word"), fmt.Sprintf(want, 1000))
-			if err := src.Filter("id < 100").Write(testContext(t), format, dir, pond.HiveFolders("n", "word"), pond.Append); err != nil {
+			if err := src.Filter("id < 100").Write(testContext(t), format, dir, pond.HiveFolders("n", "word"), pond.Append()); err != nil {
 				t.Fatal(err)
 			}
 			d.same(t, read(dir, pond.HivePartitioning()).Select("id", "n", "word"), fmt.Sprintf(want, 1000)+" UNION ALL "+fmt.Sprintf(want, 100))
@@ -208,7 +207,7 @@ func TestWriteStatus(t *testing.T) {
 			if err := src.WriteParquet(testContext(t), dir, options...); err != nil {
 				t.Fatal(err)
 			}
-			js, err := node.API().Jobs(testContext(t))
+			js, err := node.Jobs(testContext(t))
 			if err != nil || len(js) == 0 {
 				t.Fatal(err)
 			}
@@ -218,7 +217,7 @@ func TestWriteStatus(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if job.State != api.Succeeded || job.Rows != 1000 || len(job.Files) < 3 {
+			if job.State != "succeeded" || job.Rows != 1000 || len(job.Files) < 3 {
 				t.Errorf("%s, %d rows, files %v", job.State, job.Rows, job.Files)
 			}
 		})

@@ -2,87 +2,61 @@ package pond
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"time"
 
-	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
-// Session is a way into a pond: what DataFrames are made from and jobs are
-// submitted through. It is safe for concurrent use.
+// Session is a way into a pond: SQL runs, DataFrames are made and jobs are found
+// through it. It is safe for concurrent use.
 type Session struct {
 	api    *api.Client
 	blocks *transfer.Client
 	reader *api.ResultReader
+	config *config // as it was opened
 	sql    sqlState
-}
-
-// Node is a member of a pond that lives in this process, and a Session on it.
-type Node struct {
-	*Session
-	n   *actors.Node
-	tmp string // the data folder when none was given: removed at the end
-}
-
-// Join starts a node and joins it to the pond of its peers. It is ended with
-// Leave, or with Close.
-func Join(ctx context.Context, options ...Option) (*Node, error) {
-	c, err := configure(options)
-	if err != nil {
-		return nil, err
-	}
-	tmp := ""
-	if c.node.Dir == "" {
-		if tmp, err = os.MkdirTemp("", "pond-"); err != nil {
-			return nil, fmt.Errorf("pond: make a data folder: %w", err)
-		}
-		c.node.Dir = tmp
-	}
-	n, err := actors.Start(ctx, c.node)
-	if err != nil {
-		removeTemp(tmp)
-		return nil, err
-	}
-	return &Node{Session: newSession(n.APIAddr(), c), n: n, tmp: tmp}, nil
 }
 
 // Connect returns a Session on a running node, given by its base address: HOST
 // or HOST:PORT. Nothing is dialled before it is used. The caller closes it.
-func Connect(peer string, options ...Option) (*Session, error) {
-	c, err := configure(options)
-	if err != nil {
-		return nil, err
+//
+// A program that connects, and does not Join, needs neither cgo nor a build tag.
+func Connect(peer string, options ...ClientOption) (*Session, error) {
+	c := new(config)
+	for _, o := range options {
+		if err := o.connect(c); err != nil {
+			return nil, public(err)
+		}
 	}
+	var err error
+	if c.tls, err = api.Secure(c.tls); err != nil {
+		return nil, public(err)
+	}
+	return connect(peer, c)
+}
+
+func connect(peer string, c *config) (*Session, error) {
 	addr, err := api.Addr(peer)
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	return newSession(addr, c), nil
 }
 
-func configure(options []Option) (*config, error) {
-	c := new(config)
-	for _, o := range options {
-		if err := o(c); err != nil {
-			return nil, err
-		}
-	}
-	var err error
-	if c.node.TLS, err = api.Secure(c.node.TLS); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
 func newSession(addr string, c *config) *Session {
-	s := &Session{api: api.NewClient(addr, c.node.TLS), sql: sqlState{initial: c.job, current: c.job, views: c.views}}
-	s.blocks = transfer.NewClient(transfer.ClientConfig{TLS: c.node.TLS})
+	s := &Session{api: api.NewClient(addr, c.tls), config: c, sql: sqlState{initial: c.job, current: c.job, views: c.views}}
+	s.blocks = transfer.NewClient(transfer.ClientConfig{TLS: c.tls})
 	s.reader = api.NewResultReader(s.api, s.blocks)
 	return s
+}
+
+// At is a Session on another node, with the views and settings that this one has
+// now. The caller closes both.
+func (s *Session) At(peer string) (*Session, error) {
+	c := *s.config
+	c.job, c.views = s.sql.settings(), s.sql.list()
+	return connect(peer, &c)
 }
 
 // Close drops the session's connections. Jobs go on.
@@ -91,75 +65,65 @@ func (s *Session) Close() error {
 	return s.blocks.Close()
 }
 
-// API is the session's door to the node's HTTP API: members, jobs by id, leave.
-func (s *Session) API() *api.Client { return s.api }
-
-// Addr is the node's base address, to be given to others as a peer.
-func (n *Node) Addr() string { return n.n.Addr() }
-
-// ID is the node's identity, kept in its data folder.
-func (n *Node) ID() string { return n.n.ID() }
-
-// Done is closed when the node has stopped, asked by whomever.
-func (n *Node) Done() <-chan struct{} { return n.n.Done() }
-
-// Leave drains the node, tells the others, and stops it. ctx cuts the draining
-// short.
-func (n *Node) Leave(ctx context.Context) error {
-	n.Session.Close()
-	err := n.n.Leave(ctx)
-	removeTemp(n.tmp)
-	return err
-}
-
-// Close stops the node at once: others will take it for dead.
-func (n *Node) Close() error {
-	n.Session.Close()
-	err := n.n.Close()
-	removeTemp(n.tmp)
-	return err
-}
-
-func removeTemp(dir string) {
-	if dir != "" {
-		os.RemoveAll(dir) // of this process alone; what cannot be removed is in the system's temporary folder
-	}
-}
-
-// Submit hands in a plan as the DataFrame API or a job file makes it.
-func (s *Session) Submit(ctx context.Context, p *plan.Plan) (*Job, error) {
-	spec := s.spec(p, s.sql.defaults())
-	st, err := s.api.Submit(ctx, spec)
-	if err != nil {
-		if ctx.Err() != nil {
-			s.abandon(ctx, spec.ID, abandonTimeout)
-		}
-		return nil, err
-	}
-	return &Job{s: s, id: st.ID, writes: p.Sink.Write != nil}, nil
-}
-
-// abandonTimeout bounds how long a cancelled Submit sees to its job's end.
-const abandonTimeout = 2 * time.Second
-
-// abandon cancels a job that nobody waits for since ctx has ended. While it is
-// submitted the node does so too when it sees that the client is gone, but it may
-// have answered.
-func (s *Session) abandon(ctx context.Context, id plan.JobID, limit time.Duration) {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), limit)
-	defer stop()
-	_, _ = s.api.Cancel(ctx, id) // it may never have begun, or have ended
-}
-
-// Explain is the stages that a plan would run as, as text or as JSON.
-func (s *Session) Explain(ctx context.Context, p *plan.Plan, asJSON bool) (string, error) {
-	return s.api.Explain(ctx, s.spec(p, s.sql.defaults()), asJSON)
-}
-
-func (s *Session) spec(p *plan.Plan, d jobDefaults) *api.JobSpec {
-	return &api.JobSpec{ID: api.NewJobID(), Name: p.Name, Plan: p, Submitted: time.Now().UnixMilli(), Options: api.JobOptions{
-		DeadlineMillis: d.deadline.Milliseconds(), NoReuse: d.noReuse, Codec: d.codec, Partitions: d.partitions, Force: d.force, BroadcastBytes: d.broadcast}}
-}
-
 // Job is the job of that id, submitted by whomever.
 func (s *Session) Job(id string) *Job { return &Job{s: s, id: plan.JobID(id)} }
+
+// Jobs lists every job that the pond remembers, newest first.
+func (s *Session) Jobs(ctx context.Context) ([]*Status, error) {
+	list, err := s.api.Jobs(ctx)
+	if err != nil {
+		return nil, public(err)
+	}
+	out := make([]*Status, len(list))
+	for i := range list {
+		out[i] = statusOf(&list[i])
+	}
+	return out, nil
+}
+
+// Member is one node of a pond, as the session's node sees it.
+type Member struct {
+	ID     string // the node's identity
+	Boot   string // of this start of it
+	Addr   string // base address, to be given as a peer
+	API    string // address of its HTTP API
+	State  string // alive or leaving
+	Zone   string
+	Slots  int   // tasks that it runs at once
+	Memory int64 // bytes
+	Self   bool  // it is the session's own
+}
+
+// Members lists the nodes of the pond.
+func (s *Session) Members(ctx context.Context) ([]Member, error) {
+	m, err := s.api.Members(ctx)
+	if err != nil {
+		return nil, public(err)
+	}
+	out := make([]Member, len(m.Members))
+	for i, x := range m.Members {
+		out[i] = Member(x)
+	}
+	return out, nil
+}
+
+// Version says what a node runs.
+type Version struct {
+	Pond   string
+	DuckDB string
+	Go     string
+	Node   string // its identity
+}
+
+// Version asks the session's node what it runs.
+func (s *Session) Version(ctx context.Context) (Version, error) {
+	v, err := s.api.Version(ctx)
+	if err != nil {
+		return Version{}, public(err)
+	}
+	return Version{Pond: v.Pond, DuckDB: v.DuckDB, Go: v.Go, Node: v.Node}, nil
+}
+
+// Leave has the session's node finish what it runs, leave the pond and stop. It
+// returns when the node takes no more work.
+func (s *Session) Leave(ctx context.Context) error { return public(s.api.Leave(ctx)) }

@@ -5,36 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 )
-
-// SQLOption is an option of Session.SQL.
-type SQLOption func(*sqlOptions)
-
-type sqlOptions struct {
-	job   jobDefaults
-	watch func(*api.JobStatus)
-}
-
-// ForceDistributed spreads the query over the pond however little it reads.
-// Without it, small queries run on one node.
-func ForceDistributed() SQLOption { return func(o *sqlOptions) { o.job.force = true } }
-
-// OnPartitions sets how many partitions exchanges make.
-func OnPartitions(n int) SQLOption { return func(o *sqlOptions) { o.job.partitions = n } }
-
-// BroadcastUpTo sets the size up to which a join's side is sent to every task
-// rather than both being shuffled: 16 MiB by default; negative: only where it
-// must be.
-func BroadcastUpTo(bytes int64) SQLOption { return func(o *sqlOptions) { o.job.broadcast = bytes } }
-
-// OnStatus has f called whenever the statement's job, if it needs one, has come to
-// something new, from the goroutine that called SQL.
-func OnStatus(f func(*api.JobStatus)) SQLOption { return func(o *sqlOptions) { o.watch = f } }
 
 // SQL runs one statement and opens its rows: a query over files and views, COPY
 // of one into files, EXPLAIN [ANALYZE], CREATE and DROP VIEW, DESCRIBE,
@@ -42,18 +17,23 @@ func OnStatus(f func(*api.JobStatus)) SQLOption { return func(o *sqlOptions) { o
 // process's working directory. Views and settings are the session's.
 //
 // When ctx ends before the rows are there, the job is cancelled.
-func (s *Session) SQL(ctx context.Context, sql string, options ...SQLOption) (*Rows, error) {
+func (s *Session) SQL(ctx context.Context, sql string, options ...JobOption) (*Rows, error) {
+	rows, err := s.statement(ctx, sql, options)
+	return rows, public(err)
+}
+
+func (s *Session) statement(ctx context.Context, sql string, options []JobOption) (*Rows, error) {
 	st, err := stmt.Parse(sql)
 	if err != nil {
 		return nil, err
 	}
-	o := &sqlOptions{job: s.sql.defaults()}
-	for _, option := range options {
-		option(o)
+	o, err := s.sql.settings().with(options)
+	if err != nil {
+		return nil, err
 	}
 	switch st.Kind {
 	case stmt.Query:
-		return s.query(ctx, st, o)
+		return s.query(ctx, st.Text, o)
 	case stmt.Copy:
 		return s.copy(ctx, st, o)
 	case stmt.Explain:
@@ -70,28 +50,39 @@ func (s *Session) SQL(ctx context.Context, sql string, options ...SQLOption) (*R
 	return s.set(st)
 }
 
-// PlanSQL makes a plan of one query over files and the session's views, or of a
-// COPY of one. Relative file names are looked up in dir.
-func (s *Session) PlanSQL(ctx context.Context, sql, dir string) (*plan.Plan, error) {
-	p, err := s.planned(ctx, sql, dir)
+// Submit starts a query, or a COPY of one, without waiting for it. The job goes on
+// when ctx ends after that.
+func (s *Session) Submit(ctx context.Context, sql string, options ...JobOption) (*Job, error) {
+	o, err := s.sql.settings().with(options)
 	if err != nil {
 		return nil, err
 	}
-	return p.Plan, nil
+	spec, err := s.prepare(ctx, sql, o)
+	if err != nil {
+		return nil, public(err)
+	}
+	j, err := s.submit(ctx, spec, o.watch)
+	return j, public(err)
 }
 
-func (s *Session) planned(ctx context.Context, sql, dir string) (*api.Planned, error) {
-	return s.api.PlanSQL(ctx, &api.PlanRequest{SQL: sql, Dir: dir, Views: s.sql.list()})
+// prepare makes a job of a query or a COPY, once it is known which columns PIVOTs
+// make.
+func (s *Session) prepare(ctx context.Context, sql string, o settings) (*api.JobSpec, error) {
+	p, err := s.plan(ctx, s.pivoted(ctx, sql, o))
+	if err != nil {
+		return nil, err
+	}
+	spec := s.spec(p.Plan, o)
+	spec.ID = p.ID
+	return spec, nil
 }
 
-// planHere is a plan made in the working directory, once it is known which columns
-// PIVOTs make.
-func (s *Session) planHere(ctx context.Context, sql string, o *sqlOptions) (*api.Planned, error) {
+func (s *Session) plan(ctx context.Context, sql string) (*api.Planned, error) {
 	dir, err := workingDir()
 	if err != nil {
 		return nil, err
 	}
-	return s.planned(ctx, s.pivoted(ctx, sql, o), dir)
+	return s.api.PlanSQL(ctx, &api.PlanRequest{SQL: sql, Dir: dir, Views: s.sql.list()})
 }
 
 func workingDir() (string, error) {
@@ -102,64 +93,72 @@ func workingDir() (string, error) {
 	return dir, nil
 }
 
-// cancelTime bounds how long a job is asked to end that nobody waits for.
-const cancelTime = 5 * time.Second
-
-// run runs a plan to its end. When ctx ends first, so does the job.
-func (s *Session) run(ctx context.Context, p *api.Planned, o *sqlOptions) (*Job, *api.JobStatus, error) {
-	spec := s.spec(p.Plan, o.job)
-	spec.ID = p.ID
-	j := &Job{s: s, id: spec.ID, writes: p.Plan.Sink.Write != nil}
-	defer func() {
-		if ctx.Err() != nil {
-			s.abandon(ctx, spec.ID, cancelTime)
-		}
-	}()
-	if _, err := s.api.Submit(ctx, spec); err != nil {
-		return nil, nil, err
-	}
-	for st, err := range j.Watch(ctx) {
-		if err != nil {
-			return nil, nil, err
-		}
-		if o.watch != nil {
-			o.watch(st)
-		}
-		if !st.State.Ended() {
-			continue
-		}
-		if st.Error != nil {
-			return nil, nil, st.Error.Err()
-		}
-		return j, st, nil
-	}
-	return nil, nil, &Error{Kind: plan.KindUnavailable, Op: "wait", Subject: j.ID(), Text: "the job's end was not seen"}
+func (s *Session) spec(p *plan.Plan, o settings) *api.JobSpec {
+	return &api.JobSpec{ID: api.NewJobID(), Name: p.Name, Plan: p, Options: o.JobOptions}
 }
 
-func (s *Session) query(ctx context.Context, st *stmt.Statement, o *sqlOptions) (*Rows, error) {
-	p, err := s.planHere(ctx, st.Text, o)
+// planned is p with the steps that a node makes of each query over files.
+func (s *Session) planned(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
+	out := &plan.Plan{Sink: p.Sink}
+	for _, n := range p.Nodes {
+		if n.SQL == nil || len(n.Inputs) > 0 || len(n.SQL.Access) > 0 {
+			out.Nodes = append(out.Nodes, n)
+			continue
+		}
+		part, err := s.plan(ctx, n.SQL.Query)
+		if err != nil {
+			return nil, err
+		}
+		out.Nodes = append(out.Nodes, graft(part.Plan, n.ID)...)
+	}
+	return out, nil
+}
+
+// graft is a plan's steps, renamed so that the one whose rows it wants is id.
+func graft(part *plan.Plan, id plan.NodeID) []plan.Node {
+	rename := func(old plan.NodeID) plan.NodeID {
+		if old == part.Sink.Input {
+			return id
+		}
+		return id + "/" + old
+	}
+	nodes := make([]plan.Node, len(part.Nodes))
+	for i, n := range part.Nodes {
+		nodes[i] = n
+		nodes[i].ID = rename(n.ID)
+		nodes[i].Inputs = make([]plan.NodeID, len(n.Inputs))
+		for k, in := range n.Inputs {
+			nodes[i].Inputs[k] = rename(in)
+		}
+	}
+	return nodes
+}
+
+func (s *Session) query(ctx context.Context, sql string, o settings) (*Rows, error) {
+	spec, err := s.prepare(ctx, sql, o)
 	if err != nil {
 		return nil, err
 	}
-	j, status, err := s.run(ctx, p, o)
+	j, st, err := s.run(ctx, spec, o.watch)
 	if err != nil {
 		return nil, err
 	}
-	return j.open(ctx, status)
+	return j.open(ctx, st)
 }
 
 // pivotColumnsMax bounds the columns that an item of a PIVOT makes: beyond it
 // DuckDB looks for them itself.
 const pivotColumnsMax = 1000
 
-// pivoted is a query with the columns of its PIVOTs said, for which the pond
+// pivoted is a query that names the columns of its PIVOTs, for which the pond
 // looks first: DuckDB does not plan others. When that fails the query stays as it
 // is, and whoever runs it whole says what is wrong.
-func (s *Session) pivoted(ctx context.Context, sql string, o *sqlOptions) string {
+func (s *Session) pivoted(ctx context.Context, sql string, o settings) string {
+	o.watch = nil
 	items := stmt.Pivots(sql)
 	values := make([][]string, len(items))
 	for i, item := range items {
-		rows, err := s.query(ctx, &stmt.Statement{Text: item.Values}, &sqlOptions{job: o.job})
+		rows, err := s.query(ctx, item.Values, o)
 		if err != nil || rows.Len() == 0 || rows.Len() > pivotColumnsMax {
 			return sql
 		}
@@ -177,38 +176,38 @@ func (s *Session) pivoted(ctx context.Context, sql string, o *sqlOptions) string
 
 // copy writes files. Its rows are how many rows were written, as in DuckDB, and
 // the files if they were asked for.
-func (s *Session) copy(ctx context.Context, st *stmt.Statement, o *sqlOptions) (*Rows, error) {
-	p, err := s.planHere(ctx, st.Text, o)
+func (s *Session) copy(ctx context.Context, st *stmt.Statement, o settings) (*Rows, error) {
+	spec, err := s.prepare(ctx, st.Text, o)
 	if err != nil {
 		return nil, err
 	}
-	_, status, err := s.run(ctx, p, o)
+	_, status, err := s.run(ctx, spec, o.watch)
 	if err != nil {
 		return nil, err
 	}
 	rows := tableOf(column("Count", int64Type))
 	values := []any{status.Rows}
-	write := p.Plan.Sink.Write
-	dir := write.Path
-	if write.Single {
-		dir = filepath.Dir(dir)
-	}
 	if st.Files {
 		rows = tableOf(column("Count", int64Type), column("Files", textsType))
-		files := make([]string, len(status.Files))
-		for i, f := range status.Files {
-			files[i] = filepath.Join(dir, f)
-		}
-		values = append(values, files)
+		values = append(values, filesOf(spec.Plan.Sink.Write, status.Files))
 	}
 	rows.add(values...)
 	out := rows.rows()
-	out.Status = status
-	out.Note = count(status.Rows, "row") + " in " + write.Path
-	if !write.Single {
-		out.Note = count(status.Rows, "row") + " in " + count(int64(len(status.Files)), "file") + " in " + dir
-	}
+	out.Status = statusOf(status)
 	return out, nil
+}
+
+// filesOf are the paths of files that were written.
+func filesOf(w *plan.Write, names []string) []string {
+	dir := w.Path
+	if w.Single {
+		dir = filepath.Dir(dir)
+	}
+	files := make([]string, len(names))
+	for i, f := range names {
+		files[i] = filepath.Join(dir, f)
+	}
+	return files
 }
 
 func (s *Session) describe(ctx context.Context, st *stmt.Statement) (*Rows, error) {

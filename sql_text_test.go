@@ -98,7 +98,7 @@ func TestSQLText(t *testing.T) {
 	defer s.Close()
 	p := &sqlPond{t, s, peer, t.TempDir()}
 	textFiles(t, p.dir)
-	force := []pond.SQLOption{pond.ForceDistributed(), pond.OnPartitions(3)}
+	force := []pond.JobOption{pond.Force(true), pond.Partitions(3)}
 	for _, c := range textCases {
 		sql := strings.ReplaceAll(c.sql, "{{", "{")
 		got, want := lines(t, p.must(sql, force...), nil), oracle(t, p.text(sql))
@@ -112,7 +112,7 @@ func TestSQLText(t *testing.T) {
 		if c.words == "" {
 			continue
 		}
-		plan := p.must("EXPLAIN "+sql, force...).Text
+		plan := planText(t, p.must("EXPLAIN "+sql, force...))
 		if tasks := fmt.Sprintf(", %d task", c.tasks); !strings.Contains(strings.Join(strings.SplitN(plan, "\n", 3)[:2], ""), tasks) || !strings.Contains(plan, c.words) {
 			t.Errorf("%s: the plan is not of %d tasks with %q:\n%s", sql, c.tasks, c.words, plan)
 		}

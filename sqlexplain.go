@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
@@ -15,68 +14,39 @@ import (
 	"github.com/pondmesh/pond/actors/plan/stmt"
 )
 
-// explain shows the stages of a statement, as planned, or as run.
-func (s *Session) explain(ctx context.Context, st *stmt.Statement, o *sqlOptions) (*Rows, error) {
-	p, err := s.planHere(ctx, st.Inner.Text, o)
+// explain shows the stages of a statement, as planned, or as run. Like DuckDB's,
+// its row is a key and a text: for people, or JSON.
+func (s *Session) explain(ctx context.Context, st *stmt.Statement, o settings) (*Rows, error) {
+	spec, err := s.prepare(ctx, st.Inner.Text, o)
 	if err != nil {
 		return nil, err
 	}
 	if st.Analyze {
-		return s.analyze(ctx, p, o, st.JSON)
+		return s.analyze(ctx, spec, o, st.JSON)
 	}
-	spec := s.spec(p.Plan, o.job)
 	text, err := s.api.Explain(ctx, spec, st.JSON)
 	if err != nil {
 		return nil, err
 	}
-	if st.JSON {
-		return explainedJSON(text), nil
-	}
-	asJSON, err := s.api.Explain(ctx, spec, true)
-	if err != nil {
-		return nil, err
-	}
-	stages, err := stagesOf(asJSON)
-	if err != nil {
-		return nil, err
-	}
-	t := tableOf(column("stage", int64Type), column("name", textType), column("kind", textType), column("tasks", int64Type),
-		column("reads", textsType), column("steps", textsType), column("query", textType), column("exchange", textType),
-		column("partitions", int64Type), column("gathered", textType), column("ordered", boolType), column("deterministic", boolType))
-	for _, x := range stages {
-		t.add(x.Stage, x.Name, x.Kind, x.Tasks, x.Reads, x.Steps, x.Query, x.Exchange, x.Partitions, orNil(x.Gathered), x.Ordered, x.Deterministic)
-	}
-	rows := t.rows()
-	rows.Text = text
-	return rows, nil
+	return explained(text), nil
 }
 
-func stagesOf(asJSON string) ([]plan.Explanation, error) {
-	var stages []plan.Explanation
-	if err := json.Unmarshal([]byte(asJSON), &stages); err != nil {
-		return nil, fmt.Errorf("pond: the stages of the job: %w: %w", ErrInternal, err)
-	}
-	return stages, nil
-}
-
-// explainedJSON is stages as JSON, in the columns that DuckDB has for it.
-func explainedJSON(text string) *Rows {
+// explained is stages in the columns that DuckDB has for a plan.
+func explained(text string) *Rows {
 	t := tableOf(column("explain_key", textType), column("explain_value", textType))
 	t.add("stages", strings.TrimSpace(text))
-	rows := t.rows()
-	rows.Text = text
-	return rows
+	return t.rows()
 }
 
-// Measured is a stage as it was planned and what it did.
+// measured is a stage as it was planned and what it did.
 type measured struct {
 	plan.Explanation
 	Measured *api.StageStatus `json:"measured,omitempty"`
 }
 
-// analyze runs a plan, leaves its rows, and tells what each stage did.
-func (s *Session) analyze(ctx context.Context, p *api.Planned, o *sqlOptions, asJSON bool) (*Rows, error) {
-	j, status, err := s.run(ctx, p, o)
+// analyze runs a job, leaves its rows, and tells what each stage did.
+func (s *Session) analyze(ctx context.Context, spec *api.JobSpec, o settings, asJSON bool) (*Rows, error) {
+	j, status, err := s.run(ctx, spec, o.watch)
 	if err != nil {
 		return nil, err
 	}
@@ -84,9 +54,9 @@ func (s *Session) analyze(ctx context.Context, p *api.Planned, o *sqlOptions, as
 	if err != nil {
 		return nil, err
 	}
-	stages, err := stagesOf(text)
-	if err != nil {
-		return nil, err
+	var stages []plan.Explanation
+	if err := json.Unmarshal([]byte(text), &stages); err != nil {
+		return nil, fmt.Errorf("pond: the stages of the job: %w: %w", ErrInternal, err)
 	}
 	all := make([]measured, len(stages))
 	for i, x := range stages {
@@ -97,38 +67,17 @@ func (s *Session) analyze(ctx context.Context, p *api.Planned, o *sqlOptions, as
 			}
 		}
 	}
-	rows := analyzedRows(all)
+	text = analyzedText(all, status)
 	if asJSON {
 		b, err := json.MarshalIndent(all, "", "  ")
 		if err != nil {
 			return nil, fmt.Errorf("pond: explain: %w", err)
 		}
-		rows = explainedJSON(string(b) + "\n")
-	} else {
-		rows.Text = analyzedText(all, status)
+		text = string(b)
 	}
-	rows.Status = status
+	rows := explained(text)
+	rows.Status = statusOf(status)
 	return rows, nil
-}
-
-func analyzedRows(all []measured) *Rows {
-	t := tableOf(column("stage", int64Type), column("name", textType), column("kind", textType), column("exchange", textType),
-		column("partitions", int64Type), column("gathered", textType), column("tasks", int64Type), column("rows", int64Type),
-		column("read_bytes", int64Type), column("shuffled_bytes", int64Type), column("spilled_bytes", int64Type), column("skew", floatType),
-		column("time_ms", int64Type), column("cpu_ms", int64Type), column("retries", int64Type), column("reused", int64Type), column("nodes", textsType))
-	for _, x := range all {
-		m := x.Measured
-		if m == nil {
-			m = &api.StageStatus{}
-		}
-		var skew any
-		if f, ok := skewOf(m); ok {
-			skew = f
-		}
-		t.add(x.Stage, x.Name, x.Kind, x.Exchange, x.Partitions, orNil(x.Gathered), m.Tasks, m.Rows,
-			m.Read, m.Bytes, m.Spill, skew, m.Wall, m.CPU, m.Retries, m.Reused, nodesOf(m))
-	}
-	return t.rows()
 }
 
 // skewOf is how much more the largest task made than the middle one; ok is false
@@ -202,15 +151,6 @@ func some(format string, n int) string {
 }
 
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
-
-func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-
-func orNil(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
 
 // count is "1 row", "2,000 rows".
 func count(n int64, noun string) string {

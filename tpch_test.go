@@ -62,7 +62,7 @@ func TestTPCH(t *testing.T) {
 			want := oracleWith(t, strings.Join(views, ";\n"), sql)
 			var real []bool // by column: a floating-point number
 			for _, node := range nodes {
-				rows, err := node.SQL(testContext(t), sql, pond.ForceDistributed(), pond.OnPartitions(3))
+				rows, err := node.SQL(testContext(t), sql, pond.Force(true), pond.Partitions(3))
 				got := lines(t, rows, err)
 				real = nil
 				for _, f := range rows.Schema.Fields() {
@@ -72,11 +72,11 @@ func TestTPCH(t *testing.T) {
 			}
 			answer := strings.Split(strings.TrimSuffix(strings.ReplaceAll(tpchFile(t, name+".csv"), "\r", ""), "\n"), "\n")
 			equalRows(t, want, answer[1:], real)
-			rows, err := nodes[0].SQL(testContext(t), "EXPLAIN "+sql, pond.ForceDistributed(), pond.OnPartitions(3))
+			rows, err := nodes[0].SQL(testContext(t), "EXPLAIN "+sql, pond.Force(true), pond.Partitions(3))
 			if err != nil {
 				t.Fatal(err)
 			}
-			distributed(t, rows.Text)
+			distributed(t, planText(t, rows))
 		})
 	}
 }

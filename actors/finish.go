@@ -215,6 +215,9 @@ func (c *coordinator) status() *api.JobStatus {
 	if c.d == nil {
 		return s
 	}
+	if w := c.job.Result.Write; w != nil {
+		s.Output = w.Path
+	}
 	for _, st := range c.d.Status() {
 		s.Stages = append(s.Stages, api.StageStatus{
 			Index: st.Index, Name: st.Name, Tasks: st.Tasks, Running: st.Running, Done: st.Done, Reused: st.Reused, Retries: st.Retries, Dropped: st.Dropped,

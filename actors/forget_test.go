@@ -28,7 +28,7 @@ func TestForgottenTasks(t *testing.T) {
 			n.Forget()
 			forgot = true
 		}
-		if st.State.Ended() && (!forgot || st.Stages[last].Retries == 0 || st.Rows != 2) {
+		if st.Done() && (!forgot || st.Stages[last].Retries == 0 || st.Rows != 2) {
 			t.Errorf("forgot: %v, %+v", forgot, st)
 		}
 	}

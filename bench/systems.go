@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 )
 
 // duckSystem is one DuckDB in a process of its own.
@@ -92,7 +91,7 @@ func startPond(ctx context.Context, b *bench, label string, n int, memory int64)
 		p.nodes = append(p.nodes, node)
 	}
 	var err error
-	if p.session, err = pond.Connect(p.nodes[0].Addr, pond.WithoutReuse()); err == nil {
+	if p.session, err = pond.Connect(p.nodes[0].Addr, pond.Reuse(false)); err == nil {
 		err = p.wait(ctx)
 	}
 	if err != nil {
@@ -107,17 +106,17 @@ func (p *pondSystem) wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, joinMax)
 	defer cancel()
 	for {
-		m, err := p.session.API().Members(ctx)
+		m, err := p.session.Members(ctx)
 		if err != nil {
 			return err
 		}
-		if len(m.Members) == len(p.nodes) {
+		if len(m) == len(p.nodes) {
 			return nil
 		}
 		select {
 		case <-time.After(joinPause):
 		case <-ctx.Done():
-			return fmt.Errorf("the pond has %d nodes of %d: %w", len(m.Members), len(p.nodes), ctx.Err())
+			return fmt.Errorf("the pond has %d nodes of %d: %w", len(m), len(p.nodes), ctx.Err())
 		}
 	}
 }
@@ -157,11 +156,11 @@ func (p *pondSystem) stop() {
 // shuffled is the bytes of blocks that the last job's stages wrote for others.
 // Its own last stage writes files.
 func (p *pondSystem) shuffled(ctx context.Context) (int64, error) {
-	jobs, err := p.session.API().Jobs(ctx)
+	jobs, err := p.session.Jobs(ctx)
 	if err != nil || len(jobs) == 0 {
 		return 0, err
 	}
-	last := slices.MaxFunc(jobs, func(a, b api.JobStatus) int { return int(a.Submitted - b.Submitted) })
+	last := slices.MaxFunc(jobs, func(a, b *pond.Status) int { return a.Submitted.Compare(b.Submitted) })
 	var sum int64
 	for i, s := range last.Stages {
 		if i < len(last.Stages)-1 {

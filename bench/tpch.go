@@ -58,7 +58,7 @@ func (b *bench) measureTPCH(ctx context.Context) ([]tpchResult, error) {
 			return nil, err
 		}
 	}
-	racers := []*racer{racingDuck(duck), racingPond(p, p.name()), racingPond(p, p.name()+" forced", pond.ForceDistributed())}
+	racers := []*racer{racingDuck(duck), racingPond(p, p.name()), racingPond(p, p.name()+" forced", pond.Force(true))}
 	var out []tpchResult
 	for q := 1; q <= tpchQueries && ctx.Err() == nil; q++ {
 		r, err := b.raceTPCH(ctx, q, racers)
@@ -156,7 +156,7 @@ func racingDuck(d *duckSystem) *racer {
 }
 
 // racingPond has all rows come here.
-func racingPond(p *pondSystem, label string, options ...pond.SQLOption) *racer {
+func racingPond(p *pondSystem, label string, options ...pond.JobOption) *racer {
 	return &racer{system: p, label: label, run: func(ctx context.Context, sql string) (func() (*answer, error), error) {
 		rows, err := p.session.SQL(ctx, sql, options...)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos"
 )
 
@@ -45,14 +45,14 @@ func TestOracleSeesDifferences(t *testing.T) {
 func TestFaultsFire(t *testing.T) {
 	ctx, c := newCluster(t, 1)
 	job := submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), light))
-	never := &chaos.Fault{Name: "never", When: chaos.Started(99), Do: func(context.Context, *api.JobStatus) error { return nil }}
+	never := &chaos.Fault{Name: "never", When: chaos.Started(99), Do: func(context.Context, *pond.Status) error { return nil }}
 	r, err := chaos.Run(ctx, job, never)
-	if !errors.Is(err, chaos.ErrNotFired) || r.Status.State != api.Succeeded {
+	if !errors.Is(err, chaos.ErrNotFired) || r.Status.State != "succeeded" {
 		t.Errorf("a fault that never fired: %v, %v", r, err)
 	}
 	times, undone := 0, 0
 	often := &chaos.Fault{Name: "often", When: chaos.Started(0), Budget: 2,
-		Do:   func(context.Context, *api.JobStatus) error { times++; return nil },
+		Do:   func(context.Context, *pond.Status) error { times++; return nil },
 		Undo: func() error { undone++; return nil }}
 	job = submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy/4))
 	if r, err = chaos.Run(ctx, job, often); err != nil || times != 2 || len(r.Fired) != 2 || undone != 2 {
@@ -60,7 +60,7 @@ func TestFaultsFire(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	job = submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy/5))
-	if _, err = chaos.Run(ctx, job, &chaos.Fault{Name: "broken", When: chaos.Started(0), Do: func(context.Context, *api.JobStatus) error { return broken }}); !errors.Is(err, broken) {
+	if _, err = chaos.Run(ctx, job, &chaos.Fault{Name: "broken", When: chaos.Started(0), Do: func(context.Context, *pond.Status) error { return broken }}); !errors.Is(err, broken) {
 		t.Errorf("a fault that could not be done: %v", err)
 	}
 }

@@ -20,17 +20,17 @@ import (
 
 // worker picks a node that does not coordinate the job, and that has made some
 // of its segments: whose death hurts.
-func worker(ctx context.Context, c *chaos.Cluster, s *api.JobStatus) (*chaos.Node, error) {
+func worker(ctx context.Context, c *chaos.Cluster, s *pond.Status) (*chaos.Node, error) {
 	coordinator := c.Node(s.Coordinator)
 	if coordinator == nil {
 		return nil, fmt.Errorf("the job's coordinator %q is no node of the cluster", s.Coordinator)
 	}
-	held, err := c.Held(ctx, coordinator, string(s.ID))
+	held, err := c.Held(ctx, coordinator, s.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range c.Others(s.Coordinator) {
-		if slices.ContainsFunc(held[n.ID()], func(h api.Held) bool { return h.Job == s.ID }) {
+		if slices.ContainsFunc(held[n.ID()], func(h api.Held) bool { return string(h.Job) == s.ID }) {
 			return n, nil
 		}
 	}
@@ -47,7 +47,7 @@ func TestKillWorker(t *testing.T) {
 			ctx, cl := newCluster(t, 3)
 			var victim *chaos.Node
 			job := at(t, ctx, cl, submit(t, ctx, groupBy(t, cl.Nodes()[0].Session(), heavy)))
-			r := follow(t, ctx, job, &chaos.Fault{Name: "kill -9", When: chaos.HalfDone(c.stage), Do: func(ctx context.Context, s *api.JobStatus) (err error) {
+			r := follow(t, ctx, job, &chaos.Fault{Name: "kill -9", When: chaos.HalfDone(c.stage), Do: func(ctx context.Context, s *pond.Status) (err error) {
 				if victim, err = worker(ctx, cl, s); err != nil {
 					return err
 				}
@@ -86,7 +86,7 @@ func TestFreezeWorker(t *testing.T) {
 			var boot string
 			job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
 			r := follow(t, ctx, job, &chaos.Fault{Name: "SIGSTOP", When: f.when, For: f.long, Undo: func() error { return victim.Cont() },
-				Do: func(ctx context.Context, s *api.JobStatus) (err error) {
+				Do: func(ctx context.Context, s *pond.Status) (err error) {
 					if victim, err = worker(ctx, c, s); err != nil {
 						return err
 					}
@@ -148,7 +148,7 @@ func TestLeaveDuringJob(t *testing.T) {
 			var left *chaos.Node
 			var command *chaos.Process
 			job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
-			r := follow(t, ctx, job, &chaos.Fault{Name: how.name, When: how.when, Do: func(ctx context.Context, s *api.JobStatus) (err error) {
+			r := follow(t, ctx, job, &chaos.Fault{Name: how.name, When: how.when, Do: func(ctx context.Context, s *pond.Status) (err error) {
 				if left, err = worker(ctx, c, s); err != nil {
 					return err
 				}
@@ -181,7 +181,7 @@ func TestLeaveDuringJob(t *testing.T) {
 			noneRunning(t, ctx, c)
 			// Whoever comes later finds the job.
 			s, err := c.Others()[0].Session().Job(job.ID()).Status(ctx)
-			if err != nil || s.State != api.Succeeded {
+			if err != nil || s.State != "succeeded" {
 				t.Errorf("after the leave the job is %+v, %v", s, err)
 			}
 		})
@@ -193,7 +193,7 @@ func TestLeaveDuringJob(t *testing.T) {
 func TestKillAllWorkers(t *testing.T) {
 	long(t)
 	ctx, c := newCluster(t, 3)
-	kill := func(ctx context.Context, s *api.JobStatus) error {
+	kill := func(ctx context.Context, s *pond.Status) error {
 		for _, n := range c.Others(s.Coordinator) {
 			if err := n.Kill9(ctx); err != nil {
 				return err
@@ -254,7 +254,7 @@ func TestRollingRestart(t *testing.T) {
 	long(t)
 	ctx, c := newCluster(t, 3)
 	job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
-	follow(t, ctx, job, &chaos.Fault{Name: "restart every worker", When: chaos.Done(0, 2), Do: func(ctx context.Context, s *api.JobStatus) error {
+	follow(t, ctx, job, &chaos.Fault{Name: "restart every worker", When: chaos.Done(0, 2), Do: func(ctx context.Context, s *pond.Status) error {
 		for _, n := range c.Others(s.Coordinator) {
 			if err := errors.Join(n.Kill9(ctx), n.Restart(ctx)); err != nil {
 				return err

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/chaos"
 )
 
@@ -116,7 +115,7 @@ func TestEveryDiskFull(t *testing.T) {
 	r, err := chaos.Run(ctx, job)
 	must(t, err)
 	t.Log(r)
-	if e := r.Status.Error; r.Status.State != api.Failed || !errors.Is(e.Err(), pond.ErrResource) || !strings.Contains(strings.ToLower(e.Text), "space") || e.Node == "" {
+	if e := r.Status.Error; r.Status.State != "failed" || !errors.Is(e, pond.ErrResource) || !strings.Contains(strings.ToLower(e.Text), "space") || e.Node == "" {
 		t.Fatalf("the job is %s: %+v", r.Status.State, e)
 	}
 	if after := stored(t, disk); after > before+64<<10 {

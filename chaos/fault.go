@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 )
 
 // ErrNotFired is a run that proved nothing: a fault that it was about never
@@ -17,23 +16,23 @@ import (
 var ErrNotFired = errors.New("the fault never fired")
 
 // Trigger says from a job's status whether a fault is due.
-type Trigger func(*api.JobStatus) bool
+type Trigger func(*pond.Status) bool
 
 // Started is due once a task of the stage runs or has run.
 func Started(stage int) Trigger {
-	return func(s *api.JobStatus) bool {
+	return func(s *pond.Status) bool {
 		return stage < len(s.Stages) && s.Stages[stage].Running+s.Stages[stage].Done > 0
 	}
 }
 
 // Done is due once so many tasks of the stage are done.
 func Done(stage, tasks int) Trigger {
-	return func(s *api.JobStatus) bool { return stage < len(s.Stages) && s.Stages[stage].Done >= tasks }
+	return func(s *pond.Status) bool { return stage < len(s.Stages) && s.Stages[stage].Done >= tasks }
 }
 
 // HalfDone is due once half of the stage's tasks are done, and some are not.
 func HalfDone(stage int) Trigger {
-	return func(s *api.JobStatus) bool {
+	return func(s *pond.Status) bool {
 		if stage >= len(s.Stages) {
 			return false
 		}
@@ -48,7 +47,7 @@ type Fault struct {
 	When Trigger
 	// Do breaks something. Not having found anything to break is ErrNotFired,
 	// and it is tried again at the next status.
-	Do func(context.Context, *api.JobStatus) error
+	Do func(context.Context, *pond.Status) error
 	// Undo, if set, mends it after For; For 0: when the job has ended.
 	Undo func() error
 	For  time.Duration
@@ -60,12 +59,12 @@ type Fault struct {
 type Firing struct {
 	Fault string
 	At    time.Duration // since the run began
-	Job   *api.JobStatus
+	Job   *pond.Status
 }
 
 // Report is what came of a run.
 type Report struct {
-	Status *api.JobStatus // at the end
+	Status *pond.Status // at the end
 	Took   time.Duration
 	Fired  []Firing
 }
@@ -121,7 +120,7 @@ func (r *run) follow(ctx context.Context, job *pond.Job) error {
 			return fmt.Errorf("chaos: follow job %s: %w", job.ID(), err)
 		}
 		r.report.Status = s
-		if s.State.Ended() {
+		if s.Done() {
 			return nil
 		}
 		for i, f := range r.faults {
@@ -139,7 +138,7 @@ func (r *run) follow(ctx context.Context, job *pond.Job) error {
 	return fmt.Errorf("chaos: the end of job %s was not seen", job.ID())
 }
 
-func (r *run) fire(ctx context.Context, f *Fault, s *api.JobStatus) error {
+func (r *run) fire(ctx context.Context, f *Fault, s *pond.Status) error {
 	if err := f.Do(ctx, s); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos"
 )
 
@@ -82,10 +82,10 @@ func TestInterruptSubmit(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	jobs, err := c.Nodes()[1].API().Jobs(ctx)
+	jobs, err := c.Nodes()[1].Session().Jobs(ctx)
 	must(t, err)
 	for _, j := range jobs {
-		if j.State != api.Cancelled {
+		if j.State != "cancelled" {
 			t.Errorf("job %s is %s after Ctrl-C", j.ID, j.State)
 		}
 	}
@@ -140,7 +140,7 @@ func TestInterruptNodeTwice(t *testing.T) {
 	var victim *chaos.Node
 	var e chaos.Exit
 	job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
-	follow(t, ctx, job, &chaos.Fault{Name: "Ctrl-C twice", When: chaos.HalfDone(0), Do: func(ctx context.Context, s *api.JobStatus) (err error) {
+	follow(t, ctx, job, &chaos.Fault{Name: "Ctrl-C twice", When: chaos.HalfDone(0), Do: func(ctx context.Context, s *pond.Status) (err error) {
 		if victim, err = worker(ctx, c, s); err != nil {
 			return err
 		}

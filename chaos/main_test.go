@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/chaos"
 	"github.com/pondmesh/pond/duck"
 )
@@ -165,7 +164,7 @@ func follow(t *testing.T, ctx context.Context, job *pond.Job, faults ...*chaos.F
 		t.Fatalf("%v\n%v", err, r)
 	}
 	t.Log(r)
-	if r.Status.State != api.Succeeded {
+	if r.Status.State != "succeeded" {
 		t.Fatalf("the job did not succeed: %+v", r.Status.Error)
 	}
 	return r

@@ -27,14 +27,14 @@ func TestRestartWorker(t *testing.T) {
 	var boot string
 	var had []api.Held
 	job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
-	r := follow(t, ctx, job, &chaos.Fault{Name: "kill -9 and restart", When: chaos.HalfDone(1), Do: func(ctx context.Context, s *api.JobStatus) (err error) {
+	r := follow(t, ctx, job, &chaos.Fault{Name: "kill -9 and restart", When: chaos.HalfDone(1), Do: func(ctx context.Context, s *pond.Status) (err error) {
 		if victim, err = worker(ctx, c, s); err != nil {
 			return err
 		}
 		if boot, err = victim.Boot(ctx); err != nil {
 			return err
 		}
-		held, err := c.Held(ctx, victim, string(s.ID))
+		held, err := c.Held(ctx, victim, s.ID)
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func TestRestartEverybody(t *testing.T) {
 	must(t, c.AwaitMembers(ctx, 3))
 	for _, n := range c.Nodes() {
 		s, err := n.Session().Job(job.ID()).Status(ctx)
-		if err != nil || s.State != api.Succeeded || s.Rows != 997 {
+		if err != nil || s.State != "succeeded" || s.Rows != 997 {
 			t.Fatalf("at node %s the ended job is %+v, %v", n.ID(), s, err)
 		}
 		e, err := chaos.Command(ctx, "", binary, "jobs", "--peer", n.Addr(), "-o", "csv")
@@ -126,7 +126,7 @@ func TestKillWriter(t *testing.T) {
 
 	watch := chaos.WatchFolder(out)
 	job := at(t, ctx, c, submitWrite(t, ctx, c.Nodes()[0], heavy, out))
-	follow(t, ctx, job, &chaos.Fault{Name: "kill -9", When: chaos.Done(1, 1), Do: func(ctx context.Context, s *api.JobStatus) error {
+	follow(t, ctx, job, &chaos.Fault{Name: "kill -9", When: chaos.Done(1, 1), Do: func(ctx context.Context, s *pond.Status) error {
 		victim, err := worker(ctx, c, s)
 		if err != nil {
 			return err

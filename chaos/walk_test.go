@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos"
 )
 
@@ -52,7 +52,7 @@ func TestJoinDuringJob(t *testing.T) {
 	ctx, c := newCluster(t, 3)
 	var fourth *chaos.Node
 	job := submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy))
-	r := follow(t, ctx, job, &chaos.Fault{Name: "join", When: chaos.Done(0, 1), Do: func(ctx context.Context, _ *api.JobStatus) (err error) {
+	r := follow(t, ctx, job, &chaos.Fault{Name: "join", When: chaos.Done(0, 1), Do: func(ctx context.Context, _ *pond.Status) (err error) {
 		fourth, err = c.Add(ctx)
 		return err
 	}})
@@ -97,12 +97,12 @@ func noneRunning(t *testing.T, ctx context.Context, c *chaos.Cluster) {
 	defer cancel()
 	must(t, chaos.Await(short, func(ctx context.Context) error {
 		for _, n := range c.Others() {
-			jobs, err := n.API().Jobs(ctx)
+			jobs, err := n.Session().Jobs(ctx)
 			if err != nil {
 				return err
 			}
 			for _, j := range jobs {
-				if !j.State.Ended() {
+				if !j.Done() {
 					return fmt.Errorf("job %s is %s", j.ID, j.State)
 				}
 			}

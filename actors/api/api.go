@@ -127,8 +127,9 @@ type JobStatus struct {
 	Submitted   int64         `json:"submitted"` // Unix milliseconds
 	Ended       int64         `json:"ended,omitempty"`
 	Stages      []StageStatus `json:"stages,omitempty"`
-	Rows        int64         `json:"rows"` // of the result, when it has succeeded
-	Files       []string      `json:"files,omitempty"`
+	Rows        int64         `json:"rows"`             // of the result, when it has succeeded
+	Output      string        `json:"output,omitempty"` // the folder or the file that it writes
+	Files       []string      `json:"files,omitempty"`  // names in the folder
 	// Result says where the rows are, when it has succeeded; lists of jobs leave it out.
 	Result *ResultInfo `json:"result,omitempty"`
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
@@ -210,9 +211,9 @@ func TestEnvironment(t *testing.T) {
 
 func TestListings(t *testing.T) {
 	now := time.UnixMilli(100_000)
-	jobs := []api.JobStatus{
-		{ID: idA, Name: "first", State: api.Succeeded, Submitted: 40_000, Ended: 41_500, Rows: 7, Stages: []api.StageStatus{{Tasks: 2, Done: 2, Rows: 9, Bytes: 2048}}},
-		*failedWith(&plan.Error{Kind: plan.KindUser, Text: "bad\nworse"}),
+	jobs := []*pond.Status{
+		{ID: idA, Name: "first", State: "succeeded", Submitted: time.UnixMilli(40_000), Ended: time.UnixMilli(41_500), Rows: 7, Stages: []pond.Stage{{Tasks: 2, Done: 2, Rows: 9, Bytes: 2048}}},
+		{ID: idA, State: "failed", Submitted: time.UnixMilli(1000), Ended: time.UnixMilli(2000), Error: &pond.Error{Kind: "user", Text: "bad\nworse"}},
 	}
 	var out bytes.Buffer
 	a := &app{system: system{stdout: &out, stderr: &out}}
@@ -226,7 +227,7 @@ func TestListings(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
 	out.Reset()
-	if err := a.printStatus(output.Table, &jobs[0], now); err != nil {
+	if err := a.printStatus(output.Table, jobs[0], now); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range []string{"state        succeeded in 1.5s\n", "result       7 rows\n", "    0        2/2       9  2.0 KiB"} {
@@ -235,7 +236,7 @@ func TestListings(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := a.printStatus(output.JSON, &jobs[0], now); err != nil || !json.Valid(out.Bytes()) {
+	if err := a.printStatus(output.JSON, jobs[0], now); err != nil || !json.Valid(out.Bytes()) {
 		t.Errorf("%v: %s", err, out.String())
 	}
 }
@@ -249,14 +250,14 @@ func TestInterrupt(t *testing.T) {
 	}{{"cancelled", true, 1}, {"left", false, 2}} {
 		t.Run(test.name, func(t *testing.T) {
 			signals := make(chan os.Signal, signalsMax)
-			cancelled := make(chan struct{})
+			cancelled, left := make(chan struct{}), make(chan struct{})
 			peer := fake(t, map[string]http.HandlerFunc{
 				"POST /v1/jobs": reply(&api.JobStatus{ID: idA, State: api.Running}),
 				"POST /v1/jobs/{id}/cancel": func(w http.ResponseWriter, r *http.Request) {
 					if !test.obeys {
 						_, _ = io.Copy(io.Discard, r.Body) // the server notices a lost client only then
 						signals <- syscall.SIGINT          // an impatient user
-						<-r.Context().Done()
+						<-left
 						return
 					}
 					close(cancelled)
@@ -278,6 +279,7 @@ func TestInterrupt(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := callWith(t, nil, signals, "submit", "--peer", peer, file)
+			close(left)
 			if got.code != exitInterrupted || !strings.Contains(got.err, "cancelling job") || !strings.HasSuffix(got.err, "error: interrupted\n") {
 				t.Errorf("%+v", got)
 			}
@@ -331,14 +333,6 @@ func TestOut(t *testing.T) {
 	}
 	if list, _ := filepath.Glob(filepath.Join(dir, "bad*")); len(list) > 0 {
 		t.Errorf("left behind: %v", list)
-	}
-}
-
-func TestGraft(t *testing.T) {
-	part := &plan.Plan{Nodes: []plan.Node{{ID: "a"}, {ID: "b", Inputs: []plan.NodeID{"a"}}}, Sink: plan.Sink{Input: "b"}}
-	got := graft(part, "step2")
-	if got[0].ID != "step2/a" || got[1].ID != "step2" || got[1].Inputs[0] != "step2/a" {
-		t.Errorf("%+v", got)
 	}
 }
 

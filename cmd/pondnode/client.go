@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 )
 
 // defaultPeer is the node that commands talk to when none is named.
@@ -66,13 +66,43 @@ func (c *clientFlags) add(cmd *cobra.Command) {
 }
 
 // connect opens a session on the peer. Nothing is dialled yet.
-func (a *app) connect(c *clientFlags, options ...pond.Option) (*pond.Session, error) {
+func (a *app) connect(c *clientFlags, options ...pond.ClientOption) (*pond.Session, error) {
 	conf, err := c.tls.config()
 	if err != nil {
 		return nil, err
 	}
 	a.peer = c.peer
 	return pond.Connect(c.peer, append(options, pond.WithTLS(conf))...)
+}
+
+// asking makes cmd ask a node: it gets the flags, a session, and a context that a
+// signal ends.
+func (a *app) asking(cmd *cobra.Command, ask func(ctx context.Context, s *pond.Session, args []string) error) *cobra.Command {
+	var c clientFlags
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := a.connect(&c)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		ctx, cancel := a.until(cmd.Context())
+		defer cancel()
+		return ask(ctx, s, args)
+	}
+	c.add(cmd)
+	return cmd
+}
+
+// listing is asking for what is written in the format of -o.
+func (a *app) listing(cmd *cobra.Command, ask func(ctx context.Context, s *pond.Session, f output.Format, args []string) error) *cobra.Command {
+	var o outputFlags
+	o.add(cmd)
+	var f output.Format
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) (err error) {
+		f, err = o.check(cmd, a.stdout)
+		return err
+	}
+	return a.asking(cmd, func(ctx context.Context, s *pond.Session, args []string) error { return ask(ctx, s, f, args) })
 }
 
 // idLen is the length of a whole job id.
@@ -82,26 +112,26 @@ const idLen = 32
 const idsShown = 4
 
 // jobID is the whole id of the job that an id or the beginning of one names.
-func jobID(ctx context.Context, c *api.Client, id string) (plan.JobID, error) {
+func jobID(ctx context.Context, s *pond.Session, id string) (string, error) {
 	if len(id) >= idLen {
-		return plan.JobID(id), nil
+		return id, nil
 	}
-	jobs, err := c.Jobs(ctx)
+	jobs, err := s.Jobs(ctx)
 	if err != nil {
 		return "", err
 	}
 	var found []string
 	for _, j := range jobs {
-		if id != "" && strings.HasPrefix(string(j.ID), strings.ToLower(id)) {
-			found = append(found, string(j.ID))
+		if id != "" && strings.HasPrefix(j.ID, strings.ToLower(id)) {
+			found = append(found, j.ID)
 		}
 	}
 	slices.Sort(found)
 	switch len(found) {
 	case 0:
-		return "", &pond.Error{Kind: plan.KindNotFound, Op: "job", Subject: id, Text: "no job that the pond remembers has an id that begins so", Hint: "list them with: pondnode jobs"}
+		return "", &pond.Error{Kind: plan.KindNotFound.String(), Op: "job", Subject: id, Text: "no job that the pond remembers has an id that begins so", Hint: "list them with: pondnode jobs"}
 	case 1:
-		return plan.JobID(found[0]), nil
+		return found[0], nil
 	}
 	return "", usageError{fmt.Sprintf("%s is the beginning of %d jobs' ids", quote(id), len(found)), "give more of it: " + strings.Join(found[:min(len(found), idsShown)], ", ")}
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/jobfile"
 	"github.com/pondmesh/pond/cmd/pondnode/sample"
 )
 
@@ -146,11 +145,11 @@ func (a *app) startDev(ctx context.Context, d *devFlags, memory int64) ([]*pond.
 	defer tick.Stop()
 	for _, n := range nodes {
 		for {
-			m, err := n.API().Members(ctx)
+			m, err := n.Members(ctx)
 			if err != nil {
 				return nodes, cause(ctx, err)
 			}
-			if len(m.Members) >= len(nodes) {
+			if len(m) >= len(nodes) {
 				break
 			}
 			select {
@@ -218,23 +217,15 @@ func (a *app) devJob(ctx context.Context, nodes []*pond.Node, dir string, d *dev
 
 func devPlan(dir string, d *devFlags) (*job, error) {
 	if d.query != "" && d.query != queryIsSample {
-		cwd, err := os.Getwd()
-		if err != nil {
-			return nil, fmt.Errorf("the current folder: %w", err)
-		}
 		files := "read_parquet(" + plan.QuoteString(filepath.Join(dir, sample.Files)) + ")"
-		return &job{sql: strings.ReplaceAll(d.query, sampleMark, files), dir: cwd}, nil
+		return &job{sql: strings.ReplaceAll(d.query, sampleMark, files)}, nil
 	}
 	path := filepath.Join(dir, sample.Job)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("the sample: %w", err)
 	}
-	p, err := jobfile.Parse(path, data, dir)
-	if err != nil {
-		return nil, err
-	}
-	return &job{plan: p, dir: dir}, nil
+	return parseJob(path, data, dir)
 }
 
 // sayHow prints how to talk to the pond.

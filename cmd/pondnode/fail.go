@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/jobfile"
 )
 
@@ -39,8 +37,8 @@ func (e usageError) Error() string { return e.text }
 // jobError is a job that ended, but not well.
 type jobError struct {
 	id    string
-	state api.State
-	err   *pond.Error
+	state string
+	err   error
 }
 
 func (e *jobError) Error() string { return fmt.Sprintf("job %s %s: %v", e.id, e.state, e.err) }
@@ -90,7 +88,7 @@ func (a *app) report(err error) {
 // setting is the error of a setting that no node can have, nil if err is another.
 func setting(err error) *pond.Error {
 	var te *pond.Error
-	if errors.As(err, &te) && te.Op == plan.OpConfigure {
+	if errors.As(err, &te) && te.Op == "configure" {
 		return te
 	}
 	return nil
@@ -121,18 +119,18 @@ func (a *app) explain(err error) (what, why, next string) {
 }
 
 // hints are for errors that bring none.
-var hints = map[plan.Kind]string{
-	plan.KindMemory:   "use more partitions, or nodes with more --memory",
-	plan.KindExists:   "write elsewhere, or with mode: overwrite or append",
-	plan.KindDeadline: "give more time with --deadline",
-	plan.KindResource: "make room on the node's disk, or start it with --data on another",
-	plan.KindDenied:   "check the keys and certificates of this command and of the node",
-	plan.KindInternal: "this is a defect in Pond: please report it with the node's log",
+var hints = map[error]string{
+	pond.ErrMemory:   "use more partitions, or nodes with more --memory",
+	pond.ErrExists:   "write elsewhere, or with mode: overwrite or append",
+	pond.ErrDeadline: "give more time with --deadline",
+	pond.ErrResource: "make room on the node's disk, or start it with --data on another",
+	pond.ErrDenied:   "check the keys and certificates of this command and of the node",
+	pond.ErrInternal: "this is a defect in Pond: please report it with the node's log",
 }
 
 func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
 	next = te.Hint
-	if te.Kind == plan.KindUnavailable && te.Op == "call" {
+	if errors.Is(te, pond.ErrUnavailable) && te.Op == "call" {
 		if next == "" {
 			next = "start a node (pondnode join, or pondnode dev), or name a running one with --peer"
 		}
@@ -141,7 +139,8 @@ func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
 	if te.Op == "start" { // of this node: the text says it all
 		return strings.TrimPrefix(te.Subject+": ", ": ") + te.Text, "", next
 	}
-	what = sentinel(te.Kind)
+	kind := sentinel(te)
+	what = kind.Error()
 	var where []string
 	if at := strings.TrimSpace(te.Op + " " + te.Subject); at != "" {
 		where = append(where, at)
@@ -154,23 +153,23 @@ func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
 	}
 	var job *jobError
 	if errors.As(err, &job) {
-		what = "job " + job.id + " " + string(job.state) + ": " + what
+		what = "job " + job.id + " " + job.state + ": " + what
 	}
 	if next == "" {
-		next = hints[te.Kind]
+		next = hints[kind]
 	}
 	return what, te.Text, next
 }
 
-// sentinel is a kind in words.
-func sentinel(k plan.Kind) string {
+// sentinel is the kind of an error.
+func sentinel(te *pond.Error) error {
 	for _, err := range []error{pond.ErrQuery, pond.ErrMemory, pond.ErrResource, pond.ErrUnavailable, pond.ErrCancelled,
 		pond.ErrDeadline, pond.ErrNotFound, pond.ErrExists, pond.ErrDenied, pond.ErrInternal} {
-		if errors.Is(&pond.Error{Kind: k}, err) {
-			return err.Error()
+		if errors.Is(te, err) {
+			return err
 		}
 	}
-	return k.String()
+	return errors.New(te.Kind)
 }
 
 func quote(s string) string { return strconv.Quote(s) }

@@ -11,53 +11,34 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/progress"
 )
 
 func (a *app) jobsCommand() *cobra.Command {
-	var c clientFlags
-	var o outputFlags
 	cmd := &cobra.Command{
 		Use:   "jobs",
 		Short: "List the jobs that the pond remembers, newest first",
 		Args:  args(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := o.check(cmd, a.stdout)
-			if err != nil {
-				return err
-			}
-			s, err := a.connect(&c)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			ctx, cancel := a.until(cmd.Context())
-			defer cancel()
-			ctx, stop := within(ctx)
-			defer stop()
-			jobs, err := s.API().Jobs(ctx)
-			if err != nil {
-				return err
-			}
-			return a.listJobs(f, jobs, time.Now())
-		},
 	}
-	c.add(cmd)
-	o.add(cmd)
-	return cmd
+	return a.listing(cmd, func(ctx context.Context, s *pond.Session, f output.Format, _ []string) error {
+		ctx, stop := within(ctx)
+		defer stop()
+		jobs, err := s.Jobs(ctx)
+		if err != nil {
+			return err
+		}
+		return a.listJobs(f, jobs, time.Now())
+	})
 }
 
-func (a *app) listJobs(f output.Format, jobs []api.JobStatus, now time.Time) error {
+func (a *app) listJobs(f output.Format, jobs []*pond.Status, now time.Time) error {
 	people := output.NewListing(col("job", ""), col("name", ""), col("state", ""), col("submitted", ""), col("took", ""), col("stages", ""), col("rows", 0), col("error", ""))
 	programs := output.NewListing(col("id", ""), col("name", ""), col("state", ""), col("coordinator", ""), col("term", 0),
 		col("submitted", ""), col("ended", ""), col("stages", 0), col("rows", 0), col("files", 0), col("error_kind", ""), col("error", ""))
-	for i := range jobs {
-		j := &jobs[i]
+	for _, j := range jobs {
 		var rows, kind, text, first any
-		if j.State == api.Succeeded {
+		if succeeded(j) {
 			rows = j.Rows
 		}
 		if j.Error != nil {
@@ -65,13 +46,13 @@ func (a *app) listJobs(f output.Format, jobs []api.JobStatus, now time.Time) err
 			line, _, _ := strings.Cut(strings.TrimSpace(j.Error.Text), "\n")
 			first = line
 		}
-		people.Add(progress.Short(string(j.ID)), orNull(j.Name), string(j.State), ago(j.Submitted, now), took(j, now), stagesDone(j), rows, first)
-		programs.Add(string(j.ID), orNull(j.Name), string(j.State), orNull(j.Coordinator), int64(j.Term), stamp(j.Submitted), stamp(j.Ended), len(j.Stages), rows, len(j.Files), kind, text)
+		people.Add(progress.Short(j.ID), orNull(j.Name), j.State, ago(j.Submitted, now), took(j, now), stagesDone(j), rows, first)
+		programs.Add(j.ID, orNull(j.Name), j.State, orNull(j.Coordinator), int64(j.Term), stamp(j.Submitted), stamp(j.Ended), len(j.Stages), rows, len(j.Files), kind, text)
 	}
 	return a.list(f, people, programs)
 }
 
-func stagesDone(j *api.JobStatus) string {
+func stagesDone(j *pond.Status) string {
 	done, of := 0, 0
 	for _, s := range j.Stages {
 		if s.Dropped {
@@ -85,31 +66,33 @@ func stagesDone(j *api.JobStatus) string {
 	return fmt.Sprintf("%d/%d", done, of)
 }
 
-func ago(ms int64, now time.Time) any {
-	if ms == 0 {
+func ago(t, now time.Time) any {
+	if t.IsZero() {
 		return nil
 	}
-	return humanize.RelTime(time.UnixMilli(ms), now, "ago", "from now")
+	return humanize.RelTime(t, now, "ago", "from now")
 }
 
-func took(j *api.JobStatus, now time.Time) any {
-	if j.Submitted == 0 {
+func took(j *pond.Status, now time.Time) any {
+	if j.Submitted.IsZero() {
 		return nil
 	}
 	end := now
-	if j.Ended > 0 {
-		end = time.UnixMilli(j.Ended)
+	if !j.Ended.IsZero() {
+		end = j.Ended
 	}
-	return progress.Duration(max(0, end.Sub(time.UnixMilli(j.Submitted))))
+	return progress.Duration(max(0, end.Sub(j.Submitted)))
 }
 
 // stamp is a time for programs.
-func stamp(ms int64) any {
-	if ms == 0 {
+func stamp(t time.Time) any {
+	if t.IsZero() {
 		return nil
 	}
-	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }
+
+func succeeded(j *pond.Status) bool { return j.Done() && j.Err() == nil }
 
 func (a *app) jobCommand() *cobra.Command {
 	job := &cobra.Command{Use: "job", Short: "Look at, wait for, or end one job", Args: cobra.ArbitraryArgs, RunE: group}
@@ -131,40 +114,23 @@ type jobCall struct {
 }
 
 func (a *app) oneJob(name, short string, do func(*app, context.Context, *jobCall) error) *cobra.Command {
-	var c clientFlags
-	var o outputFlags
 	call := &jobCall{}
 	cmd := &cobra.Command{
 		Use:   name + " ID",
 		Short: short,
 		Long:  short + ".\n\nThe beginning of an id will do where it is the only one.",
 		Args:  args(1, 1, "a job's id"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := o.check(cmd, a.stdout)
-			if err != nil {
-				return err
-			}
-			s, err := a.connect(&c)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			ctx, cancel := a.until(cmd.Context())
-			defer cancel()
-			id, err := jobID(ctx, s.API(), args[0])
-			if err != nil {
-				return err
-			}
-			call.s, call.id, call.format = s, string(id), f
-			return do(a, ctx, call)
-		},
 	}
-	c.add(cmd)
-	o.add(cmd)
 	if name == "watch" {
 		cmd.Flags().BoolVarP(&call.quiet, "quiet", "q", false, "show no progress")
 	}
-	return cmd
+	return a.listing(cmd, func(ctx context.Context, s *pond.Session, f output.Format, args []string) (err error) {
+		call.s, call.format = s, f
+		if call.id, err = jobID(ctx, s, args[0]); err != nil {
+			return err
+		}
+		return do(a, ctx, call)
+	})
 }
 
 func (a *app) jobStatus(ctx context.Context, c *jobCall) error {
@@ -177,7 +143,7 @@ func (a *app) jobStatus(ctx context.Context, c *jobCall) error {
 	return a.printStatus(c.format, st, time.Now())
 }
 
-func (a *app) printStatus(f output.Format, st *api.JobStatus, now time.Time) error {
+func (a *app) printStatus(f output.Format, st *pond.Status, now time.Time) error {
 	switch f {
 	case output.JSON, output.JSONL:
 		return a.object(f, st)
@@ -197,27 +163,27 @@ func (a *app) printStatus(f output.Format, st *api.JobStatus, now time.Time) err
 			name += " (dropped)"
 		}
 		people.Add(s.Index, name, fmt.Sprintf("%d/%d", s.Done, s.Tasks), s.Rows, size(s.Bytes), size(s.RawBytes), size(s.Spill), s.Retries, s.Reused,
-			progress.Duration(time.Duration(s.CPU)*time.Millisecond))
-		programs.Add(s.Index, s.Name, s.Tasks, s.Running, s.Done, s.Reused, s.Retries, s.Rows, s.RawBytes, s.Bytes, s.Spill, s.CPU, s.Dropped)
+			progress.Duration(s.CPU))
+		programs.Add(s.Index, s.Name, s.Tasks, s.Running, s.Done, s.Reused, s.Retries, s.Rows, s.RawBytes, s.Bytes, s.Spill, s.CPU.Milliseconds(), s.Dropped)
 	}
 	return a.list(f, people, programs)
 }
 
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
-func printHead(w io.Writer, st *api.JobStatus, now time.Time) {
+func printHead(w io.Writer, st *pond.Status, now time.Time) {
 	line := func(name, text string) { fmt.Fprintf(w, "%-12s %s\n", name, text) }
-	line("job", strings.TrimSpace(string(st.ID)+"  "+st.Name))
-	state := string(st.State)
+	line("job", strings.TrimSpace(st.ID+"  "+st.Name))
+	state := st.State
 	if t := took(st, now); t != nil {
 		verb := " for "
-		if st.State.Ended() {
+		if st.Done() {
 			verb = " in "
 		}
 		state += verb + t.(string)
 	}
 	line("state", state)
-	if st.Submitted > 0 {
+	if !st.Submitted.IsZero() {
 		line("submitted", fmt.Sprintf("%v (%v)", stamp(st.Submitted), ago(st.Submitted, now)))
 	}
 	if st.Coordinator != "" {
@@ -226,11 +192,11 @@ func printHead(w io.Writer, st *api.JobStatus, now time.Time) {
 	switch {
 	case len(st.Files) > 0:
 		line("result", progress.Count(st.Rows, "row")+" in "+progress.Count(len(st.Files), "file"))
-	case st.State == api.Succeeded:
+	case succeeded(st):
 		line("result", progress.Count(st.Rows, "row"))
 	}
 	if e := st.Error; e != nil {
-		line("error", strings.ReplaceAll(e.Err().Error(), "\n", "\n             "))
+		line("error", strings.ReplaceAll(e.Error(), "\n", "\n             "))
 	}
 }
 
@@ -248,7 +214,7 @@ func (a *app) jobWatch(ctx context.Context, c *jobCall) error {
 }
 
 // follow shows a job's progress until it has ended.
-func (a *app) follow(ctx context.Context, j *pond.Job, quiet bool) (*api.JobStatus, error) {
+func (a *app) follow(ctx context.Context, j *pond.Job, quiet bool) (*pond.Status, error) {
 	var d progress.Display = progress.Silent{}
 	if !quiet {
 		d = progress.New(a.stderr, columns(a.stderr))
@@ -259,7 +225,7 @@ func (a *app) follow(ctx context.Context, j *pond.Job, quiet bool) (*api.JobStat
 			return nil, err
 		}
 		d.Update(st)
-		if st.State.Ended() {
+		if st.Done() {
 			return st, nil
 		}
 	}
@@ -267,15 +233,12 @@ func (a *app) follow(ctx context.Context, j *pond.Job, quiet bool) (*api.JobStat
 }
 
 // ended is the error of a job that did not succeed.
-func ended(st *api.JobStatus) error {
-	if st.State == api.Succeeded {
+func ended(st *pond.Status) error {
+	err := st.Err()
+	if err == nil {
 		return nil
 	}
-	e := st.Error
-	if e == nil {
-		e = &api.Error{Kind: "cancelled", Text: "the job was cancelled"}
-	}
-	return &jobError{id: progress.Short(string(st.ID)), state: st.State, err: e.Err()}
+	return &jobError{id: progress.Short(st.ID), state: st.State, err: err}
 }
 
 func (a *app) jobCancel(ctx context.Context, c *jobCall) error {
@@ -296,7 +259,7 @@ func (a *app) jobCancel(ctx context.Context, c *jobCall) error {
 		return a.printStatus(c.format, st, time.Now())
 	}
 	switch {
-	case before.State.Ended():
+	case before.Done():
 		fmt.Fprintf(a.stdout, "job %s had ended: %s\n", progress.Short(c.id), before.State)
 	default:
 		fmt.Fprintf(a.stdout, "job %s %s\n", progress.Short(c.id), st.State)
@@ -307,11 +270,18 @@ func (a *app) jobCancel(ctx context.Context, c *jobCall) error {
 func (a *app) jobExplain(ctx context.Context, c *jobCall) error {
 	ctx, stop := within(ctx)
 	defer stop()
-	text, err := c.s.API().ExplainJob(ctx, plan.JobID(c.id), c.format == output.JSON)
+	text, err := c.s.Job(c.id).Explain(ctx, explainFormat(c.format))
 	if err != nil {
 		return err
 	}
 	return a.printExplain(c.format, text)
+}
+
+func explainFormat(f output.Format) string {
+	if f == output.JSON {
+		return "json"
+	}
+	return "text"
 }
 
 // printExplain writes stages as they came: text, or JSON.

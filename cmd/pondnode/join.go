@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 )
 
 // nodeFlags are a node's settings.
@@ -212,17 +211,17 @@ func (a *app) starting(ctx context.Context, options []pond.Option) (*pond.Node, 
 func (a *app) sayReady(ctx context.Context, node *pond.Node, n *nodeFlags) error {
 	ctx, stop := within(ctx)
 	defer stop()
-	m, err := node.API().Members(ctx)
+	members, err := node.Members(ctx)
 	if err != nil {
 		return err
 	}
-	var self api.MemberInfo
-	for _, x := range m.Members {
+	var self pond.Member
+	for _, x := range members {
 		if x.Self {
 			self = x
 		}
 	}
-	peers := len(m.Members) - 1
+	peers := len(members) - 1
 	if n.logFormat == "json" {
 		slog.New(slog.NewJSONHandler(a.stderr, nil)).Info("ready", "node", node.ID(), "addr", node.Addr(), "slots", self.Slots, "memory", self.Memory, "data", n.data, "peers", peers)
 		return nil
@@ -269,46 +268,36 @@ func (a *app) stay(ctx context.Context, node *pond.Node, n *nodeFlags) error {
 const leavePoll = 100 * time.Millisecond
 
 func (a *app) leaveCommand() *cobra.Command {
-	var c clientFlags
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "leave",
 		Short: "Make the node at --peer finish what it runs and leave the pond",
 		Args:  args(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if timeout <= 0 {
-				return usageError{fmt.Sprintf("--timeout %v is no time to wait", timeout), "write a length of time, such as 90s or 5m"}
-			}
-			s, err := a.connect(&c)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			ctx, cancel := a.until(cmd.Context())
-			defer cancel()
-			ctx, stop := context.WithTimeout(ctx, timeout)
-			defer stop()
-			return a.leave(ctx, s.API())
-		},
 	}
-	c.add(cmd)
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait until the node is gone; it leaves all the same")
-	return cmd
+	return a.asking(cmd, func(ctx context.Context, s *pond.Session, _ []string) error {
+		if timeout <= 0 {
+			return usageError{fmt.Sprintf("--timeout %v is no time to wait", timeout), "write a length of time, such as 90s or 5m"}
+		}
+		ctx, stop := context.WithTimeout(ctx, timeout)
+		defer stop()
+		return a.leave(ctx, s)
+	})
 }
 
-func (a *app) leave(ctx context.Context, c *api.Client) error {
-	before, err := c.Version(ctx)
+func (a *app) leave(ctx context.Context, s *pond.Session) error {
+	before, err := s.Version(ctx)
 	if err != nil {
 		return err
 	}
-	if err := c.Leave(ctx); err != nil {
+	if err := s.Leave(ctx); err != nil {
 		return err
 	}
 	fmt.Fprintf(a.stderr, "node %s is leaving\n", before.Node)
 	tick := time.NewTicker(leavePoll)
 	defer tick.Stop()
 	for {
-		v, err := c.Version(ctx)
+		v, err := s.Version(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -8,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 )
 
@@ -16,39 +17,23 @@ import (
 const exchangeTimeout = 30 * time.Second
 
 func (a *app) membersCommand() *cobra.Command {
-	var c clientFlags
-	var o outputFlags
 	cmd := &cobra.Command{
 		Use:   "members",
 		Short: "List the nodes of the pond, as one of them sees it",
 		Args:  args(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := o.check(cmd, a.stdout)
-			if err != nil {
-				return err
-			}
-			s, err := a.connect(&c)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			ctx, cancel := a.until(cmd.Context())
-			defer cancel()
-			ctx, stop := within(ctx)
-			defer stop()
-			m, err := s.API().Members(ctx)
-			if err != nil {
-				return err
-			}
-			return a.listMembers(f, m.Members)
-		},
 	}
-	c.add(cmd)
-	o.add(cmd)
-	return cmd
+	return a.listing(cmd, func(ctx context.Context, s *pond.Session, f output.Format, _ []string) error {
+		ctx, stop := within(ctx)
+		defer stop()
+		m, err := s.Members(ctx)
+		if err != nil {
+			return err
+		}
+		return a.listMembers(f, m)
+	})
 }
 
-func (a *app) listMembers(f output.Format, members []api.MemberInfo) error {
+func (a *app) listMembers(f output.Format, members []pond.Member) error {
 	people := output.NewListing(col("node", ""), col("address", ""), col("state", ""), col("slots", 0), col("memory", ""), col("zone", ""), col("", ""))
 	programs := output.NewListing(col("id", ""), col("boot", ""), col("addr", ""), col("api", ""), col("state", ""), col("zone", ""), col("slots", 0), col("memory", 0), col("self", false))
 	for _, m := range members {
@@ -65,43 +50,27 @@ func (a *app) listMembers(f output.Format, members []api.MemberInfo) error {
 func col(name string, kind any) output.Column { return output.Column{Name: name, Kind: kind} }
 
 func (a *app) versionCommand() *cobra.Command {
-	var c clientFlags
-	var o outputFlags
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print this program's version and, with --peer, a node's",
 		Args:  args(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := o.check(cmd, a.stdout)
+	}
+	return a.listing(cmd, func(ctx context.Context, s *pond.Session, f output.Format, _ []string) error {
+		all := []pond.Version{{Pond: ownVersion(), Go: runtime.Version()}}
+		if cmd.Flags().Changed("peer") {
+			ctx, stop := within(ctx)
+			defer stop()
+			v, err := s.Version(ctx)
 			if err != nil {
 				return err
 			}
-			all := []api.Version{{Pond: ownVersion(), Go: runtime.Version()}}
-			if cmd.Flags().Changed("peer") {
-				s, err := a.connect(&c)
-				if err != nil {
-					return err
-				}
-				defer s.Close()
-				ctx, cancel := a.until(cmd.Context())
-				defer cancel()
-				ctx, stop := within(ctx)
-				defer stop()
-				v, err := s.API().Version(ctx)
-				if err != nil {
-					return err
-				}
-				all = append(all, *v)
-			}
-			return a.printVersions(f, all)
-		},
-	}
-	c.add(cmd)
-	o.add(cmd)
-	return cmd
+			all = append(all, v)
+		}
+		return a.printVersions(f, all)
+	})
 }
 
-func (a *app) printVersions(f output.Format, all []api.Version) error {
+func (a *app) printVersions(f output.Format, all []pond.Version) error {
 	if f == output.Table {
 		for _, v := range all {
 			who := "pondnode"

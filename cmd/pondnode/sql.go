@@ -8,12 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/progress"
@@ -64,24 +64,12 @@ func defaultHistory() string {
 	return filepath.Join(home, ".pond_history")
 }
 
-// options are the session's settings that the flags give.
-func (s *sqlFlags) options() []pond.Option {
-	out := []pond.Option{pond.WithDeadline(s.sub.deadline), pond.WithPartitions(s.sub.partitions), pond.WithCodec(s.sub.codec)}
-	if s.sub.noReuse {
-		out = append(out, pond.WithoutReuse())
-	}
-	if s.sub.force {
-		out = append(out, pond.WithForce())
-	}
-	return out
-}
-
 func (a *app) sql(ctx context.Context, s *sqlFlags, args []string) error {
 	if len(args) > 0 && s.file != "" {
 		return usageError{"both a statement and --file are given", "use one of them"}
 	}
 	in, terminal := terminalOf(a.stdin)
-	session, err := a.connect(&s.client, s.options()...)
+	session, err := a.connect(&s.client, s.sub.options()...)
 	if err != nil {
 		return err
 	}
@@ -109,8 +97,9 @@ type runner struct {
 	session *pond.Session
 	sub     *submission
 	timing  bool
-	written bool // to --out
-	stopped bool // by a signal that is no Ctrl-C
+	written bool                   // to --out
+	stopped bool                   // by a signal that is no Ctrl-C
+	job     atomic.Pointer[string] // the id of the one that runs, once it is known
 }
 
 // scriptBytesMax bounds a script.
@@ -147,7 +136,7 @@ func (r *runner) script(ctx context.Context, text string) error {
 		return usageError{"there is no statement", "write one in quotes, or leave it away for a prompt"}
 	}
 	for i, one := range list {
-		if err := r.interruptible(ctx, one); err != nil {
+		if err := r.run(ctx, one); err != nil {
 			if len(list) > 1 {
 				fmt.Fprintf(r.a.stderr, "in statement %d of %d: %s\n", i+1, len(list), short(one))
 			}
@@ -168,49 +157,53 @@ func short(sql string) string {
 	return string(line)
 }
 
-// interruptible runs a statement. The first signal cancels it, the second leaves
-// it to itself.
-func (r *runner) interruptible(ctx context.Context, sql string) error {
+// run runs a statement that a signal cancels.
+func (r *runner) run(ctx context.Context, sql string) error {
+	return r.interruptible(ctx, func(ctx context.Context) error { return r.statement(ctx, sql) })
+}
+
+// interruptible does work that waits for a job. The first signal cancels it, the
+// second leaves it to itself.
+func (r *runner) interruptible(ctx context.Context, work func(context.Context) error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(context.Canceled)
+	r.job.Store(nil)
 	done := make(chan error, 1)
-	go func() { done <- r.statement(ctx, sql) }()
+	go func() { done <- work(ctx) }()
 	select {
 	case err := <-done:
 		return err
 	case sig := <-r.a.signals:
 		r.stopped = sig != os.Interrupt
 	}
-	fmt.Fprintln(r.a.stderr, "cancelling; once more does not wait for it")
+	what := "cancelling"
+	if id := r.job.Load(); id != nil {
+		what += " job " + progress.Short(*id)
+	}
+	fmt.Fprintln(r.a.stderr, what+"; once more does not wait for it")
 	stop(errInterrupted)
 	select {
-	case <-done:
+	case err := <-done:
+		if left := new(pond.Error); errors.As(err, &left) && left.Op == "cancel" {
+			fmt.Fprintln(r.a.stderr, left)
+		}
 	case <-r.a.signals:
 	}
 	return errInterrupted
 }
 
+// tags are said of statements that have no rows, by their first word.
+var tags = map[string]string{"create": "CREATE VIEW", "drop": "DROP VIEW", "set": "SET", "reset": "RESET"}
+
 // statement runs one statement and prints its rows.
 func (r *runner) statement(ctx context.Context, sql string) error {
 	begun := time.Now()
-	var d progress.Display = progress.Silent{}
-	if !r.sub.quiet {
-		d = progress.New(r.a.stderr, columns(r.a.stderr))
-	}
-	var last *api.JobStatus
-	rows, err := r.session.SQL(ctx, sql, pond.OnStatus(func(st *api.JobStatus) {
-		last = st
-		d.Update(st)
-	}))
-	d.Close()
+	err := r.follow(ctx, func(seen pond.JobOption) (*pond.Rows, error) { return r.session.SQL(ctx, sql, seen) })
 	if err != nil {
-		if last != nil && last.State.Ended() && last.State != api.Succeeded && ctx.Err() == nil {
-			return ended(last)
-		}
 		return err
 	}
-	if err := r.show(rows); err != nil {
-		return err
+	if tag := tags[stmt.FirstWord(sql)]; tag != "" && !r.sub.quiet {
+		fmt.Fprintln(r.a.stderr, tag)
 	}
 	if r.timing {
 		fmt.Fprintf(r.a.stderr, "time: %s\n", progress.Duration(time.Since(begun)))
@@ -218,23 +211,69 @@ func (r *runner) statement(ctx context.Context, sql string) error {
 	return nil
 }
 
-// show prints a statement's result: people are told in words what was done, and
-// read stages as text.
+// follow shows the progress of what do runs, and prints its rows.
+func (r *runner) follow(ctx context.Context, do func(seen pond.JobOption) (*pond.Rows, error)) error {
+	var d progress.Display = progress.Silent{}
+	if !r.sub.quiet {
+		d = progress.New(r.a.stderr, columns(r.a.stderr))
+	}
+	var last *pond.Status
+	rows, err := do(pond.OnStatus(func(st *pond.Status) {
+		last = st
+		r.job.Store(&st.ID)
+		d.Update(st)
+	}))
+	d.Close()
+	if err != nil {
+		if last != nil && last.Err() != nil && ctx.Err() == nil {
+			return ended(last)
+		}
+		return err
+	}
+	return r.show(rows)
+}
+
+// show prints a result. People are told in words what was written, and read stages
+// as text.
 func (r *runner) show(rows *pond.Rows) error {
 	f, o := r.sub.format, r.sub.out
-	if rows.Note != "" && !r.sub.quiet {
-		fmt.Fprintln(r.a.stderr, rows.Note)
+	wrote := rows.Status != nil && rows.Status.Output != ""
+	if wrote && !r.sub.quiet {
+		fmt.Fprintln(r.a.stderr, written(rows.Status))
 	}
+	stages, explained := explanation(rows)
 	switch {
-	case rows.Schema == nil, rows.Note != "" && f == output.Table:
+	case explained && o.out == "" && (f == output.Table || f == output.JSON && strings.HasPrefix(stages, "[")):
+		return r.a.printExplain(f, stages)
+	case rows.Schema == nil, wrote && f == output.Table && !explained:
 		return nil
-	case o.out == "" && rows.Text != "" && (f == output.Table || f == output.JSON && rows.Text[0] == '['):
-		return r.a.printExplain(f, rows.Text)
 	case o.out != "" && r.written:
 		return usageError{"--out takes the rows of one statement, and a second has some", "write each with COPY (…) TO 'file', or run them apart"}
 	}
 	r.written = true
 	return r.a.emit(f, &o, rows.Schema, rows.Len(), rows.All())
+}
+
+// written is what a job that writes has done, in words.
+func written(st *pond.Status) string {
+	rows := progress.Count(st.Rows, "row")
+	if len(st.Files) == 1 && st.Files[0] == filepath.Base(st.Output) {
+		return rows + " in " + st.Output
+	}
+	return rows + " in " + progress.Count(len(st.Files), "file") + " in " + st.Output
+}
+
+// explanation is the text of an EXPLAIN.
+func explanation(rows *pond.Rows) (string, bool) {
+	if rows.Schema == nil || rows.Schema.NumFields() != 2 || rows.Schema.Field(0).Name != "explain_key" {
+		return "", false
+	}
+	for rec, err := range rows.All() {
+		if err == nil && rec.NumRows() == 1 {
+			return rec.Column(1).ValueStr(0), true
+		}
+	}
+	return "", false
 }
 
 // isEnd reports whether err ends a prompt's input rather than the work.

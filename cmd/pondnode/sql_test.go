@@ -54,7 +54,7 @@ func TestSQLCommand(t *testing.T) {
 	}{
 		{"one", "", []string{"SELECT 1 AS a, 'x;y' AS b", "-o", "csv"}, exitOK, "a,b\n1,x;y\n", []string{"job ", "succeeded"}},
 		{"several", "", []string{"SELECT 1 AS a; SELECT 2 AS b;", "-o", "csv", "-q"}, exitOK, "a\n1\nb\n2\n", nil},
-		{"file", "", []string{"-f", script, "-o", "csv"}, exitOK, "y\n42\n", []string{"view v"}},
+		{"file", "", []string{"-f", script, "-o", "csv"}, exitOK, "y\n42\n", []string{"CREATE VIEW\n"}},
 		{"standard input", "VALUES (1);\n\nVALUES (2)\n", []string{"-o", "jsonl", "-q"}, exitOK, "{\"col0\":1}\n{\"col0\":2}\n", nil},
 		{"standard input named", "VALUES (1)", []string{"-f", "-", "-o", "jsonl", "-q"}, exitOK, "{\"col0\":1}\n", nil},
 		{"stops at the first error", "", []string{"SELECT 1 AS a; SELECT nope; SELECT 3", "-o", "csv", "-q"}, exitFailed, "a\n1\n",
@@ -172,7 +172,7 @@ func typed(t *testing.T, peer string, signals []os.Signal, lines ...string) (y *
 	}}
 	a := &app{system: system{stdin: strings.NewReader(""), stdout: &stdout, stderr: stderr, signals: ch, env: func(string) (string, bool) { return "", false }}}
 	f := &sqlFlags{client: clientFlags{peer: peer}, sub: submission{format: output.CSV, out: outputFlags{maxRows: -1}}}
-	s, err := a.connect(&f.client, f.options()...)
+	s, err := a.connect(&f.client, f.sub.options()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,14 +206,14 @@ func TestPrompt(t *testing.T) {
 		{"exit", []string{"exit;", "SELECT 1;"}, "", nil},
 		{"a backslash within a statement", []string{"SELECT 'a", `\q' AS a;`}, "a\n\"a\n\\q\"\n", nil},
 		{"help", []string{"help"}, "", []string{`\timing [on|off]`, "Ctrl-C"}},
-		{"views", []string{"CREATE VIEW v AS SELECT 1 AS a;", `\dv`, `\d v`, `\d`}, "name\nv\ncolumn_name,column_type,null,key,default,extra\na,INTEGER,YES,,,\nname\nv\n", []string{"view v"}},
+		{"views", []string{"CREATE VIEW v AS SELECT 1 AS a;", `\dv`, `\d v`, `\d`}, "name\nv\ncolumn_name,column_type,null,key,default,extra\na,INTEGER,YES,,,\nname\nv\n", []string{"CREATE VIEW\n"}},
 		{"format", []string{`\o jsonl`, `\o`, "SELECT 1 AS a;", `\o xml`}, "{\"a\":1}\n", []string{"jsonl\n", "unknown format"}},
 		{"timing", []string{`\timing`, "SELECT 1 AS a;", `\timing off`, `\timing maybe`}, "a\n1\n", []string{"timing is on", "time: ", "timing is off", "not \"maybe\""}},
 		{"include", []string{`\i ` + file, `\i`, `\i ` + dir + "/no.sql"}, "seven\n7\n", []string{"needs the name", "no.sql"}},
 		{"peer", []string{"CREATE VIEW v AS SELECT 1 AS a;", "SET pond_codec = zstd;", `\peer`, `\peer 127.0.0.1:1`, `\peer ` + peer, "FROM v;"}, "a\n1\n", []string{peer + "\n", "no node reached at 127.0.0.1:1"}},
 		{"jobs", []string{`\o jsonl`, `\jobs`, `\cancel`, `\cancel zz`}, "{", []string{"needs the beginning", "no job"}},
 		{"mistyped", []string{`\timng`, `\q now`, `\xyzzy`}, "", []string{`did you mean \timing?`, "takes no argument", `\? lists`}},
-		{"settings", []string{"SET pond_partitions = 4;", "SET threads = 4;"}, "", []string{"pond_partitions = 4", "no such setting"}},
+		{"settings", []string{"SET pond_partitions = 4;", "SET threads = 4;"}, "", []string{"SET\n", "no such setting"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, out, errs, err := typed(t, peer, nil, c.lines...)
@@ -248,7 +248,7 @@ func TestPromptSignals(t *testing.T) {
 	if err != nil || out != "a\n1\n" || !strings.Contains(errs, "error: interrupted") {
 		t.Errorf("after Ctrl-C: %q, %v\n%s", out, err, errs)
 	}
-	jobs, err := node.API().Jobs(t.Context())
+	jobs, err := node.Jobs(t.Context())
 	if err != nil || len(jobs) != 2 || jobs[0].State != "succeeded" || jobs[1].State != "cancelled" {
 		t.Errorf("jobs: %+v, %v", jobs, err)
 	}

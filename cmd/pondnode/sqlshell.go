@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/near"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
@@ -25,7 +24,7 @@ type prompt struct {
 // start says who answers, and takes lines until there are no more.
 func (p *prompt) start(ctx context.Context) error {
 	call, stop := within(ctx)
-	v, err := p.session.API().Version(call)
+	v, err := p.session.Version(call)
 	stop()
 	if err != nil {
 		return err
@@ -92,7 +91,7 @@ func (p *prompt) take(ctx context.Context, line string) (quit bool, err error) {
 		}
 	}
 	for _, one := range list {
-		if err := p.interruptible(ctx, one); err != nil {
+		if err := p.run(ctx, one); err != nil {
 			return false, err
 		}
 	}
@@ -154,7 +153,7 @@ func hide(err, what error) error {
 
 // statementOf is a command that stands for a statement.
 func statementOf(sql string) func(*prompt, context.Context, string) error {
-	return func(p *prompt, ctx context.Context, _ string) error { return p.interruptible(ctx, sql) }
+	return func(p *prompt, ctx context.Context, _ string) error { return p.run(ctx, sql) }
 }
 
 func (p *prompt) help(context.Context, string) error {
@@ -169,9 +168,9 @@ func (p *prompt) help(context.Context, string) error {
 
 func (p *prompt) describe(ctx context.Context, arg string) error {
 	if arg == "" {
-		return p.interruptible(ctx, "SHOW TABLES")
+		return p.run(ctx, "SHOW TABLES")
 	}
-	return p.interruptible(ctx, "DESCRIBE "+arg)
+	return p.run(ctx, "DESCRIBE "+arg)
 }
 
 func (p *prompt) include(ctx context.Context, arg string) error {
@@ -216,13 +215,13 @@ func (p *prompt) setPeer(ctx context.Context, arg string) error {
 		fmt.Fprintln(p.a.stderr, p.a.peer)
 		return nil
 	}
-	was, client := p.a.peer, p.flags.client
-	client.peer = arg
-	s, err := p.a.connect(&client, pond.WithStateOf(p.session))
+	was := p.a.peer
+	p.a.peer = arg
+	s, err := p.session.At(arg)
 	if err == nil {
 		call, stop := within(ctx)
 		defer stop()
-		if _, err = s.API().Version(call); err != nil {
+		if _, err = s.Version(call); err != nil {
 			s.Close()
 		}
 	}
@@ -232,14 +231,14 @@ func (p *prompt) setPeer(ctx context.Context, arg string) error {
 		return nil
 	}
 	old := p.session
-	p.session, p.flags.client = s, client
+	p.session = s
 	return old.Close()
 }
 
 func (p *prompt) jobs(ctx context.Context, _ string) error {
 	ctx, stop := within(ctx)
 	defer stop()
-	jobs, err := p.session.API().Jobs(ctx)
+	jobs, err := p.session.Jobs(ctx)
 	if err != nil {
 		return err
 	}
@@ -250,11 +249,11 @@ func (p *prompt) cancel(ctx context.Context, arg string) error {
 	if arg == "" {
 		return usageError{`\cancel needs the beginning of a job's id`, `\jobs lists them`}
 	}
-	id, err := jobID(ctx, p.session.API(), arg)
+	id, err := jobID(ctx, p.session, arg)
 	if err != nil {
 		return err
 	}
-	return p.a.jobCancel(ctx, &jobCall{s: p.session, id: string(id), format: p.textFormat()})
+	return p.a.jobCancel(ctx, &jobCall{s: p.session, id: id, format: p.textFormat()})
 }
 
 // textFormat is the format for lists.

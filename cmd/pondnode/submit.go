@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -10,14 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/jobfile"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/progress"
 )
 
 // submission is a job's way from here: its options, and what becomes of its
@@ -32,6 +31,7 @@ type submission struct {
 	deadline   time.Duration
 	partitions int
 	force      bool
+	broadcast  string
 	codec      string
 }
 
@@ -43,28 +43,41 @@ func (s *submission) add(cmd *cobra.Command) {
 	f.DurationVar(&s.deadline, "deadline", 0, "end the job when it has taken so long (default never)")
 	f.IntVar(&s.partitions, "partitions", 0, "partitions that exchanges make where the job does not say (default by the pond's slots)")
 	f.BoolVar(&s.force, "force", false, "distribute SQL however little it reads (default: one node runs what is small)")
+	f.StringVar(&s.broadcast, "broadcast", "", "`size` up to which a join's side is sent to every task (default 16MiB)")
 	f.StringVar(&s.codec, "codec", "", "how blocks are compressed: s2, zstd, lz4 or none (default s2)")
-	_ = cmd.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions(codecs, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions([]string{"s2", "zstd", "lz4", "none"}, cobra.ShellCompDirectiveNoFileComp))
 }
-
-var codecs = []string{"s2", "zstd", "lz4", "none"}
 
 // check finds mistakes before anything runs.
 func (s *submission) check(cmd *cobra.Command, a *app) (err error) {
 	if s.format, err = s.out.check(cmd, a.stdout); err != nil {
 		return err
 	}
-	switch {
-	case s.codec != "" && !strings.Contains(" "+strings.Join(codecs, " ")+" ", " "+s.codec+" "):
-		return usageError{"--codec " + quote(s.codec) + " is not known", "use " + strings.Join(codecs, ", ")}
-	case s.partitions < 0 || s.partitions > plan.MaxPartitions:
-		return usageError{fmt.Sprintf("--partitions %d is out of range", s.partitions), fmt.Sprintf("use 1 to %d", plan.MaxPartitions)}
-	case s.deadline < 0:
-		return usageError{"--deadline is negative", "write a length of time, such as 90s or 10m"}
-	case s.detach && s.out.out != "":
+	if _, err := s.broadcastBytes(); err != nil {
+		return err
+	}
+	if s.detach && s.out.out != "" {
 		return usageError{"--detach does not wait for rows to put into --out", "use one of them"}
 	}
 	return nil
+}
+
+func (s *submission) broadcastBytes() (int64, error) {
+	if s.broadcast == "" {
+		return 0, nil
+	}
+	n, err := humanize.ParseBytes(s.broadcast)
+	if err != nil || n > 1<<60 {
+		return 0, usageError{"--broadcast " + quote(s.broadcast) + " is not a size", "write it like 512KiB or 64MiB"}
+	}
+	return int64(n), nil
+}
+
+// options are the flags as the session's settings.
+func (s *submission) options() []pond.ClientOption {
+	bytes, _ := s.broadcastBytes() // checked before
+	return []pond.ClientOption{pond.Force(s.force), pond.Reuse(!s.noReuse), pond.Partitions(s.partitions), pond.Broadcast(bytes),
+		pond.Codec(s.codec), pond.Deadline(s.deadline)}
 }
 
 func (a *app) submitCommand() *cobra.Command {
@@ -89,7 +102,7 @@ func (a *app) submitCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			session, err := a.connect(&c)
+			session, err := a.connect(&c, s.options()...)
 			if err != nil {
 				return err
 			}
@@ -104,11 +117,12 @@ func (a *app) submitCommand() *cobra.Command {
 	return cmd
 }
 
-// job is what was handed in: a plan, or SQL that a node makes one of.
+// job is what was handed in: a job file's plan, or SQL.
 type job struct {
-	plan *plan.Plan
+	name string
+	plan []byte // JSON
+	file bool   // the plan writes files
 	sql  string
-	dir  string // that relative names are taken from
 }
 
 // jobFileBytesMax bounds a job file.
@@ -132,196 +146,78 @@ func (a *app) readJob(arg string) (*job, error) {
 		if !strings.ContainsAny(arg, " \t\n") {
 			return nil, usageError{quote(arg) + " is neither a job file nor SQL", "name a .yaml file, or write a statement in quotes"}
 		}
-		return &job{sql: arg, dir: dir}, nil
+		return &job{sql: arg}, nil
 	default:
 		data, err = os.ReadFile(arg)
 	}
 	if err != nil {
 		return nil, usageError{"the job file cannot be read: " + err.Error(), ""}
 	}
+	return parseJob(name, data, dir)
+}
+
+func parseJob(name string, data []byte, dir string) (*job, error) {
 	p, err := jobfile.Parse(name, data, dir)
 	if err != nil {
 		return nil, err
 	}
-	return &job{plan: p, dir: dir}, nil
-}
-
-// planOf has a node make a plan of a job's SQL.
-func planOf(ctx context.Context, s *pond.Session, j *job) (*plan.Plan, error) {
-	if j.plan == nil {
-		return planSQL(ctx, s, j.sql, j.dir)
+	b, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("the job file: %w", err)
 	}
-	p := *j.plan
-	p.Nodes = nil
-	for _, n := range j.plan.Nodes {
-		if n.SQL == nil || len(n.Inputs) > 0 || len(n.SQL.Access) > 0 {
-			p.Nodes = append(p.Nodes, n)
-			continue
-		}
-		part, err := planSQL(ctx, s, n.SQL.Query, j.dir)
-		if err != nil {
-			return nil, err
-		}
-		p.Nodes = append(p.Nodes, graft(part, n.ID)...)
-	}
-	return &p, nil
-}
-
-// planSQL makes a plan of one statement. Relative names are taken from dir.
-func planSQL(ctx context.Context, s *pond.Session, sql, dir string) (*plan.Plan, error) {
-	return s.PlanSQL(ctx, sql, dir)
-}
-
-// graft is a plan's steps, renamed so that the one whose rows it wants is id.
-func graft(part *plan.Plan, id plan.NodeID) []plan.Node {
-	rename := func(old plan.NodeID) plan.NodeID {
-		if old == part.Sink.Input {
-			return id
-		}
-		return id + "/" + old
-	}
-	nodes := make([]plan.Node, len(part.Nodes))
-	for i, n := range part.Nodes {
-		nodes[i] = n
-		nodes[i].ID = rename(n.ID)
-		nodes[i].Inputs = make([]plan.NodeID, len(n.Inputs))
-		for k, in := range n.Inputs {
-			nodes[i].Inputs[k] = rename(in)
-		}
-	}
-	return nodes
+	return &job{name: p.Name, plan: b, file: p.Sink.Write != nil}, nil
 }
 
 // submit runs a job to its end, or to where the flags say.
 func (a *app) submit(ctx context.Context, s *pond.Session, j *job, sub *submission) error {
-	spec := &api.JobSpec{ID: api.NewJobID(), Options: api.JobOptions{
-		DeadlineMillis: sub.deadline.Milliseconds(), NoReuse: sub.noReuse, Partitions: sub.partitions, Force: sub.force, Codec: sub.codec}}
-	return a.cancellable(ctx, s, spec.ID, func(ctx context.Context) error {
-		p, err := planOf(ctx, s, j)
-		if err != nil {
-			return err
-		}
-		if p.Sink.Write != nil && sub.out.out != "" {
-			return usageError{"the job writes files and has no rows for --out", "leave --out away, or the job's result: write"}
-		}
-		spec.Plan, spec.Name, spec.Submitted = p, p.Name, time.Now().UnixMilli()
-		if sub.explain {
-			text, err := s.API().Explain(ctx, spec, sub.format == output.JSON)
-			if err != nil {
-				return err
-			}
-			return a.printExplain(sub.format, text)
-		}
-		if _, err := s.API().Submit(ctx, spec); err != nil {
-			return err
-		}
-		if sub.detach {
-			return a.printID(sub.format, spec)
-		}
-		return a.result(ctx, s, spec, sub)
+	r := &runner{a: a, session: s, sub: sub}
+	switch {
+	case j.file && sub.out.out != "":
+		return usageError{"the job writes files and has no rows for --out", "leave --out away, or the job's result: write"}
+	case sub.explain:
+		return r.interruptible(ctx, func(ctx context.Context) error { return r.explain(ctx, j) })
+	case sub.detach:
+		return r.interruptible(ctx, func(ctx context.Context) error { return r.detach(ctx, j) })
+	case j.plan == nil:
+		return r.interruptible(ctx, func(ctx context.Context) error { return r.statement(ctx, j.sql) })
+	}
+	return r.interruptible(ctx, func(ctx context.Context) error {
+		return r.follow(ctx, func(seen pond.JobOption) (*pond.Rows, error) { return s.FromPlan(j.plan).Collect(ctx, seen) })
 	})
 }
 
-func (a *app) printID(f output.Format, spec *api.JobSpec) error {
-	if f == output.Table {
-		_, err := fmt.Fprintln(a.stdout, spec.ID)
+func (r *runner) explain(ctx context.Context, j *job) error {
+	if j.plan == nil {
+		text := "EXPLAIN "
+		if r.sub.format == output.JSON {
+			text = "EXPLAIN (FORMAT json) "
+		}
+		return r.statement(ctx, text+j.sql)
+	}
+	text, err := r.session.FromPlan(j.plan).Explain(ctx, explainFormat(r.sub.format))
+	if err != nil {
+		return err
+	}
+	return r.a.printExplain(r.sub.format, text)
+}
+
+// detach submits a job and prints its id.
+func (r *runner) detach(ctx context.Context, j *job) error {
+	var err error
+	var submitted *pond.Job
+	if j.plan == nil {
+		submitted, err = r.session.Submit(ctx, j.sql)
+	} else {
+		submitted, err = r.session.FromPlan(j.plan).Submit(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if r.sub.format == output.Table {
+		_, err := fmt.Fprintln(r.a.stdout, submitted.ID())
 		return err
 	}
 	l := output.NewListing(col("id", ""), col("name", ""))
-	l.Add(string(spec.ID), orNull(spec.Name))
-	return a.list(f, l, l)
-}
-
-// result follows a job and prints what comes out.
-func (a *app) result(ctx context.Context, s *pond.Session, spec *api.JobSpec, sub *submission) error {
-	j := s.Job(string(spec.ID))
-	st, err := a.follow(ctx, j, sub.quiet)
-	if err != nil {
-		return err
-	}
-	if err := ended(st); err != nil {
-		return err
-	}
-	if w := spec.Plan.Sink.Write; w != nil {
-		if w.Single {
-			fmt.Fprintf(a.stderr, "%s in %s\n", progress.Count(st.Rows, "row"), w.Path)
-			return nil
-		}
-		fmt.Fprintf(a.stderr, "%s in %s in %s\n", progress.Count(st.Rows, "row"), progress.Count(len(st.Files), "file"), w.Path)
-		return nil
-	}
-	rows, err := j.Rows(ctx)
-	if err != nil {
-		return err
-	}
-	return a.emit(sub.format, &sub.out, rows.Schema, rows.Len(), rows.All())
-}
-
-// cancelPause is how long a job that is not known yet is given until cancelling
-// it is tried again.
-const cancelPause = 200 * time.Millisecond
-
-// cancelTimeout is how long an interrupted command waits for its job to end.
-const cancelTimeout = 5 * time.Second
-
-// cancellable does work for a job. The first signal cancels the job, which ends
-// the work; the second leaves at once.
-func (a *app) cancellable(ctx context.Context, s *pond.Session, id plan.JobID, work func(context.Context) error) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(context.Canceled)
-	done, cancelled := make(chan error, 1), make(chan struct{})
-	go func() { done <- work(ctx) }()
-	select {
-	case err := <-done:
-		return err
-	case <-a.signals:
-	}
-	fmt.Fprintf(a.stderr, "cancelling job %s; once more leaves it to itself\n", progress.Short(string(id)))
-	go func() {
-		defer close(cancelled)
-		short, cancel := context.WithTimeout(ctx, cancelTimeout)
-		defer cancel()
-		cancelJob(short, s.API(), id)
-		if short.Err() == context.DeadlineExceeded {
-			fmt.Fprintf(a.stderr, "%s has not said that the job has ended; end it with: pondnode job cancel %s\n", a.peer, id)
-		}
-	}()
-	select {
-	case err := <-done:
-		// The job may have begun after all: a submission that failed ends here too.
-		if err == nil || errors.Is(err, pond.ErrCancelled) {
-			break
-		}
-		select {
-		case <-cancelled:
-		case <-time.After(cancelPause):
-		}
-	case <-cancelled:
-		stop(errInterrupted)
-		select {
-		case <-done:
-		case <-a.signals:
-		case <-time.After(exchangeTimeout):
-		}
-	case <-a.signals:
-	}
-	return errInterrupted
-}
-
-// cancelJob asks until the job has ended.
-func cancelJob(ctx context.Context, c *api.Client, id plan.JobID) {
-	for {
-		st, err := c.Cancel(ctx, id)
-		if err == nil && st.State.Ended() {
-			return
-		}
-		if errors.Is(err, pond.ErrUnavailable) && plan.AsError(err).Op == "call" || ctx.Err() != nil {
-			return // nobody is left to ask
-		}
-		select {
-		case <-time.After(cancelPause):
-		case <-ctx.Done():
-			return
-		}
-	}
+	l.Add(submitted.ID(), orNull(j.name))
+	return r.a.list(r.sub.format, l, l)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
-	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond"
 )
 
 // Measures of bars.
@@ -36,16 +36,16 @@ func newBars(w io.Writer, columns int) *bars {
 type stageBar struct {
 	bar *mpb.Bar
 	mu  sync.Mutex
-	s   api.StageStatus
+	s   pond.Stage
 }
 
-func (b *stageBar) get() api.StageStatus {
+func (b *stageBar) get() pond.Stage {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.s
 }
 
-func (b *bars) Update(s *api.JobStatus) {
+func (b *bars) Update(s *pond.Status) {
 	for _, st := range s.Stages {
 		sb := b.stages[st.Index]
 		if sb == nil {
@@ -57,13 +57,13 @@ func (b *bars) Update(s *api.JobStatus) {
 		sb.mu.Unlock()
 		sb.bar.SetTotal(int64(max(st.Tasks, 1)), false)
 		sb.bar.SetCurrent(int64(st.Done))
-		if finished(st) && s.State.Ended() { // until then a lost segment may make it go back
+		if finished(st) && s.Done() { // until then a lost segment may make it go back
 			sb.bar.SetTotal(int64(st.Tasks), true)
 		}
 	}
 }
 
-func (b *bars) add(st api.StageStatus, of int) *stageBar {
+func (b *bars) add(st pond.Stage, of int) *stageBar {
 	sb := &stageBar{s: st}
 	name := st.Name
 	if r := []rune(name); len(r) > nameWidthMax {

@@ -12,12 +12,12 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
 
-	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond"
 )
 
 // Display shows a job's progress. Its methods are called by one goroutine.
 type Display interface {
-	Update(s *api.JobStatus)
+	Update(s *pond.Status)
 	// Close leaves what was last shown in place. Nothing is drawn after it.
 	Close()
 }
@@ -27,14 +27,14 @@ func New(w io.Writer, columns int) Display {
 	if columns > 0 {
 		return newBars(w, columns)
 	}
-	return &lines{w: w, stages: map[int]api.StageStatus{}}
+	return &lines{w: w, stages: map[int]pond.Stage{}}
 }
 
 // Silent shows nothing.
 type Silent struct{}
 
 // Update does nothing.
-func (Silent) Update(*api.JobStatus) {}
+func (Silent) Update(*pond.Status) {}
 
 // Close does nothing.
 func (Silent) Close() {}
@@ -43,13 +43,13 @@ func (Silent) Close() {}
 type lines struct {
 	w      io.Writer
 	job    string
-	stages map[int]api.StageStatus
+	stages map[int]pond.Stage
 	ended  bool
 }
 
-func (l *lines) Update(s *api.JobStatus) {
+func (l *lines) Update(s *pond.Status) {
 	if l.job == "" && s.ID != "" {
-		l.job = Short(string(s.ID))
+		l.job = Short(s.ID)
 		fmt.Fprintf(l.w, "job %s: %s\n", l.job, s.State)
 	}
 	for _, st := range s.Stages {
@@ -65,7 +65,7 @@ func (l *lines) Update(s *api.JobStatus) {
 			fmt.Fprintf(l.w, "stage %d of %d (%s): %s so far\n", st.Index+1, len(s.Stages), st.Name, Count(st.Retries, "retry"))
 		}
 	}
-	if s.State.Ended() && !l.ended {
+	if s.Done() && !l.ended {
 		l.ended = true
 		fmt.Fprintln(l.w, Summary(s))
 	}
@@ -73,10 +73,10 @@ func (l *lines) Update(s *api.JobStatus) {
 
 func (l *lines) Close() {}
 
-func finished(s api.StageStatus) bool { return s.Tasks > 0 && s.Done == s.Tasks }
+func finished(s pond.Stage) bool { return s.Tasks > 0 && s.Done == s.Tasks }
 
 // Summary is an ended job in a line.
-func Summary(s *api.JobStatus) string {
+func Summary(s *pond.Status) string {
 	tasks, retries, spill, shuffled := 0, 0, int64(0), int64(0)
 	for _, st := range s.Stages {
 		tasks += st.Done
@@ -84,9 +84,9 @@ func Summary(s *api.JobStatus) string {
 		spill += st.Spill
 		shuffled += st.Bytes
 	}
-	out := fmt.Sprintf("job %s %s", Short(string(s.ID)), s.State)
-	if s.Ended > s.Submitted && s.Submitted > 0 {
-		out += " in " + Duration(time.Duration(s.Ended-s.Submitted)*time.Millisecond)
+	out := fmt.Sprintf("job %s %s", Short(s.ID), s.State)
+	if s.Ended.After(s.Submitted) && !s.Submitted.IsZero() {
+		out += " in " + Duration(s.Ended.Sub(s.Submitted))
 	}
 	out += ": " + Count(len(s.Stages), "stage") + ", " + Count(tasks, "task")
 	if shuffled > 0 {
@@ -102,7 +102,7 @@ func Summary(s *api.JobStatus) string {
 }
 
 // facts are what a stage did, as far as there is something to say.
-func facts(s api.StageStatus) string {
+func facts(s pond.Stage) string {
 	if s.Dropped {
 		return "dropped: the rest was planned again"
 	}

@@ -8,14 +8,14 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond"
 )
 
 // history is a job of two stages, as a watcher sees it.
-func history() []*api.JobStatus {
+func history() []*pond.Status {
 	const id = "0123456789abcdef0123456789abcdef"
-	stage := func(i, tasks, running, done int) api.StageStatus {
-		s := api.StageStatus{Index: i, Name: []string{"read flights", "group"}[i], Tasks: tasks, Running: running, Done: done}
+	stage := func(i, tasks, running, done int) pond.Stage {
+		s := pond.Stage{Index: i, Name: []string{"read flights", "group"}[i], Tasks: tasks, Running: running, Done: done}
 		s.Rows = int64(done) * 12000
 		s.Bytes = int64(done) << 20
 		return s
@@ -24,14 +24,14 @@ func history() []*api.JobStatus {
 	retried.Retries = 1
 	last := stage(1, 3, 0, 3)
 	last.Retries, last.Spill, last.Reused, last.RawBytes = 1, 5<<20, 2, 9<<20
-	return []*api.JobStatus{
-		{ID: id, State: api.Queued},
-		{ID: id, State: api.Running, Stages: []api.StageStatus{stage(0, 2, 0, 0), stage(1, 0, 0, 0)}},
-		{ID: id, State: api.Running, Stages: []api.StageStatus{stage(0, 2, 2, 0), stage(1, 0, 0, 0)}},
-		{ID: id, State: api.Running, Stages: []api.StageStatus{stage(0, 2, 1, 1), stage(1, 0, 0, 0)}},
-		{ID: id, State: api.Running, Stages: []api.StageStatus{stage(0, 2, 0, 2), stage(1, 3, 1, 0)}},
-		{ID: id, State: api.Running, Stages: []api.StageStatus{stage(0, 2, 0, 2), retried}},
-		{ID: id, State: api.Succeeded, Submitted: 1000, Ended: 2500, Stages: []api.StageStatus{stage(0, 2, 0, 2), last}},
+	return []*pond.Status{
+		{ID: id, State: "queued"},
+		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 0, 0), stage(1, 0, 0, 0)}},
+		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 2, 0), stage(1, 0, 0, 0)}},
+		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 1, 1), stage(1, 0, 0, 0)}},
+		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 0, 2), stage(1, 3, 1, 0)}},
+		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 0, 2), retried}},
+		{ID: id, State: "succeeded", Submitted: time.UnixMilli(1000), Ended: time.UnixMilli(2500), Stages: []pond.Stage{stage(0, 2, 0, 2), last}},
 	}
 }
 

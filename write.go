@@ -1,0 +1,81 @@
+package pond
+
+import (
+	"context"
+	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// WriteOption is an option of the Write methods: of the files, or a JobOption.
+type WriteOption interface{ write(*writing) error }
+
+// writing is what they set.
+type writing struct {
+	job settings
+	to  plan.Write
+}
+
+type fileOption func(*plan.Write)
+
+func (o fileOption) write(w *writing) error { o(&w.to); return nil }
+
+// Overwrite replaces what is in the folder, at once, when all is written.
+func Overwrite() WriteOption { return fileOption(func(w *plan.Write) { w.Mode = plan.WriteOverwrite }) }
+
+// Append adds to what is in the folder.
+func Append() WriteOption { return fileOption(func(w *plan.Write) { w.Mode = plan.WriteAppend }) }
+
+// HiveFolders writes a folder key=value for each value of columns, of Parquet and
+// CSV.
+func HiveFolders(columns ...string) WriteOption {
+	return fileOption(func(w *plan.Write) { w.PartitionBy = columns })
+}
+
+// CopyOption passes an option to DuckDB's COPY; value is an SQL literal.
+func CopyOption(name, value string) WriteOption {
+	return fileOption(func(w *plan.Write) {
+		if w.Options == nil {
+			w.Options = map[string]string{}
+		}
+		w.Options[name] = value
+	})
+}
+
+// WriteParquet writes a file a partition into a folder. Readers see none of
+// them, or all. A folder that has something in it is an error (ErrExists)
+// without Overwrite or Append.
+func (df *DataFrame) WriteParquet(ctx context.Context, dir string, options ...WriteOption) error {
+	return df.Write(ctx, string(plan.Parquet), dir, options...)
+}
+
+// WriteCSV is WriteParquet for CSV.
+func (df *DataFrame) WriteCSV(ctx context.Context, dir string, options ...WriteOption) error {
+	return df.Write(ctx, string(plan.CSV), dir, options...)
+}
+
+// WriteJSON is WriteParquet for JSON, an object a line.
+func (df *DataFrame) WriteJSON(ctx context.Context, dir string, options ...WriteOption) error {
+	return df.Write(ctx, string(plan.JSON), dir, options...)
+}
+
+// WriteArrow is WriteParquet for Arrow IPC files.
+func (df *DataFrame) WriteArrow(ctx context.Context, dir string, options ...WriteOption) error {
+	return df.Write(ctx, string(plan.Arrow), dir, options...)
+}
+
+// Write writes files of a format: parquet, csv, json or arrow.
+func (df *DataFrame) Write(ctx context.Context, format, dir string, options ...WriteOption) error {
+	abs, err := absolute(dir)
+	if err != nil {
+		return err
+	}
+	w := &writing{job: df.s.sql.settings(), to: plan.Write{Path: strings.TrimSuffix(abs, "/"), Format: plan.Format(format), Mode: plan.WriteError}}
+	for _, o := range options {
+		if err := o.write(w); err != nil {
+			return err
+		}
+	}
+	_, err = df.run(ctx, plan.Sink{Write: &w.to}, w.job)
+	return err
+}
