@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pondmesh/pond/chaos/pondtest"
 )
 
 // clientProgram connects to a node and prints a query's rows.
@@ -20,6 +22,7 @@ import (
 	"os"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos/pondtest"
 )
 
 func main() {
@@ -93,7 +96,7 @@ func TestClientProgram(t *testing.T) {
 	if info.Size() > clientBytesMax {
 		t.Errorf("the client has %d bytes, %d are allowed", info.Size(), clientBytesMax)
 	}
-	if out, err := run("./client", newPond(t, 1)[0].Addr()); err != nil || out != "45\n" {
+	if out, err := run("./client", pondtest.New(t, 1)[0].Addr()); err != nil || out != "45\n" {
 		t.Errorf("the client says %q, %v", out, err)
 	}
 

@@ -17,12 +17,13 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos/pondtest"
 )
 
 // TestSQL runs statements on a pond of two nodes, each group in a session of its
 // own.
 func TestSQL(t *testing.T) {
-	peer := newPond(t, 2)[1].Addr()
+	peer := pondtest.New(t, 2)[1].Addr()
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *sqlPond)
@@ -358,7 +359,7 @@ func testSQLCancel(t *testing.T, p *sqlPond) {
 // TestSQLAllCores: a query that runs whole has all cores of its node, whatever
 // the slots.
 func TestSQLAllCores(t *testing.T) {
-	node := newPond(t, 1, pond.WithSlots(1))[0]
+	node := pondtest.New(t, 1, pond.WithSlots(1))[0]
 	rows, err := node.SQL(testContext(t), "SELECT current_setting('threads')::BIGINT")
 	if err != nil {
 		t.Fatal(err)
@@ -384,7 +385,7 @@ func column(t *testing.T, rows *pond.Rows) (out []string) {
 
 // TestSQLNear: whichever node is asked coordinates a query.
 func TestSQLNear(t *testing.T) {
-	nodes := newPond(t, 3, pond.WithSlots(1))
+	nodes := pondtest.New(t, 3, pond.WithSlots(1))
 	for i := range 9 {
 		n := nodes[i%3]
 		rows, err := n.SQL(testContext(t), fmt.Sprintf("SELECT %d", i))
@@ -408,7 +409,7 @@ func TestSQLCheckedAgain(t *testing.T) {
 }
 
 func testSQLCheckedAgain(t *testing.T, options ...pond.JobOption) {
-	d, node := newSingle(t), newPond(t, 1)[0]
+	d, node := newSingle(t), pondtest.New(t, 1)[0]
 	file := filepath.Join(t.TempDir(), "a.parquet")
 	query := "SELECT x FROM '" + file + "'"
 	for i, c := range []struct{ column, want string }{{"x", ""}, {"x", ""}, {"y", `"x" not found`}, {"y", `"x" not found`}, {"x", ""}} {

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos/pondtest"
 )
 
 const tpch = "duck/logical/testdata/tpch"
@@ -47,7 +48,7 @@ func TestTPCH(t *testing.T) {
 	views := tpchViews(t)
 	var nodes []*pond.Node // of each pond, the one that joined last
 	for _, n := range []int{1, 3, 5} {
-		node := newPond(t, n, pond.WithMemory(256*mib), pond.WithSlots(1))[n-1]
+		node := pondtest.New(t, n, pond.WithMemory(256*mib), pond.WithSlots(1))[n-1]
 		for _, v := range views {
 			if _, err := node.SQL(testContext(t), v); err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +18,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos/pondtest"
+	"github.com/pondmesh/pond/duck"
 )
 
 // runAgain runs df and returns its rows and how much of it was found made.
@@ -65,7 +68,7 @@ func TestReuse(t *testing.T) {
 	scalar := func(name, version string, volatile bool) pond.Option {
 		return pond.WithScalarFunc(pond.ScalarFunc{Name: name, Args: []string{"BIGINT"}, Result: "BIGINT", Version: version, Volatile: volatile, Call: counting(&calls)})
 	}
-	nodes := newPond(t, 3, pond.WithBatchFunc("Versioned", "1", nil, same), pond.WithBatchFunc("unversioned", "", nil, same),
+	nodes := pondtest.New(t, 3, pond.WithBatchFunc("Versioned", "1", nil, same), pond.WithBatchFunc("unversioned", "", nil, same),
 		scalar("Fn_Versioned", "1", false), scalar("Fn_Unversioned", "", false), scalar("fn_volatile", "1", true))
 	group := func(s *pond.Session, k int) *pond.DataFrame {
 		return s.ReadParquet(flights).Filter(fmt.Sprintf("delay > %d", k)).Repartition(3, pond.ByHash("origin")).SQL("SELECT origin, count(*) AS n FROM {0} GROUP BY origin ORDER BY origin")
@@ -121,7 +124,7 @@ func TestReuse(t *testing.T) {
 // TestReuseFiles: a file that has changed is read again, even when its size is
 // what it was.
 func TestReuseFiles(t *testing.T) {
-	node := newPond(t, 2)[0]
+	node := pondtest.New(t, 2)[0]
 	dir := t.TempDir()
 	df := node.ReadCSV(dir).Repartition(2, pond.ByHash("k")).SQL("SELECT k, sum(v)::BIGINT AS s FROM {0} GROUP BY k").Consolidate(1).Sort("k")
 	writeFile(t, dir, "a.csv", "k,v\n1,10\n2,20\n")
@@ -153,7 +156,7 @@ func TestReuseFiles(t *testing.T) {
 // TestCacheIsBounded: what is kept for reuse gives way to newer blocks, the
 // oldest first; but results stay readable.
 func TestCacheIsBounded(t *testing.T) {
-	node := newPond(t, 1, pond.WithCache(1<<20))[0]
+	node := pondtest.New(t, 1, pond.WithCache(1<<20))[0]
 	base := func(i int) *pond.DataFrame {
 		return node.ReadParquet(flights).Map(fmt.Sprintf("*, hash(delay, %d) AS h, hash(distance, %d) AS g", i, i)).Repartition(2, pond.ByHash("h"))
 	}
@@ -175,7 +178,7 @@ func TestCacheIsBounded(t *testing.T) {
 // TestSharedOnce: what several steps of one job read is computed once.
 func TestSharedOnce(t *testing.T) {
 	var calls atomic.Int64
-	node := newPond(t, 2, pond.WithScalarFunc(pond.ScalarFunc{Name: "counted", Args: []string{"BIGINT"}, Result: "BIGINT", Call: counting(&calls)}))[0]
+	node := pondtest.New(t, 2, pond.WithScalarFunc(pond.ScalarFunc{Name: "counted", Args: []string{"BIGINT"}, Result: "BIGINT", Call: counting(&calls)}))[0]
 	shared := numbers(node.Session, 1000).Map("id, counted(id) AS c").Repartition(3, pond.ByHash("id"))
 	df := shared.SQL("SELECT a.id, a.c = b.c AS same FROM {0} a JOIN {1} b USING (id)", shared).Union(shared.SQL("SELECT id, true AS same FROM {0}"), shared.Filter("id % 2 = 0").SQL("SELECT id, true AS same FROM {0}"))
 	got := collect(t, df.SQL("SELECT count(*) AS n, bool_and(same) AS same FROM {0}").Consolidate(1).SQL("SELECT sum(n)::BIGINT AS n, bool_and(same) AS same FROM {0}"))
@@ -183,4 +186,137 @@ func TestSharedOnce(t *testing.T) {
 	if n := calls.Load(); n != 1000 {
 		t.Errorf("the shared step computed %d rows, want 1000", n)
 	}
+}
+
+// skewed writes a table of which most rows have one key, and one to look keys up
+// in, each in several row groups.
+func skewed(t *testing.T) (facts, names string) {
+	t.Helper()
+	dir := t.TempDir()
+	e, err := duck.Open(t.Context(), duck.Config{Threads: 1, Memory: 256 * mib})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	facts, names = "'"+dir+"/facts.parquet'", "'"+dir+"/names.parquet'"
+	for path, sql := range map[string]string{
+		facts: "SELECT CASE WHEN i % 10 > 0 THEN 7 ELSE i % 4000 END AS k, i AS v, hash(i)::VARCHAR AS w FROM range(40000) r(i)",
+		names: "SELECT i AS k, 'n' || i % 50 AS name FROM range(20000) r(i)",
+	} {
+		if _, err := e.Exec(t.Context(), "COPY ("+sql+") TO "+path+" (ROW_GROUP_SIZE 2048)"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return facts, names
+}
+
+// stageOf is the last stage of a job whose name begins so.
+func stageOf(t *testing.T, st *pond.Status, name string) pond.Stage {
+	t.Helper()
+	for _, s := range slices.Backward(st.Stages) {
+		if strings.HasPrefix(s.Name, name) {
+			return s
+		}
+	}
+	t.Fatalf("no stage %s of %v", name, st.Stages)
+	return pond.Stage{}
+}
+
+// TestFit: partitions are put together or split once their sizes are known, and
+// answers stay those of one DuckDB.
+func TestFit(t *testing.T) {
+	facts, names := skewed(t)
+	node := pondtest.New(t, 3, pond.WithSlots(1))[2]
+	run := func(sql string) *pond.Status {
+		t.Helper()
+		rows, err := node.SQL(testContext(t), sql, pond.Force(true), pond.Broadcast(-1))
+		got := lines(t, rows, err)
+		want := oracle(t, sql)
+		slices.Sort(got)
+		slices.Sort(want)
+		wantLines(t, got, want...)
+		return rows.Status
+	}
+	join := fmt.Sprintf("SELECT f.k, f.v, f.w, n.name FROM %s f JOIN %s n ON f.k = n.k", facts, names)
+	for range 2 { // the second time it is reused
+		st := run(join)
+		if n := stageOf(t, st, "join").Tasks; n <= 3 {
+			t.Errorf("a join of 3 partitions, one of them large, has %d tasks: it is not split", n)
+		}
+	}
+	few := run(join + " WHERE f.w LIKE '99%' AND n.name = 'n7'")
+	if n := stageOf(t, few, "join").Tasks; n != 1 || few.Rows == 0 {
+		t.Errorf("a join of 3 partitions of little, %d rows, has %d tasks: they are not put together", few.Rows, n)
+	}
+}
+
+// TestReplan: a join whose side turns out small sends it to all tasks after all,
+// one whose side turns out large shuffles it after all. Whether that happens hangs
+// on what has run by then, so it is tried a few times, each with another query.
+func TestReplan(t *testing.T) {
+	facts, _ := skewed(t)
+	node := pondtest.New(t, 3, pond.WithSlots(1))[2]
+	options := []pond.JobOption{pond.Force(true), pond.Partitions(6), pond.Broadcast(60_000)}
+	for _, c := range []struct{ cond, why string }{
+		{"length(w) > 2 AND v * v %% 500 < 2 AND v <> %d", "of a join the right side is sent to all tasks instead"},
+		{"w LIKE '%%1%%' AND length(w) > 1 AND length(w) < 30 AND v <> %d", "of a join both sides are shuffled instead"},
+	} {
+		query := func(try int) string {
+			return fmt.Sprintf("SELECT a.k, b.v, b.w FROM %s a JOIN (FROM %s WHERE %s) b ON a.v = b.v", facts, facts, fmt.Sprintf(c.cond, try))
+		}
+		const most = 6 // tries
+		tries := 0
+		for fired := false; !fired; tries++ {
+			want := sorted(oracle(t, query(tries)))
+			for range 2 { // the second time what is held is reused
+				rows, err := node.SQL(testContext(t), query(tries), options...)
+				wantLines(t, sorted(lines(t, rows, err)), want...)
+				st := rows.Status
+				text, err := node.Job(st.ID).Explain(testContext(t), "text")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(text, c.why) {
+					continue
+				}
+				fired = true
+				if !slices.ContainsFunc(st.Stages, func(s pond.Stage) bool { return s.Dropped }) || !strings.Contains(text, "(dropped)") {
+					t.Errorf("%s: no stage was dropped\n%s", c.cond, text)
+				}
+			}
+			if !fired && tries == most {
+				t.Fatalf("%s: it is never planned again", c.cond)
+			}
+		}
+		for fired := false; !fired; tries++ {
+			rows, err := node.SQL(testContext(t), "EXPLAIN ANALYZE "+query(tries), options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fired = strings.Contains(planText(t, rows), c.why) && strings.Contains(planText(t, rows), "(dropped)")
+			if !fired && tries == 2*most {
+				t.Fatalf("%s: EXPLAIN ANALYZE never says why\n%s", c.cond, planText(t, rows))
+			}
+		}
+	}
+}
+
+// A cache that is too small for anything must not take a result from under its
+// reader.
+func TestResultOutlivesSmallCache(t *testing.T) {
+	node := pondtest.New(t, 1, pond.WithCache(1))[0]
+	job, err := node.FromRows([]string{"k", "INTEGER"}, []any{1}, []any{2}).Repartition(2, pond.ByHash("k")).Submit(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := job.Wait(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // the ends of other jobs are when the cache is trimmed
+		if n, err := node.FromRows([]string{"k", "INTEGER"}, []any{1}).Repartition(2, pond.ByHash("k")).Count(testContext(t)); err != nil || n != 1 {
+			t.Fatal(n, err)
+		}
+	}
+	rows, err := job.Rows(testContext(t))
+	wantLines(t, sorted(lines(t, rows, err)), "1", "2")
 }

@@ -3,16 +3,19 @@
 package pond_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond"
@@ -20,6 +23,70 @@ import (
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/vec"
 )
+
+const mib = 1 << 20
+
+func testContext(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// lines is a result as text, a line a row.
+func lines(t *testing.T, rows *pond.Rows, err error) []string {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for rec, err := range rows.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, recordLines(rec)...)
+	}
+	return out
+}
+
+func recordLines(rec arrow.RecordBatch) []string {
+	out := make([]string, rec.NumRows())
+	for i := range out {
+		cells := make([]string, rec.NumCols())
+		for c := range cells {
+			cells[c] = rec.Column(c).ValueStr(i)
+			if d, ok := rec.Column(c).(*array.Decimal128); ok && d.IsValid(i) { // ValueStr rounds
+				cells[c] = d.Value(i).BigInt().String() + "e-" + strconv.Itoa(int(d.DataType().(*arrow.Decimal128Type).Scale))
+			}
+		}
+		out[i] = strings.Join(cells, "|")
+	}
+	return out
+}
+
+func wantLines(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Fatalf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func sorted(s []string) []string { slices.Sort(s); return s }
+
+const flights = "cmd/pondnode/sample/*.parquet"
+
+// oracle is one DuckDB's rows of a query, as lines.
+func oracle(t *testing.T, sql string) []string {
+	t.Helper()
+	return newSingle(t).query(sql).rows
+}
+
+// oracleWith is oracle after some statements.
+func oracleWith(t *testing.T, first, sql string) []string {
+	t.Helper()
+	d := newSingle(t)
+	d.exec("%s", first)
+	return d.query(sql).rows
+}
 
 // table is a result as text: its columns as "name TYPE", its rows as lines.
 type table struct{ columns, rows []string }
@@ -238,21 +305,4 @@ func writeFile(t *testing.T, dir, name, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// joinPond starts a node beside others, and waits until all see it.
-func joinPond(t *testing.T, node *pond.Node, options ...pond.Option) *pond.Node {
-	t.Helper()
-	m, err := node.Members(testContext(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := pond.Join(testContext(t), append([]pond.Option{pond.WithDir(t.TempDir()), pond.WithMemory(512 * mib), pond.WithSlots(2), pond.WithPeers(node.Addr())}, options...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { n.Close() })
-	waitMembers(t, node, len(m)+1)
-	waitMembers(t, n, len(m)+1)
-	return n
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos/pondtest"
 )
 
 // textFiles makes the files of TestSQLText: each of parts 0 to 3 in several
@@ -90,7 +91,7 @@ var textCases = []struct {
 // TestSQLText compares queries over CSV and JSON files with DuckDB's answers, and
 // looks at how they are distributed: tasks of the first stage, words of the plan.
 func TestSQLText(t *testing.T) {
-	peer := newPond(t, 2)[1].Addr()
+	peer := pondtest.New(t, 2)[1].Addr()
 	s, err := pond.Connect(peer)
 	if err != nil {
 		t.Fatal(err)
@@ -129,4 +130,23 @@ func TestSQLText(t *testing.T) {
 	p.refused("SELECT a FROM read_csv('{dir}/bad.csv', types = {'a': 'INT'})", pond.ErrQuery, "Error when converting column \"a\"")
 	p.refused("SELECT nope FROM '{dir}/csv/*.csv'", pond.ErrQuery, "nope")
 	p.refused("SELECT * FROM read_csv('{dir}/bad.csv', no_such_option = 1)", pond.ErrQuery, "no_such_option")
+}
+
+// TestCopyManyFiles: a task may write any number of files.
+func TestCopyManyFiles(t *testing.T) {
+	d := newSingle(t)
+	node := pondtest.New(t, 2)[0]
+	for _, n := range []int{300} {
+		for name, options := range map[string][]pond.JobOption{"plain": nil, "forced": {pond.Force(true)}} {
+			t.Run(fmt.Sprint(n, " ", name), func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), "out")
+				_, err := node.SQL(testContext(t), fmt.Sprintf("COPY (SELECT range AS i, range %% %d AS p FROM range(3000)) TO '%s' (FORMAT parquet, PARTITION_BY p)", n, dir), options...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				d.same(t, node.ReadParquet(dir, pond.HivePartitioning()).Select("i", "p"), fmt.Sprintf("SELECT range AS i, range %% %d AS p FROM range(3000)", n))
+				wantNoStaging(t, filepath.Dir(dir), "out")
+			})
+		}
+	}
 }

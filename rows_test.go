@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos/pondtest"
 )
 
 // everyType is rows with a column of every DuckDB type that Arrow carries, a
@@ -54,7 +55,7 @@ func TestTypes(t *testing.T) {
 		defer b.Release()
 		return errors.Join(yield(a), yield(b))
 	}
-	node := newPond(t, 3, pond.WithBatchFunc("thirds", "1", nil, thirds), pond.WithFilterFunc("even", "1", func(r pond.Row) (bool, error) { return r.Value(0).(int64)%2 == 0, nil }))[0]
+	node := pondtest.New(t, 3, pond.WithBatchFunc("thirds", "1", nil, thirds), pond.WithFilterFunc("even", "1", func(r pond.Row) (bool, error) { return r.Value(0).(int64)%2 == 0, nil }))[0]
 	all := everyType + " FROM range(3000) t(i)"
 	src := node.Query(all)
 	for name, df := range map[string]*pond.DataFrame{
@@ -84,7 +85,7 @@ func TestTypes(t *testing.T) {
 // meet whatever they are made of.
 func TestKeys(t *testing.T) {
 	d := newSingle(t)
-	node := newPond(t, 2)[0]
+	node := pondtest.New(t, 2)[0]
 	all := everyType + " FROM range(300) t(i)"
 	src := node.Query(all + " UNION ALL " + all)
 	keys := strings.Fields("bo i1 i16 u8 u16 f4 f8 d4 d38 s bl bits t ttz ts tsns tstz iv id en li lili ar st ma un js nothing same")
@@ -107,7 +108,7 @@ func TestKeys(t *testing.T) {
 // both sides are hashed by them.
 func TestJoinTypes(t *testing.T) {
 	d := newSingle(t)
-	node := newPond(t, 2)[1]
+	node := pondtest.New(t, 2)[1]
 	left := "SELECT i::TINYINT AS a, i::DOUBLE AS b, 'x' || i AS c, i::DECIMAL(9,2) AS d, DATE '2001-01-01' + i::INT AS e FROM range(100) t(i)"
 	right := "SELECT i::HUGEINT AS a, i::INTEGER AS b, ('x' || i)::VARCHAR AS c, i::DECIMAL(18,4) AS d, (DATE '2001-01-01' + i::INT)::TIMESTAMP AS e FROM range(50, 150) t(i)"
 	for _, k := range []string{"a", "b", "c", "d", "e"} {

@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos/pondtest"
 )
 
 func schemaOf(fields ...arrow.Field) *arrow.Schema { return arrow.NewSchema(fields, nil) }
@@ -49,7 +50,7 @@ func TestMapBatches(t *testing.T) {
 	}
 	none := func(context.Context, arrow.RecordBatch, func(arrow.RecordBatch) error) error { return nil }
 	d := newSingle(t)
-	node := newPond(t, 2, pond.WithBatchFunc("sizes", "", sizeSchema, sizes), pond.WithBatchFunc("same", "1", nil, same),
+	node := pondtest.New(t, 2, pond.WithBatchFunc("sizes", "", sizeSchema, sizes), pond.WithBatchFunc("same", "1", nil, same),
 		pond.WithBatchFunc("twice", "1", nil, twice), pond.WithBatchFunc("none", "1", nil, none))[0]
 	// Only sorted batches come in an order that is promised.
 	one := numbers(node.Session, 1000).Consolidate(1).PartialSort("id")
@@ -79,7 +80,7 @@ func TestRowFunctions(t *testing.T) {
 	d := newSingle(t)
 	out := schemaOf(field("origin", arrow.BinaryTypes.String), field("late", arrow.FixedWidthTypes.Boolean), field("km", arrow.PrimitiveTypes.Float64), field("n", arrow.PrimitiveTypes.Int32))
 	words := schemaOf(field("id", arrow.PrimitiveTypes.Int64), field("word", arrow.BinaryTypes.String))
-	node := newPond(t, 2,
+	node := pondtest.New(t, 2,
 		pond.WithMapFunc("shape", "1", out, func(r pond.Row) ([]any, error) {
 			delay := r.Get("delay").(int16)
 			return []any{r.Get("origin"), delay > 15, float64(r.Get("distance").(int16)) * 1.5, delay}, nil
@@ -136,7 +137,7 @@ func TestRowValues(t *testing.T) {
 	}
 	var kinds []string
 	var once sync.Once
-	node := newPond(t, 1, pond.WithMapFunc("through", "1", schema.Arrow(), func(r pond.Row) ([]any, error) {
+	node := pondtest.New(t, 1, pond.WithMapFunc("through", "1", schema.Arrow(), func(r pond.Row) ([]any, error) {
 		vs := make([]any, r.Len())
 		for i := range vs {
 			vs[i] = r.Value(i)
@@ -192,7 +193,7 @@ func TestScalarFunctions(t *testing.T) {
 			args.Column(0).Retain()
 			return args.Column(0), nil
 		}})
-	node := newPond(t, 2, join, fail, crash, short, wrong)[0]
+	node := pondtest.New(t, 2, join, fail, crash, short, wrong)[0]
 	df := node.ReadParquet(flights)
 	d.same(t, df.Repartition(3, pond.ByHash("origin")).SQL("SELECT join_go(origin, count(*)) AS s FROM {0} GROUP BY origin"), "SELECT origin || '-' || count(*) AS s FROM '"+flights+"' GROUP BY origin")
 	d.same(t, df.Map("JOIN_GO(CASE WHEN delay > 0 THEN origin END, distance) AS s"), "SELECT CASE WHEN delay > 0 THEN origin || '-' || distance END AS s FROM '"+flights+"'")
@@ -216,7 +217,7 @@ func TestFunctionErrors(t *testing.T) {
 	fail := func(f func() error) pond.BatchFunc {
 		return func(context.Context, arrow.RecordBatch, func(arrow.RecordBatch) error) error { return f() }
 	}
-	node := newPond(t, 2,
+	node := pondtest.New(t, 2,
 		pond.WithBatchFunc("fails", "1", nil, fail(func() error { return errors.New("no luck today") })),
 		pond.WithBatchFunc("crashes", "1", nil, fail(func() error { panic("what a day") })),
 		pond.WithBatchFunc("schema", "1", func(*arrow.Schema) (*arrow.Schema, error) { return nil, errors.New("cannot take these") }, fail(nil)),
@@ -299,8 +300,8 @@ func TestFunctionOnSomeNodes(t *testing.T) {
 	same := func(_ context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error {
 		return yield(in)
 	}
-	with := newPond(t, 1, pond.WithBatchFunc("same", "1", nil, same))[0]
-	other := joinPond(t, with)
+	with := pondtest.New(t, 1, pond.WithBatchFunc("same", "1", nil, same))[0]
+	other := pondtest.Join(t, []*pond.Node{with})
 	for _, node := range []*pond.Node{with, other} {
 		err := collectErr(t, numbers(node.Session, 100).Repartition(16, pond.ByHash("id")).MapBatches("same", 0))
 		wantError(t, err, pond.ErrQuery, `same`, "no such Go function on this node", other.ID(), "register it on every node")
