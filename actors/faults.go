@@ -78,6 +78,9 @@ func outputError(w *plan.Write, err error) error {
 	if err == nil {
 		return nil
 	}
+	if errors.As(err, new(*plan.Error)) {
+		return err
+	}
 	te := &plan.Error{Kind: plan.KindResource, Op: "write", Subject: w.Path, Text: strings.TrimPrefix(err.Error(), "fs: ")}
 	switch {
 	case errors.Is(err, fs.ErrExists):

@@ -92,6 +92,9 @@ func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 		if err == nil {
 			c.n.discard(id, out)
 		}
+		for i, name := range names {
+			names[i] = fs.PublishedName(name)
+		}
 		if w.Single {
 			names = []string{filepath.Base(w.Path)}
 		}

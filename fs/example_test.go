@@ -43,9 +43,11 @@ func ExampleStage() {
 		fmt.Println(err)
 		return
 	}
-	os.WriteFile(st.File("part-0-attempt1.parquet"), []byte("of an attempt that died"), 0o666)
-	os.WriteFile(st.File("part-0-attempt2.parquet"), []byte("rows"), 0o666)
-	fmt.Println(st.Publish(ctx, []string{"part-0-attempt2.parquet"}))
+	for _, attempt := range []string{"1", "2"} { // the first dies
+		os.Mkdir(st.File(attempt), 0o777)
+		os.WriteFile(st.File(attempt+"/part-0-attempt"+attempt+".parquet"), []byte("rows"), 0o666)
+	}
+	fmt.Println(st.Publish(ctx, []string{"2/part-0-attempt2.parquet"}))
 	// ... the job's end is recorded ...
 	fmt.Println(st.Discard(ctx))
 

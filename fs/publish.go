@@ -23,7 +23,8 @@ const (
 )
 
 // Publish moves exactly the named files from the staging folder to the target.
-// Names are as given to File. Whatever else attempts left behind is removed.
+// Names are as given to File; in the target they are without the attempt's folder.
+// Whatever else attempts left behind is removed.
 // Everything is fsynced first. Readers see the old folder or the new one:
 //
 //   - target missing or empty: one rename.
@@ -49,20 +50,20 @@ const (
 // fsync failed is removed and so becomes missing), ErrNotStaged, ErrNoSpace,
 // os.ErrPermission. After a failure the target is as it was, unless the error
 // came while cleaning up; in either case Publish or Discard can be called.
-func (s *Staging) Publish(ctx context.Context, files []string) error {
-	if err := s.publish(ctx, files); err != nil {
+func (s *Staging) Publish(ctx context.Context, staged []string) error {
+	if err := s.publish(ctx, staged); err != nil {
 		return fmt.Errorf("fs: publish %s: %w", s.target, classify(err))
 	}
 	return nil
 }
 
-func (s *Staging) publish(ctx context.Context, files []string) error {
+func (s *Staging) publish(ctx context.Context, staged []string) error {
 	unlock, err := s.lockRoot(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	seal, err := s.seal(ctx, files)
+	seal, err := s.seal(ctx, staged)
 	if err != nil {
 		return err
 	}
@@ -70,102 +71,6 @@ func (s *Staging) publish(ctx context.Context, files []string) error {
 		return err
 	}
 	return os.RemoveAll(s.Dir())
-}
-
-// seal decides what is published and puts it, and nothing else, into new. A
-// publish that is over has only its seal.
-func (s *Staging) seal(ctx context.Context, files []string) (*sealFacts, error) {
-	seal, err := s.readSeal()
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	if err == nil {
-		v, err := s.look(seal)
-		if err != nil || v.published() || v.old == ours {
-			return seal, err
-		}
-	}
-	if err != nil || s.checkFiles(seal.Files) != nil {
-		if seal, err = s.newSeal(files); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.fill(seal); err != nil {
-		return nil, err
-	}
-	if err := s.step("sync"); err != nil {
-		return nil, err
-	}
-	return seal, syncFiles(ctx, s.path("new"), seal.Files)
-}
-
-func (s *Staging) newSeal(files []string) (*sealFacts, error) {
-	files = slices.Clone(files)
-	for i, name := range files {
-		if badName(name) {
-			return nil, fmt.Errorf("file name %.100q: %w", name, ErrInvalid)
-		}
-		files[i] = filepath.Clean(name)
-	}
-	slices.Sort(files)
-	files = slices.Compact(files)
-	if err := errors.Join(checkCount(files), s.checkFiles(files)); err != nil {
-		return nil, err
-	}
-	if err := s.step("make new"); err != nil {
-		return nil, err
-	}
-	if err := os.Mkdir(s.path("new"), 0o777); err != nil && !errors.Is(err, os.ErrExist) {
-		return nil, err
-	}
-	fi, err := os.Lstat(s.path("new"))
-	if err != nil {
-		return nil, err
-	}
-	if err := s.step("seal"); err != nil {
-		return nil, err
-	}
-	seal := &sealFacts{Inode: inode(fi), Files: files}
-	return seal, s.writeFacts("seal", seal)
-}
-
-// checkFiles fails unless every file is there, in work or already in new.
-func (s *Staging) checkFiles(files []string) error {
-	for _, name := range files {
-		fi, err := os.Lstat(filepath.Join(s.path("new"), name))
-		if err != nil {
-			fi, err = os.Lstat(s.File(name))
-		}
-		if err != nil {
-			return err
-		}
-		if !fi.Mode().IsRegular() {
-			return fmt.Errorf("%s is not a regular file: %w", name, ErrInvalid)
-		}
-	}
-	return nil
-}
-
-// fill moves the sealed files into new and removes all else from it. Attempts
-// that are still running know work alone, so nothing of theirs can slip in.
-func (s *Staging) fill(seal *sealFacts) error {
-	for _, name := range seal.Files {
-		if err := s.step("move"); err != nil {
-			return err
-		}
-		to := filepath.Join(s.path("new"), name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
-			return err
-		}
-		err := os.Rename(s.File(name), to)
-		if _, there := os.Lstat(to); err != nil && there != nil {
-			return err
-		}
-	}
-	if err := s.step("prune"); err != nil {
-		return err
-	}
-	return pruneTree(s.path("new"), seal.Files)
 }
 
 // step is what settle does next.
@@ -282,7 +187,7 @@ func (s *Staging) replace(ctx context.Context, seal *sealFacts, st step) error {
 
 // join links the target's files into new.
 func (s *Staging) join(ctx context.Context, seal *sealFacts) error {
-	for _, name := range seal.Files {
+	for _, name := range seal.files {
 		if _, err := os.Lstat(filepath.Join(s.target, name)); err == nil {
 			return fmt.Errorf("%s: %w in the target", name, ErrExists)
 		}
@@ -334,12 +239,12 @@ func (s *Staging) tidy(ctx context.Context, seal *sealFacts, v view, st step) er
 // descends: the target is not the folder that we published but has its files: a
 // later append took its place.
 func (s *Staging) descends(seal *sealFacts) bool {
-	for _, name := range seal.Files {
+	for _, name := range seal.files {
 		if _, err := os.Lstat(filepath.Join(s.target, name)); err != nil {
 			return false
 		}
 	}
-	return len(seal.Files) > 0
+	return len(seal.files) > 0
 }
 
 // rename moves a folder; unlike os.Rename it may replace an empty one.

@@ -51,9 +51,10 @@ func writeTree(t testing.TB, dir string, files tree) {
 	}
 }
 
+// names are the files as attempt a has staged them.
 func names(files tree) (out []string) {
 	for name := range maps.Keys(files) {
-		out = append(out, name)
+		out = append(out, "a/"+name)
 	}
 	return out
 }
@@ -171,8 +172,8 @@ func (w world) setUp(t testing.TB) (target string, s *Staging) {
 	}
 	writeTree(t, target, w.before)
 	s = w.open(t, target)
-	writeTree(t, s.Dir(), newFiles)
-	writeTree(t, s.Dir(), leftover)
+	writeTree(t, s.File("a"), newFiles)
+	writeTree(t, s.File("a"), leftover)
 	return target, s
 }
 
@@ -188,7 +189,7 @@ func TestPublish(t *testing.T) {
 			if err := s.Publish(ctx, names(newFiles)); err != nil {
 				t.Fatal("again:", err)
 			}
-			if err := w.open(t, target).Publish(ctx, []string{"other"}); err != nil {
+			if err := w.open(t, target).Publish(ctx, []string{"a/other"}); err != nil {
 				t.Fatal("by another node:", err)
 			}
 			for range 2 {
@@ -426,7 +427,7 @@ func TestConcurrentPublish(t *testing.T) {
 						s.swap = noSwap
 					}
 					files := tree{fmt.Sprintf("f-%d", job): fmt.Sprint(job), fmt.Sprintf("d/g-%d", job): fmt.Sprint(job)}
-					writeTree(t, s.Dir(), files)
+					writeTree(t, s.File("a"), files)
 					maps.Copy(want, files)
 					wg.Go(func() {
 						if err := s.Publish(context.Background(), names(files)); err != nil {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -127,11 +126,13 @@ func resolve(target string) (string, error) {
 // Dir is the folder where attempts write.
 func (s *Staging) Dir() string { return filepath.Join(s.root, "work") }
 
-// File is the path to write an output file at. name may have folders in it
-// ("year=2026/part-00000-1.parquet"), which the caller makes. Give every attempt
-// names of its own, and every job: then a reader that listed the target before a
-// publish finds its files or does not, but never finds another's in their place,
-// and appending meets no file of the same name.
+// File is the path to write an output file at. name begins with the folder of the
+// attempt that writes it, and no other attempt writes there; what follows is the
+// file's name in the target ("part-00000-1/year=2026/part-00000-1.parquet"). The
+// caller makes the folders. Give every attempt and every job files of other names:
+// then a reader that listed the target before a publish finds its files or does
+// not, but never finds another's in their place, and appending meets no file of
+// the same name.
 func (s *Staging) File(name string) string { return filepath.Join(s.Dir(), name) }
 
 // make makes the folders, or checks those that are there.
@@ -288,22 +289,6 @@ func (s *Staging) path(name string) string { return filepath.Join(s.root, name) 
 
 type stageFacts struct {
 	Made []string `json:"made"`
-}
-
-type sealFacts struct {
-	Inode uint64   `json:"inode"`
-	Files []string `json:"files"`
-}
-
-func (s *Staging) readSeal() (*sealFacts, error) {
-	var f sealFacts
-	if err := readFacts(s.path("seal"), &f); err != nil {
-		return nil, err
-	}
-	if f.Inode == 0 || slices.ContainsFunc(f.Files, badName) {
-		return nil, fmt.Errorf("%s: %w", s.path("seal"), ErrCorrupt)
-	}
-	return &f, nil
 }
 
 // badName: not the name of a file below a folder.

@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,16 +52,21 @@ func TestPublishRefuses(t *testing.T) {
 	ctx := context.Background()
 	target := filepath.Join(t.TempDir(), "deep", "er", "out")
 	s := stage(t, target, "j", ModeError)
-	writeTree(t, s.Dir(), newFiles)
-	if err := os.Mkdir(s.File("folder"), 0o777); err != nil {
+	writeTree(t, s.File("a"), newFiles)
+	if err := os.Mkdir(s.File("a/folder"), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]error{
-		"missing": os.ErrNotExist, "../stage": ErrInvalid, "/etc/passwd": ErrInvalid, ".": ErrInvalid, "": ErrInvalid, "folder": ErrInvalid,
+		"a/missing": os.ErrNotExist, "b/a": os.ErrNotExist, "../stage": ErrInvalid, "a/../../stage": ErrInvalid, "a/../stage": ErrInvalid, "/etc/passwd": ErrInvalid,
+		".": ErrInvalid, "": ErrInvalid, "a": ErrInvalid, "a/": ErrInvalid, "a/folder": ErrInvalid,
 	} {
 		if err := s.Publish(ctx, []string{name}); !errors.Is(err, want) {
 			t.Errorf("file %q: %v, want %v", name, err, want)
 		}
+	}
+	writeTree(t, s.File("b"), tree{"a-2.parquet": "twice"})
+	if err := s.Publish(ctx, append(names(newFiles), "b/a-2.parquet")); !errors.Is(err, ErrInvalid) {
+		t.Errorf("two files of one name: %v", err)
 	}
 	// The target appears while the job runs.
 	writeTree(t, target, oldFiles)
@@ -105,8 +111,8 @@ func TestAppendSameName(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "out")
 	writeTree(t, target, tree{"part-0": "theirs"})
 	s := stage(t, target, "j", ModeAppend)
-	writeTree(t, s.Dir(), tree{"part-0": "ours"})
-	if err := s.Publish(context.Background(), []string{"part-0"}); !errors.Is(err, ErrExists) {
+	writeTree(t, s.File("a"), tree{"part-0": "ours"})
+	if err := s.Publish(context.Background(), []string{"a/part-0"}); !errors.Is(err, ErrExists) {
 		t.Fatal(err)
 	}
 	wantTree(t, "refused", target, tree{"part-0": "theirs"})
@@ -118,7 +124,7 @@ func TestLateWriter(t *testing.T) {
 	w := world{mode: ModeOverwrite, before: oldFiles, swap: true, link: true}
 	target, s := w.setUp(t)
 	s.step = func(string) error {
-		os.WriteFile(s.File("late"), []byte("half"), 0o666) // fails once work is gone
+		os.WriteFile(s.File("a/late"), []byte("half"), 0o666) // fails once work is gone
 		return nil
 	}
 	if err := s.Publish(context.Background(), names(newFiles)); err != nil {
@@ -133,24 +139,24 @@ func TestSealWins(t *testing.T) {
 	for _, lose := range []bool{false, true} {
 		target := filepath.Join(t.TempDir(), "out")
 		s := stage(t, target, "j", ModeError)
-		writeTree(t, s.Dir(), tree{"p-1": "1", "p-2": "2", "q-1": "3"})
+		writeTree(t, s.File("a"), tree{"p-1": "1", "p-2": "2", "q-1": "3"})
 		s.step = func(name string) error {
 			if name == "move" {
 				return errCrash
 			}
 			return nil
 		}
-		if err := s.Publish(context.Background(), []string{"p-1", "q-1"}); !errors.Is(err, errCrash) {
+		if err := s.Publish(context.Background(), []string{"a/p-1", "a/q-1"}); !errors.Is(err, errCrash) {
 			t.Fatal(err)
 		}
 		want := tree{"p-1": "1", "q-1": "3"}
 		if lose {
 			want = tree{"p-2": "2", "q-1": "3"}
-			if err := os.Remove(s.File("p-1")); err != nil {
+			if err := os.Remove(s.File("a/p-1")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := stage(t, target, "j", ModeError).Publish(context.Background(), []string{"p-2", "q-1"}); err != nil {
+		if err := stage(t, target, "j", ModeError).Publish(context.Background(), []string{"a/p-2", "a/q-1"}); err != nil {
 			t.Fatal(err)
 		}
 		wantTree(t, "second coordinator", target, want)
@@ -164,23 +170,23 @@ func TestOverwrittenSince(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "out")
 	writeTree(t, target, oldFiles)
 	a := stage(t, target, "a", ModeOverwrite)
-	writeTree(t, a.Dir(), tree{"part-0": "a"})
+	writeTree(t, a.File("a"), tree{"part-0": "a"})
 	a.step = func(name string) error {
 		if name == "finish" {
 			return errCrash // swapped, the old folder still there
 		}
 		return nil
 	}
-	if err := a.Publish(ctx, []string{"part-0"}); !errors.Is(err, errCrash) {
+	if err := a.Publish(ctx, []string{"a/part-0"}); !errors.Is(err, errCrash) {
 		t.Fatal(err)
 	}
 	b := stage(t, target, "b", ModeOverwrite)
-	writeTree(t, b.Dir(), tree{"part-0": "b"})
-	if err := b.Publish(ctx, []string{"part-0"}); err != nil {
+	writeTree(t, b.File("a"), tree{"part-0": "b"})
+	if err := b.Publish(ctx, []string{"a/part-0"}); err != nil {
 		t.Fatal(err)
 	}
 	again := stage(t, target, "a", ModeOverwrite)
-	if err := again.Publish(ctx, []string{"part-0"}); err != nil {
+	if err := again.Publish(ctx, []string{"a/part-0"}); err != nil {
 		t.Fatal(err)
 	}
 	wantTree(t, "a again", target, tree{"part-0": "b"})
@@ -224,7 +230,7 @@ func TestTargetIsLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := stage(t, filepath.Join(dir, "link"), "j", ModeOverwrite)
-	writeTree(t, s.Dir(), newFiles)
+	writeTree(t, s.File("a"), newFiles)
 	if err := s.Publish(context.Background(), names(newFiles)); err != nil {
 		t.Fatal(err)
 	}
@@ -271,8 +277,8 @@ func TestPublishFullDisk(t *testing.T) {
 	writeTree(t, target, tree{"big": strings.Repeat("x", 600<<10)})
 	s := stage(t, target, "j", ModeAppend)
 	s.link = noLink // so that the old file must be copied
-	writeTree(t, s.Dir(), tree{"new": "n"})
-	if err := s.Publish(context.Background(), []string{"new"}); !errors.Is(err, ErrNoSpace) {
+	writeTree(t, s.File("a"), tree{"new": "n"})
+	if err := s.Publish(context.Background(), []string{"a/new"}); !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("publish: %v", err)
 	}
 	if got := readTree(t, target); len(got) != 1 || len(got["big"]) != 600<<10 {
@@ -326,7 +332,7 @@ func TestForgedSeal(t *testing.T) {
 	for _, forged := range []string{`{"inode":1,"files":["../../x"]}`, `{"inode":1,"files":["/etc/passwd"]}`, `{"files":[]}`, `{`, ``} {
 		target := filepath.Join(t.TempDir(), "out")
 		s := stage(t, target, "j", ModeOverwrite)
-		writeTree(t, s.Dir(), newFiles)
+		writeTree(t, s.File("a"), newFiles)
 		if err := os.WriteFile(s.path("seal"), []byte(forged), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -355,12 +361,12 @@ func TestPruneAfterCrash(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "out")
 	writeTree(t, target, oldFiles)
 	s := stage(t, target, "j", ModeAppend)
-	writeTree(t, s.Dir(), tree{"p": "ours"})
-	crashBefore(s, "swap", "p")
+	writeTree(t, s.File("a"), tree{"p": "ours"})
+	crashBefore(s, "swap", "a/p")
 	if err := os.Remove(filepath.Join(target, "a-1.parquet")); err != nil {
 		t.Fatal(err)
 	}
-	if err := stage(t, target, "j", ModeAppend).Publish(ctx, []string{"p"}); err != nil {
+	if err := stage(t, target, "j", ModeAppend).Publish(ctx, []string{"a/p"}); err != nil {
 		t.Fatal(err)
 	}
 	wantTree(t, "deleted meanwhile", target, tree{"p": "ours", "year=2025/b-1.parquet": "old b"})
@@ -368,13 +374,58 @@ func TestPruneAfterCrash(t *testing.T) {
 	// A file of a seal that another seal has replaced.
 	target = filepath.Join(t.TempDir(), "out")
 	s = stage(t, target, "j", ModeError)
-	writeTree(t, s.Dir(), tree{"p-1": "1", "p-2": "2", "q-1": "3"})
-	crashBefore(s, "prune", "p-1", "q-1")
+	writeTree(t, s.File("a"), tree{"p-1": "1", "p-2": "2", "q-1": "3"})
+	crashBefore(s, "prune", "a/p-1", "a/q-1")
 	if err := os.Remove(filepath.Join(s.path("new"), "p-1")); err != nil {
 		t.Fatal(err)
 	}
-	if err := stage(t, target, "j", ModeError).Publish(ctx, []string{"p-2"}); err != nil {
+	if err := stage(t, target, "j", ModeError).Publish(ctx, []string{"a/p-2"}); err != nil {
 		t.Fatal(err)
 	}
 	wantTree(t, "sealed anew", target, tree{"p-2": "2"})
+}
+
+// TestAttemptsMeet: the folders of several attempts become one, whatever they
+// have in common, and wherever a crash cuts it short. So many files are flushed
+// together.
+func TestAttemptsMeet(t *testing.T) {
+	var staged []string
+	want := tree{}
+	for a := range 3 {
+		for i := range syncEachMax {
+			name := fmt.Sprintf("p=%d/q=%d/%d-%d", i%5, i%(a+2), a, i)
+			staged, want[name] = append(staged, fmt.Sprintf("%d/%s", a, name)), name
+		}
+	}
+	crashes := 0
+	for after := 0; ; after += 7 {
+		target := filepath.Join(t.TempDir(), "out")
+		s := stage(t, target, "j", ModeError)
+		for _, name := range staged {
+			_, final, _ := strings.Cut(name, "/")
+			writeTree(t, s.Dir(), tree{name: final})
+		}
+		moves := 0
+		s.step = func(name string) error {
+			if name == "move" {
+				if moves++; moves > after {
+					return errCrash
+				}
+			}
+			return nil
+		}
+		err := s.Publish(context.Background(), staged)
+		if errors.Is(err, errCrash) {
+			crashes++
+			err = stage(t, target, "j", ModeError).Publish(context.Background(), staged)
+		} else if crashes < 3 {
+			t.Fatalf("moved in %d steps", moves)
+		} else {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantTree(t, fmt.Sprint("crash after ", after), target, want)
+	}
 }

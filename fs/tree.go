@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // carry makes every file of one folder also a file of another, by hard link. Of
@@ -38,7 +40,7 @@ func (s *Staging) carry(ctx context.Context, seal *sealFacts, from, to string) e
 		case !d.Type().IsRegular():
 			return fmt.Errorf("%s is neither a file nor a folder: %w", path, ErrInvalid)
 		}
-		if _, found := slices.BinarySearch(seal.Files, name); found {
+		if _, found := slices.BinarySearch(seal.files, name); found {
 			return nil
 		}
 		return s.carryFile(path, dst)
@@ -123,20 +125,23 @@ func copyMode(from, to string) error {
 }
 
 // pruneTree removes everything from root but the named files (sorted) and the
-// folders above them.
-func pruneTree(root string, files []string) error {
+// folders above them. kept is how many of these are there.
+func pruneTree(root string, files []string) (kept int, err error) {
 	keep := make(map[string]bool, len(files))
 	for _, name := range files {
 		for ; name != "." && !keep[name]; name = filepath.Dir(name) {
 			keep[name] = true
 		}
 	}
-	return filepath.WalkDir(root, func(path string, d iofs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(path string, d iofs.DirEntry, err error) error {
 		if err != nil || path == root {
 			return err
 		}
 		name, err := filepath.Rel(root, path)
 		if err != nil || keep[name] {
+			if !d.IsDir() {
+				kept++
+			}
 			return err
 		}
 		if err := os.RemoveAll(path); err != nil {
@@ -147,12 +152,35 @@ func pruneTree(root string, files []string) error {
 		}
 		return nil
 	})
+	return kept, err
 }
 
-// syncFiles makes the named files and all folders of root durable. A file whose
-// fsync fails is removed: what it holds is not known, and a second fsync would
-// say that all is well.
+// syncEachMax is how many files, or folders, are made durable one by one: with
+// more, flushing the whole file system once is quicker.
+const syncEachMax = 64
+
+// syncFiles makes the named files and all folders of root durable.
 func syncFiles(ctx context.Context, root string, files []string) error {
+	if len(files) > syncEachMax && syncAll(root) == nil {
+		return nil
+	}
+	return syncEach(ctx, root, files) // it finds the file that cannot be written
+}
+
+// syncAll flushes the file system that dir is on.
+func syncAll(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
+}
+
+// syncEach makes the named files and all folders of root durable, one by one. A
+// file whose fsync fails is removed: what it holds is not known, and a second
+// fsync would say that all is well.
+func syncEach(ctx context.Context, root string, files []string) error {
 	for _, name := range files {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -174,12 +202,22 @@ func syncFiles(ctx context.Context, root string, files []string) error {
 
 // syncDirs makes the names in root and the folders below it durable.
 func syncDirs(root string) error {
-	return filepath.WalkDir(root, func(path string, d iofs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
+	var dirs []string
+	err := filepath.WalkDir(root, func(path string, d iofs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return err
+	})
+	if err != nil || len(dirs) > syncEachMax && syncAll(root) == nil {
+		return err
+	}
+	for _, dir := range dirs {
+		if err := syncDir(dir); err != nil {
 			return err
 		}
-		return syncDir(path)
-	})
+	}
+	return nil
 }
 
 func syncDir(dir string) error {

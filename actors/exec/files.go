@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"fmt"
+	iofs "io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,40 +16,67 @@ import (
 	"github.com/pondmesh/pond/fs"
 )
 
-// writeFile has DuckDB write the rows to a staged file named by attempt: what
-// losers leave is never published.
+// writeFile has DuckDB write the rows to files in a folder of the attempt's own:
+// what losers leave there is never published.
 func (t *task) writeFile(ctx context.Context) (*Outcome, error) {
-	w := t.packet.Stage().Exchange.Write
 	attempt := fmt.Sprintf("part-%05d-%.8s-%d", t.a.ID.Task.Partition, string(t.a.Job), t.a.ID.Attempt)
-	if len(w.PartitionBy) > 0 {
-		return t.writeHive(ctx, w, attempt)
-	}
-	name := attempt + "." + extensionOf(w)
-	path := filepath.Join(t.packet.Staging, name)
-	var rows int64
-	var err error
-	if w.Format == plan.Arrow {
-		rows, err = t.writeArrow(ctx, path)
-	} else {
-		rows, err = t.engine.Copy(ctx, t.query, path, string(w.Format), t.copyOptions(w))
-	}
-	if err != nil {
-		os.Remove(path)
-		return nil, journal.StorageError(engines.Error("write", err))
-	}
-	st, err := os.Stat(path)
-	if err != nil {
+	dir := filepath.Join(t.packet.Staging, attempt)
+	if err := os.RemoveAll(dir); err != nil { // the first try's
 		return nil, journal.StorageError(err)
 	}
-	return t.staged(attempt, []string{name}, rows, st.Size())
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return nil, journal.StorageError(err)
+	}
+	rows, err := t.copyTo(ctx, dir, attempt)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, journal.StorageError(engines.Error("write", err))
+	}
+	return t.staged(attempt, rows)
+}
+
+// copyTo writes the rows into dir: to key=value folders, or to one file. Other
+// attempts' files have other names; in key=value folders DuckDB makes them up, as
+// two values may share a folder (NULL and a text).
+func (t *task) copyTo(ctx context.Context, dir, attempt string) (rows int64, err error) {
+	w := t.packet.Stage().Exchange.Write
+	path := filepath.Join(dir, attempt+"."+extensionOf(w))
+	options := t.copyOptions(w)
+	switch {
+	case len(w.PartitionBy) > 0:
+		path = dir
+		options["partition_by"] = "(" + quoteList(w.PartitionBy) + ")"
+		options["filename_pattern"] = plan.QuoteString(attempt + "-{uuid}")
+	case w.Format == plan.Arrow:
+		return t.writeArrow(ctx, path)
+	}
+	return t.engine.Copy(ctx, t.query, path, string(w.Format), options)
 }
 
 // staged commits the files that the attempt has written.
-func (t *task) staged(attempt string, files []string, rows, bytes int64) (*Outcome, error) {
-	if err := fs.WriteManifest(t.packet.Staging, attempt, files); err != nil {
+func (t *task) staged(attempt string, rows int64) (*Outcome, error) {
+	var names []string
+	out := Files{Manifest: attempt, Rows: rows}
+	err := filepath.WalkDir(filepath.Join(t.packet.Staging, attempt), func(path string, d iofs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(t.packet.Staging, path)
+		names, out.Bytes = append(names, name), out.Bytes+info.Size()
+		return err
+	})
+	if err == nil {
+		err = fs.WriteManifest(t.packet.Staging, attempt, names)
+	}
+	if err != nil {
 		return nil, journal.StorageError(err)
 	}
-	return &Outcome{Files: Files{Manifest: attempt, Count: int64(len(files)), Rows: rows, Bytes: bytes}}, nil
+	out.Count = int64(len(names))
+	return &Outcome{Files: out}, nil
 }
 
 // extensionOf is how the names of files end, so that they can be read back: DuckDB
