@@ -68,7 +68,3 @@ func SplitRows(us []Piece, files []File, n int) [][]Piece {
 // JoinPieces merges neighbouring runs of a file's rows; rows has those of each
 // whole file.
 func JoinPieces(pieces []Piece, rows map[string]int64) []Piece { return joinPieces(pieces, rows) }
-
-// FileColumns are the columns that stand in the files themselves: all but those
-// of a hive folder's name.
-func FileColumns(cols []Column, s *Scan) []Column { return withoutHive(cols, s) }

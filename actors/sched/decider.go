@@ -172,14 +172,8 @@ func (d *Decider) handle(e Event) {
 		d.onDone(e)
 	case Failed:
 		d.onFailed(e)
-	case Progress:
-		d.onProgress(e)
 	case Held:
 		d.onHeld(e)
-	case Delivered:
-		if t := d.task(e.Task); t != nil && t.state == done && t.stage == d.last() {
-			t.delivered = true
-		}
 	case Published:
 		d.onPublished(e)
 	case Extend:

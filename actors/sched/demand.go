@@ -5,8 +5,6 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
-
-	"github.com/pondmesh/pond/actors/plan"
 )
 
 // replan recomputes which stages are wanted and which of those are open, until
@@ -298,12 +296,6 @@ func (d *Decider) sweep(s *stage, valid func(lineage uint64) bool) {
 	for i := range s.tasks {
 		t := &s.tasks[i]
 		if t.state == done && !valid(t.lineage) {
-			if t.delivered {
-				d.fail(&plan.Error{Kind: plan.KindUnavailable, Op: "run", Subject: t.id().String(),
-					Text: fmt.Sprintf("stage %d (%s) has to be run again from rows that were lost and cannot be made the same, but some of its rows were already delivered", s.index, s.plan.Name),
-					Hint: "submit the job again, or make its query deterministic"})
-				return
-			}
 			d.discard(t, false)
 		}
 		for k := len(t.live) - 1; k >= 0; k-- {

@@ -90,12 +90,6 @@ type Failed struct {
 	Err     *plan.Error
 }
 
-// Progress: how far a running attempt is. Optional; it is only shown.
-type Progress struct {
-	Attempt     plan.AttemptID
-	Rows, Bytes int64
-}
-
 // Held: what a node durably holds of this job's stages, whichever job or term
 // made it. It may be told at any time; before the first Tick it saves most.
 type Held struct {
@@ -114,10 +108,6 @@ type HeldSegment struct {
 	Lineage uint64 // the Run's, stored with the segment
 	Output  Output
 }
-
-// Delivered: the client has all rows of this task of the last stage, beyond
-// recall. They are never made again; a job that would have to change them fails.
-type Delivered struct{ Task plan.TaskID }
 
 // Published answers Publish of the same Try. Err is nil when readers see the new
 // files. A KindFetch naming tasks has them run again.
@@ -147,9 +137,7 @@ func (Pull) event()        {}
 func (Alive) event()       {}
 func (Done) event()        {}
 func (Failed) event()      {}
-func (Progress) event()    {}
 func (Held) event()        {}
-func (Delivered) event()   {}
 func (Published) event()   {}
 func (Extend) event()      {}
 func (Cancel) event()      {}

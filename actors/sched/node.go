@@ -108,7 +108,7 @@ func (d *Decider) drop(n *node) {
 		}
 		t.holders = slices.Delete(t.holders, i, i+1)
 		t.stage.changes++
-		if len(t.holders) == 0 && t.state == done && !t.delivered {
+		if len(t.holders) == 0 && t.state == done {
 			d.lose(t)
 		}
 	}
@@ -194,8 +194,6 @@ func (d *Decider) unplace(a *attempt) {
 	t, n, s := a.task, a.node, a.task.stage
 	t.live = slices.DeleteFunc(t.live, func(o *attempt) bool { return o == a })
 	s.unlink(a)
-	s.status.RunningRows -= a.rows
-	s.status.RunningBytes -= a.bytes
 	n.running = slices.DeleteFunc(n.running, func(o *attempt) bool { return o == a })
 	n.used -= a.memory
 	d.attempts--
@@ -209,19 +207,6 @@ func (d *Decider) stop(a *attempt) {
 	d.unplace(a)
 	a.task.dead = append(a.task.dead, a.number)
 	d.emit(Stop{a.task.attemptID(a.number), a.node.id})
-}
-
-func (d *Decider) onProgress(e Progress) {
-	t := d.task(e.Attempt.Task)
-	if t == nil {
-		return
-	}
-	if a := t.attempt(e.Attempt.Attempt); a != nil {
-		st := &t.stage.status
-		st.RunningRows += e.Rows - a.rows
-		st.RunningBytes += e.Bytes - a.bytes
-		a.rows, a.bytes = e.Rows, e.Bytes
-	}
 }
 
 // starve notes that a node could take more than there was.

@@ -91,7 +91,7 @@ func TestABadPlanFails(t *testing.T) {
 	for name, job := range map[string]*plan.Job{"no stages": {}, "an id twice": {Stages: []*plan.Stage{twice, twice}}} {
 		d := New(job, Config{})
 		d.Step(Tick{1})
-		if f, ok := d.Finished(); !ok || f.Status != Failure || plan.KindOf(f.Err) != plan.KindInternal {
+		if f := d.finish; f == nil || f.Status != Failure || plan.KindOf(f.Err) != plan.KindInternal {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}

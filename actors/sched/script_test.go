@@ -291,12 +291,8 @@ func (s *script) event(cmd string, w []string, kv map[string]string) Event {
 		return Done{a, NodeID(w[1]), boot, s.lineage(kv), s.output(a, w[1], kv)}
 	case "fail":
 		return Failed{s.attempt(w[0]), NodeID(w[1]), boot, s.err(w[2], kv["lost"])}
-	case "progress":
-		return Progress{s.attempt(w[0]), s.num(kv["rows"], 0), s.num(kv["bytes"], 0)}
 	case "held":
 		return s.held(w, kv)
-	case "delivered":
-		return Delivered{s.task(w[0])}
 	case "published":
 		if len(w) == 1 {
 			return Published{Try: int(s.num(w[0], 0))}

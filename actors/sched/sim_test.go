@@ -50,8 +50,6 @@ func (w *world) misfortune() {
 		}
 	case 6:
 		w.cancel()
-	case 7:
-		w.deliver()
 	case 9, 10:
 		w.extend()
 	case 8:
@@ -85,7 +83,7 @@ func (w *world) die(n *simNode, wiped bool) {
 
 // failover replaces the coordinator.
 func (w *world) failover() {
-	if w.published != nil || w.budget["deliver"] == 0 && w.fired["deliver"] > 0 {
+	if w.published != nil {
 		return
 	}
 	w.term++
@@ -98,21 +96,6 @@ func (w *world) cancel() {
 	if w.fire("cancel") {
 		w.cancelled = true
 		w.step(Cancel{"asked for"})
-	}
-}
-
-// deliver has the client read a finished task of the result.
-func (w *world) deliver() {
-	last := w.d.stages[len(w.d.stages)-1]
-	if last.done == 0 || w.term > 1 || w.runs > 0 || last.durable || !w.fire("deliver") {
-		return
-	}
-	w.budget["failover"] = 0
-	for i := range last.tasks {
-		if t := &last.tasks[i]; t.state == done && !t.delivered {
-			w.step(Delivered{t.id()})
-			return
-		}
 	}
 }
 
@@ -179,7 +162,7 @@ func (w *world) audit() string {
 			switch t.state {
 			case done:
 				c.done++
-				if !s.durable && len(t.holders) == 0 && !t.delivered {
+				if !s.durable && len(t.holders) == 0 {
 					return fmt.Sprintf("%s is done but nobody holds it", t.id())
 				}
 				if slices.ContainsFunc(t.holders, func(n *node) bool { return d.nodes[n.id] != n }) {
@@ -258,14 +241,10 @@ func (w *world) checkEnd(f Finish) {
 			w.breaks("cancelled, but its output is there")
 		}
 	case Failure:
-		delivered := strings.Contains(f.Err.Error(), "already delivered") && w.fired["deliver"] > 0
 		te := f.Err.(*plan.Error)
 		tooLarge := te.Kind == plan.KindMemory && w.tooLarge(te.Subject)
-		if !w.fatal && !delivered && !tooLarge {
+		if !w.fatal && !tooLarge {
 			w.breaks("failed without need: %v", f.Err)
-		}
-		if delivered && !w.d.stages[len(w.d.stages)-1].moving {
-			w.breaks("failed though its rows can be made again: %v", f.Err)
 		}
 	default:
 		w.breaks("ended as %v", f.Status)
@@ -290,7 +269,7 @@ func (w *world) checkResult() {
 		for _, win := range w.d.Segments(last) {
 			if seg := w.find(win.Output.Segment); seg != nil {
 				set = append(set, seg)
-			} else if !w.d.task(win.Attempt.Task).delivered && len(win.Holders) == 0 {
+			} else if len(win.Holders) == 0 {
 				w.breaks("nobody holds %s", win.Attempt)
 			}
 		}
@@ -349,7 +328,7 @@ func TestSimulation(t *testing.T) {
 	}
 	t.Logf("%d jobs from seed %d: %v", *simRuns, first, fired)
 	for _, k := range []string{"die", "wipe", "leave", "suspect", "fail", "fail-for-good", "user", "corrupt", "failover", "cancel",
-		"deliver", "publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "resubmit", "coalesced", "split", "extend", "succeeded", "failed", "cancelled"} {
+		"publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "resubmit", "coalesced", "split", "extend", "succeeded", "failed", "cancelled"} {
 		if fired[k] == 0 && *simRuns >= 1000 {
 			t.Errorf("never happened: %s", k)
 		}

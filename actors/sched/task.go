@@ -24,7 +24,6 @@ type task struct {
 	stage     *stage
 	partition int
 	state     state
-	delivered bool
 	live      []*attempt // running ones: one, or two when speculating
 	last      int        // highest attempt number seen or given
 	dead      []int      // attempts that can no longer win: failed, stopped, found corrupt
@@ -76,7 +75,6 @@ type attempt struct {
 	seq          int64 // of the start, against task.seq: which winners it may have read
 	missing      int64 // since when its node does not know it; -1: it does
 	seen         int64 // d.seq of the last Alive that named it
-	rows, bytes  int64
 	older, newer *attempt
 }
 

@@ -19,10 +19,8 @@ type StageStatus struct {
 	// Of the winning attempts, together.
 	Rows, RawBytes, Bytes int64
 	Spilled, CPUMillis    int64
-	// Of the running attempts, as last told by Progress.
-	RunningRows, RunningBytes int64
-	Dropped                   bool // the job was planned otherwise: nothing that is needed reads it
-	Wanted                    bool // false: complete, or what it makes is not needed
+	Dropped               bool // the job was planned otherwise: nothing that is needed reads it
+	Wanted                bool // false: complete, or what it makes is not needed
 }
 
 // Status is how every stage stands, by index. It costs O(stages).
@@ -35,14 +33,6 @@ func (d *Decider) Status() []StageStatus {
 		out[i] = st
 	}
 	return out
-}
-
-// Finished is the job's Finish; ok is false while it runs.
-func (d *Decider) Finished() (f Finish, ok bool) {
-	if d.finish == nil {
-		return Finish{}, false
-	}
-	return *d.finish, true
 }
 
 // Segments are the winning attempts of a stage, in order of partition; tasks
@@ -83,7 +73,7 @@ func (d *Decider) Needed(id NodeID) bool {
 		return true
 	}
 	for _, t := range n.segments {
-		if t.state != done || t.delivered || len(t.holders) != 1 || t.holders[0] != n {
+		if t.state != done || len(t.holders) != 1 || t.holders[0] != n {
 			continue
 		}
 		if t.stage == d.last() {

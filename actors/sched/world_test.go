@@ -126,9 +126,9 @@ func (w *world) run() string {
 	w.tick()
 	w.at(w.rng.Int64N(2000), w.misfortune)
 	for events := 0; w.broken == "" && w.queue.len() > 0; events++ {
-		if f, ok := w.d.Finished(); ok {
-			w.checkEnd(f)
-			if !w.submitAgain(f) {
+		if f := w.d.finish; f != nil {
+			w.checkEnd(*f)
+			if !w.submitAgain(*f) {
 				break
 			}
 		}

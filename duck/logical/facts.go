@@ -12,9 +12,6 @@ type Facts struct {
 	Unknown bool
 }
 
-// Constant reports whether the value is the same for all rows.
-func (f Facts) Constant() bool { return len(f.Columns) == 0 && !f.Volatile && !f.Unknown }
-
 // volatile are the functions that DuckDB itself calls volatile. What is the
 // same throughout a query (now, current_date) is a constant in the plan.
 var volatile = wordSet(`random setseed uuid gen_random_uuid uuidv4 uuidv7 nextval currval txid_current write_log

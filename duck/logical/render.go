@@ -80,17 +80,6 @@ func RenderExpr(x Expr, ref func(column int) string) (string, error) {
 	return s, r.err
 }
 
-// RenderDelim is the distinct values of a join's Delim, read from a view: what
-// DelimName(j.DelimID) must hold while the other side is run.
-func RenderDelim(j *Join, view string) (string, error) {
-	r := &renderer{}
-	b := r.delim(j, view)
-	if r.err != nil {
-		return "", r.err
-	}
-	return b.sql(nil), nil
-}
-
 // ColumnName is what column i is called between pieces.
 func ColumnName(i int) string { return "c" + strconv.Itoa(i) }
 

@@ -320,15 +320,11 @@ type CrossProduct struct{ Node }
 // PositionalJoin pairs the n-th rows; the shorter side is filled with NULL.
 type PositionalJoin struct{ Node }
 
-// SetKind is a set operation.
+// SetKind is a set operation as SQL writes it: UNION, EXCEPT or INTERSECT.
 type SetKind string
 
-// Set operations.
-const (
-	Union     SetKind = "UNION"
-	Except    SetKind = "EXCEPT"
-	Intersect SetKind = "INTERSECT"
-)
+// Union is the only set operation that may run in pieces.
+const Union SetKind = "UNION"
 
 // SetOp combines two inputs of the same columns.
 type SetOp struct {

@@ -210,14 +210,6 @@ func Mentions(root Node, names ...string) bool {
 	return found
 }
 
-// Flag is a reader's argument: name = true.
-func Flag(name string) Node {
-	value := Node{"class": "CAST", "type": "OPERATOR_CAST", "alias": "", "query_location": unplaced, "child": constant("t"),
-		"cast_type": Node{"id": "BOOLEAN", "type_info": nil}, "try_cast": false}
-	column := Node{"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "query_location": unplaced, "column_names": []any{name}}
-	return Node{"class": "COMPARISON", "type": "COMPARE_EQUAL", "alias": "", "query_location": unplaced, "left": column, "right": value}
-}
-
 // unplaced is DuckDB's number for: not in the text.
 const unplaced = json.Number("18446744073709551615")
 

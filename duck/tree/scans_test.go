@@ -29,7 +29,7 @@ func TestTextScans(t *testing.T) {
 		{table("/d/a.parquet", ""), "", ""},
 		{table("hidden.csv", ""), "", ""},
 		{reader("read_csv", constant("/a.txt")), "/a.txt", "read_csv"},
-		{reader("READ_JSON", call("list_value", []any{constant("/a"), constant("/b")}), Flag("filename")), "/a /b", "READ_JSON"},
+		{reader("READ_JSON", call("list_value", []any{constant("/a"), constant("/b")}), flag("filename")), "/a /b", "READ_JSON"},
 		{reader("read_csv", column), "", ""},
 		{reader("read_csv", call("list_value", []any{constant("/a"), column})), "", ""},
 		{reader("read_csv", constant("/a"), constant("/b")), "", ""},
@@ -60,7 +60,7 @@ func TestTextScans(t *testing.T) {
 
 func TestTextScanArguments(t *testing.T) {
 	named := Node{"class": "CAST", "type": "OPERATOR_CAST", "alias": "Union_By_Name", "child": constant("t")}
-	s := TextScans(reader("read_csv", constant("/a"), Flag("header"), named))[0]
+	s := TextScans(reader("read_csv", constant("/a"), flag("header"), named))[0]
 	if !s.Is("header", true) || s.Is("header", false) || !s.Is("union_by_name", true) || s.Is("skip", true) {
 		t.Error("flags are misread")
 	}
@@ -81,4 +81,10 @@ func TestTextScanArguments(t *testing.T) {
 	if slices.ContainsFunc([]string{"t.filename", "file_index"}, func(n string) bool { return Mentions(root, n) }) {
 		t.Error("what is not there is found")
 	}
+}
+
+// flag is a reader's argument, name = true.
+func flag(name string) Node {
+	column := Node{"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "query_location": unplaced, "column_names": []any{name}}
+	return Node{"class": "COMPARISON", "type": "COMPARE_EQUAL", "alias": "", "query_location": unplaced, "left": column, "right": constant("t")}
 }
