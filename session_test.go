@@ -22,7 +22,6 @@ import (
 	"os"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/chaos/pondtest"
 )
 
 func main() {
