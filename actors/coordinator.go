@@ -147,7 +147,7 @@ func (c *coordinator) begin(ctx actor.Context) {
 	ticker, done := time.NewTicker(tickInterval), make(chan struct{})
 	c.ticker, c.done = ticker, done // stopTicker may forget done before tick has begun
 	c.n.goes.Go(func() { tick(root, self, ticker, done) })
-	c.n.goes.Go(func() { root.Send(self, c.n.prepare(c.run.spec, c.term)) })
+	c.n.goes.Go(func() { root.Send(self, c.n.jobs.prepare(c.run.spec, c.term)) })
 }
 
 // tick posts to an actor until done.
@@ -172,10 +172,10 @@ func (c *coordinator) stopTicker() {
 
 // prepare plans a job, opens its output, and asks every node what it holds of
 // the job's stages already.
-func (n *Node) prepare(spec *api.JobSpec, term uint64) *plannedMsg {
-	ctx, cancel := context.WithTimeout(n.ctx, startTimeout)
+func (j *jobs) prepare(spec *api.JobSpec, term uint64) *plannedMsg {
+	ctx, cancel := context.WithTimeout(j.n.ctx, startTimeout)
 	defer cancel()
-	job, err := n.planner.Compile(ctx, spec, capacity(n.mesh.View()))
+	job, err := j.n.planner.Compile(ctx, spec, capacity(j.n.mesh.View()))
 	if err != nil {
 		return &plannedMsg{err: err}
 	}
@@ -183,15 +183,15 @@ func (n *Node) prepare(spec *api.JobSpec, term uint64) *plannedMsg {
 	if err != nil {
 		return &plannedMsg{err: err}
 	}
-	m := &plannedMsg{job: job, out: out, size: n.planner.NamedBytes(ctx, job.Plan)}
+	m := &plannedMsg{job: job, out: out, size: j.n.planner.NamedBytes(ctx, job.Plan)}
 	if !spec.Options.NoReuse || term > 1 { // else nobody can hold any
-		m.held = n.heldBy(ctx, job.Plan, n.mesh.View().Members)
+		m.held = j.heldBy(ctx, job.Plan, j.n.mesh.View().Members)
 	}
 	return m
 }
 
 // heldBy asks nodes for the journal of a job's stages.
-func (n *Node) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member) []nodeHeld {
+func (j *jobs) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member) []nodeHeld {
 	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
 	ids := make([]plan.StageID, len(job.Stages))
@@ -202,13 +202,13 @@ func (n *Node) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member)
 	_ = forEach(ctx, len(members), func(ctx context.Context, i int) error {
 		m := members[i]
 		out[i].node, out[i].boot = m.ID, m.Boot
-		if m.ID == n.id {
-			out[i].held = n.segments.Held(ids)
+		if m.ID == j.n.id {
+			out[i].held = j.n.segments.Held(ids)
 			return nil
 		}
-		held, err := n.api.At(m.APIAddr()).Held(ctx, ids)
+		held, err := j.n.api.At(m.APIAddr()).Held(ctx, ids)
 		if err != nil {
-			n.log.Debug("asking for held segments", "node", m.ID, "err", err)
+			j.n.log.Debug("asking for held segments", "node", m.ID, "err", err)
 		}
 		out[i].held = held
 		return nil
@@ -218,7 +218,7 @@ func (n *Node) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member)
 
 func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	if c.finished { // cancelled while it was planned
-		c.n.goes.Go(func() { c.n.discard(c.run.spec.ID, m.out) })
+		c.n.goes.Go(func() { c.n.jobs.discard(c.run.spec.ID, m.out) })
 		return
 	}
 	if m.err != nil {
@@ -265,7 +265,7 @@ func (c *coordinator) onHeld(ctx actor.Context, held []nodeHeld) {
 // askHeld asks a node that has come back, beside the actor.
 func (c *coordinator) askHeld(ctx actor.Context, m mesh.Member) {
 	root, self, job := ctx.ActorSystem().Root, ctx.Self(), c.job
-	c.n.goes.Go(func() { root.Send(self, &heldMsg{c.n.heldBy(c.n.ctx, job, []mesh.Member{m})}) })
+	c.n.goes.Go(func() { root.Send(self, &heldMsg{c.n.jobs.heldBy(c.n.ctx, job, []mesh.Member{m})}) })
 }
 
 // release has a node drop a segment that nobody will read.

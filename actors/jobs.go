@@ -2,8 +2,6 @@ package actors
 
 import (
 	"context"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -30,7 +28,8 @@ const (
 // jobs are the coordinators that this node hosts or has hosted, and the doors
 // to them.
 type jobs struct {
-	n *Node
+	n    *Node
+	find *finder
 
 	mu      sync.Mutex
 	runs    map[plan.JobID]*jobRun
@@ -63,7 +62,11 @@ func (r *jobRun) ended() {
 	}
 }
 
-func newJobs(n *Node) *jobs { return &jobs{n: n, runs: map[plan.JobID]*jobRun{}} }
+func newJobs(n *Node) *jobs {
+	j := &jobs{n: n, runs: map[plan.JobID]*jobRun{}}
+	j.find = &finder{self: n.id, view: func() *mesh.View { return n.mesh.View() }, homes: n.homes, here: j.list, peers: n.api, log: n.log}
+	return j
+}
 
 func (j *jobs) run(id plan.JobID) *jobRun {
 	j.mu.Lock()
@@ -273,144 +276,6 @@ func (j *jobs) drained() <-chan struct{} {
 func (j *jobs) stop() {
 	for _, r := range j.running() {
 		_ = j.n.wire.System().Root.StopFuture(r.pid).Wait()
-	}
-}
-
-// Submit records a job on its home replicas and has the first of them drive it:
-// this node at once, another once it has the record. It returns once the job is
-// planned, so that a missing file or a malformed plan is told at once, and all who
-// can have recorded it. Submitting the same id again returns the job. When ctx ends
-// first nobody waits for the job: it is cancelled.
-func (n *Node) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
-	if _, err := hex.DecodeString(string(spec.ID)); err != nil || len(spec.ID) != jobIDLen {
-		return nil, &plan.Error{Kind: plan.KindUser, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
-	}
-	if err := checkOptions(&spec.Options); err != nil {
-		return nil, err
-	}
-	if spec.Submitted == 0 {
-		spec.Submitted = time.Now().UnixMilli()
-	}
-	rec := &api.Record{Spec: spec, Term: 1}
-	homes, _ := n.homes(spec.ID)
-	rec.Homes = homes
-	errs := make([]error, len(homes))
-	kept := make([]chan struct{}, len(homes)) // closed when the record is there, or cannot be
-	var puts sync.WaitGroup
-	defer puts.Wait()
-	for i, home := range homes {
-		kept[i] = make(chan struct{})
-		puts.Go(func() {
-			defer close(kept[i])
-			errs[i] = n.putRecord(ctx, home, rec)
-		})
-	}
-	for i, home := range homes {
-		here := home == n.APIAddr()
-		if !here {
-			if <-kept[i]; errs[i] != nil {
-				continue
-			}
-		}
-		s, err := n.startAt(ctx, home, spec, rec.Term) // it plans while others still record
-		if ctx.Err() != nil {
-			n.goes.Go(func() { n.abandon(rec) })
-			return nil, context.Cause(ctx)
-		}
-		if errors.Is(err, plan.ErrUnavailable) {
-			<-kept[i]
-			errs[i] = err
-			continue
-		}
-		if puts.Wait(); err == nil && here && !slices.Contains(errs, nil) {
-			_, _ = n.jobs.cancel(ctx, spec.ID) // it has no record to outlive this node by
-			break
-		}
-		return s, err
-	}
-	return nil, refused(spec.ID, errs)
-}
-
-// abandon cancels a job whose submitter has gone, wherever the submitting was
-// then: a job that was recorded only is recorded as cancelled.
-func (n *Node) abandon(rec *api.Record) {
-	ctx, stop := context.WithTimeout(n.ctx, recordTimeout)
-	defer stop()
-	if _, err := n.api.At(n.APIAddr()).Cancel(ctx, rec.Spec.ID); err == nil {
-		return
-	}
-	gone := &plan.Error{Kind: plan.KindCancelled, Op: "submit", Text: "the client went away before the job began"}
-	ended := *rec
-	ended.Status = rec.Spec.Status()
-	ended.Status.State, ended.Status.Ended, ended.Status.Error = api.Cancelled, time.Now().UnixMilli(), api.FromError(gone)
-	_ = forEach(ctx, len(rec.Homes), func(ctx context.Context, i int) error {
-		if err := n.putRecord(ctx, rec.Homes[i], &ended); err != nil {
-			n.log.Warn("recording that a job was abandoned", "job", rec.Spec.ID, "err", err)
-		}
-		return nil
-	})
-}
-
-// refused is why no home took a job. That all lack room is another matter than
-// that they cannot be reached.
-func refused(id plan.JobID, errs []error) error {
-	te := &plan.Error{Kind: plan.KindUnavailable, Op: "submit", Subject: string(id), Text: fmt.Sprintf("no node could take the job: %v", errors.Join(errs...))}
-	for _, err := range errs {
-		if plan.KindOf(err) != plan.KindResource {
-			return te
-		}
-		te.Hint = plan.AsError(err).Hint
-	}
-	te.Kind = plan.KindResource
-	return te
-}
-
-const jobIDLen = 32
-
-func (n *Node) putRecord(ctx context.Context, addr string, rec *api.Record) error {
-	if addr == n.APIAddr() {
-		return n.records.Put(rec)
-	}
-	return n.api.At(addr).PutRecord(ctx, rec)
-}
-
-func (n *Node) startAt(ctx context.Context, addr string, spec *api.JobSpec, term uint64) (*api.JobStatus, error) {
-	if addr == n.APIAddr() {
-		return n.coordinate(ctx, spec, term)
-	}
-	return n.api.At(addr).Start(ctx, spec.ID, term)
-}
-
-// coordinate makes this node host a job's coordinator, and waits until the job
-// is planned.
-func (n *Node) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (*api.JobStatus, error) {
-	if rec := n.records.Get(spec.ID); rec != nil {
-		if rec.Status != nil {
-			return rec.Status, nil
-		}
-		spec = rec.Spec // as it was submitted first
-	}
-	r, err := n.jobs.start(spec, term)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for {
-		s, changed := r.topic.get()
-		switch {
-		case s.State == api.Failed:
-			return nil, s.Error.Err()
-		case s.State != api.Queued:
-			return s, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return s, context.Cause(ctx)
-		case <-n.ctx.Done():
-			return s, &plan.Error{Kind: plan.KindUnavailable, Op: "start", Subject: string(spec.ID), Text: "the node is stopping"}
-		}
 	}
 }
 

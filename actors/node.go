@@ -27,7 +27,6 @@ import (
 	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/mesh"
-	"github.com/pondmesh/pond/mesh/ring"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
@@ -57,7 +56,7 @@ type Node struct {
 	wire     *wire.Wire
 	api      *api.Peer
 	blocks   *transfer.Client
-	lines    *lines // of api and blocks
+	conns    *api.Conns // of api and blocks
 	trust    trust
 	jobs     *jobs
 	worker   *actor.PID
@@ -178,10 +177,10 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 	if err := n.openEngines(ctx); err != nil {
 		return nil, err
 	}
-	n.lines = newLines()
-	n.api = api.NewPeer(cfg.TLS, n.lines.dial)
+	n.conns = api.NewConns()
+	n.api = api.NewPeer(cfg.TLS, n.conns.Dial)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
-	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.engines.Config.SlotMemory()), Dial: n.lines.dial, LocalAddr: self, Local: n.segments})
+	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.engines.Config.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
 	n.machine = &exec.Machine{
 		Engines: n.engines, Journal: n.segments, Blocks: n.blocks, Mem: engines.NewAllocator(),
 		Buffers:  vec.NewPool(engines.NewAllocator(), cfg.Memory*bufferPoolShare/100),
@@ -203,7 +202,7 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 	if n.mesh, err = mesh.Join(ctx, gossip); err != nil {
 		return nil, portError(err, base, base)
 	}
-	n.server = n.newServer()
+	n.server = newServer(n)
 	n.goes.Go(func() { n.serve(l) })
 	n.goes.Go(n.followView)
 	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir)
@@ -301,11 +300,11 @@ func (n *Node) followView() {
 				n.wire.Lost(m.ActorsAddr())
 			}
 			if alive[id].APIAddr() != m.APIAddr() {
-				n.lines.cut(m.APIAddr())
+				n.conns.Cut(m.APIAddr())
 			}
 		}
 		for _, m := range v.Members {
-			n.lines.mend(m.APIAddr())
+			n.conns.Mend(m.APIAddr())
 		}
 		n.greet(v.Members)
 		known = alive
@@ -344,70 +343,6 @@ func (n *Node) handleMessage(ctx context.Context, from wire.Peer, msg proto.Mess
 	}
 	return nil, &plan.Error{Kind: plan.KindInternal, Op: "receive", Text: fmt.Sprintf("no one here takes a %T", msg)}
 }
-
-// ownJobHashesMax bounds the work of finding an id: a millisecond.
-const ownJobHashesMax = 10_000
-
-// ownJobID makes up the id of a job that this node would coordinate. Any id will
-// do when it coordinates as many jobs as it has slots, and when the pond is so
-// large that such an id is hard to find.
-func (n *Node) ownJobID() plan.JobID {
-	id := api.NewJobID()
-	if len(n.jobs.running()) >= n.cfg.Slots {
-		return id
-	}
-	nodes := ringNodes(n.mesh.View())
-	for range ownJobHashesMax / max(len(nodes), 1) {
-		if first := ring.Rank(nodes, string(id), 1); len(first) > 0 && first[0].ID == string(n.id) {
-			break
-		}
-		id = api.NewJobID()
-	}
-	return id
-}
-
-// capacity is what the nodes of a view offer a job.
-func capacity(v *mesh.View) prepare.Capacity {
-	var nodes []prepare.NodeSize
-	for _, m := range v.Members {
-		if m.State == mesh.Alive {
-			nodes = append(nodes, prepare.NodeSize{Slots: m.Slots, Memory: m.Memory})
-		}
-	}
-	return prepare.CapacityOf(nodes...)
-}
-
-// ringNodes are those that may be home replicas.
-func ringNodes(v *mesh.View) []ring.Node {
-	nodes := make([]ring.Node, 0, len(v.Members))
-	for _, m := range v.Members {
-		if m.State == mesh.Alive {
-			nodes = append(nodes, ring.Node{ID: string(m.ID), Zone: m.Zone, Weight: 1})
-		}
-	}
-	return nodes
-}
-
-// homes are the API addresses of a job's home replicas, by rank, and those of
-// all other nodes.
-func (n *Node) homes(id plan.JobID) (homes, others []string) {
-	v := n.mesh.View()
-	isHome := map[mesh.NodeID]bool{}
-	for _, r := range ring.Rank(ringNodes(v), string(id), homeReplicas) {
-		m, _ := v.Find(mesh.NodeID(r.ID))
-		isHome[m.ID] = true
-		homes = append(homes, m.APIAddr())
-	}
-	for _, m := range v.Members {
-		if !isHome[m.ID] {
-			others = append(others, m.APIAddr())
-		}
-	}
-	return homes, others
-}
-
-// closeJob lets go of what a job kept on this node.
-func (n *Node) closeJob(id plan.JobID) { n.segments.Unpin(id) }
 
 // sleep waits for d, and reports false when the node stops first.
 func (n *Node) sleep(d time.Duration) bool {

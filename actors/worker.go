@@ -349,7 +349,7 @@ func (w *worker) dropJob(c actor.Context, j *workerJob) {
 		}
 	}
 	j.packets.close()
-	w.n.closeJob(j.id)
+	w.n.segments.Unpin(j.id)
 }
 
 // reconcile tells each coordinator what runs here, so that it learns of tasks

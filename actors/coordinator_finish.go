@@ -2,8 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -17,68 +15,6 @@ import (
 	"github.com/pondmesh/pond/mesh"
 )
 
-// output is where a job's files go; of a job without files it is nil.
-type output struct {
-	staging   staging
-	published []string
-}
-
-// staging is where attempts write, for a folder or for one file.
-type staging interface {
-	Dir() string
-	Publish(ctx context.Context, files []string) error
-	Discard(ctx context.Context) error
-}
-
-// openOutput makes the staging folder, so that a target that cannot be written
-// is told before anything runs.
-func openOutput(ctx context.Context, spec *api.JobSpec, job *plan.Job) (*output, error) {
-	w := job.Result.Write
-	if w == nil {
-		return nil, nil
-	}
-	modes := map[plan.WriteMode]fs.Mode{plan.WriteError: fs.ModeError, plan.WriteOverwrite: fs.ModeOverwrite, plan.WriteAppend: fs.ModeAppend, "": fs.ModeError}
-	var st staging
-	var err error
-	if w.Single {
-		st, err = fs.StageFile(ctx, w.Path, string(spec.ID), modes[w.Mode])
-	} else {
-		st, err = fs.Stage(ctx, w.Path, string(spec.ID), modes[w.Mode])
-	}
-	if err != nil {
-		return nil, outputError(w, err)
-	}
-	return &output{staging: st}, nil
-}
-
-func (o *output) dir() string {
-	if o == nil {
-		return ""
-	}
-	return o.staging.Dir()
-}
-
-// staged is what the winners' manifests name. Tasks whose manifest is gone are
-// named to be made again.
-func (o *output) staged(winners []sched.Winner) ([]string, error) {
-	var names []string
-	lost := &plan.Error{Kind: plan.KindFetch, Op: "publish", Text: "what was staged is gone"}
-	for _, w := range winners {
-		files, err := fs.ReadManifest(o.dir(), w.Output.Manifest)
-		switch {
-		case errors.Is(err, os.ErrNotExist), errors.Is(err, fs.ErrCorrupt):
-			lost.Lost = append(lost.Lost, w.Attempt.Task)
-		case err != nil:
-			return nil, err
-		}
-		names = append(names, files...)
-	}
-	if len(lost.Lost) > 0 {
-		return nil, lost
-	}
-	return names, nil
-}
-
 // publish makes the winners' files visible and clears up behind them, beside the
 // actor.
 func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
@@ -90,7 +26,7 @@ func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 			err = out.staging.Publish(c.n.ctx, names)
 		}
 		if err == nil {
-			c.n.discard(id, out)
+			c.n.jobs.discard(id, out)
 		}
 		for i, name := range names {
 			names[i] = fs.PublishedName(name)
@@ -136,7 +72,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 		rec.Job = c.job
 	}
 	if c.output != nil { // files have appeared: that is not to be forgotten
-		c.n.record(rec)
+		c.n.jobs.record(rec)
 	}
 	members := make([]mesh.Member, 0, len(c.nodes))
 	for _, m := range c.nodes {
@@ -146,33 +82,33 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	header.DeadlineUnixMs = 0
 	c.run.topic.set(s)
 	c.n.jobs.ends()
-	c.n.goes.Go(func() { c.n.wrapUp(rec, members, header, c.output) })
+	c.n.goes.Go(func() { c.n.jobs.wrapUp(rec, members, header, c.output) })
 }
 
 // record keeps the end of a job here.
-func (n *Node) record(rec *api.Record) {
-	if err := n.records.Put(rec); err != nil {
-		n.log.Warn("recording a job's end", "job", rec.Spec.ID, "err", err)
+func (j *jobs) record(rec *api.Record) {
+	if err := j.n.records.Put(rec); err != nil {
+		j.n.log.Warn("recording a job's end", "job", rec.Spec.ID, "err", err)
 	}
 }
 
 // wrapUp records that a job is over and tells the other nodes.
-func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *output) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), recordTimeout)
+func (j *jobs) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *output) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.n.ctx), recordTimeout)
 	defer cancel()
-	n.record(rec)
+	j.record(rec)
 	for _, m := range members {
-		if err := n.wire.Send(ctx, m.ActorsAddr(), &wire.Stop{Header: header}); err != nil {
-			n.log.Debug("closing a job", "job", rec.Spec.ID, "node", m.ID, "err", err)
+		if err := j.n.wire.Send(ctx, m.ActorsAddr(), &wire.Stop{Header: header}); err != nil {
+			j.n.log.Debug("closing a job", "job", rec.Spec.ID, "node", m.ID, "err", err)
 		}
 	}
 	if rec.Status.State != api.Succeeded { // else publish has cleared up
-		n.discard(rec.Spec.ID, out)
+		j.discard(rec.Spec.ID, out)
 	}
-	homes, _ := n.homes(rec.Spec.ID)
+	homes, _ := j.n.homes(rec.Spec.ID)
 	_ = forEach(ctx, len(homes), func(ctx context.Context, i int) error {
-		if err := n.putRecord(ctx, homes[i], rec); err != nil {
-			n.log.Debug("recording a job's end", "job", rec.Spec.ID, "addr", homes[i], "err", err)
+		if err := j.putRecord(ctx, homes[i], rec); err != nil {
+			j.n.log.Debug("recording a job's end", "job", rec.Spec.ID, "addr", homes[i], "err", err)
 		}
 		return nil
 	})
@@ -180,14 +116,14 @@ func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Heade
 
 // discard removes a job's staged files; of a published output, what is left of
 // the staging.
-func (n *Node) discard(id plan.JobID, out *output) {
+func (j *jobs) discard(id plan.JobID, out *output) {
 	if out == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), recordTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.n.ctx), recordTimeout)
 	defer cancel()
 	if err := out.staging.Discard(ctx); err != nil {
-		n.log.Warn("removing staged files", "job", id, "err", err)
+		j.n.log.Warn("removing staged files", "job", id, "err", err)
 	}
 }
 

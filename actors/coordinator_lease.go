@@ -2,13 +2,9 @@ package actors
 
 import (
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-
-	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/plan"
 )
 
 // lease counts how long nobody has renewed a job's lease. It adds up the time
@@ -46,25 +42,3 @@ func (c *coordinator) holdLease(ctx actor.Context) {
 		c.onCancel(ctx, &cancelJobMsg{reason: fmt.Sprintf("its client is gone: it has not said for %v that it waits for the job", c.lease.max)})
 	}
 }
-
-// renewJob is a client that still waits for a job.
-func (n *Node) renewJob(w http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
-	if r := n.jobs.run(id); r != nil {
-		r.renewals.Add(1)
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil, nil
-}
-
-// checkOptions says what is wrong with what a client wants of a job.
-func checkOptions(o *api.JobOptions) error {
-	for name, n := range map[string]int64{"deadline_ms": o.DeadlineMillis, "lease_ms": o.LeaseMillis} {
-		if n < 0 || n > int64(timeMax/time.Millisecond) {
-			return &plan.Error{Kind: plan.KindUser, Op: "submit", Subject: name, Text: fmt.Sprintf("%d ms is no length of time for a job", n), Hint: "0 is none"}
-		}
-	}
-	return nil
-}
-
-// timeMax bounds the times that clients name, so that they can be added up.
-const timeMax = 100 * 365 * 24 * time.Hour

@@ -74,7 +74,7 @@ func (c *coordinator) extend(ctx actor.Context, next *distribute.Planned) {
 	c.step(ctx, sched.Extend{Job: c.job})
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	c.n.goes.Go(func() {
-		held := c.n.heldBy(c.n.ctx, &plan.Job{Stages: added}, c.n.mesh.View().Members)
+		held := c.n.jobs.heldBy(c.n.ctx, &plan.Job{Stages: added}, c.n.mesh.View().Members)
 		root.Send(self, &heldMsg{held})
 	})
 	c.publishStatus(true)

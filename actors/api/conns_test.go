@@ -1,4 +1,4 @@
-package actors
+package api
 
 import (
 	"context"
@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
 // A node that takes connections and answers nothing holds up nobody once it is
 // lost, and is called again once it is back.
-func TestLinesOfLostNode(t *testing.T) {
+func TestConnsOfLostNode(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -32,8 +31,8 @@ func TestLinesOfLostNode(t *testing.T) {
 	go srv.Serve(l)
 	t.Cleanup(func() { srv.Close() })
 	addr := l.Addr().String()
-	lines := newLines()
-	c := api.NewPeer(nil, lines.dial).At(addr)
+	conns := NewConns()
+	c := NewPeer(nil, conns.Dial).At(addr)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
 
@@ -43,21 +42,21 @@ func TestLinesOfLostNode(t *testing.T) {
 		failed <- err
 	}()
 	<-asked
-	lines.cut(addr)
+	conns.Cut(addr)
 	if err := <-failed; !errors.Is(err, plan.ErrUnavailable) {
 		t.Errorf("a question to a node that is lost: %v", err)
 	}
 	if _, err := c.Version(ctx); !errors.Is(err, plan.ErrUnavailable) || len(asked) > 0 {
 		t.Errorf("a question to a node that was lost: %v, asked %d times", err, len(asked))
 	}
-	lines.mend(addr)
+	conns.Mend(addr)
 	close(thaw)
 	if v, err := c.Version(ctx); err != nil || v.Node != "n" {
 		t.Errorf("a question to a node that is back: %v, %v", v, err)
 	}
 	c.Close()
-	if lines.mu.Lock(); len(lines.open) != 0 {
-		t.Errorf("%d addresses have lines after all were closed", len(lines.open))
+	if conns.mu.Lock(); len(conns.open) != 0 {
+		t.Errorf("%d addresses have connections after all were closed", len(conns.open))
 	}
-	lines.mu.Unlock()
+	conns.mu.Unlock()
 }

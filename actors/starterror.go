@@ -72,27 +72,3 @@ func storeError(dir string, err error) error {
 	}
 	return &startError{te, err}
 }
-
-// outputError says why output files cannot be published.
-func outputError(w *plan.Write, err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.As(err, new(*plan.Error)) {
-		return err
-	}
-	te := &plan.Error{Kind: plan.KindResource, Op: "write", Subject: w.Path, Text: strings.TrimPrefix(err.Error(), "fs: ")}
-	switch {
-	case errors.Is(err, fs.ErrExists):
-		te.Kind, te.Hint = plan.KindExists, "choose another folder, or write with mode overwrite or append"
-	case errors.Is(err, fs.ErrNoSpace):
-		te.Hint = "free space on that disk"
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrReadOnly):
-		te.Kind, te.Hint = plan.KindDenied, "the nodes need to be able to write there"
-	case w.Single && errors.Is(err, fs.ErrInvalid):
-		te.Kind, te.Hint = plan.KindUser, "the target is to be a file; choose a path that is not a folder"
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotFolder), errors.Is(err, fs.ErrInvalid):
-		te.Kind, te.Hint = plan.KindUser, "the target is to be a folder; choose a path that is not a file"
-	}
-	return te
-}

@@ -1,0 +1,100 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/fs"
+)
+
+// output is where a job's files go; of a job without files it is nil.
+type output struct {
+	staging   staging
+	published []string
+}
+
+// staging is where attempts write, for a folder or for one file.
+type staging interface {
+	Dir() string
+	Publish(ctx context.Context, files []string) error
+	Discard(ctx context.Context) error
+}
+
+// openOutput makes the staging folder, so that a target that cannot be written
+// is told before anything runs.
+func openOutput(ctx context.Context, spec *api.JobSpec, job *plan.Job) (*output, error) {
+	w := job.Result.Write
+	if w == nil {
+		return nil, nil
+	}
+	modes := map[plan.WriteMode]fs.Mode{plan.WriteError: fs.ModeError, plan.WriteOverwrite: fs.ModeOverwrite, plan.WriteAppend: fs.ModeAppend, "": fs.ModeError}
+	var st staging
+	var err error
+	if w.Single {
+		st, err = fs.StageFile(ctx, w.Path, string(spec.ID), modes[w.Mode])
+	} else {
+		st, err = fs.Stage(ctx, w.Path, string(spec.ID), modes[w.Mode])
+	}
+	if err != nil {
+		return nil, outputError(w, err)
+	}
+	return &output{staging: st}, nil
+}
+
+func (o *output) dir() string {
+	if o == nil {
+		return ""
+	}
+	return o.staging.Dir()
+}
+
+// staged is what the winners' manifests name. Tasks whose manifest is gone are
+// named to be made again.
+func (o *output) staged(winners []sched.Winner) ([]string, error) {
+	var names []string
+	lost := &plan.Error{Kind: plan.KindFetch, Op: "publish", Text: "what was staged is gone"}
+	for _, w := range winners {
+		files, err := fs.ReadManifest(o.dir(), w.Output.Manifest)
+		switch {
+		case errors.Is(err, os.ErrNotExist), errors.Is(err, fs.ErrCorrupt):
+			lost.Lost = append(lost.Lost, w.Attempt.Task)
+		case err != nil:
+			return nil, err
+		}
+		names = append(names, files...)
+	}
+	if len(lost.Lost) > 0 {
+		return nil, lost
+	}
+	return names, nil
+}
+
+// outputError says why output files cannot be published.
+func outputError(w *plan.Write, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.As(err, new(*plan.Error)) {
+		return err
+	}
+	te := &plan.Error{Kind: plan.KindResource, Op: "write", Subject: w.Path, Text: strings.TrimPrefix(err.Error(), "fs: ")}
+	switch {
+	case errors.Is(err, fs.ErrExists):
+		te.Kind, te.Hint = plan.KindExists, "choose another folder, or write with mode overwrite or append"
+	case errors.Is(err, fs.ErrNoSpace):
+		te.Hint = "free space on that disk"
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrReadOnly):
+		te.Kind, te.Hint = plan.KindDenied, "the nodes need to be able to write there"
+	case w.Single && errors.Is(err, fs.ErrInvalid):
+		te.Kind, te.Hint = plan.KindUser, "the target is to be a file; choose a path that is not a folder"
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotFolder), errors.Is(err, fs.ErrInvalid):
+		te.Kind, te.Hint = plan.KindUser, "the target is to be a folder; choose a path that is not a file"
+	}
+	return te
+}
