@@ -51,11 +51,13 @@ func (a *app) root() *cobra.Command {
 			"  pondnode sql --peer 10.0.0.5\n\n" +
 			"Settings may also be given as environment variables: POND_PEER for --peer.\n" +
 			"Exit codes: 0 done, 1 job failed, 2 usage, 3 no node reached, 4 denied, 5 deadline, 130 interrupted.",
+		Version:       ownVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          group,
 	}
+	root.SetVersionTemplate("pondnode {{.Version}}\n")
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)

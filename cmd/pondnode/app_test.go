@@ -178,6 +178,14 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"--version"}, {"version"}} {
+		if got := call(t, map[string]string{"POND_VERSION": "9"}, args...); got.code != exitOK || !strings.HasPrefix(got.out, "pondnode "+ownVersion()) {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+}
+
 func TestEnvironment(t *testing.T) {
 	members := map[string]http.HandlerFunc{"GET /v1/members": reply(api.Members{Members: []api.MemberInfo{{ID: "n1", Addr: "h:1", State: "alive", Slots: 2, Memory: 4 << 30, Self: true}}})}
 	peer := fake(t, members)

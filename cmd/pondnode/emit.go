@@ -22,6 +22,7 @@ type outputFlags struct {
 	out     string
 	maxRows int
 	null    string
+	expand  bool
 }
 
 func (o *outputFlags) add(cmd *cobra.Command) {
@@ -34,6 +35,7 @@ func (o *outputFlags) addRows(cmd *cobra.Command) {
 	o.add(cmd)
 	cmd.Flags().StringVar(&o.out, "out", "", "write the rows to this `file`, whose name tells the format unless -o does")
 	cmd.Flags().IntVar(&o.maxRows, "max-rows", -1, "rows that a table shows; 0: all (default 40 on a terminal, else all)")
+	cmd.Flags().BoolVarP(&o.expand, "expanded", "x", false, "a table with a line for each value, for rows that are wide")
 	cmd.Flags().StringVar(&o.null, "null", "", "what CSV has for NULL (default nothing; an empty text is \"\")")
 }
 
@@ -60,7 +62,7 @@ func (o *outputFlags) check(cmd *cobra.Command, stdout io.Writer) (output.Format
 // emit writes rows to standard output or to the file of --out, which appears
 // when it is complete.
 func (a *app) emit(f output.Format, o *outputFlags, schema *arrow.Schema, total int64, rows iter.Seq2[arrow.RecordBatch, error]) (err error) {
-	opts := output.Options{Null: o.null, MaxRows: max(o.maxRows, 0), Total: total, Width: columns(a.stdout)}
+	opts := output.Options{Null: o.null, MaxRows: max(o.maxRows, 0), Total: total, Width: columns(a.stdout), Expanded: o.expand}
 	if o.maxRows < 0 && opts.Width > 0 {
 		opts.MaxRows = terminalRows
 	}

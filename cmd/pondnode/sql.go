@@ -86,8 +86,9 @@ func (a *app) sql(ctx context.Context, s *sqlFlags, args []string) error {
 	if s.sub.out.out != "" {
 		return usageError{"--out is for statements that are given, not typed", "write files with COPY (…) TO 'file'"}
 	}
-	lines := newPromptLines(in, a.stderr, a.signals, openHistory(s.history))
-	sh := &prompt{runner: r, flags: s, lines: lines}
+	sh := &prompt{runner: r, flags: s}
+	words := &completer{views: sh.views, files: listFolder}
+	sh.lines = newPromptLines(in, a.stderr, a.signals, openHistory(s.history), words)
 	return sh.start(ctx)
 }
 
@@ -136,7 +137,11 @@ func (r *runner) script(ctx context.Context, text string) error {
 		return usageError{"there is no statement", "write one in quotes, or leave it away for a prompt"}
 	}
 	for i, one := range list {
-		if err := r.run(ctx, one); err != nil {
+		err := notSQL(one)
+		if err == nil {
+			err = r.run(ctx, one)
+		}
+		if err != nil {
 			if len(list) > 1 {
 				fmt.Fprintf(r.a.stderr, "in statement %d of %d: %s\n", i+1, len(list), short(one))
 			}

@@ -67,6 +67,9 @@ func TestSQLCommand(t *testing.T) {
 		{"explain as json", "", []string{"EXPLAIN SELECT 1", "-o", "json", "-q"}, exitOK, "[", nil},
 		{"describe", "", []string{"DESCRIBE SELECT 1 AS a", "-o", "csv"}, exitOK, "column_name,column_type,null,key,default,extra\na,INTEGER,YES,,,\n", nil},
 		{"forced", "", []string{"EXPLAIN SELECT DISTINCT origin FROM 'sample/*.parquet'", "--force", "--partitions", "3", "-q"}, exitOK, "stage 0: ", nil},
+		{"a command of DuckDB's shell", "", []string{".tables\nSELECT 1"}, exitUsage, "", []string{".tables is a command of DuckDB's shell", `\d`}},
+		{"a command of the prompt", "\\d\n", nil, exitUsage, "", []string{`\d is for the prompt`}},
+		{"expanded", "", []string{"SELECT 1 AS a; SELECT 2 AS b", "-x", "-q"}, exitOK, "─ row 1 ────────────────────────────────\na │ 1\n─ row 1 ────────────────────────────────\nb │ 2\n", nil},
 		{"nothing", " -- nothing\n", nil, exitUsage, "", []string{"no statement"}},
 		{"no such file", "", []string{"-f", filepath.Join(dir, "no.sql")}, exitUsage, "", []string{"no.sql"}},
 		{"file and statement", "", []string{"-f", script, "SELECT 1"}, exitUsage, "", []string{"use one"}},
@@ -213,6 +216,8 @@ func TestPrompt(t *testing.T) {
 		{"peer", []string{"CREATE VIEW v AS SELECT 1 AS a;", "SET pond_codec = zstd;", `\peer`, `\peer 127.0.0.1:1`, `\peer ` + peer, "FROM v;"}, "a\n1\n", []string{peer + "\n", "no node reached at 127.0.0.1:1"}},
 		{"jobs", []string{`\o jsonl`, `\jobs`, `\cancel`, `\cancel zz`}, "{", []string{"needs the beginning", "no job"}},
 		{"mistyped", []string{`\timng`, `\q now`, `\xyzzy`}, "", []string{`did you mean \timing?`, "takes no argument", `\? lists`}},
+		{"of DuckDB's shell", []string{".tables", ".mode csv", "SELECT 1", "AS a;"}, "a\n1\n", []string{".tables is a command of DuckDB's shell", `next: here: \d`, `here: \o csv`}},
+		{"expanded", []string{`\o table`, `\x`, "SELECT 1 AS a, 'x' AS long;", `\x off`, `\x maybe`}, "─ row 1 ────────────────────────────────\na    │ 1\nlong │ x\n", []string{"expanded output is on", "expanded output is off", "not \"maybe\""}},
 		{"settings", []string{"SET pond_partitions = 4;", "SET threads = 4;"}, "", []string{"SET\n", "no such setting"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -41,13 +42,21 @@ type promptLines struct {
 	signals <-chan os.Signal
 }
 
-func newPromptLines(in *os.File, out io.Writer, signals <-chan os.Signal, h *history) *promptLines {
+func newPromptLines(in *os.File, out io.Writer, signals <-chan os.Signal, h *history, words *completer) *promptLines {
 	keys := &keyReader{in: in}
 	t := term.NewTerminal(struct {
 		io.Reader
 		io.Writer
 	}{keys, out}, "")
 	t.History = h
+	t.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
+		if key != '\t' || words == nil {
+			return "", 0, false
+		}
+		c := words.complete(line, pos)
+		showChoices(t, c.choices)
+		return c.line, c.pos, true
+	}
 	return &promptLines{in: in, t: t, keys: keys, history: h, signals: signals}
 }
 
@@ -64,6 +73,8 @@ func (p *promptLines) ReadLine(prompt string) (string, error) {
 		}
 	}
 	p.t.SetPrompt(prompt)
+	p.t.SetBracketedPasteMode(true) // a Tab that is pasted completes nothing
+	defer p.t.SetBracketedPasteMode(false)
 	type read struct {
 		line string
 		err  error
@@ -88,6 +99,18 @@ func (p *promptLines) ReadLine(prompt string) (string, error) {
 }
 
 func (p *promptLines) Remember(line string) { p.history.remember(line) }
+
+// showChoices lists what a line may go on with, above it.
+func showChoices(w io.Writer, choices []string) {
+	if len(choices) == 0 {
+		return
+	}
+	more := ""
+	if over := len(choices) - choicesShown; over > 0 {
+		choices, more = choices[:choicesShown], fmt.Sprintf("  … and %d more", over)
+	}
+	fmt.Fprintf(w, "%s%s\n", strings.Join(choices, "  "), more)
+}
 
 // Keys as a raw terminal sends them.
 const (

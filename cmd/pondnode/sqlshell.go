@@ -79,6 +79,9 @@ func (p *prompt) take(ctx context.Context, line string) (quit bool, err error) {
 			p.lines.Remember(cut)
 			return p.command(ctx, cut)
 		}
+		if err := dotCommand(line); err != nil {
+			return false, err
+		}
 	}
 	list, rest := stmt.Split(p.typed + line + "\n")
 	if stmt.Trim(rest) == "" {
@@ -116,6 +119,7 @@ func commands() []promptCommand {
 		{`\dv`, "", "list the views", statementOf("SHOW VIEWS")},
 		{`\i`, "FILE", "run the statements of a file", (*prompt).include},
 		{`\o`, "[FORMAT]", "show or set how rows are written: " + strings.Join(output.Formats, ", "), (*prompt).setFormat},
+		{`\x`, "[on|off]", "show each value of a table on a line of its own", (*prompt).setExpanded},
 		{`\timing`, "[on|off]", "say how long each statement took", (*prompt).setTiming},
 		{`\peer`, "[HOST[:PORT]]", "show the node that is asked, or ask another; views and settings come along", (*prompt).setPeer},
 		{`\jobs`, "", "list the pond's jobs", (*prompt).jobs},
@@ -197,16 +201,44 @@ func (p *prompt) setFormat(_ context.Context, arg string) error {
 }
 
 func (p *prompt) setTiming(_ context.Context, arg string) error {
+	return p.toggle("timing", &p.timing, arg)
+}
+
+func (p *prompt) setExpanded(_ context.Context, arg string) error {
+	return p.toggle("x", &p.sub.out.expand, arg)
+}
+
+// toggle turns a setting on or off, or over.
+func (p *prompt) toggle(name string, on *bool, arg string) error {
 	switch arg {
 	case "":
-		p.timing = !p.timing
+		*on = !*on
 	case "on", "off":
-		p.timing = arg == "on"
+		*on = arg == "on"
 	default:
-		return usageError{`\timing takes on or off, not ` + quote(arg), ""}
+		return usageError{`\` + name + ` takes on or off, not ` + quote(arg), ""}
 	}
-	fmt.Fprintf(p.a.stderr, "timing is %s\n", map[bool]string{true: "on", false: "off"}[p.timing])
+	word := map[string]string{"timing": "timing", "x": "expanded output"}[name]
+	fmt.Fprintf(p.a.stderr, "%s is %s\n", word, map[bool]string{true: "on", false: "off"}[*on])
 	return nil
+}
+
+// views are the session's, for completion.
+func (p *prompt) views() []string {
+	rows, err := p.session.SQL(context.Background(), "SHOW VIEWS") // the session knows, and asks nobody
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for rec, err := range rows.All() {
+		if err != nil {
+			break
+		}
+		for i := range int(rec.NumRows()) {
+			names = append(names, rec.Column(0).ValueStr(i))
+		}
+	}
+	return names
 }
 
 // setPeer moves to another node, once that has answered.

@@ -64,6 +64,8 @@ type Options struct {
 	Total   int64  // tables: rows that there are, when fewer than those are written; 0: not known
 	Width   int    // tables: columns of the terminal; 0: any
 	Plain   bool   // tables: no frame and no types
+	// Expanded tables have a line a value.
+	Expanded bool
 }
 
 // ErrFull is Write's answer when further rows would not be shown.
@@ -80,6 +82,9 @@ type Writer interface {
 func New(w io.Writer, f Format, schema *arrow.Schema, o Options) (Writer, error) {
 	switch f {
 	case Table:
+		if o.Expanded {
+			return newExpanded(w, schema, o), nil
+		}
 		return newTable(w, schema, o), nil
 	case CSV:
 		return newCSV(w, schema, o)

@@ -320,3 +320,28 @@ func TestListing(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestExpanded: a line a value, cut at the terminal's edge.
+func TestExpanded(t *testing.T) {
+	l := NewListing(Column{Name: "n", Kind: 0}, Column{Name: "text", Kind: ""})
+	l.Add(1, "a\nb")
+	l.Add(nil, strings.Repeat("x", 50))
+	l.Add(3, "not shown")
+	rec := l.Batch()
+	defer rec.Release()
+	var out bytes.Buffer
+	w, err := New(&out, Table, rec.Schema(), Options{Expanded: true, Width: 20, MaxRows: 2, Total: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(rec); !errors.Is(err, ErrFull) {
+		t.Errorf("after enough rows: %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := "─ row 1 ────────────\nn    │ 1\ntext │ a\\nb\n─ row 2 ────────────\nn    │ NULL\ntext │ xxxxxxxxxxxx…\n… 3 rows, 2 shown\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}
