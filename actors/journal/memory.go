@@ -22,12 +22,12 @@ type Memory struct {
 	fail    error
 }
 
-// memoryUpload is a committed upload. whole is false once its bytes were
-// changed: reading them is then an error.
+// memoryUpload is a committed upload. Once it is damaged, reading it fails with
+// the error.
 type memoryUpload struct {
-	info  fs.Info
-	bytes []byte
-	whole bool
+	info   fs.Info
+	bytes  []byte
+	damage error
 }
 
 // FailWith has every later Create, Write and Commit fail with err; nil ends it.
@@ -37,9 +37,9 @@ func (m *Memory) FailWith(err error) {
 	m.fail = err
 }
 
-// Damage has reading an upload's bytes fail, as a disk's checksums do once a bit
-// has flipped. It reports whether there is such an upload.
-func (m *Memory) Damage(id fs.UploadID) bool {
+// Damage has reading an upload's bytes fail with err: fs.ErrCorrupt once a bit has
+// flipped, syscall.EIO of a bad sector. It reports whether there is such an upload.
+func (m *Memory) Damage(id fs.UploadID, err error) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u := m.uploads[id]
@@ -47,7 +47,7 @@ func (m *Memory) Damage(id fs.UploadID) bool {
 		return false
 	}
 	damaged := *u
-	damaged.whole = false
+	damaged.damage = err
 	m.uploads[id] = &damaged
 	return true
 }
@@ -132,7 +132,7 @@ func (d *memoryDraft) Commit(facts []byte, durable bool) (fs.Info, error) {
 	if d.m.uploads == nil {
 		d.m.uploads = map[fs.UploadID]*memoryUpload{}
 	}
-	d.m.uploads[info.ID] = &memoryUpload{info: info, bytes: d.buf.Bytes(), whole: true}
+	d.m.uploads[info.ID] = &memoryUpload{info: info, bytes: d.buf.Bytes()}
 	return info, nil
 }
 
@@ -154,8 +154,8 @@ func (d *memoryDraft) Abort() error {
 type memoryReader struct{ u *memoryUpload }
 
 func (r *memoryReader) ReadAt(p []byte, off int64) (int, error) {
-	if !r.u.whole {
-		return 0, fmt.Errorf("upload %s: %w", r.u.info.ID, fs.ErrCorrupt)
+	if r.u.damage != nil {
+		return 0, fmt.Errorf("upload %s: %w", r.u.info.ID, r.u.damage)
 	}
 	return bytes.NewReader(r.u.bytes).ReadAt(p, off)
 }

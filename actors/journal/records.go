@@ -39,7 +39,8 @@ type recordEntry struct {
 }
 
 // OpenRecords reads what the store holds. Of several versions of a record, which
-// a crash may leave, it keeps the newest and deletes the others.
+// a crash may leave, it keeps the newest and deletes the others. It deletes damaged
+// ones too: a job's other home replicas keep theirs.
 func OpenRecords(store Store, log *slog.Logger) (*Records, error) {
 	r := &Records{store: store, log: log, jobs: map[plan.JobID]*recordEntry{}}
 	for info, err := range store.List(kindJob) {
@@ -48,7 +49,10 @@ func OpenRecords(store Store, log *slog.Logger) (*Records, error) {
 		}
 		rec, err := r.read(info.ID)
 		if err != nil {
-			log.Warn("a job record cannot be read", "upload", info.ID, "err", err)
+			log.Warn("a job record cannot be read: its other home replicas answer for the job", "upload", info.ID, "dropped", !passes(err), "err", err)
+			if !passes(err) {
+				_ = store.Delete(info.ID)
+			}
 			continue
 		}
 		old := r.jobs[rec.Spec.ID]

@@ -221,18 +221,26 @@ func fresh(hs []api.Held) bool {
 // Drop removes one segment: a losing attempt's.
 func (s *Segments) Drop(stage plan.StageID, segment string) {
 	s.mu.Lock()
-	hs := s.byStage[stage]
-	i := slices.IndexFunc(hs, func(h api.Held) bool { return h.Segment == segment })
-	if i >= 0 {
-		s.bytes -= hs[i].Bytes
-		if s.byStage[stage] = slices.Delete(hs, i, i+1); len(s.byStage[stage]) == 0 {
-			delete(s.byStage, stage)
-		}
-	}
+	_, ok := s.forget(stage, segment)
 	s.mu.Unlock()
-	if id, err := fs.ParseUploadID(segment); i >= 0 && err == nil {
+	if id, err := fs.ParseUploadID(segment); ok && err == nil {
 		s.remove([]fs.UploadID{id})
 	}
+}
+
+// forget takes a segment out of the index; the lock is held.
+func (s *Segments) forget(stage plan.StageID, segment string) (h api.Held, ok bool) {
+	hs := s.byStage[stage]
+	i := slices.IndexFunc(hs, func(h api.Held) bool { return h.Segment == segment })
+	if i < 0 {
+		return h, false
+	}
+	h = hs[i]
+	s.bytes -= h.Bytes
+	if s.byStage[stage] = slices.Delete(hs, i, i+1); len(s.byStage[stage]) == 0 {
+		delete(s.byStage, stage)
+	}
+	return h, true
 }
 
 func (s *Segments) remove(ids []fs.UploadID) {
@@ -252,32 +260,38 @@ func (s *Segments) remove(ids []fs.UploadID) {
 	}
 }
 
-// Open implements transfer.Source.
+// Open implements transfer.Source. A segment that cannot be read is dropped.
 func (s *Segments) Open(_ context.Context, id shuffle.SegmentID) (transfer.Segment, error) {
+	o, err := s.acquire(id)
+	if err != nil {
+		return nil, s.judge(id, err)
+	}
+	return &segmentRef{s: s, id: id, o: o}, nil
+}
+
+// acquire is a segment's index, with one more user.
+func (s *Segments) acquire(id shuffle.SegmentID) (*openSegment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clock++
 	if o := s.open[id]; o != nil {
 		o.refs++
 		o.used = s.clock
-		return &segmentRef{s: s, o: o}, nil
+		return o, nil
 	}
 	r, err := s.store.Reader(fs.UploadID(id))
-	if errors.Is(err, fs.ErrNotFound) {
-		return nil, fmt.Errorf("segment %s: %w", id, transfer.ErrGone)
-	}
 	if err != nil {
 		return nil, err
 	}
 	seg, err := shuffle.OpenSegment(r, r.Size())
 	if err != nil {
 		r.Close()
-		return nil, fmt.Errorf("segment %s: %w", id, err)
+		return nil, err
 	}
 	o := &openSegment{r: r, seg: seg, refs: 2, used: s.clock}
 	s.open[id] = o
 	s.trim()
-	return &segmentRef{s: s, o: o}, nil
+	return o, nil
 }
 
 // Schema is a segment's Arrow schema, encoded.
@@ -303,11 +317,8 @@ func (s *Segments) Parts(ctx context.Context, id shuffle.SegmentID) (*plan.Segme
 
 func (s *Segments) ref(ctx context.Context, id shuffle.SegmentID) (*segmentRef, error) {
 	r, err := s.Open(ctx, id)
-	if errors.Is(err, transfer.ErrGone) {
-		return nil, &plan.Error{Kind: plan.KindFetch, Op: "open", Subject: id.String(), Text: err.Error()}
-	}
 	if err != nil {
-		return nil, err
+		return nil, lostError(id, err)
 	}
 	return r.(*segmentRef), nil
 }
@@ -361,6 +372,7 @@ func (s *Segments) Close() {
 // segmentRef is one user's hold on an open segment.
 type segmentRef struct {
 	s    *Segments
+	id   shuffle.SegmentID
 	o    *openSegment
 	own  Reader // opened by File, whose position is nobody else's
 	once sync.Once
@@ -380,8 +392,16 @@ func (r *segmentRef) Extents(partition int) ([]shuffle.Extent, error) {
 	return r.o.seg.Extents(partition), nil
 }
 
-func (r *segmentRef) Partitions() int                         { return r.o.seg.Partitions() }
-func (r *segmentRef) ReadAt(p []byte, off int64) (int, error) { return r.o.r.ReadAt(p, off) }
+func (r *segmentRef) Partitions() int { return r.o.seg.Partitions() }
+
+// ReadAt is io.ReaderAt. A segment that cannot be read is dropped.
+func (r *segmentRef) ReadAt(p []byte, off int64) (int, error) {
+	n, err := r.o.r.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = r.s.judge(r.id, err)
+	}
+	return n, err
+}
 
 // File opens the segment once more: the caller moves the file's position, so it
 // can be no other user's.

@@ -123,7 +123,7 @@ func TestMemoryFaults(t *testing.T) {
 	if _, err := u.Commit(nil, false); err != nil || m.Len() != 2 {
 		t.Errorf("Commit once there is room: %v; %d uploads", err, m.Len())
 	}
-	if !m.Damage(id) || m.Damage(fs.UploadID{1}) {
+	if !m.Damage(id, fs.ErrCorrupt) || m.Damage(fs.UploadID{1}, fs.ErrCorrupt) {
 		t.Error("Damage says otherwise which uploads there are")
 	}
 	r, err := m.Reader(id)
