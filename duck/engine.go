@@ -56,7 +56,8 @@ type Engine struct {
 	funcs   []*function
 	sources []*source
 	streams int         // how many of sources, the first ones, are registered
-	broken  atomic.Bool // DuckDB failed inside
+	broken  atomic.Bool // DuckDB is unusable
+	suspect atomic.Bool // DuckDB failed inside: Reset refuses
 
 	poolKey string // what Pool keeps it for
 
@@ -284,11 +285,21 @@ func (e *Engine) free() error {
 	return nil
 }
 
-// trouble notes whether err makes the engine useless.
+// trouble notes what an error that DuckDB failed with inside means for the engine:
+// one that DuckDB has given up is unusable, another may end its work but is not
+// kept for more.
 func (e *Engine) trouble(err error) {
 	var de *Error
-	if errors.As(err, &de) && de.class() == ErrBroken {
-		e.broken.Store(true)
-		e.config.Log.Error("duck: engine broke", "error", de.Message)
+	if !errors.As(err, &de) {
+		return
 	}
+	switch de.class() {
+	case ErrBroken:
+		e.broken.Store(true)
+	case ErrInternal:
+		e.suspect.Store(true)
+	default:
+		return
+	}
+	e.config.Log.Error("duck: DuckDB failed inside", "error", de.Message, "query", de.Query, "stack", de.Stack)
 }

@@ -4,17 +4,22 @@ package duck
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 )
 
 // Sentinels that errors.Is matches against what the engine returns.
 var (
-	ErrQuery       = errors.New("query error")          // the SQL or its data is wrong: running it again will not help
+	ErrQuery       = errors.New("query error")          // the SQL or a value is wrong: running it again will not help
+	ErrData        = errors.New("damaged file")         // a file is not what its format says
+	ErrMissing     = errors.New("no such file")         // a path, or a pattern that nothing matches
+	ErrPermission  = errors.New("permission denied")    // the system keeps the file from this process
 	ErrMemory      = errors.New("out of memory")        // the memory budget was not enough
 	ErrInterrupted = errors.New("interrupted")          // the context ended; matches the context's cause too
 	ErrDiskFull    = errors.New("disk full")            // the disk, or the spill limit
 	ErrDenied      = errors.New("denied by the engine") // SQL reached for what it was not given
-	ErrIO          = errors.New("file error")           // a file is missing, unreadable or damaged
+	ErrIO          = errors.New("file error")           // the system failed to read or write a file
+	ErrInternal    = errors.New("DuckDB failed inside") // a defect of DuckDB; this engine works on
 	ErrBroken      = errors.New("engine is unusable")   // DuckDB failed inside: close the engine
 	ErrClosed      = errors.New("engine is closed")     // used after Close
 	ErrLocked      = errors.New("engine is locked")     // SetMemory or Lock after Lock
@@ -23,7 +28,8 @@ var (
 // Error is an error that DuckDB itself reported, in its own words.
 type Error struct {
 	Type     string // "Parser", "Binder", "Catalog", "Conversion", "IO", "Out of Memory", "INTERRUPT" …; as DuckDB names it
-	Message  string // DuckDB's own text
+	Message  string // DuckDB's own text, without the addresses of its code
+	Stack    string // where in its code DuckDB failed inside; for logs
 	Query    string // what was run
 	Position int    // byte offset in Query of what is wrong, from Parse; -1: not known
 	cause    error  // the context's cause, when it was interrupted
@@ -37,24 +43,84 @@ func (e *Error) Unwrap() error { return e.cause }
 // Is matches the sentinel of the error's class.
 func (e *Error) Is(target error) bool { return e.class() == target }
 
-func (e *Error) class() error {
-	switch {
-	case strings.Contains(e.Message, "max_temp_directory_size"), strings.Contains(e.Message, "No space left on device"):
-		return ErrDiskFull
-	case strings.Contains(e.Message, "configuration has been locked"), strings.Contains(e.Message, "disabled through configuration"):
-		return ErrDenied
+// NewError is an error with the text that DuckDB gives it, its type first.
+func NewError(text string) *Error { return newError(text, "") }
+
+// Class is the sentinel that an error with DuckDB's text matches.
+func Class(text string) error { return newError(text, "").class() }
+
+// inside begins what DuckDB adds when it fails inside.
+const inside = "\nThis error signals an assertion failure within DuckDB."
+
+// newError is DuckDB's text as an *Error.
+func newError(text, query string) *Error {
+	kind, _, ok := strings.Cut(text, " Error: ")
+	if !ok || strings.Contains(kind, "\n") {
+		kind = ""
 	}
+	e := &Error{Type: kind, Message: text, Query: query, Position: -1}
+	if at := strings.Index(text, "\n\nStack Trace:\n"); at >= 0 {
+		e.Message, e.Stack = text[:at], strings.TrimSpace(text[at:])
+	}
+	e.Message, _, _ = strings.Cut(e.Message, inside)
+	return e
+}
+
+// classes are those of DuckDB's types of errors (ExceptionType in its source);
+// what is not listed is ErrQuery.
+var classes = map[string]error{
+	"Out of Memory":   ErrMemory,
+	"INTERRUPT":       ErrInterrupted,
+	"Permission":      ErrDenied,
+	"IO":              ErrData, // what the system did not fail at
+	"Invalid":         ErrData, // a library below DuckDB choked on bytes
+	"INTERNAL":        ErrInternal,
+	"NullPointer":     ErrInternal,
+	"FATAL":           ErrBroken,
+	"Data Corruption": ErrBroken, // of DuckDB's own storage, not of a file that is read
+}
+
+// failures are the system's words, with which DuckDB ends an IO error.
+var failures = []struct {
+	words string
+	class error
+}{
+	{"No space left on device", ErrDiskFull}, {"Disk quota exceeded", ErrDiskFull}, {"File too large", ErrDiskFull},
+	{"Permission denied", ErrPermission}, {"Operation not permitted", ErrPermission}, {"Read-only file system", ErrPermission},
+	{"No such file or directory", ErrMissing}, {"No files found that match", ErrMissing}, {"Not a directory", ErrMissing},
+	{"File name too long", ErrMissing}, {"Too many levels of symbolic links", ErrMissing},
+	{"Input/output error", ErrIO}, {"Too many open files", ErrIO}, {"Stale file handle", ErrIO}, {"Connection timed out", ErrIO},
+	{"Transport endpoint is not connected", ErrIO}, {"Cannot allocate memory", ErrIO}, {"No such device", ErrIO},
+	{"Resource temporarily unavailable", ErrIO}, {"Remote I/O error", ErrIO}, {"Host is down", ErrIO}, {"No locks available", ErrIO},
+	{"Failed to write to file", ErrIO}, {"Could not fsync", ErrIO}, {"Could not write", ErrIO},
+}
+
+// damage is what DuckDB says of a file whose bytes are wrong where it calls that
+// an invalid input. The hint that it gives is all that hangs on it.
+var damage = regexp.MustCompile(`magic bytes|too small to be a|Footer length|[Cc]orrupt|[Mm]alformed|Failed to read (Parquet )?file|[Uu]nexpected (EOF|end of)|[Dd]ecompress|not a valid|miniblocks|Invalid unicode|as valid UTF-8|Out of buffer`)
+
+func (e *Error) class() error {
 	switch e.Type {
+	case "IO", "HTTP":
+		for _, f := range failures {
+			if strings.Contains(e.Message, f.words) {
+				return f.class
+			}
+		}
 	case "Out of Memory":
-		return ErrMemory
-	case "INTERRUPT":
-		return ErrInterrupted
-	case "Permission":
-		return ErrDenied
-	case "IO":
-		return ErrIO
-	case "FATAL", "INTERNAL":
-		return ErrBroken
+		if strings.Contains(e.Message, "max_temp_directory_size") {
+			return ErrDiskFull
+		}
+	case "Invalid Input":
+		switch {
+		case strings.Contains(e.Message, "configuration has been locked"):
+			return ErrDenied
+		case damage.MatchString(e.Message):
+			return ErrData
+		}
+	}
+	if class, ok := classes[e.Type]; ok {
+		return class
 	}
 	return ErrQuery
 }

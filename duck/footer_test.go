@@ -54,7 +54,7 @@ func TestFooters(t *testing.T) {
 	if _, err := e.Footers(ctx, []string{one, dir + "/bad.parquet"}); !errors.As(err, &de) || !strings.Contains(err.Error(), "bad.parquet") {
 		t.Error(err)
 	}
-	if _, err := e.Footers(ctx, []string{dir + "/missing.parquet"}); !errors.Is(err, ErrIO) {
+	if _, err := e.Footers(ctx, []string{dir + "/missing.parquet"}); !errors.Is(err, ErrMissing) {
 		t.Error(err)
 	}
 	if list, err := e.Footers(ctx, nil); err != nil || len(list) != 0 {

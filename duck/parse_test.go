@@ -79,7 +79,7 @@ func TestCopy(t *testing.T) {
 		"option":         {"SELECT 1", csv, "csv", map[string]string{"a) TO 'x' (b": "1"}, ErrQuery},
 		"outside":        {"SELECT 1", filepath.Dir(dir) + "/x.csv", "csv", nil, ErrDenied},
 		"through dots":   {"SELECT 1", dir + "/./../x.csv", "csv", nil, ErrDenied},
-		"no folder":      {"SELECT 1", dir + "/nowhere/x.csv", "csv", nil, ErrIO},
+		"no folder":      {"SELECT 1", dir + "/nowhere/x.csv", "csv", nil, ErrMissing},
 		"pattern":        {"SELECT 1 AS a, 2 AS b", dir + "/p", "csv", map[string]string{"PARTITION_BY": "a", "FILENAME_PATTERN": "'/../../../x'"}, ErrDenied},
 	} {
 		if _, err := e.Copy(ctx, c.query, c.path, c.format, c.options); err == nil || c.is != nil && !errors.Is(err, c.is) {

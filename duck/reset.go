@@ -57,7 +57,8 @@ func (l *leftovers) note(sql string) {
 
 // Reset drops all that queries left behind (tables, views, registered streams,
 // open transactions), so that the next task with the same Access can use the
-// engine. Registered functions stay. It takes milliseconds when Exec ran.
+// engine. Registered functions stay. It takes milliseconds when Exec ran. Where
+// DuckDB has failed inside before it is ErrInternal: nobody knows what is left.
 func (e *Engine) Reset(ctx context.Context) error {
 	o, err := e.begin(ctx, "reset")
 	if err != nil {
@@ -94,6 +95,9 @@ func (o *op) reconnect() error {
 
 func (o *op) reset() error {
 	e := o.engine
+	if e.suspect.Load() {
+		return ErrInternal
+	}
 	if err := o.reconnect(); err != nil {
 		return err
 	}

@@ -7,22 +7,12 @@ import "C"
 
 import (
 	"errors"
-	"strings"
 	"unsafe"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
 
 	"github.com/pondmesh/pond/duck/vec"
 )
-
-// newError is DuckDB's text as an *Error.
-func newError(text, query string) *Error {
-	kind, _, ok := strings.Cut(text, " Error: ")
-	if !ok || strings.Contains(kind, "\n") {
-		kind = ""
-	}
-	return &Error{Type: kind, Message: text, Query: query, Position: -1}
-}
 
 // run executes the statements of sql and returns the rows the last one changed.
 func run(conn mapping.Connection, sql string) (int64, error) {

@@ -144,32 +144,6 @@ func TestFuncs(t *testing.T) {
 	}
 }
 
-func TestErrors(t *testing.T) {
-	lost := &plan.Error{Kind: plan.KindFetch, Text: "lost"}
-	for _, c := range []struct {
-		err        error
-		run, input plan.Kind
-	}{
-		{&duck.Error{Type: "Conversion", Message: "m"}, plan.KindUser, plan.KindUser},
-		{&duck.Error{Type: "IO", Message: "m"}, plan.KindResource, plan.KindUser},
-		{&duck.Error{Type: "Out of Memory", Message: "m"}, plan.KindMemory, plan.KindMemory},
-		{&duck.Error{Type: "INTERRUPT", Message: "m"}, plan.KindCancelled, plan.KindCancelled},
-		{fmt.Errorf("while reading: %w", lost), plan.KindFetch, plan.KindFetch},
-		{errors.New("m"), plan.KindInternal, plan.KindInternal},
-	} {
-		run, input := plan.AsError(engines.Error("run", c.err)), plan.AsError(engines.InputError(c.err))
-		if run.Kind != c.run || input.Kind != c.input {
-			t.Errorf("%v: %s when it runs, %s when it is read", c.err, run.Kind, input.Kind)
-		}
-		if run.Kind != plan.KindFetch && run.Text != "m" {
-			t.Errorf("%v: text %q", c.err, run.Text)
-		}
-	}
-	if engines.Error("run", nil) != nil {
-		t.Error("no error has become one")
-	}
-}
-
 // TestForStageWrites: only a stage that writes may reach where it does.
 func TestForStageWrites(t *testing.T) {
 	writes := &plan.Stage{Exchange: plan.Exchange{Write: &plan.Write{}}}

@@ -2,23 +2,35 @@ package engines
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck"
 )
 
-// kinds says what an engine's error means for the task.
-var kinds = []struct {
-	err  error
-	kind plan.Kind
-}{
-	{duck.ErrMemory, plan.KindMemory},
-	{duck.ErrInterrupted, plan.KindCancelled},
-	{duck.ErrDiskFull, plan.KindResource},
-	{duck.ErrIO, plan.KindResource},
-	{duck.ErrDenied, plan.KindUser},
-	{duck.ErrQuery, plan.KindUser},
-	{duck.ErrBroken, plan.KindInternal},
+// kindRow says what a class of an engine's errors means for the task, and what to
+// do next.
+type kindRow struct {
+	class error
+	kind  plan.Kind
+	hint  string // empty: the kind, or DuckDB's own words, say it
+	files bool   // the files that were read belong to the hint
+}
+
+var kinds = []kindRow{
+	{class: duck.ErrMemory, kind: plan.KindMemory},
+	{class: duck.ErrInterrupted, kind: plan.KindCancelled},
+	{class: duck.ErrDiskFull, kind: plan.KindResource},
+	{class: duck.ErrIO, kind: plan.KindResource, hint: "look at the disk or the mount of the files on that node, and at how many files its process may open"},
+	{class: duck.ErrPermission, kind: plan.KindDenied, hint: "let the user that the nodes run as read and write there"},
+	{class: duck.ErrMissing, kind: plan.KindNotFound, hint: "paths are looked up on the nodes: give a path that every node can read"},
+	{class: duck.ErrDenied, kind: plan.KindUser, hint: "name the files as texts in the statement: it may read no others"},
+	{class: duck.ErrData, kind: plan.KindUser, hint: "look whether the files are whole", files: true},
+	{class: duck.ErrQuery, kind: plan.KindUser},
+	{class: duck.ErrInternal, kind: plan.KindInternal, hint: "DuckDB has a defect here, or met a damaged file that it does not expect", files: true},
+	{class: duck.ErrBroken, kind: plan.KindInternal, hint: "DuckDB has a defect here, or met a damaged file that it does not expect", files: true},
 }
 
 // Error is err, of an engine that did op, as a plan.Error. Errors that passed
@@ -29,20 +41,57 @@ func Error(op string, err error) error {
 		return err
 	}
 	for _, k := range kinds {
-		if errors.Is(err, k.err) {
-			return &plan.Error{Kind: k.kind, Op: op, Text: Text(err)}
+		if errors.Is(err, k.class) {
+			text := Text(err)
+			return &plan.Error{Kind: k.kind, Op: op, Text: text, Hint: advice(text, nil)}
 		}
 	}
 	return err
 }
 
-// InputError is Error for what reads input files before anything has run: what
-// DuckDB cannot read there is the user's.
-func InputError(err error) error {
-	if errors.Is(err, duck.ErrIO) || errors.Is(err, duck.ErrQuery) {
-		return &plan.Error{Kind: plan.KindUser, Op: "read", Text: Text(err)}
+// Where is an error of Error with the files that were read: DuckDB says what is
+// wrong with a file or a value, but not always in which.
+func Where(err error, files []string) error {
+	var te *plan.Error
+	if !errors.As(err, &te) || te.Hint != advice(te.Text, nil) {
+		return err
 	}
-	return Error("read", err)
+	with := *te
+	with.Hint = advice(te.Text, files)
+	return &with
+}
+
+// advice is what to do about an error with DuckDB's text, of what read files.
+func advice(text string, files []string) string {
+	class := duck.Class(text)
+	at := slices.IndexFunc(kinds, func(k kindRow) bool { return k.class == class })
+	hint := kinds[at].hint
+	where := kinds[at].files
+	if kind, _, _ := strings.Cut(text, " Error: "); class == duck.ErrQuery && ofValues[kind] {
+		where = true
+		if kind == "Conversion" {
+			hint = "TRY_CAST gives NULL where a value does not fit"
+		}
+	}
+	named := func(f string) bool { return strings.Contains(text, f) }
+	if where && len(files) > 0 && !slices.ContainsFunc(files, named) {
+		hint = strings.TrimPrefix(hint+": what failed read "+list(files), ": ")
+	}
+	return hint
+}
+
+// ofValues are DuckDB's types of errors about a value that was read or computed.
+var ofValues = map[string]bool{"Conversion": true, "Out of Range": true, "Invalid Input": true, "Invalid type": true, "Divide by Zero": true}
+
+// filesNamed is how many files a hint names.
+const filesNamed = 3
+
+func list(files []string) string {
+	s := strings.Join(files[:min(len(files), filesNamed)], ", ")
+	if more := len(files) - filesNamed; more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
 }
 
 // Text is what DuckDB itself says, where it is DuckDB that says something.

@@ -2,7 +2,6 @@ package exec
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -124,7 +123,7 @@ func (m *Machine) Run(ctx context.Context, a Attempt, packets Packets) (_ *Outco
 		out, err = t.try(ctx, in)
 	}
 	if err != nil {
-		return nil, t.nameFiles(err, in)
+		return nil, engines.Where(err, t.filesOf(in))
 	}
 	out.Spilled, out.CPU = t.spill, processCPU()-cpu
 	return out, nil
@@ -143,40 +142,22 @@ func (t *task) try(ctx context.Context, in plan.TaskInput) (_ *Outcome, err erro
 	return t.run(ctx, in)
 }
 
-// filesNamed is how many files an error names.
-const filesNamed = 3
-
-// nameFiles adds what the task read to an error that DuckDB ran into: of a
-// damaged file it says what is wrong, but not always which it is. Errors in a
-// statement, which point at it, need no files.
-func (t *task) nameFiles(err error, in plan.TaskInput) error {
-	var te *plan.Error
-	if !errors.As(err, &te) || te.Kind != plan.KindUser || te.Hint != "" || strings.Contains(te.Text, "LINE 1:") {
-		return err
-	}
-	var files []string
+// filesOf are the files that the task read, or may have read.
+func (t *task) filesOf(in plan.TaskInput) (files []string) {
 	for _, p := range in.Parts {
 		for _, piece := range p.Pieces {
 			files = append(files, piece.Path)
 		}
 	}
-	if len(files) == 0 {
-		for _, p := range t.packet.Access {
-			if !strings.HasSuffix(p, "/") {
-				files = append(files, p)
-			}
+	if len(files) > 0 {
+		return files
+	}
+	for _, p := range t.packet.Stage().Access {
+		if !strings.HasSuffix(p, "/") {
+			files = append(files, p)
 		}
 	}
-	if len(files) == 0 {
-		return err
-	}
-	with := *te
-	with.Hint = "the task read " + strings.Join(files[:min(len(files), filesNamed)], ", ")
-	if more := len(files) - filesNamed; more > 0 {
-		with.Hint += fmt.Sprintf(" and %d more", more)
-	}
-	with.Hint += ": look whether they are whole"
-	return &with
+	return files
 }
 
 func (t *task) run(ctx context.Context, in plan.TaskInput) (*Outcome, error) {

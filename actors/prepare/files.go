@@ -115,7 +115,7 @@ func withoutEmpty(files []plan.File) []plan.File {
 func (p *Planner) rowGroups(ctx context.Context, facts *plan.Facts) error {
 	list, err := p.footers.of(ctx, p.engines.Planner, facts.Files)
 	if err != nil {
-		return engines.InputError(err)
+		return engines.Error("read", err)
 	}
 	for i := range facts.Files {
 		facts.Files[i].Groups = list[i].groups
@@ -134,13 +134,13 @@ func (p *Planner) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Fact
 	if r.Format == plan.CSV && len(facts.Files) > 0 {
 		dialect, err := p.sniff(ctx, facts.Files[0].Path, r.Options)
 		if err != nil {
-			return engines.InputError(err)
+			return engines.Error("read", err)
 		}
 		facts.CSV = dialect
 	}
 	schema, err := p.engines.Planner.Schema(ctx, scan.SQL(pieces))
 	if err != nil {
-		return engines.InputError(err)
+		return engines.Error("read", err)
 	}
 	for _, f := range schema.Fields {
 		facts.Columns = append(facts.Columns, plan.Column{Name: f.Name, Type: f.Type.SQL})

@@ -52,7 +52,7 @@ func (s *placeholders) table(ctx context.Context, scan *tree.TextScan, name stri
 		return nil, err
 	}
 	if t.Rows, err = guessRows(t.Files); err != nil {
-		return nil, engines.InputError(err)
+		return nil, engines.Error("read", err)
 	}
 	return t, s.fill(ctx, t, name)
 }
@@ -67,7 +67,7 @@ func (s *placeholders) expand(ctx context.Context, patterns []string) ([]plan.Fi
 			return nil
 		})
 		if err != nil {
-			return nil, engines.InputError(err)
+			return nil, engines.Error("read", err)
 		}
 		if len(paths) == 0 {
 			return nil, &errWhole{"no file is found for " + p}
@@ -97,7 +97,7 @@ func texts(c *vec.Chunk, column int) []string {
 func (s *placeholders) columns(ctx context.Context, from string) ([]plan.Column, error) {
 	schema, err := s.e.Schema(ctx, "SELECT * FROM "+from)
 	if err != nil {
-		return nil, engines.InputError(err)
+		return nil, engines.Error("read", err)
 	}
 	var out []plan.Column
 	for _, f := range schema.Fields {

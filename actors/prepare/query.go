@@ -94,7 +94,7 @@ func (p *Planner) addFooters(ctx context.Context, facts *distribute.Facts, files
 	read := slices.DeleteFunc(slices.Clone(files), func(f plan.File) bool { return !isParquet(f.Path) })
 	list, err := p.footers.of(ctx, p.engines.Planner, read)
 	if err != nil {
-		return engines.InputError(err)
+		return engines.Error("read", err)
 	}
 	for i, f := range read {
 		f.Groups = list[i].groups
@@ -213,7 +213,7 @@ func bound(ctx context.Context, e *duck.Engine, sql string, views []plan.View) (
 	}
 	schema, err := e.Schema(ctx, sql)
 	if err != nil {
-		return nil, engines.InputError(err)
+		return nil, engines.Error("read", err)
 	}
 	return schema, nil
 }

@@ -75,11 +75,7 @@ func (p *Planner) Describe(ctx context.Context, req *api.PlanRequest) (*api.Desc
 	d := &api.Description{Plan: planned}
 	schema, err := bind(ctx, engine, op, &d.Dynamic)
 	if err != nil {
-		var te *plan.Error
-		if err = engines.Error("bind", err); errors.As(err, &te) && te.Kind == plan.KindResource {
-			te.Kind = plan.KindUser // a file that cannot be read
-		}
-		return nil, err
+		return nil, engines.Error("bind", err)
 	}
 	for _, f := range schema.Fields {
 		d.Columns = append(d.Columns, plan.Column{Name: f.Name, Type: f.Type.SQL})

@@ -1,0 +1,87 @@
+package engines_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck"
+)
+
+// What DuckDB says, in its own words, what that is to a job, and what the hint
+// tells besides: with the files that were read, where DuckDB names none.
+func TestErrors(t *testing.T) {
+	const whole, value, missing, inside, disk = "look whether the files are whole", "TRY_CAST", "every node can read", "DuckDB has a defect", "look at the disk or the mount"
+	const read = "/d/a.parquet, /d/b.parquet"
+	for _, c := range []struct {
+		text string
+		kind plan.Kind
+		hint string
+		file string // that the hint names; "-": none
+	}{
+		{`Parser Error: syntax error at or near "selec"`, plan.KindUser, "", "-"},
+		{`Binder Error: Referenced column "nope" not found`, plan.KindUser, "", "-"},
+		{`Catalog Error: Table with name nope does not exist!`, plan.KindUser, "", "-"},
+		{`Not implemented Error: Unimplemented type for cast`, plan.KindUser, "", "-"},
+		{`Conversion Error: Could not convert string 'x' to INT32`, plan.KindUser, value, read},
+		{"Conversion Error: CSV Error on Line: 2\n  file = /d/a.parquet", plan.KindUser, value, "-"},
+		{`Out of Range Error: Overflow in addition of INT64`, plan.KindUser, "", read},
+		{`Invalid Input Error: boo`, plan.KindUser, "", read},
+		{`Invalid Input Error: boo: No space left on device`, plan.KindUser, "", read},
+		{`Constraint Error: NOT NULL constraint failed: a.i`, plan.KindUser, "", "-"},
+		{`Serialization Error: Failed to deserialize`, plan.KindUser, "", "-"},
+		{`Syntax Error: Like pattern must not end with escape character!`, plan.KindUser, "", "-"},
+		{`Missing Extension Error: parquet extension is required`, plan.KindUser, "", "-"},
+		{`Extension Autoloading Error: An error occurred`, plan.KindUser, "", "-"},
+		{`HTTP Error: HTTP GET error on 'x' (HTTP 404)`, plan.KindUser, "", "-"},
+		{`Invalid Configuration Error: Encryption version not recognized!`, plan.KindUser, "", "-"},
+		{`Permission Error: Cannot access file "/x" - file system operations are disabled by configuration`, plan.KindUser, "name the files", "-"},
+		{`Invalid Input Error: Cannot change configuration option "threads" - the configuration has been locked`, plan.KindUser, "name the files", "-"},
+		{`Invalid Input Error: No magic bytes found at end of file '/d/b.parquet'`, plan.KindUser, whole, "-"},
+		{`Invalid Input Error: Malformed JSON in file "/d/x.json", at byte 7 in line 2`, plan.KindUser, whole, read},
+		{`Invalid Error: don't know what type: `, plan.KindUser, whole, read},
+		{`Invalid Error: TProtocolException: Invalid data`, plan.KindUser, whole, read},
+		{`IO Error: Input is not a GZIP stream: /d/a.parquet`, plan.KindUser, whole, "-"},
+		{`IO Error: Unknown frame descriptor`, plan.KindUser, whole, read},
+		{`IO Error: No files found that match the pattern "/d/c"`, plan.KindNotFound, missing, "-"},
+		{`IO Error: Cannot open file "/d/c": No such file or directory`, plan.KindNotFound, missing, "-"},
+		{`IO Error: Cannot open file "/d/c": Permission denied`, plan.KindDenied, "let the user that the nodes run as", "-"},
+		{`IO Error: Cannot open file "/d/c": Too many open files`, plan.KindResource, disk, "-"},
+		{`IO Error: Could not read from file "/d/c": Input/output error`, plan.KindResource, disk, "-"},
+		{`IO Error: Could not write file "/d/c": No space left on device`, plan.KindResource, "", "-"},
+		{`IO Error: Async write failed for range [offset=0, size=9]: {"exception_type":"IO","exception_message":"Could not write file \"/d/c\": No space left on device"}`, plan.KindResource, "", "-"},
+		{`Out of Memory Error: failed to offload data block: max_temp_directory_size`, plan.KindResource, "", "-"},
+		{`Out of Memory Error: failed to allocate data of size 32.0 KiB`, plan.KindMemory, "", "-"},
+		{`INTERRUPT Error: Interrupted!`, plan.KindCancelled, "", "-"},
+		{"INTERNAL Error: Unsupported type for stats INVALID\nThis error signals an assertion failure within DuckDB. This usually …\n\nStack Trace:\n\n/lib/x.so(f+0x1) [0x7f]", plan.KindInternal, inside, read},
+		{"FATAL Error: Failed: database has been invalidated", plan.KindInternal, inside, read},
+		{"Data Corruption Error: checksum", plan.KindInternal, inside, read},
+		{"some words of nobody", plan.KindUser, "", "-"},
+	} {
+		te := plan.AsError(engines.Where(engines.Error("run", fmt.Errorf("duck: %w", duck.NewError(c.text))), []string{"/d/a.parquet", "/d/b.parquet"}))
+		named := strings.Contains(te.Hint, read)
+		if te.Kind != c.kind || !strings.Contains(te.Hint, c.hint) || c.hint == "" && c.file == "-" && te.Hint != "" || named != (c.file == read) {
+			t.Errorf("%s:\n  is %s, hint %q", c.text, te.Kind, te.Hint)
+		}
+		if strings.Contains(te.Error()+te.Hint, "0x7f") || !strings.HasPrefix(c.text, te.Text) || te.Text == "" {
+			t.Errorf("%s:\n  is told as %q", c.text, te.Text)
+		}
+	}
+}
+
+// What is not of DuckDB's making stays what it is.
+func TestErrorsOfOthers(t *testing.T) {
+	lost := &plan.Error{Kind: plan.KindFetch, Text: "lost", Hint: "own"}
+	if err := engines.Where(engines.Error("run", fmt.Errorf("while reading: %w", lost)), []string{"/d/a"}); plan.AsError(err) != lost {
+		t.Errorf("a lost segment: %v", err)
+	}
+	if err := engines.Where(engines.Error("run", errors.New("m")), []string{"/d/a"}); plan.KindOf(err) != plan.KindInternal {
+		t.Errorf("a stranger's error: %v", err)
+	}
+	if engines.Error("run", nil) != nil {
+		t.Error("no error has become one")
+	}
+}
