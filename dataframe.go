@@ -223,7 +223,7 @@ func (df *DataFrame) Submit(ctx context.Context, options ...JobOption) (*Job, er
 	if err != nil {
 		return nil, public(err)
 	}
-	j, err := df.s.submit(ctx, spec, o.watch)
+	j, err := df.s.detach(ctx, spec, o.watch)
 	return j, public(err)
 }
 

@@ -157,22 +157,20 @@ func (s *Session) submit(ctx context.Context, spec *api.JobSpec, seen func(*Stat
 	return j, nil
 }
 
-// A job that a call waits for ends when the process that waits is gone: its lease
-// is then not renewed.
+// Lengths of leases: see Lease.
 const (
-	leaseTime  = 30 * time.Second
-	leaseRenew = leaseTime / 5
+	leaseTime  = time.Minute
+	leaseParts = 6 // renewals within one
 )
 
 // run takes a job to its end: every call that waits for one goes through here.
 // When ctx ends first, so does the job.
 func (s *Session) run(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, *api.JobStatus, error) {
-	spec.Options.LeaseMillis = leaseTime.Milliseconds()
 	j, err := s.submit(ctx, spec, seen)
 	if err != nil {
 		return nil, nil, err
 	}
-	release := j.hold(ctx)
+	release := j.hold(ctx, millis(spec.Options.LeaseMillis))
 	defer release()
 	st, err := j.wait(ctx, seen)
 	if err != nil && st == nil && ctx.Err() != nil {
@@ -181,17 +179,28 @@ func (s *Session) run(ctx context.Context, spec *api.JobSpec, seen func(*Status)
 	return j, st, err
 }
 
-// hold renews the job's lease until release is called. A renewal that fails is
-// tried again at the next: the lease outlives some.
-func (j *Job) hold(ctx context.Context) (release func()) {
+// detach hands in a job that needs nobody to wait for it.
+func (s *Session) detach(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, error) {
+	spec.Options.LeaseMillis = 0
+	return s.submit(ctx, spec, seen)
+}
+
+// hold renews the job's lease until release is called. A renewal that fails or is
+// late is tried again at the next: the lease outlives some.
+func (j *Job) hold(ctx context.Context, lease time.Duration) (release func()) {
 	ctx, release = context.WithCancel(ctx)
+	if lease <= 0 {
+		return release
+	}
 	go func() {
-		tick := time.NewTicker(leaseRenew)
+		tick := time.NewTicker(lease / leaseParts)
 		defer tick.Stop()
 		for {
 			select {
 			case <-tick.C:
-				_ = j.s.api.Renew(ctx, j.id)
+				call, stop := context.WithTimeout(ctx, lease/leaseParts)
+				_ = j.s.api.Renew(call, j.id)
+				stop()
 			case <-ctx.Done():
 				return
 			}

@@ -16,7 +16,7 @@ import (
 // Leave, or with Close. Programs that call it are built with cgo and
 // -tags duckdb_arrow.
 func Join(ctx context.Context, options ...Option) (*Node, error) {
-	c := &config{node: nodeConfig{funcs: new(funcs.Registry)}}
+	c := &config{job: firstSettings(), node: nodeConfig{funcs: new(funcs.Registry)}}
 	for _, o := range options {
 		if err := o.join(c); err != nil {
 			return nil, public(err)

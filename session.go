@@ -2,6 +2,8 @@ package pond
 
 import (
 	"context"
+	"os"
+	"os/user"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
@@ -16,6 +18,7 @@ type Session struct {
 	reader *api.ResultReader
 	config *config // as it was opened
 	sql    sqlState
+	user   string // who submits its jobs
 }
 
 // Connect returns a Session on a running node, given by its base address: HOST
@@ -23,7 +26,7 @@ type Session struct {
 //
 // A program that connects, and does not Join, needs neither cgo nor a build tag.
 func Connect(peer string, options ...ClientOption) (*Session, error) {
-	c := new(config)
+	c := &config{job: firstSettings()}
 	for _, o := range options {
 		if err := o.connect(c); err != nil {
 			return nil, public(err)
@@ -45,10 +48,18 @@ func connect(peer string, c *config) (*Session, error) {
 }
 
 func newSession(addr string, c *config) *Session {
-	s := &Session{api: api.NewClient(addr, c.tls), config: c, sql: sqlState{initial: c.job, current: c.job, views: c.views}}
+	s := &Session{api: api.NewClient(addr, c.tls), config: c, user: currentUser(), sql: sqlState{initial: c.job, current: c.job, views: c.views}}
 	s.blocks = transfer.NewClient(transfer.ClientConfig{TLS: c.tls})
 	s.reader = api.NewResultReader(s.api, s.blocks)
 	return s
+}
+
+// currentUser is who runs this process, as far as the system tells.
+func currentUser() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return os.Getenv("USER")
 }
 
 // At is a Session on another node, with the views and settings that this one has

@@ -1,6 +1,7 @@
 package pond
 
 import (
+	"database/sql"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,12 +9,20 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/stmt"
 )
 
 // settings are what a user may choose for a job.
 type settings struct {
 	api.JobOptions
-	watch func(*Status)
+	watch     func(*Status)
+	args      stmt.Params
+	statement string // as it was written; empty for DataFrames
+}
+
+// firstSettings are those that nobody has chosen.
+func firstSettings() settings {
+	return settings{JobOptions: api.JobOptions{LeaseMillis: leaseTime.Milliseconds()}}
 }
 
 // JobOption is a setting of a job. Connect and Join take it as the default of the
@@ -81,6 +90,45 @@ func Deadline(d time.Duration) JobOption {
 	}
 }
 
+// Args are the values of a statement's parameters: $1, $2 and so on, or each ? in
+// turn; those made with [sql.Named] are $name's. They may be nil, booleans, numbers,
+// *big.Int, text, []byte, [time.Time] (a TIMESTAMP in UTC), [time.Duration], pointers
+// to and slices of these. Each is written into the statement as a constant, so that
+// it can be nothing else, whatever is in it.
+func Args(values ...any) JobOption {
+	return func(s *settings) error {
+		var p stmt.Params
+		for _, v := range values {
+			n, ok := v.(sql.NamedArg)
+			if !ok {
+				p.List = append(p.List, v)
+				continue
+			}
+			if p.Named == nil {
+				p.Named = map[string]any{}
+			}
+			p.Named[strings.ToLower(n.Name)] = n.Value
+		}
+		s.args = p
+		return nil
+	}
+}
+
+// Lease is how long a job that a call waits for outlives its process, if that dies
+// or is cut off: a minute, unless said otherwise. 0: it runs to its end.
+func Lease(d time.Duration) JobOption {
+	return func(s *settings) error {
+		if d < 0 || d > 0 && d < leaseMin {
+			return badOption("lease", "use at least "+leaseMin.String()+", or 0 for none", "%v is too short a time", d)
+		}
+		s.LeaseMillis = d.Milliseconds()
+		return nil
+	}
+}
+
+// leaseMin leaves time for renewals on a busy machine.
+const leaseMin = time.Second
+
 // OnStatus has f called when the job is taken, and whenever it has come to something
 // new while the call waits for it, from the goroutine that waits.
 func OnStatus(f func(*Status)) JobOption {
@@ -121,6 +169,10 @@ var settingList = []setting{
 		d, err := time.ParseDuration(v)
 		return Deadline(d), err
 	}, func(s, i *settings) { s.DeadlineMillis = i.DeadlineMillis }},
+	{"lease", "a time such as '90s'; '0s': none", func(v string) (JobOption, error) {
+		d, err := time.ParseDuration(v)
+		return Lease(d), err
+	}, func(s, i *settings) { s.LeaseMillis = i.LeaseMillis }},
 }
 
 func onOff(option func(bool) JobOption) func(string) (JobOption, error) {

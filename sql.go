@@ -13,7 +13,7 @@ import (
 
 // SQL runs one statement and opens its rows: a query over files and views, COPY
 // of one into files, EXPLAIN [ANALYZE], CREATE and DROP VIEW, DESCRIBE,
-// SUMMARIZE, SHOW, SET and RESET. Relative file names are looked up in this
+// SUMMARIZE, SHOW, SET and RESET. [Args] are its parameters' values. Relative file names are looked up in this
 // process's working directory. Views and settings are the session's.
 //
 // When ctx ends before the rows are there, the job is cancelled.
@@ -23,11 +23,11 @@ func (s *Session) SQL(ctx context.Context, sql string, options ...JobOption) (*R
 }
 
 func (s *Session) statement(ctx context.Context, sql string, options []JobOption) (*Rows, error) {
-	st, err := stmt.Parse(sql)
+	o, sql, err := s.bound(sql, options)
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.sql.settings().with(options)
+	st, err := stmt.Parse(sql)
 	if err != nil {
 		return nil, err
 	}
@@ -50,18 +50,30 @@ func (s *Session) statement(ctx context.Context, sql string, options []JobOption
 	return s.set(st)
 }
 
+// bound is the settings of a statement, and the statement with its parameters'
+// values.
+func (s *Session) bound(sql string, options []JobOption) (settings, string, error) {
+	o, err := s.sql.settings().with(options)
+	if err != nil {
+		return o, "", err
+	}
+	o.statement = stmt.Trim(sql)
+	sql, err = stmt.Bind(sql, o.args)
+	return o, sql, err
+}
+
 // Submit starts a query, or a COPY of one, without waiting for it. The job goes on
 // when ctx ends after that.
 func (s *Session) Submit(ctx context.Context, sql string, options ...JobOption) (*Job, error) {
-	o, err := s.sql.settings().with(options)
+	o, sql, err := s.bound(sql, options)
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	spec, err := s.prepare(ctx, sql, o)
 	if err != nil {
 		return nil, public(err)
 	}
-	j, err := s.submit(ctx, spec, o.watch)
+	j, err := s.detach(ctx, spec, o.watch)
 	return j, public(err)
 }
 
@@ -94,7 +106,7 @@ func workingDir() (string, error) {
 }
 
 func (s *Session) spec(p *plan.Plan, o settings) *api.JobSpec {
-	return &api.JobSpec{ID: api.NewJobID(), Name: p.Name, Plan: p, Options: o.JobOptions}
+	return &api.JobSpec{ID: api.NewJobID(), Name: p.Name, Statement: o.statement, User: s.user, Plan: p, Options: o.JobOptions}
 }
 
 // planned is p with the steps that a node makes of each query over files.

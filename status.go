@@ -14,6 +14,8 @@ import (
 type Status struct {
 	ID          string
 	Name        string // of its job file; may be empty
+	Statement   string // the SQL as it was written, or its beginning; empty for other jobs
+	User        string // who submitted it, as its client says
 	State       string // queued, running, succeeded, failed or cancelled
 	Error       *Error // of a job that failed or was cancelled
 	Coordinator string // the node that drives it
@@ -69,7 +71,7 @@ func (s *Status) Err() error {
 
 func statusOf(s *api.JobStatus) *Status {
 	out := &Status{
-		ID: string(s.ID), Name: s.Name, State: string(s.State), Error: (*Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
+		ID: string(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: string(s.State), Error: (*Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
 		Submitted: timeOf(s.Submitted), Ended: timeOf(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
 	for _, x := range s.Stages {
@@ -92,7 +94,7 @@ func statusOf(s *api.JobStatus) *Status {
 // MarshalJSON writes the status as the HTTP API does.
 func (s *Status) MarshalJSON() ([]byte, error) {
 	out := api.JobStatus{
-		ID: plan.JobID(s.ID), Name: s.Name, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
+		ID: plan.JobID(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
 		Submitted: unixMillis(s.Submitted), Ended: unixMillis(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
 	for _, x := range s.Stages {

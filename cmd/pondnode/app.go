@@ -122,7 +122,7 @@ const envAnnotation = "pond_env"
 var oneOff = map[string]bool{"help": true, "version": true, "explain": true, "detach": true, "file": true, "out": true, "param": true, "query": true, "sample": true}
 
 // mayBeEmpty are flags for which nothing is a value.
-var mayBeEmpty = map[string]bool{"null": true, "history": true, "query": true}
+var mayBeEmpty = map[string]bool{"null": true, "history": true, "query": true, "param": true}
 
 // settle sets the flags that were not given from the environment. A flag that was
 // given empty is a mistake, as an unset variable of a script makes it: what it

@@ -220,7 +220,7 @@ func TestEnvironment(t *testing.T) {
 func TestListings(t *testing.T) {
 	now := time.UnixMilli(100_000)
 	jobs := []*pond.Status{
-		{ID: idA, Name: "first", State: "succeeded", Submitted: time.UnixMilli(40_000), Ended: time.UnixMilli(41_500), Rows: 7, Stages: []pond.Stage{{Tasks: 2, Done: 2, Rows: 9, Bytes: 2048}}},
+		{ID: idA, Name: "first", User: "ada", Statement: "SELECT *\nFROM 'a long name of a file/*.parquet'", State: "succeeded", Submitted: time.UnixMilli(40_000), Ended: time.UnixMilli(41_500), Rows: 7, Stages: []pond.Stage{{Tasks: 2, Done: 2, Rows: 9, Bytes: 2048}}},
 		{ID: idA, State: "failed", Submitted: time.UnixMilli(1000), Ended: time.UnixMilli(2000), Error: &pond.Error{Kind: "user", Text: "bad\nworse"}},
 	}
 	var out bytes.Buffer
@@ -228,9 +228,9 @@ func TestListings(t *testing.T) {
 	if err := a.listJobs(output.Table, jobs, now); err != nil {
 		t.Fatal(err)
 	}
-	want := "JOB       NAME   STATE      SUBMITTED     TOOK  STAGES  ROWS  ERROR\n" +
-		"aaaa0000  first  succeeded  1 minute ago  1.5s  1/1        7  -\n" +
-		"aaaa0000  -      failed     1 minute ago  1.0s  0/0        -  bad\n"
+	want := "JOB       NAME   STATE      SUBMITTED     TOOK  STAGES  ROWS  USER  STATEMENT                                 ERROR\n" +
+		"aaaa0000  first  succeeded  1 minute ago  1.5s  1/1        7  ada   SELECT * FROM 'a long name of a file/*.…  -\n" +
+		"aaaa0000  -      failed     1 minute ago  1.0s  0/0        -  -     -                                         bad\n"
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
@@ -238,7 +238,7 @@ func TestListings(t *testing.T) {
 	if err := a.printStatus(output.Table, jobs[0], now); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []string{"state        succeeded in 1.5s\n", "result       7 rows\n", "    0        2/2       9  2.0 KiB"} {
+	for _, s := range []string{"user         ada\n", "statement    SELECT *\n             FROM 'a", "state        succeeded in 1.5s\n", "result       7 rows\n", "    0        2/2       9  2.0 KiB"} {
 		if !strings.Contains(out.String(), s) {
 			t.Errorf("lacks %q:\n%s", s, out.String())
 		}

@@ -33,8 +33,8 @@ func (a *app) jobsCommand() *cobra.Command {
 }
 
 func (a *app) listJobs(f output.Format, jobs []*pond.Status, now time.Time) error {
-	people := output.NewListing(col("job", ""), col("name", ""), col("state", ""), col("submitted", ""), col("took", ""), col("stages", ""), col("rows", 0), col("error", ""))
-	programs := output.NewListing(col("id", ""), col("name", ""), col("state", ""), col("coordinator", ""), col("term", 0),
+	people := output.NewListing(col("job", ""), col("name", ""), col("state", ""), col("submitted", ""), col("took", ""), col("stages", ""), col("rows", 0), col("user", ""), col("statement", ""), col("error", ""))
+	programs := output.NewListing(col("id", ""), col("name", ""), col("user", ""), col("statement", ""), col("state", ""), col("coordinator", ""), col("term", 0),
 		col("submitted", ""), col("ended", ""), col("stages", 0), col("rows", 0), col("files", 0), col("error_kind", ""), col("error", ""))
 	for _, j := range jobs {
 		var rows, kind, text, first any
@@ -46,11 +46,14 @@ func (a *app) listJobs(f output.Format, jobs []*pond.Status, now time.Time) erro
 			line, _, _ := strings.Cut(strings.TrimSpace(j.Error.Text), "\n")
 			first = line
 		}
-		people.Add(progress.Short(j.ID), orNull(j.Name), j.State, ago(j.Submitted, now), took(j, now), stagesDone(j), rows, first)
-		programs.Add(j.ID, orNull(j.Name), j.State, orNull(j.Coordinator), int64(j.Term), stamp(j.Submitted), stamp(j.Ended), len(j.Stages), rows, len(j.Files), kind, text)
+		people.Add(progress.Short(j.ID), orNull(j.Name), j.State, ago(j.Submitted, now), took(j, now), stagesDone(j), rows, orNull(j.User), orNull(brief(j.Statement, listedMax)), first)
+		programs.Add(j.ID, orNull(j.Name), orNull(j.User), orNull(j.Statement), j.State, orNull(j.Coordinator), int64(j.Term), stamp(j.Submitted), stamp(j.Ended), len(j.Stages), rows, len(j.Files), kind, text)
 	}
 	return a.list(f, people, programs)
 }
+
+// listedMax is how much of a statement a list shows.
+const listedMax = 40
 
 func stagesDone(j *pond.Status) string {
 	done, of := 0, 0
@@ -174,6 +177,12 @@ func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 func printHead(w io.Writer, st *pond.Status, now time.Time) {
 	line := func(name, text string) { fmt.Fprintf(w, "%-12s %s\n", name, text) }
 	line("job", strings.TrimSpace(st.ID+"  "+st.Name))
+	if st.User != "" {
+		line("user", st.User)
+	}
+	if st.Statement != "" {
+		line("statement", strings.ReplaceAll(st.Statement, "\n", "\n             "))
+	}
 	state := st.State
 	if t := took(st, now); t != nil {
 		verb := " for "

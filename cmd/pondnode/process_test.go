@@ -287,6 +287,56 @@ func TestInterruptedProcess(t *testing.T) {
 	}
 }
 
+// TestLostClient: the query of a client that is killed, or whose terminal goes, ends
+// with it.
+func TestLostClient(t *testing.T) {
+	node := start(t)
+	for _, test := range []struct {
+		sig  os.Signal
+		args []string
+		why  string
+	}{
+		{syscall.SIGKILL, []string{"submit"}, "its client is gone"},
+		{syscall.SIGKILL, []string{"sql", "-q"}, "its client is gone"},
+		{syscall.SIGHUP, []string{"sql"}, "cancelled by request"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		args := append(test.args, "--peer", node.addr, "--lease", "2s", "SELECT sum(a.range * b.range) AS s FROM range(3000000) a, range(3000000) b")
+		cmd := command(ctx, args...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		id := awaitJob(t, ctx, node.addr, "running", test.args[0])
+		if err := cmd.Process.Signal(test.sig); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		got := shell(t, "", "job", "watch", "-o", "json", "-q", "--peer", node.addr, id)
+		if got.code != exitFailed || !strings.Contains(got.out, test.why) {
+			t.Errorf("%v: exit code %d, %s\n%s", test, got.code, got.out, got.err)
+		}
+		cancel()
+	}
+}
+
+// awaitJob waits until a job is in a state, and returns its id.
+func awaitJob(t *testing.T, ctx context.Context, peer, state, what string) string {
+	t.Helper()
+	for ctx.Err() == nil {
+		for line := range strings.Lines(must(t, shell(t, "", "jobs", "-o", "jsonl", "--peer", peer))) {
+			var j struct{ ID, State string }
+			if err := json.Unmarshal([]byte(line), &j); err != nil {
+				t.Fatal(err)
+			}
+			if j.State == state {
+				return j.ID
+			}
+		}
+	}
+	t.Fatalf("no job of %s is %s", what, state)
+	return ""
+}
+
 // TestDev is the first command of the README.
 func TestDev(t *testing.T) {
 	got := shell(t, t.TempDir(), "dev", "--port", "0", "--sample", "-o", "csv")

@@ -40,6 +40,7 @@ func (a *app) sqlCommand() *cobra.Command {
 			"Ctrl-C cancels the statement that runs.",
 		Example: "  pondnode sql \"SELECT origin, count(*) FROM 'flights/*.parquet' GROUP BY 1\"\n" +
 			"  pondnode sql -f report.sql -o csv\n" +
+			"  pondnode sql \"FROM 'flights/*.parquet' WHERE origin = $from\" --param from=ORD\n" +
 			"  pondnode sql \"COPY (FROM 'flights/*.csv') TO 'flights.parquet'\"",
 		Args: args(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -136,6 +137,9 @@ func (r *runner) script(ctx context.Context, text string) error {
 	if len(list) == 0 {
 		return usageError{"there is no statement", "write one in quotes, or leave it away for a prompt"}
 	}
+	if err := r.sub.params.CheckUsed(list); err != nil {
+		return badParam(err)
+	}
 	for i, one := range list {
 		err := notSQL(one)
 		if err == nil {
@@ -154,10 +158,13 @@ func (r *runner) script(ctx context.Context, text string) error {
 // shortMax is how much of a statement is shown.
 const shortMax = 70
 
-func short(sql string) string {
-	line := []rune(strings.Join(strings.Fields(sql), " "))
-	if len(line) > shortMax {
-		line = append(line[:shortMax-1], '…')
+func short(sql string) string { return brief(sql, shortMax) }
+
+// brief is the beginning of a text, in one line.
+func brief(text string, most int) string {
+	line := []rune(strings.Join(strings.Fields(text), " "))
+	if len(line) > most {
+		line = append(line[:most-1], '…')
 	}
 	return string(line)
 }
@@ -203,7 +210,7 @@ var tags = map[string]string{"create": "CREATE VIEW", "drop": "DROP VIEW", "set"
 // statement runs one statement and prints its rows.
 func (r *runner) statement(ctx context.Context, sql string) error {
 	begun := time.Now()
-	err := r.follow(ctx, func(seen pond.JobOption) (*pond.Rows, error) { return r.session.SQL(ctx, sql, seen) })
+	err := r.follow(ctx, func(seen pond.JobOption) (*pond.Rows, error) { return r.session.SQL(ctx, sql, seen, r.sub.args(sql)) })
 	if err != nil {
 		return err
 	}

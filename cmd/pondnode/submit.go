@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/jobfile"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 )
@@ -33,6 +36,9 @@ type submission struct {
 	force      bool
 	broadcast  string
 	codec      string
+	lease      time.Duration
+	typed      []string    // parameters
+	params     stmt.Params // what they are
 }
 
 func (s *submission) add(cmd *cobra.Command) {
@@ -44,6 +50,8 @@ func (s *submission) add(cmd *cobra.Command) {
 	f.IntVar(&s.partitions, "partitions", 0, "partitions that exchanges make where the job does not say (default by the pond's slots)")
 	f.BoolVar(&s.force, "force", false, "distribute SQL however little it reads (default: one node runs what is small)")
 	f.StringVar(&s.broadcast, "broadcast", "", "`size` up to which a join's side is sent to every task (default 16MiB)")
+	f.StringArrayVar(&s.typed, "param", nil, "`NAME=VALUE` of the statement's $NAME, or a VALUE for the next of $1, $2 … or ?; may be repeated")
+	f.DurationVar(&s.lease, "lease", time.Minute, "end the job when this command is gone for so long; 0: never")
 	f.StringVar(&s.codec, "codec", "", "how blocks are compressed: s2, zstd, lz4 or none (default s2)")
 	_ = cmd.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions([]string{"s2", "zstd", "lz4", "none"}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -55,6 +63,9 @@ func (s *submission) check(cmd *cobra.Command, a *app) (err error) {
 	}
 	if _, err := s.broadcastBytes(); err != nil {
 		return err
+	}
+	if s.params, err = stmt.ParseParams(s.typed); err != nil {
+		return badParam(err)
 	}
 	if s.detach && s.out.out != "" {
 		return usageError{"--detach does not wait for rows to put into --out", "use one of them"}
@@ -77,7 +88,22 @@ func (s *submission) broadcastBytes() (int64, error) {
 func (s *submission) options() []pond.ClientOption {
 	bytes, _ := s.broadcastBytes() // checked before
 	return []pond.ClientOption{pond.Force(s.force), pond.Reuse(!s.noReuse), pond.Partitions(s.partitions), pond.Broadcast(bytes),
-		pond.Codec(s.codec), pond.Deadline(s.deadline)}
+		pond.Codec(s.codec), pond.Deadline(s.deadline), pond.Lease(s.lease)}
+}
+
+func badParam(err error) error {
+	e := plan.AsError(err)
+	return usageError{"--param: " + e.Text, e.Hint}
+}
+
+// args are the values that one of the statements asks for.
+func (s *submission) args(statement string) pond.JobOption {
+	p := s.params.For(statement)
+	values := slices.Clone(p.List)
+	for name, v := range p.Named {
+		values = append(values, sql.Named(name, v))
+	}
+	return pond.Args(values...)
 }
 
 func (a *app) submitCommand() *cobra.Command {
@@ -171,6 +197,9 @@ func parseJob(name string, data []byte, dir string) (*job, error) {
 // submit runs a job to its end, or to where the flags say.
 func (a *app) submit(ctx context.Context, s *pond.Session, j *job, sub *submission) error {
 	r := &runner{a: a, session: s, sub: sub}
+	if err := sub.params.CheckUsed([]string{j.sql}); err != nil {
+		return badParam(err)
+	}
 	switch {
 	case j.file && sub.out.out != "":
 		return usageError{"the job writes files and has no rows for --out", "leave --out away, or the job's result: write"}
@@ -206,7 +235,7 @@ func (r *runner) detach(ctx context.Context, j *job) error {
 	var err error
 	var submitted *pond.Job
 	if j.plan == nil {
-		submitted, err = r.session.Submit(ctx, j.sql)
+		submitted, err = r.session.Submit(ctx, j.sql, r.sub.args(j.sql))
 	} else {
 		submitted, err = r.session.FromPlan(j.plan).Submit(ctx)
 	}

@@ -39,6 +39,46 @@ func Bind(sql string, p Params) (string, error) {
 	return b.String() + sql[from:], nil
 }
 
+// For is those of the values that one of several statements asks for.
+func (p Params) For(sql string) Params {
+	var out Params
+	for _, f := range parameters(sql) {
+		v, has := p.Named[f.name]
+		switch {
+		case f.name == "":
+			out.List = p.List
+		case has && out.Named == nil:
+			out.Named = map[string]any{f.name: v}
+		case has:
+			out.Named[f.name] = v
+		}
+	}
+	return out
+}
+
+// CheckUsed finds a value that none of several statements asks for.
+func (p Params) CheckUsed(statements []string) error {
+	used := Params{Named: map[string]any{}}
+	for _, sql := range statements {
+		one := p.For(sql)
+		maps.Copy(used.Named, one.Named)
+		used.List = append(used.List, one.List...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Named)) {
+		if _, ok := used.Named[name]; !ok {
+			return noParameter(name)
+		}
+	}
+	if len(p.List) > 0 && len(used.List) == 0 {
+		return refuse("write $1, $2 and so on, or ?, where they are wanted", "values are given, and no statement has a parameter")
+	}
+	return nil
+}
+
+func noParameter(name string) error {
+	return refuse("write $"+name+" where it is wanted, or leave the value out", "there is no $%s in the statement", name)
+}
+
 // parameter is one occurrence in a text.
 type parameter struct {
 	text       string // as it was written
@@ -111,7 +151,7 @@ func checkParams(found []parameter, p Params) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Named)) {
 		if !named[name] {
-			return refuse("write $"+name+" where it is wanted, or leave the value out", "there is no $%s in the statement", name)
+			return noParameter(name)
 		}
 	}
 	if len(p.List) > most {

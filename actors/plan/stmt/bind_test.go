@@ -117,6 +117,27 @@ func TestParseParams(t *testing.T) {
 	}
 }
 
+// TestParamsOfScripts: each statement has its own part of the values.
+func TestParamsOfScripts(t *testing.T) {
+	p := Params{Named: map[string]any{"a": 1, "b": 2}}
+	if got := p.For("SELECT $a, $a, $c"); len(got.Named) != 1 || got.Named["a"] != 1 {
+		t.Errorf("%+v", got)
+	}
+	if err := p.CheckUsed([]string{"SELECT $a", "SELECT 1", "SELECT $b"}); err != nil {
+		t.Error(err)
+	}
+	if err := p.CheckUsed([]string{"SELECT $a", "SELECT '$b'"}); err == nil || !strings.Contains(err.Error(), "$b") {
+		t.Error(err)
+	}
+	counted := Params{List: []any{1}}
+	if got := counted.For("SELECT 1"); len(got.List) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if counted.CheckUsed([]string{"SELECT ?", "SELECT 1"}) != nil || counted.CheckUsed([]string{"SELECT 1"}) == nil {
+		t.Error("values without names")
+	}
+}
+
 // FuzzBind: whatever a text holds, it is one constant of the statement, and the same
 // text.
 func FuzzBind(f *testing.F) {
