@@ -128,7 +128,7 @@ func (l *Literal) share(task, tasks int) (first, n int64) {
 	if l.Shared {
 		return 0, l.Rows
 	}
-	lo, hi := share(l.Rows, tasks, task)
+	lo, hi := EvenRange(l.Rows, tasks, task)
 	return lo, hi - lo
 }
 
@@ -209,7 +209,7 @@ func (a *assigner) partitions() error {
 		}
 	}
 	a.each(func(u, _ int) {
-		lo, hi := share(int64(a.job.Stages[u].Exchange.Partitions), a.tasks, a.task)
+		lo, hi := EvenRange(int64(a.job.Stages[u].Exchange.Partitions), a.tasks, a.task)
 		a.take(u, 0, a.up[u], int(lo), int(hi-lo))
 	})
 	return nil
@@ -232,7 +232,7 @@ func (a *assigner) segments() {
 	for _, u := range a.read.Stages {
 		total += len(a.up[u])
 	}
-	lo, hi := share(int64(total), a.tasks, a.task)
+	lo, hi := EvenRange(int64(total), a.tasks, a.task)
 	a.each(func(u, before int) {
 		segs := a.up[u]
 		first := min(max(int(lo)-before, 0), len(segs))
@@ -254,7 +254,7 @@ func (a *assigner) rows() {
 			total += sums[i][k]
 		}
 	}
-	lo, hi := share(total, a.tasks, a.task)
+	lo, hi := EvenRange(total, a.tasks, a.task)
 	var first int64 // of the segment at hand
 	i := -1
 	a.each(func(u, _ int) {

@@ -16,7 +16,7 @@ func TestSplitRowsIsExact(t *testing.T) {
 		for i := range files {
 			total += files[i].Rows()
 		}
-		tasks := splitRows(files, n)
+		tasks := SplitRows(Units(files), files, n)
 		if len(tasks) != n {
 			t.Fatalf("%d tasks, want %d", len(tasks), n)
 		}
@@ -37,9 +37,9 @@ func TestSplitBytesAndFiles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		files := drawFiles(t)
 		n := rapid.IntRange(1, 40).Draw(t, "n")
-		tasks := splitBytes(files, n)
-		if len(tasks) > n || len(tasks) > len(units(files)) || len(tasks) == 0 {
-			t.Fatalf("%d tasks for %d units, at most %d", len(tasks), len(units(files)), n)
+		tasks := SplitBytes(Units(files), files, n)
+		if len(tasks) > n || len(tasks) > len(Units(files)) || len(tasks) == 0 {
+			t.Fatalf("%d tasks for %d units, at most %d", len(tasks), len(Units(files)), n)
 		}
 		for i, task := range tasks {
 			if len(task) == 0 {
@@ -47,7 +47,7 @@ func TestSplitBytesAndFiles(t *testing.T) {
 			}
 		}
 		checkCover(t, files, tasks)
-		dealt := splitFiles(files, n)
+		dealt := SplitFiles(files, n)
 		for i, task := range dealt {
 			if k := len(files) / n; len(task) != k && len(task) != k+1 {
 				t.Fatalf("task %d has %d of %d files", i, len(task), len(files))
@@ -99,13 +99,15 @@ func checkCover(t *rapid.T, files []File, tasks [][]Piece) {
 }
 
 func TestTasksFor(t *testing.T) {
-	o := Options{Parallelism: 8, TargetBytes: 128 * mib}
+	o := Sizing{Parallelism: 8, TargetBytes: 128 * mib}
 	for bytes, want := range map[int64]int{-1: 8, 0: 1, 1000: 1, 4 * mib: 1, 8 * mib: 2, 32 * mib: 8, 1000 * mib: 8, 1025 * mib: 9, 1 << 40: 8192, 1 << 62: MaxPartitions} {
-		if got := o.tasksFor(bytes); got != want {
+		if got := o.TasksFor(bytes); got != want {
 			t.Errorf("%d bytes: %d tasks, want %d", bytes, got, want)
 		}
 	}
 }
+
+const mib = 1 << 20
 
 // upstream is a job of producers with the last stage reading all of them.
 func upstream(how How, tasks, partitions int, segments ...int) *Job {

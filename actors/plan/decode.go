@@ -31,19 +31,19 @@ const (
 // limits; it does not Validate.
 func Decode(data []byte) (*Plan, error) {
 	if len(data) > MaxPlanBytes {
-		return nil, planErr("", "carry fewer literal rows, or put them into a file", "the plan has %d bytes, more than the %d allowed", len(data), MaxPlanBytes)
+		return nil, Refuse("", "carry fewer literal rows, or put them into a file", "the plan has %d bytes, more than the %d allowed", len(data), MaxPlanBytes)
 	}
 	if d := depthOf(data); d > maxDepth {
-		return nil, planErr("", "", "the plan's JSON is nested deeper than %d", maxDepth)
+		return nil, Refuse("", "", "the plan's JSON is nested deeper than %d", maxDepth)
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	var p Plan
 	if err := dec.Decode(&p); err != nil {
-		return nil, planErr("", "compare it with the job file reference", "the plan's JSON cannot be read: %v", err)
+		return nil, Refuse("", "compare it with the job file reference", "the plan's JSON cannot be read: %v", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, planErr("", "give one plan", "more follows after the plan's JSON")
+		return nil, Refuse("", "give one plan", "more follows after the plan's JSON")
 	}
 	return &p, nil
 }
@@ -55,7 +55,7 @@ func (p *Plan) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("plan: encode: %w", err)
 	}
 	if len(data) > MaxPlanBytes {
-		return nil, planErr("", "carry fewer literal rows, or put them into a file", "the plan has %d bytes, more than the %d allowed", len(data), MaxPlanBytes)
+		return nil, Refuse("", "carry fewer literal rows, or put them into a file", "the plan has %d bytes, more than the %d allowed", len(data), MaxPlanBytes)
 	}
 	return data, nil
 }
@@ -81,14 +81,14 @@ func depthOf(data []byte) int {
 	return most
 }
 
-// planErr is the user's error: what is wrong with which step, and what to do.
-func planErr(subject, hint, format string, args ...any) error {
+// Refuse is the user's error: what is wrong with which step, and what to do.
+func Refuse(subject, hint, format string, args ...any) error {
 	return &Error{Kind: KindUser, Op: "plan", Subject: subject, Text: fmt.Sprintf(format, args...), Hint: hint}
 }
 
-// errorf is an error about node n.
-func (n *Node) errorf(hint, format string, args ...any) error {
-	return planErr(n.String(), hint, format, args...)
+// Errorf is an error about node n.
+func (n *Node) Errorf(hint, format string, args ...any) error {
+	return Refuse(n.String(), hint, format, args...)
 }
 
-func (n *Node) String() string { return fmt.Sprintf("step %q (%s)", n.ID, n.op()) }
+func (n *Node) String() string { return fmt.Sprintf("step %q (%s)", n.ID, n.Op()) }

@@ -1,17 +1,21 @@
-// Package plan turns what a user asked for into what nodes run: a DataFrame (a
-// tree of [Node]) into a [Job] (a list of [Stage]), and a stage into tasks.
+// Package plan holds the nouns of a job, which every package above shares, and
+// what both compilers do alike: a [Plan] is what a user wrote (a DataFrame or a
+// job file), a [Job] is what nodes run, a list of [Stage].
 //
-// It is pure: no clock, no goroutine, no socket, no disk, no DuckDB. What it
-// must know of the world (which files there are, how many rows they hold) comes
-// in as a [Catalog]. The same tree over the same files compiles to the same
-// stage ids, and that is what lets a job be resumed and a result be reused.
+//	Plan ──────── frame ─────────┐
+//	                             ├─▶ Builder ─▶ Job ─▶ Fitted, Assign(upstream sizes) ─▶ what a task reads
+//	DuckDB's plan ─ distribute ──┘
 //
-//	Node tree ── Compile(Catalog) ──▶ []Stage ── Assign(upstream sizes) ──▶ []Task
+// It decodes and validates plans, cuts files into tasks, names stages by the hash
+// of all that their rows depend on, says what each task reads once the sizes of
+// earlier stages are known, and writes scans and plans as text. Equal stage ids
+// mean equal rows; that lets a job be resumed and a result be reused.
 //
-// A node becomes a view; views that need no exchange between them are one stage;
-// what several stages need is a stage of its own. Where a stage runs on one
-// partition though it reads several, it says why (Stage.Gathered).
+// It is pure: no clock, no goroutine, no socket, no disk, no DuckDB. What it must
+// know of the world comes in as a [Catalog]. It refuses plans beyond its limits
+// (decode.go) with an error that names the step.
 //
-// Read stage.go for the nouns that every other package shares, node.go for what
-// a DataFrame can say, then compile.go.
+// Read stage.go for the nouns, node.go for what a DataFrame can say, then
+// builder.go, split.go and assign.go. The compilers are actors/plan/frame and
+// actors/plan/distribute.
 package plan

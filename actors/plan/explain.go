@@ -102,7 +102,7 @@ func (in Input) String() string {
 	case in.Scan != nil:
 		return in.Scan.String()
 	case in.Literal != nil:
-		return count(int(in.Literal.Rows), "row") + " of the plan" + ifElse(in.Literal.Shared, ", all in each task", "")
+		return Count(int(in.Literal.Rows), "row") + " of the plan" + ifElse(in.Literal.Shared, ", all in each task", "")
 	}
 	r := in.Read
 	from := make([]string, len(r.Stages))
@@ -134,12 +134,12 @@ func (s *Scan) String() string {
 			}
 		}
 	}
-	out := fmt.Sprintf("%s of %s: %s", s.Format, count(len(paths), "file"), strings.Join(paths[:min(len(paths), scanPathsShown)], ", "))
+	out := fmt.Sprintf("%s of %s: %s", s.Format, Count(len(paths), "file"), strings.Join(paths[:min(len(paths), scanPathsShown)], ", "))
 	if len(paths) > scanPathsShown {
 		out += ", …"
 	}
 	if partial > 0 {
-		out += fmt.Sprintf("; %d of %s are runs of rows", partial, count(pieces, "piece"))
+		out += fmt.Sprintf("; %d of %s are runs of rows", partial, Count(pieces, "piece"))
 	}
 	o := s.Options
 	if o.Columns != nil {
@@ -157,7 +157,7 @@ func (st Step) String() string {
 	}
 	out += string(st.Func.Kind) + " " + st.Func.Name
 	if st.Func.BatchRows > 0 {
-		out += fmt.Sprintf(" by %s", count(st.Func.BatchRows, "row"))
+		out += fmt.Sprintf(" by %s", Count(st.Func.BatchRows, "row"))
 	}
 	return out + " over " + st.SQL
 }
@@ -181,7 +181,7 @@ func (j *Job) Explain() string {
 		line := func(name, value string) {
 			fmt.Fprintf(&b, "    %-9s %s\n", name, strings.ReplaceAll(value, "\n", "\n              "))
 		}
-		line("kind", fmt.Sprintf("%s, %s", x.Kind, count(x.Tasks, "task")))
+		line("kind", fmt.Sprintf("%s, %s", x.Kind, Count(x.Tasks, "task")))
 		for _, r := range x.Reads {
 			line("reads", r)
 		}
@@ -209,4 +209,32 @@ func (j *Job) Explain() string {
 		fmt.Fprintf(&b, "result: rows%s\n", ifElse(j.Result.Ordered, ", in order of task", ""))
 	}
 	return b.String()
+}
+
+// String is the exchange as explain shows it: "hash(origin) into 8".
+func (e Exchange) String() string {
+	switch e.Kind {
+	case Single, "":
+		return "single"
+	case Files:
+		if e.Write.Single {
+			return fmt.Sprintf("%s file %s", e.Write.Format, e.Write.Path)
+		}
+		return fmt.Sprintf("%s files in %s", e.Write.Format, e.Write.Path)
+	}
+	var terms []string
+	for i, k := range e.Keys {
+		switch {
+		case e.Kind == Range && k == BlobKey:
+		case e.Kind == Range:
+			terms = append(terms, k+" "+e.Order[i])
+		default:
+			terms = append(terms, k)
+		}
+	}
+	of := strings.Join(terms, ", ")
+	if of != "" {
+		of = "(" + of + ")"
+	}
+	return fmt.Sprintf("%s%s into %d", e.Kind, of, e.Partitions)
 }

@@ -115,7 +115,7 @@ func (f *fitter) tasks(bytes int64) int {
 	if f.fit.Apart {
 		return f.parts
 	}
-	o := Options{Parallelism: f.fit.Slots, TargetBytes: max(f.fit.Target, 1)}
+	o := Sizing{Parallelism: f.fit.Slots, TargetBytes: max(f.fit.Target, 1)}
 	return min(o.tasksOf(bytes, f.least()), f.parts)
 }
 
@@ -123,7 +123,7 @@ func (f *fitter) least() int64 {
 	if f.fit.Least > 0 {
 		return f.fit.Least
 	}
-	return minTaskBytes
+	return MinTaskBytes
 }
 
 // sizesOf is the bytes of each partition of one input; nil if it is not cut by

@@ -39,20 +39,8 @@ type identityInput struct {
 	Ordered bool
 }
 
-// identify sets the stage's ID. A stage whose rows are not certain to come out
-// the same again has the job's id hashed in, and so has one that writes files:
-// they are published, not kept.
-func (w *stageWriter) identify(job *Job) {
-	s, f := w.s, &w.facts
-	f.Salt = w.c.o.Salt
-	if !s.Deterministic || w.e.perJob {
-		f.Job, f.Step = w.c.o.JobID, w.e.root.id
-	}
-	f.seal(job, s)
-}
-
-// seal hashes the stage, with what is known of it already.
-func (f *identity) seal(job *Job, s *Stage) {
+// seal hashes the stage together with what f says already.
+func (f *identity) seal(job *Job, s *Stage) StageID {
 	f.Version = idVersion
 	for _, in := range s.Inputs {
 		i := identityInput{View: in.View, Scan: in.Scan, Literal: in.Literal}
@@ -77,5 +65,5 @@ func (f *identity) seal(job *Job, s *Stage) {
 		data = []byte(err.Error() + string(f.Job))
 	}
 	sum := sha256.Sum256(data)
-	s.ID = StageID(hex.EncodeToString(sum[:]))
+	return StageID(hex.EncodeToString(sum[:]))
 }

@@ -3,28 +3,41 @@ package plan
 // Cutting a scan's files into tasks' pieces. All cuts keep the files' order, so
 // the pieces of task 0, 1, … one after another are the whole input in order.
 
-// minTaskBytes is the least that is worth a task of its own.
-const minTaskBytes = 4 << 20
+// MinTaskBytes is the least that is worth a task of its own.
+const MinTaskBytes = 4 << 20
 
-// tasksFor is how many tasks so many compressed bytes deserve: enough for
-// every slot when each gets something worth having, and more only to keep a
+// Sizing says how many tasks an amount of bytes deserves.
+type Sizing struct {
+	Parallelism int   // tasks that can run at once in the pond; 0: 1
+	TargetBytes int64 // compressed bytes a task is meant to read; 0: 128 MiB
+}
+
+const defaultTargetBytes = 128 << 20
+
+// TasksFor is how many tasks a scan of so many compressed bytes deserves: enough
+// for every slot when each gets something worth having, and more only to keep a
 // task under the target. Negative: not known.
-func (o *Options) tasksFor(bytes int64) int { return o.tasksOf(bytes, minTaskBytes) }
+func (s Sizing) TasksFor(bytes int64) int { return s.tasksOf(bytes, MinTaskBytes) }
 
-func (o *Options) tasksOf(bytes, worth int64) int {
-	if bytes < 0 {
-		return o.Parallelism
+// tasksOf is TasksFor where so many bytes are worth a task.
+func (s Sizing) tasksOf(bytes, worth int64) int {
+	slots, target := max(s.Parallelism, 1), s.TargetBytes
+	if target <= 0 {
+		target = defaultTargetBytes
 	}
-	n := (bytes + o.TargetBytes - 1) / o.TargetBytes
-	if least := min(int64(o.Parallelism), bytes/worth); n < least {
+	if bytes < 0 {
+		return slots
+	}
+	n := (bytes + target - 1) / target
+	if least := min(int64(slots), bytes/worth); n < least {
 		n = least
 	}
 	return int(min(max(n, 1), MaxPartitions))
 }
 
-// units is the smallest pieces that are cut without decoding what lies before
-// them: row groups, and whole files where there are none.
-func units(files []File) []Piece {
+// Units are the smallest pieces that are cut without decoding what lies before
+// them: a file's row groups if it has two or more, else the whole file.
+func Units(files []File) []Piece {
 	var out []Piece
 	for i := range files {
 		f := &files[i]
@@ -41,12 +54,6 @@ func units(files []File) []Piece {
 	return out
 }
 
-// splitBytes cuts files into at most n tasks of about as many bytes each; none
-// is empty.
-func splitBytes(files []File, n int) [][]Piece {
-	return splitUnits(units(files), rowsByPath(files), n)
-}
-
 func rowsByPath(files []File) map[string]int64 {
 	rows := map[string]int64{}
 	for i := range files {
@@ -55,7 +62,9 @@ func rowsByPath(files []File) map[string]int64 {
 	return rows
 }
 
-func splitUnits(us []Piece, rows map[string]int64, n int) [][]Piece {
+// SplitBytes cuts units of files into at most n tasks of about as many bytes
+// each; none is empty.
+func SplitBytes(us []Piece, files []File, n int) [][]Piece {
 	var total int64
 	for _, u := range us {
 		total += max(u.Bytes, 1)
@@ -72,19 +81,20 @@ func splitUnits(us []Piece, rows map[string]int64, n int) [][]Piece {
 		full := done*int64(n) >= total*int64(len(out)+1) // at most 2^63: bytes * MaxPartitions
 		if full || left < n-len(out) {
 			if len(out) < n-1 {
-				out, task = append(out, joinPieces(task, rows)), nil
+				out, task = append(out, JoinPieces(task, files)), nil
 			}
 		}
 	}
 	if len(task) > 0 {
-		out = append(out, joinPieces(task, rows))
+		out = append(out, JoinPieces(task, files))
 	}
 	return out
 }
 
-// joinPieces merges neighbouring runs of a file's rows, and calls a run of all of
+// JoinPieces merges neighbouring runs of a file's rows, and calls a run of all of
 // them the whole file.
-func joinPieces(ps []Piece, rows map[string]int64) []Piece {
+func JoinPieces(ps []Piece, files []File) []Piece {
+	rows := rowsByPath(files)
 	var out []Piece
 	for _, p := range ps {
 		if k := len(out) - 1; k >= 0 && !p.Whole && !out[k].Whole && out[k].Path == p.Path && out[k].Start+out[k].Rows == p.Start {
@@ -102,12 +112,12 @@ func joinPieces(ps []Piece, rows map[string]int64) []Piece {
 	return out
 }
 
-// splitFiles deals whole files out to n tasks, in order, as many to each but
+// SplitFiles gives whole files to n tasks, in order, as many to each but
 // for one.
-func splitFiles(files []File, n int) [][]Piece {
+func SplitFiles(files []File, n int) [][]Piece {
 	out := make([][]Piece, n)
 	for t := range n {
-		lo, hi := share(int64(len(files)), n, t)
+		lo, hi := EvenRange(int64(len(files)), n, t)
 		for i := lo; i < hi; i++ {
 			f := &files[i]
 			out[t] = append(out[t], Piece{Path: f.Path, Rows: f.Rows(), Whole: true, Bytes: f.Size})
@@ -116,39 +126,60 @@ func splitFiles(files []File, n int) [][]Piece {
 	return out
 }
 
-// splitRows cuts files of known rows into n tasks of as many rows each but for
-// one.
-func splitRows(files []File, n int) [][]Piece {
+// SplitRows cuts units of files into exactly n tasks: of as many rows each but
+// for one where all rows are known, else of as many units.
+func SplitRows(us []Piece, files []File, n int) [][]Piece {
 	var total int64
-	counts := make([]int64, len(files))
-	for i := range files {
-		counts[i] = files[i].Rows()
-		total += counts[i]
+	known := true
+	for _, u := range us {
+		known = known && u.Rows >= 0
+		total += u.Rows
 	}
 	out := make([][]Piece, n)
-	file, first := 0, int64(0) // the file that holds row `first`, its first row
+	if !known {
+		for t := range n {
+			lo, hi := EvenRange(int64(len(us)), n, t)
+			out[t] = JoinPieces(us[lo:hi], files)
+		}
+		return out
+	}
+	at, first := 0, int64(0) // the unit that holds row `first`, its first row
 	for t := range n {
-		lo, hi := share(total, n, t)
+		lo, hi := EvenRange(total, n, t)
 		for lo < hi {
-			f, rows := &files[file], counts[file]
-			if lo >= first+rows {
-				first += rows
-				file++
+			u := us[at]
+			if lo >= first+u.Rows {
+				first += u.Rows
+				at++
 				continue
 			}
-			end := min(hi, first+rows)
-			p := Piece{Path: f.Path, Start: lo - first, Rows: end - lo, Whole: end-lo == rows}
-			p.Bytes = int64(float64(f.Size) * float64(p.Rows) / float64(rows))
+			end := min(hi, first+u.Rows)
+			p := u
+			p.Start, p.Rows = u.Start+lo-first, end-lo
+			p.Whole = u.Whole && p.Rows == u.Rows
+			p.Bytes = int64(float64(u.Bytes) * float64(p.Rows) / float64(u.Rows))
 			out[t] = append(out[t], p)
 			lo = end
 		}
+		out[t] = JoinPieces(out[t], files)
 	}
 	return out
 }
 
-// share is part t of n even, contiguous parts of total things: [lo, hi). Sizes
+// Broadcast is the scan read whole by every task; files are those that it reads.
+func (s *Scan) Broadcast(files []File) Scan {
+	out := *s
+	var all []Piece
+	for _, task := range s.Splits {
+		all = append(all, task...)
+	}
+	out.Splits, out.Shared = [][]Piece{JoinPieces(all, files)}, true
+	return out
+}
+
+// EvenRange is part t of n even, contiguous parts of total things: [lo, hi). Sizes
 // differ by one at most.
-func share(total int64, n, t int) (lo, hi int64) {
+func EvenRange(total int64, n, t int) (lo, hi int64) {
 	size, more := total/int64(n), total%int64(n)
 	lo = size*int64(t) + min(more, int64(t))
 	hi = lo + size

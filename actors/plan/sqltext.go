@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"fmt"
 	"sort"
 	"strings"
@@ -15,10 +14,10 @@ func QuoteIdent(s string) string { return lexer.QuoteName(s) }
 // QuoteString is an SQL string literal.
 func QuoteString(s string) string { return lexer.QuoteText(s) }
 
-// rowNumber and fileName are the columns that DuckDB's readers generate.
+// RowNumber and FileName are the columns that DuckDB's readers generate.
 const (
-	rowNumber = "file_row_number"
-	fileName  = "filename"
+	RowNumber = "file_row_number"
+	FileName  = "filename"
 )
 
 // SQL is the SELECT that reads a task's pieces; of no pieces, a SELECT of no
@@ -38,7 +37,7 @@ func (s *Scan) SQL(pieces []Piece) string {
 		if !pieces[i].Whole {
 			p := pieces[i]
 			parts = append(parts, fmt.Sprintf("%s WHERE %s BETWEEN %d AND %d",
-				s.reader([]string{p.Path}, true), rowNumber, p.Start, p.Start+p.Rows-1))
+				s.reader([]string{p.Path}, true), RowNumber, p.Start, p.Start+p.Rows-1))
 			i++
 			continue
 		}
@@ -61,7 +60,7 @@ func (s *Scan) some(pieces []Piece) string {
 	for i, p := range pieces {
 		names[i] = QuoteString(p.Path)
 	}
-	return sql + " WHERE " + fileName + " IN (" + strings.Join(names, ", ") + ")"
+	return sql + " WHERE " + FileName + " IN (" + strings.Join(names, ", ") + ")"
 }
 
 // none is the scan's columns and no rows.
@@ -94,7 +93,7 @@ func (s *Scan) list(partial bool) string {
 	o := s.Options
 	if s.Columns == nil && o.Columns == nil {
 		if partial && !o.RowNumber {
-			return "* EXCLUDE (" + rowNumber + ")"
+			return "* EXCLUDE (" + RowNumber + ")"
 		}
 		return "*"
 	}
@@ -123,10 +122,10 @@ func (s *Scan) output() []Column {
 		out = append(out, Column{Name: name, Type: types[strings.ToLower(name)].Type})
 	}
 	if s.Options.RowNumber {
-		out = append(out, Column{rowNumber, "BIGINT"})
+		out = append(out, Column{RowNumber, "BIGINT"})
 	}
 	if s.Options.Filename {
-		out = append(out, Column{fileName, "VARCHAR"})
+		out = append(out, Column{FileName, "VARCHAR"})
 	}
 	return out
 }
@@ -145,8 +144,8 @@ func (s *Scan) call(paths []string, number bool) string {
 		}
 	}
 	flag("union_by_name", o.UnionByName)
-	flag(rowNumber, number)
-	flag(fileName, o.Filename)
+	flag(RowNumber, number)
+	flag(FileName, o.Filename)
 	// Said either way: DuckDB would guess from the paths it is given, and tasks
 	// are given different ones.
 	args = append(args, fmt.Sprintf("hive_partitioning = %t", o.Hive))
@@ -187,46 +186,4 @@ func (e *Exchange) SortKey() string {
 		args[i] = k + ", " + QuoteString(e.Order[i])
 	}
 	return "create_sort_key(" + strings.Join(args, ", ") + ")"
-}
-
-// valuesSQL is literal rows as a SELECT.
-func valuesSQL(r *RowsOp) string {
-	if len(r.Values) == 0 {
-		list := make([]string, len(r.Columns))
-		for i, c := range r.Columns {
-			list[i] = literal(json.RawMessage("null"), c.Type) + " AS " + QuoteIdent(c.Name)
-		}
-		return "SELECT " + strings.Join(list, ", ") + " WHERE false"
-	}
-	rows := make([]string, len(r.Values))
-	for i, row := range r.Values {
-		vals := make([]string, len(row))
-		for k, v := range row {
-			vals[k] = literal(v, r.Columns[k].Type)
-		}
-		rows[i] = "(" + strings.Join(vals, ", ") + ")"
-	}
-	names := make([]string, len(r.Columns))
-	for i, c := range r.Columns {
-		names[i] = QuoteIdent(c.Name)
-	}
-	return "SELECT * FROM (VALUES " + strings.Join(rows, ", ") + ") AS t(" + strings.Join(names, ", ") + ")"
-}
-
-// literal is a JSON value as an SQL value of a type ("": the value's own).
-func literal(v json.RawMessage, typ string) string {
-	s := strings.TrimSpace(string(v))
-	var text string
-	switch {
-	case s == "null":
-		s = "NULL"
-	case s[0] == '"' && json.Unmarshal(v, &text) == nil:
-		s = QuoteString(text)
-	case s[0] == '[' || s[0] == '{':
-		s = QuoteString(s) + "::JSON"
-	}
-	if typ == "" {
-		return s
-	}
-	return "CAST(" + s + " AS " + typ + ")"
 }

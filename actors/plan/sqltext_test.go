@@ -1,9 +1,6 @@
 package plan
 
-import (
-	"encoding/json"
-	"testing"
-)
+import "testing"
 
 func TestScanSQL(t *testing.T) {
 	whole := func(path string) Piece { return Piece{Path: path, Whole: true, Rows: 10} }
@@ -50,21 +47,6 @@ func TestSortKey(t *testing.T) {
 	e := Exchange{Keys: []string{"a", "lower(b)"}, Order: []string{"DESC NULLS LAST", "ASC NULLS FIRST"}}
 	if got, want := e.SortKey(), "create_sort_key(a, 'DESC NULLS LAST', lower(b), 'ASC NULLS FIRST')"; got != want {
 		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
-func TestLiteral(t *testing.T) {
-	for _, tc := range []struct{ json, typ, want string }{
-		{"null", "", "NULL"},
-		{"1.50", "DECIMAL(9,2)", "CAST(1.50 AS DECIMAL(9,2))"},
-		{"true", "BOOLEAN", "CAST(true AS BOOLEAN)"},
-		{`"it's \u00e9"`, "", "'it''s é'"},
-		{`[1, 2]`, "INTEGER[]", "CAST('[1, 2]'::JSON AS INTEGER[])"},
-		{`{"a": "x'"}`, "STRUCT(a VARCHAR)", `CAST('{"a": "x''"}'::JSON AS STRUCT(a VARCHAR))`},
-	} {
-		if got := literal(json.RawMessage(tc.json), tc.typ); got != tc.want {
-			t.Errorf("%s as %s is %s, want %s", tc.json, tc.typ, got, tc.want)
-		}
 	}
 }
 

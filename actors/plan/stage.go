@@ -242,6 +242,10 @@ type Exchange struct {
 	Write  *Write // Files
 }
 
+// BlobKey is a sort key that orders nothing. DuckDB makes a BIGINT of short sort
+// keys and a BLOB of others; with a string among them it is always a BLOB.
+const BlobKey = "''"
+
 // ExchangeKind is a way to cut a task's output.
 type ExchangeKind string
 

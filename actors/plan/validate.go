@@ -2,15 +2,12 @@ package plan
 
 import (
 	"encoding/json"
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/pondmesh/pond/duck/lexer"
+	"github.com/pondmesh/pond/actors/plan/template"
 )
-
-var errEmptyTerm = errors.New("a sort term is empty")
 
 // ops lists the operations that are set, by their JSON names.
 func (n *Node) ops() []string {
@@ -32,7 +29,8 @@ func (n *Node) ops() []string {
 	return out
 }
 
-func (n *Node) op() string {
+// Op names the operations that are set, as the JSON does.
+func (n *Node) Op() string {
 	ops := n.ops()
 	if len(ops) == 0 {
 		return "nothing"
@@ -44,19 +42,19 @@ func (n *Node) op() string {
 // the step and say what to do.
 func (p *Plan) Validate() error {
 	if len(p.Nodes) == 0 {
-		return planErr("", "add a read step", "the plan has no steps")
+		return Refuse("", "add a read step", "the plan has no steps")
 	}
 	if len(p.Nodes) > MaxNodes {
-		return planErr("", "write fewer, larger steps", "the plan has %d steps, more than the %d allowed", len(p.Nodes), MaxNodes)
+		return Refuse("", "write fewer, larger steps", "the plan has %d steps, more than the %d allowed", len(p.Nodes), MaxNodes)
 	}
 	seen := map[NodeID]bool{}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		if n.ID == "" {
-			return planErr("", "give each step an id", "step %d of the list has no id", i+1)
+			return Refuse("", "give each step an id", "step %d of the list has no id", i+1)
 		}
 		if seen[n.ID] {
-			return n.errorf("rename one of them", "the id is used twice")
+			return n.Errorf("rename one of them", "the id is used twice")
 		}
 		if err := n.validate(seen); err != nil {
 			return err
@@ -69,22 +67,22 @@ func (p *Plan) Validate() error {
 func (n *Node) validate(seen map[NodeID]bool) error {
 	switch ops := n.ops(); len(ops) {
 	case 0:
-		return n.errorf("set one operation: read, sql, filter, repartition, …", "it does nothing")
+		return n.Errorf("set one operation: read, sql, filter, repartition, …", "it does nothing")
 	case 1:
 	default:
-		return n.errorf("make a step of each", "it sets %d operations, one is wanted", len(ops))
+		return n.Errorf("make a step of each", "it sets %d operations, one is wanted", len(ops))
 	}
 	for _, in := range n.Inputs {
 		if !seen[in] {
-			return n.errorf("define it before this step", "its input %q is not the id of an earlier step", in)
+			return n.Errorf("define it before this step", "its input %q is not the id of an earlier step", in)
 		}
 	}
 	lo, hi := n.arity()
 	if got := len(n.Inputs); got < lo || got > hi {
 		if lo == hi {
-			return n.errorf("correct its inputs", "it takes %s, not %d", count(lo, "input"), got)
+			return n.Errorf("correct its inputs", "it takes %s, not %d", Count(lo, "input"), got)
 		}
-		return n.errorf("correct its inputs", "it takes %d to %d inputs, not %d", lo, hi, got)
+		return n.Errorf("correct its inputs", "it takes %d to %d inputs, not %d", lo, hi, got)
 	}
 	return n.validateOp()
 }
@@ -109,7 +107,7 @@ func (n *Node) validateOp() error {
 	case n.Rows != nil:
 		return n.validateRows()
 	case n.SQL != nil:
-		_, err := n.template(n.SQL.Query, len(n.Inputs))
+		_, err := n.Template(n.SQL.Query, len(n.Inputs))
 		return err
 	case n.Map != nil:
 		return n.validateMap(n.Map)
@@ -118,7 +116,7 @@ func (n *Node) validateOp() error {
 	case n.Filter != nil:
 		return n.validateMap(n.Filter)
 	case n.MapBatches != nil && n.MapBatches.Func == "":
-		return n.errorf("name a registered function", "it has no func")
+		return n.Errorf("name a registered function", "it has no func")
 	case n.MapBatches != nil:
 		return n.between("batch_rows", n.MapBatches.BatchRows, MaxBatchRows)
 	case n.Project != nil:
@@ -131,11 +129,11 @@ func (n *Node) validateOp() error {
 		}
 		return n.between("n", n.Sort.N, MaxPartitions)
 	case n.Limit != nil && n.Limit.N < 0:
-		return n.errorf("give a number of rows", "n is %d", n.Limit.N)
+		return n.Errorf("give a number of rows", "n is %d", n.Limit.N)
 	case n.Broadcast != nil:
 		return n.between("n", n.Broadcast.N, MaxPartitions)
 	case n.Consolidate != nil && n.Consolidate.N == 0:
-		return n.errorf("say how many partitions are to be left", "n is missing")
+		return n.Errorf("say how many partitions are to be left", "n is missing")
 	case n.Consolidate != nil:
 		return n.between("n", n.Consolidate.N, MaxPartitions)
 	case n.Repartition != nil:
@@ -146,31 +144,30 @@ func (n *Node) validateOp() error {
 
 func (n *Node) between(field string, v, hi int) error {
 	if v < 0 || v > hi {
-		return n.errorf("choose a number in that range", "%s is %d, not between 0 and %d", field, v, hi)
+		return n.Errorf("choose a number in that range", "%s is %d, not between 0 and %d", field, v, hi)
 	}
 	return nil
 }
 
-// template parses a user's SQL; without inputs it is DuckDB's alone.
-func (n *Node) template(s string, inputs int) (template, error) {
+// Template parses SQL of the step; without inputs it is DuckDB's alone.
+func (n *Node) Template(s string, inputs int) (template.Template, error) {
+	var t template.Template
+	var err error
 	if n.SQL != nil && inputs == 0 {
-		s, toks, err := trimSQL(s)
-		if err != nil {
-			return nil, n.errorf("correct the SQL", "%v", err)
-		}
-		return template{text(s[toks[0].Start:toks[len(toks)-1].End])}, nil
+		t, err = template.Whole(s)
+	} else {
+		t, err = template.Parse(s, inputs)
 	}
-	t, err := parseTemplate(s, inputs)
 	if err != nil {
-		return nil, n.errorf("correct the SQL", "%v", err)
+		return nil, n.Errorf("correct the SQL", "%v", err)
 	}
 	return t, nil
 }
 
 func (n *Node) validateTexts(field string, texts []string) error {
 	for _, s := range texts {
-		if _, err := n.template(s, 1); err != nil {
-			return n.errorf("correct the expression", "%s: %v", field, err.(*Error).Text)
+		if _, err := n.Template(s, 1); err != nil {
+			return n.Errorf("correct the expression", "%s: %v", field, err.(*Error).Text)
 		}
 	}
 	return nil
@@ -178,11 +175,11 @@ func (n *Node) validateTexts(field string, texts []string) error {
 
 func (n *Node) validateTerms(by []string) error {
 	if len(by) == 0 {
-		return n.errorf(`give terms such as "price DESC"`, "by is empty")
+		return n.Errorf(`give terms such as "price DESC"`, "by is empty")
 	}
 	for _, s := range by {
-		if _, _, err := splitTerm(s); err != nil {
-			return n.errorf("correct the term", "by %q: %v", s, err)
+		if _, _, err := template.SplitTerm(s); err != nil {
+			return n.Errorf("correct the term", "by %q: %v", s, err)
 		}
 	}
 	return nil
@@ -190,12 +187,12 @@ func (n *Node) validateTerms(by []string) error {
 
 func (n *Node) validateMap(m *MapOp) error {
 	if (m.SQL == "") == (m.Func == "") {
-		return n.errorf("set sql, or func with the name of a registered function", "exactly one of sql and func is wanted")
+		return n.Errorf("set sql, or func with the name of a registered function", "exactly one of sql and func is wanted")
 	}
 	if m.SQL == "" {
 		return nil
 	}
-	_, err := n.template(m.SQL, 1)
+	_, err := n.Template(m.SQL, 1)
 	return err
 }
 
@@ -204,26 +201,26 @@ var optionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 func (n *Node) validateRead() error {
 	r := n.Read
 	if !slices.Contains([]Format{Parquet, CSV, JSON, Arrow}, r.Format) {
-		return n.errorf("use parquet, csv, json or arrow", "format %q is not known", r.Format)
+		return n.Errorf("use parquet, csv, json or arrow", "format %q is not known", r.Format)
 	}
 	if len(r.Paths) == 0 || slices.Contains(r.Paths, "") {
-		return n.errorf("name files, folders or globs", "paths is empty or has an empty path")
+		return n.Errorf("name files, folders or globs", "paths is empty or has an empty path")
 	}
 	o := r.Options
 	text := r.Format == CSV || r.Format == JSON
 	switch {
 	case o.RowNumber && r.Format != Parquet:
-		return n.errorf("leave row_number out, or read Parquet", "row_number needs Parquet")
+		return n.Errorf("leave row_number out, or read Parquet", "row_number needs Parquet")
 	case len(o.CSV) > 0 && !text:
-		return n.errorf("leave csv out", "csv options need format csv or json")
+		return n.Errorf("leave csv out", "csv options need format csv or json")
 	case len(o.Schema) > 0 && !text:
-		return n.errorf("leave schema out; the files have their own", "schema needs format csv or json")
+		return n.Errorf("leave schema out; the files have their own", "schema needs format csv or json")
 	case r.Format == Arrow && (o.UnionByName || o.Hive || o.Filename):
-		return n.errorf("leave them out", "union_by_name, hive and filename are not read from Arrow files")
+		return n.Errorf("leave them out", "union_by_name, hive and filename are not read from Arrow files")
 	}
 	for _, c := range o.Schema {
 		if c.Name == "" || c.Type == "" {
-			return n.errorf("complete the schema", "a schema column has no name or no type")
+			return n.Errorf("complete the schema", "a schema column has no name or no type")
 		}
 	}
 	return n.validateOptions("csv", o.CSV)
@@ -233,43 +230,11 @@ func (n *Node) validateRead() error {
 func (n *Node) validateOptions(field string, o map[string]string) error {
 	for k, v := range o {
 		if !optionName.MatchString(k) {
-			return n.errorf("use a name of DuckDB's", "%s: %q is not the name of an option", field, k)
+			return n.Errorf("use a name of DuckDB's", "%s: %q is not the name of an option", field, k)
 		}
-		if err := oneValue(v); err != nil {
-			return n.errorf("give an SQL literal, such as '|' with its quotes", "%s: option %s: %v", field, k, err)
+		if err := template.OneValue(v); err != nil {
+			return n.Errorf("give an SQL literal, such as '|' with its quotes", "%s: option %s: %v", field, k, err)
 		}
-	}
-	return nil
-}
-
-// oneValue checks that text is one SQL value: brackets match, and no comma or
-// semicolon stands outside of them.
-func oneValue(s string) error {
-	s, toks, err := trimSQL(s)
-	if err != nil {
-		return err
-	}
-	var open []byte
-	for _, t := range lexer.Solid(toks) {
-		if t.Kind != lexer.Punct {
-			continue
-		}
-		switch c := s[t.Start]; c {
-		case '(', '[', '{':
-			open = append(open, c)
-		case ')', ']', '}':
-			if len(open) == 0 || strings.IndexByte("([{", open[len(open)-1]) != strings.IndexByte(")]}", c) {
-				return errors.New("brackets do not match")
-			}
-			open = open[:len(open)-1]
-		case ',':
-			if len(open) == 0 {
-				return errors.New("one value is wanted, but it holds a comma")
-			}
-		}
-	}
-	if len(open) > 0 {
-		return errors.New("a bracket is not closed")
 	}
 	return nil
 }
@@ -277,26 +242,26 @@ func oneValue(s string) error {
 func (n *Node) validateRows() error {
 	r := n.Rows
 	if (len(r.IPC) > 0) == (len(r.Columns) > 0) {
-		return n.errorf("set ipc with count, or columns with values", "exactly one of ipc and columns is wanted")
+		return n.Errorf("set ipc with count, or columns with values", "exactly one of ipc and columns is wanted")
 	}
 	if len(r.IPC) > 0 {
 		if r.Count < 0 || len(r.Values) > 0 {
-			return n.errorf("set count to the stream's rows and leave values out", "ipc goes with a count only")
+			return n.Errorf("set count to the stream's rows and leave values out", "ipc goes with a count only")
 		}
 		return nil
 	}
 	for _, c := range r.Columns {
 		if c.Name == "" {
-			return n.errorf("name each column", "a column has no name")
+			return n.Errorf("name each column", "a column has no name")
 		}
 	}
 	for i, row := range r.Values {
 		if len(row) != len(r.Columns) {
-			return n.errorf("give one value a column", "row %d has %s for %s", i+1, count(len(row), "value"), count(len(r.Columns), "column"))
+			return n.Errorf("give one value a column", "row %d has %s for %s", i+1, Count(len(row), "value"), Count(len(r.Columns), "column"))
 		}
 		for _, v := range row {
 			if !json.Valid(v) {
-				return n.errorf("give JSON values", "row %d holds something that is not JSON", i+1)
+				return n.Errorf("give JSON values", "row %d holds something that is not JSON", i+1)
 			}
 		}
 	}
@@ -309,19 +274,19 @@ func (n *Node) validateRepartition(r *RepartitionOp) error {
 	}
 	keys := func(want bool, hint string) error {
 		if want != (len(r.Keys) > 0) {
-			return n.errorf(hint, "by %s goes with %s", r.By, count(len(r.Keys), "key"))
+			return n.Errorf(hint, "by %s goes with %s", r.By, Count(len(r.Keys), "key"))
 		}
 		return nil
 	}
 	if (r.By == ByUser) != (r.Func != "") {
-		return n.errorf("set func with by user, and with it only", "by is %q and func %q", r.By, r.Func)
+		return n.Errorf("set func with by user, and with it only", "by is %q and func %q", r.By, r.Func)
 	}
 	switch r.By {
 	case "", ByFiles, ByRows, ByRoundRobin, ByRandom:
 		return keys(false, "leave keys out")
 	case ByUser:
 		if r.N == 0 {
-			return n.errorf("give n: the function yields 0 to n-1", "by user takes n")
+			return n.Errorf("give n: the function yields 0 to n-1", "by user takes n")
 		}
 		return n.validateTexts("keys", r.Keys)
 	case ByHash:
@@ -336,11 +301,11 @@ func (n *Node) validateRepartition(r *RepartitionOp) error {
 		return n.validateTerms(r.Keys)
 	case ByValue:
 		if len(r.Keys) != 1 || r.N == 0 {
-			return n.errorf("give n and one expression that yields 0 to n-1", "by column takes one key and n")
+			return n.Errorf("give n and one expression that yields 0 to n-1", "by column takes one key and n")
 		}
 		return n.validateTexts("keys", r.Keys)
 	}
-	return n.errorf("use files, rows, hash, column, range, roundrobin, random or user", "by %q is not known", r.By)
+	return n.Errorf("use files, rows, hash, column, range, roundrobin, random or user", "by %q is not known", r.By)
 }
 
 func (s *Sink) validate(seen map[NodeID]bool) error {
@@ -351,13 +316,13 @@ func (s *Sink) validate(seen map[NodeID]bool) error {
 		}
 	}
 	if set != 1 {
-		return planErr("sink", "set one of collect, count, take and write", "it sets %d of them", set)
+		return Refuse("sink", "set one of collect, count, take and write", "it sets %d of them", set)
 	}
 	if !seen[s.Input] {
-		return planErr("sink", "name the step whose rows are wanted", "its input %q is not the id of a step", s.Input)
+		return Refuse("sink", "name the step whose rows are wanted", "its input %q is not the id of a step", s.Input)
 	}
 	if s.Take != nil && s.Take.N < 0 {
-		return planErr("sink", "give a number of rows", "take: n is %d", s.Take.N)
+		return Refuse("sink", "give a number of rows", "take: n is %d", s.Take.N)
 	}
 	if s.Write != nil {
 		return s.Write.validate()
@@ -369,18 +334,18 @@ func (w *Write) validate() error {
 	n := &Node{ID: "sink"}
 	switch {
 	case w.Path == "":
-		return planErr("sink", "name a folder", "write has no path")
+		return Refuse("sink", "name a folder", "write has no path")
 	case !slices.Contains([]Format{Parquet, CSV, JSON, Arrow}, w.Format):
-		return planErr("sink", "use parquet, csv, json or arrow", "format %q is not known", w.Format)
+		return Refuse("sink", "use parquet, csv, json or arrow", "format %q is not known", w.Format)
 	case !slices.Contains([]WriteMode{"", WriteError, WriteOverwrite, WriteAppend}, w.Mode):
-		return planErr("sink", "use error, overwrite or append", "mode %q is not known", w.Mode)
+		return Refuse("sink", "use error, overwrite or append", "mode %q is not known", w.Mode)
 	case w.Single && (w.Mode == WriteAppend || len(w.PartitionBy) > 0):
-		return planErr("sink", "write a folder", "append and partition_by do not go with a single file")
+		return Refuse("sink", "write a folder", "append and partition_by do not go with a single file")
 	case (w.Format == Arrow || w.Format == JSON) && len(w.PartitionBy) > 0:
-		return planErr("sink", "write Parquet or CSV", "partition_by does not go with format %s", w.Format)
+		return Refuse("sink", "write Parquet or CSV", "partition_by does not go with format %s", w.Format)
 	}
 	if err := n.validateOptions("options", w.Options); err != nil {
-		return planErr("sink", err.(*Error).Hint, "%s", err.(*Error).Text)
+		return Refuse("sink", err.(*Error).Hint, "%s", err.(*Error).Text)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
+	"github.com/pondmesh/pond/actors/plan/frame"
 )
 
 // formatSalt is hashed into every stage id. It changes when rows would be cut,
@@ -111,8 +112,8 @@ func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c Capacity) (*
 	if err != nil {
 		return nil, err
 	}
-	job, err := plan.Compile(spec.Plan, catalog, plan.Options{
-		JobID: spec.ID, Parallelism: max(c.Slots, spec.Options.Partitions), TargetBytes: c.TargetBytes, Functions: p.versions(), Salt: p.salt(),
+	job, err := frame.Compile(spec.Plan, catalog, frame.Options{
+		JobID: spec.ID, Sizing: plan.Sizing{Parallelism: max(c.Slots, spec.Options.Partitions), TargetBytes: c.TargetBytes}, Functions: p.versions(), Salt: p.salt(),
 	})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
+	"github.com/pondmesh/pond/actors/plan/frame"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/logical"
 	"github.com/pondmesh/pond/duck/vec"
@@ -35,7 +36,7 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 	}
 	sink := &spec.Plan.Sink
 	q := &distribute.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write}
-	q.Repeatable = plan.Repeatable(p.versions(), append(sqlOf(q.Views), q.SQL)...)
+	q.Repeatable = frame.Repeatable(p.versions(), append(sqlOf(q.Views), q.SQL)...)
 	facts := distribute.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]distribute.Range{}}
 	for _, f := range files {
 		facts.Files[f.Path] = f

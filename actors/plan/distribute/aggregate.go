@@ -3,6 +3,7 @@ package distribute
 import (
 	"fmt"
 
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck/logical"
 )
 
@@ -80,9 +81,9 @@ func (p *planner) partials(op *logical.Aggregate, in *rel, splits []split, keep 
 	var err error
 	switch {
 	case keys == 0:
-		all = p.gather(part, fmt.Sprintf("puts the partial results of %s together", plural(in.n, "task")), keep)
+		all = p.gather(part, fmt.Sprintf("puts the partial results of %s together", plan.Count(in.n, "task")), keep)
 	case p.decide(op, p.o.Partitions == 0 && part.bytes() < gatherBytes):
-		all = p.gather(part, fmt.Sprintf("puts the partial results of %s together", plural(in.n, "task")), keep)
+		all = p.gather(part, fmt.Sprintf("puts the partial results of %s together", plan.Count(in.n, "task")), keep)
 	default:
 		if all, err = p.exchange(part, refs(cols, seq(keys)...), p.parts, keep); err != nil {
 			return nil, err

@@ -1,7 +1,6 @@
 package distribute
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/pondmesh/pond/actors/plan"
@@ -210,13 +209,6 @@ func settled(op logical.Operator, r *rel) *rel {
 
 // together is the number of tasks of a piece made of two.
 func together(a, b *rel) int { return max(a.n, b.n) }
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
 
 // readsStages reports whether a piece reads other stages.
 func (p *planner) readsStages(op logical.Operator) bool {

@@ -20,7 +20,7 @@ func (p *planner) distribute() (*Planned, error) {
 	case !o.Force && read < o.LocalBytes:
 		return nil, &errWhole{fmt.Sprintf("it reads %.1f MiB, and below %.0f MiB one task is quicker", mib(read), mib(o.LocalBytes))}
 	}
-	po := plan.Options{Parallelism: o.Parallelism, TargetBytes: o.TargetBytes}
+	po := plan.Sizing{Parallelism: o.Parallelism, TargetBytes: o.TargetBytes}
 	p.parts = po.TasksFor(read)
 	switch {
 	case o.Partitions > 0:
@@ -49,7 +49,7 @@ func (p *planner) distribute() (*Planned, error) {
 	}
 	out := &Planned{Job: job, q: q, facts: p.facts, o: o, sides: map[int]*draft{}, ways: p.ways}
 	for _, d := range p.drafts {
-		if d.index >= 0 && d.of != nil && d.wrap == "" && d != last && (d.ex.Kind == plan.Hash || d.ex.Kind == plan.Single) {
+		if d.index >= 0 && d.of != nil && d.before == "" && d != last && (d.ex.Kind == plan.Hash || d.ex.Kind == plan.Single) {
 			out.sides[d.index] = d
 		}
 	}
@@ -95,17 +95,13 @@ func seeds(op logical.Operator) string {
 	return strings.Join(names, " ")
 }
 
-// stages writes the drafts that the last one depends on down as stages. Drafts
-// that come out the same are one stage.
+// stages writes the drafts that the last one depends on as stages of a job.
 func (p *planner) stages(last *draft, result plan.Result) (*plan.Job, error) {
-	job := &plan.Job{Result: result}
-	byID := map[plan.StageID]int{}
+	var there []*plan.Stage
 	if p.old != nil {
-		job.Stages = slices.Clone(p.old.Stages)
-		for i, s := range job.Stages {
-			byID[s.ID] = i
-		}
+		there = p.old.Stages
 	}
+	b := plan.NewBuilder(p.o.JobID, p.o.Salt, result, there...)
 	var write func(d *draft) error
 	write = func(d *draft) error {
 		if d.index >= 0 {
@@ -123,24 +119,16 @@ func (p *planner) stages(last *draft, result plan.Result) (*plan.Job, error) {
 				}
 			}
 		}
-		s, err := p.stage(job, d)
-		if err != nil {
-			return err
+		s, files, err := p.stage(d)
+		if err == nil {
+			d.index = b.Add(s, plan.Identity{Files: files, Once: d.ex.Kind == plan.Files, Number: d.number, Twin: d.twin})
 		}
-		s.Planned = true
-		if i, ok := byID[s.ID]; ok {
-			d.index = i
-			return nil
-		}
-		d.index = len(job.Stages)
-		byID[s.ID] = d.index
-		job.Stages = append(job.Stages, s)
-		return nil
+		return err
 	}
 	if err := write(last); err != nil {
 		return nil, err
 	}
-	return job, nil
+	return b.Job(), nil
 }
 
 // leavesOf lists a piece's leaves, each once.
@@ -155,14 +143,14 @@ func (p *planner) leavesOf(root logical.Operator) []*leaf {
 	return out
 }
 
-// stage is a draft written down. Files are those that it reads.
-func (p *planner) stage(job *plan.Job, d *draft) (*plan.Stage, error) {
-	s := &plan.Stage{Name: d.label, Exchange: d.ex, Tasks: plan.Tasks{N: d.n}, Ordered: d.ordered}
+// stage writes a draft as a stage, and lists the files that it reads.
+func (p *planner) stage(d *draft) (*plan.Stage, []plan.File, error) {
+	s := &plan.Stage{Name: d.label, Exchange: d.ex, Tasks: plan.Tasks{N: d.n}, Ordered: d.ordered, Planned: true}
 	if d.bounds != nil {
 		s.Exchange.Bounds = d.bounds.index
 	}
 	if d.n > plan.MaxPartitions {
-		return nil, &errWhole{fmt.Sprintf("a stage would have %d tasks", d.n)}
+		return nil, nil, &errWhole{fmt.Sprintf("a stage would have %d tasks", d.n)}
 	}
 	var files []plan.File
 	steady := d.ordered
@@ -176,11 +164,11 @@ func (p *planner) stage(job *plan.Job, d *draft) (*plan.Stage, error) {
 	}
 	var err error
 	if s.Query, err = d.query(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if p.keep(s, d, leaves, s.Query) {
 		if s.Query, err = d.query(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	s.Access = filesOf(d.root)
@@ -188,10 +176,12 @@ func (p *planner) stage(job *plan.Job, d *draft) (*plan.Stage, error) {
 		files = append(files, p.facts.Files[path])
 	}
 	s.Deterministic = d.repeatable && !d.fickle && !anyVolatile(d.root) && (steady || !fickle(d.root))
-	once := d.ex.Kind == plan.Files
-	plan.Identify(job, s, plan.Whole{Job: p.o.JobID, Salt: p.o.Salt, Step: d.number, Once: once, Twin: d.twin, Files: files})
-	return s, nil
+	return s, files, nil
 }
+
+// viewPrefix begins the names of views: DuckDB's own plan has no text of the
+// user's in which such a name could stand.
+const viewPrefix = "v"
 
 // query is the draft's SELECT.
 func (d *draft) query() (string, error) {
@@ -199,17 +189,13 @@ func (d *draft) query() (string, error) {
 		return logical.RenderPlan(&logical.Plan{Root: d.root, Names: d.names})
 	}
 	sql, err := logical.RenderTree(d.root)
-	if err == nil && d.wrap != "" {
-		sql = fmt.Sprintf(d.wrap, sql)
-	}
-	return sql, err
+	return d.before + sql + d.after, err
 }
 
 // write adds a leaf to a stage: an input, and for a scan a step that names the
 // columns by position. It gives the view its name.
 func (l *leaf) write(s *plan.Stage) []plan.File {
-	name := func() string { return fmt.Sprintf("v%d", len(s.Inputs)+len(s.Steps)) }
-	in := plan.Input{View: name()}
+	in := plan.Input{View: s.NextView(viewPrefix)}
 	l.view.Name = in.View
 	if l.scan == nil {
 		in.Read = &plan.Read{How: l.how, Ordered: l.ordered}
@@ -236,7 +222,7 @@ func (l *leaf) write(s *plan.Stage) []plan.File {
 	if len(l.scan.where) > 0 {
 		sql += " WHERE " + strings.Join(l.scan.where, " AND ")
 	}
-	l.view.Name = name()
+	l.view.Name = s.NextView(viewPrefix)
 	s.Steps = append(s.Steps, plan.Step{View: l.view.Name, SQL: sql})
 	return l.scan.files
 }
@@ -256,9 +242,7 @@ func (p *planner) keep(s *plan.Stage, d *draft, leaves []*leaf, query string) bo
 		if !recursive && (l.scan != nil || len(name.FindAllString(query, 2)) < 2) {
 			continue
 		}
-		st := plan.Step{View: fmt.Sprintf("v%d", len(s.Inputs)+len(s.Steps)), SQL: "SELECT * FROM " + plan.QuoteIdent(l.view.Name), Materialize: true}
-		s.Steps = append(s.Steps, st)
-		l.view.Name, kept = st.View, true
+		l.view.Name, kept = s.Keep(viewPrefix, l.view.Name), true
 	}
 	return kept
 }

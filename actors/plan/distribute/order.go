@@ -8,11 +8,7 @@ import (
 )
 
 const (
-	sampleRows    = 100_000 // of a sample of sort keys, of all tasks together
-	samplePerPart = 200     // and at least so many a partition
-	sampleTaskMin = 256
-	sampleTaskMax = 65536
-	sortBytes     = 8 << 20 // what is sorted in one task, unless a number of partitions is asked for
+	sortBytes = 8 << 20 // what is sorted in one task, unless a number of partitions is asked for
 )
 
 // order sorts. Rows go to ranges of the keys, which a sample of them bounds;
@@ -53,16 +49,12 @@ func (p *planner) byRange(r *rel, keys []logical.OrderKey) (*rel, error) {
 		}
 		ex.Keys, ex.Order = append(ex.Keys, s), append(ex.Order, direction(k))
 	}
-	// DuckDB makes a BIGINT of short keys and a BLOB of others. A string among
-	// them makes it a BLOB always.
-	ex.Keys, ex.Order = append(ex.Keys, "''"), append(ex.Order, "ASC NULLS LAST")
+	ex.Keys, ex.Order = append(ex.Keys, plan.BlobKey), append(ex.Order, "ASC NULLS LAST")
 	if !p.cheap(r.op) {
 		r = p.again(r, label(r.op), false)() // its rows are needed twice
 	}
-	want := max(int64(p.parts)*samplePerPart, sampleRows)
 	sample := p.cut(r, "sample of sort keys", single, false)
-	each := min(max(want/int64(max(r.n, 1)), sampleTaskMin), sampleTaskMax)
-	sample.wrap = fmt.Sprintf("SELECT %s AS c0 FROM (%%s) USING SAMPLE reservoir(%d ROWS) REPEATABLE (1)", ex.SortKey(), each)
+	sample.before, sample.after = "SELECT "+ex.SortKey()+" AS c0 FROM (", ")"+plan.SampleClause(p.parts, r.n)
 	sample.fickle = true // which rows are drawn hangs on the order they come in
 	bounds := p.bounds(sample)
 	d := p.cut(r, label(r.op)+" → range", ex, false)
@@ -79,8 +71,8 @@ func (p *planner) bounds(sample *draft) *draft {
 	v := p.leaf(&leaf{from: []*draft{sample}, how: plan.ReadPartition, why: fmt.Sprintf("finds the bounds of %d ranges", p.parts)}, col)
 	d := p.cut(&rel{op: v, n: 1}, "bounds of sort keys", single, false)
 	d.ordered = true
-	d.wrap = fmt.Sprintf("SELECT k FROM (SELECT c0 AS k, row_number() OVER (ORDER BY c0) AS i, count(*) OVER () AS n FROM (%%s)) "+
-		"WHERE i * %d // n <> (i - 1) * %d // n AND i < n ORDER BY k", p.parts, p.parts)
+	before, after := plan.BoundsSQL("c0", p.parts)
+	d.before, d.after = before+"(", ")"+after
 	return d
 }
 
@@ -124,7 +116,7 @@ func (p *planner) topN(op *logical.TopN) (*rel, error) {
 		part := in.with(over(&first, in))
 		p.unfinished[part.op] = true
 		part.rows = min(part.rows, float64(first.Limit)*float64(in.n))
-		in = p.gather(part, fmt.Sprintf("keeps %s of those that %s kept", plural(int(op.Limit), "row"), plural(in.n, "task")), false)
+		in = p.gather(part, fmt.Sprintf("keeps %s of those that %s kept", plan.Count(int(op.Limit), "row"), plan.Count(in.n, "task")), false)
 	}
 	in = p.gather(in, "keeps the first rows of all", false)
 	out := settled(op, in.with(over(op, in)))
@@ -148,7 +140,7 @@ func (p *planner) limit(op *logical.Limit) (*rel, error) {
 		part := in.with(over(&first, in))
 		part.inOrder = part.inOrder || in.stable
 		part.rows = min(part.rows, float64(first.Limit.Rows)*float64(in.n))
-		in = p.gather(part, fmt.Sprintf("keeps %s of those that %s kept", plural(int(op.Limit.Rows), "row"), plural(in.n, "task")), true)
+		in = p.gather(part, fmt.Sprintf("keeps %s of those that %s kept", plan.Count(int(op.Limit.Rows), "row"), plan.Count(in.n, "task")), true)
 	}
 	out := settled(op, in.with(over(op, in)))
 	out.inOrder = out.inOrder || in.stable

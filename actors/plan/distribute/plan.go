@@ -62,7 +62,7 @@ type Table struct {
 // Options are what a plan depends on besides the query and its files.
 type Options struct {
 	JobID plan.JobID
-	Salt  string // hashed into every stage id, see plan.Options
+	Salt  string // hashed into every stage id, see plan.NewBuilder
 	// Parallelism is how many tasks can run at once in the pond; 0: 1.
 	Parallelism int
 	// Partitions is how many tasks every scan and exchange is cut in; 0: as many
@@ -116,8 +116,7 @@ func (e *errWhole) Error() string { return e.why }
 func Plan(q *Query, facts Facts, o Options) (*Planned, error) {
 	o = o.filled()
 	atOnce := func(why string) (*Planned, error) {
-		job, err := whole(q, facts, o, why)
-		return &Planned{Job: job}, err
+		return &Planned{Job: whole(q, facts, o, why)}, nil
 	}
 	if q.Tree == nil {
 		return atOnce(q.Why)

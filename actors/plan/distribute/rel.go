@@ -59,20 +59,21 @@ type draft struct {
 	ex         plan.Exchange
 	bounds     *draft // of a range exchange
 	ordered    bool
-	repeatable bool   // the exchange sends the same rows to the same partitions
-	fickle     bool   // another attempt may yield other rows
-	wrap       string // a query over the piece's, in which it is %s
-	label      string
-	names      []string // of the last stage's columns
-	rows       float64
-	values     map[int]float64
-	index      int // in Job.Stages, -1 until written
-	number     int
-	twin       int              // see plan.Whole
-	of         logical.Operator // see rel
-	unique     [][]int          // of of's rows
-	keys       []logical.Expr   // of a hash exchange
-	rounded    bool             // see planner.rounded
+	repeatable bool // the exchange sends the same rows to the same partitions
+	fickle     bool // another attempt may yield other rows
+	// before and after are put around the piece's query; empty: nothing is.
+	before, after string
+	label         string
+	names         []string // of the last stage's columns
+	rows          float64
+	values        map[int]float64
+	index         int // in Job.Stages, -1 until written
+	number        int
+	twin          int              // see plan.Identity
+	of            logical.Operator // see rel
+	unique        [][]int          // of of's rows
+	keys          []logical.Expr   // of a hash exchange
+	rounded       bool             // see planner.rounded
 }
 
 // with is the piece op over r, which keeps r's properties but for those that

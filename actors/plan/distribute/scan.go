@@ -53,7 +53,7 @@ func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
 
 // split cuts a scan's units, of that much work, into tasks.
 func (p *planner) split(s *scan, us []plan.Piece, work int64) {
-	switch po := (plan.Options{Parallelism: p.o.Parallelism, TargetBytes: p.o.TargetBytes}); {
+	switch po := (plan.Sizing{Parallelism: p.o.Parallelism, TargetBytes: p.o.TargetBytes}); {
 	case s.scan.Together != "":
 		s.scan.Splits = [][]plan.Piece{us}
 	case len(us) == 0: // no row is possible
@@ -299,15 +299,7 @@ func (p *planner) shared(r *rel) *rel {
 	change = func(op logical.Operator) logical.Operator {
 		if v, ok := op.(*logical.View); ok {
 			s := *p.leaves[v].scan
-			rows := map[string]int64{}
-			var all []plan.Piece
-			for _, f := range s.files {
-				rows[f.Path] = f.Rows()
-			}
-			for _, task := range s.scan.Splits {
-				all = append(all, task...)
-			}
-			s.scan.Splits, s.scan.Shared = [][]plan.Piece{plan.JoinPieces(all, rows)}, true
+			s.scan = s.scan.Broadcast(s.files)
 			return p.leaf(&leaf{scan: &s}, v.Columns)
 		}
 		var ins []logical.Operator

@@ -8,7 +8,7 @@ import (
 )
 
 // whole is the query as the user wrote it, in one task.
-func whole(q *Query, facts Facts, o Options, why string) (*plan.Job, error) {
+func whole(q *Query, facts Facts, o Options, why string) *plan.Job {
 	s := &plan.Stage{
 		Name: "query", Query: q.SQL, Exchange: plan.Exchange{Kind: plan.Single, Partitions: 1}, Tasks: plan.Tasks{N: 1},
 		Gathered: why, Access: q.Access, Ordered: true, Deterministic: q.Repeatable,
@@ -22,15 +22,15 @@ func whole(q *Query, facts Facts, o Options, why string) (*plan.Job, error) {
 			s.Access = filesOf(q.Tree.Root)
 		}
 	}
-	job := &plan.Job{Result: plan.Result{Ordered: true}}
+	result := plan.Result{Ordered: true}
 	if q.Write != nil {
 		w := *q.Write
 		s.Exchange = plan.Exchange{Kind: plan.Files, Partitions: 1, Write: &w}
-		job.Result.Write = &w
+		result.Write = &w
 	}
-	plan.Identify(job, s, plan.Whole{Job: o.JobID, Salt: o.Salt, Once: q.Write != nil, Files: allFiles(facts)})
-	job.Stages = append(job.Stages, s)
-	return job, nil
+	b := plan.NewBuilder(o.JobID, o.Salt, result)
+	b.Add(s, plan.Identity{Once: q.Write != nil, Files: allFiles(facts)})
+	return b.Job()
 }
 
 // filesOf are the files that a tree reads.

@@ -1,38 +1,30 @@
-package plan
+package frame
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
 )
 
-// stages writes the exits that the last one depends on down as stages. Exits
-// that come out the same are one stage.
-func (c *compiler) stages(last *exit, result Result) (*Job, error) {
-	job := &Job{Result: result}
+// stages writes the exits that the last one depends on as stages of a job.
+func (c *compiler) stages(last *exit, result plan.Result) (*plan.Job, error) {
+	b := plan.NewBuilder(c.o.JobID, c.o.Salt, result)
 	prefix := c.viewPrefix()
-	byID := map[StageID]int{}
 	for _, e := range reachable(last) {
 		w := &stageWriter{c: c, e: e, prefix: prefix, names: map[*vert]string{}, refs: map[*vert]int{}}
-		s, err := w.stage(job)
-		if err != nil {
+		if err := w.write(); err != nil {
 			return nil, err
 		}
-		if i, ok := byID[s.ID]; ok {
-			e.index = i
-			continue
-		}
-		e.index = len(job.Stages)
-		byID[s.ID] = e.index
-		job.Stages = append(job.Stages, s)
+		e.index = b.Add(w.s, w.depends)
 	}
-	return job, nil
+	return b.Job(), nil
 }
 
 // viewPrefix starts every view's name. It is one that no text of the user's
 // looks like, so that a CTE of theirs never hides a view of ours.
 func (c *compiler) viewPrefix() string {
-	all := c.plan.texts()
+	all := texts(c.plan)
 	prefix := "v"
 	for regexp.MustCompile(`(?i)\b` + prefix + `[0-9]+\b`).MatchString(all) {
 		prefix += "_"
@@ -41,7 +33,7 @@ func (c *compiler) viewPrefix() string {
 }
 
 // texts is all SQL of the plan.
-func (p *Plan) texts() string {
+func texts(p *plan.Plan) string {
 	var b strings.Builder
 	add := func(texts ...string) {
 		for _, s := range texts {
@@ -82,25 +74,26 @@ type stageWriter struct {
 	prefix string
 	names  map[*vert]string // each vert's view
 	refs   map[*vert]int    // how often each is scanned in this stage
-	s      *Stage
-	facts  identity
+	s      *plan.Stage
+	// depends is what the stage's id depends on besides the stage.
+	depends plan.Identity
 }
 
-func (w *stageWriter) stage(job *Job) (*Stage, error) {
+func (w *stageWriter) write() error {
 	e := w.e
 	all := within(e.root)
 	for _, v := range all {
 		for i, a := range v.args {
-			w.refs[a] += v.text.reads(i)
+			w.refs[a] += v.text.Reads(i)
 		}
 	}
 	w.refs[e.root]++
-	w.s = &Stage{
-		Name: e.name(), Exchange: e.ex, Tasks: Tasks{N: e.n}, Ordered: e.ordered,
+	w.s = &plan.Stage{
+		Name: e.name(), Exchange: e.ex, Tasks: plan.Tasks{N: e.n}, Ordered: e.ordered,
 		Deterministic: e.repeatable,
 	}
-	if e.n > MaxPartitions {
-		return nil, planErr("", "consolidate or repartition before", "%s would have %d tasks, more than the %d allowed", w.s.Name, e.n, MaxPartitions)
+	if e.n > plan.MaxPartitions {
+		return plan.Refuse("", "consolidate or repartition before", "%s would have %d tasks, more than the %d allowed", w.s.Name, e.n, plan.MaxPartitions)
 	}
 	if e.bounds != nil {
 		w.s.Exchange.Bounds = e.bounds.index
@@ -109,15 +102,15 @@ func (w *stageWriter) stage(job *Job) (*Stage, error) {
 		w.add(v)
 	}
 	if w.s.Query == "" {
-		w.s.Query = "SELECT * FROM " + QuoteIdent(w.names[e.root])
+		w.s.Query = "SELECT * FROM " + plan.QuoteIdent(w.names[e.root])
 	}
 	keys := w.c.words(e.ex.Keys...)
 	w.mark(keys, false)
-	if e.ex.Kind == User {
-		w.facts.Functions = append(w.facts.Functions, e.ex.Func+"@"+w.c.o.Functions[strings.ToLower(e.ex.Func)])
+	if e.ex.Kind == plan.User {
+		w.depends.Functions = append(w.depends.Functions, e.ex.Func+"@"+w.c.o.Functions[strings.ToLower(e.ex.Func)])
 	}
-	w.identify(job)
-	return w.s, nil
+	w.depends.Once, w.depends.Number = e.perJob, e.root.id
+	return nil
 }
 
 // mark notes what a vert's traits do to the stage.
@@ -126,11 +119,7 @@ func (w *stageWriter) mark(t traits, inOrder bool) {
 		w.s.Deterministic = false
 	}
 	w.s.Ordered = w.s.Ordered || inOrder
-	w.facts.Functions = append(w.facts.Functions, t.versions...)
-}
-
-func (w *stageWriter) view() string {
-	return fmt.Sprintf("%s%d", w.prefix, len(w.s.Inputs)+len(w.s.Steps))
+	w.depends.Functions = append(w.depends.Functions, t.versions...)
 }
 
 // add writes a vert down as an input, a step, or the query.
@@ -141,9 +130,9 @@ func (w *stageWriter) add(v *vert) {
 	}
 	w.s.Access = append(w.s.Access, v.access...)
 	for _, view := range v.views {
-		w.s.Steps = append(w.s.Steps, Step{View: view.Name, SQL: view.SQL})
+		w.s.Steps = append(w.s.Steps, plan.Step{View: view.Name, SQL: view.SQL})
 	}
-	w.facts.Files = append(w.facts.Files, v.facts...)
+	w.depends.Files = append(w.depends.Files, v.facts...)
 	if v.text == nil {
 		w.input(v)
 		return
@@ -152,13 +141,13 @@ func (w *stageWriter) add(v *vert) {
 	for i, a := range v.args {
 		names[i] = w.names[a]
 	}
-	sql := v.text.render(names)
+	sql := v.text.Render(names)
 	twice := w.refs[v] > 1
 	if v == w.e.root && !twice && v.fn == nil && !v.table {
 		w.s.Query = sql
 		return
 	}
-	st := Step{View: w.view(), SQL: sql, Func: v.fn, Materialize: twice || v.volatile || v.table}
+	st := plan.Step{View: w.s.NextView(w.prefix), SQL: sql, Func: v.fn, Materialize: twice || v.volatile || v.table}
 	w.names[v] = st.View
 	w.s.Steps = append(w.s.Steps, st)
 }
@@ -166,63 +155,33 @@ func (w *stageWriter) add(v *vert) {
 // input writes a scan, literal or read down. A stream that is scanned twice is
 // kept in a table.
 func (w *stageWriter) input(v *vert) {
-	in := Input{View: w.view()}
+	in := plan.Input{View: w.s.NextView(w.prefix)}
 	switch {
 	case v.scan != nil:
 		scan := *v.scan
 		in.Scan = &scan
-		w.facts.Files = append(w.facts.Files, v.files...)
+		w.depends.Files = append(w.depends.Files, v.files...)
 	case v.lit != nil:
 		lit := *v.lit
 		in.Literal = &lit
 	default:
-		in.Read = &Read{How: v.read.how, Ordered: v.stable || v.ordered}
+		in.Read = &plan.Read{How: v.read.how, Ordered: v.stable || v.ordered}
 		for _, e := range v.read.exits {
 			in.Read.Stages = append(in.Read.Stages, e.index)
 		}
 	}
 	w.names[v] = in.View
 	w.s.Inputs = append(w.s.Inputs, in)
-	if v.scan != nil && v.scan.Format != Arrow || w.refs[v] < 2 {
+	if v.scan != nil && v.scan.Format != plan.Arrow || w.refs[v] < 2 {
 		return
 	}
-	st := Step{View: w.view(), SQL: "SELECT * FROM " + QuoteIdent(in.View), Materialize: true}
-	w.names[v] = st.View
-	w.s.Steps = append(w.s.Steps, st)
+	w.names[v] = w.s.Keep(w.prefix, in.View)
 }
 
 // name is the exit for people: what it works out, and how the rows leave.
 func (e *exit) name() string {
-	if e.ex.Kind == Single {
+	if e.ex.Kind == plan.Single {
 		return e.root.label
 	}
 	return e.root.label + " → " + e.ex.String()
-}
-
-// String is the exchange as explain shows it: "hash(origin) into 8".
-func (e Exchange) String() string {
-	switch e.Kind {
-	case Single, "":
-		return "single"
-	case Files:
-		if e.Write.Single {
-			return fmt.Sprintf("%s file %s", e.Write.Format, e.Write.Path)
-		}
-		return fmt.Sprintf("%s files in %s", e.Write.Format, e.Write.Path)
-	}
-	var terms []string
-	for i, k := range e.Keys {
-		switch {
-		case e.Kind == Range && k == blobKey:
-		case e.Kind == Range:
-			terms = append(terms, k+" "+e.Order[i])
-		default:
-			terms = append(terms, k)
-		}
-	}
-	of := strings.Join(terms, ", ")
-	if of != "" {
-		of = "(" + of + ")"
-	}
-	return fmt.Sprintf("%s%s into %d", e.Kind, of, e.Partitions)
 }

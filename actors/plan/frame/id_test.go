@@ -1,4 +1,4 @@
-package plan
+package frame
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/pondmesh/pond/actors/plan"
 )
 
 const idNodes = readBig + `,{"id":"f","inputs":["big"],"filter":{"sql":"delay > 0"}},{"id":"h","inputs":["f"],"repartition":{"n":8,"by":"hash","keys":["origin"]}},{"id":"q","inputs":["h"],"sql":{"query":"SELECT origin, count(*) FROM {0} GROUP BY 1"}}`
@@ -14,7 +16,7 @@ const idNodes = readBig + `,{"id":"f","inputs":["big"],"filter":{"sql":"delay > 
 // The ids of a job's stages change with what its rows depend on, from the
 // stage on that is touched, and with nothing else.
 func TestStageIDs(t *testing.T) {
-	compile := func(nodes string, change func(Catalog, *Options)) []StageID {
+	compile := func(nodes string, change func(plan.Catalog, *Options)) []plan.StageID {
 		cat, o := world(), testOptions()
 		if change != nil {
 			change(cat, &o)
@@ -23,7 +25,7 @@ func TestStageIDs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var ids []StageID
+		var ids []plan.StageID
 		for _, s := range job.Stages {
 			ids = append(ids, s.ID)
 		}
@@ -33,19 +35,19 @@ func TestStageIDs(t *testing.T) {
 	for _, tc := range []struct {
 		about    string
 		replace  [2]string
-		change   func(Catalog, *Options)
+		change   func(plan.Catalog, *Options)
 		from     int // first stage whose id differs; 2: none
 		unlikely string
 	}{
 		{about: "nothing", from: 2},
-		{about: "another job", change: func(_ Catalog, o *Options) { o.JobID = "job-2" }, from: 2},
+		{about: "another job", change: func(_ plan.Catalog, o *Options) { o.JobID = "job-2" }, from: 2},
 		{about: "other names", replace: [2]string{`"f"`, `"zz"`}, from: 2},
-		{about: "a function nobody calls", change: func(_ Catalog, o *Options) { o.Functions = map[string]string{"x": "1"} }, from: 2},
-		{about: "a file's time", change: func(c Catalog, _ *Options) { c["big"].Files[0].ModTime++ }, from: 0},
-		{about: "a file's size", change: func(c Catalog, _ *Options) { c["big"].Files[1].Size++ }, from: 0},
-		{about: "a file's path", change: func(c Catalog, _ *Options) { c["big"].Files[1].Path += "x" }, from: 0},
-		{about: "a column's type", change: func(c Catalog, _ *Options) { c["big"].Columns[1].Type = "BIGINT" }, from: 0},
-		{about: "the engine", change: func(_ Catalog, o *Options) { o.Salt = "duckdb 2" }, from: 0},
+		{about: "a function nobody calls", change: func(_ plan.Catalog, o *Options) { o.Functions = map[string]string{"x": "1"} }, from: 2},
+		{about: "a file's time", change: func(c plan.Catalog, _ *Options) { c["big"].Files[0].ModTime++ }, from: 0},
+		{about: "a file's size", change: func(c plan.Catalog, _ *Options) { c["big"].Files[1].Size++ }, from: 0},
+		{about: "a file's path", change: func(c plan.Catalog, _ *Options) { c["big"].Files[1].Path += "x" }, from: 0},
+		{about: "a column's type", change: func(c plan.Catalog, _ *Options) { c["big"].Columns[1].Type = "BIGINT" }, from: 0},
+		{about: "the engine", change: func(_ plan.Catalog, o *Options) { o.Salt = "duckdb 2" }, from: 0},
 		{about: "the filter", replace: [2]string{"delay > 0", "delay > 1"}, from: 0},
 		{about: "the number of partitions", replace: [2]string{`"n":8`, `"n":9`}, from: 0},
 		{about: "the key", replace: [2]string{`["origin"]`, `["day"]`}, from: 0},
@@ -86,8 +88,8 @@ func TestStageIDsOfTheJob(t *testing.T) {
 		"rows of an exchange":    {readBig + on("h", "big", `"repartition":{"n":2,"by":"hash","keys":["origin"]}`) + on("l", "h", `"repartition":{"n":3,"by":"rows"}`), collect("l"), false},
 		"files":                  {readBig, `{"input":"big","write":{"path":"/o","format":"csv"}}`, false},
 	} {
-		var last [2]StageID
-		for i, id := range []JobID{"a", "b"} {
+		var last [2]plan.StageID
+		for i, id := range []plan.JobID{"a", "b"} {
 			o := testOptions()
 			o.JobID = id
 			job, err := Compile(decodePlan(t, tc.nodes, tc.sink), world(), o)
@@ -100,7 +102,7 @@ func TestStageIDsOfTheJob(t *testing.T) {
 			for _, s := range job.Stages {
 				repeats = repeats && s.Deterministic
 			}
-			if s.Exchange.Kind != Files && repeats != tc.same {
+			if s.Exchange.Kind != plan.Files && repeats != tc.same {
 				t.Errorf("%s: deterministic is %t, want %t", about, repeats, tc.same)
 			}
 		}
@@ -115,30 +117,30 @@ func TestStageIDsOfTheJob(t *testing.T) {
 func TestRandomPlans(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 20).Draw(t, "nodes")
-		p := &Plan{Nodes: []Node{
-			{ID: "big", Read: &ReadOp{Format: Parquet, Paths: []string{"x"}}},
-			{ID: "csv", Read: &ReadOp{Format: CSV, Paths: []string{"x"}}},
-			{ID: "huge", Read: &ReadOp{Format: Parquet, Paths: []string{"x"}}},
+		p := &plan.Plan{Nodes: []plan.Node{
+			{ID: "big", Read: &plan.ReadOp{Format: plan.Parquet, Paths: []string{"x"}}},
+			{ID: "csv", Read: &plan.ReadOp{Format: plan.CSV, Paths: []string{"x"}}},
+			{ID: "huge", Read: &plan.ReadOp{Format: plan.Parquet, Paths: []string{"x"}}},
 		}}
 		for i := range n {
 			p.Nodes = append(p.Nodes, drawNode(t, p, i))
 		}
-		p.Sink = Sink{Input: p.Nodes[len(p.Nodes)-1].ID}
+		p.Sink = plan.Sink{Input: p.Nodes[len(p.Nodes)-1].ID}
 		switch rapid.IntRange(0, 3).Draw(t, "sink") {
 		case 0:
-			p.Sink.Count = &CollectOp{}
+			p.Sink.Count = &plan.CollectOp{}
 		case 1:
-			p.Sink.Take = &LimitOp{N: 5}
+			p.Sink.Take = &plan.LimitOp{N: 5}
 		case 2:
-			p.Sink.Write = &Write{Path: "o", Format: Parquet}
+			p.Sink.Write = &plan.Write{Path: "o", Format: plan.Parquet}
 		default:
-			p.Sink.Collect = &CollectOp{}
+			p.Sink.Collect = &plan.CollectOp{}
 		}
 		data, err := p.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := Decode(data)
+		back, err := plan.Decode(data)
 		if err != nil || !reflect.DeepEqual(back, p) {
 			t.Fatalf("decoded %+v, %v; want %+v", back, err, p)
 		}
@@ -157,7 +159,7 @@ func TestRandomPlans(t *testing.T) {
 	})
 }
 
-func checkRandom(t *rapid.T, job *Job) {
+func checkRandom(t *rapid.T, job *plan.Job) {
 	made := map[string]int{}
 	for i, s := range job.Stages {
 		for _, u := range s.Upstream() {
@@ -188,11 +190,11 @@ func checkRandom(t *rapid.T, job *Job) {
 			total := 0
 			for _, u := range in.Read.Stages {
 				total += job.Stages[u].Tasks.N
-				if parts := job.Stages[u].Exchange.Partitions; in.Read.How == ReadPartition && parts < s.Tasks.N {
+				if parts := job.Stages[u].Exchange.Partitions; in.Read.How == plan.ReadPartition && parts < s.Tasks.N {
 					t.Fatalf("stage %d: %d tasks read %d partitions", i, s.Tasks.N, parts)
 				}
 			}
-			if in.Read.How == ReadSegments && total < s.Tasks.N {
+			if in.Read.How == plan.ReadSegments && total < s.Tasks.N {
 				// More tasks than segments: allowed, but only where it was asked for.
 				continue
 			}
@@ -200,48 +202,48 @@ func checkRandom(t *rapid.T, job *Job) {
 	}
 }
 
-func drawNode(t *rapid.T, p *Plan, i int) Node {
+func drawNode(t *rapid.T, p *plan.Plan, i int) plan.Node {
 	// Mostly late nodes, so that plans are deep and share much.
-	pick := func() NodeID {
+	pick := func() plan.NodeID {
 		back := rapid.SampledFrom([]int{1, 1, 1, 2, 2, 2, 3, 4, 6, 8}).Draw(t, "input")
 		return p.Nodes[max(len(p.Nodes)-back, 0)].ID
 	}
-	n := Node{ID: NodeID(fmt.Sprint("n", i)), Inputs: []NodeID{pick()}}
+	n := plan.Node{ID: plan.NodeID(fmt.Sprint("n", i)), Inputs: []plan.NodeID{pick()}}
 	parts := rapid.IntRange(1, 4).Draw(t, "n")
 	switch rapid.IntRange(0, 13).Draw(t, "op") {
 	case 0:
-		n.Filter = &MapOp{SQL: "delay > 0"}
+		n.Filter = &plan.MapOp{SQL: "delay > 0"}
 	case 1:
-		n.Map = &MapOp{Func: "pure"}
+		n.Map = &plan.MapOp{Func: "pure"}
 	case 2:
-		n.SQL = &SQLOp{Query: fmt.Sprintf("SELECT DISTINCT /*%d*/ * FROM {0}", i)}
+		n.SQL = &plan.SQLOp{Query: fmt.Sprintf("SELECT DISTINCT /*%d*/ * FROM {0}", i)}
 	case 3:
 		n.Inputs = append(n.Inputs, pick())
-		n.SQL = &SQLOp{Query: fmt.Sprintf("SELECT /*%d*/ {0}.* FROM {0} JOIN {1} USING (origin)", i)}
+		n.SQL = &plan.SQLOp{Query: fmt.Sprintf("SELECT /*%d*/ {0}.* FROM {0} JOIN {1} USING (origin)", i)}
 	case 4:
 		n.Inputs = append(n.Inputs, pick())
-		n.Union = &UnionOp{}
+		n.Union = &plan.UnionOp{}
 	case 5:
-		n.Limit = &LimitOp{N: 7}
+		n.Limit = &plan.LimitOp{N: 7}
 	case 6:
-		n.Sort = &SortOp{By: []string{"delay"}, N: parts}
+		n.Sort = &plan.SortOp{By: []string{"delay"}, N: parts}
 	case 7:
-		n.PartialSort = &SortOp{By: []string{"delay"}}
+		n.PartialSort = &plan.SortOp{By: []string{"delay"}}
 	case 8:
-		n.RandomShuffle = &ShuffleOp{}
+		n.RandomShuffle = &plan.ShuffleOp{}
 	case 9:
-		n.Broadcast = &CountOp{N: parts - 1}
+		n.Broadcast = &plan.CountOp{N: parts - 1}
 	case 10:
-		n.Consolidate = &CountOp{N: parts}
+		n.Consolidate = &plan.CountOp{N: parts}
 	case 11:
-		n.Project = &ProjectOp{Columns: []string{"origin", "delay"}}
+		n.Project = &plan.ProjectOp{Columns: []string{"origin", "delay"}}
 	default:
-		by := rapid.SampledFrom([]PartitionBy{ByFiles, ByRows, ByHash, ByValue, ByRange, ByRoundRobin, ByRandom, ByUser}).Draw(t, "by")
-		n.Repartition = &RepartitionOp{N: parts, By: by}
+		by := rapid.SampledFrom([]plan.PartitionBy{plan.ByFiles, plan.ByRows, plan.ByHash, plan.ByValue, plan.ByRange, plan.ByRoundRobin, plan.ByRandom, plan.ByUser}).Draw(t, "by")
+		n.Repartition = &plan.RepartitionOp{N: parts, By: by}
 		switch by {
-		case ByHash, ByRange, ByValue:
+		case plan.ByHash, plan.ByRange, plan.ByValue:
 			n.Repartition.Keys = []string{"delay"}
-		case ByUser:
+		case plan.ByUser:
 			n.Repartition.Func = "place"
 		}
 	}
@@ -253,7 +255,7 @@ func TestManySharedSteps(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(readBig)
 	prev := "big"
-	for i := range MaxNodes/4 - 1 {
+	for i := range plan.MaxNodes/4 - 1 {
 		a, h, g, j := fmt.Sprint("a", i), fmt.Sprint("h", i), fmt.Sprint("g", i), fmt.Sprint("j", i)
 		b.WriteString(on(a, prev, `"sql":{"query":"SELECT sum(delay) AS delay, origin FROM {0} GROUP BY 2"}`))
 		b.WriteString(on(h, a, `"repartition":{"n":4,"by":"hash","keys":["origin"]}`))
@@ -262,7 +264,7 @@ func TestManySharedSteps(t *testing.T) {
 		prev = j
 	}
 	job := mustCompile(t, b.String(), collect(prev))
-	if want := 3*(MaxNodes/4-1) + 1; len(job.Stages) != want {
+	if want := 3*(plan.MaxNodes/4-1) + 1; len(job.Stages) != want {
 		t.Errorf("%d stages, want %d", len(job.Stages), want)
 	}
 }

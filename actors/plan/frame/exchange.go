@@ -1,10 +1,13 @@
-package plan
+package frame
 
 import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
 	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/template"
 )
 
 // Operations that may move rows between partitions.
@@ -12,37 +15,37 @@ import (
 // asked is why there is one partition where the user wanted it so.
 const asked = "one partition was asked for"
 
-func (c *compiler) compileRepartition(n *Node) (*rel, error) {
+func (c *compiler) compileRepartition(n *plan.Node) (*rel, error) {
 	r, rp := c.input(n), n.Repartition
 	parts := rp.N
 	if parts == 0 {
-		parts = c.o.tasksFor(r.v.bytes)
+		parts = c.o.TasksFor(r.v.bytes)
 	}
 	split := func(kind layoutKind, detail string, e exit) *rel {
 		e.ex.Partitions = parts
-		return &rel{c.read([]*exit{c.leave(r, e)}, ReadPartition, parts), layout{kind: kind, n: parts, detail: detail}}
+		return &rel{c.read([]*exit{c.leave(r, e)}, plan.ReadPartition, parts), layout{kind: kind, n: parts, detail: detail}}
 	}
 	switch rp.By {
-	case "", ByFiles:
+	case "", plan.ByFiles:
 		return c.byFiles(r, parts), nil
-	case ByRows:
+	case plan.ByRows:
 		return c.byRows(r, parts), nil
-	case ByHash:
-		return split(laidHash, count(len(rp.Keys), "key"), exit{ex: Exchange{Kind: Hash, Keys: rp.Keys}, repeatable: true}), nil
-	case ByValue:
-		return split(laidColumn, "", exit{ex: Exchange{Kind: ByColumn, Keys: rp.Keys}, repeatable: true}), nil
-	case ByRange:
+	case plan.ByHash:
+		return split(laidHash, plan.Count(len(rp.Keys), "key"), exit{ex: plan.Exchange{Kind: plan.Hash, Keys: rp.Keys}, repeatable: true}), nil
+	case plan.ByValue:
+		return split(laidColumn, "", exit{ex: plan.Exchange{Kind: plan.ByColumn, Keys: rp.Keys}, repeatable: true}), nil
+	case plan.ByRange:
 		return c.byRange(n, r, rp.Keys, parts), nil
-	case ByRoundRobin:
-		return split(laidSlices, "", exit{ex: Exchange{Kind: RoundRobin}}), nil
-	case ByUser:
+	case plan.ByRoundRobin:
+		return split(laidSlices, "", exit{ex: plan.Exchange{Kind: plan.RoundRobin}}), nil
+	case plan.ByUser:
 		args := "*COLUMNS(*)"
 		if len(rp.Keys) > 0 {
 			args = strings.Join(rp.Keys, ", ")
 		}
-		keys := []string{QuoteIdent(rp.Func) + "(" + args + ")"}
+		keys := []string{plan.QuoteIdent(rp.Func) + "(" + args + ")"}
 		pure := c.o.Functions[strings.ToLower(rp.Func)] != ""
-		return split(laidUser, rp.Func, exit{ex: Exchange{Kind: User, Func: rp.Func, Keys: keys}, repeatable: pure}), nil
+		return split(laidUser, rp.Func, exit{ex: plan.Exchange{Kind: plan.User, Func: rp.Func, Keys: keys}, repeatable: pure}), nil
 	}
 	return split(laidSlices, "", c.random(r, rp.Seed)), nil
 }
@@ -51,7 +54,7 @@ func (c *compiler) compileRepartition(n *Node) (*rel, error) {
 // come in an order that does.
 func (c *compiler) random(r *rel, seed *uint64) exit {
 	again := seed != nil && r.v.stable
-	return exit{ex: Exchange{Kind: Random, Seed: c.seed(seed)}, repeatable: again, ordered: again}
+	return exit{ex: plan.Exchange{Kind: plan.Random, Seed: c.seed(seed)}, repeatable: again, ordered: again}
 }
 
 // seed is the user's, or one of the job's.
@@ -68,18 +71,18 @@ func (c *compiler) seed(given *uint64) uint64 {
 func (c *compiler) byFiles(r *rel, n int) *rel {
 	switch {
 	case r.v.scan != nil && !r.v.scan.Shared:
-		return c.rescan(r.v, splitFiles(r.v.files, n), laidSlices)
+		return c.rescan(r.v, plan.SplitFiles(r.v.files, n), laidSlices)
 	case n == 1:
 		return c.gather(r, asked, false)
 	}
-	return &rel{c.reread(r, ReadSegments, n, false), layout{kind: laidSlices, n: n}}
+	return &rel{c.reread(r, plan.ReadSegments, n, false), layout{kind: laidSlices, n: n}}
 }
 
 // byRows cuts evenly by rows: in the plan where footers tell how many there
 // are, else once the rows are there.
 func (c *compiler) byRows(r *rel, n int) *rel {
 	if v := r.v; v.scan != nil && !v.scan.Shared && rowsKnown(v.files) {
-		return c.rescan(v, splitRows(v.files, n), laidSlices)
+		return c.rescan(v, plan.SplitRows(plan.Units(v.files), v.files, n), laidSlices)
 	}
 	if v := r.v; v.lit != nil && !v.lit.Shared {
 		w := *v
@@ -90,13 +93,13 @@ func (c *compiler) byRows(r *rel, n int) *rel {
 		return c.gather(r, asked, false)
 	}
 	// Which rows a share holds hangs on the order they were written in.
-	e := c.leave(r, exit{ex: Exchange{Kind: Single, Partitions: 1}, repeatable: r.v.stable, ordered: r.v.stable || r.v.ordered})
-	v := c.read([]*exit{e}, ReadRows, n)
+	e := c.leave(r, exit{ex: plan.Exchange{Kind: plan.Single, Partitions: 1}, repeatable: r.v.stable, ordered: r.v.stable || r.v.ordered})
+	v := c.read([]*exit{e}, plan.ReadRows, n)
 	v.stable, v.ordered, v.rowwise = r.v.stable, r.v.ordered, true
 	return &rel{v, layout{kind: laidSlices, n: n}}
 }
 
-func rowsKnown(files []File) bool {
+func rowsKnown(files []plan.File) bool {
 	for i := range files {
 		if files[i].Groups == nil {
 			return false
@@ -105,14 +108,14 @@ func rowsKnown(files []File) bool {
 	return true
 }
 
-func (c *compiler) compileSort(n *Node) (*rel, error) {
+func (c *compiler) compileSort(n *plan.Node) (*rel, error) {
 	r, parts := c.input(n), n.Sort.N
 	switch {
 	case parts > 0:
 	case r.v.bytes < 0 && r.l.n == 1:
 		parts = 1
 	default:
-		parts = c.o.tasksFor(r.v.bytes)
+		parts = c.o.TasksFor(r.v.bytes)
 	}
 	if parts == 1 {
 		r = c.gather(r, "too little to sort apart", false)
@@ -122,12 +125,12 @@ func (c *compiler) compileSort(n *Node) (*rel, error) {
 	return c.partialSort(n, r, n.Sort.By), nil
 }
 
-func (c *compiler) compileShuffle(n *Node) *rel {
+func (c *compiler) compileShuffle(n *plan.Node) *rel {
 	r, seed := c.input(n), n.RandomShuffle.Seed
 	e := c.random(r, seed)
 	if r.l.n > 1 {
 		e.ex.Partitions = r.l.n
-		v := c.read([]*exit{c.leave(r, e)}, ReadPartition, r.l.n)
+		v := c.read([]*exit{c.leave(r, e)}, plan.ReadPartition, r.l.n)
 		v.stable, v.ordered = e.repeatable, e.repeatable
 		r = &rel{v, layout{kind: laidSlices, n: r.l.n}}
 	}
@@ -135,7 +138,7 @@ func (c *compiler) compileShuffle(n *Node) *rel {
 	if e.repeatable {
 		order = "hash(row_number() OVER (), " + strconv.FormatUint(e.ex.Seed, 10) + "::UBIGINT)"
 	}
-	v := c.step(n.label(), r.l.n, traits{volatile: !e.repeatable}, from("*", " ORDER BY "+order), r.v)
+	v := c.step(label(n), r.l.n, traits{volatile: !e.repeatable}, template.From("*", " ORDER BY "+order), r.v)
 	v.stable, v.inOrder, v.ordered = e.repeatable, e.repeatable, true
 	return &rel{v, r.l}
 }
@@ -146,9 +149,9 @@ const limitTopRows = 1 << 20
 
 // limit keeps the first rows of all: the first of each task, then the first of
 // those. Over a sort it sorts no more than that many.
-func (c *compiler) limit(label string, input NodeID, rows int64) *rel {
+func (c *compiler) limit(label string, input plan.NodeID, rows int64) *rel {
 	r := c.rels[input]
-	t := from("*", fmt.Sprintf(" LIMIT %d", rows))
+	t := template.From("*", fmt.Sprintf(" LIMIT %d", rows))
 	top, words := false, traits{}
 	if s := c.nodes[input].Sort; s != nil && rows <= limitTopRows {
 		top = true
@@ -162,16 +165,16 @@ func (c *compiler) limit(label string, input NodeID, rows int64) *rel {
 		v.inOrder = v.stable
 		v.unordered = !v.stable // which rows come first, or which of equals
 		v.ordered = r.v.ordered || top
-		v.bytes = min(v.bytes, minTaskBytes)
+		v.bytes = min(v.bytes, plan.MinTaskBytes)
 		return &rel{v, r.l}
 	}
 	if r.l.n == 1 {
 		return first(r)
 	}
-	return first(c.gather(first(r), fmt.Sprintf("keeps %d rows of those that %s kept", rows, count(r.l.n, "task")), true))
+	return first(c.gather(first(r), fmt.Sprintf("keeps %d rows of those that %s kept", rows, plan.Count(r.l.n, "task")), true))
 }
 
-func (c *compiler) compileUnion(n *Node) (*rel, error) {
+func (c *compiler) compileUnion(n *plan.Node) (*rel, error) {
 	ins := make([]*rel, len(n.Inputs))
 	for i, id := range n.Inputs {
 		ins[i] = c.rels[id]
@@ -192,8 +195,8 @@ func (c *compiler) compileUnion(n *Node) (*rel, error) {
 	if open {
 		l.kind = laidAuto
 	}
-	if total > MaxPartitions {
-		return nil, n.errorf("consolidate or repartition its inputs", "it has %d partitions, more than the %d allowed", total, MaxPartitions)
+	if total > plan.MaxPartitions {
+		return nil, n.Errorf("consolidate or repartition its inputs", "it has %d partitions, more than the %d allowed", total, plan.MaxPartitions)
 	}
 	if scans {
 		return c.unionStep(n, l, c.sideBySide(ins, total)), nil
@@ -206,7 +209,7 @@ func (c *compiler) compileUnion(n *Node) (*rel, error) {
 		}
 		exits = append(exits, c.cut(r, false))
 	}
-	v := c.read(exits, ReadSegments, total)
+	v := c.read(exits, plan.ReadSegments, total)
 	v.read.union, v.rowwise = true, true
 	return &rel{v, l}, nil
 }
@@ -227,19 +230,19 @@ func alike(ins []*rel) (layout, bool) {
 	return l, true
 }
 
-func (c *compiler) unionStep(n *Node, l layout, ins []*rel) *rel {
-	var t template
+func (c *compiler) unionStep(n *plan.Node, l layout, ins []*rel) *rel {
+	var t template.Template
 	var args []*vert
 	stable := true
 	for i, r := range ins {
 		if i > 0 {
-			t = append(t, text(" UNION ALL "))
+			t = append(t, template.Text(" UNION ALL "))
 		}
-		t = append(t, text("SELECT * FROM "), frag{input: i})
+		t = append(t, template.Text("SELECT * FROM "), template.View(i))
 		args = append(args, r.v)
 		stable = stable && r.v.stable
 	}
-	v := c.step(n.label(), l.n, traits{}, t, args...)
+	v := c.step(label(n), l.n, traits{}, t, args...)
 	v.stable, v.rowwise = stable, true
 	return &rel{v, l}
 }
@@ -249,20 +252,20 @@ func (c *compiler) sideBySide(ins []*rel, total int) []*rel {
 	out := make([]*rel, len(ins))
 	first := 0
 	for i, r := range ins {
-		splits := make([][]Piece, total)
+		splits := make([][]plan.Piece, total)
 		first += copy(splits[first:], r.v.scan.Splits)
 		out[i] = c.rescan(r.v, splits, laidAuto)
 	}
 	return out
 }
 
-func (c *compiler) compileBroadcast(n *Node) *rel {
+func (c *compiler) compileBroadcast(n *plan.Node) *rel {
 	return &rel{c.everywhere(c.input(n)), layout{kind: laidSame, n: max(n.Broadcast.N, 1)}}
 }
 
 // compileConsolidate merges neighbouring partitions. Where the rows are only
 // read, it is a matter of reading more of them in each task.
-func (c *compiler) compileConsolidate(n *Node) *rel {
+func (c *compiler) compileConsolidate(n *plan.Node) *rel {
 	r, to := c.input(n), n.Consolidate.N
 	if to >= r.l.n {
 		return r
@@ -277,18 +280,14 @@ func (c *compiler) compileConsolidate(n *Node) *rel {
 	v := r.v
 	switch {
 	case v.scan != nil && !v.scan.Shared:
-		rows := map[string]int64{}
-		for i := range v.files {
-			rows[v.files[i].Path] = v.files[i].Rows()
-		}
-		splits := make([][]Piece, to)
+		splits := make([][]plan.Piece, to)
 		for t := range splits {
-			lo, hi := share(int64(r.l.n), to, t)
-			var all []Piece
+			lo, hi := plan.EvenRange(int64(r.l.n), to, t)
+			var all []plan.Piece
 			for _, task := range v.scan.Splits[lo:hi] {
 				all = append(all, task...)
 			}
-			splits[t] = joinPieces(all, rows)
+			splits[t] = plan.JoinPieces(all, v.files)
 		}
 		return &rel{c.rescan(v, splits, l.kind).v, l}
 	case v.read != nil && v.n > 0 && segments(v) == v.n:
@@ -299,7 +298,7 @@ func (c *compiler) compileConsolidate(n *Node) *rel {
 		}
 		return &rel{c.vert(&w), l}
 	}
-	w := c.reread(r, ReadSegments, to, false)
+	w := c.reread(r, plan.ReadSegments, to, false)
 	if to == 1 {
 		w.why = asked
 	}
@@ -310,9 +309,9 @@ func (c *compiler) compileConsolidate(n *Node) *rel {
 // or segments; -1 when it shares out neither.
 func segments(v *vert) int {
 	switch v.read.how {
-	case ReadPartition:
+	case plan.ReadPartition:
 		return v.read.exits[0].ex.Partitions
-	case ReadSegments:
+	case plan.ReadSegments:
 		n := 0
 		for _, e := range v.read.exits {
 			n += e.n
@@ -323,32 +322,32 @@ func segments(v *vert) int {
 }
 
 // sink is the last stage.
-func (c *compiler) sink() (*exit, Result, error) {
+func (c *compiler) sink() (*exit, plan.Result, error) {
 	s := c.plan.Sink
 	r := c.rels[s.Input]
 	switch {
 	case s.Write != nil:
 		w := *s.Write
 		if w.Mode == "" {
-			w.Mode = WriteError
+			w.Mode = plan.WriteError
 		}
 		if w.Single {
 			r = c.gather(r, "one file is to be written", true)
 		}
-		e := c.leave(r, exit{ex: Exchange{Kind: Files, Partitions: r.l.n, Write: &w}, repeatable: true, perJob: true, ordered: r.v.ordered})
-		return e, Result{Write: &w, Ordered: r.v.ordered}, nil
+		e := c.leave(r, exit{ex: plan.Exchange{Kind: plan.Files, Partitions: r.l.n, Write: &w}, repeatable: true, perJob: true, ordered: r.v.ordered})
+		return e, plan.Result{Write: &w, Ordered: r.v.ordered}, nil
 	case s.Count != nil:
 		one := func(r *rel, t string) *rel {
-			v := c.step("count", r.l.n, traits{}, from(t, ""), r.v)
+			v := c.step("count", r.l.n, traits{}, template.From(t, ""), r.v)
 			return &rel{v, r.l}
 		}
 		r = one(r, "count(*) AS count")
 		if r.l.n > 1 {
-			r = one(c.gather(r, "adds up the counts of "+count(r.l.n, "task"), false), "CAST(sum(count) AS BIGINT) AS count")
+			r = one(c.gather(r, "adds up the counts of "+plan.Count(r.l.n, "task"), false), "CAST(sum(count) AS BIGINT) AS count")
 		}
-		return c.cut(r, false), Result{}, nil
+		return c.cut(r, false), plan.Result{}, nil
 	case s.Take != nil:
 		r = c.limit("take", s.Input, s.Take.N)
 	}
-	return c.cut(r, true), Result{Ordered: true}, nil
+	return c.cut(r, true), plan.Result{Ordered: true}, nil
 }

@@ -1,102 +1,45 @@
-package plan
+package frame
 
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/template"
 )
 
 // Where rows come from: files, literals, earlier stages.
 
-func (c *compiler) compileRead(n *Node) (*rel, error) {
+func (c *compiler) compileRead(n *plan.Node) (*rel, error) {
 	f, ok := c.cat[n.ID]
 	if !ok {
-		return nil, fmt.Errorf("plan: %s: the catalog lacks its files: %w", n, ErrInternal)
+		return nil, fmt.Errorf("plan: %s: the catalog lacks its files: %w", n, plan.ErrInternal)
 	}
 	if len(f.Files) == 0 {
-		return nil, n.errorf("check the paths, and that this node sees them", "no file matches %s", strings.Join(n.Read.Paths, ", "))
+		return nil, n.Errorf("check the paths, and that this node sees them", "no file matches %s", strings.Join(n.Read.Paths, ", "))
 	}
-	s := &Scan{Format: n.Read.Format, Options: n.Read.Options, Columns: f.Columns, Like: f.Files[0].Path}
+	s := &plan.Scan{Format: n.Read.Format, Options: n.Read.Options, Columns: f.Columns, Like: f.Files[0].Path}
 	s.PinText(f.CSV)
 	for _, name := range s.Options.Columns {
 		if f.Columns != nil && !hasColumn(f.Columns, name) {
-			return nil, n.errorf("correct the name", "there is no column %q; there are %s", name, columnNames(f.Columns))
+			return nil, n.Errorf("correct the name", "there is no column %q; there are %s", name, columnNames(f.Columns))
 		}
 	}
 	var bytes int64
 	for i := range f.Files {
 		bytes += f.Files[i].Size
 	}
-	s.Splits = splitBytes(f.Files, c.o.tasksFor(bytes))
-	return c.scanRel(n.label(), s, f.Files, laidAuto), nil
+	s.Splits = plan.SplitBytes(plan.Units(f.Files), f.Files, c.o.TasksFor(bytes))
+	return c.scanRel(label(n), s, f.Files, laidAuto), nil
 }
 
-// typeOptions are read_csv's names for the types of columns.
-var typeOptions = []string{"types", "dtypes", "column_types"}
-
-// PinText has tasks that are given different text files read the same columns.
-// Of CSV it fixes the types by name, and found: whether there is a header, and
-// how dates are written, as the first file tells. The rest of a dialect may
-// differ by file, as in one DuckDB: the first one's quotes would misread another.
-func (s *Scan) PinText(found map[string]string) {
-	o := &s.Options
-	columns := s.Columns != nil && o.Schema == nil && !o.UnionByName
-	switch {
-	case s.Format == JSON && columns:
-		o.Schema = withoutHive(s.Columns, s)
-	case s.Format == CSV && !o.UnionByName:
-		csv := maps.Clone(found)
-		if csv == nil {
-			csv = map[string]string{}
-		}
-		maps.Copy(csv, o.CSV)
-		if _, given := csv["columns"]; columns && !given {
-			for _, k := range typeOptions {
-				delete(csv, k)
-			}
-			csv["types"] = columnTypes(withoutHive(s.Columns, s))
-		}
-		o.CSV = csv
-	}
+func hasColumn(cols []plan.Column, name string) bool {
+	return slices.ContainsFunc(cols, func(c plan.Column) bool { return strings.EqualFold(c.Name, name) })
 }
 
-// columnTypes is columns as an SQL struct of their types.
-func columnTypes(cols []Column) string {
-	list := make([]string, len(cols))
-	for i, c := range cols {
-		list[i] = QuoteString(c.Name) + ": " + QuoteString(c.Type)
-	}
-	return "{" + strings.Join(list, ", ") + "}"
-}
-
-// withoutHive is the columns that stand in the files themselves.
-func withoutHive(cols []Column, s *Scan) []Column {
-	if !s.Options.Hive {
-		return cols
-	}
-	keys := map[string]bool{}
-	for _, part := range strings.Split(filepath.ToSlash(s.Like), "/") {
-		if k, _, ok := strings.Cut(part, "="); ok {
-			keys[strings.ToLower(k)] = true
-		}
-	}
-	var out []Column
-	for _, c := range cols {
-		if !keys[strings.ToLower(c.Name)] {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func hasColumn(cols []Column, name string) bool {
-	return slices.ContainsFunc(cols, func(c Column) bool { return strings.EqualFold(c.Name, name) })
-}
-
-func columnNames(cols []Column) string {
+func columnNames(cols []plan.Column) string {
 	const most = 20
 	var names []string
 	for _, c := range cols[:min(len(cols), most)] {
@@ -108,7 +51,7 @@ func columnNames(cols []Column) string {
 	return strings.Join(names, ", ")
 }
 
-func (c *compiler) scanRel(label string, s *Scan, files []File, kind layoutKind) *rel {
+func (c *compiler) scanRel(label string, s *plan.Scan, files []plan.File, kind layoutKind) *rel {
 	v := &vert{label: label, n: len(s.Splits), scan: s, files: files, stable: true, rowwise: true}
 	for i := range files {
 		v.bytes += files[i].Size
@@ -117,31 +60,31 @@ func (c *compiler) scanRel(label string, s *Scan, files []File, kind layoutKind)
 }
 
 // rescan is the same scan cut differently.
-func (c *compiler) rescan(v *vert, splits [][]Piece, kind layoutKind) *rel {
+func (c *compiler) rescan(v *vert, splits [][]plan.Piece, kind layoutKind) *rel {
 	s := *v.scan
 	s.Splits, s.Shared = splits, false
 	return c.scanRel(v.label, &s, v.files, kind)
 }
 
-func (c *compiler) compileRows(n *Node) *rel {
+func (c *compiler) compileRows(n *plan.Node) *rel {
 	l := layout{kind: laidSingle, n: 1}
 	if len(n.Rows.IPC) == 0 {
-		v := c.step(n.label(), 0, traits{}, template{text(valuesSQL(n.Rows))})
+		v := c.step(label(n), 0, traits{}, template.Template{template.Text(valuesSQL(n.Rows))})
 		v.stable, v.rowwise = true, true
 		return &rel{v, l}
 	}
-	v := &vert{label: n.label(), n: 1, lit: &Literal{IPC: n.Rows.IPC, Rows: n.Rows.Count}, bytes: int64(len(n.Rows.IPC)), stable: true, rowwise: true}
+	v := &vert{label: label(n), n: 1, lit: &plan.Literal{IPC: n.Rows.IPC, Rows: n.Rows.Count}, bytes: int64(len(n.Rows.IPC)), stable: true, rowwise: true}
 	return &rel{c.vert(v), l}
 }
 
 // compileProject picks columns, in the reader itself where it can.
-func (c *compiler) compileProject(n *Node) (*rel, error) {
+func (c *compiler) compileProject(n *plan.Node) (*rel, error) {
 	r, p := c.input(n), n.Project
 	if (p.Filename || p.RowNumber) && r.v.scan == nil {
-		return nil, n.errorf("put the project straight after the read", "filename and row_number come from the files, but its input is no read")
+		return nil, n.Errorf("put the project straight after the read", "filename and row_number come from the files, but its input is no read")
 	}
-	if p.RowNumber && r.v.scan.Format != Parquet || p.Filename && r.v.scan.Format == Arrow {
-		return nil, n.errorf("leave it out", "the format %s does not have that column", r.v.scan.Format)
+	if p.RowNumber && r.v.scan.Format != plan.Parquet || p.Filename && r.v.scan.Format == plan.Arrow {
+		return nil, n.Errorf("leave it out", "the format %s does not have that column", r.v.scan.Format)
 	}
 	var plain []string
 	for _, s := range p.Columns {
@@ -149,7 +92,7 @@ func (c *compiler) compileProject(n *Node) (*rel, error) {
 			plain = append(plain, name)
 		}
 	}
-	if r.v.scan != nil && r.v.scan.Format != Arrow {
+	if r.v.scan != nil && r.v.scan.Format != plan.Arrow {
 		s := *r.v.scan
 		s.Options.Filename = s.Options.Filename || p.Filename
 		s.Options.RowNumber = s.Options.RowNumber || p.RowNumber
@@ -169,25 +112,25 @@ func (c *compiler) compileProject(n *Node) (*rel, error) {
 	}
 	list := append([]string{}, p.Columns...)
 	if p.RowNumber {
-		list = append(list, rowNumber)
+		list = append(list, plan.RowNumber)
 	}
 	if p.Filename {
-		list = append(list, fileName)
+		list = append(list, plan.FileName)
 	}
-	t, err := n.template(strings.Join(list, ", "), 1)
+	t, err := n.Template(strings.Join(list, ", "), 1)
 	if err != nil {
 		return nil, err
 	}
-	return c.narrow(n, r, t.wrap([]frag{text("SELECT ")}, []frag{text(" FROM "), {input: 0}}), list...), nil
+	return c.narrow(n, r, t.Wrap([]template.Frag{template.Text("SELECT ")}, []template.Frag{template.Text(" FROM "), template.View(0)}), list...), nil
 }
 
 // inFiles is true when the names are certainly columns that the reader gives,
 // each once, and not the generated ones.
-func (c *compiler) inFiles(s *Scan, names []string) bool {
+func (c *compiler) inFiles(s *plan.Scan, names []string) bool {
 	seen := map[string]bool{}
 	for _, name := range names {
 		low := strings.ToLower(name)
-		if seen[low] || !hasColumn(s.Columns, name) || low == fileName || low == rowNumber {
+		if seen[low] || !hasColumn(s.Columns, name) || low == plan.FileName || low == plan.RowNumber {
 			return false
 		}
 		if s.Options.Columns != nil && !slices.ContainsFunc(s.Options.Columns, func(o string) bool { return strings.EqualFold(o, name) }) {
@@ -214,11 +157,11 @@ func (c *compiler) leave(r *rel, e exit) *exit {
 // segment. Order that was asked for is kept; the order of the files only on
 // request, since it takes one thread.
 func (c *compiler) cut(r *rel, keep bool) *exit {
-	return c.leave(r, exit{ex: Exchange{Kind: Single, Partitions: 1}, repeatable: true, ordered: r.v.ordered || keep && r.v.stable})
+	return c.leave(r, exit{ex: plan.Exchange{Kind: plan.Single, Partitions: 1}, repeatable: true, ordered: r.v.ordered || keep && r.v.stable})
 }
 
 // read is a view of earlier exits in n tasks.
-func (c *compiler) read(exits []*exit, how How, n int) *vert {
+func (c *compiler) read(exits []*exit, how plan.How, n int) *vert {
 	v := &vert{n: n, read: &readVert{exits: exits, how: how}}
 	names := make([]string, len(exits))
 	for i, e := range exits {
@@ -234,7 +177,7 @@ func (c *compiler) read(exits []*exit, how How, n int) *vert {
 }
 
 // reread is a view of a cut, with the order that was kept.
-func (c *compiler) reread(r *rel, how How, n int, keep bool) *vert {
+func (c *compiler) reread(r *rel, how plan.How, n int, keep bool) *vert {
 	v := c.read([]*exit{c.cut(r, keep)}, how, n)
 	v.stable, v.ordered = keep && r.v.stable, r.v.ordered
 	v.rowwise = true
@@ -249,15 +192,11 @@ func (c *compiler) everywhere(r *rel) *vert {
 		return v
 	case v.scan != nil:
 		s := *v.scan
-		var all []Piece
+		var all []plan.Piece
 		for _, task := range s.Splits {
 			all = append(all, task...)
 		}
-		rows := map[string]int64{}
-		for i := range v.files {
-			rows[v.files[i].Path] = v.files[i].Rows()
-		}
-		s.Splits, s.Shared = [][]Piece{joinPieces(all, rows)}, true
+		s.Splits, s.Shared = [][]plan.Piece{plan.JoinPieces(all, v.files)}, true
 		w := c.scanRel(v.label, &s, v.files, laidAuto).v
 		w.n = 0
 		return w
@@ -266,11 +205,11 @@ func (c *compiler) everywhere(r *rel) *vert {
 		lit.Shared = true
 		return c.vert(&vert{label: v.label, lit: &lit, bytes: v.bytes, stable: true, rowwise: true})
 	case v.read != nil && r.l.kind != laidSame:
-		w := c.read(v.read.exits, ReadAll, 0)
+		w := c.read(v.read.exits, plan.ReadAll, 0)
 		w.stable, w.ordered = v.stable, v.ordered
 		return w
 	}
-	return c.reread(r, ReadAll, 0, false)
+	return c.reread(r, plan.ReadAll, 0, false)
 }
 
 // gather is all of a rel's rows in one partition; why says what for.
@@ -278,7 +217,7 @@ func (c *compiler) gather(r *rel, why string, keep bool) *rel {
 	if r.l.n == 1 {
 		return r
 	}
-	v := c.reread(r, ReadPartition, 1, keep)
+	v := c.reread(r, plan.ReadPartition, 1, keep)
 	v.why = why
 	return &rel{v, layout{kind: laidSingle, n: 1}}
 }

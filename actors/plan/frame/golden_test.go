@@ -1,4 +1,4 @@
-package plan
+package frame
 
 import (
 	"flag"
@@ -7,24 +7,26 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pondmesh/pond/actors/plan"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/*.txt")
 
 // parquet is a Parquet file of some row groups of 1,000 rows each.
-func parquet(path string, groups int, groupBytes int64) File {
-	f := File{Path: path, Size: int64(groups) * groupBytes, ModTime: 1}
+func parquet(path string, groups int, groupBytes int64) plan.File {
+	f := plan.File{Path: path, Size: int64(groups) * groupBytes, ModTime: 1}
 	for range groups {
-		f.Groups = append(f.Groups, RowGroup{Rows: 1000, Bytes: groupBytes})
+		f.Groups = append(f.Groups, plan.RowGroup{Rows: 1000, Bytes: groupBytes})
 	}
 	return f
 }
 
 // hugeParquet has a million rows in one file.
-func hugeParquet(path string) File {
-	f := File{Path: path, Size: 400 * mib, ModTime: 1}
+func hugeParquet(path string) plan.File {
+	f := plan.File{Path: path, Size: 400 * mib, ModTime: 1}
 	for range 8 {
-		f.Groups = append(f.Groups, RowGroup{Rows: 125_000, Bytes: 50 * mib})
+		f.Groups = append(f.Groups, plan.RowGroup{Rows: 125_000, Bytes: 50 * mib})
 	}
 	return f
 }
@@ -32,36 +34,36 @@ func hugeParquet(path string) File {
 const mib = 1 << 20
 
 // world is the catalog of the tests: by name of the step.
-func world() Catalog {
-	cols := []Column{{"origin", "VARCHAR"}, {"delay", "INTEGER"}, {"day", "DATE"}}
-	return Catalog{
-		"big":   {Files: []File{parquet("/d/a.parquet", 3, 40*mib), parquet("/d/b.parquet", 2, 40*mib)}, Columns: cols},
-		"big2":  {Files: []File{parquet("/d/c.parquet", 4, 40*mib)}},
-		"tiny":  {Files: []File{parquet("/d/t.parquet", 1, mib)}},
-		"csv":   {Files: []File{{Path: "/d/1.csv", Size: 80 * mib}, {Path: "/d/2.csv", Size: 80 * mib}}, Columns: cols, CSV: map[string]string{"header": "true"}},
-		"json":  {Files: []File{{Path: "/d/1.json", Size: mib}}},
-		"arrow": {Files: []File{{Path: "/d/1.arrow", Size: mib}, {Path: "/d/2.arrow", Size: mib}}},
-		"hive":  {Files: []File{parquet("/d/y=1/a.parquet", 1, mib), parquet("/d/y=2/a.parquet", 1, mib)}, Columns: []Column{{"v", "INTEGER"}, {"y", "BIGINT"}}},
-		"huge":  {Files: []File{hugeParquet("/d/h.parquet")}},
-		"whole": {Files: []File{parquet("/d/a.parquet", 3, 40*mib)}},
+func world() plan.Catalog {
+	cols := []plan.Column{{Name: "origin", Type: "VARCHAR"}, {Name: "delay", Type: "INTEGER"}, {Name: "day", Type: "DATE"}}
+	return plan.Catalog{
+		"big":   {Files: []plan.File{parquet("/d/a.parquet", 3, 40*mib), parquet("/d/b.parquet", 2, 40*mib)}, Columns: cols},
+		"big2":  {Files: []plan.File{parquet("/d/c.parquet", 4, 40*mib)}},
+		"tiny":  {Files: []plan.File{parquet("/d/t.parquet", 1, mib)}},
+		"csv":   {Files: []plan.File{{Path: "/d/1.csv", Size: 80 * mib}, {Path: "/d/2.csv", Size: 80 * mib}}, Columns: cols, CSV: map[string]string{"header": "true"}},
+		"json":  {Files: []plan.File{{Path: "/d/1.json", Size: mib}}},
+		"arrow": {Files: []plan.File{{Path: "/d/1.arrow", Size: mib}, {Path: "/d/2.arrow", Size: mib}}},
+		"hive":  {Files: []plan.File{parquet("/d/y=1/a.parquet", 1, mib), parquet("/d/y=2/a.parquet", 1, mib)}, Columns: []plan.Column{{Name: "v", Type: "INTEGER"}, {Name: "y", Type: "BIGINT"}}},
+		"huge":  {Files: []plan.File{hugeParquet("/d/h.parquet")}},
+		"whole": {Files: []plan.File{parquet("/d/a.parquet", 3, 40*mib)}},
 	}
 }
 
 func testOptions() Options {
-	return Options{JobID: "job-1", Parallelism: 4, Functions: map[string]string{"pure": "1", "keep": "1", "place": "2"}}
+	return Options{JobID: "job-1", Sizing: plan.Sizing{Parallelism: 4}, Functions: map[string]string{"pure": "1", "keep": "1", "place": "2"}}
 }
 
-// node decodes one node of a plan from its JSON.
-func decodePlan(t testing.TB, nodes, sink string) *Plan {
+// decodePlan is the plan of a list of nodes and a sink, both as JSON.
+func decodePlan(t testing.TB, nodes, sink string) *plan.Plan {
 	t.Helper()
-	p, err := Decode([]byte(`{"nodes": [` + nodes + `], "sink": ` + sink + `}`))
+	p, err := plan.Decode([]byte(`{"nodes": [` + nodes + `], "sink": ` + sink + `}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-func mustCompile(t testing.TB, nodes, sink string) *Job {
+func mustCompile(t testing.TB, nodes, sink string) *plan.Job {
 	t.Helper()
 	job, err := Compile(decodePlan(t, nodes, sink), world(), testOptions())
 	if err != nil {
@@ -72,9 +74,9 @@ func mustCompile(t testing.TB, nodes, sink string) *Job {
 }
 
 // checkJob checks what every job must keep to.
-func checkJob(t testing.TB, job *Job) {
+func checkJob(t testing.TB, job *plan.Job) {
 	t.Helper()
-	ids := map[StageID]bool{}
+	ids := map[plan.StageID]bool{}
 	for i, s := range job.Stages {
 		if ids[s.ID] {
 			t.Errorf("stage %d: its id is another's too", i)

@@ -1,4 +1,4 @@
-package plan
+package frame
 
 import (
 	"sort"
@@ -90,13 +90,11 @@ func scanWords(s string, functions map[string]string) traits {
 	words := lexer.Solid(toks)
 	depth := 0
 	for i, tok := range words {
-		w := strings.ToLower(strings.Trim(tok.In(s), `"`))
+		w := strings.ToLower(tok.Value(s))
 		call := i+1 < len(words) && words[i+1].In(s) == "("
 		switch {
-		case w == "(" || w == "[" || w == "{":
-			depth++
-		case w == ")" || w == "]" || w == "}":
-			depth--
+		case tok.Kind == lexer.Punct:
+			depth += strings.Count("([{", w) - strings.Count(")]}", w)
 		case tok.Kind == lexer.Word && w == "by" && depth == 0 && i > 0 && strings.EqualFold(words[i-1].In(s), "order"):
 			t.sorted = true
 		case tok.Kind == lexer.Quoted && call, tok.Kind == lexer.Word:
@@ -128,37 +126,6 @@ func (t *traits) word(w string, call, bare bool) {
 		t.table = t.table || w == "pivot"
 		t.clause = t.clause || clauseWords[w]
 	}
-}
-
-// splitTerm cuts a sort term into its expression and an order as DuckDB's
-// create_sort_key takes it: "price DESC" is price, "DESC NULLS LAST".
-func splitTerm(s string) (expr, order string, err error) {
-	s, toks, err := trimSQL(s)
-	if err != nil {
-		return "", "", err
-	}
-	words := lexer.Solid(toks)
-	fold := func(back int, w string) bool {
-		i := len(words) - back
-		return i >= 0 && words[i].Kind == lexer.Word && strings.EqualFold(words[i].In(s), w)
-	}
-	dir, nulls := "ASC", "NULLS LAST"
-	switch {
-	case fold(2, "nulls") && fold(1, "first"):
-		nulls, words = "NULLS FIRST", words[:len(words)-2]
-	case fold(2, "nulls") && fold(1, "last"):
-		words = words[:len(words)-2]
-	}
-	switch {
-	case fold(1, "desc"), fold(1, "descending"):
-		dir, words = "DESC", words[:len(words)-1]
-	case fold(1, "asc"), fold(1, "ascending"):
-		words = words[:len(words)-1]
-	}
-	if len(words) == 0 {
-		return "", "", errEmptyTerm
-	}
-	return s[words[0].Start:words[len(words)-1].End], dir + " " + nulls, nil
 }
 
 var constants = wordSet("null true false default")

@@ -1,4 +1,4 @@
-package plan
+package template
 
 import (
 	"strings"
@@ -40,7 +40,7 @@ func TestTemplate(t *testing.T) {
 		{"open comment", "SELECT /* /* */ 1", 0, "", "not closed"},
 		{"open dollar string", "SELECT $a$ 1 $b$", 0, "", "not closed"},
 	} {
-		got, err := parseTemplate(tc.sql, tc.inputs)
+		got, err := Parse(tc.sql, tc.inputs)
 		switch {
 		case tc.err != "":
 			if err == nil || !strings.Contains(err.Error(), tc.err) {
@@ -49,7 +49,7 @@ func TestTemplate(t *testing.T) {
 		case err != nil:
 			t.Errorf("%s: %v", tc.about, err)
 		default:
-			if s := got.render([]string{"v0", "v1"}); s != tc.want {
+			if s := got.Render([]string{"v0", "v1"}); s != tc.want {
 				t.Errorf("%s:\n got  %s\n want %s", tc.about, s, tc.want)
 			}
 		}
@@ -57,16 +57,16 @@ func TestTemplate(t *testing.T) {
 }
 
 func TestTemplateReads(t *testing.T) {
-	got, err := parseTemplate("SELECT {0}.a, {1}.b FROM {0} JOIN {0} JOIN {1}", 3)
+	got, err := Parse("SELECT {0}.a, {1}.b FROM {0} JOIN {0} JOIN {1}", 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []int{2, 1, 0} {
-		if got.reads(i) != want {
-			t.Errorf("input %d is read %d times, want %d", i, got.reads(i), want)
+		if got.Reads(i) != want {
+			t.Errorf("input %d is read %d times, want %d", i, got.Reads(i), want)
 		}
 	}
-	if got.names(2) || !got.names(1) {
+	if got.Names(2) || !got.Names(1) {
 		t.Error("names is wrong")
 	}
 }
@@ -113,11 +113,11 @@ func TestTemplatePieces(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		in, want := piece(t, 4)
-		got, err := parseTemplate("x "+in+" y", 2)
+		got, err := Parse("x "+in+" y", 2)
 		if err != nil {
 			t.Fatalf("%q: %v", in, err)
 		}
-		if s := got.render([]string{"v0", "v1"}); s != "x "+want+" y" {
+		if s := got.Render([]string{"v0", "v1"}); s != "x "+want+" y" {
 			t.Fatalf("%q\n got  %q\n want %q", in, s, "x "+want+" y")
 		}
 	})
@@ -141,48 +141,20 @@ func FuzzTemplate(f *testing.F) {
 				t.Fatalf("the tokens end at %d of %d", at, len(s))
 			}
 		}
-		tpl, err := parseTemplate(s, 2)
+		tpl, err := Parse(s, 2)
 		if err != nil {
 			return
 		}
-		out := tpl.render([]string{"v0", "v1"})
+		out := tpl.Render([]string{"v0", "v1"})
 		if !strings.ContainsAny(s, "{}") && !strings.Contains(s, out) {
 			t.Fatalf("%q became %q", s, out)
 		}
-		if bound := bindVars(out, map[string]string{"partition": "1", "partitions": "2", "seed": "3"}); !strings.Contains(out, "{") && bound != out {
+		if bound := Fill(out, map[string]string{"partition": "1", "partitions": "2", "seed": "3"}); !strings.Contains(out, "{") && bound != out {
 			t.Fatalf("%q was bound to %q", out, bound)
 		}
-		scanWords(s, nil)
-		splitTerm(s)
-		plainColumn(s)
-		oneValue(s)
+		SplitTerm(s)
+		OneValue(s)
 	})
-}
-
-func TestBind(t *testing.T) {
-	s := &Stage{ID: "abc", Steps: []Step{{View: "v1", SQL: "SELECT {partition}, '{partition}', {'partition': 1}"}}, Query: "SELECT {partitions} -- {seed}"}
-	steps, query := s.Bind(3, 8)
-	if got, want := steps[0].SQL, "SELECT 3, '{partition}', {'partition': 1}"; got != want {
-		t.Errorf("step %q, want %q", got, want)
-	}
-	if got, want := query, "SELECT 8 -- {seed}"; got != want {
-		t.Errorf("query %q, want %q", got, want)
-	}
-	if s.Steps[0].SQL == steps[0].SQL {
-		t.Error("Bind changed the stage")
-	}
-	seeds := map[string]bool{}
-	s.Query = "{seed}"
-	for p := range 100 {
-		_, q := s.Bind(p, 100)
-		if _, again := s.Bind(p, 100); again != q {
-			t.Fatalf("the seed of partition %d changed", p)
-		}
-		seeds[q] = true
-	}
-	if len(seeds) < 100 {
-		t.Errorf("100 partitions have %d seeds", len(seeds))
-	}
 }
 
 func TestSplitTerm(t *testing.T) {
@@ -194,54 +166,12 @@ func TestSplitTerm(t *testing.T) {
 		"a /* x */ DESC":                {"a", "DESC NULLS LAST"},
 		"'desc'":                        {"'desc'", "ASC NULLS LAST"},
 	} {
-		expr, order, err := splitTerm(term)
+		expr, order, err := SplitTerm(term)
 		if err != nil || expr != want[0] || order != want[1] {
 			t.Errorf("%q is %q, %q, %v; want %q", term, expr, order, err, want)
 		}
 	}
-	if _, _, err := splitTerm("DESC NULLS LAST"); err == nil {
+	if _, _, err := SplitTerm("DESC NULLS LAST"); err == nil {
 		t.Error("a term without an expression is taken")
-	}
-}
-
-func TestScanWords(t *testing.T) {
-	functions := map[string]string{"pure": "3", "impure": ""}
-	for _, tc := range []struct {
-		sql  string
-		want traits
-	}{
-		{"a + b", traits{}},
-		{"random, now, 'random()', \"now\" -- random()", traits{}},
-		{"random ( )", traits{volatile: true}},
-		{`"random"()`, traits{volatile: true}},
-		{"current_date", traits{volatile: true}},
-		{"get_current_timestamp()", traits{volatile: true}},
-		{"nextval('s')", traits{volatile: true}},
-		{"first(a)", traits{unordered: true}},
-		{"first", traits{}},
-		{"pure(a) + PURE(b)", traits{versions: []string{"pure@3"}}},
-		{"impure(a)", traits{volatile: true, versions: []string{"impure@"}}},
-		{"pure", traits{}},
-		{"(SELECT a FROM t ORDER BY a)", traits{clause: true}},
-		{"SELECT a FROM t ORDER /* x */ BY a", traits{clause: true, sorted: true}},
-		{"SELECT sum(a) OVER (ORDER BY b) FROM t", traits{clause: true}},
-		{"SELECT a FROM t LIMIT 3", traits{clause: true, unordered: true}},
-		{"SELECT DISTINCT ON (a) a, b FROM t", traits{clause: true, unordered: true}},
-		{"PIVOT t ON a", traits{table: true}},
-		{"'open", traits{volatile: true, unordered: true, clause: true}},
-	} {
-		got := scanWords(tc.sql, functions)
-		if got.volatile != tc.want.volatile || got.unordered != tc.want.unordered || got.sorted != tc.want.sorted || got.table != tc.want.table ||
-			got.clause != tc.want.clause || strings.Join(got.versions, " ") != strings.Join(tc.want.versions, " ") {
-			t.Errorf("%q is %+v, want %+v", tc.sql, got, tc.want)
-		}
-	}
-}
-
-func TestPlainColumn(t *testing.T) {
-	for s, want := range map[string]string{"a": "a", ` "A ""b" `: `A "b`, "a.b": "", "a + 1": "", "*": "", "current_date": "", "NULL": "", "'a'": "", "1": ""} {
-		if got, ok := plainColumn(s); ok != (want != "") || ok && got != want {
-			t.Errorf("%q is %q, %t", s, got, ok)
-		}
 	}
 }

@@ -41,7 +41,7 @@ func TestSplitRows(t *testing.T) {
 		var got []row
 		for i, task := range SplitRows(us, files, n) {
 			rows := list(task)
-			if lo, hi := share(int64(len(want)), n, i); int64(len(rows)) != hi-lo {
+			if lo, hi := EvenRange(int64(len(want)), n, i); int64(len(rows)) != hi-lo {
 				t.Fatalf("task %d has %d rows, want %d", i, len(rows), hi-lo)
 			}
 			got = append(got, rows...)

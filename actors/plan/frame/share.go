@@ -1,6 +1,10 @@
-package plan
+package frame
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
 
 // share sees to it that no work is done in two stages: a vert that several
 // exits depend on leaves by an exit of its own, which they read partition by
@@ -20,7 +24,7 @@ func (c *compiler) cutShared(last *exit, v *vert) {
 	keep := orderCounts(exits, v)
 	r := &rel{v, layout{n: v.n}}
 	own := c.cut(r, keep)
-	again := c.reread(r, ReadSegments, v.n, keep)
+	again := c.reread(r, plan.ReadSegments, v.n, keep)
 	again.label = v.label
 	for _, e := range exits {
 		if e == own {
@@ -128,7 +132,7 @@ func within(root *vert) []*vert {
 		}
 		seen[v] = true
 		for i, a := range v.args {
-			if v.text.names(i) {
+			if v.text.Names(i) {
 				visit(a)
 			}
 		}

@@ -1,9 +1,11 @@
-package plan
+package frame
 
 import (
 	"fmt"
 	"strings"
 
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/template"
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
@@ -15,20 +17,17 @@ import (
 // not stay in its stage leaves it by an exit, an exchange that a later vert
 // reads. share.go then sees to it that nothing is computed in two stages, and
 // stages.go writes exits down as stages.
-func Compile(p *Plan, cat Catalog, o Options) (*Job, error) {
+func Compile(p *plan.Plan, cat plan.Catalog, o Options) (*plan.Job, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
 	o.Parallelism = max(o.Parallelism, 1)
-	if o.TargetBytes <= 0 {
-		o.TargetBytes = defaultTargetBytes
-	}
 	functions := make(map[string]string, len(o.Functions))
 	for name, version := range o.Functions {
 		functions[strings.ToLower(name)] = version // as SQL finds them
 	}
 	o.Functions = functions
-	c := &compiler{plan: p, cat: cat, o: o, rels: map[NodeID]*rel{}, nodes: map[NodeID]*Node{}, exits: map[string]*exit{}}
+	c := &compiler{plan: p, cat: cat, o: o, rels: map[plan.NodeID]*rel{}, nodes: map[plan.NodeID]*plan.Node{}, exits: map[string]*exit{}}
 	for i := range p.Nodes {
 		c.nodes[p.Nodes[i].ID] = &p.Nodes[i]
 	}
@@ -48,19 +47,19 @@ func Compile(p *Plan, cat Catalog, o Options) (*Job, error) {
 }
 
 type compiler struct {
-	plan  *Plan
-	cat   Catalog
+	plan  *plan.Plan
+	cat   plan.Catalog
 	o     Options
-	nodes map[NodeID]*Node
-	rels  map[NodeID]*rel
+	nodes map[plan.NodeID]*plan.Node
+	rels  map[plan.NodeID]*rel
 	exits map[string]*exit // by vert and exchange: asked for twice, made once
 	verts int
 }
 
 // wanted lists, in order, the nodes that the sink depends on.
-func (c *compiler) wanted() []NodeID {
-	need := map[NodeID]bool{c.plan.Sink.Input: true}
-	var out []NodeID
+func (c *compiler) wanted() []plan.NodeID {
+	need := map[plan.NodeID]bool{c.plan.Sink.Input: true}
+	var out []plan.NodeID
 	for i := len(c.plan.Nodes) - 1; i >= 0; i-- {
 		n := &c.plan.Nodes[i]
 		if !need[n.ID] {
@@ -69,7 +68,7 @@ func (c *compiler) wanted() []NodeID {
 		for _, in := range n.Inputs {
 			need[in] = true
 		}
-		out = append([]NodeID{n.ID}, out...)
+		out = append([]plan.NodeID{n.ID}, out...)
 	}
 	return out
 }
@@ -81,20 +80,20 @@ type vert struct {
 	label string // for people: "filter late"
 	n     int    // tasks that evaluate it; 0: any number, each gets the same rows
 
-	scan  *Scan
-	files []File // the scan's
-	lit   *Literal
+	scan  *plan.Scan
+	files []plan.File // the scan's
+	lit   *plan.Literal
 	read  *readVert
-	text  template // over args
+	text  template.Template // over args
 	args  []*vert
-	fn    *FuncCall
+	fn    *plan.FuncCall
 
 	traits
-	why    string   // it reads several partitions into one: Gathered
-	views  []View   // made before the text is run, under the user's own names
-	access []string // files that the text names, as the user gave them
-	facts  []File   // and what they are
-	bytes  int64    // compressed, estimated; -1: not known
+	why    string      // it reads several partitions into one: Gathered
+	views  []plan.View // made before the text is run, under the user's own names
+	access []string    // files that the text names, as the user gave them
+	facts  []plan.File // and what they are
+	bytes  int64       // compressed, estimated; -1: not known
 	// stable: run in order, the rows come in an order that is always the same.
 	stable bool
 	// ordered: that order means something to the user; it is kept.
@@ -107,7 +106,7 @@ type vert struct {
 
 type readVert struct {
 	exits []*exit
-	how   How
+	how   plan.How
 	union bool // of exits made for it
 }
 
@@ -118,7 +117,7 @@ func (v *vert) bare() bool { return v.text == nil || len(v.args) == 0 && v.fn ==
 type exit struct {
 	root   *vert
 	n      int // tasks
-	ex     Exchange
+	ex     plan.Exchange
 	bounds *exit // Range
 	// repeatable: the exchange itself sends the same rows to the same partitions.
 	repeatable bool
@@ -150,7 +149,7 @@ type layout struct {
 	detail string // what must be equal too: number of keys, function, bounds
 }
 
-func (l layout) String() string { return fmt.Sprintf("%s, %s", count(l.n, "partition"), l.kind) }
+func (l layout) String() string { return fmt.Sprintf("%s, %s", plan.Count(l.n, "partition"), l.kind) }
 
 // rel is a node compiled: a view and the partitions it is evaluated in.
 type rel struct {
@@ -169,7 +168,7 @@ func (c *compiler) vert(v *vert) *vert {
 
 // step is a new view over others, evaluated in n tasks. words are what its
 // user-given texts tell.
-func (c *compiler) step(label string, n int, words traits, t template, args ...*vert) *vert {
+func (c *compiler) step(label string, n int, words traits, t template.Template, args ...*vert) *vert {
 	v := &vert{label: label, n: n, traits: words, text: t, args: args}
 	for _, a := range args {
 		if a.bytes < 0 || v.bytes < 0 {
@@ -190,8 +189,8 @@ func (c *compiler) words(texts ...string) traits {
 }
 
 // narrow is a step over each row of one input, whose layout and order it keeps.
-func (c *compiler) narrow(n *Node, r *rel, t template, texts ...string) *rel {
-	v := c.step(n.label(), r.l.n, c.words(texts...), t, r.v)
+func (c *compiler) narrow(n *plan.Node, r *rel, t template.Template, texts ...string) *rel {
+	v := c.step(label(n), r.l.n, c.words(texts...), t, r.v)
 	v.rowwise = !v.volatile && !v.unordered && !v.clause
 	v.stable = r.v.stable && v.rowwise
 	// Rows that differ each time still come in the order of those they are made of.
@@ -199,22 +198,23 @@ func (c *compiler) narrow(n *Node, r *rel, t template, texts ...string) *rel {
 	return &rel{v, r.l}
 }
 
-func (n *Node) label() string { return n.op() + " " + string(n.ID) }
+// label names a step for people.
+func label(n *plan.Node) string { return n.Op() + " " + string(n.ID) }
 
-func (c *compiler) input(n *Node) *rel { return c.rels[n.Inputs[0]] }
+func (c *compiler) input(n *plan.Node) *rel { return c.rels[n.Inputs[0]] }
 
 // compileNode compiles a node whose inputs are. A new view that merely reads
 // bears the node's name.
-func (c *compiler) compileNode(n *Node) (*rel, error) {
+func (c *compiler) compileNode(n *plan.Node) (*rel, error) {
 	before := c.verts
 	r, err := c.compileOp(n)
 	if err == nil && r.v.id > before && r.v.text == nil {
-		r.v.label = n.label()
+		r.v.label = label(n)
 	}
 	return r, err
 }
 
-func (c *compiler) compileOp(n *Node) (*rel, error) {
+func (c *compiler) compileOp(n *plan.Node) (*rel, error) {
 	switch {
 	case n.Read != nil:
 		return c.compileRead(n)
@@ -223,13 +223,13 @@ func (c *compiler) compileOp(n *Node) (*rel, error) {
 	case n.SQL != nil:
 		return c.compileSQL(n)
 	case n.Map != nil:
-		return c.compileMap(n, n.Map, FuncMap)
+		return c.compileMap(n, n.Map, plan.FuncMap)
 	case n.FlatMap != nil:
-		return c.compileMap(n, n.FlatMap, FuncFlatMap)
+		return c.compileMap(n, n.FlatMap, plan.FuncFlatMap)
 	case n.Filter != nil:
-		return c.compileMap(n, n.Filter, FuncFilter)
+		return c.compileMap(n, n.Filter, plan.FuncFilter)
 	case n.MapBatches != nil:
-		return c.call(n, c.input(n), FuncCall{Name: n.MapBatches.Func, Kind: FuncBatches, BatchRows: n.MapBatches.BatchRows}), nil
+		return c.call(n, c.input(n), plan.FuncCall{Name: n.MapBatches.Func, Kind: plan.FuncBatches, BatchRows: n.MapBatches.BatchRows}), nil
 	case n.Project != nil:
 		return c.compileProject(n)
 	case n.PartialSort != nil:
@@ -239,7 +239,7 @@ func (c *compiler) compileOp(n *Node) (*rel, error) {
 	case n.RandomShuffle != nil:
 		return c.compileShuffle(n), nil
 	case n.Limit != nil:
-		return c.limit(n.label(), n.Inputs[0], n.Limit.N), nil
+		return c.limit(label(n), n.Inputs[0], n.Limit.N), nil
 	case n.Union != nil:
 		return c.compileUnion(n)
 	case n.Broadcast != nil:
@@ -250,55 +250,55 @@ func (c *compiler) compileOp(n *Node) (*rel, error) {
 	return c.compileRepartition(n)
 }
 
-func (c *compiler) compileMap(n *Node, m *MapOp, kind FuncKind) (*rel, error) {
+func (c *compiler) compileMap(n *plan.Node, m *plan.MapOp, kind plan.FuncKind) (*rel, error) {
 	r := c.input(n)
 	if m.Func != "" {
-		return c.call(n, r, FuncCall{Name: m.Func, Kind: kind}), nil
+		return c.call(n, r, plan.FuncCall{Name: m.Func, Kind: kind}), nil
 	}
-	t, err := n.template(m.SQL, 1)
+	t, err := n.Template(m.SQL, 1)
 	if err != nil {
 		return nil, err
 	}
-	view := frag{input: 0}
-	if kind == FuncFilter {
-		t = t.wrap([]frag{text("SELECT * FROM "), view, text(" WHERE (")}, []frag{text(")")})
+	view := template.View(0)
+	if kind == plan.FuncFilter {
+		t = t.Wrap([]template.Frag{template.Text("SELECT * FROM "), view, template.Text(" WHERE (")}, []template.Frag{template.Text(")")})
 	} else {
-		t = t.wrap([]frag{text("SELECT ")}, []frag{text(" FROM "), view})
+		t = t.Wrap([]template.Frag{template.Text("SELECT ")}, []template.Frag{template.Text(" FROM "), view})
 	}
 	return c.narrow(n, r, t, m.SQL), nil
 }
 
 // call runs a Go function over a partition.
-func (c *compiler) call(n *Node, r *rel, fn FuncCall) *rel {
+func (c *compiler) call(n *plan.Node, r *rel, fn plan.FuncCall) *rel {
 	version := c.o.Functions[strings.ToLower(fn.Name)]
 	words := traits{volatile: version == "", versions: []string{fn.Name + "@" + version}}
-	v := c.step(n.label(), r.l.n, words, from("*", ""), r.v)
+	v := c.step(label(n), r.l.n, words, template.From("*", ""), r.v)
 	v.fn = &fn
 	v.stable = r.v.stable && !v.volatile
 	v.ordered = r.v.ordered || r.v.stable && v.volatile
 	return &rel{v, r.l}
 }
 
-func (c *compiler) partialSort(n *Node, r *rel, by []string) *rel {
-	v := c.step(n.label(), r.l.n, c.words(by...), orderBy(by, ""), r.v)
+func (c *compiler) partialSort(n *plan.Node, r *rel, by []string) *rel {
+	v := c.step(label(n), r.l.n, c.words(by...), orderBy(by, ""), r.v)
 	v.ordered = true
 	return &rel{v, r.l}
 }
 
 // orderBy is SELECT * FROM input 0 ORDER BY terms <rest>.
-func orderBy(by []string, rest string) template {
+func orderBy(by []string, rest string) template.Template {
 	terms := make([]string, len(by))
 	for i, s := range by {
-		expr, order, _ := splitTerm(s) // Validate has checked it
+		expr, order, _ := template.SplitTerm(s) // Validate has checked it
 		terms[i] = expr + " " + order
 	}
-	return from("*", " ORDER BY "+strings.Join(terms, ", ")+rest)
+	return template.From("*", " ORDER BY "+strings.Join(terms, ", ")+rest)
 }
 
 // compileSQL places a partial SQL among its inputs. Those that someone has
 // partitioned decide; they must agree. The others are given whole to each
 // partition. If nobody has, it runs once.
-func (c *compiler) compileSQL(n *Node) (*rel, error) {
+func (c *compiler) compileSQL(n *plan.Node) (*rel, error) {
 	ins := make([]*rel, len(n.Inputs))
 	for i, id := range n.Inputs {
 		ins[i] = c.rels[id]
@@ -316,7 +316,7 @@ func (c *compiler) compileSQL(n *Node) (*rel, error) {
 			args[i] = c.everywhere(r)
 		}
 	}
-	t, err := n.template(n.SQL.Query, len(ins))
+	t, err := n.Template(n.SQL.Query, len(ins))
 	if err != nil {
 		return nil, err
 	}
@@ -327,15 +327,15 @@ func (c *compiler) compileSQL(n *Node) (*rel, error) {
 	words := c.words(whole)
 	words.sorted = c.words(n.SQL.Query).sorted
 	if first := firstWord(n.SQL.Query); first == "describe" || first == "summarize" || first == "show" {
-		t = t.wrap([]frag{text("SELECT * FROM (")}, []frag{text(")")}) // no view can be made of them as they are
+		t = t.Wrap([]template.Frag{template.Text("SELECT * FROM (")}, []template.Frag{template.Text(")")}) // no view can be made of them as they are
 	}
-	v := c.step(n.label(), l.n, words, t, args...)
+	v := c.step(label(n), l.n, words, t, args...)
 	v.ordered, v.why = words.sorted, why
 	v.access, v.views = n.SQL.Access, n.SQL.Views
 	if len(v.access) > 0 {
 		f, ok := c.cat[n.ID]
 		if !ok {
-			return nil, fmt.Errorf("plan: %s: the catalog lacks the files of %q: %w", n, v.access, ErrInternal)
+			return nil, fmt.Errorf("plan: %s: the catalog lacks the files of %q: %w", n, v.access, plan.ErrInternal)
 		}
 		v.facts = f.Files
 	}
@@ -347,7 +347,7 @@ func (c *compiler) compileSQL(n *Node) (*rel, error) {
 
 // align finds the layout that a step over several inputs runs in, and why it is
 // one partition when it need not be.
-func (c *compiler) align(n *Node, ins []*rel) (l layout, why string, err error) {
+func (c *compiler) align(n *plan.Node, ins []*rel) (l layout, why string, err error) {
 	switch len(ins) {
 	case 0:
 		return layout{kind: laidSingle, n: 1}, "the statement is run whole, over its own files", nil
@@ -361,7 +361,7 @@ func (c *compiler) align(n *Node, ins []*rel) (l layout, why string, err error) 
 		case base < 0, ins[base].l.kind == laidSame && ins[base].l.n == r.l.n:
 			base = i
 		case r.l.n != ins[base].l.n || r.l.kind != laidSame && (r.l.kind != ins[base].l.kind || r.l.detail != ins[base].l.detail):
-			return l, "", n.errorf("repartition both the same way, or broadcast one",
+			return l, "", n.Errorf("repartition both the same way, or broadcast one",
 				"its inputs are not partitioned alike: %q has %s, %q has %s",
 				n.Inputs[base], describe(ins[base].l), n.Inputs[i], describe(r.l))
 		}
