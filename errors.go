@@ -15,6 +15,7 @@ var (
 	ErrMemory      = plan.ErrMemory      // a task needed more than a whole node's memory
 	ErrResource    = plan.ErrResource    // a disk is full, a file cannot be read
 	ErrUnavailable = plan.ErrUnavailable // a node, or all of them, cannot be reached
+	ErrLost        = plan.ErrFetch       // rows that were made are gone, or damaged
 	ErrCancelled   = plan.ErrCancelled
 	ErrDeadline    = plan.ErrDeadline
 	ErrNotFound    = plan.ErrNotFound // a file, a job

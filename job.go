@@ -88,6 +88,25 @@ func (j *Job) Rows(ctx context.Context) (*Rows, error) {
 	return nil, public(err)
 }
 
+// remake runs the job once more, as another job, because of why: rows of its result
+// are lost. It is api.Remake.
+func (j *Job) remake(ctx context.Context, why error, fresh bool) (*api.ResultInfo, error) {
+	spec, err := j.s.api.Spec(ctx, j.id)
+	if err != nil {
+		return nil, err
+	}
+	spec.ID = api.NewJobID()
+	spec.Options.NoReuse = spec.Options.NoReuse || fresh
+	if warn := j.s.config.warn; warn != nil {
+		warn(public(why))
+	}
+	_, st, err := j.s.run(ctx, spec, nil)
+	if err != nil {
+		return nil, err
+	}
+	return st.Result, nil
+}
+
 // Bounds of watching a job while its coordinator cannot be reached.
 const (
 	watchTriesMax = 20

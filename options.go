@@ -16,8 +16,8 @@ import (
 // which then is the default of the session's jobs.
 type Option interface{ join(*config) error }
 
-// ClientOption configures Connect, and Join too: WithTLS, or a JobOption, which
-// then is the default of the session's jobs.
+// ClientOption configures Connect, and Join too: WithTLS, OnWarning, or a JobOption,
+// which then is the default of the session's jobs.
 type ClientOption interface {
 	Option
 	connect(*config) error
@@ -26,6 +26,7 @@ type ClientOption interface {
 // config is what options set.
 type config struct {
 	tls   *tls.Config
+	warn  func(error)
 	job   settings
 	views []plan.View
 	node  nodeConfig
@@ -67,6 +68,15 @@ func (o tlsOption) connect(c *config) error { c.tls = o.tls; return nil }
 // WithTLS secures everything but gossip. A node serves and dials with it: it
 // needs a certificate whose names include "pond", RootCAs and ClientCAs.
 func WithTLS(t *tls.Config) ClientOption { return tlsOption{t} }
+
+type warnOption func(error)
+
+func (o warnOption) join(c *config) error    { return o.connect(c) }
+func (o warnOption) connect(c *config) error { c.warn = o; return nil }
+
+// OnWarning has f called with what went wrong and is being mended: rows of a result
+// that were lost or damaged, and are made anew. It is called by who reads them.
+func OnWarning(f func(error)) ClientOption { return warnOption(f) }
 
 // WithBind sets the host to listen on; the default is 127.0.0.1. Any other than
 // a loopback address needs WithGossipKey and WithTLS.

@@ -31,7 +31,7 @@ func (j *Job) open(ctx context.Context, st *api.JobStatus) (*Rows, error) {
 	if st.Result == nil { // a node of another version has recorded the end
 		return nil, failure(plan.KindUnavailable, "read the result", j.ID(), "submit the job again: what is still held is reused", "where its rows are was not recorded")
 	}
-	result, err := j.s.reader.Open(ctx, st.Result)
+	result, err := j.s.reader.Open(ctx, st.Result, j.remake)
 	if err != nil {
 		return nil, public(err)
 	}
@@ -54,6 +54,10 @@ func (r *Rows) Len() int64 {
 // nodes that hold them. A batch is valid until the next one is asked for; who
 // keeps it longer calls Retain, and then Release. After an error nothing more
 // comes.
+//
+// Rows that a node has lost, or that have rotted on its disk, are made anew by
+// running the job once more (see [OnWarning]). ErrLost: that was no longer possible,
+// since some rows of the same part had been yielded.
 func (r *Rows) All() iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		for _, b := range r.here {

@@ -40,6 +40,7 @@ func newServer(n *Node) *http.Server {
 	mux.HandleFunc("POST /v1/jobs", s.handle(s.postJob))
 	mux.HandleFunc("GET /v1/jobs", s.handle(s.getJobs))
 	mux.HandleFunc("GET /v1/jobs/{id}", s.onJob(s.getJob))
+	mux.HandleFunc("GET /v1/jobs/{id}/spec", s.onJob(s.getSpec))
 	mux.HandleFunc("GET /v1/jobs/{id}/watch", s.onJob(s.watchJob))
 	mux.HandleFunc("POST /v1/jobs/{id}/cancel", s.onJob(s.cancelJob))
 	mux.HandleFunc("POST /v1/jobs/{id}/renew", s.onJob(s.renewJob))
@@ -178,6 +179,11 @@ func (s *server) getJobs(_ http.ResponseWriter, r *http.Request) (any, error) {
 
 func (s *server) getJob(_ http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
 	return s.n.jobs.status(id), nil
+}
+
+// getSpec is a job as it was submitted, for who wants to submit it again.
+func (s *server) getSpec(_ http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
+	return s.n.jobs.spec(id), nil
 }
 
 // watchJob writes a line for every change of a job's status until it has ended.
@@ -340,6 +346,11 @@ func (s *server) getSchema(w http.ResponseWriter, r *http.Request) (any, error) 
 	id, err := shuffle.ParseSegmentID(r.PathValue("id"))
 	if err != nil {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "schema", Subject: r.PathValue("id"), Text: err.Error()}
+	}
+	if r.URL.Query().Get("check") == "true" {
+		if err := s.n.segments.Check(r.Context(), id); err != nil {
+			return nil, err
+		}
 	}
 	b, err := s.n.segments.Schema(r.Context(), id)
 	if err != nil {

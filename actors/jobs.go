@@ -163,24 +163,26 @@ func (j *jobs) cancel(ctx context.Context, id plan.JobID) (*api.JobStatus, error
 
 // compiled is a job's stages, planned anew if they are not kept.
 func (j *jobs) compiled(ctx context.Context, id plan.JobID) (*plan.Job, error) {
-	spec := (*api.JobSpec)(nil)
 	if r := j.run(id); r != nil {
 		if c := r.compiled(); c != nil {
 			return c.Plan, nil
 		}
-		spec = r.spec
-	} else {
-		rec := j.ended(id)
-		if rec.Job != nil {
-			return rec.Job, nil
-		}
-		spec = rec.Spec
+	} else if rec := j.ended(id); rec.Job != nil {
+		return rec.Job, nil
 	}
-	c, err := j.n.planner.Compile(ctx, spec, capacity(j.n.mesh.View()))
+	c, err := j.n.planner.Compile(ctx, j.spec(id), capacity(j.n.mesh.View()))
 	if err != nil {
 		return nil, err
 	}
 	return c.Plan, nil
+}
+
+// spec is a job that this node knows, as it was submitted.
+func (j *jobs) spec(id plan.JobID) *api.JobSpec {
+	if r := j.run(id); r != nil {
+		return r.spec
+	}
+	return j.ended(id).Spec
 }
 
 // packet asks a job's coordinator for a stage.

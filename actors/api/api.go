@@ -9,6 +9,7 @@
 //	POST /v1/jobs                 submit a JobSpec            any node
 //	GET  /v1/jobs                 every job the pond knows    any node
 //	GET  /v1/jobs/{id}            status                      any node
+//	GET  /v1/jobs/{id}/spec       the JobSpec
 //	GET  /v1/jobs/{id}/watch      status, line by line, until it ends
 //	POST /v1/jobs/{id}/cancel
 //	POST /v1/jobs/{id}/renew      its client still waits for it

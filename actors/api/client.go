@@ -86,6 +86,11 @@ func (c *Client) Job(ctx context.Context, id plan.JobID) (*JobStatus, error) {
 	return call[JobStatus](ctx, c, http.MethodGet, jobPath(id, ""), nil)
 }
 
+// Spec is a job as it was submitted.
+func (c *Client) Spec(ctx context.Context, id plan.JobID) (*JobSpec, error) {
+	return call[JobSpec](ctx, c, http.MethodGet, jobPath(id, "/spec"), nil)
+}
+
 // Cancel asks that a job end. Cancelling an ended job changes nothing.
 func (c *Client) Cancel(ctx context.Context, id plan.JobID) (*JobStatus, error) {
 	return call[JobStatus](ctx, c, http.MethodPost, jobPath(id, "/cancel"), struct{}{})
@@ -176,9 +181,14 @@ func cmpErr(errs ...error) error {
 	return nil
 }
 
-// schema is a segment's columns.
-func (c *Client) schema(ctx context.Context, segment string) (*arrow.Schema, error) {
-	s, err := c.text(ctx, http.MethodGet, "/v1/segments/"+segment+"/schema", nil)
+// schema is a segment's columns; with check, once its holder has found all of it
+// readable.
+func (c *Client) schema(ctx context.Context, segment string, check bool) (*arrow.Schema, error) {
+	path := "/v1/segments/" + segment + "/schema"
+	if check {
+		path += "?check=true"
+	}
+	s, err := c.text(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, err
 	}

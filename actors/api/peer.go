@@ -69,7 +69,7 @@ func (p *Peer) Packet(ctx context.Context, id plan.JobID, stage int, version uin
 
 // Schema fetches the columns of a segment.
 func (p *Peer) Schema(ctx context.Context, segment string) (*arrow.Schema, error) {
-	return p.schema(ctx, segment)
+	return p.schema(ctx, segment, false)
 }
 
 // DropSegment has the node delete a segment of a stage.

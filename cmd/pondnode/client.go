@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -72,7 +73,18 @@ func (a *app) connect(c *clientFlags, options ...pond.ClientOption) (*pond.Sessi
 		return nil, err
 	}
 	a.peer = c.peer
-	return pond.Connect(c.peer, append(options, pond.WithTLS(conf))...)
+	return pond.Connect(c.peer, append(options, pond.WithTLS(conf), pond.OnWarning(a.warn))...)
+}
+
+// warn says in a line what is being mended.
+func (a *app) warn(err error) {
+	why := err
+	if e := (*pond.Error)(nil); errors.As(err, &e) {
+		mended := *e
+		mended.Hint = ""
+		why = &mended
+	}
+	fmt.Fprintf(a.stderr, "warning: %v: it is made anew\n", why)
 }
 
 // asking makes cmd ask a node: it gets the flags, a session, and a context that a
