@@ -378,7 +378,7 @@ func (c *coordinator) wakeSilent() {
 }
 
 func (c *coordinator) offer() *wire.Work {
-	return &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr(), Pending: 1}
+	return &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr()}
 }
 
 func (c *coordinator) now() int64 { return time.Since(c.start).Milliseconds() }

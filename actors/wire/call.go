@@ -94,7 +94,6 @@ func (w *Wire) result(addr string, env *Envelope) (proto.Message, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wire: answer of %s: %w", addr, err)
 	}
-	w.stamp(env, msg)
 	if env.Kind == Envelope_REPLY {
 		return msg, nil
 	}

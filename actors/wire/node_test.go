@@ -134,8 +134,7 @@ func (b *behaviour) handle(ctx context.Context, from Peer, msg proto.Message) (p
 		}
 		return g, nil
 	case *Work:
-		h := m.Header
-		return said(h, strings.Join([]string{from.Node, from.Boot, h.FromNode, h.FromBoot}, " ")), nil
+		return said(m.Header, from.Node+" "+from.Boot), nil
 	case *Done:
 		return b.done(ctx, m)
 	}

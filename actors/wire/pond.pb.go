@@ -248,14 +248,12 @@ func (x *Envelope) GetPayload() []byte {
 	return nil
 }
 
-// Header stands in every message that is about a job. from_node and from_boot
-// are filled in by the receiver from the envelope: senders leave them empty.
+// Header stands in every message that is about a job. Who sends it stands in the
+// envelope.
 type Header struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Job            string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"` // 32 hex digits
 	Term           uint64                 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
-	FromNode       string                 `protobuf:"bytes,3,opt,name=from_node,json=fromNode,proto3" json:"from_node,omitempty"`
-	FromBoot       string                 `protobuf:"bytes,4,opt,name=from_boot,json=fromBoot,proto3" json:"from_boot,omitempty"`
 	ToBoot         string                 `protobuf:"bytes,5,opt,name=to_boot,json=toBoot,proto3" json:"to_boot,omitempty"`                            // refused as fenced by any other boot; empty: any
 	DeadlineUnixMs int64                  `protobuf:"varint,6,opt,name=deadline_unix_ms,json=deadlineUnixMs,proto3" json:"deadline_unix_ms,omitempty"` // refused from then on; 0: none
 	unknownFields  protoimpl.UnknownFields
@@ -304,20 +302,6 @@ func (x *Header) GetTerm() uint64 {
 		return x.Term
 	}
 	return 0
-}
-
-func (x *Header) GetFromNode() string {
-	if x != nil {
-		return x.FromNode
-	}
-	return ""
-}
-
-func (x *Header) GetFromBoot() string {
-	if x != nil {
-		return x.FromBoot
-	}
-	return ""
 }
 
 func (x *Header) GetToBoot() string {
@@ -408,7 +392,6 @@ type Work struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Header          *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	CoordinatorAddr string                 `protobuf:"bytes,2,opt,name=coordinator_addr,json=coordinatorAddr,proto3" json:"coordinator_addr,omitempty"` // host:port of its router
-	Pending         int32                  `protobuf:"varint,3,opt,name=pending,proto3" json:"pending,omitempty"`                                       // tasks that could run now; a hint
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -455,13 +438,6 @@ func (x *Work) GetCoordinatorAddr() string {
 		return x.CoordinatorAddr
 	}
 	return ""
-}
-
-func (x *Work) GetPending() int32 {
-	if x != nil {
-		return x.Pending
-	}
-	return 0
 }
 
 // Pull, node to coordinator: so many slots are free. Answered by a Grant.
@@ -833,8 +809,6 @@ type Done struct {
 	Segment       *Segment               `protobuf:"bytes,3,opt,name=segment,proto3" json:"segment,omitempty"` // absent when the task wrote only files
 	SpillBytes    int64                  `protobuf:"varint,6,opt,name=spill_bytes,json=spillBytes,proto3" json:"spill_bytes,omitempty"`
 	CpuMs         int64                  `protobuf:"varint,7,opt,name=cpu_ms,json=cpuMs,proto3" json:"cpu_ms,omitempty"`
-	WallMs        int64                  `protobuf:"varint,8,opt,name=wall_ms,json=wallMs,proto3" json:"wall_ms,omitempty"`
-	PeakMemory    int64                  `protobuf:"varint,9,opt,name=peak_memory,json=peakMemory,proto3" json:"peak_memory,omitempty"`
 	Lineage       uint64                 `protobuf:"varint,10,opt,name=lineage,proto3" json:"lineage,omitempty"` // the Run's
 	Files         *Files                 `protobuf:"bytes,11,opt,name=files,proto3" json:"files,omitempty"`      // absent when the task wrote a segment
 	unknownFields protoimpl.UnknownFields
@@ -902,20 +876,6 @@ func (x *Done) GetSpillBytes() int64 {
 func (x *Done) GetCpuMs() int64 {
 	if x != nil {
 		return x.CpuMs
-	}
-	return 0
-}
-
-func (x *Done) GetWallMs() int64 {
-	if x != nil {
-		return x.WallMs
-	}
-	return 0
-}
-
-func (x *Done) GetPeakMemory() int64 {
-	if x != nil {
-		return x.PeakMemory
 	}
 	return 0
 }
@@ -1250,23 +1210,20 @@ const file_pond_proto_rawDesc = "" +
 	"\x04SEND\x10\x01\x12\b\n" +
 	"\x04CALL\x10\x02\x12\t\n" +
 	"\x05REPLY\x10\x03\x12\t\n" +
-	"\x05ERROR\x10\x04\"\xab\x01\n" +
+	"\x05ERROR\x10\x04\"}\n" +
 	"\x06Header\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x12\n" +
-	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x1b\n" +
-	"\tfrom_node\x18\x03 \x01(\tR\bfromNode\x12\x1b\n" +
-	"\tfrom_boot\x18\x04 \x01(\tR\bfromBoot\x12\x17\n" +
+	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x17\n" +
 	"\ato_boot\x18\x05 \x01(\tR\x06toBoot\x12(\n" +
-	"\x10deadline_unix_ms\x18\x06 \x01(\x03R\x0edeadlineUnixMs\"o\n" +
+	"\x10deadline_unix_ms\x18\x06 \x01(\x03R\x0edeadlineUnixMsJ\x04\b\x03\x10\x04J\x04\b\x04\x10\x05\"o\n" +
 	"\x04Task\x12\x19\n" +
 	"\bstage_id\x18\x01 \x01(\tR\astageId\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\x05R\x05stage\x12\x1c\n" +
 	"\tpartition\x18\x03 \x01(\x05R\tpartition\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\"v\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\"b\n" +
 	"\x04Work\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12)\n" +
-	"\x10coordinator_addr\x18\x02 \x01(\tR\x0fcoordinatorAddr\x12\x18\n" +
-	"\apending\x18\x03 \x01(\x05R\apending\"r\n" +
+	"\x10coordinator_addr\x18\x02 \x01(\tR\x0fcoordinatorAddrJ\x04\b\x03\x10\x04\"r\n" +
 	"\x04Pull\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\x05R\x05slots\x12)\n" +
@@ -1295,20 +1252,18 @@ const file_pond_proto_rawDesc = "" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x12\n" +
 	"\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x14\n" +
-	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\"\xc4\x02\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\"\x96\x02\n" +
 	"\x04Done\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12,\n" +
 	"\asegment\x18\x03 \x01(\v2\x12.pond.wire.SegmentR\asegment\x12\x1f\n" +
 	"\vspill_bytes\x18\x06 \x01(\x03R\n" +
 	"spillBytes\x12\x15\n" +
-	"\x06cpu_ms\x18\a \x01(\x03R\x05cpuMs\x12\x17\n" +
-	"\awall_ms\x18\b \x01(\x03R\x06wallMs\x12\x1f\n" +
-	"\vpeak_memory\x18\t \x01(\x03R\n" +
-	"peakMemory\x12\x18\n" +
+	"\x06cpu_ms\x18\a \x01(\x03R\x05cpuMs\x12\x18\n" +
 	"\alineage\x18\n" +
 	" \x01(\x04R\alineage\x12&\n" +
-	"\x05files\x18\v \x01(\v2\x10.pond.wire.FilesR\x05filesJ\x04\b\x04\x10\x05J\x04\b\x05\x10\x06\"\x84\x01\n" +
+	"\x05files\x18\v \x01(\v2\x10.pond.wire.FilesR\x05filesJ\x04\b\x04\x10\x05J\x04\b\x05\x10\x06J\x04\b\b\x10\tJ\x04\b\t\x10\n" +
+	"\"\x84\x01\n" +
 	"\x06Failed\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12*\n" +

@@ -138,13 +138,6 @@ func (w *Wire) handle(ctx context.Context, env *Envelope) (reply proto.Message, 
 
 type hasHeader interface{ GetHeader() *Header }
 
-// stamp writes into a message's header whom the envelope says it is from.
-func (w *Wire) stamp(env *Envelope, msg proto.Message) {
-	if h, ok := msg.(hasHeader); ok && h.GetHeader() != nil {
-		h.GetHeader().FromNode, h.GetHeader().FromBoot = env.FromNode, env.FromBoot
-	}
-}
-
 // open decodes a message and refuses one for another boot or past its deadline.
 func (w *Wire) open(env *Envelope) (proto.Message, error) {
 	msg, err := decode(env.Type, env.Payload)
@@ -155,7 +148,6 @@ func (w *Wire) open(env *Envelope) (proto.Message, error) {
 	if !ok {
 		return msg, nil
 	}
-	w.stamp(env, msg)
 	refused := &plan.Error{Op: "handle", Subject: env.Type.String(), Node: w.conf.Node}
 	if to := h.GetHeader().GetToBoot(); to != "" && to != w.conf.Boot {
 		refused.Kind, refused.Text = plan.KindFenced, fmt.Sprintf("for boot %s, this is boot %s", to, w.conf.Boot)

@@ -35,7 +35,7 @@ func TestSwitch(t *testing.T) {
 		t.Errorf("calls: %+v", r)
 	}
 	reply, err := c.Call(t.Context(), b.Addr(), build("work", 0))
-	if err != nil || reply.(*Failed).Error.Text != "c b1 c b1" {
+	if err != nil || reply.(*Failed).Error.Text != "c b1" {
 		t.Errorf("the sender: %v, %v", reply, err)
 	}
 	if _, err := a.Call(t.Context(), b.Addr(), build("done", doKind+int(plan.KindFetch))); !errors.Is(err, plan.ErrFetch) {

@@ -19,7 +19,6 @@ func Validate(m proto.Message) error {
 	case *Work:
 		c.header(m.Header)
 		c.addr("coordinator_addr", m.CoordinatorAddr)
-		c.count("pending", int64(m.Pending), partitionsMax)
 	case *Pull:
 		c.header(m.Header)
 		c.count("slots", int64(m.Slots), slotsMax)
@@ -120,8 +119,6 @@ func (c *checker) header(h *Header) {
 			return
 		}
 	}
-	c.text("from_node", h.FromNode, nodeBytesMax)
-	c.text("from_boot", h.FromBoot, nodeBytesMax)
 	c.text("to_boot", h.ToBoot, nodeBytesMax)
 	c.sizes("deadline_unix_ms", h.DeadlineUnixMs)
 }
@@ -198,7 +195,7 @@ func (c *checker) done(m *Done) {
 		c.id("files' manifest", f.Manifest, nodeBytesMax)
 		c.sizes("files' count", f.Count, "files' rows", f.Rows, "files' bytes", f.Bytes)
 	}
-	c.sizes("spill_bytes", m.SpillBytes, "cpu_ms", m.CpuMs, "wall_ms", m.WallMs, "peak_memory", m.PeakMemory)
+	c.sizes("spill_bytes", m.SpillBytes, "cpu_ms", m.CpuMs)
 }
 
 func (c *checker) taskError(e *TaskError) {
