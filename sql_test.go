@@ -198,14 +198,14 @@ func testSQLCopy(t *testing.T, p *sqlPond) {
 		t.Helper()
 		wantLines(t, oracle(t, p.text(all(files))), want...)
 	}
-	rows := p.must("COPY (FROM '{f}') TO '{dir}/folder' (FORMAT parquet)")
+	rows := p.must("COPY (FROM '{f}') TO '{dir}/folder/' (FORMAT parquet)")
 	wantLines(t, lines(t, rows, nil), strings.Split(want[0], "|")[0])
 	if st := rows.Status; st == nil || st.Rows != 24000 || st.Output != filepath.Join(p.dir, "folder") || len(st.Files) == 0 {
 		t.Errorf("COPY says %+v", st)
 	}
 	holds("'{dir}/folder/*.parquet'")
-	p.refused("COPY (FROM '{f}') TO '{dir}/folder' (FORMAT parquet)", pond.ErrExists, "overwrite")
-	p.must("COPY (FROM '{f}') TO '{dir}/folder' (FORMAT parquet, OVERWRITE, COMPRESSION zstd)")
+	p.refused("COPY (FROM '{f}') TO '{dir}/folder/' (FORMAT parquet)", pond.ErrExists, "overwrite")
+	p.must("COPY (FROM '{f}') TO '{dir}/folder/' (FORMAT parquet, OVERWRITE, COMPRESSION zstd)")
 	holds("'{dir}/folder/*.parquet'")
 
 	p.must("CREATE VIEW v AS FROM '{f}'")
@@ -213,7 +213,7 @@ func testSQLCopy(t *testing.T, p *sqlPond) {
 		p.must("COPY v TO '{dir}/"+name+"'", pond.Force(true), pond.Partitions(5))
 		holds("'{dir}/" + name + "'")
 	}
-	p.must("COPY v TO '{dir}/packed' (FORMAT csv, COMPRESSION gzip)")
+	p.must("COPY v TO '{dir}/packed/' (FORMAT csv, COMPRESSION gzip)")
 	holds("'{dir}/packed/*.csv.gz'")
 	p.must("COPY (FROM v SELECT *, delay > 0 AS late) TO '{dir}/hive' (FORMAT parquet, PARTITION_BY (late))")
 	holds("read_parquet('{dir}/hive/late=*/*.parquet')")
@@ -229,7 +229,7 @@ func testSQLCopy(t *testing.T, p *sqlPond) {
 
 	got := lines(t, p.must("COPY (SELECT 1 AS a) TO '{dir}/r.csv' (RETURN_FILES)"), nil)
 	wantLines(t, got, fmt.Sprintf("1|[%q]", filepath.Join(p.dir, "r.csv")))
-	p.refused("COPY v TO '{dir}/folder' (FORMAT csv, PARTITION_BY (nosuch))", pond.ErrExists, "")
+	p.refused("COPY v TO '{dir}/folder/' (FORMAT csv, PARTITION_BY (nosuch))", pond.ErrExists, "")
 	p.refused("COPY v TO '{dir}/one.json/x' (FORMAT csv)", pond.ErrQuery, "")
 	if left, err := filepath.Glob(filepath.Join(p.dir, ".*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)

@@ -33,7 +33,7 @@ func openOutput(ctx context.Context, spec *api.JobSpec, job *plan.Job) (*output,
 	if w == nil {
 		return nil, nil
 	}
-	modes := map[plan.WriteMode]fs.Mode{plan.WriteError: fs.ModeError, plan.WriteOverwrite: fs.ModeOverwrite, plan.WriteAppend: fs.ModeAppend, "": fs.ModeError}
+	modes := map[plan.WriteMode]fs.Mode{plan.WriteError: fs.ModeError, plan.WriteOverwrite: fs.ModeOverwrite, plan.WriteAppend: fs.ModeAppend, plan.WriteReplace: fs.ModeReplace, "": fs.ModeError}
 	var st staging
 	var err error
 	if w.Single {
@@ -92,7 +92,7 @@ func outputError(w *plan.Write, err error) error {
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrReadOnly):
 		te.Kind, te.Hint = plan.KindDenied, "the nodes need to be able to write there"
 	case w.Single && errors.Is(err, fs.ErrInvalid):
-		te.Kind, te.Hint = plan.KindUser, "the target is to be a file; choose a path that is not a folder"
+		te.Kind, te.Hint = plan.KindUser, "the target is to be a file; choose another path, or end it with a slash to write a folder"
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotFolder), errors.Is(err, fs.ErrInvalid):
 		te.Kind, te.Hint = plan.KindUser, "the target is to be a folder; choose a path that is not a file"
 	}

@@ -134,7 +134,7 @@ func groupBy() workload {
 func asSQL(w workload, query func(w *work) string) workload {
 	w.name, w.what = w.name+"sql", w.what+"; of SQL"
 	w.pond = func(ctx context.Context, s *pond.Session, at *work) error {
-		_, err := s.SQL(ctx, fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet)", query(at), quote(at.out)), pond.Force(true))
+		_, err := s.SQL(ctx, fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet)", query(at), quote(at.out+"/")), pond.Force(true))
 		return err
 	}
 	return w

@@ -30,8 +30,8 @@ const (
 //   - target missing or empty: one rename.
 //   - overwrite: the two folders are exchanged in one system call
 //     (renameat2 RENAME_EXCHANGE), then the old one is removed.
-//   - append: hard links (copies, where there are no links) of the target's files
-//     join the new folder, then as overwrite. Files that others added meanwhile
+//   - append, replace: hard links (copies, where there are no links) of the target's
+//     files that stay join the new folder, then as overwrite. Files that others added meanwhile
 //     are brought over; others' deletions during the publish may be undone.
 //
 // A file system without RENAME_EXCHANGE (NFS, some FUSE) takes two renames:
@@ -162,7 +162,7 @@ func (s *Staging) replace(ctx context.Context, seal *sealFacts, st step) error {
 	if err := copyMode(s.target, s.path("new")); err != nil {
 		return err
 	}
-	if s.mode == ModeAppend {
+	if s.joins() {
 		if err := s.step("join"); err != nil {
 			return err
 		}
@@ -184,6 +184,9 @@ func (s *Staging) replace(ctx context.Context, seal *sealFacts, st step) error {
 	}
 	return s.swap(s.path("new"), s.target)
 }
+
+// joins reports whether files of the target stay.
+func (s *Staging) joins() bool { return s.mode == ModeAppend || s.mode == ModeReplace }
 
 // join links the target's files into new.
 func (s *Staging) join(ctx context.Context, seal *sealFacts) error {
@@ -210,7 +213,7 @@ func (s *Staging) tidy(ctx context.Context, seal *sealFacts, v view, st step) er
 	case stepPutBack:
 		return s.rename(s.path("old"), s.path("new"))
 	case stepMerge:
-		if s.mode == ModeAppend {
+		if s.joins() {
 			if err := s.carry(ctx, seal, s.path("old"), s.path("new")); err != nil {
 				return err
 			}
@@ -221,7 +224,7 @@ func (s *Staging) tidy(ctx context.Context, seal *sealFacts, v view, st step) er
 	if err := errors.Join(syncDir(filepath.Dir(s.target)), syncDir(s.root)); err != nil {
 		return err
 	}
-	if s.mode == ModeAppend && (v.target == ours || s.descends(seal)) {
+	if s.joins() && (v.target == ours || s.descends(seal)) {
 		if err := s.carry(ctx, seal, s.path("old"), s.target); err != nil {
 			return err
 		}

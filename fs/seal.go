@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // sealFacts say what is published: once they are on disk, they stay.
 type sealFacts struct {
-	Inode  uint64   `json:"inode"`
-	Staged []string `json:"files"` // as given to File: attempt/name
-	files  []string // their names in the target, sorted
+	Inode  uint64          `json:"inode"`
+	Staged []string        `json:"files"` // as given to File: attempt/name
+	files  []string        // their names in the target, sorted
+	dirs   map[string]bool // their folders
 }
 
 // resolve works out the names in the target: each is what follows its attempt's
@@ -28,11 +30,25 @@ func (f *sealFacts) resolve() error {
 		}
 		f.files[i] = final
 	}
+	f.dirs = map[string]bool{}
+	for _, name := range f.files {
+		f.dirs[filepath.Dir(name)] = true
+	}
 	slices.Sort(f.files)
 	if all := len(f.files); len(slices.Compact(f.files)) < all {
 		return fmt.Errorf("several files of one name: %w", ErrInvalid)
 	}
 	return nil
+}
+
+// generated are the names that DuckDB and Pond give to files of an output, unless
+// they are to be appended: a later output with ModeReplace replaces those.
+var generated = regexp.MustCompile(`^(data_\d+|part-\d{5,}-[0-9a-f]{8}-\d+(-[0-9a-f-]{36})?)\.`)
+
+// replaces reports whether a file of the target makes room for the new ones in its
+// folder.
+func (f *sealFacts) replaces(name string) bool {
+	return f.dirs[filepath.Dir(name)] && generated.MatchString(filepath.Base(name))
 }
 
 // PublishedName is a staged file's name in the target: what follows the folder of

@@ -33,7 +33,7 @@ func StageFile(ctx context.Context, target, job string, mode Mode) (*FileStaging
 
 func (f *FileStaging) make() error {
 	s := f.s
-	if s.mode == ModeAppend {
+	if s.joins() {
 		return fmt.Errorf("nothing is appended to a file: %w", ErrInvalid)
 	}
 	_, err := s.readSeal()
@@ -47,6 +47,8 @@ func (f *FileStaging) make() error {
 		return err
 	case fi.IsDir():
 		return fmt.Errorf("%s is a folder: %w", s.target, ErrInvalid)
+	case !fi.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file: %w", s.target, ErrInvalid)
 	case s.mode == ModeError && !sealed:
 		return fmt.Errorf("%s: %w", s.target, ErrExists)
 	}

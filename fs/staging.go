@@ -22,6 +22,9 @@ const (
 	ModeError     Mode = "error"     // refuse
 	ModeOverwrite Mode = "overwrite" // take its place
 	ModeAppend    Mode = "append"    // join it
+	// ModeReplace joins it, but in each folder that gets a file, the files that an
+	// earlier output left there go: those of generated names.
+	ModeReplace Mode = "replace"
 )
 
 // Limits.
@@ -80,7 +83,7 @@ func Stage(ctx context.Context, target, job string, mode Mode) (*Staging, error)
 
 func newStaging(target, job string, mode Mode) (*Staging, error) {
 	switch mode {
-	case ModeError, ModeOverwrite, ModeAppend:
+	case ModeError, ModeOverwrite, ModeAppend, ModeReplace:
 	default:
 		return nil, fmt.Errorf("mode %.40q: %w", mode, ErrInvalid)
 	}

@@ -36,7 +36,7 @@ func TestStageRefuses(t *testing.T) {
 		{"link to nothing", dangling, "j", ModeOverwrite, ErrNotFolder},
 		{"root", "/", "j", ModeOverwrite, ErrInvalid},
 		{"no target", "", "j", ModeError, ErrInvalid},
-		{"mode", full, "j", "replace", ErrInvalid},
+		{"mode", full, "j", "nonsense", ErrInvalid},
 		{"job with a slash", full, "../j", ModeAppend, ErrInvalid},
 		{"no job", full, "", ModeAppend, ErrInvalid},
 		{"long name", filepath.Join(dir, strings.Repeat("n", 250)), "j", ModeError, ErrInvalid},
@@ -383,6 +383,31 @@ func TestPruneAfterCrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantTree(t, "sealed anew", target, tree{"p-2": "2"})
+}
+
+// TestReplace: what an earlier output left in the folders that are written goes,
+// and nothing else.
+func TestReplace(t *testing.T) {
+	const uuid = "6a80d220-8cf1-4d15-97cd-45b3ff6f895a"
+	keep := tree{"p=1/" + uuid + ".parquet": "appended by DuckDB", "p=1/append-part-00000-0123abcd-1.parquet": "appended", "p=1/notes.txt": "n",
+		"p=3/part-00000-0123abcd-1.parquet": "not written", "p=1/q=1/data_0.parquet": "below", "data_0.parquet": "above"}
+	gone := tree{"p=1/data_0.parquet": "by DuckDB", "p=1/part-00000-0123abcd-1.parquet": "by Pond", "p=2/part-00012-0123abcd-1025-" + uuid + ".parquet": "by Pond"}
+	ours := tree{"p=1/part-00000-ffffffff-1.parquet": "1", "p=2/part-00001-ffffffff-1.parquet": "2", "p=4/x.parquet": "4"}
+	for _, swap := range []bool{true, false} {
+		target := filepath.Join(t.TempDir(), "out")
+		writeTree(t, target, union(keep, gone))
+		s := stage(t, target, "j", ModeReplace)
+		if !swap {
+			s.swap = noSwap
+		}
+		writeTree(t, s.File("a"), ours)
+		for range 2 {
+			if err := s.Publish(context.Background(), names(ours)); err != nil {
+				t.Fatal(err)
+			}
+			wantTree(t, "replaced", target, union(keep, ours))
+		}
+	}
 }
 
 // TestAttemptsMeet: the folders of several attempts become one, whatever they

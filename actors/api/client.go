@@ -26,7 +26,7 @@ const (
 	dialTimeout    = 2 * time.Second
 	idleTimeout    = 90 * time.Second
 	idlePerHostMax = 8
-	watchLineMax   = 8 << 20
+	watchLineMax   = 64 << 20 // a status names all files that were written
 	errorBodyMax   = 64 << 10
 )
 

@@ -40,17 +40,38 @@ func (t *task) writeFile(ctx context.Context) (*Outcome, error) {
 // two values may share a folder (NULL and a text).
 func (t *task) copyTo(ctx context.Context, dir, attempt string) (rows int64, err error) {
 	w := t.packet.Stage().Exchange.Write
-	path := filepath.Join(dir, attempt+"."+extensionOf(w))
-	options := t.copyOptions(w)
-	switch {
-	case len(w.PartitionBy) > 0:
-		path = dir
-		options["partition_by"] = "(" + quoteList(w.PartitionBy) + ")"
-		options["filename_pattern"] = plan.QuoteString(attempt + "-{uuid}")
-	case w.Format == plan.Arrow:
+	name := attempt
+	if w.Mode == plan.WriteAppend { // as DuckDB's: WriteReplace lets such be
+		name = "append-" + attempt
+	}
+	path, options := filepath.Join(dir, name+"."+extensionOf(w)), t.copyOptions(w)
+	if w.Format == plan.Arrow {
 		return t.writeArrow(ctx, path)
 	}
+	if manyFiles(w, options) {
+		path = dir
+		if options["filename_pattern"] == "" {
+			options["filename_pattern"] = plan.QuoteString(name + "-{uuid}")
+		}
+	}
 	return t.engine.Copy(ctx, t.query, path, string(w.Format), options)
+}
+
+// manyFiles has DuckDB write a folder, where the options ask for several files a
+// task, or for names that it makes.
+func manyFiles(w *plan.Write, options map[string]string) bool {
+	switch {
+	case w.Single:
+		return false
+	case len(w.PartitionBy) > 0:
+		options["partition_by"] = "(" + quoteList(w.PartitionBy) + ")"
+	case options["file_size_bytes"] != "" || options["row_groups_per_file"] != "":
+	case options["filename_pattern"] != "" || options["file_extension"] != "":
+		options["per_thread_output"] = "true"
+	default:
+		return false
+	}
+	return true
 }
 
 // staged commits the files that the attempt has written.

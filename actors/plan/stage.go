@@ -279,6 +279,7 @@ const (
 	WriteError     WriteMode = "error"
 	WriteOverwrite WriteMode = "overwrite"
 	WriteAppend    WriteMode = "append"
+	WriteReplace   WriteMode = "replace" // append, but what earlier writes left in the same folders goes
 )
 
 // Tasks says how many tasks a stage has: N, or, when N is 0, as many as the

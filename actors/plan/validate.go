@@ -337,9 +337,9 @@ func (w *Write) validate() error {
 		return Refuse("sink", "name a folder", "write has no path")
 	case !slices.Contains([]Format{Parquet, CSV, JSON, Arrow}, w.Format):
 		return Refuse("sink", "use parquet, csv, json or arrow", "format %q is not known", w.Format)
-	case !slices.Contains([]WriteMode{"", WriteError, WriteOverwrite, WriteAppend}, w.Mode):
+	case !slices.Contains([]WriteMode{"", WriteError, WriteOverwrite, WriteAppend, WriteReplace}, w.Mode):
 		return Refuse("sink", "use error, overwrite or append", "mode %q is not known", w.Mode)
-	case w.Single && (w.Mode == WriteAppend || len(w.PartitionBy) > 0):
+	case w.Single && (w.Mode == WriteAppend || w.Mode == WriteReplace || len(w.PartitionBy) > 0):
 		return Refuse("sink", "write a folder", "append and partition_by do not go with a single file")
 	case (w.Format == Arrow || w.Format == JSON) && len(w.PartitionBy) > 0:
 		return Refuse("sink", "write Parquet or CSV", "partition_by does not go with format %s", w.Format)

@@ -62,7 +62,7 @@ func TestSQLCommand(t *testing.T) {
 		{"refused", "", []string{"CREATE TABLE t (a INT)"}, exitFailed, "", []string{"CREATE TABLE needs a database", "next: write files: COPY"}},
 		{"copy", "", []string{"COPY (SELECT 1 AS a) TO '" + dir + "/c.csv'"}, exitOK, "", []string{"1 row in " + dir + "/c.csv"}},
 		{"copy as csv", "", []string{"COPY (SELECT 1 AS a) TO '" + dir + "/d.csv'", "-o", "csv", "-q"}, exitOK, "Count\n1\n", nil},
-		{"copy exists", "", []string{"COPY (SELECT 1 AS a) TO '" + dir + "' (FORMAT csv)"}, exitFailed, "", []string{"error: already exists"}},
+		{"copy exists", "", []string{"COPY (SELECT 1 AS a) TO '" + dir + "/' (FORMAT csv)"}, exitFailed, "", []string{"error: already exists"}},
 		{"explain", "", []string{"EXPLAIN SELECT 1", "-q"}, exitOK, "stage 0: ", nil},
 		{"explain as json", "", []string{"EXPLAIN SELECT 1", "-o", "json", "-q"}, exitOK, "[", nil},
 		{"describe", "", []string{"DESCRIBE SELECT 1 AS a", "-o", "csv"}, exitOK, "column_name,column_type,null,key,default,extra\na,INTEGER,YES,,,\n", nil},

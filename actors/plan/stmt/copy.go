@@ -1,14 +1,13 @@
 package stmt
 
 import (
-	"path"
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-const copyHint = "write COPY (SELECT …) TO 'folder' (FORMAT parquet), or TO 'file.parquet'"
+const copyHint = "write COPY (SELECT …) TO 'file.parquet', or TO 'folder/' (FORMAT parquet)"
 
 // copy is COPY (query) | name [(columns)] TO 'path' [WITH] [(options)].
 func (c *cursor) copy() (*Statement, error) {
@@ -139,114 +138,6 @@ func (c *cursor) copyOptions() ([]option, error) {
 			return nil, refuse("write options as (FORMAT parquet, COMPRESSION zstd)", "the options of COPY are not understood from %q on", lexer.Clip(c.rest()))
 		}
 	}
-}
-
-// copyTo fills in Write.
-func (s *Statement) copyTo(options []option) error {
-	w := s.Write
-	if strings.Contains(w.Path, "://") || strings.HasPrefix(w.Path, "/dev/") || w.Path == "" {
-		return refuse("name a folder or a file that every node can write", "COPY cannot write to %q", w.Path)
-	}
-	folder := strings.HasSuffix(w.Path, "/")
-	for _, o := range options {
-		asFolder, err := s.copyOption(o)
-		if err != nil {
-			return err
-		}
-		folder = folder || asFolder
-	}
-	base, packing := strings.ToLower(path.Base(w.Path)), ""
-	for ext, codec := range packings {
-		if cut, ok := strings.CutSuffix(base, ext); ok && path.Ext(cut) != "" {
-			base, packing = cut, codec
-		}
-	}
-	ext := path.Ext(base)
-	w.Single = !folder && len(base) > len(ext) && ext != ""
-	if w.Format == "" {
-		w.Format = plan.CSV // as DuckDB has it
-		if f, ok := formats[strings.TrimPrefix(ext, ".")]; ok {
-			w.Format = f
-		}
-	}
-	if packing != "" && w.Single && w.Format != plan.Parquet && w.Options["compression"] == "" {
-		s.setOption("compression", plan.QuoteString(packing))
-	}
-	if w.Single && w.Mode == "" {
-		w.Mode = plan.WriteOverwrite // as DuckDB does with one file
-	}
-	if w.Single && w.Mode == plan.WriteAppend {
-		return refuse("copy to a folder: TO 'folder' (APPEND)", "rows cannot be appended to the file %q", w.Path)
-	}
-	return nil
-}
-
-// packings are what a file name says of its compression.
-var packings = map[string]string{".gz": "gzip", ".zst": "zstd"}
-
-var formats = map[string]plan.Format{
-	"parquet": plan.Parquet, "csv": plan.CSV, "tsv": plan.CSV, "json": plan.JSON, "ndjson": plan.JSON, "jsonl": plan.JSON,
-	"arrow": plan.Arrow, "arrows": plan.Arrow, "ipc": plan.Arrow,
-}
-
-func (s *Statement) setOption(name, value string) {
-	if s.Write.Options == nil {
-		s.Write.Options = map[string]string{}
-	}
-	s.Write.Options[name] = value
-}
-
-// copyOption notes one option, and whether it wants a folder.
-func (s *Statement) copyOption(o option) (folder bool, err error) {
-	w, on := s.Write, o.on()
-	switch o.name {
-	case "format":
-		name := strings.ToLower(unquote(o.value))
-		f, ok := formats[name]
-		if !ok {
-			return false, refuse("use parquet, csv, json or arrow", "COPY has no format %q here", name)
-		}
-		w.Format = f
-	case "partition_by":
-		if w.PartitionBy, err = nameList(o.value); err != nil {
-			return false, err
-		}
-		return true, nil
-	case "overwrite", "overwrite_or_ignore":
-		if on {
-			w.Mode = plan.WriteOverwrite
-		}
-		if on && o.name == "overwrite_or_ignore" {
-			w.Mode = plan.WriteAppend // what is there stays; ours are files of other names
-		}
-	case "append":
-		if on {
-			w.Mode = plan.WriteAppend
-		}
-	case "per_thread_output":
-		return on, nil // files are written by partition in any case
-	case "return_files":
-		s.Files = on
-	case "use_tmp_file", "preserve_order": // files appear whole, in order, in any case
-	case "file_size_bytes", "row_groups_per_file", "filename_pattern", "file_extension", "hive_file_pattern", "return_stats", "write_empty_file":
-		return false, refuse("leave it out: a folder gets one file a partition (SET pond_partitions = n), a single file is named by TO 'file.parquet'",
-			"COPY does not take %s here", strings.ToUpper(o.name))
-	default:
-		v := o.value
-		if v == "" {
-			v = "true"
-		}
-		s.setOption(o.name, v)
-	}
-	return false, nil
-}
-
-func (o option) on() bool {
-	switch strings.ToLower(unquote(o.value)) {
-	case "false", "off", "0", "no":
-		return false
-	}
-	return true
 }
 
 // nameList is the names in "a" or "(a, b)".

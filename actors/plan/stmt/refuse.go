@@ -11,9 +11,9 @@ type refusal struct{ why, instead string }
 
 var (
 	noTables = refusal{"%s changes a table, but a pond has files, not tables",
-		"write the rows that are wanted as new files: COPY (SELECT …) TO 'folder' (FORMAT parquet, OVERWRITE)"}
+		"write the rows that are wanted as new files: COPY (SELECT …) TO 'folder/' (FORMAT parquet, OVERWRITE)"}
 	noDatabases = refusal{"%s needs a database, but a pond has none that its nodes share",
-		"read the files themselves: SELECT … FROM 'folder/*.parquet'; write with COPY (SELECT …) TO 'folder' (FORMAT parquet)"}
+		"read the files themselves: SELECT … FROM 'folder/*.parquet'; write with COPY (SELECT …) TO 'folder/' (FORMAT parquet)"}
 	noTransactions = refusal{"%s is of no use: a pond has no transactions",
 		"each statement stands for itself; the files of a COPY appear at once, when all of them are written"}
 	noExtensions = refusal{"%s changes the nodes' DuckDB",
@@ -50,13 +50,13 @@ func refused(c *cursor) error {
 func refuseCreate(what string) error {
 	switch what {
 	case "table":
-		return refuse("write files: COPY (SELECT …) TO 'folder' (FORMAT parquet); or name a query: CREATE VIEW name AS SELECT …",
+		return refuse("write files: COPY (SELECT …) TO 'folder/' (FORMAT parquet); or name a query: CREATE VIEW name AS SELECT …",
 			"CREATE TABLE needs a database, but a pond has none that its nodes share")
 	case "macro", "function":
 		return refuse("write the expression out, name a query with CREATE VIEW, or give the nodes a Go function with pond.WithScalarFunc",
 			"CREATE %s needs a database, but a pond has none that its nodes share", strings.ToUpper(what))
 	}
-	return refuse("a session has views: CREATE VIEW name AS SELECT …; rows are kept in files: COPY (SELECT …) TO 'folder' (FORMAT parquet)",
+	return refuse("a session has views: CREATE VIEW name AS SELECT …; rows are kept in files: COPY (SELECT …) TO 'folder/' (FORMAT parquet)",
 		"CREATE %s needs a database, but a pond has none that its nodes share", strings.ToUpper(what))
 }
 
