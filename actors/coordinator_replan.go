@@ -35,7 +35,7 @@ func (c *coordinator) adapt(ctx actor.Context) {
 
 // surprised reports whether a stage has become complete that was not expected to
 // come out so.
-func (c *coordinator) surprised(query *distribute.Planned, stages []sched.StageStatus) bool {
+func (c *coordinator) surprised(query *distribute.Compiled, stages []sched.StageStatus) bool {
 	found := false
 	for i, s := range stages {
 		if s.Tasks > 0 && s.Done == s.Tasks && !c.sized[i] {
@@ -62,7 +62,7 @@ func sizesOf(stages []sched.StageStatus) map[int]distribute.Size {
 }
 
 // extend goes on with another plan, and asks the nodes what they hold of it.
-func (c *coordinator) extend(ctx actor.Context, next *distribute.Planned) {
+func (c *coordinator) extend(ctx actor.Context, next *distribute.Compiled) {
 	from := len(c.job.Stages)
 	added := next.Stages[from:]
 	c.log.Info("job planned again", "stages", len(added), "why", added[0].Replanned)

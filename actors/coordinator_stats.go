@@ -83,7 +83,7 @@ func (c *coordinator) readBytes(stage int, all []api.StageStatus) int64 {
 					n += p.Bytes
 				}
 			}
-			if in.Scan.Shared {
+			if in.Scan.Broadcast {
 				n *= tasks
 			}
 			sum += n

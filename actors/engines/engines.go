@@ -124,7 +124,7 @@ func ForStage(stage *plan.Stage, access []string, staging string, memory int64, 
 		o.Dirs = append(o.Dirs, staging)
 	}
 	o.Ordered = stage.Ordered
-	if stage.Planned {
+	if stage.Optimized {
 		o.Optimizers = plannedOff
 	}
 	return o

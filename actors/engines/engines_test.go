@@ -92,7 +92,7 @@ func TestForStage(t *testing.T) {
 	if o := engines.ForStage(scan, []string{"/f", "/d/"}, "", 1000, 3); o.Memory != 700 || o.Threads != 3 || !o.Ordered || o.Optimizers != "" || len(o.Files) != 1 || len(o.Dirs) != 1 {
 		t.Errorf("a scan: %+v", o)
 	}
-	planned := &plan.Stage{Planned: true}
+	planned := &plan.Stage{Optimized: true}
 	if o := engines.ForStage(planned, []string{"/f"}, "", 1000, 1); !strings.Contains(o.Optimizers, "join_order") || len(o.Files) != 0 || o.Ordered {
 		t.Errorf("a planned stage: %+v", o)
 	}

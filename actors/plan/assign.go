@@ -72,7 +72,7 @@ func Assign(job *Job, stage, partition int, up map[int][]SegmentInfo) (TaskInput
 		return TaskInput{}, fmt.Errorf("plan: assign: there is no stage %d: %w", stage, ErrInternal)
 	}
 	s := job.Stages[stage]
-	if s.Tasks.Fit != nil && s.Tasks.Shares == nil {
+	if s.Tasks.Fit != nil && s.Tasks.Specs == nil {
 		return TaskInput{}, fmt.Errorf("plan: assign: stage %d is not fitted: %w", stage, ErrInternal)
 	}
 	tasks := TaskCount(job, stage, up)
@@ -85,14 +85,14 @@ func Assign(job *Job, stage, partition int, up map[int][]SegmentInfo) (TaskInput
 		p := &in.Parts[i]
 		switch input := &s.Inputs[i]; {
 		case input.Scan != nil:
-			p.Pieces, err = input.Scan.share(partition, tasks)
+			p.Pieces, err = input.Scan.piecesOf(partition, tasks)
 		case input.Literal != nil:
-			p.First, p.Count = input.Literal.share(partition, tasks)
+			p.First, p.Count = input.Literal.rowsOf(partition, tasks)
 		case input.Read != nil:
 			a := assigner{job: job, read: input.Read, up: up, task: partition, tasks: tasks, part: p}
-			if s.Tasks.Shares != nil {
-				a.share = &s.Tasks.Shares[partition]
-				a.split = a.share.To > 0 && a.share.Input == i
+			if s.Tasks.Specs != nil {
+				a.spec = &s.Tasks.Specs[partition]
+				a.split = a.spec.To > 0 && a.spec.Input == i
 			}
 			err = a.assign()
 		}
@@ -111,8 +111,8 @@ func Assign(job *Job, stage, partition int, up map[int][]SegmentInfo) (TaskInput
 	return in, nil
 }
 
-func (s *Scan) share(task, tasks int) ([]Piece, error) {
-	if s.Shared {
+func (s *Scan) piecesOf(task, tasks int) ([]Piece, error) {
+	if s.Broadcast {
 		if len(s.Splits) == 0 {
 			return nil, nil
 		}
@@ -124,8 +124,8 @@ func (s *Scan) share(task, tasks int) ([]Piece, error) {
 	return s.Splits[task], nil
 }
 
-func (l *Literal) share(task, tasks int) (first, n int64) {
-	if l.Shared {
+func (l *Literal) rowsOf(task, tasks int) (first, n int64) {
+	if l.Broadcast {
 		return 0, l.Rows
 	}
 	lo, hi := EvenRange(l.Rows, tasks, task)
@@ -138,8 +138,8 @@ type assigner struct {
 	read        *Read
 	up          map[int][]SegmentInfo
 	task, tasks int
-	share       *Share // of a fitted stage
-	split       bool   // only the share's segments are read
+	spec        *PartitionSpec // of a fitted stage
+	split       bool           // only the share's segments are read
 	part        *TaskPart
 }
 
@@ -199,7 +199,7 @@ func (a *assigner) take(u, first int, segs []SegmentInfo, lo, n int) {
 }
 
 func (a *assigner) partitions() error {
-	if a.share != nil {
+	if a.spec != nil {
 		a.fitted()
 		return nil
 	}
@@ -220,10 +220,10 @@ func (a *assigner) fitted() {
 	a.each(func(u, before int) {
 		segs, first := a.up[u], 0
 		if a.split {
-			first = min(max(a.share.From-before, 0), len(segs))
-			segs = segs[first:max(min(a.share.To-before, len(segs)), first)]
+			first = min(max(a.spec.From-before, 0), len(segs))
+			segs = segs[first:max(min(a.spec.To-before, len(segs)), first)]
 		}
-		a.take(u, first, segs, a.share.Lo, a.share.Hi-a.share.Lo)
+		a.take(u, first, segs, a.spec.Lo, a.spec.Hi-a.spec.Lo)
 	})
 }
 

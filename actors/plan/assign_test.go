@@ -223,7 +223,7 @@ func TestAssignUnits(t *testing.T) {
 	if err != nil || len(in.Parts[0].Blocks) != 1 || in.Parts[0].Blocks[0].Segment != 2 {
 		t.Errorf("the second of two tasks reads %+v, %v; want segment 2", in, err)
 	}
-	lit := &Job{Stages: []*Stage{{Tasks: Tasks{N: 3}, Inputs: []Input{{Literal: &Literal{Rows: 10}}, {Literal: &Literal{Rows: 10, Shared: true}}}}}}
+	lit := &Job{Stages: []*Stage{{Tasks: Tasks{N: 3}, Inputs: []Input{{Literal: &Literal{Rows: 10}}, {Literal: &Literal{Rows: 10, Broadcast: true}}}}}}
 	in, err = Assign(lit, 0, 1, nil)
 	if err != nil || in.Parts[0].First != 4 || in.Parts[0].Count != 3 || in.Parts[1].Count != 10 {
 		t.Errorf("the second of three tasks reads %+v, %v; want rows 4 to 6 and all", in, err)

@@ -102,7 +102,7 @@ func (in Input) String() string {
 	case in.Scan != nil:
 		return in.Scan.String()
 	case in.Literal != nil:
-		return Count(int(in.Literal.Rows), "row") + " of the plan" + ifElse(in.Literal.Shared, ", all in each task", "")
+		return Count(int(in.Literal.Rows), "row") + " of the plan" + ifElse(in.Literal.Broadcast, ", all in each task", "")
 	}
 	r := in.Read
 	from := make([]string, len(r.Stages))
@@ -147,7 +147,7 @@ func (s *Scan) String() string {
 	}
 	return out + ifElse(o.RowNumber, "; with row numbers", "") + ifElse(o.Filename, "; with file names", "") +
 		ifElse(s.Together != "", "; in one task: "+s.Together, "") +
-		ifElse(o.UnionByName, "; by name", "") + ifElse(o.Hive, "; hive", "") + ifElse(s.Shared, "; all in each task", "")
+		ifElse(o.UnionByName, "; by name", "") + ifElse(o.Hive, "; hive", "") + ifElse(s.Broadcast, "; all in each task", "")
 }
 
 func (st Step) String() string {

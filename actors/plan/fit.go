@@ -20,10 +20,10 @@ type Fit struct {
 	Split []int `json:",omitempty"`
 }
 
-// Share is what a task of a fitted stage reads of its inputs by partition:
+// PartitionSpec is what a task of a fitted stage reads of its inputs by partition:
 // partitions [Lo, Hi). Of a partition that is split it reads only the segments
 // [From, To) of one input; they count through all stages that the input reads.
-type Share struct {
+type PartitionSpec struct {
 	Lo, Hi   int
 	Input    int `json:",omitempty"`
 	From, To int `json:",omitempty"` // To is 0: nothing is split
@@ -42,7 +42,7 @@ const (
 // shares, so that tasks of one cut only are read together.
 func Fitted(job *Job, stage int, up map[int][]SegmentInfo) (*Stage, error) {
 	s := job.Stages[stage]
-	if s.Tasks.Fit == nil || s.Tasks.Shares != nil {
+	if s.Tasks.Fit == nil || s.Tasks.Specs != nil {
 		return s, nil
 	}
 	f := fitter{fit: s.Tasks.Fit, s: s, up: up}
@@ -63,8 +63,8 @@ func Fitted(job *Job, stage int, up map[int][]SegmentInfo) (*Stage, error) {
 		return nil, fmt.Errorf("plan: fit stage %d: it reads nothing by partition: %w", stage, ErrInternal)
 	}
 	out := *s
-	out.Tasks.Shares = f.shares()
-	out.Tasks.N = len(out.Tasks.Shares)
+	out.Tasks.Specs = f.specs()
+	out.Tasks.N = len(out.Tasks.Specs)
 	return &out, nil
 }
 
@@ -77,10 +77,10 @@ type fitter struct {
 	segments int
 	sizes    []int64
 	even     int64 // bytes of an even share
-	out      []Share
+	out      []PartitionSpec
 }
 
-func (f *fitter) shares() []Share {
+func (f *fitter) specs() []PartitionSpec {
 	if f.parts*f.segments > fitWork {
 		return f.apart()
 	}
@@ -102,10 +102,10 @@ func (f *fitter) shares() []Share {
 	return f.out
 }
 
-func (f *fitter) apart() []Share {
-	out := make([]Share, f.parts)
+func (f *fitter) apart() []PartitionSpec {
+	out := make([]PartitionSpec, f.parts)
 	for p := range out {
-		out[p] = Share{Lo: p, Hi: p + 1}
+		out[p] = PartitionSpec{Lo: p, Hi: p + 1}
 	}
 	return out
 }
@@ -145,13 +145,13 @@ func (f *fitter) sizesOf(input int) []int64 {
 }
 
 // skewed is the partitions that are split, and how.
-func (f *fitter) skewed() map[int][]Share {
+func (f *fitter) skewed() map[int][]PartitionSpec {
 	if len(f.fit.Split) == 0 {
 		return nil
 	}
 	sorted := slices.Sorted(slices.Values(f.sizes))
 	median := sorted[len(sorted)/2]
-	out := map[int][]Share{}
+	out := map[int][]PartitionSpec{}
 	for p, size := range f.sizes {
 		if size > skewFactor*median && size > skewTasks*f.even {
 			if shares := f.split(p); len(shares) > 1 {
@@ -164,7 +164,7 @@ func (f *fitter) skewed() map[int][]Share {
 
 // split deals the largest input of a partition out, if that is one of those that
 // may be: each task gets a run of its segments of about an even share.
-func (f *fitter) split(p int) []Share {
+func (f *fitter) split(p int) []PartitionSpec {
 	best, bytes := -1, int64(0)
 	for _, i := range f.fit.Split {
 		if b := f.sizesOf(i)[p]; b > bytes {
@@ -175,7 +175,7 @@ func (f *fitter) split(p int) []Share {
 		return nil
 	}
 	k := min((bytes+f.even-1)/f.even, splitMost)
-	var out []Share
+	var out []PartitionSpec
 	from, n, done := 0, 0, int64(0)
 	for _, u := range f.s.Inputs[best].Read.Stages {
 		for _, seg := range f.up[u] {
@@ -184,20 +184,20 @@ func (f *fitter) split(p int) []Share {
 				done += seg.Bytes[p]
 			}
 			if done*k >= bytes*int64(len(out)+1) && len(out) < int(k)-1 {
-				out = append(out, Share{Lo: p, Hi: p + 1, Input: best, From: from, To: n})
+				out = append(out, PartitionSpec{Lo: p, Hi: p + 1, Input: best, From: from, To: n})
 				from = n
 			}
 		}
 	}
 	if from < n {
-		out = append(out, Share{Lo: p, Hi: p + 1, Input: best, From: from, To: n})
+		out = append(out, PartitionSpec{Lo: p, Hi: p + 1, Input: best, From: from, To: n})
 	}
 	return out
 }
 
 // group puts neighbours that are not split together, into about n shares of
 // about as many bytes: each goes where its middle byte falls.
-func (f *fitter) group(split map[int][]Share, total int64, n int) {
+func (f *fitter) group(split map[int][]PartitionSpec, total int64, n int) {
 	at, before := -1, int64(0) // the share under way, bytes before the partition
 	for p, size := range f.sizes {
 		if s := split[p]; s != nil {
@@ -214,7 +214,7 @@ func (f *fitter) group(split map[int][]Share, total int64, n int) {
 			f.out[len(f.out)-1].Hi = p + 1
 			continue
 		}
-		f.out = append(f.out, Share{Lo: p, Hi: p + 1})
+		f.out = append(f.out, PartitionSpec{Lo: p, Hi: p + 1})
 		at = to
 	}
 }

@@ -67,7 +67,7 @@ func TestFitted(t *testing.T) {
 			continue
 		}
 		got := ""
-		for _, x := range s.Tasks.Shares {
+		for _, x := range s.Tasks.Specs {
 			got += fmt.Sprintf(" [%d-%d)", x.Lo, x.Hi)
 			if x.To > 0 {
 				got += fmt.Sprintf("%d:%d-%d", x.Input, x.From, x.To)
@@ -76,7 +76,7 @@ func TestFitted(t *testing.T) {
 		if got != " "+c.want {
 			t.Errorf("%s:%s, want %s", c.about, got, c.want)
 		}
-		if job.Stages[3].Tasks.Shares != nil || len(s.Tasks.Shares) != s.Tasks.N {
+		if job.Stages[3].Tasks.Specs != nil || len(s.Tasks.Specs) != s.Tasks.N {
 			t.Errorf("%s: the stage itself has changed, or has %d tasks", c.about, s.Tasks.N)
 		}
 	}
@@ -135,7 +135,7 @@ func TestFittedTasksReadEveryPair(t *testing.T) {
 				}
 				want++
 				if n := pairs[[3]int{x[0], y[0], x[1]}]; n != 1 {
-					t.Fatalf("segments %d and %d of partition %d meet %d times: %+v", x[0], y[0], x[1], n, s.Tasks.Shares)
+					t.Fatalf("segments %d and %d of partition %d meet %d times: %+v", x[0], y[0], x[1], n, s.Tasks.Specs)
 				}
 			}
 		}
@@ -202,7 +202,7 @@ func TestFittedLeavesAlone(t *testing.T) {
 	if _, err := Fitted(uneven, 3, map[int][]SegmentInfo{0: sized([]int64{}), 1: sized([]int64{}), 2: sized([]int64{})}); !errors.Is(err, ErrInternal) {
 		t.Errorf("inputs in 3 and 4 partitions: %v", err)
 	}
-	if !slices.Equal(s.Tasks.Shares[1:2], []Share{{Lo: 1, Hi: 2}}) {
-		t.Errorf("the second task reads %+v", s.Tasks.Shares[1])
+	if !slices.Equal(s.Tasks.Specs[1:2], []PartitionSpec{{Lo: 1, Hi: 2}}) {
+		t.Errorf("the second task reads %+v", s.Tasks.Specs[1])
 	}
 }

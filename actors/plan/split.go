@@ -166,14 +166,14 @@ func SplitRows(us []Piece, files []File, n int) [][]Piece {
 	return out
 }
 
-// Broadcast is the scan read whole by every task; files are those that it reads.
-func (s *Scan) Broadcast(files []File) Scan {
+// AsBroadcast is the scan read whole by every task; files are those that it reads.
+func (s *Scan) AsBroadcast(files []File) Scan {
 	out := *s
 	var all []Piece
 	for _, task := range s.Splits {
 		all = append(all, task...)
 	}
-	out.Splits, out.Shared = [][]Piece{JoinPieces(all, files)}, true
+	out.Splits, out.Broadcast = [][]Piece{JoinPieces(all, files)}, true
 	return out
 }
 

@@ -53,7 +53,7 @@ func (s *Scan) SQL(pieces []Piece) string {
 // some is those files of From that are among the pieces.
 func (s *Scan) some(pieces []Piece) string {
 	sql := "SELECT " + s.list(false) + " FROM " + s.From
-	if s.Together != "" || s.Shared {
+	if s.Together != "" || s.Broadcast {
 		return sql
 	}
 	names := make([]string, len(pieces))

@@ -64,10 +64,10 @@ type Stage struct {
 	// partitions, so consumers of two different attempts agree. When it is
 	// false and an attempt is lost, whoever read it must be run again too.
 	Deterministic bool
-	// Planned: the SQL was written from a plan that is optimised already. Joins
+	// Optimized: the SQL was written from a plan that is optimised already. Joins
 	// stay in its order: DuckDB does not know how many rows a stream will bring,
 	// takes it for one, and would choose worse.
-	Planned bool
+	Optimized bool
 	// Gathered is why the stage runs on one partition though its input has
 	// several; empty when it does not.
 	Gathered string
@@ -115,10 +115,10 @@ type Input struct {
 type Scan struct {
 	Format  Format
 	Options ScanOptions
-	// Splits has one list of pieces a task; a single list with Shared set is
+	// Splits has one list of pieces a task; a single list with Broadcast set is
 	// read whole by every task.
-	Splits [][]Piece
-	Shared bool
+	Splits    [][]Piece
+	Broadcast bool
 	// Columns are those of all files together: what a task reads is cast to
 	// them. Nil: all files are alike.
 	Columns []Column
@@ -191,9 +191,9 @@ const (
 
 // Literal is rows carried in the job itself: an Arrow IPC stream.
 type Literal struct {
-	IPC    []byte
-	Rows   int64
-	Shared bool // every task reads all of it; else tasks read even shares
+	IPC       []byte
+	Rows      int64
+	Broadcast bool // every task reads all of it; else tasks read even shares
 }
 
 // Step makes a view, a temporary table, or the output of a Go function, before
@@ -289,5 +289,5 @@ type Tasks struct {
 	N   int
 	Fit *Fit `json:",omitempty"`
 	// Shares is what each task reads when Fit has been applied: see [Fitted].
-	Shares []Share `json:",omitempty"`
+	Specs []PartitionSpec `json:",omitempty"`
 }

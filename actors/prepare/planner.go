@@ -41,10 +41,10 @@ type Job struct {
 	Access []string // files, and folders with a trailing slash, that its SQL may read; sorted
 	// Query is what the rest is planned again from once sizes are known; nil for a
 	// DataFrame, and once the job has ended.
-	Query *distribute.Planned
+	Query *distribute.Compiled
 }
 
-func newJob(job *plan.Job, access []string, query *distribute.Planned) *Job {
+func newJob(job *plan.Job, access []string, query *distribute.Compiled) *Job {
 	access = slices.Clone(access)
 	for _, s := range job.Stages {
 		access = append(access, s.Access...)
@@ -54,7 +54,7 @@ func newJob(job *plan.Job, access []string, query *distribute.Planned) *Job {
 }
 
 // With is the job, planned again.
-func (j *Job) With(query *distribute.Planned) *Job { return newJob(query.Job, j.Access, query) }
+func (j *Job) With(query *distribute.Compiled) *Job { return newJob(query.Job, j.Access, query) }
 
 // Ended is the job with its stages, and nothing to plan again from.
 func (j *Job) Ended() *Job { return &Job{Plan: j.Plan, Access: j.Access} }

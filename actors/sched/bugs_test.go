@@ -78,10 +78,10 @@ var bugs = map[string]func(w *world, e Event){
 	},
 	"a stage is cut anew while it runs": func(w *world, e Event) {
 		for _, s := range w.d.stages {
-			if s.done > 0 && s.plan.Tasks.Shares != nil {
+			if s.done > 0 && s.plan.Tasks.Specs != nil {
 				p := *s.plan
-				p.Tasks.Shares = slices.Clone(p.Tasks.Shares)
-				p.Tasks.Shares[0].From++
+				p.Tasks.Specs = slices.Clone(p.Tasks.Specs)
+				p.Tasks.Specs[0].From++
 				s.plan = &p
 			}
 		}

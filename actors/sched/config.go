@@ -18,7 +18,7 @@ const (
 	avoidMillis          = 5_000   // a task waits so long for a node it has not failed on
 	roomMillis           = 10_000  // a large task waits so long for a node with more memory
 	localityMillis       = 300     // a task waits so long for the node that holds its input
-	shareMillis          = 500     // an even share is kept for nodes that have not pulled for so long
+	fairShareMillis      = 500     // an even share is kept for nodes that have not pulled for so long
 	offerMillis          = 500     // an unheard Offer is repeated
 	firstOfferMillis     = 100     // one that has gone to others only, for so long, is made to the rest
 	offersPerTickMax     = 64

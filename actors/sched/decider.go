@@ -144,7 +144,7 @@ func (d *Decider) Step(e Event) []Action {
 	}
 	d.handle(e)
 	if d.begun && d.dirty && d.finish == nil {
-		d.replan()
+		d.updateDemand()
 	}
 	if d.begun && d.finish == nil {
 		d.offer()
@@ -210,7 +210,7 @@ func (d *Decider) begin() {
 		return
 	}
 	d.takeWholeSets()
-	d.replan()
+	d.updateDemand()
 }
 
 // tickGrace fails a job that nobody has been able to run for too long.

@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// replan recomputes which stages are wanted and which of those are open, until
+// updateDemand recomputes which stages are wanted and which of those are open, until
 // nothing changes: opening one may complete it with what was found held.
-func (d *Decider) replan() {
+func (d *Decider) updateDemand() {
 	for d.dirty && d.finish == nil {
 		d.dirty = false
 		d.computeDemand()
@@ -271,7 +271,7 @@ func (d *Decider) discard(t *task, corrupt bool) {
 // producers that might differ they read, and how the stage is cut.
 func (s *stage) hashInputs() uint64 {
 	h := fnv.New64a()
-	if shares := s.plan.Tasks.Shares; shares != nil {
+	if shares := s.plan.Tasks.Specs; shares != nil {
 		fmt.Fprint(h, shares)
 	}
 	var b []byte

@@ -49,7 +49,7 @@ func (d *Decider) weigh(r *plan.Read, s *stage, i int, at []int64) int64 {
 		count += len(d.stages[k].tasks)
 	}
 	lo, hi, n := i, i+1, len(s.tasks)
-	if shares := s.plan.Tasks.Shares; shares != nil {
+	if shares := s.plan.Tasks.Specs; shares != nil {
 		lo, hi = shares[i].Lo, shares[i].Hi
 	}
 	// The i-th of n even shares of count segments.
@@ -77,7 +77,7 @@ func (d *Decider) weigh(r *plan.Read, s *stage, i int, at []int64) int64 {
 func scanBytes(p *plan.Stage, i int) int64 {
 	b := int64(0)
 	for _, in := range p.Inputs {
-		if in.Scan == nil || in.Scan.Shared || i >= len(in.Scan.Splits) {
+		if in.Scan == nil || in.Scan.Broadcast || i >= len(in.Scan.Splits) {
 			continue
 		}
 		for _, piece := range in.Scan.Splits[i] {

@@ -237,7 +237,7 @@ func (d *Decider) offer() {
 		if !n.hungry || !n.usable() {
 			continue
 		}
-		if share := d.share(n) - len(n.running); share > 0 && d.offerTo(n) {
+		if share := d.fairShare(n) - len(n.running); share > 0 && d.offerTo(n) {
 			want -= min(share, n.free())
 		} else {
 			d.starve(n)

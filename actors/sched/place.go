@@ -19,8 +19,8 @@ func (d *Decider) onPull(e Pull) {
 	if !d.begun || d.publish.active || d.now < n.restUntil {
 		want = 0
 	}
-	left, all := want, d.shareOver()
-	for ; left > 0 && d.ready > 0 && (all || len(n.running) < d.share(n)); left-- {
+	left, all := want, d.fairShareOver()
+	for ; left > 0 && d.ready > 0 && (all || len(n.running) < d.fairShare(n)); left-- {
 		t := d.pick(n)
 		if t == nil {
 			break
@@ -40,14 +40,14 @@ func (d *Decider) onPull(e Pull) {
 	}
 }
 
-// share is how many tasks n may have when all nodes pull.
-func (d *Decider) share(n *node) int {
+// fairShare is how many tasks n may have when all nodes pull.
+func (d *Decider) fairShare(n *node) int {
 	return ((d.running+d.ready)*n.slots + d.slots - 1) / d.slots
 }
 
-// shareOver: some node has not claimed its share for so long that others may.
-func (d *Decider) shareOver() bool {
-	return d.now-max(d.lastRun, d.readyAt) >= shareMillis
+// fairShareOver: some node has not claimed its share for so long that others may.
+func (d *Decider) fairShareOver() bool {
+	return d.now-max(d.lastRun, d.readyAt) >= fairShareMillis
 }
 
 // usual is the memory of a first attempt.

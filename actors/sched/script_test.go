@@ -246,7 +246,7 @@ func (s *script) show(cmd string, w []string) bool {
 				st.Name, st.Tasks, st.Waiting, st.Running, st.Done, st.Reused, st.Failed, st.Retries, st.Rows, st.Bytes, map[bool]string{true: ", dropped"}[st.Dropped])
 		}
 	case "cuts":
-		for i, x := range s.d.Stage(s.names[w[0]]).Tasks.Shares {
+		for i, x := range s.d.Stage(s.names[w[0]]).Tasks.Specs {
 			fmt.Fprintf(&s.printed, "%d: partitions %d to %d, segments %d to %d\n", i, x.Lo, x.Hi-1, x.From, x.To-1)
 		}
 	case "needed":

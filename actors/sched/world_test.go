@@ -301,7 +301,7 @@ func (w *world) carryOut(a Action) {
 	switch a := a.(type) {
 	case Run:
 		n := w.node(a.Node)
-		inputs, cut := w.inputsOf(a), simCut{fmt.Sprint(w.d.Stage(a.Stage).Tasks.Shares), w.d.TaskCount(a.Stage), w.job.Stages[a.Stage]}
+		inputs, cut := w.inputsOf(a), simCut{fmt.Sprint(w.d.Stage(a.Stage).Tasks.Specs), w.d.TaskCount(a.Stage), w.job.Stages[a.Stage]}
 		w.message(func() {
 			if term == w.term && n.up && n.boot == a.Boot && !n.seen[a.Attempt] {
 				w.start(n, a, inputs, cut)

@@ -10,7 +10,7 @@ import (
 // aggregate groups. Aggregates that can be put together from parts are worked
 // out by task first; for others the rows go to the task of their group.
 func (p *planner) aggregate(op *logical.Aggregate) (*rel, error) {
-	keep := fickleOp(op) || len(op.Groups) == 0 && atOnceOf(op)
+	keep := nondeterministicOp(op) || len(op.Groups) == 0 && atOnceOf(op)
 	in, err := p.plan(op.Inputs[0], keep)
 	if err != nil {
 		return nil, err
@@ -23,7 +23,7 @@ func (p *planner) aggregate(op *logical.Aggregate) (*rel, error) {
 }
 
 func (p *planner) grouped(op *logical.Aggregate, in *rel, keep bool) (*rel, error) {
-	if in.n <= 1 || op.Plain() && len(op.Groups) > 0 && covered(in.placed, op.Groups) {
+	if in.n <= 1 || op.Plain() && len(op.Groups) > 0 && covered(in.hashedBy, op.Groups) {
 		return local(op, in, keep && in.n <= 1), nil
 	}
 	splits, ok := decomposeAll(op.Aggs)

@@ -58,14 +58,14 @@ func (p *planner) recursive(op *logical.RecursiveCTE) (*rel, error) {
 		case *logical.CTERef:
 			return o, nil
 		case *logical.MaterializedCTE, *logical.DelimGet:
-			return nil, &errWhole{"a recursive query over other such"}
+			return nil, &errSingleTask{"a recursive query over other such"}
 		case *logical.RecursiveCTE:
 			if c != op {
-				return nil, &errWhole{"a recursive query within another"}
+				return nil, &errSingleTask{"a recursive query within another"}
 			}
 		case *logical.Join:
 			if c.DelimID != 0 {
-				return nil, &errWhole{"a recursive query with a correlated subquery"}
+				return nil, &errSingleTask{"a recursive query with a correlated subquery"}
 			}
 		}
 		ins := make([]logical.Operator, len(o.Head().Inputs))

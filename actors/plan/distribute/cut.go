@@ -87,15 +87,15 @@ func (p *planner) gather(r *rel, why string, keep bool) *rel {
 	return out
 }
 
-// everywhere is all rows in every task.
-func (p *planner) everywhere(r *rel) *rel {
+// broadcast is all rows in every task.
+func (p *planner) broadcast(r *rel) *rel {
 	switch {
 	case r.n == 0:
 		return r
 	case r.made != nil:
 		return p.all(r.made, 0)
 	case p.isSmall(r):
-		return p.shared(r)
+		return p.broadcastScan(r)
 	}
 	out := p.read([]*draft{p.cut(r, label(r.op)+", for all tasks", single, false)}, plan.ReadAll, 0, false)
 	out.unique = r.unique
@@ -119,7 +119,7 @@ func (p *planner) again(r *rel, name string, keep bool) func() *rel {
 			how = plan.ReadAll
 		}
 		out := p.read([]*draft{d}, how, r.n, keep)
-		out.placed, out.unique, out.sorted = r.placed, r.unique, r.sorted && keep
+		out.hashedBy, out.unique, out.sorted = r.hashedBy, r.unique, r.sorted && keep
 		return out
 	}
 }
@@ -137,7 +137,7 @@ func (p *planner) exchange(r *rel, keys []logical.Expr, n int, keep bool) (*rel,
 func (p *planner) hashed(r *rel, keys []logical.Expr, n int, keep bool) (*draft, error) {
 	ex := plan.Exchange{Kind: plan.Hash, Partitions: n}
 	for _, k := range keys {
-		s, err := logical.RenderExpr(bare(k), logical.ColumnName)
+		s, err := logical.RenderExpr(stripCasts(k), logical.ColumnName)
 		if err != nil {
 			return nil, err
 		}
@@ -159,7 +159,7 @@ func (p *planner) readHashed(d *draft, r *rel, keys []logical.Expr) *rel {
 		if c := column(k); c >= 0 {
 			s = slot{c}
 		}
-		out.placed = append(out.placed, s)
+		out.hashedBy = append(out.hashedBy, s)
 	}
 	return out
 }
@@ -201,7 +201,7 @@ func one(r *rel) *rel {
 
 // settled sees to it that what is not the same twice is evaluated once only.
 func settled(op logical.Operator, r *rel) *rel {
-	if r.n == 0 && (volatileOp(op) || fickleOp(op) || rounds(op)) {
+	if r.n == 0 && (volatileOp(op) || nondeterministicOp(op) || rounds(op)) {
 		return one(r)
 	}
 	return r

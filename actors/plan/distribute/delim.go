@@ -21,7 +21,7 @@ func (p *planner) delim(j *joining, op *logical.Join) error {
 	}
 	var read func() *rel
 	switch {
-	case outer.n <= 1 || len(op.Delim) == 0 || covered(outer.placed, op.Delim):
+	case outer.n <= 1 || len(op.Delim) == 0 || covered(outer.hashedBy, op.Delim):
 		read = p.again(outer, "outer of a subquery", false)
 	default:
 		keys := compared(op, op.Inputs[second])
@@ -34,8 +34,8 @@ func (p *planner) delim(j *joining, op *logical.Join) error {
 	p.delims[op.DelimID] = func() *rel {
 		r := read()
 		out := p.dedup(project(r, op.Delim))
-		if r.placed == nil && r.n > 1 { // keys that are no columns: they are now
-			out.placed = nil
+		if r.hashedBy == nil && r.n > 1 { // keys that are no columns: they are now
+			out.hashedBy = nil
 		}
 		out.rows = r.rows / 2
 		return out

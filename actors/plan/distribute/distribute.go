@@ -11,14 +11,14 @@ import (
 )
 
 // distribute makes pieces of the tree, and stages of the pieces.
-func (p *planner) distribute() (*Planned, error) {
+func (p *planner) distribute() (*Compiled, error) {
 	q, o := p.q, p.o
 	read, err := p.size(q.Tree.Root)
 	switch {
 	case err != nil:
 		return nil, err
 	case !o.Force && read < o.LocalBytes:
-		return nil, &errWhole{fmt.Sprintf("it reads %.1f MiB, and below %.0f MiB one task is quicker", mib(read), mib(o.LocalBytes))}
+		return nil, &errSingleTask{fmt.Sprintf("it reads %.1f MiB, and below %.0f MiB one task is quicker", mib(read), mib(o.LocalBytes))}
 	}
 	po := plan.Sizing{Parallelism: o.Parallelism, TargetBytes: o.TargetBytes}
 	p.parts = po.TasksFor(read)
@@ -47,7 +47,7 @@ func (p *planner) distribute() (*Planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Planned{Job: job, q: q, facts: p.facts, o: o, sides: map[int]*draft{}, ways: p.ways}
+	out := &Compiled{Job: job, q: q, facts: p.facts, o: o, sides: map[int]*draft{}, ways: p.ways}
 	for _, d := range p.drafts {
 		if d.index >= 0 && d.of != nil && d.before == "" && d != last && (d.ex.Kind == plan.Hash || d.ex.Kind == plan.Single) {
 			out.sides[d.index] = d
@@ -61,7 +61,7 @@ func (p *planner) distribute() (*Planned, error) {
 func (p *planner) size(root logical.Operator) (bytes int64, err error) {
 	logical.Walk(root, func(op logical.Operator) bool {
 		if strings.Contains(seeds(op), "setseed") {
-			err = &errWhole{"it sets the seed of its random numbers"}
+			err = &errSingleTask{"it sets the seed of its random numbers"}
 		}
 		if g, ok := op.(*logical.Get); ok {
 			files := slices.Clone(p.facts.Tables[g.Source].Files)
@@ -145,12 +145,12 @@ func (p *planner) leavesOf(root logical.Operator) []*leaf {
 
 // stage writes a draft as a stage, and lists the files that it reads.
 func (p *planner) stage(d *draft) (*plan.Stage, []plan.File, error) {
-	s := &plan.Stage{Name: d.label, Exchange: d.ex, Tasks: plan.Tasks{N: d.n}, Ordered: d.ordered, Planned: true}
+	s := &plan.Stage{Name: d.label, Exchange: d.ex, Tasks: plan.Tasks{N: d.n}, Ordered: d.ordered, Optimized: true}
 	if d.bounds != nil {
 		s.Exchange.Bounds = d.bounds.index
 	}
 	if d.n > plan.MaxPartitions {
-		return nil, nil, &errWhole{fmt.Sprintf("a stage would have %d tasks", d.n)}
+		return nil, nil, &errSingleTask{fmt.Sprintf("a stage would have %d tasks", d.n)}
 	}
 	var files []plan.File
 	steady := d.ordered
@@ -175,7 +175,7 @@ func (p *planner) stage(d *draft) (*plan.Stage, []plan.File, error) {
 	for _, path := range s.Access {
 		files = append(files, p.facts.Files[path])
 	}
-	s.Deterministic = d.repeatable && !d.fickle && !anyVolatile(d.root) && (steady || !fickle(d.root))
+	s.Deterministic = d.repeatable && !d.nondeterministic && !anyVolatile(d.root) && (steady || !nondeterministic(d.root))
 	return s, files, nil
 }
 

@@ -13,7 +13,7 @@
 // cannot even be written in pieces runs as the user wrote it, in one task.
 //
 // Sizes are guesses. They decide how, never what. When stages have run, what they
-// made is known: [Planned.Replan] plans the query again with what is there taken as
+// made is known: [Compiled.Replan] plans the query again with what is there taken as
 // it is, and gives the stages that the job goes on with.
 //
 // It is pure: no clock, goroutine, socket, disk or DuckDB. Read plan.go, rel.go

@@ -247,7 +247,7 @@ func (p *pond) check(ctx context.Context, sql string, o distribute.Options) (*pl
 		return nil, err
 	}
 	if len(planned.Stages) == 1 && planned.Stages[0].Query == sql {
-		return planned.Job, errWhole
+		return planned.Job, errSingleTask
 	}
 	job, got, err := p.run(ctx, planned)
 	if wrong != nil || err != nil {
@@ -262,9 +262,9 @@ func (p *pond) check(ctx context.Context, sql string, o distribute.Options) (*pl
 const mostRows = 30_000 // of an answer
 
 var (
-	errWhole  = errors.New("the query runs whole")
-	errHuge   = errors.New("the answer is too large to compare")
-	errBroken = errors.New("DuckDB itself breaks over the query") // and answers nothing more
+	errSingleTask = errors.New("the query runs whole")
+	errHuge       = errors.New("the answer is too large to compare")
+	errBroken     = errors.New("DuckDB itself breaks over the query") // and answers nothing more
 )
 
 // errWrong is DuckDB's own error, for what it does not plan either.

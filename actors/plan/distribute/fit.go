@@ -22,10 +22,10 @@ func (p *planner) fit(d *draft, leaves []*leaf) *plan.Fit {
 	cut := false
 	for i, l := range leaves {
 		switch {
-		case l.scan != nil && l.scan.scan.Shared, l.scan == nil && l.how == plan.ReadAll:
+		case l.scan != nil && l.scan.scan.Broadcast, l.scan == nil && l.how == plan.ReadAll:
 		case l.byPartition(d.n):
 			cut = true
-			if l.from[0].ex.Kind == plan.Hash && !l.ordered && !d.ordered && p.dealt(d.root, l.view) {
+			if l.from[0].ex.Kind == plan.Hash && !l.ordered && !d.ordered && p.splittable(d.root, l.view) {
 				f.Split = append(f.Split, i)
 			}
 		default:
@@ -51,10 +51,10 @@ func (l *leaf) byPartition(n int) bool {
 	return true
 }
 
-// dealt reports whether the rows of a view may be dealt out to several tasks that
+// splittable reports whether the rows of a view may be dealt out to several tasks that
 // read all the rest: the rows that the pieces yield are together those of the
 // whole, or are put together later.
-func (p *planner) dealt(op logical.Operator, v *logical.View) bool {
+func (p *planner) splittable(op logical.Operator, v *logical.View) bool {
 	if op == logical.Operator(v) {
 		return true
 	}
@@ -68,7 +68,7 @@ func (p *planner) dealt(op logical.Operator, v *logical.View) bool {
 		}
 		at = i
 	}
-	if at < 0 || volatileOp(op) || !p.dealt(op.Head().Inputs[at], v) {
+	if at < 0 || volatileOp(op) || !p.splittable(op.Head().Inputs[at], v) {
 		return false
 	}
 	switch op := op.(type) {
@@ -90,16 +90,16 @@ func (p *planner) dealt(op logical.Operator, v *logical.View) bool {
 func apart(t logical.JoinType, side int) bool {
 	j := &joining{kind: t}
 	if side == 0 {
-		return j.wholeRight()
+		return j.canBroadcastRight()
 	}
-	return j.wholeLeft()
+	return j.canBroadcastLeft()
 }
 
 // repeats is true of what yields the same rows in every task that evaluates it.
 func repeats(root logical.Operator) bool {
 	ok := true
 	logical.Walk(root, func(op logical.Operator) bool {
-		ok = ok && !volatileOp(op) && !fickleOp(op) && !rounds(op)
+		ok = ok && !volatileOp(op) && !nondeterministicOp(op) && !rounds(op)
 		return ok
 	})
 	return ok

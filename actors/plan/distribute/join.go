@@ -161,7 +161,7 @@ func moved(x logical.Expr, to int) logical.Expr {
 
 // whole reports whether a side may be in all tasks while the other is in
 // pieces: no row of it is output for want of a match, nor counted as such.
-func (j *joining) wholeRight() bool {
+func (j *joining) canBroadcastRight() bool {
 	switch j.kind {
 	case logical.Inner, logical.Left, logical.Semi, logical.Anti, logical.Mark, logical.Single:
 		return true
@@ -169,7 +169,7 @@ func (j *joining) wholeRight() bool {
 	return false
 }
 
-func (j *joining) wholeLeft() bool {
+func (j *joining) canBroadcastLeft() bool {
 	switch j.kind {
 	case logical.Inner, logical.Right:
 		return !j.asof
@@ -203,20 +203,20 @@ func (p *planner) place(j *joining) (*rel, string, error) {
 	case l.n <= 1 && r.n <= 1:
 	case j.meet():
 		how = shuffled
-	case r.n == 0 && j.wholeRight(), l.n == 0 && j.wholeLeft():
-	case j.wholeRight() && p.pays(r, l) && (!j.wholeLeft() || r.bytes() <= l.bytes() || l.n == 0):
-		j.right, how = p.everywhere(r), sendRight
-	case j.wholeLeft() && p.pays(l, r):
-		j.left, how = p.everywhere(l), sendLeft
+	case r.n == 0 && j.canBroadcastRight(), l.n == 0 && j.canBroadcastLeft():
+	case j.canBroadcastRight() && p.pays(r, l) && (!j.canBroadcastLeft() || r.bytes() <= l.bytes() || l.n == 0):
+		j.right, how = p.broadcast(r), sendRight
+	case j.canBroadcastLeft() && p.pays(l, r):
+		j.left, how = p.broadcast(l), sendLeft
 	case len(j.keys) > 0:
 		how = shuffled
 		if err := p.copartition(j); err != nil {
 			return nil, "", err
 		}
-	case j.wholeRight() && (!j.wholeLeft() || r.bytes() <= l.bytes()):
-		j.right = p.everywhere(r)
-	case j.wholeLeft():
-		j.left = p.everywhere(l)
+	case j.canBroadcastRight() && (!j.canBroadcastLeft() || r.bytes() <= l.bytes()):
+		j.right = p.broadcast(r)
+	case j.canBroadcastLeft():
+		j.left = p.broadcast(l)
 	default:
 		why := fmt.Sprintf("a %s join without an equality", strings.ToLower(string(j.kind)))
 		j.left, j.right = p.gather(l, why, false), p.gather(r, why, false)
@@ -268,13 +268,13 @@ func null(t logical.Type) logical.Expr {
 // meet reports whether both sides are placed by keys that the join compares.
 func (j *joining) meet() bool {
 	l, r := j.left, j.right
-	if l.n != r.n || l.placed == nil || len(l.placed) != len(r.placed) {
+	if l.n != r.n || l.hashedBy == nil || len(l.hashedBy) != len(r.hashedBy) {
 		return false
 	}
-	for i := range l.placed {
+	for i := range l.hashedBy {
 		found := false
 		for _, k := range j.keys {
-			found = found || l.placed[i].has(column(k.left)) && r.placed[i].has(column(k.right))
+			found = found || l.hashedBy[i].has(column(k.left)) && r.hashedBy[i].has(column(k.right))
 		}
 		if !found {
 			return false
@@ -285,10 +285,10 @@ func (j *joining) meet() bool {
 
 // along are the keys of the other side that go with a placement; false if some
 // part of it is not compared.
-func (j *joining) along(placed []slot, mine, other func(k key) logical.Expr) ([]logical.Expr, bool) {
+func (j *joining) along(hashedBy []slot, mine, other func(k key) logical.Expr) ([]logical.Expr, bool) {
 	var out []logical.Expr
 next:
-	for _, s := range placed {
+	for _, s := range hashedBy {
 		for _, k := range j.keys {
 			if s.has(column(mine(k))) {
 				out = append(out, other(k))
@@ -297,15 +297,15 @@ next:
 		}
 		return nil, false
 	}
-	return out, placed != nil
+	return out, hashedBy != nil
 }
 
 // copartition sends both sides to where their keys hash. A side that is there
 // already stays.
 func (p *planner) copartition(j *joining) error {
 	left, right := func(k key) logical.Expr { return k.left }, func(k key) logical.Expr { return k.right }
-	rightKeys, leftStays := j.along(j.left.placed, left, right)
-	leftKeys, rightStays := j.along(j.right.placed, right, left)
+	rightKeys, leftStays := j.along(j.left.hashedBy, left, right)
+	leftKeys, rightStays := j.along(j.right.hashedBy, right, left)
 	leftStays, rightStays = leftStays && j.left.n > 1, rightStays && j.right.n > 1
 	if leftStays && rightStays { // in different ways: the larger one stays
 		leftStays = j.left.bytes() >= j.right.bytes()
@@ -346,8 +346,8 @@ func (j *joining) joined() *rel {
 	}
 	out := &rel{op: over(op, l, r), n: together(l, r), inOrder: l.inOrder || r.inOrder}
 	out.rows = j.guess()
-	for i := range max(len(l.placed), len(r.placed)) {
-		out.placed = append(out.placed, j.slot(i))
+	for i := range max(len(l.hashedBy), len(r.hashedBy)) {
+		out.hashedBy = append(out.hashedBy, j.slot(i))
 	}
 	j.setUnique(out)
 	(&rel{values: l.values}).mapped(out, j.leftOut)
@@ -370,18 +370,18 @@ func (j *joining) slot(i int) slot {
 	}
 	leftHolds := j.kind != logical.Right && j.kind != logical.Full
 	rightHolds := j.kind == logical.Inner || j.kind == logical.Right || j.kind == logical.RightSemi || j.kind == logical.RightAnti
-	if l.n > 1 && i < len(l.placed) && leftHolds {
-		add(l.placed[i], j.leftOut)
+	if l.n > 1 && i < len(l.hashedBy) && leftHolds {
+		add(l.hashedBy[i], j.leftOut)
 		for _, k := range j.keys {
-			if c := column(k.right); rightHolds && c >= 0 && l.placed[i].has(column(k.left)) {
+			if c := column(k.right); rightHolds && c >= 0 && l.hashedBy[i].has(column(k.left)) {
 				add(slot{c}, j.rightOut)
 			}
 		}
 	}
-	if r.n > 1 && i < len(r.placed) && rightHolds {
-		add(r.placed[i], j.rightOut)
+	if r.n > 1 && i < len(r.hashedBy) && rightHolds {
+		add(r.hashedBy[i], j.rightOut)
 		for _, k := range j.keys {
-			if c := column(k.left); leftHolds && c >= 0 && r.placed[i].has(column(k.right)) {
+			if c := column(k.left); leftHolds && c >= 0 && r.hashedBy[i].has(column(k.right)) {
 				add(slot{c}, j.leftOut)
 			}
 		}

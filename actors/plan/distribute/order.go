@@ -55,7 +55,7 @@ func (p *planner) byRange(r *rel, keys []logical.OrderKey) (*rel, error) {
 	}
 	sample := p.cut(r, "sample of sort keys", single, false)
 	sample.before, sample.after = "SELECT "+ex.SortKey()+" AS c0 FROM (", ")"+plan.SampleClause(p.parts, r.n)
-	sample.fickle = true // which rows are drawn hangs on the order they come in
+	sample.nondeterministic = true // which rows are drawn hangs on the order they come in
 	bounds := p.bounds(sample)
 	d := p.cut(r, label(r.op)+" → range", ex, false)
 	d.bounds = bounds

@@ -66,7 +66,7 @@ func (p *planner) operator(op logical.Operator, need bool) (*rel, error) {
 			return read(), nil
 		}
 	}
-	return nil, &errWhole{fmt.Sprintf("%s cannot be run apart", strings.ToLower(op.Head().Kind))}
+	return nil, &errSingleTask{fmt.Sprintf("%s cannot be run apart", strings.ToLower(op.Head().Kind))}
 }
 
 // constant is rows that stand in the query.
@@ -76,7 +76,7 @@ func (p *planner) constant(op logical.Operator) (*rel, error) {
 	case *logical.Values:
 		if len(op.Inputs) == 1 {
 			if _, ok := op.Inputs[0].(*logical.DummyScan); !ok {
-				return nil, &errWhole{"VALUES refer to other rows"}
+				return nil, &errSingleTask{"VALUES refer to other rows"}
 			}
 		}
 		r.rows = float64(len(op.Rows))
@@ -168,7 +168,7 @@ func (p *planner) distinct(op *logical.Distinct) (*rel, error) {
 		out.stable, out.sorted, out.inOrder = false, false, in.inOrder || keep && in.n <= 1
 		return in.mapped(out, picked(nil))
 	}
-	if in.n <= 1 || covered(in.placed, targets) {
+	if in.n <= 1 || covered(in.hashedBy, targets) {
 		return local(in), nil
 	}
 	if len(targets) == 0 {
@@ -206,8 +206,8 @@ func columnsOf(list []logical.Expr) []int {
 
 // covered reports whether rows that agree in all of keys are certainly in one
 // task.
-func covered(placed []slot, keys []logical.Expr) bool {
-	if placed == nil {
+func covered(hashedBy []slot, keys []logical.Expr) bool {
+	if hashedBy == nil {
 		return false
 	}
 	have := map[int]bool{}
@@ -216,7 +216,7 @@ func covered(placed []slot, keys []logical.Expr) bool {
 			have[c] = true
 		}
 	}
-	for _, s := range placed {
+	for _, s := range hashedBy {
 		found := false
 		for _, c := range s {
 			found = found || have[c]

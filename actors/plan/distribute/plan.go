@@ -105,24 +105,24 @@ func (o Options) filled() Options {
 	return o
 }
 
-// errWhole is why a query runs whole, in one task.
-type errWhole struct{ why string }
+// errSingleTask is why a query runs whole, in one task.
+type errSingleTask struct{ why string }
 
-func (e *errWhole) Error() string { return e.why }
+func (e *errSingleTask) Error() string { return e.why }
 
 // Plan turns a query into a job. The same query over the same files with the
 // same options gives the same job. It fails only for defects: what it cannot
 // distribute it gathers.
-func Plan(q *Query, facts Facts, o Options) (*Planned, error) {
+func Plan(q *Query, facts Facts, o Options) (*Compiled, error) {
 	o = o.filled()
-	atOnce := func(why string) (*Planned, error) {
-		return &Planned{Job: whole(q, facts, o, why)}, nil
+	atOnce := func(why string) (*Compiled, error) {
+		return &Compiled{Job: singleTask(q, facts, o, why)}, nil
 	}
 	if q.Tree == nil {
 		return atOnce(q.Why)
 	}
 	planned, err := newPlanner(q, facts, o).distribute()
-	var w *errWhole
+	var w *errSingleTask
 	switch {
 	case errors.As(err, &w):
 		return atOnce(w.why)

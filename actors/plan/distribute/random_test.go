@@ -60,7 +60,7 @@ func TestRandom(t *testing.T) {
 		if why, ok := excuse(job, err); ok {
 			if broken = errors.Is(err, errBroken); broken {
 				breaks++
-			} else if errors.Is(err, errWhole) {
+			} else if errors.Is(err, errSingleTask) {
 				whole++
 			}
 			gathers[why]++
@@ -119,7 +119,7 @@ func excuse(job *plan.Job, err error) (why string, ok bool) {
 		line, _, _ := strings.Cut(w.Error(), "\n")
 		return "DuckDB refuses: " + line[:min(len(line), 120)], true
 	}
-	if errors.Is(err, errWhole) && job != nil {
+	if errors.Is(err, errSingleTask) && job != nil {
 		return job.Stages[0].Gathered, true
 	}
 	return fmt.Sprint(err), errors.Is(err, errBroken) || errors.Is(err, errHuge)

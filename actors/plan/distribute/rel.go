@@ -16,10 +16,10 @@ type rel struct {
 	// n is how many tasks hold the rows, each row in one of them; 0: any number,
 	// and each holds all rows.
 	n int
-	// placed says which task holds a row: the one of the hash of these keys.
+	// hashedBy says which task holds a row: the one of the hash of these keys.
 	// Position by position the columns that carry the key's value; none when it
 	// is no column. Nil: rows are anywhere.
-	placed []slot
+	hashedBy []slot
 	// stable: given ordered streams, the rows, in order of task, come in the
 	// order that one DuckDB would give them. sorted: that is what was asked for.
 	stable, sorted bool
@@ -53,14 +53,14 @@ type leaf struct {
 
 // draft is a stage to be.
 type draft struct {
-	root       logical.Operator
-	n          int  // tasks
-	counted    bool // somebody reads as many segments as there are tasks
-	ex         plan.Exchange
-	bounds     *draft // of a range exchange
-	ordered    bool
-	repeatable bool // the exchange sends the same rows to the same partitions
-	fickle     bool // another attempt may yield other rows
+	root             logical.Operator
+	n                int  // tasks
+	counted          bool // somebody reads as many segments as there are tasks
+	ex               plan.Exchange
+	bounds           *draft // of a range exchange
+	ordered          bool
+	repeatable       bool // the exchange sends the same rows to the same partitions
+	nondeterministic bool // another attempt may yield other rows
 	// before and after are put around the piece's query; empty: nothing is.
 	before, after string
 	label         string
@@ -80,7 +80,7 @@ type draft struct {
 // speak of columns.
 func (r *rel) with(op logical.Operator) *rel {
 	out := *r
-	out.op, out.placed, out.unique, out.values = op, nil, nil, nil
+	out.op, out.hashedBy, out.unique, out.values = op, nil, nil, nil
 	out.of, out.made, out.width = nil, nil, 0
 	return &out
 }
@@ -97,12 +97,12 @@ func over(op logical.Operator, ins ...*rel) logical.Operator {
 // mapped is r's properties of columns when each column c becomes those that to
 // gives.
 func (r *rel) mapped(out *rel, to func(c int) []int) *rel {
-	for _, s := range r.placed {
+	for _, s := range r.hashedBy {
 		var t slot
 		for _, c := range s {
 			t = append(t, to(c)...)
 		}
-		out.placed = append(out.placed, t)
+		out.hashedBy = append(out.hashedBy, t)
 	}
 	for c, n := range r.values {
 		for _, d := range to(c) {
@@ -174,8 +174,8 @@ func column(x logical.Expr) int {
 	return -1
 }
 
-// bare is x without the casts that keep its hash.
-func bare(x logical.Expr) logical.Expr {
+// stripCasts is x without the casts that keep its hash.
+func stripCasts(x logical.Expr) logical.Expr {
 	for {
 		c, ok := x.(*logical.Cast)
 		if !ok || c.Try || !lossless(c.X.Type(), c.T) {

@@ -7,9 +7,9 @@ import (
 	"github.com/pondmesh/pond/duck/logical"
 )
 
-// Planned is a query as a job, and what it takes to plan the rest of it again
+// Compiled is a query as a job, and what it takes to plan the rest of it again
 // when it is known how large something has come out.
-type Planned struct {
+type Compiled struct {
 	*plan.Job
 	q     *Query
 	facts Facts
@@ -48,7 +48,7 @@ const keepBroadcast = 4
 
 // Surprising reports whether a stage that made so many bytes might not have been
 // planned so, had they been known.
-func (p *Planned) Surprising(stage int, bytes int64) bool {
+func (p *Compiled) Surprising(stage int, bytes int64) bool {
 	d := p.sides[stage]
 	if d == nil || p.o.BroadcastBytes < 0 {
 		return false
@@ -64,7 +64,7 @@ func (p *Planned) Surprising(stage int, bytes int64) bool {
 // result might then hold rows of two evaluations of what is not the same twice.
 // Else its job has the stages that there were, of which some are not needed any more, and the
 // new ones behind them, which say why they are there.
-func (p *Planned) Replan(sizes map[int]Size) (*Planned, error) {
+func (p *Compiled) Replan(sizes map[int]Size) (*Compiled, error) {
 	again := newPlanner(p.q, p.facts, p.o)
 	again.before, again.old = p.ways, p.Job
 	for i, size := range sizes {

@@ -14,7 +14,7 @@ import (
 
 // noteFit counts what was done to partitions.
 func (p *pond) noteFit(s *plan.Stage) {
-	for _, x := range s.Tasks.Shares {
+	for _, x := range s.Tasks.Specs {
 		if x.Hi-x.Lo > 1 {
 			p.adapts["put together"]++
 		}
@@ -35,7 +35,7 @@ func (p *pond) noteChange(why string) {
 
 // run is the rows of a job's last stage, and the job as it was in the end: fitted
 // to sizes, and planned again after every stage.
-func (p *pond) run(ctx context.Context, planned *distribute.Planned) (*plan.Job, *answer, error) {
+func (p *pond) run(ctx context.Context, planned *distribute.Compiled) (*plan.Job, *answer, error) {
 	up := map[int][]plan.SegmentInfo{}
 	defer func() {
 		for i, segs := range up {

@@ -10,14 +10,14 @@ import (
 
 // scan is a view of files: the reader's columns, and what the tree takes of them.
 type scan struct {
-	scan  plan.Scan // Splits of n tasks, or Shared
+	scan  plan.Scan // Splits of n tasks, or Broadcast
 	files []plan.File
 	list  []string // SELECT list over the reader's columns
 	where []string
 }
 
-// sharedBytes is what may be read by every task rather than sent to them.
-const sharedBytes = 256 << 10
+// broadcastScanBytes is what may be read by every task rather than sent to them.
+const broadcastScanBytes = 256 << 10
 
 // get is a scan of files, cut in tasks, or a function's rows.
 func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
@@ -84,7 +84,7 @@ func (p *planner) source(g *logical.Get) (*scan, error) {
 		return s, nil
 	}
 	if g.Source != "" {
-		return nil, &errWhole{"the files behind " + g.Source + " are not known"}
+		return nil, &errSingleTask{"the files behind " + g.Source + " are not known"}
 	}
 	if len(g.Files) == 0 {
 		return nil, nil
@@ -93,7 +93,7 @@ func (p *planner) source(g *logical.Get) (*scan, error) {
 	for _, path := range g.Files {
 		f, ok := p.facts.Files[path]
 		if !ok {
-			return nil, &errWhole{"the file " + path + " is not known"}
+			return nil, &errSingleTask{"the file " + path + " is not known"}
 		}
 		s.files = append(s.files, f)
 	}
@@ -249,7 +249,7 @@ var pureFunctions = set("range", "generate_series", "unnest", "repeat", "repeat_
 // in any.
 func (p *planner) opaqueGet(g *logical.Get) (*rel, error) {
 	if g.Source != "" {
-		return nil, &errWhole{"how " + g.Source + " is read cannot be told to a task"}
+		return nil, &errSingleTask{"how " + g.Source + " is read cannot be told to a task"}
 	}
 	if _, err := logical.RenderTree(g); err != nil { // what cannot be written cannot be run apart
 		return nil, err
@@ -263,7 +263,7 @@ func (p *planner) opaqueGet(g *logical.Get) (*rel, error) {
 		for _, path := range g.Files {
 			f, ok := p.facts.Files[path]
 			if !ok {
-				return nil, &errWhole{"the file " + path + " is not known"}
+				return nil, &errSingleTask{"the file " + path + " is not known"}
 			}
 			r.rows += rowsOf(plan.Units([]plan.File{f}), rowWidth(g.Schema))
 		}
@@ -278,7 +278,7 @@ func (p *planner) isSmall(r *rel) bool {
 		switch op := op.(type) {
 		case *logical.View:
 			l := p.leaves[op]
-			if ok = ok && l.scan != nil && !l.scan.scan.Shared; ok {
+			if ok = ok && l.scan != nil && !l.scan.scan.Broadcast; ok {
 				for _, f := range l.scan.files {
 					bytes += f.Size
 				}
@@ -290,16 +290,16 @@ func (p *planner) isSmall(r *rel) bool {
 		}
 		return ok
 	})
-	return ok && bytes <= sharedBytes && int64(p.o.BroadcastBytes) >= 0
+	return ok && bytes <= broadcastScanBytes && int64(p.o.BroadcastBytes) >= 0
 }
 
 // shared is the same piece with its files read whole by every task.
-func (p *planner) shared(r *rel) *rel {
+func (p *planner) broadcastScan(r *rel) *rel {
 	var change func(op logical.Operator) logical.Operator
 	change = func(op logical.Operator) logical.Operator {
 		if v, ok := op.(*logical.View); ok {
 			s := *p.leaves[v].scan
-			s.scan = s.scan.Broadcast(s.files)
+			s.scan = s.scan.AsBroadcast(s.files)
 			return p.leaf(&leaf{scan: &s}, v.Columns)
 		}
 		var ins []logical.Operator
@@ -309,6 +309,6 @@ func (p *planner) shared(r *rel) *rel {
 		return logical.WithInputs(op, ins)
 	}
 	out := *r
-	out.op, out.n, out.placed = change(r.op), 0, nil
+	out.op, out.n, out.hashedBy = change(r.op), 0, nil
 	return &out
 }

@@ -30,7 +30,7 @@ func (p *planner) setOp(op *logical.SetOp, need bool) (*rel, error) {
 		}
 	}
 	out := &rel{op: over(op, ins...), n: together(ins[0], ins[1]), rows: ins[0].rows}
-	out.placed = append(out.placed, ins[0].placed...)
+	out.hashedBy = append(out.hashedBy, ins[0].hashedBy...)
 	return settled(op, out), nil
 }
 
@@ -65,7 +65,7 @@ func (p *planner) union(op *logical.SetOp, need bool) (*rel, error) {
 	}
 	cols := out.op.Head().Columns
 	keys := refs(cols, seq(len(cols))...)
-	if covered(out.placed, keys) {
+	if covered(out.hashedBy, keys) {
 		return p.dedup(out), nil
 	}
 	out, err := p.exchange(p.dedup(out), keys, p.parts, false)
@@ -97,8 +97,8 @@ func (p *planner) unionAll(op *logical.SetOp, a, b *rel, keep bool) *rel {
 		out = &rel{op: over(&all, a, b), n: together(a, b), stable: keep, inOrder: a.inOrder || b.inOrder}
 	case a.n == b.n && !keep:
 		out = &rel{op: over(&all, a, b), n: a.n, inOrder: a.inOrder || b.inOrder}
-		if samePlaces(a.placed, b.placed) {
-			out.placed = a.placed
+		if samePlaces(a.hashedBy, b.hashedBy) {
+			out.hashedBy = a.hashedBy
 		}
 	default:
 		n := max(a.n, 1) + max(b.n, 1)

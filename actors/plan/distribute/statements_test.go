@@ -78,7 +78,7 @@ func TestStatements(t *testing.T) {
 					job, err := p.check(t.Context(), s.sql, o)
 					var refused *logical.PlanError
 					switch {
-					case errors.Is(err, errWhole):
+					case errors.Is(err, errSingleTask):
 						whole++
 						t.Logf("whole: %s: %s", s.sql, job.Stages[0].Gathered)
 					case errors.As(err, &refused) && s.note == "no plan", errors.As(err, new(errWrong)):

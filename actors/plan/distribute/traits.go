@@ -32,18 +32,18 @@ func volatileOp(op logical.Operator) bool {
 	return f.Volatile || f.Unknown
 }
 
-// fickle reports whether the rows that the tree yields may depend on the order
+// nondeterministic reports whether the rows that the tree yields may depend on the order
 // in which it is given rows.
-func fickle(root logical.Operator) bool {
+func nondeterministic(root logical.Operator) bool {
 	found := false
 	logical.Walk(root, func(op logical.Operator) bool {
-		found = found || fickleOp(op)
+		found = found || nondeterministicOp(op)
 		return !found
 	})
 	return found
 }
 
-func fickleOp(op logical.Operator) bool {
+func nondeterministicOp(op logical.Operator) bool {
 	switch op := op.(type) {
 	case *logical.Limit, *logical.TopN, *logical.Sample, *logical.PositionalJoin:
 		return true

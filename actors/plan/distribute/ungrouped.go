@@ -91,7 +91,7 @@ func (p *planner) ungroupedDistinct(op *logical.Aggregate, in *rel) (*rel, error
 	values := p.dedup(project(in, op.Aggs[0].Args))
 	cols := values.op.Head().Columns
 	keys := refs(cols, seq(len(cols))...)
-	if in.n > 1 && !covered(values.placed, keys) {
+	if in.n > 1 && !covered(values.hashedBy, keys) {
 		var err error
 		if values, err = p.exchange(values, keys, p.parts, false); err != nil {
 			return nil, err

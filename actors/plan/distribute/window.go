@@ -51,7 +51,7 @@ func (p *planner) windows(op *logical.Window, in *rel, first bool) (*rel, error)
 	case in.n <= 1:
 	case len(keys) == 0:
 		in = p.gather(in, "a window over all rows, without PARTITION BY", keep)
-	case covered(in.placed, keys):
+	case covered(in.hashedBy, keys):
 		keep = false
 	case logical.FactsOf(keys...).Volatile:
 		in = p.gather(in, "a window over partitions that are volatile", keep)

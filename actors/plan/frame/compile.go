@@ -13,8 +13,8 @@ import (
 // same options gives the same job. Errors are the user's (ErrQuery) and name
 // the node at fault.
 //
-// Each node becomes a vert, a view that some stage's tasks evaluate. What may
-// not stay in its stage leaves it by an exit, an exchange that a later vert
+// Each node becomes a view, a view that some stage's tasks evaluate. What may
+// not stay in its stage leaves it by an exit, an exchange that a later view
 // reads. share.go then sees to it that nothing is computed in two stages, and
 // stages.go writes exits down as stages.
 func Compile(p *plan.Plan, cat plan.Catalog, o Options) (*plan.Job, error) {
@@ -42,7 +42,7 @@ func Compile(p *plan.Plan, cat plan.Catalog, o Options) (*plan.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.share(last)
+	c.materializeShared(last)
 	return c.stages(last, result)
 }
 
@@ -52,8 +52,8 @@ type compiler struct {
 	o     Options
 	nodes map[plan.NodeID]*plan.Node
 	rels  map[plan.NodeID]*rel
-	exits map[string]*exit // by vert and exchange: asked for twice, made once
-	verts int
+	exits map[string]*exit // by view and exchange: asked for twice, made once
+	count int
 }
 
 // wanted lists, in order, the nodes that the sink depends on.
@@ -73,9 +73,9 @@ func (c *compiler) wanted() []plan.NodeID {
 	return out
 }
 
-// vert is a view: an input of a stage, or a step over other verts. Exactly one
+// view is a view: an input of a stage, or a step over other views. Exactly one
 // of scan, lit, read and text is set.
-type vert struct {
+type view struct {
 	id    int
 	label string // for people: "filter late"
 	n     int    // tasks that evaluate it; 0: any number, each gets the same rows
@@ -83,9 +83,9 @@ type vert struct {
 	scan  *plan.Scan
 	files []plan.File // the scan's
 	lit   *plan.Literal
-	read  *readVert
+	read  *readView
 	text  template.Template // over args
-	args  []*vert
+	args  []*view
 	fn    *plan.FuncCall
 
 	traits
@@ -104,18 +104,18 @@ type vert struct {
 	rowwise bool
 }
 
-type readVert struct {
+type readView struct {
 	exits []*exit
 	how   plan.How
 	union bool // of exits made for it
 }
 
-// bare is true of what costs nothing to read again from where it comes.
-func (v *vert) bare() bool { return v.text == nil || len(v.args) == 0 && v.fn == nil }
+// direct is true of what costs nothing to read again from where it comes.
+func (v *view) direct() bool { return v.text == nil || len(v.args) == 0 && v.fn == nil }
 
-// exit is a stage to be: a vert's rows leave by an exchange.
+// exit is a stage to be: a view's rows leave by an exchange.
 type exit struct {
-	root   *vert
+	root   *view
 	n      int // tasks
 	ex     plan.Exchange
 	bounds *exit // Range
@@ -153,23 +153,23 @@ func (l layout) String() string { return fmt.Sprintf("%s, %s", plan.Count(l.n, "
 
 // rel is a node compiled: a view and the partitions it is evaluated in.
 type rel struct {
-	v *vert
+	v *view
 	l layout
 }
 
 // open is true of rels that may be partitioned as the consumer likes.
 func (r *rel) open() bool { return r.l.n == 1 || r.l.kind == laidAuto }
 
-func (c *compiler) vert(v *vert) *vert {
-	c.verts++
-	v.id = c.verts
+func (c *compiler) add(v *view) *view {
+	c.count++
+	v.id = c.count
 	return v
 }
 
 // step is a new view over others, evaluated in n tasks. words are what its
 // user-given texts tell.
-func (c *compiler) step(label string, n int, words traits, t template.Template, args ...*vert) *vert {
-	v := &vert{label: label, n: n, traits: words, text: t, args: args}
+func (c *compiler) step(label string, n int, words traits, t template.Template, args ...*view) *view {
+	v := &view{label: label, n: n, traits: words, text: t, args: args}
 	for _, a := range args {
 		if a.bytes < 0 || v.bytes < 0 {
 			v.bytes = -1
@@ -177,7 +177,7 @@ func (c *compiler) step(label string, n int, words traits, t template.Template, 
 			v.bytes += a.bytes
 		}
 	}
-	return c.vert(v)
+	return c.add(v)
 }
 
 func (c *compiler) words(texts ...string) traits {
@@ -206,7 +206,7 @@ func (c *compiler) input(n *plan.Node) *rel { return c.rels[n.Inputs[0]] }
 // compileNode compiles a node whose inputs are. A new view that merely reads
 // bears the node's name.
 func (c *compiler) compileNode(n *plan.Node) (*rel, error) {
-	before := c.verts
+	before := c.count
 	r, err := c.compileOp(n)
 	if err == nil && r.v.id > before && r.v.text == nil {
 		r.v.label = label(n)
@@ -307,13 +307,13 @@ func (c *compiler) compileSQL(n *plan.Node) (*rel, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := make([]*vert, len(ins))
+	args := make([]*view, len(ins))
 	for i, r := range ins {
 		switch {
 		case len(ins) == 1, l.n == 1 && r.l.n == 1, !r.open():
 			args[i] = r.v
 		default:
-			args[i] = c.everywhere(r)
+			args[i] = c.broadcast(r)
 		}
 	}
 	t, err := n.Template(n.SQL.Query, len(ins))

@@ -70,7 +70,7 @@ func (c *compiler) seed(given *uint64) uint64 {
 // byFiles deals out whole files, or whole partitions of what is no scan.
 func (c *compiler) byFiles(r *rel, n int) *rel {
 	switch {
-	case r.v.scan != nil && !r.v.scan.Shared:
+	case r.v.scan != nil && !r.v.scan.Broadcast:
 		return c.rescan(r.v, plan.SplitFiles(r.v.files, n), laidSlices)
 	case n == 1:
 		return c.gather(r, asked, false)
@@ -81,13 +81,13 @@ func (c *compiler) byFiles(r *rel, n int) *rel {
 // byRows cuts evenly by rows: in the plan where footers tell how many there
 // are, else once the rows are there.
 func (c *compiler) byRows(r *rel, n int) *rel {
-	if v := r.v; v.scan != nil && !v.scan.Shared && rowsKnown(v.files) {
+	if v := r.v; v.scan != nil && !v.scan.Broadcast && rowsKnown(v.files) {
 		return c.rescan(v, plan.SplitRows(plan.Units(v.files), v.files, n), laidSlices)
 	}
-	if v := r.v; v.lit != nil && !v.lit.Shared {
+	if v := r.v; v.lit != nil && !v.lit.Broadcast {
 		w := *v
 		w.n = n
-		return &rel{c.vert(&w), layout{kind: laidSlices, n: n}}
+		return &rel{c.add(&w), layout{kind: laidSlices, n: n}}
 	}
 	if n == 1 {
 		return c.gather(r, asked, false)
@@ -188,7 +188,7 @@ func (c *compiler) compileUnion(n *plan.Node) (*rel, error) {
 	total, scans, open := 0, true, true
 	for _, r := range ins {
 		total += r.l.n
-		scans = scans && r.v.scan != nil && !r.v.scan.Shared
+		scans = scans && r.v.scan != nil && !r.v.scan.Broadcast
 		open = open && r.open()
 	}
 	l := layout{kind: laidUnion, n: total}
@@ -232,7 +232,7 @@ func alike(ins []*rel) (layout, bool) {
 
 func (c *compiler) unionStep(n *plan.Node, l layout, ins []*rel) *rel {
 	var t template.Template
-	var args []*vert
+	var args []*view
 	stable := true
 	for i, r := range ins {
 		if i > 0 {
@@ -260,7 +260,7 @@ func (c *compiler) sideBySide(ins []*rel, total int) []*rel {
 }
 
 func (c *compiler) compileBroadcast(n *plan.Node) *rel {
-	return &rel{c.everywhere(c.input(n)), layout{kind: laidSame, n: max(n.Broadcast.N, 1)}}
+	return &rel{c.broadcast(c.input(n)), layout{kind: laidSame, n: max(n.Broadcast.N, 1)}}
 }
 
 // compileConsolidate merges neighbouring partitions. Where the rows are only
@@ -279,7 +279,7 @@ func (c *compiler) compileConsolidate(n *plan.Node) *rel {
 	}
 	v := r.v
 	switch {
-	case v.scan != nil && !v.scan.Shared:
+	case v.scan != nil && !v.scan.Broadcast:
 		splits := make([][]plan.Piece, to)
 		for t := range splits {
 			lo, hi := plan.EvenRange(int64(r.l.n), to, t)
@@ -296,7 +296,7 @@ func (c *compiler) compileConsolidate(n *plan.Node) *rel {
 		if to == 1 {
 			w.why = asked
 		}
-		return &rel{c.vert(&w), l}
+		return &rel{c.add(&w), l}
 	}
 	w := c.reread(r, plan.ReadSegments, to, false)
 	if to == 1 {
@@ -307,7 +307,7 @@ func (c *compiler) compileConsolidate(n *plan.Node) *rel {
 
 // segments is how many equal things a read shares out to its tasks: partitions
 // or segments; -1 when it shares out neither.
-func segments(v *vert) int {
+func segments(v *view) int {
 	switch v.read.how {
 	case plan.ReadPartition:
 		return v.read.exits[0].ex.Partitions

@@ -89,7 +89,7 @@ func checkJob(t testing.TB, job *plan.Job) {
 		}
 		views := map[string]bool{}
 		for _, in := range s.Inputs {
-			if in.Scan != nil && !in.Scan.Shared && len(in.Scan.Splits) != s.Tasks.N {
+			if in.Scan != nil && !in.Scan.Broadcast && len(in.Scan.Splits) != s.Tasks.N {
 				t.Errorf("stage %d: %d splits for %d tasks", i, len(in.Scan.Splits), s.Tasks.N)
 			}
 			views[in.View] = true

@@ -181,7 +181,7 @@ func checkRandom(t *rapid.T, job *plan.Job) {
 			}
 		}
 		for _, in := range s.Inputs {
-			if in.Scan != nil && !in.Scan.Shared && len(in.Scan.Splits) != s.Tasks.N {
+			if in.Scan != nil && !in.Scan.Broadcast && len(in.Scan.Splits) != s.Tasks.N {
 				t.Fatalf("stage %d: %d splits, %d tasks", i, len(in.Scan.Splits), s.Tasks.N)
 			}
 			if in.Read == nil {

@@ -52,17 +52,17 @@ func columnNames(cols []plan.Column) string {
 }
 
 func (c *compiler) scanRel(label string, s *plan.Scan, files []plan.File, kind layoutKind) *rel {
-	v := &vert{label: label, n: len(s.Splits), scan: s, files: files, stable: true, rowwise: true}
+	v := &view{label: label, n: len(s.Splits), scan: s, files: files, stable: true, rowwise: true}
 	for i := range files {
 		v.bytes += files[i].Size
 	}
-	return &rel{c.vert(v), layout{kind: kind, n: v.n}}
+	return &rel{c.add(v), layout{kind: kind, n: v.n}}
 }
 
 // rescan is the same scan cut differently.
-func (c *compiler) rescan(v *vert, splits [][]plan.Piece, kind layoutKind) *rel {
+func (c *compiler) rescan(v *view, splits [][]plan.Piece, kind layoutKind) *rel {
 	s := *v.scan
-	s.Splits, s.Shared = splits, false
+	s.Splits, s.Broadcast = splits, false
 	return c.scanRel(v.label, &s, v.files, kind)
 }
 
@@ -73,8 +73,8 @@ func (c *compiler) compileRows(n *plan.Node) *rel {
 		v.stable, v.rowwise = true, true
 		return &rel{v, l}
 	}
-	v := &vert{label: label(n), n: 1, lit: &plan.Literal{IPC: n.Rows.IPC, Rows: n.Rows.Count}, bytes: int64(len(n.Rows.IPC)), stable: true, rowwise: true}
-	return &rel{c.vert(v), l}
+	v := &view{label: label(n), n: 1, lit: &plan.Literal{IPC: n.Rows.IPC, Rows: n.Rows.Count}, bytes: int64(len(n.Rows.IPC)), stable: true, rowwise: true}
+	return &rel{c.add(v), l}
 }
 
 // compileProject picks columns, in the reader itself where it can.
@@ -161,8 +161,8 @@ func (c *compiler) cut(r *rel, keep bool) *exit {
 }
 
 // read is a view of earlier exits in n tasks.
-func (c *compiler) read(exits []*exit, how plan.How, n int) *vert {
-	v := &vert{n: n, read: &readVert{exits: exits, how: how}}
+func (c *compiler) read(exits []*exit, how plan.How, n int) *view {
+	v := &view{n: n, read: &readView{exits: exits, how: how}}
 	names := make([]string, len(exits))
 	for i, e := range exits {
 		names[i] = e.root.label
@@ -173,19 +173,19 @@ func (c *compiler) read(exits []*exit, how plan.How, n int) *vert {
 		}
 	}
 	v.label = strings.Join(names, " and ")
-	return c.vert(v)
+	return c.add(v)
 }
 
 // reread is a view of a cut, with the order that was kept.
-func (c *compiler) reread(r *rel, how plan.How, n int, keep bool) *vert {
+func (c *compiler) reread(r *rel, how plan.How, n int, keep bool) *view {
 	v := c.read([]*exit{c.cut(r, keep)}, how, n)
 	v.stable, v.ordered = keep && r.v.stable, r.v.ordered
 	v.rowwise = true
 	return v
 }
 
-// everywhere is a view of all of a rel's rows that any task may have.
-func (c *compiler) everywhere(r *rel) *vert {
+// broadcast is a view of all of a rel's rows that any task may have.
+func (c *compiler) broadcast(r *rel) *view {
 	v := r.v
 	switch {
 	case v.n == 0:
@@ -196,14 +196,14 @@ func (c *compiler) everywhere(r *rel) *vert {
 		for _, task := range s.Splits {
 			all = append(all, task...)
 		}
-		s.Splits, s.Shared = [][]plan.Piece{plan.JoinPieces(all, v.files)}, true
+		s.Splits, s.Broadcast = [][]plan.Piece{plan.JoinPieces(all, v.files)}, true
 		w := c.scanRel(v.label, &s, v.files, laidAuto).v
 		w.n = 0
 		return w
 	case v.lit != nil:
 		lit := *v.lit
-		lit.Shared = true
-		return c.vert(&vert{label: v.label, lit: &lit, bytes: v.bytes, stable: true, rowwise: true})
+		lit.Broadcast = true
+		return c.add(&view{label: v.label, lit: &lit, bytes: v.bytes, stable: true, rowwise: true})
 	case v.read != nil && r.l.kind != laidSame:
 		w := c.read(v.read.exits, plan.ReadAll, 0)
 		w.stable, w.ordered = v.stable, v.ordered

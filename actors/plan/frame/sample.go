@@ -29,8 +29,8 @@ func (c *compiler) byRange(n *plan.Node, r *rel, by []string, parts int) *rel {
 }
 
 // cheap is true of what is better computed twice than kept.
-func cheap(v *vert) bool {
-	if v.bare() {
+func cheap(v *view) bool {
+	if v.direct() {
 		return true
 	}
 	if !v.rowwise || v.fn != nil {
@@ -67,12 +67,12 @@ func (c *compiler) sortKeys(n *plan.Node, r *rel, ex *plan.Exchange, rest string
 }
 
 // everyNth is about one in so many rows of a scan, chosen by row number.
-func (c *compiler) everyNth(scan *vert, nth int64) *vert {
+func (c *compiler) everyNth(scan *view, nth int64) *view {
 	if nth == 1 {
 		return scan
 	}
 	numbered := c.rescan(scan, scan.scan.Splits, laidAuto).v
-	numbered.scan.Options.RowNumber, numbered.scan.Shared, numbered.n = true, scan.scan.Shared, scan.n
+	numbered.scan.Options.RowNumber, numbered.scan.Broadcast, numbered.n = true, scan.scan.Broadcast, scan.n
 	list := "*"
 	if !scan.scan.Options.RowNumber {
 		list = "* EXCLUDE (" + plan.RowNumber + ")"
@@ -83,7 +83,7 @@ func (c *compiler) everyNth(scan *vert, nth int64) *vert {
 }
 
 // scanLeaf is the scan under a chain of rowwise steps, nil when there is none.
-func scanLeaf(v *vert) *vert {
+func scanLeaf(v *view) *view {
 	for v.scan == nil {
 		if !v.rowwise || v.fn != nil || len(v.args) != 1 {
 			return nil
@@ -93,14 +93,14 @@ func scanLeaf(v *vert) *vert {
 	return v
 }
 
-// regrow is the chain over leaf, over another vert in its place.
-func (c *compiler) regrow(v, leaf, other *vert) *vert {
+// regrow is the chain over leaf, over another view in its place.
+func (c *compiler) regrow(v, leaf, other *view) *view {
 	if v == leaf {
 		return other
 	}
 	w := *v
-	w.args = []*vert{c.regrow(v.args[0], leaf, other)}
-	return c.vert(&w)
+	w.args = []*view{c.regrow(v.args[0], leaf, other)}
+	return c.add(&w)
 }
 
 // bounds is the stage that makes bounds of a sample: the keys at which it falls

@@ -6,11 +6,11 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// share sees to it that no work is done in two stages: a vert that several
+// materializeShared sees to it that no work is done in two stages: a view that several
 // exits depend on leaves by an exit of its own, which they read partition by
 // partition. What is merely read (bare), and what a sample looks at first, is
 // read again instead.
-func (c *compiler) share(last *exit) {
+func (c *compiler) materializeShared(last *exit) {
 	for cuts := toCut(last); len(cuts) > 0; cuts = toCut(last) {
 		for _, v := range cuts {
 			c.cutShared(last, v)
@@ -19,7 +19,7 @@ func (c *compiler) share(last *exit) {
 }
 
 // cutShared makes all that depend on v read it from an exit of its own.
-func (c *compiler) cutShared(last *exit, v *vert) {
+func (c *compiler) cutShared(last *exit, v *view) {
 	exits := reachable(last)
 	keep := orderCounts(exits, v)
 	r := &rel{v, layout{n: v.n}}
@@ -44,22 +44,22 @@ func (c *compiler) cutShared(last *exit, v *vert) {
 }
 
 // orderCounts is true when something that v is part of relies on its order.
-func orderCounts(exits []*exit, v *vert) bool {
+func orderCounts(exits []*exit, v *view) bool {
 	for _, e := range exits {
 		all := within(e.root)
-		if slices.Contains(all, v) && (e.ordered || slices.ContainsFunc(all, func(w *vert) bool { return w.inOrder })) {
+		if slices.Contains(all, v) && (e.ordered || slices.ContainsFunc(all, func(w *view) bool { return w.inOrder })) {
 			return true
 		}
 	}
 	return false
 }
 
-// toCut lists verts that must leave by an exit of their own: several exits
+// toCut lists views that must leave by an exit of their own: several exits
 // depend on them, and not all by way of the same consumers. Of those of one
 // stage it lists the ones that no other is made of; cutting them may settle the
 // others.
-func toCut(last *exit) []*vert {
-	users := map[*vert][]*exit{}
+func toCut(last *exit) []*view {
+	users := map[*view][]*exit{}
 	exits := reachable(last)
 	for _, e := range exits {
 		for _, v := range within(e.root) {
@@ -68,10 +68,10 @@ func toCut(last *exit) []*vert {
 			}
 		}
 	}
-	found := map[*vert]bool{}
-	var list []*vert
-	consider := func(v *vert, by []*exit) {
-		if len(users[v]) > 1 && !v.bare() && !found[v] && !slices.Equal(users[v], by) {
+	found := map[*view]bool{}
+	var list []*view
+	consider := func(v *view, by []*exit) {
+		if len(users[v]) > 1 && !v.direct() && !found[v] && !slices.Equal(users[v], by) {
 			found[v] = true
 			list = append(list, v)
 		}
@@ -84,13 +84,13 @@ func toCut(last *exit) []*vert {
 			}
 		}
 	}
-	covered := map[*vert]bool{}
+	covered := map[*view]bool{}
 	for _, v := range list {
 		for _, w := range within(v) {
 			covered[w] = covered[w] || w != v
 		}
 	}
-	return slices.DeleteFunc(list, func(v *vert) bool { return covered[v] })
+	return slices.DeleteFunc(list, func(v *view) bool { return covered[v] })
 }
 
 // reachable lists the exits that the last one depends on, itself last; each
@@ -120,13 +120,13 @@ func reachable(last *exit) []*exit {
 	return out
 }
 
-// within lists a vert and what it is made of inside its stage; each stands after
+// within lists a view and what it is made of inside its stage; each stands after
 // its arguments. Arguments that its text never names are not needed.
-func within(root *vert) []*vert {
-	var out []*vert
-	seen := map[*vert]bool{}
-	var visit func(v *vert)
-	visit = func(v *vert) {
+func within(root *view) []*view {
+	var out []*view
+	seen := map[*view]bool{}
+	var visit func(v *view)
+	visit = func(v *view) {
 		if seen[v] {
 			return
 		}

@@ -12,7 +12,7 @@ func (c *compiler) stages(last *exit, result plan.Result) (*plan.Job, error) {
 	b := plan.NewBuilder(c.o.JobID, c.o.Salt, result)
 	prefix := c.viewPrefix()
 	for _, e := range reachable(last) {
-		w := &stageWriter{c: c, e: e, prefix: prefix, names: map[*vert]string{}, refs: map[*vert]int{}}
+		w := &stageWriter{c: c, e: e, prefix: prefix, names: map[*view]string{}, refs: map[*view]int{}}
 		if err := w.write(); err != nil {
 			return nil, err
 		}
@@ -72,8 +72,8 @@ type stageWriter struct {
 	c      *compiler
 	e      *exit
 	prefix string
-	names  map[*vert]string // each vert's view
-	refs   map[*vert]int    // how often each is scanned in this stage
+	names  map[*view]string // each view's view
+	refs   map[*view]int    // how often each is scanned in this stage
 	s      *plan.Stage
 	// depends is what the stage's id depends on besides the stage.
 	depends plan.Identity
@@ -113,7 +113,7 @@ func (w *stageWriter) write() error {
 	return nil
 }
 
-// mark notes what a vert's traits do to the stage.
+// mark notes what a view's traits do to the stage.
 func (w *stageWriter) mark(t traits, inOrder bool) {
 	if t.volatile || t.unordered {
 		w.s.Deterministic = false
@@ -122,8 +122,8 @@ func (w *stageWriter) mark(t traits, inOrder bool) {
 	w.depends.Functions = append(w.depends.Functions, t.versions...)
 }
 
-// add writes a vert down as an input, a step, or the query.
-func (w *stageWriter) add(v *vert) {
+// add writes a view down as an input, a step, or the query.
+func (w *stageWriter) add(v *view) {
 	w.mark(v.traits, v.inOrder)
 	if w.s.Gathered == "" {
 		w.s.Gathered = v.why
@@ -154,7 +154,7 @@ func (w *stageWriter) add(v *vert) {
 
 // input writes a scan, literal or read down. A stream that is scanned twice is
 // kept in a table.
-func (w *stageWriter) input(v *vert) {
+func (w *stageWriter) input(v *view) {
 	in := plan.Input{View: w.s.NextView(w.prefix)}
 	switch {
 	case v.scan != nil:

@@ -7,8 +7,8 @@ import (
 	"github.com/pondmesh/pond/duck/logical"
 )
 
-// whole is the query as the user wrote it, in one task.
-func whole(q *Query, facts Facts, o Options, why string) *plan.Job {
+// singleTask is the query as the user wrote it, in one task.
+func singleTask(q *Query, facts Facts, o Options, why string) *plan.Job {
 	s := &plan.Stage{
 		Name: "query", Query: q.SQL, Exchange: plan.Exchange{Kind: plan.Single, Partitions: 1}, Tasks: plan.Tasks{N: 1},
 		Gathered: why, Access: q.Access, Ordered: true, Deterministic: q.Repeatable,
@@ -17,7 +17,7 @@ func whole(q *Query, facts Facts, o Options, why string) *plan.Job {
 		s.Steps = append(s.Steps, plan.Step{View: v.Name, SQL: v.SQL})
 	}
 	if q.Tree != nil {
-		s.Deterministic = !anyVolatile(q.Tree.Root) && !fickle(q.Tree.Root)
+		s.Deterministic = !anyVolatile(q.Tree.Root) && !nondeterministic(q.Tree.Root)
 		if s.Access == nil {
 			s.Access = filesOf(q.Tree.Root)
 		}
