@@ -1,20 +1,22 @@
-// Package actors runs decisions: it is where membership, messages, DuckDB,
-// shuffle and storage meet, on one node.
+// Package actors is one node: where membership, messages, storage, planning and
+// executing meet.
 //
-// A [Node] has four actors. The worker owns the node's slots and pulls tasks
-// for them; each task attempt is a partition actor, a child of the worker, that
-// owns one DuckDB while it runs; a coordinator drives one job by feeding
-// events to a sched.Decider and doing what it returns; the wire's router takes
-// messages from other nodes to them. Bulk (job specs, stage packets, blocks)
-// goes over HTTP on the node's API port.
+// A [Node] has one worker actor, which owns its slots and pulls tasks for them; a
+// partition actor for each task attempt, a child of the worker; and a coordinator
+// actor for each job that it drives, which feeds events to a sched.Decider and
+// does what the Decider returns. Other nodes' messages reach them through the
+// router of package wire. Bulk (job specs, stage packets, blocks) goes over HTTP
+// on the node's API port.
 //
 //	submit ──▶ home replica: coordinator ──Work──▶ worker ──▶ partition actor
-//	                 ▲   ▲                    │                  │ DuckDB
+//	                 ▲   ▲                    │                  │ exec.Machine
 //	                 │   └────── Pull, Done ──┘                  ▼
-//	                 └── packet (HTTP) ───────────────────▶ segment in fs store
+//	                 └── packet (HTTP) ───────────────────▶ segment in the journal
 //
-// It refuses to plan or schedule (packages plan and sched do, purely), and it
-// never runs DuckDB inside an actor's Receive: system messages would wait.
+// It refuses to plan (package prepare does), to schedule (sched, purely), to run
+// SQL (exec) and to keep anything on disk itself (journal). DuckDB never runs
+// inside an actor's Receive: system messages would wait.
 //
-// Read node.go, then coordinator.go, worker.go and task.go.
+// Read node.go, then jobs.go and submit.go, coordinator.go, worker.go and
+// partition.go; http.go for what people and other nodes ask.
 package actors

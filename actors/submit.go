@@ -30,7 +30,6 @@ func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 	}
 	rec := &api.Record{Spec: spec, Term: 1}
 	homes, _ := j.n.homes(spec.ID)
-	rec.Homes = homes
 	errs := make([]error, len(homes))
 	kept := make([]chan struct{}, len(homes)) // closed when the record is there, or cannot be
 	var puts sync.WaitGroup
@@ -51,7 +50,7 @@ func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 		}
 		s, err := j.startAt(ctx, home, spec, rec.Term) // it plans while others still record
 		if ctx.Err() != nil {
-			j.n.goes.Go(func() { j.abandon(rec) })
+			j.n.goes.Go(func() { j.abandon(rec, homes) })
 			return nil, context.Cause(ctx)
 		}
 		if errors.Is(err, plan.ErrUnavailable) {
@@ -68,9 +67,9 @@ func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 	return nil, refused(spec.ID, errs)
 }
 
-// abandon cancels a job whose submitter has gone, wherever the submitting was
-// then: a job that was recorded only is recorded as cancelled.
-func (j *jobs) abandon(rec *api.Record) {
+// abandon cancels a job whose submitter has gone. One that runs nowhere yet is
+// recorded as cancelled on its homes, so that none of them starts it.
+func (j *jobs) abandon(rec *api.Record, homes []string) {
 	ctx, stop := context.WithTimeout(j.n.ctx, recordTimeout)
 	defer stop()
 	if _, err := j.n.api.At(j.n.APIAddr()).Cancel(ctx, rec.Spec.ID); err == nil {
@@ -80,8 +79,8 @@ func (j *jobs) abandon(rec *api.Record) {
 	ended := *rec
 	ended.Status = rec.Spec.Status()
 	ended.Status.State, ended.Status.Ended, ended.Status.Error = api.Cancelled, time.Now().UnixMilli(), api.FromError(gone)
-	_ = forEach(ctx, len(rec.Homes), func(ctx context.Context, i int) error {
-		if err := j.putRecord(ctx, rec.Homes[i], &ended); err != nil {
+	_ = forEach(ctx, len(homes), func(ctx context.Context, i int) error {
+		if err := j.putRecord(ctx, homes[i], &ended); err != nil {
 			j.n.log.Warn("recording that a job was abandoned", "job", rec.Spec.ID, "err", err)
 		}
 		return nil

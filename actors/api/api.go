@@ -22,8 +22,11 @@
 //	GET  /v1/version
 //	PUT  /v1/specs/{id}           keep a job's record          node to node
 //	GET  /v1/specs                the records kept here        node to node
+//	POST /v1/jobs/{id}/start      coordinate it                node to node
 //	GET  /v1/jobs/{id}/packet     a stage as tasks need it     node to node
-//	GET, DELETE /v1/segments/{id} schema, parts; drop          node to node
+//	GET  /v1/segments/{id}/schema of its rows                  node to node
+//	GET  /v1/segments/{id}/parts  rows and bytes a partition   node to node
+//	DELETE /v1/segments/{id}      drop it                      node to node
 //	POST /v1/held                 segments held for stages     node to node
 //	POST /v1/blocks               see package transfer         node to node
 package api

@@ -7,7 +7,6 @@ import "github.com/pondmesh/pond/actors/plan"
 type Record struct {
 	Spec   *JobSpec   `json:"spec"`
 	Term   uint64     `json:"term"`
-	Homes  []string   `json:"homes"`            // nodes, first is preferred as coordinator
 	Status *JobStatus `json:"status,omitempty"` // once it has ended
 	// Job is its stages, if they are others than the spec tells: the rest of the
 	// job was planned again while it ran.
