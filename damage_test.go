@@ -241,8 +241,9 @@ func TestDamage(t *testing.T) {
 					}
 				}
 			}))
-			p.read(rows, err)
-			p.met.Add(retries(rows))
+			if p.read(rows, err); err == nil {
+				p.met.Add(retries(rows.Status))
+			}
 		}},
 		{"while consumers read", func(t *testing.T, salt int, harm func()) {
 			shut := p.gate.close(2, -1)
@@ -252,8 +253,9 @@ func TestDamage(t *testing.T) {
 				close(shut.open)
 			}()
 			rows, err := p.job(salt).Collect(ctx(t))
-			p.read(rows, err)
-			p.met.Add(retries(rows))
+			if p.read(rows, err); err == nil {
+				p.met.Add(retries(rows.Status))
+			}
 		}},
 		{"while all are down", func(t *testing.T, salt int, harm func()) {
 			p.read(p.job(salt).Collect(ctx(t)))
@@ -281,12 +283,60 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-func retries(rows *pond.Rows) int64 {
+func retries(st *pond.Status) int64 {
 	n := 0
-	if rows != nil {
-		for _, s := range rows.Status.Stages {
-			n += s.Retries
-		}
+	for _, s := range st.Stages {
+		n += s.Retries
 	}
 	return int64(n)
+}
+
+// TestDamageStaged: files that tasks have staged, and the manifests that name them,
+// are lost or cut before they are published: their tasks run again.
+func TestDamageStaged(t *testing.T) {
+	p := newDamagePond(t)
+	for _, suffix := range []string{".parquet", ".manifest"} {
+		for _, damage := range []string{"deleted", "truncated"} {
+			t.Run(suffix[1:]+" "+damage, func(t *testing.T) {
+				p.t = t
+				target := filepath.Join(t.TempDir(), "out")
+				shut := p.gate.close(1, 2999)
+				var once sync.Once
+				harm := func() {
+					defer close(shut.open)
+					n := 0
+					err := filepath.WalkDir(filepath.Dir(target), func(path string, e fs.DirEntry, err error) error {
+						if err != nil || e.IsDir() || !strings.HasSuffix(path, suffix) {
+							return err
+						}
+						if fi, err := e.Info(); err != nil || fi.Size() == 0 {
+							return err // of the task that is still writing
+						}
+						n++
+						return damages[damage](path)
+					})
+					if err != nil || n < 2 {
+						t.Errorf("%d files to damage: %v", n, err)
+					}
+				}
+				df := numbers(p.nodes[0].Session, 3000).Map("pass(1, id) AS id")
+				var last *pond.Status
+				err := df.WriteParquet(testContext(t), target, pond.OnStatus(func(st *pond.Status) {
+					last = st
+					for _, s := range st.Stages {
+						if s.Tasks == 3 && s.Done == 2 {
+							once.Do(harm)
+						}
+					}
+				}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if retries(last) < 2 {
+					t.Error("no task has run again")
+				}
+				wantLines(t, oracle(t, fmt.Sprintf("SELECT count(*), sum(id)::BIGINT FROM '%s/*.parquet'", target)), "3000|4498500")
+			})
+		}
+	}
 }

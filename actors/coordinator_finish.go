@@ -23,7 +23,7 @@ func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 	c.n.goes.Go(func() {
 		names, err := out.staged(p.Winners)
 		if err == nil {
-			err = out.staging.Publish(c.n.ctx, names)
+			err = lostFile(out.staging.Publish(c.n.ctx, names), p.Winners)
 		}
 		if err == nil {
 			c.n.jobs.discard(id, out)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -54,15 +55,15 @@ func (o *output) dir() string {
 	return o.staging.Dir()
 }
 
-// staged is what the winners' manifests name. Tasks whose manifest is gone are
-// named to be made again.
+// staged is what the winners' manifests name. Tasks whose manifest is gone, or whose
+// files are not as large as they were, are named to be made again.
 func (o *output) staged(winners []sched.Winner) ([]string, error) {
 	var names []string
-	lost := &plan.Error{Kind: plan.KindFetch, Op: "publish", Text: "what was staged is gone"}
+	lost := &plan.Error{Kind: plan.KindFetch, Op: "publish", Subject: o.dir(), Text: "what was staged is gone or damaged", Hint: "look at the disk of that folder"}
 	for _, w := range winners {
 		files, err := fs.ReadManifest(o.dir(), w.Output.Manifest)
 		switch {
-		case errors.Is(err, os.ErrNotExist), errors.Is(err, fs.ErrCorrupt):
+		case errors.Is(err, os.ErrNotExist), errors.Is(err, fs.ErrCorrupt), err == nil && !o.whole(files, w.Output.Bytes):
 			lost.Lost = append(lost.Lost, w.Attempt.Task)
 		case err != nil:
 			return nil, err
@@ -73,6 +74,35 @@ func (o *output) staged(winners []sched.Winner) ([]string, error) {
 		return nil, lost
 	}
 	return names, nil
+}
+
+// whole reports whether files have as many bytes as they had when they were written.
+// Of those that are not there an earlier try may have published some: that is for
+// Publish to say.
+func (o *output) whole(files []string, bytes int64) bool {
+	for _, name := range files {
+		fi, err := os.Lstat(filepath.Join(o.dir(), name))
+		if err != nil {
+			return true
+		}
+		bytes -= fi.Size()
+	}
+	return bytes == 0
+}
+
+// lostFile names the task to be made again when a staged file is gone.
+func lostFile(err error, winners []sched.Winner) error {
+	gone := (*fs.GoneError)(nil)
+	if !errors.As(err, &gone) {
+		return err
+	}
+	attempt, _, _ := strings.Cut(filepath.ToSlash(gone.Name), "/")
+	for _, w := range winners {
+		if w.Output.Manifest == attempt {
+			return &plan.Error{Kind: plan.KindFetch, Op: "publish", Subject: gone.Name, Text: gone.Err.Error(), Lost: []plan.TaskID{w.Attempt.Task}}
+		}
+	}
+	return err
 }
 
 // outputError says why output files cannot be published.

@@ -32,6 +32,16 @@ var (
 	ErrNotStaged = errors.New("not staged")
 )
 
+// GoneError says that a staged file is no longer there: the attempt that wrote it,
+// the first element of its name, has to be made again.
+type GoneError struct {
+	Name string // below the Staging's Dir
+	Err  error
+}
+
+func (e *GoneError) Error() string { return "staged file " + e.Name + ": " + e.Err.Error() }
+func (e *GoneError) Unwrap() error { return e.Err }
+
 // classify adds the sentinel that an operating system's error stands for.
 func classify(err error) error {
 	switch {

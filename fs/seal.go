@@ -142,7 +142,7 @@ func (s *Staging) checkStaged(staged []string) error {
 			fi, err = os.Lstat(filepath.Join(s.path("new"), PublishedName(name)))
 		}
 		if err != nil {
-			return err
+			return &GoneError{name, err}
 		}
 		if !fi.Mode().IsRegular() {
 			return fmt.Errorf("%s is not a regular file: %w", name, ErrInvalid)

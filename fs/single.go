@@ -91,7 +91,7 @@ func (f *FileStaging) publish(ctx context.Context, name string) error {
 	case gone != nil && errors.Is(gone, os.ErrNotExist) && seal != nil:
 		return nil // published: nothing else takes it away
 	case gone != nil:
-		return gone
+		return &GoneError{name, gone}
 	case !fi.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file: %w", name, ErrInvalid)
 	}

@@ -29,6 +29,7 @@ type spool struct {
 	mem    memory.Allocator
 	w      *bufio.Writer
 	buf    []byte
+	size   int64 // bytes written
 }
 
 func newSpool(dir string, schema *arrow.Schema, mem memory.Allocator) (*spool, error) {
@@ -52,6 +53,7 @@ func (s *spool) write(rec arrow.RecordBatch) error {
 	if s.buf, _, err = shuffle.EncodeBatch(s.buf[:0], rec, shuffle.S2, spoolBlockBytes); err != nil {
 		return err
 	}
+	s.size += int64(len(s.buf))
 	if _, err = s.w.Write(s.buf); err != nil {
 		return &plan.Error{Kind: plan.KindResource, Op: "write", Subject: s.file.Name(), Text: err.Error(), Hint: "free space on this node's disk, or start nodes with --data on a larger one"}
 	}
@@ -81,7 +83,13 @@ func (s *spool) open(context.Context) (duck.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &spoolReader{s: s, decode: d, r: bufio.NewReaderSize(io.NewSectionReader(s.file, 0, 1<<62), spoolBufferBytes)}, nil
+	return &spoolReader{s: s, decode: d, r: bufio.NewReaderSize(io.NewSectionReader(s.file, 0, s.size), spoolBufferBytes), left: s.size}, nil
+}
+
+// damaged is an error of reading what was written: the task runs again, elsewhere if
+// it can.
+func (s *spool) damaged(err error) error {
+	return &plan.Error{Kind: plan.KindResource, Op: "read back", Subject: s.file.Name(), Text: "what the task spooled is damaged: " + err.Error(), Hint: "look at the disk of that node's data folder"}
 }
 
 func (s *spool) close() error {
@@ -93,26 +101,37 @@ type spoolReader struct {
 	decode *shuffle.Decoder
 	r      *bufio.Reader
 	buf    []byte
+	left   int64 // bytes not yet read: a file that ends before is no end of the rows
 }
 
 func (r *spoolReader) Next() (arrow.RecordBatch, error) {
+	if r.left == 0 {
+		return nil, io.EOF
+	}
+	rec, err := r.block()
+	if err != nil {
+		return nil, r.s.damaged(err)
+	}
+	return rec, nil
+}
+
+// block reads the next block.
+func (r *spoolReader) block() (arrow.RecordBatch, error) {
 	head, err := r.r.Peek(shuffle.BlockHeaderLen)
 	if err != nil {
-		if errors.Is(err, io.EOF) && len(head) == 0 {
-			return nil, io.EOF
-		}
-		return nil, fmt.Errorf("exec: read %s: %w", r.s.file.Name(), err)
+		return nil, err
 	}
 	size, err := shuffle.BlockSize(head)
 	if err != nil {
-		return nil, &plan.Error{Kind: plan.KindResource, Op: "read", Subject: r.s.file.Name(), Text: err.Error()}
+		return nil, err
 	}
 	if int64(cap(r.buf)) < size {
 		r.buf = make([]byte, size)
 	}
 	if _, err := io.ReadFull(r.r, r.buf[:size]); err != nil {
-		return nil, fmt.Errorf("exec: read %s: %w", r.s.file.Name(), err)
+		return nil, err
 	}
+	r.left -= size
 	return r.decode.Decode(r.buf[:size])
 }
 
