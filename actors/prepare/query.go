@@ -13,6 +13,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/actors/plan/frame"
+	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/logical"
 	"github.com/pondmesh/pond/duck/vec"
@@ -46,7 +47,7 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 		if err := p.addFooters(ctx, &facts, files); err != nil {
 			return nil, err
 		}
-		if err := p.planTree(ctx, q, &facts, files); err != nil {
+		if err := p.planQuery(ctx, q, op.Query, sink, &facts, files); err != nil {
 			return nil, err
 		}
 	}
@@ -105,6 +106,27 @@ func (p *Planner) addFooters(ctx context.Context, facts *distribute.Facts, files
 }
 
 func isParquet(path string) bool { return strings.HasSuffix(strings.ToLower(path), ".parquet") }
+
+// planQuery plans a query whose tables WITH binds over views of them, and any other
+// as it is. Mistakes are those of the text as it was written.
+func (p *Planner) planQuery(ctx context.Context, q *distribute.Query, sql string, sink *plan.Sink, facts *distribute.Facts, files []plan.File) error {
+	names := make([]string, len(q.Views))
+	for i, v := range q.Views {
+		names[i] = v.Name
+	}
+	rest, tables := stmt.TablesOf(sql, names)
+	if len(tables) == 0 {
+		return p.planTree(ctx, q, facts, files)
+	}
+	over := *q
+	over.SQL, over.Views = sinkSQL(sink, rest), slices.Concat(q.Views, tables)
+	if err := p.planTree(ctx, &over, facts, files); err != nil || over.Tree == nil {
+		facts.Tables = nil
+		return p.planTree(ctx, q, facts, files)
+	}
+	q.Tree, q.Why = over.Tree, over.Why
+	return nil
+}
 
 // planTree has DuckDB plan a query, confined to its files. Without a tree, q.Why
 // says what stood in the way; an error is the user's.

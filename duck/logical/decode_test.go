@@ -185,3 +185,18 @@ func TestPieces(t *testing.T) {
 		return true
 	})
 }
+
+// TestUnions: a union has two inputs, or more, or the one that was not found empty.
+func TestUnions(t *testing.T) {
+	for n, want := range map[int]int{1: 1, 2: 1, 3: 2, 5: 4} {
+		inputs := strings.Repeat(`,{"type":"LOGICAL_DUMMY_SCAN","table_index":1}`, n)[1:]
+		p, err := Decode([]byte(`{"error":false,"plans":[{"type":"LOGICAL_UNION","table_index":0,"setop_all":true,"children":[`+inputs+`]}]}`), []string{"a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sql, err := RenderPlan(p)
+		if got := strings.Count(sql, "UNION ALL"); got != want || err != nil {
+			t.Errorf("%d inputs: %d unions, %v: %s", n, got, err, sql)
+		}
+	}
+}

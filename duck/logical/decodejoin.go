@@ -74,9 +74,13 @@ func joinColumns(t JoinType, in []Operator, leftProject, rightProject []int) ([]
 	return nil, false
 }
 
-// setOp makes pairs of a union's inputs, which are two or more.
+// setOp makes pairs of a union's inputs, of which there may be more than two, or
+// one where others were found empty.
 func (d *decoder) setOp(n Node, o object) Operator {
 	all := n.Inputs
+	if len(all) == 1 {
+		all = append(all, &EmptyResult{Node{Kind: "LOGICAL_EMPTY_RESULT", Columns: all[0].Head().Columns}})
+	}
 	op := &SetOp{Node: n, Op: SetKind(n.Kind[len("LOGICAL_"):]), All: o.flag("setop_all")}
 	for i, right := range all[1:] {
 		if len(right.Head().Columns) != len(all[0].Head().Columns) {
@@ -95,7 +99,7 @@ func (d *decoder) setOp(n Node, o object) Operator {
 // binary reads operators of two inputs or, if they are unions, more; but for
 // comparison joins.
 func (d *decoder) binary(n Node, o object) Operator {
-	if n.Kind == "LOGICAL_UNION" && len(n.Inputs) > 2 {
+	if n.Kind == "LOGICAL_UNION" && len(n.Inputs) > 0 {
 		return d.setOp(n, o)
 	}
 	if len(n.Inputs) != 2 {
@@ -120,7 +124,7 @@ func (d *decoder) binary(n Node, o object) Operator {
 	case "LOGICAL_POSITIONAL_JOIN":
 		n.Columns = append(append(n.Columns, left...), right...)
 		return &PositionalJoin{n}
-	case "LOGICAL_UNION", "LOGICAL_EXCEPT", "LOGICAL_INTERSECT":
+	case "LOGICAL_EXCEPT", "LOGICAL_INTERSECT":
 		return d.setOp(n, o)
 	case "LOGICAL_MATERIALIZED_CTE":
 		n.Columns = right

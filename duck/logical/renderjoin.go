@@ -88,6 +88,11 @@ func (r *renderer) joinSides(op *Join, left, right *block) *block {
 	}
 	if op.Asof {
 		word = "ASOF " + word
+		for _, c := range op.Conds { // else DuckDB does not see an inequality of the two sides
+			if len(facts(c.Left).Columns) == 0 || len(facts(c.Right).Columns) == 0 {
+				r.fail("an ASOF join by a constant")
+			}
+		}
 	}
 	on := r.conds(op.Conds, left, right)
 	b := joined(left, right, word, "")

@@ -4,7 +4,8 @@ import (
 	"github.com/pondmesh/pond/duck/logical"
 )
 
-// cte works its left side out once, for all that refer to it.
+// cte works its left side out once for all that refer to it, or for each of them
+// where that moves less.
 func (p *planner) cte(op *logical.MaterializedCTE, need bool) (*rel, error) {
 	def, err := p.plan(op.Inputs[0], ordered(op.Inputs[0]))
 	if err != nil {
@@ -17,12 +18,60 @@ func (p *planner) cte(op *logical.MaterializedCTE, need bool) (*rel, error) {
 		}
 		return true
 	})
-	if readers == 1 {
-		p.ctes[op.ID] = func() *rel { return def }
+	if readers == 1 || p.repeats(def, readers) {
+		p.ctes[op.ID] = func() *rel { c := *def; return &c }
 	} else {
 		p.ctes[op.ID] = p.again(def, "with "+op.Name, def.sorted)
 	}
 	return p.plan(op.Inputs[1], need)
+}
+
+// passedOn is what a byte costs that a stage writes down and another reads, in bytes
+// that are read from a file: it is encoded, stored, sent and decoded.
+const passedOn = 3
+
+// repeats reports whether so many readers had better work a piece out themselves,
+// each from what it reads, than share rows that are written down. Its rows must be
+// the same each time: it has no sums either, whose last digits may differ.
+func (p *planner) repeats(r *rel, readers int) bool {
+	if r.made != nil || anyVolatile(r.op) || nondeterministic(r.op) {
+		return false
+	}
+	plain := true
+	logical.Walk(r.op, func(op logical.Operator) bool {
+		switch op := op.(type) {
+		case *logical.View, *logical.Filter, *logical.Projection, *logical.Unnest, *logical.Values, *logical.DummyScan, *logical.EmptyResult,
+			*logical.Join, *logical.AnyJoin, *logical.CrossProduct:
+		case *logical.SetOp:
+			plain = plain && op.Op == logical.Union && op.All
+		default:
+			plain = false
+		}
+		return plain
+	})
+	if !plain {
+		return false
+	}
+	in, n := 0.0, float64(readers)
+	for _, l := range p.leavesOf(r.op) {
+		in += l.bytes()
+	}
+	return n*in <= in+(1+n)*passedOn*r.bytes()
+}
+
+// bytes guesses what reading a leaf costs.
+func (l *leaf) bytes() (sum float64) {
+	for _, d := range l.from {
+		sum += passedOn * d.rows * rowWidth(d.root.Head().Columns)
+	}
+	if l.scan != nil {
+		for _, us := range l.scan.scan.Splits {
+			for _, u := range us {
+				sum += float64(u.Bytes)
+			}
+		}
+	}
+	return sum
 }
 
 // ordered reports whether a subtree's rows come in an order that someone asked
