@@ -31,29 +31,29 @@ const (
 // events for the Decider and does what the Decider says. It keeps no log: what
 // nodes hold is the journal, and a coordinator begins by asking for it.
 type coordinator struct {
-	n    *Node
-	log  *slog.Logger
-	run  *jobRun
-	term uint64
+	n      *Node
+	log    *slog.Logger
+	hosted *hostedJob
+	term   uint64 // messages of another one are refused
 
-	d        *sched.Decider // nil until the job is planned
-	job      *plan.Job
-	view     *mesh.View
-	nodes    map[mesh.NodeID]mesh.Member // as told to the Decider
+	d        *sched.Decider              // nil until the job is planned
+	job      *plan.Job                   // what d schedules; its stages are only ever added to
+	view     *mesh.View                  // the latest that was told
+	nodes    map[mesh.NodeID]mesh.Member // in view, as told to d
 	addrs    map[mesh.NodeID]string      // API of every node ever seen: holders may be leaving
 	heard    map[mesh.NodeID]time.Time   // when a node last said anything, or was asked to
-	output   *output
-	clocks   []stageClock // by stage
-	named    []int64      // by stage: bytes of the files that its SQL names
-	sized    []bool       // by stage: it was complete when last looked at
-	replans  int
+	output   *output                     // nil: the job writes no files
+	clocks   []stageClock                // one a stage, as are named and sized
+	named    []int64                     // bytes of the files that the stage's SQL names
+	sized    []bool                      // the stage was complete when last looked at
+	replans  int                         // at most replansMax
 	lease    lease
 	ticker   *time.Ticker
-	done     chan struct{}
-	start    time.Time
-	shown    time.Time // when status was last published
-	dirty    bool
-	finished bool
+	done     chan struct{} // ends the ticker's goroutine; nil once closed
+	start    time.Time     // 0 of the Decider's clock
+	shown    time.Time     // when status was last published
+	dirty    bool          // something happened since
+	finished bool          // the end is told: no event reaches d any more
 }
 
 // What the coordinator hears.
@@ -128,9 +128,9 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *cancelJobMsg:
 		c.onCancel(ctx, m)
 	case *publishedMsg:
-		c.run.mu.Lock()
+		c.hosted.mu.Lock()
 		c.output.published = m.files
-		c.run.mu.Unlock()
+		c.hosted.mu.Unlock()
 		c.step(ctx, sched.Published{Try: m.try, Err: m.err})
 	case *tickMsg:
 		c.tick(ctx)
@@ -140,14 +140,14 @@ func (c *coordinator) Receive(ctx actor.Context) {
 // begin plans the job beside the actor: reading footers takes a while.
 func (c *coordinator) begin(ctx actor.Context) {
 	c.start = time.Now()
-	c.log = c.n.log.With("job", c.run.spec.ID)
-	c.lease.max = time.Duration(c.run.spec.Options.LeaseMillis) * time.Millisecond
+	c.log = c.n.log.With("job", c.hosted.spec.ID)
+	c.lease.max = time.Duration(c.hosted.spec.Options.LeaseMillis) * time.Millisecond
 	c.nodes, c.addrs, c.heard = map[mesh.NodeID]mesh.Member{}, map[mesh.NodeID]string{}, map[mesh.NodeID]time.Time{}
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	ticker, done := time.NewTicker(tickInterval), make(chan struct{})
 	c.ticker, c.done = ticker, done // stopTicker may forget done before tick has begun
 	c.n.goes.Go(func() { tick(root, self, ticker, done) })
-	c.n.goes.Go(func() { root.Send(self, c.n.jobs.prepare(c.run.spec, c.term)) })
+	c.n.goes.Go(func() { root.Send(self, c.n.jobs.prepare(c.hosted.spec, c.term)) })
 }
 
 // tick posts to an actor until done.
@@ -218,16 +218,16 @@ func (j *jobs) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member)
 
 func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	if c.finished { // cancelled while it was planned
-		c.n.goes.Go(func() { c.n.jobs.discard(c.run.spec.ID, m.out) })
+		c.n.goes.Go(func() { c.n.jobs.discard(c.hosted.spec.ID, m.out) })
 		return
 	}
 	if m.err != nil {
 		c.finish(ctx, &sched.Finish{Status: sched.Failure, Err: m.err})
 		return
 	}
-	c.run.mu.Lock()
-	c.run.job = m.job
-	c.run.mu.Unlock()
+	c.hosted.mu.Lock()
+	c.hosted.job = m.job
+	c.hosted.mu.Unlock()
 	c.job, c.output, c.named = m.job.Plan, m.out, m.size
 	c.grow()
 	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: c.near()})
@@ -241,7 +241,7 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 }
 
 // near is the node that hears of work first: this one, unless its slots are taken.
-// Then it is any, lest all turn to the same.
+// Then it is a random one, so that not all jobs turn to the same.
 func (c *coordinator) near() sched.NodeID {
 	members := c.n.mesh.View().Members
 	if int(c.n.running.Load()) < c.n.cfg.Slots || len(members) == 0 {
@@ -289,8 +289,8 @@ func (c *coordinator) release(r sched.Release) {
 func (c *coordinator) heldSegments(held []api.Held) []sched.HeldSegment {
 	out := make([]sched.HeldSegment, 0, len(held))
 	for _, h := range held {
-		mine := h.Job == c.run.spec.ID
-		if len(h.PartitionRows) != h.Partitions || c.run.spec.Options.NoReuse && !mine {
+		mine := h.Job == c.hosted.spec.ID
+		if len(h.PartitionRows) != h.Partitions || c.hosted.spec.Options.NoReuse && !mine {
 			continue
 		}
 		out = append(out, sched.HeldSegment{
@@ -350,7 +350,7 @@ func (c *coordinator) tick(ctx actor.Context) {
 	if c.d == nil || c.finished {
 		return
 	}
-	if d := c.run.spec.Options.DeadlineMillis; d > 0 && time.Now().UnixMilli() > c.run.spec.Submitted+d {
+	if d := c.hosted.spec.Options.DeadlineMillis; d > 0 && time.Now().UnixMilli() > c.hosted.spec.Submitted+d {
 		c.step(ctx, sched.Deadline{})
 		return
 	}
@@ -362,9 +362,9 @@ func (c *coordinator) tick(ctx actor.Context) {
 	c.publishStatus(false)
 }
 
-// wakeSilent offers work to nodes from which nothing has been heard, so that
-// they say what they run. One that lost sight of this node for a moment has
-// forgotten the job, and nobody else would ever tell.
+// wakeSilent offers work to nodes that have been silent: their answer lists the
+// tasks they run. A node that lost sight of this one for a moment has forgotten the
+// job, and no other message would show it.
 func (c *coordinator) wakeSilent() {
 	for id := range c.nodes {
 		if time.Since(c.heard[id]) < silenceMax {
@@ -411,9 +411,9 @@ func (c *coordinator) step(ctx actor.Context, e sched.Event) []*wire.Run {
 }
 
 func (c *coordinator) header() *wire.Header {
-	h := &wire.Header{Job: string(c.run.spec.ID), Term: c.term}
-	if d := c.run.spec.Options.DeadlineMillis; d > 0 {
-		h.DeadlineUnixMs = c.run.spec.Submitted + d
+	h := &wire.Header{Job: string(c.hosted.spec.ID), Term: c.term}
+	if d := c.hosted.spec.Options.DeadlineMillis; d > 0 {
+		h.DeadlineUnixMs = c.hosted.spec.Submitted + d
 	}
 	return h
 }

@@ -19,7 +19,7 @@ import (
 // actor.
 func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 	root, self, out, w := ctx.ActorSystem().Root, ctx.Self(), c.output, c.job.Result.Write
-	try, id := p.Try, c.run.spec.ID
+	try, id := p.Try, c.hosted.spec.ID
 	c.n.goes.Go(func() {
 		names, err := out.staged(p.Winners)
 		if err == nil {
@@ -64,10 +64,10 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 		s.State, s.Error = api.Failed, api.FromError(f.Err)
 	}
 	c.finished = true
-	c.run.ended()
+	c.hosted.ended()
 	c.stopTicker()
 	c.log.Info("job ended", "state", s.State, "rows", s.Rows, "took", time.Since(c.start), "err", f.Err)
-	rec := &api.Record{Spec: c.run.spec, Term: c.term, Status: s}
+	rec := &api.Record{Spec: c.hosted.spec, Term: c.term, Status: s}
 	if c.replanned() {
 		rec.Job = c.job
 	}
@@ -80,7 +80,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	}
 	header := c.header()
 	header.DeadlineUnixMs = 0
-	c.run.topic.set(s)
+	c.hosted.topic.set(s)
 	c.n.jobs.ends()
 	c.n.goes.Go(func() { c.n.jobs.wrapUp(rec, members, header, c.output) })
 }
@@ -114,8 +114,7 @@ func (j *jobs) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Heade
 	})
 }
 
-// discard removes a job's staged files; of a published output, what is left of
-// the staging.
+// discard removes a job's staging folder. Published files stay.
 func (j *jobs) discard(id plan.JobID, out *output) {
 	if out == nil {
 		return
@@ -145,11 +144,11 @@ func (c *coordinator) publishStatus(now bool) {
 		return
 	}
 	c.dirty, c.shown = false, time.Now()
-	c.run.topic.set(c.status())
+	c.hosted.topic.set(c.status())
 }
 
 func (c *coordinator) status() *api.JobStatus {
-	s := c.run.spec.Status()
+	s := c.hosted.spec.Status()
 	s.State, s.Coordinator, s.Term = api.Running, string(c.n.id), c.term
 	if c.d == nil {
 		return s

@@ -24,7 +24,7 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 		return
 	}
 	if m.header.GetTerm() != c.term {
-		m.reply <- grantReply{err: &plan.Error{Kind: plan.KindFenced, Op: "report", Subject: string(c.run.spec.ID), Text: fmt.Sprintf("term %d is not %d", m.header.GetTerm(), c.term)}}
+		m.reply <- grantReply{err: &plan.Error{Kind: plan.KindFenced, Op: "report", Subject: string(c.hosted.spec.ID), Text: fmt.Sprintf("term %d is not %d", m.header.GetTerm(), c.term)}}
 		return
 	}
 	node, ok := c.nodes[mesh.NodeID(m.from.Node)]
@@ -150,11 +150,11 @@ func (c *coordinator) slots() int {
 // packet is what nodes need to run tasks of a stage.
 func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 	if c.d == nil || c.finished || m.stage < 0 || m.stage >= len(c.job.Stages) {
-		return nil, errNoJob(c.run.spec.ID)
+		return nil, errNoJob(c.hosted.spec.ID)
 	}
 	p := &api.Packet{
-		ID: c.run.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: strip(c.job, m.stage, c.d.Stage(m.stage)), Tasks: c.d.TaskCount(m.stage),
-		Codec: c.run.spec.Options.Codec, Access: c.run.compiled().Access, Staging: c.output.dir(),
+		ID: c.hosted.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: strip(c.job, m.stage, c.d.Stage(m.stage)), Tasks: c.d.TaskCount(m.stage),
+		Codec: c.hosted.spec.Options.Codec, Access: c.hosted.compiled().Access, Staging: c.output.dir(),
 		Up: map[int][]plan.SegmentInfo{}, Where: map[int][]api.Location{},
 	}
 	for _, up := range c.job.Stages[m.stage].Upstream() {

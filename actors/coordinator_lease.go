@@ -37,7 +37,7 @@ func (l *lease) ended(now time.Time, renewals int64) bool {
 
 // holdLease ends a job that nobody waits for any more.
 func (c *coordinator) holdLease(ctx actor.Context) {
-	if c.lease.ended(time.Now(), c.run.renewals.Load()) {
+	if c.lease.ended(time.Now(), c.hosted.renewals.Load()) {
 		c.log.Info("nobody waits for the job any more", "silent", c.lease.silent)
 		c.onCancel(ctx, &cancelJobMsg{reason: fmt.Sprintf("its client is gone: it has not said for %v that it waits for the job", c.lease.max)})
 	}

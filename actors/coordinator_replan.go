@@ -11,11 +11,10 @@ import (
 // replansMax is how often the rest of a job is planned again.
 const replansMax = 4
 
-// adapt plans the rest of a query again when a stage has just come out so large or
-// so small that it might have been planned otherwise, and has the Decider go on
-// with that.
+// adapt plans the rest of a query again when the size of a stage that has just
+// ended is far from what the plan expected, and gives the Decider the new stages.
 func (c *coordinator) adapt(ctx actor.Context) {
-	query := c.run.compiled().Query
+	query := c.hosted.compiled().Query
 	if query == nil || c.finished || c.replans >= replansMax {
 		return
 	}
@@ -33,8 +32,8 @@ func (c *coordinator) adapt(ctx actor.Context) {
 	}
 }
 
-// surprised reports whether a stage has become complete that was not expected to
-// come out so.
+// surprised reports whether a stage has just become complete with a size far from
+// what the plan expected.
 func (c *coordinator) surprised(query *distribute.Compiled, stages []sched.StageStatus) bool {
 	found := false
 	for i, s := range stages {
@@ -46,7 +45,7 @@ func (c *coordinator) surprised(query *distribute.Compiled, stages []sched.Stage
 	return found
 }
 
-// sizesOf is what is made of the job's stages, or mostly.
+// sizesOf are the sizes of complete stages, and which others are more than half done.
 func sizesOf(stages []sched.StageStatus) map[int]distribute.Size {
 	sizes := map[int]distribute.Size{}
 	for i, s := range stages {
@@ -61,14 +60,14 @@ func sizesOf(stages []sched.StageStatus) map[int]distribute.Size {
 	return sizes
 }
 
-// extend goes on with another plan, and asks the nodes what they hold of it.
+// extend adds the stages of a new plan, and asks the nodes what they hold of them.
 func (c *coordinator) extend(ctx actor.Context, next *distribute.Compiled) {
 	from := len(c.job.Stages)
 	added := next.Stages[from:]
 	c.log.Info("job planned again", "stages", len(added), "why", added[0].Replanned)
-	c.run.mu.Lock()
-	c.run.job = c.run.job.With(next)
-	c.run.mu.Unlock()
+	c.hosted.mu.Lock()
+	c.hosted.job = c.hosted.job.With(next)
+	c.hosted.mu.Unlock()
 	c.job = next.Job
 	c.grow()
 	c.step(ctx, sched.Extend{Job: c.job})
@@ -85,7 +84,7 @@ func (c *coordinator) replanned() bool {
 	return c.job != nil && c.job.Stages[len(c.job.Stages)-1].Replanned != ""
 }
 
-// grow makes room for what is kept of each stage.
+// grow gives new stages their entries in clocks, sized and named.
 func (c *coordinator) grow() {
 	more := len(c.job.Stages) - len(c.clocks)
 	c.clocks = append(c.clocks, make([]stageClock, more)...)

@@ -378,7 +378,7 @@ func (s *server) getVersion(http.ResponseWriter, *http.Request) (any, error) {
 
 // renewJob is a client that still waits for a job.
 func (s *server) renewJob(w http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
-	if r := s.n.jobs.run(id); r != nil {
+	if r := s.n.jobs.get(id); r != nil {
 		r.renewals.Add(1)
 	}
 	w.WriteHeader(http.StatusNoContent)

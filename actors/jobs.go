@@ -25,36 +25,36 @@ const (
 	endedRunsMax     = 200              // ended jobs whose stages are kept for explain
 )
 
-// jobs are the coordinators that this node hosts or has hosted, and the doors
-// to them.
+// jobs are the jobs that this node coordinates or has coordinated. It reaches
+// their coordinator actors, and answers for those that have ended.
 type jobs struct {
 	n    *Node
 	find *finder
 
 	mu      sync.Mutex
-	runs    map[plan.JobID]*jobRun
-	waiters []chan struct{} // for no job to be running
+	byID    map[plan.JobID]*hostedJob // all that run, and at most endedRunsMax that ended
+	waiters []chan struct{}           // closed and dropped once no job runs
 }
 
-// jobRun is a job that this node coordinates.
-type jobRun struct {
-	spec  *api.JobSpec
-	pid   *actor.PID
-	topic *topic
-	// renewals counts how often the job's client said that it still waits.
-	renewals atomic.Int64
-	mu       sync.Mutex
-	job      *prepare.Job
+// hostedJob is a job that this node coordinates.
+type hostedJob struct {
+	spec     *api.JobSpec // never changed
+	pid      *actor.PID   // of its coordinator, which outlives the job's end
+	topic    *topic       // its status; an ended one is final
+	renewals atomic.Int64 // how often the job's client said that it still waits
+
+	mu  sync.Mutex
+	job *prepare.Job // nil until it is planned; replaced when planned again, never changed
 }
 
-func (r *jobRun) compiled() *prepare.Job {
+func (r *hostedJob) compiled() *prepare.Job {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.job
 }
 
 // ended keeps the stages of what was compiled, and nothing to plan with.
-func (r *jobRun) ended() {
+func (r *hostedJob) ended() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.job != nil {
@@ -63,20 +63,20 @@ func (r *jobRun) ended() {
 }
 
 func newJobs(n *Node) *jobs {
-	j := &jobs{n: n, runs: map[plan.JobID]*jobRun{}}
+	j := &jobs{n: n, byID: map[plan.JobID]*hostedJob{}}
 	j.find = &finder{self: n.id, view: func() *mesh.View { return n.mesh.View() }, homes: n.homes, here: j.list, peers: n.api, log: n.log}
 	return j
 }
 
-func (j *jobs) run(id plan.JobID) *jobRun {
+func (j *jobs) get(id plan.JobID) *hostedJob {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.runs[id]
+	return j.byID[id]
 }
 
 // knows reports whether this node can answer for a job.
 func (j *jobs) knows(id plan.JobID) bool {
-	return j.run(id) != nil || j.ended(id) != nil
+	return j.get(id) != nil || j.ended(id) != nil
 }
 
 // ended is the record of a job that is over, if it is kept here.
@@ -94,7 +94,7 @@ func (j *jobs) status(id plan.JobID) *api.JobStatus {
 
 // watch is a job's status and a channel that closes when there is a newer one.
 func (j *jobs) watch(id plan.JobID) (*api.JobStatus, <-chan struct{}) {
-	if r := j.run(id); r != nil {
+	if r := j.get(id); r != nil {
 		return r.topic.get()
 	}
 	if rec := j.ended(id); rec != nil {
@@ -104,11 +104,11 @@ func (j *jobs) watch(id plan.JobID) (*api.JobStatus, <-chan struct{}) {
 }
 
 // running is the jobs that this node coordinates and that have not ended.
-func (j *jobs) running() []*jobRun {
+func (j *jobs) running() []*hostedJob {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var runs []*jobRun
-	for _, r := range j.runs {
+	var runs []*hostedJob
+	for _, r := range j.byID {
 		if s, _ := r.topic.get(); !s.State.Ended() {
 			runs = append(runs, r)
 		}
@@ -121,7 +121,7 @@ func (j *jobs) list() []api.JobStatus {
 	seen := map[plan.JobID]bool{}
 	out := []api.JobStatus{}
 	j.mu.Lock()
-	for id, r := range j.runs {
+	for id, r := range j.byID {
 		s, _ := r.topic.get()
 		out = append(out, *s)
 		seen[id] = true
@@ -143,7 +143,7 @@ func (j *jobs) list() []api.JobStatus {
 }
 
 func (j *jobs) cancel(ctx context.Context, id plan.JobID) (*api.JobStatus, error) {
-	r := j.run(id)
+	r := j.get(id)
 	if r == nil {
 		return j.status(id), nil
 	}
@@ -163,7 +163,7 @@ func (j *jobs) cancel(ctx context.Context, id plan.JobID) (*api.JobStatus, error
 
 // compiled is a job's stages, planned anew if they are not kept.
 func (j *jobs) compiled(ctx context.Context, id plan.JobID) (*plan.Job, error) {
-	if r := j.run(id); r != nil {
+	if r := j.get(id); r != nil {
 		if c := r.compiled(); c != nil {
 			return c.Plan, nil
 		}
@@ -179,7 +179,7 @@ func (j *jobs) compiled(ctx context.Context, id plan.JobID) (*plan.Job, error) {
 
 // spec is a job that this node knows, as it was submitted.
 func (j *jobs) spec(id plan.JobID) *api.JobSpec {
-	if r := j.run(id); r != nil {
+	if r := j.get(id); r != nil {
 		return r.spec
 	}
 	return j.ended(id).Spec
@@ -187,7 +187,7 @@ func (j *jobs) spec(id plan.JobID) *api.JobSpec {
 
 // packet asks a job's coordinator for a stage.
 func (j *jobs) packet(ctx context.Context, id plan.JobID, stage int, version uint64) (*api.Packet, error) {
-	r := j.run(id)
+	r := j.get(id)
 	if r == nil {
 		return nil, errNoJob(id)
 	}
@@ -200,7 +200,7 @@ func (j *jobs) packet(ctx context.Context, id plan.JobID, stage int, version uin
 // answer. That the wire bounds how many handlers wait bounds its mailbox.
 func (j *jobs) deliver(ctx context.Context, h *wire.Header, from wire.Peer, msg proto.Message) (proto.Message, error) {
 	id := plan.JobID(h.GetJob())
-	r := j.run(id)
+	r := j.get(id)
 	if r == nil {
 		return nil, errNoJob(id)
 	}
@@ -232,7 +232,7 @@ func wait[R, T any](ctx context.Context, n *Node, reply <-chan R, f func(R) (T, 
 func (j *jobs) viewChanged(v *mesh.View) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, r := range j.runs {
+	for _, r := range j.byID {
 		j.n.wire.System().Root.Send(r.pid, &membersMsg{view: v})
 	}
 }
@@ -242,13 +242,13 @@ func (j *jobs) viewChanged(v *mesh.View) {
 func (j *jobs) ends() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	var ended []*jobRun
-	for _, r := range j.runs {
+	var ended []*hostedJob
+	for _, r := range j.byID {
 		if s, _ := r.topic.get(); s.State.Ended() {
 			ended = append(ended, r)
 		}
 	}
-	if len(ended) == len(j.runs) {
+	if len(ended) == len(j.byID) {
 		for _, ch := range j.waiters {
 			close(ch)
 		}
@@ -257,9 +257,9 @@ func (j *jobs) ends() {
 	if len(ended) <= endedRunsMax {
 		return
 	}
-	slices.SortFunc(ended, func(a, b *jobRun) int { return int(a.topic.status.Ended - b.topic.status.Ended) })
+	slices.SortFunc(ended, func(a, b *hostedJob) int { return int(a.topic.status.Ended - b.topic.status.Ended) })
 	for _, r := range ended[:len(ended)-endedRunsMax] {
-		delete(j.runs, r.spec.ID)
+		delete(j.byID, r.spec.ID)
 	}
 }
 
@@ -282,21 +282,21 @@ func (j *jobs) stop() {
 }
 
 // start spawns the coordinator of a job, once.
-func (j *jobs) start(spec *api.JobSpec, term uint64) (*jobRun, error) {
+func (j *jobs) start(spec *api.JobSpec, term uint64) (*hostedJob, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if r := j.runs[spec.ID]; r != nil {
+	if r := j.byID[spec.ID]; r != nil {
 		return r, nil
 	}
 	first := spec.Status()
 	first.Coordinator, first.Term = string(j.n.id), term
-	r := &jobRun{spec: spec, topic: newTopic(first)}
-	props := actor.PropsFromProducer(func() actor.Actor { return &coordinator{n: j.n, run: r, term: term} })
+	r := &hostedJob{spec: spec, topic: newTopic(first)}
+	props := actor.PropsFromProducer(func() actor.Actor { return &coordinator{n: j.n, hosted: r, term: term} })
 	pid, err := j.n.wire.System().Root.SpawnNamed(props, "coordinator-"+string(spec.ID))
 	if err != nil {
 		return nil, fmt.Errorf("actors: start the coordinator of job %s: %w", spec.ID, err)
 	}
 	r.pid = pid
-	j.runs[spec.ID] = r
+	j.byID[spec.ID] = r
 	return r, nil
 }

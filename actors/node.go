@@ -60,12 +60,12 @@ type Node struct {
 	trust    trust
 	jobs     *jobs
 	worker   *actor.PID
-	running  atomic.Int64 // attempts
+	running  atomic.Int64 // attempts: granted and not yet ended
 	server   *http.Server
 
 	ctx       context.Context // ends when the node stops
 	stop      context.CancelFunc
-	goes      sync.WaitGroup // every goroutine of the node
+	goes      sync.WaitGroup // every goroutine of the node but the server's handlers: close waits for them
 	stopped   chan struct{}  // closed when Close begins
 	closed    chan struct{}  // closed when Close has ended
 	closeOnce sync.Once

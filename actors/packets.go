@@ -17,11 +17,13 @@ type packetCache struct {
 	job plan.JobID
 
 	mu      sync.Mutex
-	addr    string // API of the coordinator's node
-	packets map[int]*packetEntry
-	schemas map[plan.StageID]*arrow.Schema
+	addr    string                         // API of the coordinator's node; "": not in the view
+	packets map[int]*packetEntry           // by stage: the newest version asked for
+	schemas map[plan.StageID]*arrow.Schema // of stages that tasks here read
 }
 
+// packetEntry is a packet that is being fetched, or has been: packet or err is set
+// once ready is closed, and not changed afterwards.
 type packetEntry struct {
 	version uint64
 	ready   chan struct{}

@@ -14,8 +14,7 @@ import (
 
 func isAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 
-// portError says which of a node's ports is taken, and what is wrong otherwise
-// about joining.
+// portError explains why a node cannot listen or join.
 func portError(err error, port, base int) error {
 	te := &plan.Error{Kind: plan.KindUnavailable, Op: "start", Text: strings.TrimPrefix(err.Error(), "mesh: join: ")}
 	switch {

@@ -31,27 +31,27 @@ const (
 type worker struct {
 	n       *Node
 	log     *slog.Logger
-	free    int // slots neither running nor asked for
-	leaving bool
-	jobs    map[plan.JobID]*workerJob
-	order   []plan.JobID // round robin over jobs with work
-	pulling bool
-	idle    []chan struct{} // closed when nothing runs any more
+	free    int                       // slots neither running nor asked for: 0 <= free <= Config.Slots
+	leaving bool                      // no task starts any more
+	jobs    map[plan.JobID]*workerJob // at most jobsPerWorkerMax
+	order   []plan.JobID              // the keys of jobs; the first is asked next
+	pulling bool                      // one pull is under way
+	idle    []chan struct{}           // closed and dropped once no slot is taken
 	ticker  *time.Ticker
-	done    chan struct{}
+	done    chan struct{} // ends the ticker's goroutine; nil once closed
 }
 
 // workerJob is a job as one worker knows it.
 type workerJob struct {
 	id       plan.JobID
-	term     uint64
+	term     uint64 // the highest heard of: lower ones are refused
 	node     string // of its coordinator
 	addr     string // of that node's router
 	boot     string // of that router
-	deadline int64
-	hasWork  bool
+	deadline int64  // Unix milliseconds; 0: none
+	hasWork  bool   // until a pull comes back empty
 	packets  *packetCache
-	running  map[attemptKey]*runningAttempt
+	running  map[attemptKey]*runningAttempt // granted and not yet ended
 }
 
 type runningAttempt struct {
@@ -220,7 +220,7 @@ func (w *worker) onPulled(c actor.Context, m *pulledMsg) {
 		}
 		for _, r := range m.runs[:min(len(m.runs), m.asked)] {
 			w.free--
-			w.run(c, j, r)
+			w.begin(c, j, r)
 		}
 		if fencedOff(m.err) {
 			w.dropJob(c, j)
@@ -230,8 +230,8 @@ func (w *worker) onPulled(c actor.Context, m *pulledMsg) {
 	w.pull(c)
 }
 
-// run starts a partition actor for one attempt.
-func (w *worker) run(c actor.Context, j *workerJob, r *wire.Run) {
+// begin starts a partition actor for one attempt.
+func (w *worker) begin(c actor.Context, j *workerJob, r *wire.Run) {
 	key := keyOf(r.GetTask())
 	if j.running[key] != nil {
 		w.free++

@@ -2,13 +2,13 @@ package api
 
 import "github.com/pondmesh/pond/actors/plan"
 
-// Record is what the home replicas of a job keep durably: the spec before the
-// job is told to be taken, and how it ended.
+// Record is a job as its home replicas keep it, durably: the spec before the
+// submitter is told that the job is taken, and later how it ended.
 type Record struct {
 	Spec   *JobSpec   `json:"spec"`
 	Term   uint64     `json:"term"`
 	Status *JobStatus `json:"status,omitempty"` // once it has ended
-	// Job is its stages, if they are others than the spec tells: the rest of the
-	// job was planned again while it ran.
+	// Job is its stages when they are not those that the spec compiles to, because
+	// the rest of it was planned again while it ran.
 	Job *plan.Job `json:"job,omitempty"`
 }
