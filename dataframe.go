@@ -219,11 +219,11 @@ func (df *DataFrame) Submit(ctx context.Context, options ...JobOption) (*Job, er
 	if err != nil {
 		return nil, err
 	}
-	spec, err := df.spec(ctx, df.ownSink(), o)
+	spec, err := df.spec(df.ownSink(), o)
 	if err != nil {
 		return nil, public(err)
 	}
-	j, err := df.s.detach(ctx, spec, o.watch)
+	j, err := df.s.submit(ctx, spec, o.watch)
 	return j, public(err)
 }
 
@@ -266,7 +266,7 @@ func (df *DataFrame) Explain(ctx context.Context, format string, options ...JobO
 	if err != nil {
 		return "", err
 	}
-	spec, err := df.spec(ctx, df.ownSink(), o)
+	spec, err := df.spec(df.ownSink(), o)
 	if err != nil {
 		return "", public(err)
 	}
@@ -291,7 +291,7 @@ func (df *DataFrame) rows(ctx context.Context, sink plan.Sink, options []JobOpti
 
 // run takes the DataFrame to its end.
 func (df *DataFrame) run(ctx context.Context, sink plan.Sink, o settings) (*Rows, error) {
-	spec, err := df.spec(ctx, sink, o)
+	spec, err := df.spec(sink, o)
 	if err != nil {
 		return nil, public(err)
 	}
@@ -302,16 +302,18 @@ func (df *DataFrame) run(ctx context.Context, sink plan.Sink, o settings) (*Rows
 	return j.open(ctx, st)
 }
 
-func (df *DataFrame) spec(ctx context.Context, sink plan.Sink, o settings) (*api.JobSpec, error) {
+func (df *DataFrame) spec(sink plan.Sink, o settings) (*api.JobSpec, error) {
 	p, err := df.plan(sink)
 	if err != nil {
 		return nil, err
 	}
-	if p, err = df.s.planned(ctx, p); err != nil {
+	spec, err := df.s.spec(o)
+	if err != nil {
 		return nil, err
 	}
 	p.Name = df.name
-	return df.s.spec(p, o), nil
+	spec.Plan, spec.Name = p, df.name
+	return spec, nil
 }
 
 // plan lists the DataFrame and all that it is made from, each once.

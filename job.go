@@ -71,7 +71,7 @@ func (j *Job) Watch(ctx context.Context) iter.Seq2[*Status, error] {
 // Wait waits for the job's end. A job that failed or was cancelled is an error,
 // and its status comes too.
 func (j *Job) Wait(ctx context.Context) (*Status, error) {
-	st, err := j.wait(ctx, nil)
+	st, err := j.wait(ctx)
 	if st == nil {
 		return nil, public(err)
 	}
@@ -81,7 +81,7 @@ func (j *Job) Wait(ctx context.Context) (*Status, error) {
 // Rows waits for the job's end and opens its rows. The context governs the
 // reading too.
 func (j *Job) Rows(ctx context.Context) (*Rows, error) {
-	st, err := j.wait(ctx, nil)
+	st, err := j.wait(ctx)
 	if err == nil {
 		return j.open(ctx, st)
 	}
@@ -144,36 +144,68 @@ func (j *Job) watch(ctx context.Context) iter.Seq2[*api.JobStatus, error] {
 
 // wait watches the job to its end. A job that did not succeed is an error, beside
 // its status.
-func (j *Job) wait(ctx context.Context, seen func(*Status)) (*api.JobStatus, error) {
+func (j *Job) wait(ctx context.Context) (*api.JobStatus, error) {
 	for s, err := range j.watch(ctx) {
 		if err != nil {
 			return nil, err
-		}
-		if seen != nil {
-			seen(statusOf(s))
 		}
 		if s.State.Ended() {
 			return s, statusOf(s).Err()
 		}
 	}
-	return nil, failure(plan.KindUnavailable, "wait", string(j.id), "", "the job's end was not seen")
+	return nil, j.unseen()
 }
 
-// submit hands in a job. When ctx ends meanwhile nobody waits for the job, and it
-// ends too.
+// life submits a job and yields its status, in one request: first its id, before
+// anything is done about it, then the status whenever it changes. A connection that
+// breaks is made anew once the id is known.
+func (s *Session) life(ctx context.Context, spec *api.JobSpec) iter.Seq2[*api.JobStatus, error] {
+	return func(yield func(*api.JobStatus, error) bool) {
+		j := &Job{s: s}
+		for st, err := range s.api.Run(ctx, spec) {
+			if err != nil && (j.id == "" || !broken(err)) {
+				yield(nil, err)
+				return
+			}
+			if err != nil {
+				break
+			}
+			j.id = st.ID
+			if !yield(st, nil) || st.State.Ended() {
+				return
+			}
+		}
+		for st, err := range j.watch(ctx) {
+			if !yield(st, err) {
+				return
+			}
+		}
+	}
+}
+
+// broken reports whether err is of the connection to the node, not an answer.
+func broken(err error) bool {
+	return errors.Is(err, ErrUnavailable) && plan.AsError(err).Op == "call"
+}
+
+// submit starts a job that needs nobody to wait for it. When ctx ends before it is
+// taken, it ends too: it has its id from here, so that it can be cancelled though
+// no answer came.
 func (s *Session) submit(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, error) {
+	spec.ID, spec.Options.LeaseMillis = api.NewJobID(), 0
 	j := &Job{s: s, id: spec.ID}
 	st, err := s.api.Submit(ctx, spec)
 	if err != nil {
-		if ctx.Err() != nil {
-			err = j.abandoned(ctx, err)
-		}
-		return nil, err
+		return nil, j.abandoned(ctx, err)
 	}
 	if seen != nil {
 		seen(statusOf(st))
 	}
 	return j, nil
+}
+
+func (j *Job) unseen() error {
+	return failure(plan.KindUnavailable, "wait", string(j.id), "", "the job's end was not seen")
 }
 
 // Lengths of leases: see Lease.
@@ -185,23 +217,26 @@ const (
 // run takes a job to its end: every call that waits for one goes through here.
 // When ctx ends first, so does the job.
 func (s *Session) run(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, *api.JobStatus, error) {
-	j, err := s.submit(ctx, spec, seen)
-	if err != nil {
-		return nil, nil, err
+	j := &Job{s: s}
+	release := func() {}
+	defer func() { release() }()
+	for st, err := range s.life(ctx, spec) {
+		if err != nil {
+			return nil, nil, j.abandoned(ctx, err)
+		}
+		if j.id == "" {
+			j.id = st.ID
+			release = j.hold(ctx, millis(spec.Options.LeaseMillis))
+			continue
+		}
+		if seen != nil {
+			seen(statusOf(st))
+		}
+		if st.State.Ended() {
+			return j, st, statusOf(st).Err()
+		}
 	}
-	release := j.hold(ctx, millis(spec.Options.LeaseMillis))
-	defer release()
-	st, err := j.wait(ctx, seen)
-	if err != nil && st == nil && ctx.Err() != nil {
-		err = j.abandoned(ctx, err)
-	}
-	return j, st, err
-}
-
-// detach hands in a job that needs nobody to wait for it.
-func (s *Session) detach(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, error) {
-	spec.Options.LeaseMillis = 0
-	return s.submit(ctx, spec, seen)
+	return nil, nil, j.unseen()
 }
 
 // hold renews the job's lease until release is called. A renewal that fails or is
@@ -228,8 +263,12 @@ func (j *Job) hold(ctx context.Context, lease time.Duration) (release func()) {
 	return release
 }
 
-// abandoned is why nobody waits for the job, which is cancelled.
+// abandoned is why a call ends before its job. When its context has ended the job
+// is cancelled.
 func (j *Job) abandoned(ctx context.Context, why error) error {
+	if ctx.Err() == nil || j.id == "" {
+		return why
+	}
 	if err := j.abandon(ctx); err != nil {
 		return errors.Join(why, err)
 	}
@@ -255,7 +294,7 @@ func (j *Job) abandon(ctx context.Context) error {
 			return nil
 		case errors.Is(err, ErrNotFound):
 			unknown++
-		case errors.Is(err, ErrUnavailable) && plan.AsError(err).Op == "call": // nobody is left to ask
+		case broken(err): // nobody is left to ask
 			return j.unended()
 		}
 		select {

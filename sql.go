@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 )
 
@@ -73,28 +72,28 @@ func (s *Session) Submit(ctx context.Context, sql string, options ...JobOption) 
 	if err != nil {
 		return nil, public(err)
 	}
-	j, err := s.detach(ctx, spec, o.watch)
+	j, err := s.submit(ctx, spec, o.watch)
 	return j, public(err)
 }
 
 // prepare makes a job of a query or a COPY, once it is known which columns PIVOTs
 // make.
 func (s *Session) prepare(ctx context.Context, sql string, o settings) (*api.JobSpec, error) {
-	p, err := s.plan(ctx, s.pivoted(ctx, sql, o))
+	spec, err := s.spec(o)
 	if err != nil {
 		return nil, err
 	}
-	spec := s.spec(p.Plan, o)
-	spec.ID = p.ID
+	spec.SQL = s.pivoted(ctx, sql, o)
 	return spec, nil
 }
 
-func (s *Session) plan(ctx context.Context, sql string) (*api.Planned, error) {
+// spec is a job that is to do nothing yet.
+func (s *Session) spec(o settings) (*api.JobSpec, error) {
 	dir, err := workingDir()
 	if err != nil {
 		return nil, err
 	}
-	return s.api.PlanSQL(ctx, &api.PlanRequest{SQL: sql, Dir: dir, Views: s.sql.list()})
+	return &api.JobSpec{Statement: o.statement, User: s.user, Options: o.JobOptions, Query: api.Query{Dir: dir, Views: s.sql.list()}}, nil
 }
 
 func workingDir() (string, error) {
@@ -103,47 +102,6 @@ func workingDir() (string, error) {
 		return "", fmt.Errorf("pond: working directory: %w", err)
 	}
 	return dir, nil
-}
-
-func (s *Session) spec(p *plan.Plan, o settings) *api.JobSpec {
-	return &api.JobSpec{ID: api.NewJobID(), Name: p.Name, Statement: o.statement, User: s.user, Plan: p, Options: o.JobOptions}
-}
-
-// planned is p with the steps that a node makes of each query over files.
-func (s *Session) planned(ctx context.Context, p *plan.Plan) (*plan.Plan, error) {
-	out := &plan.Plan{Sink: p.Sink}
-	for _, n := range p.Nodes {
-		if n.SQL == nil || len(n.Inputs) > 0 || len(n.SQL.Access) > 0 {
-			out.Nodes = append(out.Nodes, n)
-			continue
-		}
-		part, err := s.plan(ctx, n.SQL.Query)
-		if err != nil {
-			return nil, err
-		}
-		out.Nodes = append(out.Nodes, graft(part.Plan, n.ID)...)
-	}
-	return out, nil
-}
-
-// graft is a plan's steps, renamed so that the one whose rows it wants is id.
-func graft(part *plan.Plan, id plan.NodeID) []plan.Node {
-	rename := func(old plan.NodeID) plan.NodeID {
-		if old == part.Sink.Input {
-			return id
-		}
-		return id + "/" + old
-	}
-	nodes := make([]plan.Node, len(part.Nodes))
-	for i, n := range part.Nodes {
-		nodes[i] = n
-		nodes[i].ID = rename(n.ID)
-		nodes[i].Inputs = make([]plan.NodeID, len(n.Inputs))
-		for k, in := range n.Inputs {
-			nodes[i].Inputs[k] = rename(in)
-		}
-	}
-	return nodes
 }
 
 func (s *Session) query(ctx context.Context, sql string, o settings) (*Rows, error) {
@@ -201,7 +159,7 @@ func (s *Session) copy(ctx context.Context, st *stmt.Statement, o settings) (*Ro
 	values := []any{status.Rows}
 	if st.Files {
 		rows = tableOf(column("Count", int64Type), column("Files", textsType))
-		values = append(values, filesOf(spec.Plan.Sink.Write, status.Files))
+		values = append(values, filesOf(status, st.Write.Single))
 	}
 	rows.add(values...)
 	out := rows.rows()
@@ -210,13 +168,13 @@ func (s *Session) copy(ctx context.Context, st *stmt.Statement, o settings) (*Ro
 }
 
 // filesOf are the paths of files that were written.
-func filesOf(w *plan.Write, names []string) []string {
-	dir := w.Path
-	if w.Single {
+func filesOf(status *api.JobStatus, single bool) []string {
+	dir := status.Output
+	if single {
 		dir = filepath.Dir(dir)
 	}
-	files := make([]string, len(names))
-	for i, f := range names {
+	files := make([]string, len(status.Files))
+	for i, f := range status.Files {
 		files[i] = filepath.Join(dir, f)
 	}
 	return files
@@ -241,5 +199,5 @@ func (s *Session) columns(ctx context.Context, query string) (*api.Description, 
 	if err != nil {
 		return nil, err
 	}
-	return s.api.Describe(ctx, &api.PlanRequest{SQL: query, Dir: dir, Views: s.sql.list()})
+	return s.api.Describe(ctx, &api.Query{SQL: query, Dir: dir, Views: s.sql.list()})
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
@@ -47,7 +48,6 @@ func newServer(n *Node) *http.Server {
 	mux.HandleFunc("GET /v1/jobs/{id}/explain", s.onJob(s.explainJob))
 	mux.HandleFunc("GET /v1/jobs/{id}/packet", s.handle(s.getPacket))
 	mux.HandleFunc("POST /v1/jobs/{id}/start", s.handle(s.startJob))
-	mux.HandleFunc("POST /v1/plan", s.handle(s.postPlan))
 	mux.HandleFunc("POST /v1/describe", s.handle(s.postDescribe))
 	mux.HandleFunc("POST /v1/explain", s.handle(s.postExplain))
 	mux.HandleFunc("GET /v1/members", s.handle(s.getMembers))
@@ -164,13 +164,49 @@ func decode(r *http.Request, limit int64, into any) error {
 	return nil
 }
 
-func (s *server) postJob(_ http.ResponseWriter, r *http.Request) (any, error) {
+func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	spec := new(api.JobSpec)
 	if err := decode(r, api.SpecBytesMax, spec); err != nil {
 		return nil, err
 	}
 	spec.Submitted = 0 // by this node's clock, not the client's
+	if spec.ID == "" {
+		spec.ID = s.n.ownJobID()
+	}
+	if r.URL.Query().Has("watch") {
+		return s.runJob(w, r, spec)
+	}
 	return s.n.jobs.submit(r.Context(), spec)
+}
+
+// runJob submits a job and writes its status line by line to its end. The first
+// line tells its id before anything is done about it, so that a client that goes
+// away can still cancel it.
+func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpec) (any, error) {
+	out := newStatusLines(w)
+	if !out.write(&api.JobStatus{ID: spec.ID, Name: spec.Name, State: api.Queued}) {
+		return nil, nil
+	}
+	if _, err := s.n.jobs.submit(r.Context(), spec); err != nil {
+		refused := api.FromError(err)
+		refused.Node = cmp.Or(refused.Node, string(s.n.id))
+		out.write(&api.JobStatus{ID: spec.ID, Error: refused})
+		return nil, nil
+	}
+	if s.n.jobs.knows(spec.ID) {
+		s.watchLines(out, r, spec.ID)
+		return nil, nil
+	}
+	addr, ok := s.n.jobs.find.node(r.Context(), spec.ID)
+	if !ok {
+		return nil, nil // the client asks again, and is told why
+	}
+	for status, err := range s.n.api.At(addr).Hop().Watch(r.Context(), spec.ID) {
+		if err != nil || !out.write(status) {
+			break
+		}
+	}
+	return nil, nil
 }
 
 func (s *server) getJobs(_ http.ResponseWriter, r *http.Request) (any, error) {
@@ -188,48 +224,51 @@ func (s *server) getSpec(_ http.ResponseWriter, _ *http.Request, id plan.JobID) 
 
 // watchJob writes a line for every change of a job's status until it has ended.
 func (s *server) watchJob(w http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	out := json.NewEncoder(w)
-	flush := http.NewResponseController(w)
+	s.watchLines(newStatusLines(w), r, id)
+	return nil, nil
+}
+
+func (s *server) watchLines(out *statusLines, r *http.Request, id plan.JobID) {
 	tick := time.NewTicker(watchPoll)
 	defer tick.Stop()
 	for {
 		status, changed := s.n.jobs.watch(id)
-		if err := out.Encode(status); err != nil {
-			return nil, nil // the watcher has gone
-		}
-		if err := flush.Flush(); err != nil || status.State.Ended() {
-			return nil, nil
+		if !out.write(status) || status.State.Ended() {
+			return
 		}
 		select {
 		case <-changed:
 		case <-tick.C:
 		case <-r.Context().Done():
-			return nil, nil
+			return
 		case <-s.n.stopped:
-			return nil, nil
+			return
 		}
 	}
+}
+
+// statusLines writes a job's status, a line each time.
+type statusLines struct {
+	out   *json.Encoder
+	flush *http.ResponseController
+}
+
+func newStatusLines(w http.ResponseWriter) *statusLines {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	return &statusLines{out: json.NewEncoder(w), flush: http.NewResponseController(w)}
+}
+
+// write reports whether somebody still reads.
+func (l *statusLines) write(s *api.JobStatus) bool {
+	return l.out.Encode(s) == nil && l.flush.Flush() == nil
 }
 
 func (s *server) cancelJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
 	return s.n.jobs.cancel(r.Context(), id)
 }
 
-func (s *server) postPlan(_ http.ResponseWriter, r *http.Request) (any, error) {
-	req := new(api.PlanRequest)
-	if err := decode(r, api.SpecBytesMax, req); err != nil {
-		return nil, err
-	}
-	p, err := s.n.planner.PlanSQL(r.Context(), req)
-	if err != nil {
-		return nil, err
-	}
-	return &api.Planned{ID: s.n.ownJobID(), Plan: p}, nil
-}
-
 func (s *server) postDescribe(_ http.ResponseWriter, r *http.Request) (any, error) {
-	req := new(api.PlanRequest)
+	req := new(api.Query)
 	if err := decode(r, api.SpecBytesMax, req); err != nil {
 		return nil, err
 	}
@@ -247,6 +286,9 @@ func (s *server) explainJob(w http.ResponseWriter, r *http.Request, id plan.JobI
 func (s *server) postExplain(w http.ResponseWriter, r *http.Request) (any, error) {
 	spec := new(api.JobSpec)
 	if err := decode(r, api.SpecBytesMax, spec); err != nil {
+		return nil, err
+	}
+	if err := s.n.planner.Fill(r.Context(), spec); err != nil {
 		return nil, err
 	}
 	job, err := s.n.planner.Compile(r.Context(), spec, capacity(s.n.mesh.View()))

@@ -28,6 +28,9 @@ func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 	if spec.Submitted == 0 {
 		spec.Submitted = time.Now().UnixMilli()
 	}
+	if err := j.n.planner.Fill(ctx, spec); err != nil {
+		return nil, err
+	}
 	rec := &api.Record{Spec: spec, Term: 1}
 	homes, _ := j.n.homes(spec.ID)
 	errs := make([]error, len(homes))

@@ -6,7 +6,7 @@
 // implements the server side. Blocks of rows travel by package transfer, on the
 // same port. Read client.go, then peer.go.
 //
-//	POST /v1/jobs                 submit a JobSpec            any node
+//	POST /v1/jobs                 submit a JobSpec; ?watch: and watch it    any node
 //	GET  /v1/jobs                 every job the pond knows    any node
 //	GET  /v1/jobs/{id}            status                      any node
 //	GET  /v1/jobs/{id}/spec       the JobSpec
@@ -14,9 +14,8 @@
 //	POST /v1/jobs/{id}/cancel
 //	POST /v1/jobs/{id}/renew      its client still waits for it
 //	GET  /v1/jobs/{id}/explain    the stages, as text or JSON
-//	POST /v1/plan                 a statement as a plan
 //	POST /v1/describe             a query's columns
-//	POST /v1/explain              the same for a plan that is not run
+//	POST /v1/explain              the same for a JobSpec that is not run
 //	GET  /v1/members              this node's view
 //	POST /v1/leave                drain, leave, stop
 //	GET  /v1/version
@@ -45,16 +44,21 @@ const (
 	replyBytesMax  = 64 << 20
 )
 
-// JobSpec is a submitted plan. The client makes up ID, so that a retried
-// submission is the same job.
+// JobSpec is a submitted job: a statement or a plan. An ID that the client makes up
+// makes a retried submission the same job. Without one the node that is asked
+// chooses an id by which it drives the job itself, if it has the time: what client
+// and coordinator say to one another then takes none.
 type JobSpec struct {
-	ID   plan.JobID `json:"id"`
+	ID   plan.JobID `json:"id,omitempty"`
 	Name string     `json:"name,omitempty"`
+	// SQL is a query, or a COPY of one. The node that is asked makes Plan of it, and
+	// of steps of a Plan that are queries over files and say no Access.
+	Query
 	// Statement is the SQL as its user wrote it, and User who says to have written
 	// it; neither is needed to run the job.
 	Statement string     `json:"statement,omitempty"`
 	User      string     `json:"user,omitempty"`
-	Plan      *plan.Plan `json:"plan"`
+	Plan      *plan.Plan `json:"plan,omitempty"`
 	Options   JobOptions `json:"options"`
 	Submitted int64      `json:"submitted"` // Unix milliseconds, by the clock of the node that took it
 }
@@ -78,21 +82,13 @@ type JobOptions struct {
 	BroadcastBytes int64 `json:"broadcast_bytes,omitempty"`
 }
 
-// PlanRequest is SQL to be planned or described. Dir is the folder that relative
-// file names are looked up in. Views are those that the SQL may read; their own
-// file names are absolute.
-type PlanRequest struct {
-	SQL   string      `json:"sql"`
-	Dir   string      `json:"dir"`
+// Query is SQL and what its names mean. Dir is the folder that relative file names
+// are looked up in. Views are those that the SQL may read; their own file names are
+// absolute.
+type Query struct {
+	SQL   string      `json:"sql,omitempty"`
+	Dir   string      `json:"dir,omitempty"`
 	Views []plan.View `json:"views,omitempty"`
-}
-
-// Planned is the plan of a statement. A job of that id is coordinated by the node
-// that was asked, if it has the time: what they say to one another then takes
-// none.
-type Planned struct {
-	ID   plan.JobID `json:"id"`
-	Plan *plan.Plan `json:"plan"`
 }
 
 // Description is a query's columns, and the plan that would give its rows.

@@ -112,13 +112,8 @@ func (c *Client) ExplainJob(ctx context.Context, id plan.JobID, asJSON bool) (st
 	return c.text(ctx, http.MethodGet, jobPath(id, "/explain")+jsonQuery(asJSON), nil)
 }
 
-// PlanSQL makes a plan of one query or COPY.
-func (c *Client) PlanSQL(ctx context.Context, req *PlanRequest) (*Planned, error) {
-	return call[Planned](ctx, c, http.MethodPost, "/v1/plan", req)
-}
-
 // Describe names and types the columns of a query, which is not run.
-func (c *Client) Describe(ctx context.Context, req *PlanRequest) (*Description, error) {
+func (c *Client) Describe(ctx context.Context, req *Query) (*Description, error) {
 	return call[Description](ctx, c, http.MethodPost, "/v1/describe", req)
 }
 
@@ -146,11 +141,24 @@ func (c *Client) Version(ctx context.Context) (*Version, error) {
 	return call[Version](ctx, c, http.MethodGet, "/v1/version", nil)
 }
 
+// Run hands in a job and follows it in one request. The first status has the job's
+// id, before anything is done about it; the second comes once the job is recorded
+// and compiled. A job that is refused is an error of the node's, as Submit's; an
+// error of Op "call" is a connection that broke.
+func (c *Client) Run(ctx context.Context, spec *JobSpec) iter.Seq2[*JobStatus, error] {
+	return c.statuses(ctx, http.MethodPost, "/v1/jobs?watch", spec)
+}
+
 // Watch yields a job's status whenever it changes, the last one ended. It ends
 // with an error when the connection breaks or ctx ends before the job does.
 func (c *Client) Watch(ctx context.Context, id plan.JobID) iter.Seq2[*JobStatus, error] {
+	return c.statuses(ctx, http.MethodGet, jobPath(id, "/watch"), nil)
+}
+
+// statuses reads a job's status line by line.
+func (c *Client) statuses(ctx context.Context, method, path string, in any) iter.Seq2[*JobStatus, error] {
 	return func(yield func(*JobStatus, error) bool) {
-		resp, err := c.do(ctx, http.MethodGet, jobPath(id, "/watch"), nil)
+		resp, err := c.do(ctx, method, path, in)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -162,6 +170,10 @@ func (c *Client) Watch(ctx context.Context, id plan.JobID) iter.Seq2[*JobStatus,
 			s := new(JobStatus)
 			if err := json.Unmarshal(lines.Bytes(), s); err != nil {
 				yield(nil, unavailable(c.base, err))
+				return
+			}
+			if s.State == "" && s.Error != nil {
+				yield(nil, s.Error.Err())
 				return
 			}
 			if !yield(s, nil) || s.State.Ended() {

@@ -90,11 +90,11 @@ func TestQueries(t *testing.T) {
 		{"SELECT a, row_number() OVER (PARTITION BY k ORDER BY a) AS n FROM '{dir}/a*.parquet' WHERE a % 3 = 2", false},
 	} {
 		for _, r.codec = range []string{"", "zstd", "none"} {
-			p, err := r.planner.PlanSQL(t.Context(), &api.PlanRequest{SQL: strings.ReplaceAll(c.query, "{dir}", r.dir), Dir: "/"})
-			if err != nil {
+			spec := &api.JobSpec{Query: api.Query{SQL: strings.ReplaceAll(c.query, "{dir}", r.dir), Dir: "/"}}
+			if err := r.planner.Fill(t.Context(), spec); err != nil {
 				t.Fatal(err)
 			}
-			job := r.compile(t, p, api.JobOptions{Force: true, BroadcastBytes: -1})
+			job := r.compile(t, spec.Plan, api.JobOptions{Force: true, BroadcastBytes: -1})
 			if len(job.Plan.Stages) < 2 {
 				t.Errorf("%s: it is not distributed", c.query)
 			}

@@ -3,7 +3,7 @@
 // own, and hands the result to the compilers (package plan for DataFrames,
 // package distribute for queries).
 //
-//	SQL ─ PlanSQL ─▶ plan.Plan ─ Compile ─▶ Job: stages, and what they may read
+//	SQL ─── Fill ──▶ plan.Plan ─ Compile ─▶ Job: stages, and what they may read
 //	          └─ Describe ─▶ columns
 //
 // It refuses to run a user's query (but for what PIVOT is to find in the data), to

@@ -75,8 +75,8 @@ func (b *bench) parquet(t *testing.T, name, query string) {
 func (b *bench) abs(text string) string { return strings.ReplaceAll(text, "{dir}", b.dir) }
 
 // request is SQL asked for in the folder, with views that are given as name, SQL, …
-func (b *bench) request(sql string, views ...string) *api.PlanRequest {
-	r := &api.PlanRequest{SQL: b.abs(sql), Dir: b.dir}
+func (b *bench) request(sql string, views ...string) *api.Query {
+	r := &api.Query{SQL: b.abs(sql), Dir: b.dir}
 	for i := 0; i < len(views); i += 2 {
 		r.Views = append(r.Views, plan.View{Name: views[i], SQL: b.abs(views[i+1])})
 	}
@@ -155,7 +155,7 @@ func TestPlanSQL(t *testing.T) {
 			}
 		})
 	}
-	elsewhere, err := b.PlanSQL(t.Context(), &api.PlanRequest{SQL: "SELECT * FROM 'a.parquet' -- mine", Dir: "/other"})
+	elsewhere, err := b.PlanSQL(t.Context(), &api.Query{SQL: "SELECT * FROM 'a.parquet' -- mine", Dir: "/other"})
 	if err != nil || elsewhere.Nodes[0].SQL.Access[0] != "/other/a.parquet" {
 		t.Errorf("in another folder: %+v, %v", elsewhere, err)
 	}

@@ -19,8 +19,72 @@ import (
 	"github.com/pondmesh/pond/duck/vec"
 )
 
+// Fill makes the plan of a submitted statement, and the steps of a plan's queries
+// over files. The spec's Query is then part of its plan.
+func (p *Planner) Fill(ctx context.Context, spec *api.JobSpec) (err error) {
+	q := spec.Query
+	spec.Query = api.Query{}
+	if q.SQL == "" {
+		spec.Plan, err = p.fillSteps(ctx, spec.Plan, q)
+		return err
+	}
+	if spec.Plan != nil {
+		return &plan.Error{Kind: plan.KindUser, Op: "submit", Text: "both a statement and a plan are given", Hint: "give one of them"}
+	}
+	if spec.Statement == "" {
+		spec.Statement = q.SQL
+	}
+	spec.Plan, err = p.PlanSQL(ctx, &q)
+	return err
+}
+
+// fillSteps is a plan with the steps of each query over files.
+func (p *Planner) fillSteps(ctx context.Context, in *plan.Plan, q api.Query) (*plan.Plan, error) {
+	if in == nil {
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "submit", Text: "there is no statement and no plan", Hint: "give sql or plan"}
+	}
+	out := *in
+	out.Nodes = nil
+	for _, n := range in.Nodes {
+		if n.SQL == nil || len(n.Inputs) > 0 || len(n.SQL.Access) > 0 {
+			out.Nodes = append(out.Nodes, n)
+			continue
+		}
+		q.SQL = n.SQL.Query
+		part, err := p.PlanSQL(ctx, &q)
+		if err != nil {
+			return nil, err
+		}
+		if part.Sink.Write != nil {
+			return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Subject: string(n.ID), Text: "a step cannot be a COPY", Hint: "write with the plan's sink"}
+		}
+		out.Nodes = append(out.Nodes, graft(part, n.ID)...)
+	}
+	return &out, nil
+}
+
+// graft is a plan's steps, renamed so that the one whose rows it wants is id.
+func graft(part *plan.Plan, id plan.NodeID) []plan.Node {
+	rename := func(old plan.NodeID) plan.NodeID {
+		if old == part.Sink.Input {
+			return id
+		}
+		return id + "/" + old
+	}
+	nodes := make([]plan.Node, len(part.Nodes))
+	for i, n := range part.Nodes {
+		nodes[i] = n
+		nodes[i].ID = rename(n.ID)
+		nodes[i].Inputs = make([]plan.NodeID, len(n.Inputs))
+		for k, in := range n.Inputs {
+			nodes[i].Inputs[k] = rename(in)
+		}
+	}
+	return nodes
+}
+
 // PlanSQL makes a plan of one query, or of a COPY of one.
-func (p *Planner) PlanSQL(ctx context.Context, req *api.PlanRequest) (*plan.Plan, error) {
+func (p *Planner) PlanSQL(ctx context.Context, req *api.Query) (*plan.Plan, error) {
 	s, err := stmt.Parse(req.SQL)
 	if err != nil {
 		return nil, err
@@ -55,7 +119,7 @@ func (p *Planner) PlanSQL(ctx context.Context, req *api.PlanRequest) (*plan.Plan
 
 // Describe names and types a query's columns. DuckDB binds it, confined to the
 // files that it names; only what PIVOT is to find in the data is run.
-func (p *Planner) Describe(ctx context.Context, req *api.PlanRequest) (*api.Description, error) {
+func (p *Planner) Describe(ctx context.Context, req *api.Query) (*api.Description, error) {
 	planned, err := p.PlanSQL(ctx, req)
 	if err != nil {
 		return nil, err

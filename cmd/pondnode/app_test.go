@@ -66,8 +66,13 @@ func fake(t *testing.T, routes map[string]http.HandlerFunc) (peer string) {
 	return net.JoinHostPort(host, strconv.Itoa(n-2)) // the API is two above the base port
 }
 
-func reply(v any) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(v) }
+// reply answers with values, a line each.
+func reply(lines ...any) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for _, v := range lines {
+			_ = json.NewEncoder(w).Encode(v)
+		}
+	}
 }
 
 func refuse(e *plan.Error) http.HandlerFunc {
@@ -89,11 +94,10 @@ func failedWith(e *plan.Error) *api.JobStatus {
 
 func TestExitCodes(t *testing.T) {
 	sql := "SELECT 1 AS x"
-	aPlan := &api.Planned{ID: idA, Plan: &plan.Plan{Nodes: []plan.Node{{ID: "sql", SQL: &plan.SQLOp{Query: sql}}}, Sink: plan.Sink{Input: "sql", Collect: &plan.CollectOp{}}}}
 	job := func(s *api.JobStatus) map[string]http.HandlerFunc {
 		return map[string]http.HandlerFunc{
-			"POST /v1/plan": reply(aPlan), "POST /v1/jobs": reply(s),
-			"GET /v1/jobs/{id}/watch": reply(s), "GET /v1/jobs/{id}": reply(s), "/": reply(aPlan),
+			"POST /v1/jobs":           reply(&api.JobStatus{ID: idA, State: api.Queued}, s),
+			"GET /v1/jobs/{id}/watch": reply(s), "GET /v1/jobs/{id}": reply(s), "/": reply(s),
 		}
 	}
 	for _, test := range []struct {
@@ -260,7 +264,6 @@ func TestInterrupt(t *testing.T) {
 			signals := make(chan os.Signal, signalsMax)
 			cancelled, left := make(chan struct{}), make(chan struct{})
 			peer := fake(t, map[string]http.HandlerFunc{
-				"POST /v1/jobs": reply(&api.JobStatus{ID: idA, State: api.Running}),
 				"POST /v1/jobs/{id}/cancel": func(w http.ResponseWriter, r *http.Request) {
 					if !test.obeys {
 						_, _ = io.Copy(io.Discard, r.Body) // the server notices a lost client only then
@@ -271,10 +274,10 @@ func TestInterrupt(t *testing.T) {
 					close(cancelled)
 					reply(&api.JobStatus{ID: idA, State: api.Cancelled})(w, r)
 				},
-				"GET /v1/jobs/{id}/watch": func(w http.ResponseWriter, r *http.Request) {
-					reply(&api.JobStatus{ID: idA, State: api.Running})(w, r)
+				"POST /v1/jobs": func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(io.Discard, r.Body)
+					reply(&api.JobStatus{ID: idA, State: api.Queued}, &api.JobStatus{ID: idA, State: api.Running})(w, r)
 					_ = http.NewResponseController(w).Flush()
-					signals <- syscall.SIGINT
 					select {
 					case <-cancelled:
 						reply(&api.JobStatus{ID: idA, State: api.Cancelled, Error: &api.Error{Kind: "cancelled"}})(w, r)
@@ -286,10 +289,12 @@ func TestInterrupt(t *testing.T) {
 			if err := os.WriteFile(file, []byte("steps: [{read: /x.parquet}]"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			got := callWith(t, nil, signals, "submit", "--peer", peer, file)
+			errs := &shared{running: func() { signals <- syscall.SIGINT }}
+			code := run(t.Context(), system{stdin: strings.NewReader(""), stdout: io.Discard, stderr: errs, signals: signals,
+				env: func(string) (string, bool) { return "", false }}, []string{"submit", "--peer", peer, file})
 			close(left)
-			if got.code != exitInterrupted || !strings.Contains(got.err, "cancelling job") || !strings.HasSuffix(got.err, "error: interrupted\n") {
-				t.Errorf("%+v", got)
+			if said := errs.String(); code != exitInterrupted || !strings.Contains(said, "cancelling job") || !strings.HasSuffix(said, "error: interrupted\n") {
+				t.Errorf("exit code %d\n%s", code, said)
 			}
 		})
 	}
