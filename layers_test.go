@@ -31,7 +31,7 @@ var layers = map[string][]string{
 	"actors/plan/distribute": {"actors/plan", "duck/logical"},
 	"actors/plan/stmt":       {"actors/plan", "duck/lexer", "duck/tree"},
 	"duck/vec/vectest":       {"duck/vec"},
-	"duck":                   {"duck/vec"},
+	"duck":                   {"duck/lexer", "duck/vec"},
 	"shuffle":                {"duck/vec"},
 	"shuffle/transfer":       {"shuffle"},
 	"mesh":                   nil,

@@ -21,6 +21,8 @@ import (
 	"unsafe"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // Config is what an Engine is opened with. The zero Memory, Threads and
@@ -122,7 +124,7 @@ func (e *Engine) open() error {
 	first := "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL parquet_metadata_cache = true"
 	if e.config.SpillMax > 0 {
 		// As a configuration DuckDB shows this limit but does not keep to it.
-		first += "; SET GLOBAL max_temp_directory_size = " + quoteText(bytesText(e.config.SpillMax))
+		first += "; SET GLOBAL max_temp_directory_size = " + lexer.QuoteText(bytesText(e.config.SpillMax))
 	}
 	if _, err := run(e.conn, first); err != nil {
 		return err
@@ -158,7 +160,9 @@ func (e *Engine) SetMemory(ctx context.Context, bytes int64) error {
 	return e.configure(ctx, "set memory", setMemory(bytes))
 }
 
-func setMemory(bytes int64) string { return "SET GLOBAL memory_limit = " + quoteText(bytesText(bytes)) }
+func setMemory(bytes int64) string {
+	return "SET GLOBAL memory_limit = " + lexer.QuoteText(bytesText(bytes))
+}
 
 // Access is what SQL may read and write besides the engine's own spill directory.
 type Access struct {

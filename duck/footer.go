@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // Footer is what a Parquet file says of itself.
@@ -156,7 +158,7 @@ func number(s string) int64 {
 func (f *footer) finish(conn mapping.Connection, types map[string][]FooterColumn) error {
 	columns, ok := types[f.shape.String()]
 	if !ok {
-		rows, err := query1(conn, "SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet("+quoteText(f.Path)+", hive_partitioning = false))")
+		rows, err := query1(conn, "SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet("+lexer.QuoteText(f.Path)+", hive_partitioning = false))")
 		if err != nil {
 			return err
 		}
@@ -228,5 +230,5 @@ func literal(sqlType, text string) string {
 	if bare.MatchString(sqlType) {
 		return text
 	}
-	return quoteText(text)
+	return lexer.QuoteText(text)
 }

@@ -3,9 +3,10 @@
 package duck
 
 import (
+	"errors"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // DuckDB confines a locked engine to the paths it may use: it resolves links,
@@ -22,106 +23,29 @@ var refused = map[string]bool{
 	"arrow_scan": true, "arrow_scan_dumb": true, sinkName: true,
 }
 
-// lexeme is a token that matters, with its meaning: words in lower case, the
-// text of strings and names without their quotes.
-type lexeme struct {
-	kind tokenKind
-	text string
-}
-
-func (l lexeme) is(s string) bool { return l.kind != text && l.text == s }
-
-// guard refuses SQL that calls a refused function, or may.
+// guard refuses SQL that calls a refused function, or may: where DuckDB might
+// read the text otherwise than the lexer does.
 func guard(sql string) error {
-	list, why := lexemes(sql)
-	if why == "" {
-		why = inspect(list)
+	toks, err := lexer.Lex(sql)
+	switch {
+	case errors.Is(err, lexer.ErrOpen):
+		return newError("Parser Error: "+err.Error(), sql)
+	case err != nil:
+		return newError("Permission Error: "+err.Error(), sql)
+	case lexer.Dubious(sql, toks):
+		return newError("Permission Error: the SQL has blanks of Unicode's outside of quotes: write plain ones", sql)
 	}
-	if why != "" {
-		return newError("Permission Error: "+why, sql)
+	list := lexer.Solid(toks)
+	for i, t := range list {
+		name := strings.ToLower(t.Value(sql))
+		if t.Kind != lexer.Word && t.Kind != lexer.Quoted || !refused[name] {
+			continue
+		}
+		called := i+1 < len(list) && list[i+1].In(sql) == "("
+		pragma := i > 0 && strings.EqualFold(list[i-1].In(sql), "pragma")
+		if called || pragma {
+			return newError("Permission Error: the function "+name+" cannot be used here", sql)
+		}
 	}
 	return nil
-}
-
-// lexemes splits sql, or says why it cannot be read with certainty.
-func lexemes(sql string) (list []lexeme, why string) {
-	for i := 0; i < len(sql); {
-		kind, n := token(sql[i:])
-		raw := sql[i : i+n]
-		i += n
-		l := lexeme{kind: kind}
-		switch kind {
-		case blank:
-			continue
-		case comment:
-			if strings.Contains(strings.ReplaceAll(raw, "\r\n", "\n"), "\r") {
-				return nil, "a carriage return in a comment"
-			}
-			continue
-		case text:
-			l.text = inner(raw)
-		case name:
-			l.text = strings.ToLower(inner(raw))
-		case escaped:
-			l.text = inner(raw[1:])
-		case word:
-			if odd(raw) {
-				return nil, "an ambiguous word: " + raw
-			}
-			if i < len(sql) && sql[i] == '$' {
-				return nil, "a $ right after " + raw
-			}
-			l.text = strings.ToLower(raw)
-		case other:
-			if raw[0] == 0 {
-				return nil, "a NUL"
-			}
-			if n > 1 && i < len(sql) && (wordByte(sql[i]) || sql[i] == '$') {
-				return nil, "an ambiguous parameter: " + raw
-			}
-			l.text = raw
-		}
-		list = append(list, l)
-	}
-	return list, ""
-}
-
-// inner is a string or name without its quotes.
-func inner(raw string) string {
-	open := 1
-	if raw[0] == '$' {
-		open = strings.IndexByte(raw[1:], '$') + 2
-	}
-	if len(raw) < 2*open {
-		return raw
-	}
-	return raw[open : len(raw)-open]
-}
-
-// odd reports whether DuckDB may see a space, or an end, within a word.
-func odd(s string) bool {
-	for _, r := range s {
-		if r == '$' || r == utf8.RuneError || r > unicode.MaxASCII && (unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Z, r)) {
-			return true
-		}
-	}
-	return false
-}
-
-// inspect says what is wrong with a list of tokens, if anything.
-func inspect(list []lexeme) string {
-	for i, l := range list {
-		if (l.kind == word || l.kind == name) && refused[l.text] && (next(list, i).is("(") || i > 0 && list[i-1].is("pragma")) {
-			return "the function " + l.text + " cannot be used here"
-		}
-	}
-	return ""
-}
-
-// next is the token after the i-th, or none.
-func next(list []lexeme, i int) lexeme {
-	if i+1 < len(list) {
-		return list[i+1]
-	}
-	return lexeme{}
 }

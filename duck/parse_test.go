@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -59,7 +60,7 @@ func TestCopy(t *testing.T) {
 	if n != 7 || err != nil {
 		t.Errorf("%d rows, %v", n, err)
 	}
-	if got := value(t, e, "SELECT string_agg(a::VARCHAR || b, ' ') FROM read_csv("+quoteText(csv)+", delim = '|', header = true)"); got != "0x 1x 2x 3x 4x 5x 6x" {
+	if got := value(t, e, "SELECT string_agg(a::VARCHAR || b, ' ') FROM read_csv("+lexer.QuoteText(csv)+", delim = '|', header = true)"); got != "0x 1x 2x 3x 4x 5x 6x" {
 		t.Error(got)
 	}
 	if n, err := e.Copy(ctx, "SELECT range % 2 AS p, range AS v FROM range(10)", filepath.Join(dir, "parts"), "parquet", map[string]string{"partition_by": "(p)"}); n != 10 || err != nil {

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // PoolConfig says what a Pool keeps.
@@ -311,7 +313,7 @@ func (e *Engine) agree(ctx context.Context, t Terms) error {
 		set = append(set, fmt.Sprintf("SET GLOBAL threads = %d", t.Threads))
 	}
 	if t.Optimizers != "" {
-		set = append(set, "SET GLOBAL disabled_optimizers = "+quoteText(t.Optimizers))
+		set = append(set, "SET GLOBAL disabled_optimizers = "+lexer.QuoteText(t.Optimizers))
 	}
 	if err := e.configure(ctx, "set up", set...); err != nil {
 		return err

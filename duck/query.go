@@ -16,6 +16,7 @@ import (
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
 
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -67,7 +68,7 @@ func (o *op) define(what, name, query string) error {
 		return err
 	}
 	e := o.engine
-	list, err := split(e.conn, fmt.Sprintf("CREATE OR REPLACE TEMP %s %s AS %s", what, quoteName(name), query))
+	list, err := split(e.conn, fmt.Sprintf("CREATE OR REPLACE TEMP %s %s AS %s", what, lexer.QuoteName(name), query))
 	if err != nil {
 		return err
 	}
@@ -238,7 +239,7 @@ var optionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // path. DuckDB writes over an existing file by way of tmp_<name> beside it, unless
 // use_tmp_file is false.
 func (e *Engine) Copy(ctx context.Context, query, path string, format string, options map[string]string) (rows int64, err error) {
-	all := []string{"FORMAT " + quoteText(format)}
+	all := []string{"FORMAT " + lexer.QuoteText(format)}
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if !optionName.MatchString(name) {
 			return 0, fmt.Errorf("duck: copy: %w", newError(fmt.Sprintf("Binder Error: %q is not an option", name), query))
@@ -260,7 +261,7 @@ func (o *op) copy(query, path, options string) (int64, error) {
 	if _, err := o.bind(query); err != nil {
 		return 0, err
 	}
-	statement := "COPY (" + query + "\n) TO " + quoteText(path) + " (" + options + ")"
+	statement := "COPY (" + query + "\n) TO " + lexer.QuoteText(path) + " (" + options + ")"
 	if err := o.guard(statement); err != nil {
 		return 0, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/duckdb/duckdb-go/v2/arrowmapping"
 	"github.com/duckdb/duckdb-go/v2/mapping"
 
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -176,7 +177,7 @@ func castList(schema *arrow.Schema, imported *vec.Schema) string {
 		if name == "" { // SQL has no such name
 			name = "c" + strconv.Itoa(i)
 		}
-		list[i] = value + " AS " + quoteName(name)
+		list[i] = value + " AS " + lexer.QuoteName(name)
 	}
 	return strings.Join(list, ", ")
 }

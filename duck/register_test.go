@@ -16,6 +16,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/apache/arrow-go/v18/arrow/memory/mallocator"
 
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -287,7 +288,7 @@ func TestRoundTrip(t *testing.T) {
 			if b.Name != f.Name || b.Type.SQL != f.Type.SQL {
 				t.Errorf("%s %s came back as %s %s", f.Name, f.Type.SQL, b.Name, b.Type.SQL)
 			}
-			col := quoteName(f.Name)
+			col := lexer.QuoteName(f.Name)
 			query := fmt.Sprintf("SELECT count(*) FROM %[1]s a FULL JOIN %[1]s_back b USING (row_id) WHERE a.%[2]s IS DISTINCT FROM b.%[2]s OR a.%[2]s::VARCHAR IS DISTINCT FROM b.%[2]s::VARCHAR", name, col)
 			if got := value(t, e, query); got != "0" {
 				t.Errorf("%s %s: %s rows came back changed: %v", f.Name, f.Type.SQL, got,

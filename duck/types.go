@@ -11,6 +11,7 @@ import (
 	bindings "github.com/duckdb/duckdb-go-bindings"
 	"github.com/duckdb/duckdb-go/v2/mapping"
 
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -98,7 +99,7 @@ func typeOf(t mapping.LogicalType) (*vec.Type, error) {
 func geometryType(t mapping.LogicalType) *vec.Type {
 	sql := "GEOMETRY"
 	if crs := bindings.GeometryTypeGetCRS(t); crs != "" {
-		sql += "(" + quoteText(crs) + ")"
+		sql += "(" + lexer.QuoteText(crs) + ")"
 	}
 	return &vec.Type{Kind: vec.Geometry, SQL: sql}
 }
@@ -121,7 +122,7 @@ func enumType(t mapping.LogicalType) *vec.Type {
 	quoted := make([]string, len(names))
 	for i := range names {
 		names[i] = mapping.EnumDictionaryValue(t, mapping.IdxT(i))
-		quoted[i] = quoteText(names[i])
+		quoted[i] = lexer.QuoteText(names[i])
 	}
 	storage := uint8(1)
 	switch mapping.EnumInternalType(t) {
@@ -144,7 +145,7 @@ func nestedType(kind vec.Kind, size int, names []string, child func(int) mapping
 		t.Fields[i] = vec.Field{Name: name, Type: c}
 		text := c.SQL
 		if kind == vec.Struct || kind == vec.Union {
-			text = quoteName(name) + " " + text
+			text = lexer.QuoteName(name) + " " + text
 		}
 		sql = append(sql, text)
 	}
