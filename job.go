@@ -96,6 +96,7 @@ func (j *Job) remake(ctx context.Context, why error, fresh bool) (*api.ResultInf
 		return nil, err
 	}
 	spec.ID = api.NewJobID()
+	spec.Options.LeaseMillis = j.s.sql.settings().LeaseMillis // this call waits, whoever did before
 	spec.Options.NoReuse = spec.Options.NoReuse || fresh
 	if warn := j.s.config.warn; warn != nil {
 		warn(public(why))

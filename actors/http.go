@@ -43,6 +43,7 @@ func newServer(n *Node) *http.Server {
 	mux.HandleFunc("GET /v1/jobs/{id}", s.onJob(s.getJob))
 	mux.HandleFunc("GET /v1/jobs/{id}/spec", s.onJob(s.getSpec))
 	mux.HandleFunc("GET /v1/jobs/{id}/watch", s.onJob(s.watchJob))
+	mux.HandleFunc("GET /v1/jobs/{id}/rows", s.onJob(s.getRows))
 	mux.HandleFunc("POST /v1/jobs/{id}/cancel", s.onJob(s.cancelJob))
 	mux.HandleFunc("POST /v1/jobs/{id}/renew", s.onJob(s.renewJob))
 	mux.HandleFunc("GET /v1/jobs/{id}/explain", s.onJob(s.explainJob))

@@ -39,8 +39,54 @@ func DecodeSchema(b []byte) (s *arrow.Schema, err error) {
 		return nil, fmt.Errorf("schema: %w: %w", err, ErrCorrupt)
 	}
 	defer r.Release()
-	return r.Schema(), nil
+	meta := r.Schema().Metadata()
+	return arrow.NewSchema(plainFields(r.Schema().Fields()), &meta), nil
 }
+
+// plainFields are fields without Arrow's extension types, whose names are in the
+// metadata then. A program that links the types' package, as writers of Parquet do,
+// would otherwise get another schema from the same bytes than one that does not.
+func plainFields(in []arrow.Field) []arrow.Field {
+	out := make([]arrow.Field, len(in))
+	for i, f := range in {
+		out[i] = plainField(f)
+	}
+	return out
+}
+
+func plainField(f arrow.Field) arrow.Field {
+	if e, ok := f.Type.(arrow.ExtensionType); ok {
+		m := f.Metadata.ToMap()
+		m[extensionKey], m[extensionDataKey] = e.ExtensionName(), e.Serialize()
+		f.Type, f.Metadata = e.StorageType(), arrow.MetadataFrom(m)
+	}
+	switch t := f.Type.(type) {
+	case *arrow.ListType:
+		f.Type = arrow.ListOfField(plainField(t.ElemField()))
+	case *arrow.LargeListType:
+		f.Type = arrow.LargeListOfField(plainField(t.ElemField()))
+	case *arrow.FixedSizeListType:
+		f.Type = arrow.FixedSizeListOfField(t.Len(), plainField(t.ElemField()))
+	case *arrow.StructType:
+		f.Type = arrow.StructOf(plainFields(t.Fields())...)
+	case *arrow.MapType:
+		sorted := t.KeysSorted
+		m := arrow.MapOfFields(plainField(t.KeyField()), plainField(t.ItemField()))
+		m.KeysSorted = sorted
+		f.Type = m
+	case *arrow.SparseUnionType:
+		f.Type = arrow.SparseUnionOf(plainFields(t.Fields()), t.TypeCodes())
+	case *arrow.DenseUnionType:
+		f.Type = arrow.DenseUnionOf(plainFields(t.Fields()), t.TypeCodes())
+	}
+	return f
+}
+
+// Keys of a field's metadata that name an extension type.
+const (
+	extensionKey     = "ARROW:extension:name"
+	extensionDataKey = "ARROW:extension:metadata"
+)
 
 // Slots of Arrow's flatbuffers tables (format/Schema.fbs, Message.fbs).
 const (

@@ -11,6 +11,8 @@
 //	GET  /v1/jobs/{id}            status                      any node
 //	GET  /v1/jobs/{id}/spec       the JobSpec
 //	GET  /v1/jobs/{id}/watch      status, line by line, until it ends
+//	GET  /v1/jobs/{id}/rows       its rows, once it has ended: as an Arrow stream, CSV,
+//	                              JSON or JSON lines, by Accept or ?format=
 //	POST /v1/jobs/{id}/cancel
 //	POST /v1/jobs/{id}/renew      its client still waits for it
 //	GET  /v1/jobs/{id}/explain    the stages, as text or JSON

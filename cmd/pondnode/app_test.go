@@ -23,8 +23,8 @@ import (
 
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/output"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 )
 
 // outcome is what a run of the program left.

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/output"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 )
 
 // defaultPeer is the node that commands talk to when none is named.

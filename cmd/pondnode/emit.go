@@ -13,7 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/spf13/cobra"
 
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
+	"github.com/pondmesh/pond/actors/output"
 )
 
 // outputFlags say how a command's result is written.

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
+	"github.com/pondmesh/pond/actors/output"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/progress"
 )
 
@@ -102,6 +102,7 @@ func (a *app) jobCommand() *cobra.Command {
 	job.AddCommand(
 		a.oneJob("status", "Show where a job stands, stage by stage", (*app).jobStatus),
 		a.oneJob("watch", "Follow a job until it ends; exits as the job did", (*app).jobWatch),
+		a.resultCommand(),
 		a.oneJob("cancel", "End a job", (*app).jobCancel),
 		a.oneJob("explain", "Show the stages that a job runs as", (*app).jobExplain),
 	)
@@ -248,6 +249,52 @@ func ended(st *pond.Status) error {
 		return nil
 	}
 	return &jobError{id: progress.Short(st.ID), state: st.State, err: err}
+}
+
+// resultCommand prints the rows of a job that was submitted by whomever.
+func (a *app) resultCommand() *cobra.Command {
+	var o outputFlags
+	var quiet bool
+	cmd := &cobra.Command{
+		Use:   "result ID",
+		Short: "Print a job's rows, once it has ended",
+		Long: "Print a job's rows, once it has ended, as they would have been printed if this command\n" +
+			"had submitted it. Nodes keep them for ten minutes at least; what they have let go of is\n" +
+			"made anew by submitting the job again.\n\n" +
+			"The beginning of an id will do where it is the only one.",
+		Example: "  pondnode job result 59e3e9fd\n  pondnode job result 59e3e9fd -o parquet --out result.parquet",
+		Args:    args(1, 1, "a job's id"),
+	}
+	o.addRows(cmd)
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
+	var f output.Format
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) (err error) {
+		f, err = o.check(cmd, a.stdout)
+		return err
+	}
+	return a.asking(cmd, func(ctx context.Context, s *pond.Session, args []string) error {
+		id, err := jobID(ctx, s, args[0])
+		if err != nil {
+			return err
+		}
+		j := s.Job(id)
+		st, err := a.follow(ctx, j, quiet)
+		if err != nil {
+			return err
+		}
+		if err := ended(st); err != nil {
+			return err
+		}
+		if st.Output != "" {
+			fmt.Fprintln(a.stderr, written(st))
+			return usageError{"job " + progress.Short(id) + " wrote files, and has no rows to print", "read them: pondnode sql \"FROM '" + st.Output + "'\""}
+		}
+		rows, err := j.Rows(ctx)
+		if err != nil {
+			return err
+		}
+		return a.emit(f, &o, rows.Schema, rows.Len(), rows.All())
+	})
 }
 
 func (a *app) jobCancel(ctx context.Context, c *jobCall) error {

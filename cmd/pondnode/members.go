@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
+	"github.com/pondmesh/pond/actors/output"
 )
 
 // exchangeTimeout bounds one question to a node.

@@ -196,6 +196,9 @@ func checkListings(t *testing.T, dir, peer string) {
 	t.Helper()
 	id := strings.TrimSpace(must(t, shell(t, dir, "submit", "--detach", "--peer", peer, sample.Job)))
 	must(t, shell(t, dir, "job", "watch", "-q", "--peer", peer, id[:6]))
+	if got := must(t, shell(t, dir, "job", "result", "-q", "-o", "csv", "--peer", peer, id[:6])); got != must(t, shell(t, dir, "submit", "-q", "-o", "csv", "--peer", peer, sample.Job)) {
+		t.Errorf("result:\n%s", got)
+	}
 	var st struct {
 		State  string `json:"state"`
 		Rows   int64  `json:"rows"`

@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/output"
 	"github.com/pondmesh/pond/actors/plan/stmt"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/progress"
 )
 

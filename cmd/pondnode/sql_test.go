@@ -15,7 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
+	"github.com/pondmesh/pond/actors/output"
 )
 
 // sqlNode is a node in this process.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
+	"github.com/pondmesh/pond/actors/output"
 	"github.com/pondmesh/pond/duck/lexer"
 )
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pondmesh/pond/actors/output"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/near"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 )
 
 // instead is what to type for a command of DuckDB's shell.

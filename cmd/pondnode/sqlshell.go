@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pondmesh/pond/actors/output"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/near"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 )
 
 // prompt gathers lines until a semicolon ends a statement, and runs what begins

@@ -16,10 +16,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/output"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/jobfile"
-	"github.com/pondmesh/pond/cmd/pondnode/internal/output"
 )
 
 // submission is a job's way from here: its options, and what becomes of its
