@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/pondmesh/pond/actors/plan"
 )
 
 // bugs are defects planted into a Decider from outside, before each Step. Every
@@ -86,6 +88,12 @@ var bugs = map[string]func(w *world, e Event){
 			}
 		}
 	},
+	"a lost segment is told as a node that cannot be reached": func(w *world, e Event) {
+		if f, ok := e.(Failed); ok && f.Err != nil && f.Err.Kind == plan.KindFetch {
+			f.Err.Kind, f.Err.Lost = plan.KindUnavailable, nil
+		}
+	},
+	"a node offers again what it cannot read": func(w *world, _ Event) { w.hoard = true },
 	"cancel does not wait for the storage": func(w *world, e Event) {
 		if _, ok := e.(Cancel); ok {
 			w.d.publish.active = false

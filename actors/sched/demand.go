@@ -264,7 +264,19 @@ func (d *Decider) discard(t *task, corrupt bool) {
 	if !t.reused {
 		t.dead = append(t.dead, t.won)
 	}
+	if corrupt {
+		d.distrust(t)
+	}
 	d.lose(t)
+}
+
+// distrust has a task avoid a node whose disk has twice in a row not kept what the
+// task made there.
+func (d *Decider) distrust(t *task) {
+	if n := d.nodes[t.maker]; n != nil && t.spoiledOn == t.maker && !slices.Contains(t.failedOn, n) {
+		t.failedOn = append(t.failedOn, n)
+	}
+	t.spoiledOn = t.maker
 }
 
 // hashInputs is the lineage of tasks that start now: which attempts of the

@@ -24,7 +24,7 @@ func newWorld(seed uint64) *world {
 	}
 	w.lossy = []int{0, 0, 20, 100}[w.rng.IntN(4)]
 	w.budget = map[string]int{"die": w.rng.IntN(4), "wipe": w.rng.IntN(2), "leave": w.rng.IntN(2), "suspect": w.rng.IntN(2),
-		"fail": w.rng.IntN(6), "fail-for-good": w.rng.IntN(12) / 11, "user": w.rng.IntN(16) / 15, "corrupt": w.rng.IntN(3), "failover": w.rng.IntN(5) / 3,
+		"fail": w.rng.IntN(6), "fail-for-good": w.rng.IntN(12) / 11, "user": w.rng.IntN(16) / 15, "corrupt": w.rng.IntN(3), "vanish": w.rng.IntN(3), "rot": w.rng.IntN(3), "failover": w.rng.IntN(5) / 3,
 		"cancel": w.rng.IntN(16) / 15, "publish-fails": w.rng.IntN(2), "publish-unanswered": w.rng.IntN(6) / 5,
 		"file-lost": w.rng.IntN(2), "join": w.rng.IntN(2), "extend": 3, "everyone": w.rng.IntN(24) / 23}
 	w.drawMemory()

@@ -41,8 +41,14 @@ func (w *world) misfortune() {
 			w.hear(w.rng.Int64N(5000), NodeUp{n.id, n.boot, n.slots, n.memory})
 		}
 	case 4:
-		if names := slices.Sorted(maps.Keys(n.disk)); len(names) > 0 && w.fire("corrupt") {
-			n.disk[names[w.rng.IntN(len(names))]].corrupt = true
+		if names := slices.Sorted(maps.Keys(n.disk)); len(names) > 0 {
+			name := names[w.rng.IntN(len(names))]
+			switch {
+			case w.rng.IntN(2) == 0 && w.fire("vanish"): // the node lives, and may have noticed or not
+				delete(n.disk, name)
+			case w.fire("corrupt"):
+				n.disk[name].corrupt = true
+			}
 		}
 	case 5:
 		if w.fire("failover") {
@@ -327,7 +333,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%d jobs from seed %d: %v", *simRuns, first, fired)
-	for _, k := range []string{"die", "wipe", "leave", "suspect", "fail", "fail-for-good", "user", "corrupt", "failover", "cancel",
+	for _, k := range []string{"die", "wipe", "leave", "suspect", "fail", "fail-for-good", "user", "corrupt", "vanish", "rot", "result lost", "failover", "cancel",
 		"publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "resubmit", "coalesced", "split", "extend", "succeeded", "failed", "cancelled"} {
 		if fired[k] == 0 && *simRuns >= 1000 {
 			t.Errorf("never happened: %s", k)

@@ -35,7 +35,8 @@ type task struct {
 	since     int64      // when it became ready
 	memory    int64      // bytes to grant; 0: the stage's usual
 	reserved  *node      // is kept free for it
-	failedOn  []*node
+	failedOn  []*node    // avoided for a while: it failed there, or its output did not last
+	spoiledOn NodeID     // where its output was last found gone or damaged
 
 	// Counts against the bounds in config.go.
 	attempts, failures, memoryFailures, nodeLosses, vanishings, fetchFailures, remakes, speculations int

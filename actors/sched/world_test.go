@@ -43,6 +43,8 @@ type world struct {
 	fatal     bool // a fault was injected that may fail the job
 	cancelled bool
 	segments  int
+	reads     int  // of a result that was lost
+	hoard     bool // a planted bug: nodes keep what they cannot read
 	fired     map[string]int
 	trace     []string
 	broken    string
@@ -128,7 +130,7 @@ func (w *world) run() string {
 	for events := 0; w.broken == "" && w.queue.len() > 0; events++ {
 		if f := w.d.finish; f != nil {
 			w.checkEnd(*f)
-			if !w.submitAgain(*f) {
+			if !w.readResult(*f) && !w.submitAgain(*f) {
 				break
 			}
 		}
@@ -153,16 +155,70 @@ func (w *world) submitAgain(f Finish) bool {
 		return false
 	}
 	w.fired["resubmit"]++
+	w.submit()
+	return true
+}
+
+// readsMax is how often a result may be lost to its reader: more often than the
+// budget has faults for it.
+const readsMax = 6
+
+// readResult has the client read the rows of a job that succeeded. Those that are
+// lost on a live node are dropped there, and the plan is submitted again: it must
+// not be given them once more.
+func (w *world) readResult(f Finish) bool {
+	if f.Status != Succeeded || w.job.Result.Write != nil {
+		return false
+	}
+	lost := 0
+	for _, win := range w.d.Segments(len(w.d.stages) - 1) {
+		for _, h := range win.Holders {
+			n := w.node(h)
+			if seg := n.disk[win.Output.Segment]; n.up && seg != nil && w.fire("rot") {
+				seg.corrupt = true
+			}
+			if n.up && !n.reads(win.Output.Segment) {
+				lost++
+				w.drop(n, win.Output.Segment)
+			}
+		}
+	}
+	if lost == 0 {
+		return false
+	}
+	w.fired["result lost"]++
+	if w.reads++; w.reads > readsMax {
+		w.breaks("the result is lost whenever it is read")
+	}
+	w.submit()
+	return true
+}
+
+// reads reports whether the node can read a segment.
+func (n *simNode) reads(segment string) bool {
+	s := n.disk[segment]
+	return s != nil && !s.corrupt
+}
+
+// drop has a node let go of a segment that it has found damaged.
+func (w *world) drop(n *simNode, segment string) {
+	if !w.hoard {
+		delete(n.disk, segment)
+	}
+}
+
+// submit submits the plan as another job.
+func (w *world) submit() {
 	w.log("submitted again")
 	w.job = w.first
-	w.runs, w.term, w.published = 1, 1, nil
+	w.runs++
+	w.term, w.published = 1, nil
 	clear(w.used)
 	clear(w.staged)
 	for _, n := range w.nodes {
 		n.running, n.seen = map[plan.AttemptID]bool{}, map[plan.AttemptID]bool{}
 	}
 	w.newDecider()
-	return true
 }
 
 // newDecider starts a coordinator: it knows the nodes, asks what they hold, and
@@ -380,8 +436,12 @@ func (w *world) fetch(inputs []Winner) (read []*simSegment, lost []plan.TaskID) 
 	for _, in := range inputs {
 		var found *simSegment
 		for _, h := range in.Holders {
-			if n := w.node(h); n.up && n.disk[in.Output.Segment] != nil && !n.disk[in.Output.Segment].corrupt {
+			n := w.node(h)
+			switch {
+			case n.up && n.reads(in.Output.Segment):
 				found = n.disk[in.Output.Segment]
+			case n.up && w.rng.IntN(2) == 0: // else only the reader has noticed
+				w.drop(n, in.Output.Segment)
 			}
 		}
 		if found == nil {
