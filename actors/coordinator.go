@@ -111,7 +111,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *actor.Started:
 		c.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
-		c.stopTicker()
+		c.stop()
 	case *plannedMsg:
 		c.onPlanned(ctx, m)
 	case *nodeMsg:
@@ -162,6 +162,14 @@ func tick(root *actor.RootContext, to *actor.PID, t *time.Ticker, done <-chan st
 	}
 }
 
+// stop gives up the job without ending it, as the death of the node would.
+func (c *coordinator) stop() {
+	c.stopTicker()
+	if c.output != nil && !c.finished {
+		c.output.staging.Release()
+	}
+}
+
 func (c *coordinator) stopTicker() {
 	if c.done != nil {
 		c.ticker.Stop()
@@ -179,7 +187,7 @@ func (j *jobs) prepare(spec *api.JobSpec, term uint64) *plannedMsg {
 	if err != nil {
 		return &plannedMsg{err: err}
 	}
-	out, err := openOutput(ctx, spec, job.Plan)
+	out, err := j.n.orphans.openOutput(ctx, spec, job.Plan)
 	if err != nil {
 		return &plannedMsg{err: err}
 	}

@@ -44,8 +44,8 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 		return
 	}
 	if f.Status == sched.Fenced { // a newer term drives the job: nothing is said about it from here
+		c.stop()
 		c.finished = true
-		c.stopTicker()
 		return
 	}
 	s := c.status()
@@ -123,7 +123,9 @@ func (j *jobs) discard(id plan.JobID, out *output) {
 	defer cancel()
 	if err := out.staging.Discard(ctx); err != nil {
 		j.n.log.Warn("removing staged files", "job", id, "err", err)
+		return
 	}
+	j.n.orphans.forget(id)
 }
 
 // result says where the last stage's rows are.

@@ -19,11 +19,13 @@ import (
 //	node.id   the node's identity
 //	store     segments and job records, see package fs
 //	spill     what running tasks spill; emptied at start
+//	staged    where running jobs stage their outputs: a note a job
 const (
 	formatFile = "format"
 	idFile     = "node.id"
 	storeDir   = "store"
 	spillDir   = "spill"
+	stagedDir  = "staged"
 	tempSuffix = ".tmp"
 )
 

@@ -117,6 +117,7 @@ func (f *finder) all(ctx context.Context) ([]api.JobStatus, error) {
 	out := make([]api.JobStatus, 0, len(best))
 	for _, s := range best {
 		if s.State == api.Queued && s.Coordinator == "" && time.Now().UnixMilli()-s.Submitted > locateTimeout.Milliseconds() {
+			s.State = api.Lost
 			s.Error = api.FromError(errOrphan(s.ID, "the node that coordinated the job is gone"))
 		}
 		out = append(out, s)

@@ -59,6 +59,7 @@ type Node struct {
 	conns    *api.Conns // of api and blocks
 	trust    trust
 	jobs     *jobs
+	orphans  *orphans
 	worker   *actor.PID
 	running  atomic.Int64 // attempts: granted and not yet ended
 	server   *http.Server
@@ -186,7 +187,7 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 		Buffers:  vec.NewPool(engines.NewAllocator(), cfg.Memory*bufferPoolShare/100),
 		SpoolDir: filepath.Join(n.engines.Config.Dir, "spools"), Log: n.log,
 	}
-	n.jobs = newJobs(n)
+	n.jobs, n.orphans = newJobs(n), newOrphans(n)
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: randomHex(8), Log: n.log, Handle: n.handleMessage})
 	if err != nil {
 		return nil, portError(err, base+api.ActorsPortOffset, base)
@@ -205,6 +206,7 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 	n.server = newServer(n)
 	n.goes.Go(func() { n.serve(l) })
 	n.goes.Go(n.followView)
+	n.orphans.clearNoted()
 	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir)
 	return n, nil
 }

@@ -25,14 +25,18 @@ type staging interface {
 	Dir() string
 	Publish(ctx context.Context, files []string) error
 	Discard(ctx context.Context) error
+	Release()
 }
 
 // openOutput makes the staging folder, so that a target that cannot be written
-// is told before anything runs.
-func openOutput(ctx context.Context, spec *api.JobSpec, job *plan.Job) (*output, error) {
+// is told before anything runs. What dead coordinators left beside it goes.
+func (o *orphans) openOutput(ctx context.Context, spec *api.JobSpec, job *plan.Job) (*output, error) {
 	w := job.Result.Write
 	if w == nil {
 		return nil, nil
+	}
+	if err := o.note(spec.ID, w.Path); err != nil {
+		return nil, err
 	}
 	modes := map[plan.WriteMode]fs.Mode{plan.WriteError: fs.ModeError, plan.WriteOverwrite: fs.ModeOverwrite, plan.WriteAppend: fs.ModeAppend, plan.WriteReplace: fs.ModeReplace, "": fs.ModeError}
 	var st staging
@@ -43,8 +47,10 @@ func openOutput(ctx context.Context, spec *api.JobSpec, job *plan.Job) (*output,
 		st, err = fs.Stage(ctx, w.Path, string(spec.ID), modes[w.Mode])
 	}
 	if err != nil {
+		o.forget(spec.ID)
 		return nil, outputError(w, err)
 	}
+	o.clearBeside(spec.ID, w.Path)
 	return &output{staging: st}, nil
 }
 

@@ -270,6 +270,7 @@ func (s *Staging) Discard(ctx context.Context) error {
 }
 
 func (s *Staging) discard(ctx context.Context) error {
+	s.Release()
 	if err := s.clear(); err != nil { // what an earlier Discard left
 		return err
 	}

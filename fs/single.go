@@ -23,7 +23,7 @@ func StageFile(ctx context.Context, target, job string, mode Mode) (*FileStaging
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = (&FileStaging{s}).make()
+		err = (&FileStaging{s}).make(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fs: stage %s: %w", target, classify(err))
@@ -31,7 +31,7 @@ func StageFile(ctx context.Context, target, job string, mode Mode) (*FileStaging
 	return &FileStaging{s}, nil
 }
 
-func (f *FileStaging) make() error {
+func (f *FileStaging) make(ctx context.Context) error {
 	s := f.s
 	if s.joins() {
 		return fmt.Errorf("nothing is appended to a file: %w", ErrInvalid)
@@ -52,8 +52,11 @@ func (f *FileStaging) make() error {
 	case s.mode == ModeError && !sealed:
 		return fmt.Errorf("%s: %w", s.target, ErrExists)
 	}
-	return s.makeRoot()
+	return s.makeRoot(ctx, true)
 }
+
+// Release is Staging's.
+func (f *FileStaging) Release() { f.s.Release() }
 
 // Dir is the folder where attempts write.
 func (f *FileStaging) Dir() string { return f.s.Dir() }
@@ -149,6 +152,7 @@ func (f *FileStaging) Discard(ctx context.Context) error {
 
 func (f *FileStaging) discard(ctx context.Context) error {
 	s := f.s
+	s.Release()
 	if err := s.clear(); err != nil {
 		return err
 	}

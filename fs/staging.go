@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,7 @@ const (
 	publishFilesMax = 1 << 20   // files of one publish
 	factsMax        = 256 << 20 // bytes of a seal, a manifest or a stage file
 	nameMax         = 255       // bytes of a file name
+	stageTriesMax   = 3         // at a staging folder that is being cleared
 )
 
 var jobPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -42,7 +44,8 @@ var jobPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 //	    work/    where attempts write: Dir, File
 //	    new/     only what is to be published; what a swap left after it
 //	    old/     what stood at the target, on its way out
-//	    stage    folders above the target that Stage made
+//	    stage    folders above the target that Stage made; the mode
+//	    owner    locked by each process that works on the folder
 //	    seal     the published files, and the inode of new
 //
 // The seal makes publishing repeatable by anyone: the job is published when
@@ -51,7 +54,8 @@ var jobPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 type Staging struct {
 	target string
 	mode   Mode
-	root   string // the hidden folder
+	root   string                  // the hidden folder
+	owner  atomic.Pointer[os.File] // locked while this process works on the folder; nil: it does not
 
 	// Seams for tests: a crash before a step; file systems that lack things.
 	step func(name string) error
@@ -72,8 +76,17 @@ func Stage(ctx context.Context, target, job string, mode Mode) (*Staging, error)
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err == nil {
-		err = s.make()
+	for range stageTriesMax {
+		if err == nil {
+			err = s.make(ctx)
+		}
+		if !errors.Is(err, ErrNotStaged) {
+			break
+		}
+		err = nil // it was cleared while we made it
+	}
+	if err == nil && s.owner.Load() == nil {
+		err = ErrNotStaged
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fs: stage %s: %w", target, classify(err))
@@ -139,37 +152,40 @@ func (s *Staging) Dir() string { return filepath.Join(s.root, "work") }
 func (s *Staging) File(name string) string { return filepath.Join(s.Dir(), name) }
 
 // make makes the folders, or checks those that are there.
-func (s *Staging) make() error {
+func (s *Staging) make(ctx context.Context) error {
 	seal, err := s.readSeal()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	if err == nil {
 		if v, err := s.look(seal); err != nil || v.published() {
-			return err
+			return errors.Join(err, s.own(ctx))
 		}
 	}
 	if err := s.checkTarget(); err != nil {
 		return err
 	}
-	return s.makeRoot()
+	return s.makeRoot(ctx, false)
 }
 
 // makeRoot makes the staging folder, and the folders above the target.
-func (s *Staging) makeRoot() error {
+func (s *Staging) makeRoot(ctx context.Context, file bool) error {
 	made := missingFolders(filepath.Dir(s.target))
 	if err := os.MkdirAll(filepath.Dir(s.target), 0o777); err != nil {
 		return err
 	}
 	switch err := os.Mkdir(s.root, 0o777); {
 	case err == nil:
-		if err := s.writeFacts("stage", stageFacts{Made: made}); err != nil {
+		if err := s.writeFacts("stage", stageFacts{Made: made, Mode: s.mode, File: file}); err != nil {
 			return err
 		}
 	case !errors.Is(err, os.ErrExist):
 		return err
 	}
-	return os.MkdirAll(s.Dir(), 0o777)
+	if err := os.MkdirAll(s.Dir(), 0o777); err != nil {
+		return err
+	}
+	return s.own(ctx)
 }
 
 // checkTarget fails when the mode or the target's nature rules a publish out.
@@ -292,6 +308,8 @@ func (s *Staging) path(name string) string { return filepath.Join(s.root, name) 
 
 type stageFacts struct {
 	Made []string `json:"made"`
+	Mode Mode     `json:"mode"`
+	File bool     `json:"file,omitempty"` // a FileStaging's
 }
 
 // badName: not the name of a file below a folder.

@@ -101,13 +101,15 @@ type Description struct {
 	Plan    *plan.Plan `json:"plan"`
 }
 
-// State is where a job stands. It ends in exactly one of the last three.
+// State is where a job stands. It ends in exactly one of succeeded, failed and
+// cancelled. Lost: it is recorded, but no node that can be reached coordinates it.
 type State string
 
 // States of a job.
 const (
 	Queued    State = "queued"
 	Running   State = "running"
+	Lost      State = "lost"
 	Succeeded State = "succeeded"
 	Failed    State = "failed"
 	Cancelled State = "cancelled"

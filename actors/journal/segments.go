@@ -155,11 +155,12 @@ func (s *Segments) Pin(job plan.JobID, stage plan.StageID) {
 	s.inUse[job][stage] = true
 }
 
-// Unpin ends a job's hold and evicts the oldest segments beyond the cache's
-// bound.
+// Unpin ends a job's hold, closes the segments that no open job has a use for, and
+// evicts the oldest ones beyond the cache's bound.
 func (s *Segments) Unpin(job plan.JobID) {
 	s.mu.Lock()
 	delete(s.inUse, job)
+	s.closeIdle()
 	if len(s.inUse) == 0 {
 		for _, ch := range s.waiters {
 			close(ch)
@@ -353,6 +354,25 @@ func (s *Segments) trim() {
 	s.release(o)
 }
 
+// closeIdle closes the segments that are kept open for no job: without it, files of
+// jobs long ended would stay open up to the bound. The lock is held.
+func (s *Segments) closeIdle() {
+	busy := map[string]bool{}
+	for _, stages := range s.inUse {
+		for stage := range stages {
+			for _, h := range s.byStage[stage] {
+				busy[h.Segment] = true
+			}
+		}
+	}
+	for id, o := range s.open {
+		if !busy[id.String()] {
+			delete(s.open, id)
+			s.release(o)
+		}
+	}
+}
+
 // release drops one use; the lock is held.
 func (s *Segments) release(o *openSegment) {
 	if o.refs--; o.refs == 0 {
@@ -424,6 +444,9 @@ func (r *segmentRef) Close() error {
 		r.s.mu.Lock()
 		defer r.s.mu.Unlock()
 		r.s.release(r.o)
+		if len(r.s.inUse) == 0 { // a result was read: nobody else will close it
+			r.s.closeIdle()
+		}
 	})
 	return nil
 }

@@ -274,6 +274,7 @@ func TestReleased(t *testing.T) {
 // those whose index was dropped too.
 func TestManyOpen(t *testing.T) {
 	segs := openSegments(t, new(journal.Memory), 1<<30)
+	segs.Pin("j", "s0")
 	first, err := segs.Open(t.Context(), segmentID(t, write(t, segs, api.Held{Stage: "s0"}, 1)))
 	if err != nil {
 		t.Fatal(err)
@@ -314,5 +315,63 @@ func TestSegmentFaults(t *testing.T) {
 	segs = openSegments(t, store, 1<<30)
 	if got := stages(segs, 2); got != "s0:1" || store.Len() != 1 {
 		t.Errorf("after a restart: %s, %d uploads", got, store.Len())
+	}
+}
+
+// opens counts the readers of a store that are open.
+type opens struct {
+	journal.Store
+	n int
+}
+
+type openReader struct {
+	journal.Reader
+	o *opens
+}
+
+func (o *opens) Reader(id fs.UploadID) (journal.Reader, error) {
+	r, err := o.Store.Reader(id)
+	if err != nil {
+		return nil, err
+	}
+	o.n++
+	return openReader{r, o}, nil
+}
+
+func (r openReader) Close() error {
+	r.o.n--
+	return r.Reader.Close()
+}
+
+// Files are open for jobs that run and for readers alone.
+func TestNothingStaysOpen(t *testing.T) {
+	store := &opens{Store: new(journal.Memory)}
+	segs := openSegments(t, store, 1<<30)
+	segs.Pin("a", "s0")
+	segs.Pin("b", "s1")
+	read := func(stage plan.StageID) shuffle.SegmentID {
+		id := segmentID(t, write(t, segs, api.Held{Stage: stage}, 2))
+		s, err := segs.Open(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readExtents(t, s, 0, 2)
+		s.Close()
+		return id
+	}
+	for range 10 {
+		read("s0")
+		read("s1")
+	}
+	for _, c := range []struct {
+		job  plan.JobID
+		want int
+	}{{"a", 10}, {"b", 0}} {
+		if segs.Unpin(c.job); store.n != c.want {
+			t.Errorf("%d files are open after job %s, want %d", store.n, c.job, c.want)
+		}
+	}
+	if read("s0"); store.n != 0 {
+		t.Errorf("%d files are open after a result was read", store.n)
 	}
 }
