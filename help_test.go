@@ -142,10 +142,19 @@ func (d *single) exec(format string, args ...any) {
 
 func (d *single) query(sql string) table {
 	d.t.Helper()
+	out, err := d.try(sql)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return out
+}
+
+// try is query, of what may fail.
+func (d *single) try(sql string) (table, error) {
 	ctx := testContext(d.t)
 	schema, err := d.e.Schema(ctx, sql)
 	if err != nil {
-		d.t.Fatal(err)
+		return table{}, err
 	}
 	columns, _ := api.DecimalSchema(schema.Arrow())
 	out := table{columns: columnsOf(columns)}
@@ -162,10 +171,7 @@ func (d *single) query(sql string) table {
 		out.rows = append(out.rows, recordLines(rec)...)
 		return nil
 	})
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return out
+	return out, err
 }
 
 // same checks that df gives what one DuckDB gives for sql, in any order.

@@ -37,7 +37,7 @@ type Config struct {
 
 // Engine is one in-memory DuckDB. Its methods may be called concurrently;
 // queries run one at a time. Callbacks given to it must not call it, but for
-// Usage, Parse, Deparse and Glob, which do not wait for the query. The time zone
+// Usage, Parse and Deparse, which do not wait for the query. The time zone
 // is UTC wherever the engine runs.
 type Engine struct {
 	config Config
@@ -199,9 +199,14 @@ func (e *Engine) Lock(ctx context.Context, a Access) error {
 	return err
 }
 
+// absolute makes paths absolute, and leaves those that are as they are: what .. in
+// them means depends on links.
 func absolute(paths []string) ([]string, error) {
 	out := make([]string, len(paths))
 	for i, p := range paths {
+		if out[i] = p; filepath.IsAbs(p) {
+			continue
+		}
 		abs, err := filepath.Abs(p)
 		if err != nil {
 			return nil, err

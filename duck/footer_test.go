@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -59,71 +57,5 @@ func TestFooters(t *testing.T) {
 	}
 	if list, err := e.Footers(ctx, nil); err != nil || len(list) != 0 {
 		t.Errorf("no paths: %v, %v", list, err)
-	}
-}
-
-func TestGlob(t *testing.T) {
-	dir := t.TempDir()
-	e := start(t, Config{})
-	for _, f := range []string{"a.csv", "b.csv", "c.parquet", "_SUCCESS", ".hidden.csv", "x/d.csv", "x/y/e.csv", "x/_tmp/f.csv", "[z]/g.csv", "sp ace/h.csv"} {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, f)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, f), []byte(f), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, c := range []struct{ patterns, want string }{
-		{"a.csv", "a.csv"},
-		{"", "a.csv b.csv c.parquet"},
-		{"x/", "x/d.csv"},
-		{"*.csv", "a.csv b.csv"},
-		{"[ab].csv", "a.csv b.csv"},
-		{"?.parquet", "c.parquet"},
-		{".hid*", ".hidden.csv"},
-		{"_*", "_SUCCESS"},
-		{"*/*.csv", "[z]/g.csv sp ace/h.csv x/d.csv"},
-		{"x/**", "x/d.csv x/y/e.csv"},
-		{"**/*.csv", "[z]/g.csv a.csv b.csv sp ace/h.csv x/d.csv x/y/e.csv"},
-		{"x/**/e.csv", "x/y/e.csv"},
-		{"x/_tmp/*", "x/_tmp/f.csv"},
-		{"b.csv|a.csv|*.csv", "a.csv b.csv"},
-		{"nothing.csv", "missing"},
-		{"*.json", "missing"},
-		{"a.csv|*.json", "missing"},
-		{"nowhere/*", "missing"},
-		{"[z]/g.csv", "[z]/g.csv"},
-		{"[", "bad"},
-	} {
-		var patterns []string
-		for p := range strings.SplitSeq(c.patterns, "|") {
-			patterns = append(patterns, dir+"/"+p)
-		}
-		files, err := e.Glob(context.Background(), patterns)
-		var names []string
-		for _, f := range files {
-			rel, _ := filepath.Rel(dir, f.Path)
-			if f.Size != int64(len(rel)) || f.ModTime.IsZero() {
-				t.Errorf("%+v", f)
-			}
-			names = append(names, rel)
-		}
-		got := strings.Join(names, " ")
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			got = "missing"
-		case errors.Is(err, filepath.ErrBadPattern):
-			got = "bad"
-		case err != nil:
-			t.Error(err)
-		}
-		if got != c.want {
-			t.Errorf("%s: %s, want %s", c.patterns, got, c.want)
-		}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := e.Glob(ctx, []string{dir + "/**"}); !errors.Is(err, context.Canceled) {
-		t.Error(err)
 	}
 }

@@ -71,6 +71,7 @@ type RowsOp struct {
 type SQLOp struct {
 	Query  string   `json:"query"`
 	Access []string `json:"access,omitempty"`
+	Lax    []string `json:"lax,omitempty"` // of Access, those that may mean no file
 	// Views are made, in order, before a whole query.
 	Views []View `json:"views,omitempty"`
 }
@@ -176,7 +177,8 @@ type CollectOp struct{}
 type Source struct {
 	Node      NodeID
 	Read      *ReadOp  // nil for SQL
-	Access    []string // SQL's files, folders and globs
+	Access    []string // SQL's files and globs
+	Lax       []string // of Access, those that may mean no file
 	Footers   bool     // row groups are wanted (Parquet)
 	Recursive bool
 }
@@ -190,7 +192,7 @@ func (p *Plan) Sources() []Source {
 		case n.Read != nil:
 			out = append(out, Source{Node: n.ID, Read: n.Read, Footers: n.Read.Format == Parquet, Recursive: n.Read.Recursive})
 		case n.SQL != nil && len(n.SQL.Access) > 0:
-			out = append(out, Source{Node: n.ID, Access: n.SQL.Access})
+			out = append(out, Source{Node: n.ID, Access: n.SQL.Access, Lax: n.SQL.Lax})
 		}
 	}
 	return out

@@ -13,6 +13,7 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/glob"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -46,12 +47,17 @@ func (p *Planner) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []s
 			return nil, nil, err
 		}
 	}
-	infos, err := p.engines.Planner.Glob(ctx, deepen(src, patterns))
+	infos, err := p.find(ctx, src, patterns)
 	if err != nil {
-		return nil, nil, fileError(patterns, err)
+		return nil, nil, err
 	}
 	facts := &plan.Facts{}
-	access := slices.Clone(patterns) // a glob in SQL is itself looked at
+	access := slices.Clone(patterns) // what SQL names is itself looked at
+	for _, pattern := range patterns {
+		if folder, ok := glob.Folder(pattern); ok {
+			access = append(access, folder)
+		}
+	}
 	for _, f := range infos {
 		facts.Files = append(facts.Files, plan.File{Path: f.Path, Size: f.Size, ModTime: f.ModTime.UnixNano()})
 		access = append(access, f.Path, plan.EscapeGlob(f.Path)) // DuckDB looks at the latter to find the former
@@ -73,30 +79,81 @@ func (p *Planner) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []s
 	return facts, access, nil
 }
 
-// deepen has folders stand for all that is below them, when that is wanted: key
-// folders always are.
-func deepen(src *plan.Source, patterns []string) []string {
-	if !src.Recursive && (src.Read == nil || !src.Read.Options.Hive) {
-		return patterns
-	}
-	out := slices.Clone(patterns)
-	for i, p := range out {
-		if st, err := os.Stat(p); err == nil && st.IsDir() {
-			out[i] = filepath.Join(p, "**")
+// find lists the files that patterns mean. A DataFrame's folders are those in them,
+// or below them where that is asked for: key folders always are.
+func (p *Planner) find(ctx context.Context, src *plan.Source, patterns []string) ([]glob.File, error) {
+	find := glob.Find
+	if src.Read != nil {
+		find = glob.FindIn
+		if src.Recursive || src.Read.Options.Hive {
+			find = glob.FindBelow
 		}
 	}
-	return out
+	strict := slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return slices.Contains(src.Lax, p) })
+	files, err := find(ctx, strict)
+	for _, pattern := range src.Lax {
+		more, e := glob.Find(ctx, []string{pattern})
+		if e != nil && !errors.Is(e, iofs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+		files = append(files, more...)
+	}
+	if err != nil {
+		return nil, fileError(patterns, err)
+	}
+	slices.SortFunc(files, func(a, b glob.File) int { return strings.Compare(a.Path, b.Path) })
+	return slices.Compact(files), p.mayReadAll(files)
 }
 
 // mayRead refuses the node's own folder: keys and other jobs' rows are in it.
-func (p *Planner) mayRead(pattern string) error {
+func (p *Planner) mayRead(path string) error {
 	own, err1 := filepath.Abs(p.ownDir)
-	path, err2 := filepath.Abs(pattern)
+	path, err2 := filepath.Abs(path)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	if path == own || strings.HasPrefix(path, own+string(filepath.Separator)) {
-		return &plan.Error{Kind: plan.KindDenied, Op: "read", Subject: pattern, Text: "this is inside the node's own data folder"}
+	if within(own, path) {
+		return ownFolder(path)
+	}
+	return nil
+}
+
+func within(dir, path string) bool {
+	return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator))
+}
+
+func ownFolder(path string) error {
+	return &plan.Error{Kind: plan.KindDenied, Op: "read", Subject: path, Text: "this is inside the node's own data folder", Hint: "name the files that are meant more closely"}
+}
+
+// mayReadAll is mayRead for files that were found, wherever links lead.
+func (p *Planner) mayReadAll(files []glob.File) error {
+	own, err := filepath.EvalSymlinks(p.ownDir)
+	if err != nil {
+		return nil //nolint:nilerr // there is no such folder
+	}
+	if own, err = filepath.Abs(own); err != nil {
+		return err
+	}
+	dirs := map[string]string{} // resolved
+	for _, f := range files {
+		dir, name := filepath.Split(f.Path)
+		real, ok := dirs[dir]
+		if !ok {
+			if real, err = filepath.EvalSymlinks(dir); err != nil {
+				return fileError([]string{f.Path}, err)
+			}
+			dirs[dir] = real
+		}
+		path := filepath.Join(real, name)
+		if st, err := os.Lstat(path); err == nil && st.Mode()&iofs.ModeSymlink != 0 {
+			if path, err = filepath.EvalSymlinks(path); err != nil {
+				return fileError([]string{f.Path}, err)
+			}
+		}
+		if within(own, path) {
+			return ownFolder(f.Path)
+		}
 	}
 	return nil
 }
@@ -175,6 +232,7 @@ func (p *Planner) sniff(ctx context.Context, path string, o plan.ScanOptions) (m
 	return out, err
 }
 
+// fileError is err, about files that patterns name.
 func fileError(patterns []string, err error) error {
 	for _, p := range patterns {
 		if scheme, _, ok := strings.Cut(p, "://"); ok && !strings.ContainsAny(scheme, "/.") {
@@ -182,11 +240,25 @@ func fileError(patterns []string, err error) error {
 				Hint: "copy the data to where every node can read it, or mount it there as a file system"}
 		}
 	}
-	if errors.Is(err, iofs.ErrNotExist) {
-		return &plan.Error{Kind: plan.KindNotFound, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error(),
-			Hint: "paths are looked up on the nodes: give a path that every node can read"}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
-	return &plan.Error{Kind: plan.KindUser, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error()}
+	te := &plan.Error{Kind: plan.KindResource, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error()}
+	for _, k := range []struct {
+		err  error
+		kind plan.Kind
+		hint string
+	}{
+		{iofs.ErrNotExist, plan.KindNotFound, "paths are looked up on the nodes: give a path that every node can read"},
+		{iofs.ErrPermission, plan.KindDenied, "let the user that the nodes run as read it"},
+		{glob.ErrName, plan.KindUser, "rename the file: SQL is UTF-8, and cannot name it"},
+		{glob.ErrTwice, plan.KindUser, "one ** is enough: it stands for folders of any depth"},
+	} {
+		if errors.Is(err, k.err) {
+			te.Kind, te.Hint = k.kind, k.hint
+		}
+	}
+	return te
 }
 
 // NamedBytes is, for each stage, the size of the files that its SQL names by
@@ -197,7 +269,7 @@ func (p *Planner) NamedBytes(ctx context.Context, job *plan.Job) []int64 {
 		if len(s.Access) == 0 || slices.ContainsFunc(s.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
 			continue
 		}
-		infos, err := p.engines.Planner.Glob(ctx, s.Access)
+		infos, err := glob.Find(ctx, s.Access)
 		if err != nil {
 			p.log.Debug("sizes of the files of a stage", "stage", s.Name, "err", err)
 			continue

@@ -144,7 +144,7 @@ func TestPlanSQL(t *testing.T) {
 				used = append(used, v.Name)
 			}
 			for _, a := range c.access {
-				access = append(access, filepath.Clean(b.abs(a)))
+				access = append(access, b.abs(a))
 			}
 			if !slices.Equal(used, c.used) || !slices.Equal(op.Access, access) {
 				t.Errorf("views %v, access %v; want %v, %v", used, op.Access, c.used, access)

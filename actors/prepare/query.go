@@ -44,10 +44,10 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 	}
 	small := smallInput(&facts, spec.Options.Force)
 	if q.Why = small; small == "" {
-		if err := p.addFooters(ctx, &facts, files); err != nil {
+		if err := p.planQuery(ctx, q, op.Query, sink, &facts, files); err != nil {
 			return nil, err
 		}
-		if err := p.planQuery(ctx, q, op.Query, sink, &facts, files); err != nil {
+		if err := p.addFooters(ctx, &facts, q.Files()); err != nil {
 			return nil, err
 		}
 	}
@@ -83,7 +83,7 @@ func (p *Planner) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, 
 	if len(op.Access) == 0 {
 		return nil, nil, nil
 	}
-	facts, access, err := p.facts(ctx, &plan.Source{Node: "sql", Access: op.Access})
+	facts, access, err := p.facts(ctx, &plan.Source{Node: "sql", Access: op.Access, Lax: op.Lax})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,8 +92,13 @@ func (p *Planner) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, 
 
 // addFooters adds what the footers of Parquet files tell: row groups to cut at, and
 // bounds of their columns to skip by.
-func (p *Planner) addFooters(ctx context.Context, facts *distribute.Facts, files []plan.File) error {
-	read := slices.DeleteFunc(slices.Clone(files), func(f plan.File) bool { return !isParquet(f.Path) })
+func (p *Planner) addFooters(ctx context.Context, facts *distribute.Facts, paths []string) error {
+	var read []plan.File
+	for _, path := range paths {
+		if f, ok := facts.Files[path]; ok {
+			read = append(read, f)
+		}
+	}
 	list, err := p.footers.of(ctx, p.engines.Planner, read)
 	if err != nil {
 		return engines.Error("read", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/glob"
 	"github.com/pondmesh/pond/duck/tree"
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -95,12 +97,12 @@ func (p *Planner) PlanSQL(ctx context.Context, req *api.Query) (*plan.Plan, erro
 		out.Sink.Collect = &plan.CollectOp{}
 	case stmt.Copy:
 		out.Sink.Write = s.Write
-		s.Write.Path = strings.TrimSuffix(tree.Absolute(req.Dir, s.Write.Path), "/")
+		s.Write.Path = strings.TrimSuffix(placeOf(req.Dir).Absolute(s.Write.Path), "/")
 	default:
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Text: "a query or a COPY of one can be planned, no other statement",
 			Hint: "run it with: pondnode sql"}
 	}
-	q := &statement{p: p, dir: req.Dir, views: map[string]plan.View{}}
+	q := &statement{p: p, place: placeOf(req.Dir), views: map[string]plan.View{}}
 	for _, v := range req.Views {
 		q.views[strings.ToLower(v.Name)] = v
 	}
@@ -127,7 +129,7 @@ func (p *Planner) Describe(ctx context.Context, req *api.Query) (*api.Descriptio
 	op := planned.Nodes[0].SQL
 	var access []string
 	if len(op.Access) > 0 {
-		if _, access, err = p.facts(ctx, &plan.Source{Node: "sql", Access: op.Access}); err != nil {
+		if _, access, err = p.facts(ctx, &plan.Source{Node: "sql", Access: op.Access, Lax: op.Lax}); err != nil {
 			return nil, err
 		}
 	}
@@ -178,7 +180,7 @@ func pivots(query string) bool {
 // that it needs.
 type statement struct {
 	p     *Planner
-	dir   string
+	place tree.Place
 	views map[string]plan.View // by name in lower case
 	// dynamic: there was a query that DuckDB gives no syntax tree of.
 	dynamic bool
@@ -194,7 +196,8 @@ func (q *statement) step(ctx context.Context, sql string) (*plan.SQLOp, error) {
 	if err != nil {
 		return nil, err
 	}
-	op := &plan.SQLOp{Query: r.text, Access: slices.Clone(r.files)}
+	op := &plan.SQLOp{Query: r.text}
+	reads(op, r.files)
 	if told[stmt.FirstWord(op.Query)] {
 		op.Query = "SELECT * FROM (" + op.Query + ")" // a query as any other
 	}
@@ -203,7 +206,28 @@ func (q *statement) step(ctx context.Context, sql string) (*plan.SQLOp, error) {
 	}
 	slices.Sort(op.Access)
 	op.Access = slices.Compact(op.Access)
+	slices.Sort(op.Lax)
+	op.Lax = slices.Compact(op.Lax)
 	return op, nil
+}
+
+// placeOf is where a statement's files are looked up. Home is the node's user's, as
+// it is to DuckDB.
+func placeOf(dir string) tree.Place {
+	home, _ := os.UserHomeDir() // without one, ~ is the root's
+	return tree.Place{Dir: dir, Home: home}
+}
+
+// reads adds the files' names to a step as readers take them now: what is a folder
+// today may be a file tomorrow.
+func reads(op *plan.SQLOp, files []tree.File) {
+	for _, f := range files {
+		pattern := glob.Below(f.Path, f.Suffix)
+		op.Access = append(op.Access, pattern)
+		if f.Lax {
+			op.Lax = append(op.Lax, pattern)
+		}
+	}
 }
 
 // add appends the views among tables. under are those that are being added.
@@ -220,7 +244,7 @@ func (q *statement) add(ctx context.Context, op *plan.SQLOp, tables, under map[s
 		if err != nil {
 			return err
 		}
-		op.Access = append(op.Access, r.files...)
+		reads(op, r.files)
 		under[name] = true
 		if err := q.add(ctx, op, r.tables, under); err != nil {
 			return err
@@ -236,7 +260,7 @@ func (q *statement) add(ctx context.Context, op *plan.SQLOp, tables, under map[s
 // DuckDB writes it anew.
 func (q *statement) resolve(ctx context.Context, sql string) (*resolved, error) {
 	names := slices.Sorted(maps.Keys(q.views))
-	key := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", sql, q.dir, names))
+	key := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", sql, q.place, names))
 	if r, ok := q.p.resolved.get(key); ok {
 		return r, nil
 	}
@@ -254,7 +278,7 @@ func (q *statement) resolve(ctx context.Context, sql string) (*resolved, error) 
 // resolved is a query's text with absolute names of files, and what it reads.
 type resolved struct {
 	text   string
-	files  []string
+	files  []tree.File
 	tables map[string]bool
 }
 
@@ -268,11 +292,14 @@ func (q *statement) read(ctx context.Context, sql string, js []byte, views []str
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "parse", Text: "one statement is expected", Hint: "give one at a time"}
 	}
 	r := &resolved{text: sql, tables: tree.Tables(root)}
-	changed := false
-	if r.files, changed = tree.AbsoluteFiles(root, q.dir, views...); !changed {
+	files := tree.AbsoluteFiles(root, q.place, views...)
+	if err := unreadable(files); err != nil {
+		return nil, err
+	}
+	if r.files = files.List; !files.Changed {
 		return r, nil
 	}
-	r.text = stmt.Rename(sql, q.rename(r.files), q.rename(r.files))
+	r.text = stmt.Rename(sql, q.rename(r.files), func(_, name string) string { return q.rename(r.files)(name) })
 	if q.same(ctx, r.text, root) {
 		return r, nil
 	}
@@ -282,10 +309,24 @@ func (q *statement) read(ctx context.Context, sql string, js []byte, views []str
 	return r, engines.Error("parse", err)
 }
 
+// unreadable is the error of files that a pond cannot read as one DuckDB would.
+func unreadable(f *tree.Files) error {
+	switch {
+	case len(f.Unclear) > 0:
+		return &plan.Error{Kind: plan.KindUser, Op: "parse", Subject: f.Unclear[0], Text: "which files it reads cannot be told: its path is computed",
+			Hint: "write the path as a text, or a list of texts; patterns such as 'folder/*.parquet' may stand in them"}
+	case len(f.Databases) > 0:
+		return &plan.Error{Kind: plan.KindUser, Op: "parse", Subject: f.Databases[0], Text: "a pond does not read DuckDB's own database files: one process at a time may open them",
+			Hint: "write its tables as Parquet with DuckDB: COPY table TO 'table.parquet'"}
+	}
+	return nil
+}
+
 // rename makes names absolute that are then among files.
-func (q *statement) rename(files []string) func(string) string {
+func (q *statement) rename(files []tree.File) func(string) string {
 	return func(name string) string {
-		if abs := tree.Absolute(q.dir, name); slices.Contains(files, abs) {
+		abs := q.place.Absolute(name)
+		if slices.ContainsFunc(files, func(f tree.File) bool { return f.Path == abs }) {
 			return abs
 		}
 		return name
@@ -315,16 +356,16 @@ func (q *statement) loose(sql string, views []string, err error) (*resolved, err
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "parse", Text: "only queries, and COPY of one, run on a pond", Hint: "write a SELECT"}
 	}
 	r := &resolved{tables: stmt.Identifiers(sql)}
-	file := func(name string) string {
-		abs := tree.Absolute(q.dir, name)
-		r.files = append(r.files, abs)
+	file := func(reader, name string) string {
+		abs := q.place.Absolute(name)
+		r.files = append(r.files, tree.FileOf(reader, abs))
 		return abs
 	}
 	table := func(name string) string {
 		if !tree.IsFile(name) || slices.Contains(views, strings.ToLower(name)) {
 			return name
 		}
-		return file(name)
+		return file("", name)
 	}
 	q.dynamic = true
 	r.text = stmt.Rename(sql, table, file)

@@ -1,101 +1,201 @@
 package tree
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// readers are the table functions whose first argument names files.
-var readers = map[string]bool{
-	"read_parquet": true, "parquet_scan": true, "parquet_metadata": true, "parquet_schema": true,
-	"parquet_file_metadata": true, "parquet_kv_metadata": true, "parquet_bloom_probe": true,
-	"read_csv": true, "read_csv_auto": true, "sniff_csv": true,
-	"read_json": true, "read_json_auto": true, "read_ndjson": true, "read_ndjson_auto": true,
-	"read_json_objects": true, "read_json_objects_auto": true, "read_ndjson_objects": true,
-	"read_text": true, "read_blob": true, "glob": true,
+// readers are the table functions whose first argument names files, with the
+// suffix of the files that they read in a folder; none where they read no folders.
+var readers = map[string]string{
+	"read_parquet": "parquet", "parquet_scan": "parquet", "parquet_metadata": "parquet", "parquet_schema": "parquet",
+	"parquet_file_metadata": "parquet", "parquet_kv_metadata": "parquet", "parquet_bloom_probe": "parquet", "parquet_full_metadata": "parquet",
+	"read_csv": "csv", "read_csv_auto": "csv", "sniff_csv": "",
+	"read_json": "json", "read_json_auto": "json", "read_ndjson": "json", "read_ndjson_auto": "json",
+	"read_json_objects": "json", "read_json_objects_auto": "json", "read_ndjson_objects": "json",
+	"read_text": "", "read_blob": "", "glob": "",
 }
 
-// suffixes are the file names that DuckDB reads when they stand for a table.
-var suffixes = []string{".parquet", ".csv", ".tsv", ".json", ".jsonl", ".ndjson"}
+// suffixes are the file names that DuckDB reads when they stand for a table, also
+// where a question mark follows.
+var suffixes = []string{".parquet", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".geojson", ".geojsonl"}
 
 // packed are compressions that may follow a text format's suffix.
 var packed = []string{".gz", ".zst"}
 
+// databases are the names of DuckDB's own files.
+var databases = []string{".db", ".ddb", ".duckdb"}
+
 // IsFile reports whether DuckDB takes a table's name for a file's, or a glob.
-func IsFile(name string) bool {
+func IsFile(name string) bool { return like(name, suffixes) }
+
+// like reports whether a name ends so.
+func like(name string, suffixes []string) bool {
 	low := strings.ToLower(name)
 	for _, p := range packed {
-		low = strings.TrimSuffix(low, p)
+		if cut, ok := strings.CutSuffix(low, p); ok {
+			low = cut
+			break
+		}
 	}
-	return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(low, s) })
+	return slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(low, s) || strings.Contains(low, s+"?") })
 }
 
 // IsReader reports whether a table function's first argument names files.
-func IsReader(function string) bool { return readers[strings.ToLower(function)] }
-
-// Absolute is a file's name that means the same in every folder; dir is the one
-// that a relative name is looked up in.
-func Absolute(dir, name string) string {
-	switch {
-	case strings.Contains(name, "://"):
-		return name
-	case filepath.IsAbs(name):
-		return filepath.Clean(name)
-	}
-	return filepath.Join(dir, name)
+func IsReader(function string) bool {
+	_, ok := readers[strings.ToLower(function)]
+	return ok
 }
 
-// AbsoluteFiles makes every file that the tree names absolute, in place,
-// against the folder dir, and returns them, each once, sorted, and whether one
-// was not so before. Names of views, in lower case, are no files whatever they
-// look like.
-func AbsoluteFiles(n Node, dir string, views ...string) (files []string, changed bool) {
-	resolve := func(path string) string {
-		abs := Absolute(dir, path)
-		files = append(files, abs)
-		changed = changed || abs != path
-		return abs
+// Place is where names of files are looked up.
+type Place struct {
+	Dir  string // relative names
+	Home string // what ~ stands for
+}
+
+// local is the path of a file's URL on this machine, or the name itself.
+func local(name string) string {
+	for _, host := range []string{"file://localhost/", "file:///"} {
+		if path, ok := strings.CutPrefix(name, host); ok {
+			return "/" + path
+		}
+	}
+	if path, ok := strings.CutPrefix(name, "file:/"); ok && !strings.HasPrefix(path, "/") {
+		return "/" + path
+	}
+	return name
+}
+
+// Absolute is a file's name that means the same in every place. A name with .. in
+// it stays as it is: what it means depends on links.
+func (p Place) Absolute(name string) string {
+	name = local(name)
+	switch {
+	case strings.HasPrefix(name, "~"):
+		name = p.Home + name[1:]
+	case strings.Contains(name, "://"), name == "":
+		return name
+	}
+	if !filepath.IsAbs(name) {
+		name = p.Dir + "/" + name
+	}
+	if slices.Contains(strings.Split(name, "/"), "..") {
+		return name
+	}
+	if strings.HasSuffix(name, "/") {
+		return strings.TrimSuffix(filepath.Clean(name), "/") + "/"
+	}
+	return filepath.Clean(name)
+}
+
+// File is a file, a folder or a glob that a query names.
+type File struct {
+	Path   string
+	Suffix string // of the files that are read if it is a folder; empty: none are
+	Lax    bool   // that it means no file is no error
+}
+
+// lax are the readers that give no rows where there are no files.
+var lax = map[string]bool{"read_text": true, "read_blob": true, "glob": true}
+
+// FileOf is a file that a reader of that name is called with.
+func FileOf(function, path string) File {
+	function = strings.ToLower(function)
+	return File{path, readers[function], lax[function]}
+}
+
+// Files is what a query reads.
+type Files struct {
+	List    []File // each once, in order
+	Changed bool   // one was not named so before
+	// Unclear are readers whose first argument is no text, nor a list of texts:
+	// which files they read is not to be told.
+	Unclear []string
+	// Databases are files of DuckDB's own that it reads.
+	Databases []string
+}
+
+// AbsoluteFiles makes every file that the tree names absolute, in place. Names of
+// views, in lower case, are no files whatever they look like.
+func AbsoluteFiles(n Node, place Place, views ...string) *Files {
+	out := &Files{}
+	resolve := func(reader string) func(string) string {
+		return func(path string) string {
+			abs := place.Absolute(path)
+			out.List = append(out.List, FileOf(reader, abs))
+			out.Changed = out.Changed || abs != path
+			return abs
+		}
 	}
 	ctes := cteNames(n)
 	for _, v := range views {
 		ctes[v] = true
 	}
 	Walk(n, func(n Node) {
-		switch {
-		case Text(n, "type") == "BASE_TABLE":
+		switch Text(n, "type") {
+		case "BASE_TABLE":
 			name := Text(n, "table_name")
-			if Text(n, "schema_name") == "" && Text(n, "catalog_name") == "" && !ctes[strings.ToLower(name)] && IsFile(name) {
-				n["table_name"] = resolve(name)
+			switch {
+			case Text(n, "schema_name") != "" || Text(n, "catalog_name") != "" || ctes[strings.ToLower(name)]:
+			case IsFile(name):
+				n["table_name"] = resolve("read_" + suffixOf(name))(name)
+			case like(name, databases):
+				out.Databases = append(out.Databases, name)
 			}
-		case Text(n, "type") == "TABLE_FUNCTION":
+		case "TABLE_FUNCTION":
 			fn, _ := n["function"].(Node)
 			args, _ := fn["children"].([]any)
-			if IsReader(Text(fn, "function_name")) && len(args) > 0 {
-				eachString(args[0], resolve)
+			name := strings.ToLower(Text(fn, "function_name"))
+			switch {
+			case name == "read_duckdb":
+				out.Databases = append(out.Databases, name)
+			case IsReader(name) && len(args) > 0 && !eachString(args[0], resolve(name)):
+				out.Unclear = append(out.Unclear, name)
 			}
 		}
 	})
-	slices.Sort(files)
-	return slices.Compact(files), changed
+	slices.SortFunc(out.List, func(a, b File) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Suffix, b.Suffix))
+	})
+	out.List = slices.Compact(out.List)
+	return out
 }
 
-// eachString replaces a string constant, or each of a list of them.
-func eachString(arg any, f func(string) string) {
+// suffixOf is that of the reader which DuckDB takes for a file that stands for a
+// table.
+func suffixOf(name string) string {
+	switch {
+	case like(name, suffixes[:1]):
+		return "parquet"
+	case like(name, suffixes[1:3]):
+		return "csv"
+	}
+	return "json"
+}
+
+// eachString replaces a string constant, or each of a list of them. It reports
+// whether the argument is nothing else.
+func eachString(arg any, f func(string) string) bool {
 	n, _ := arg.(Node)
 	switch {
 	case Text(n, "type") == "VALUE_CONSTANT":
-		if v, ok := n["value"].(Node); ok {
-			if s, ok := v["value"].(string); ok {
-				v["value"] = f(s)
-			}
+		v, _ := n["value"].(Node)
+		s, ok := v["value"].(string)
+		if ok {
+			v["value"] = f(s)
 		}
+		return ok
 	case Text(n, "function_name") == "list_value", Text(n, "type") == "ARRAY_CONSTRUCTOR":
 		children, _ := n["children"].([]any)
+		all := true
 		for _, c := range children {
-			eachString(c, f)
+			all = eachString(c, f) && all
 		}
+		return all
 	}
+	return false
 }
 
 // Tables are the names, in lower case, that the tree reads as tables or views and

@@ -35,10 +35,10 @@ func TestAbsoluteFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, changed := AbsoluteFiles(n, "/home/u")
-	want := []string{"/abs/d.csv", "/home/u/a.parquet", "/home/u/b.csv", "/home/u/x/*.json"}
-	if !slices.Equal(got, want) {
-		t.Fatalf("files %q, want %q", got, want)
+	got := AbsoluteFiles(n, Place{Dir: "/home/u"})
+	want := []File{{Path: "/abs/d.csv", Suffix: "csv"}, {Path: "/home/u/a.parquet", Suffix: "parquet"}, {Path: "/home/u/b.csv", Suffix: "csv"}, {Path: "/home/u/x/*.json", Suffix: "json"}}
+	if !slices.Equal(got.List, want) || !got.Changed || got.Unclear != nil || got.Databases != nil {
+		t.Fatalf("%+v, want %+v", *got, want)
 	}
 	b, err := Encode(n)
 	if err != nil {
@@ -48,8 +48,8 @@ func TestAbsoluteFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if files, again := AbsoluteFiles(again, "/other"); !changed || again || !slices.Equal(files, want) {
-		t.Fatalf("the rewritten tree names %q, want %q", files, want)
+	if got := AbsoluteFiles(again, Place{Dir: "/other"}); got.Changed || !slices.Equal(got.List, want) {
+		t.Fatalf("the rewritten tree names %+v, want %+v", *got, want)
 	}
 	if !strings.Contains(string(b), "18446744073709551615") {
 		t.Fatal("a large number lost its digits")
@@ -58,10 +58,33 @@ func TestAbsoluteFiles(t *testing.T) {
 
 func TestAbsolute(t *testing.T) {
 	for name, want := range map[string]string{
-		"a.csv": "/home/u/a.csv", "../a.csv": "/home/a.csv", "/x/./a.csv": "/x/a.csv", "/x/../a/*.csv": "/a/*.csv", "s3://b/../a.csv": "s3://b/../a.csv",
+		"a.csv": "/home/u/a.csv", "./a//b.csv": "/home/u/a/b.csv", "../a.csv": "/home/u/../a.csv", "/x/./a.csv": "/x/a.csv", "/x/../a/*.csv": "/x/../a/*.csv", "a/": "/home/u/a/",
+		"s3://b/../a.csv": "s3://b/../a.csv", "file:///x/a.csv": "/x/a.csv", "file:/x/a.csv": "/x/a.csv", "file://localhost/x/a.csv": "/x/a.csv", "file://x/a.csv": "file://x/a.csv",
+		"file:a.csv": "/home/u/file:a.csv", "~/a.csv": "/root/a.csv", "": "",
 	} {
-		if got := Absolute("/home/u", name); got != want {
-			t.Errorf("Absolute(%q) = %q, want %q", name, got, want)
+		if got := (Place{Dir: "/home/u", Home: "/root"}).Absolute(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// A path that is computed is not to be told, and DuckDB's own files are.
+func TestFilesUnclear(t *testing.T) {
+	column := Node{"type": "COLUMN_REF", "column_names": []any{"x"}}
+	for _, c := range []struct {
+		node Node
+		want Files
+	}{
+		{reader("read_csv", column), Files{Unclear: []string{"read_csv"}}},
+		{reader("read_csv", call("list_value", []any{constant("/a"), column})), Files{List: []File{{Path: "/a", Suffix: "csv"}}, Unclear: []string{"read_csv"}}},
+		{reader("Read_Text", constant("/a")), Files{List: []File{{Path: "/a", Lax: true}}}},
+		{reader("read_duckdb", constant("/a")), Files{Databases: []string{"read_duckdb"}}},
+		{table("x.duckdb", ""), Files{Databases: []string{"x.duckdb"}}},
+		{table("/a.csv?x", ""), Files{List: []File{{Path: "/a.csv?x", Suffix: "csv"}}}},
+		{reader("range", column), Files{}},
+	} {
+		if got := AbsoluteFiles(Node{"from_table": c.node}, Place{Dir: "/"}); !reflect.DeepEqual(*got, c.want) {
+			t.Errorf("%v: %+v, want %+v", c.node, *got, c.want)
 		}
 	}
 }
@@ -82,8 +105,9 @@ func TestTables(t *testing.T) {
 	if got, want := slices.Sorted(maps.Keys(Tables(n))), []string{"a.parquet", "t.csv", "x/*.json"}; !slices.Equal(got, want) {
 		t.Errorf("tables %q, want %q", got, want)
 	}
-	if got, _ := AbsoluteFiles(n, "/d", "a.parquet"); slices.Contains(got, "/d/a.parquet") || !slices.Contains(got, "/d/x/*.json") {
-		t.Errorf("files %q", got)
+	got := AbsoluteFiles(n, Place{Dir: "/d"}, "a.parquet").List
+	if slices.Contains(got, File{Path: "/d/a.parquet", Suffix: "parquet"}) || !slices.Contains(got, File{Path: "/d/x/*.json", Suffix: "json"}) {
+		t.Errorf("files %v", got)
 	}
 	if reflect.DeepEqual(Unplaced(n), Unplaced(same)) {
 		t.Error("other files count for nothing")

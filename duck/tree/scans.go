@@ -53,18 +53,14 @@ func TextScans(root Node, views ...string) []*TextScan {
 // fileScan is a file that stands for a table.
 func fileScan(n Node) *TextScan {
 	name := Text(n, "table_name")
-	low := strings.ToLower(name)
-	for _, p := range packed {
-		low = strings.TrimSuffix(low, p)
-	}
 	switch {
 	case Text(n, "schema_name") != "" || Text(n, "catalog_name") != "" || n["at_clause"] != nil:
 		return nil
-	case !IsFile(name) || strings.HasSuffix(low, ".parquet"):
+	case !IsFile(name) || suffixOf(name) == "parquet":
 		return nil
 	}
 	s := &TextScan{Patterns: []string{name}, Function: "read_json_auto", node: n, alias: name}
-	if strings.HasSuffix(low, ".csv") || strings.HasSuffix(low, ".tsv") {
+	if suffixOf(name) == "csv" {
 		s.Function = "read_csv_auto"
 	}
 	if !strings.ContainsAny(name, "*?[") { // DuckDB calls it by the file's first name then

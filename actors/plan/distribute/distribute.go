@@ -175,6 +175,10 @@ func (p *planner) stage(d *draft) (*plan.Stage, []plan.File, error) {
 	for _, path := range s.Access {
 		files = append(files, p.facts.Files[path])
 	}
+	if namesFiles(d.root) {
+		s.Access = append(s.Access, p.q.Access...)
+		files = append(files, allFiles(p.facts)...)
+	}
 	s.Deterministic = d.repeatable && !d.nondeterministic && !anyVolatile(d.root) && (steady || !nondeterministic(d.root))
 	return s, files, nil
 }

@@ -2,6 +2,7 @@ package distribute
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck/logical"
@@ -110,9 +111,9 @@ func (p *planner) topN(op *logical.TopN) (*rel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.n > 1 && op.Limit+op.Offset >= op.Limit {
+	if most, ok := firstRows(op.Limit, op.Offset); in.n > 1 && ok {
 		first := *op
-		first.Limit, first.Offset = op.Limit+op.Offset, 0
+		first.Limit, first.Offset = most, 0
 		part := in.with(over(&first, in))
 		p.unfinished[part.op] = true
 		part.rows = min(part.rows, float64(first.Limit)*float64(in.n))
@@ -124,6 +125,12 @@ func (p *planner) topN(op *logical.TopN) (*rel, error) {
 	return in.mapped(out, picked(nil)), nil
 }
 
+// firstRows is how many rows of each task a limit may keep, if DuckDB can count so
+// far.
+func firstRows(limit, offset uint64) (uint64, bool) {
+	return limit + offset, limit <= math.MaxInt64 && offset <= math.MaxInt64-limit
+}
+
 // limit keeps rows in the order of the input: the first of each task, then of
 // those.
 func (p *planner) limit(op *logical.Limit) (*rel, error) {
@@ -131,8 +138,8 @@ func (p *planner) limit(op *logical.Limit) (*rel, error) {
 	if err != nil {
 		return nil, err
 	}
-	most := op.Limit.Rows + op.Offset.Rows
-	if op.Limit.Kind != logical.BoundRows || op.Offset.Kind != logical.BoundRows && op.Offset.Kind != logical.NoBound || most < op.Limit.Rows {
+	most, ok := firstRows(op.Limit.Rows, op.Offset.Rows)
+	if op.Limit.Kind != logical.BoundRows || op.Offset.Kind != logical.BoundRows && op.Offset.Kind != logical.NoBound || !ok {
 		in = p.gather(in, "how many rows are kept depends on all of them", true)
 	} else if in.n > 1 {
 		first := *op

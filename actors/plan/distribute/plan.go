@@ -25,6 +25,14 @@ type Query struct {
 	Write *plan.Write
 }
 
+// Files are those that the tree's scans of Parquet read.
+func (q *Query) Files() []string {
+	if q.Tree == nil {
+		return nil
+	}
+	return filesOf(q.Tree.Root)
+}
+
 // Facts are what is known of the files.
 type Facts struct {
 	// Files are those that the tree's scans name, by path; Parquet files with

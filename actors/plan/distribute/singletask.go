@@ -5,6 +5,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck/logical"
+	"github.com/pondmesh/pond/duck/tree"
 )
 
 // singleTask is the query as the user wrote it, in one task.
@@ -44,6 +45,17 @@ func filesOf(root logical.Operator) []string {
 	})
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// namesFiles reports whether a tree calls a function that finds its files itself.
+func namesFiles(root logical.Operator) bool {
+	found := false
+	logical.Walk(root, func(op logical.Operator) bool {
+		g, ok := op.(*logical.Get)
+		found = found || ok && tree.IsReader(g.Func) && g.Files == nil
+		return true
+	})
+	return found
 }
 
 // allFiles are the files that facts speak of, in order.

@@ -12,9 +12,9 @@ import (
 // tokens alone: it is for statements of which DuckDB gives no syntax tree, and to
 // keep a text as it was written where a tree tells what became of it. table is
 // asked for each quoted name or string that stands where a table may, file for
-// each that is an argument of a function that reads files. Both return the name
-// that is to stand there.
-func Rename(sql string, table, file func(name string) string) string {
+// each that is an argument of a function that reads files, of that name. Both
+// return the name that is to stand there.
+func Rename(sql string, table func(name string) string, file func(reader, name string) string) string {
 	r := &renamer{sql: sql, table: table, file: file, levels: []level{{}}}
 	toks, _ := lexer.Lex(sql)
 	r.toks = lexer.Solid(toks)
@@ -40,20 +40,21 @@ func Identifiers(sql string) map[string]bool {
 
 // level is what is known between a bracket and its end.
 type level struct {
-	from  bool // in a FROM clause: commas part tables
-	list  bool // of list elements
-	files bool // in the first argument of a function that reads files
-	table bool // a table may stand next
+	from  bool   // in a FROM clause: commas part tables
+	list  bool   // of list elements
+	files string // in the first argument of this function, which reads files
+	table bool   // a table may stand next
 }
 
 type renamer struct {
-	sql         string
-	toks        []lexer.Token
-	i           int
-	table, file func(string) string
-	levels      []level
-	done        int // bytes of sql that are in out
-	out         strings.Builder
+	sql    string
+	toks   []lexer.Token
+	i      int
+	table  func(name string) string
+	file   func(reader, name string) string
+	levels []level
+	done   int // bytes of sql that are in out
+	out    strings.Builder
 }
 
 var (
@@ -78,20 +79,29 @@ func (r *renamer) next() {
 	case lexer.Punct:
 		switch s {
 		case "(":
-			in := level{files: r.i > 0 && tree.IsReader(r.toks[r.i-1].Value(r.sql))}
+			in := level{}
+			if r.i > 0 && tree.IsReader(r.toks[r.i-1].Value(r.sql)) {
+				in.files = r.toks[r.i-1].Value(r.sql)
+			}
 			if expected {
 				in.from, in.table = true, true
 			}
 			r.levels = append(r.levels, in)
 		case "[", "{":
-			r.levels = append(r.levels, level{files: top.files && s == "[", list: true})
+			in := level{list: true}
+			if s == "[" {
+				in.files = top.files
+			}
+			r.levels = append(r.levels, in)
 		case ")", "]", "}":
 			if len(r.levels) > 1 {
 				r.levels = r.levels[:len(r.levels)-1]
 			}
 		case ",":
 			top.table = top.from
-			top.files = top.files && top.list
+			if !top.list {
+				top.files = ""
+			}
 		}
 	}
 }
@@ -112,8 +122,8 @@ func (r *renamer) name(top *level, t lexer.Token, expected bool) {
 	old := t.Value(r.sql)
 	f := r.table
 	switch {
-	case top.files && t.Kind == lexer.String:
-		f = r.file
+	case top.files != "" && t.Kind == lexer.String:
+		f = func(name string) string { return r.file(top.files, name) }
 	case !expected, r.i+1 < len(r.toks) && r.toks[r.i+1].In(r.sql) == ".":
 		return
 	}

@@ -309,7 +309,7 @@ func TestRename(t *testing.T) {
 		"SUMMARIZE 'a.csv'":                                         "SUMMARIZE '/d/a.csv'",
 		"FROM 'a.csv":                                               "FROM 'a.csv",
 	} {
-		if got := Rename(sql, table, file); got != want {
+		if got := Rename(sql, table, func(_, name string) string { return file(name) }); got != want {
 			t.Errorf("Rename(%q)\n got %s\nwant %s", sql, got, want)
 		}
 	}
@@ -321,12 +321,13 @@ func FuzzRename(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
 		same := func(s string) string { return s }
-		if got := Rename(sql, same, same); got != sql {
+		if got := Rename(sql, same, func(_, name string) string { return name }); got != sql {
 			t.Fatalf("no name was changed, but %q became %q", sql, got)
 		}
 		long := func(s string) string { return "/x/" + s }
-		once := Rename(sql, long, long)
-		back := Rename(once, func(s string) string { return strings.TrimPrefix(s, "/x/") }, func(s string) string { return strings.TrimPrefix(s, "/x/") })
+		once := Rename(sql, long, func(_, name string) string { return long(name) })
+		short := func(s string) string { return strings.TrimPrefix(s, "/x/") }
+		back := Rename(once, short, func(_, name string) string { return short(name) })
 		if a, b := len(newCursor(sql).toks), len(newCursor(back).toks); a != b {
 			t.Fatalf("%q with names changed and changed back has %d tokens, not %d: %q", sql, b, a, back)
 		}
