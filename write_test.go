@@ -21,7 +21,7 @@ import (
 // is removed just after its end is told.
 func wantNoStaging(t *testing.T, dir string, want ...string) {
 	t.Helper()
-	within(t, 10*time.Second, "the staging folder is gone", func() bool {
+	within(t, time.Minute, "the staging folder is gone", func() bool {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)

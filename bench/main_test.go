@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 const testFlights = "../cmd/pondnode/sample/*.parquet"
 
 func testContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pondmesh/pond/chaos"
 )
@@ -33,13 +32,8 @@ type bad struct {
 	says []string // on standard error: what, where, what to do
 }
 
-// quick is how long a command with a mistake may take.
-const quick = 8 * time.Second
-
 func (b *bad) run(t *testing.T, ctx context.Context, dir string) {
 	t.Run(b.name, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(ctx, quick)
-		defer cancel()
 		e, err := chaos.Command(ctx, dir, binary, b.args...)
 		must(t, err)
 		if e.Code != b.code || e.Stdout != "" {

