@@ -4,6 +4,7 @@ package pond_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -319,4 +320,65 @@ func TestResultOutlivesSmallCache(t *testing.T) {
 	}
 	rows, err := job.Rows(testContext(t))
 	wantLines(t, sorted(lines(t, rows, err)), "1", "2")
+}
+
+// TestWaitingCallsCancel: whatever waits for a job takes it along when its context
+// ends, and what does not wait leaves it alone.
+func TestWaitingCallsCancel(t *testing.T) {
+	node := pondtest.New(t, 1)[0]
+	df := node.Query("SELECT count(*) AS n FROM range(100000000000) t(i) WHERE hash(i) = 1")
+	for name, call := range map[string]func(context.Context, pond.JobOption) error{
+		"collect": func(ctx context.Context, seen pond.JobOption) error { _, err := df.Collect(ctx, seen); return err },
+		"count":   func(ctx context.Context, seen pond.JobOption) error { _, err := df.Count(ctx, seen); return err },
+		"write": func(ctx context.Context, seen pond.JobOption) error {
+			return df.WriteCSV(ctx, filepath.Join(t.TempDir(), "out"), seen)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(testContext(t))
+			id := ""
+			err := call(ctx, pond.OnStatus(func(s *pond.Status) { id = s.ID; cancel() }))
+			if !errors.Is(err, context.Canceled) {
+				t.Fatalf("the call ends with %v", err)
+			}
+			if st, err := node.Job(id).Status(testContext(t)); err != nil || st.State != "cancelled" {
+				t.Errorf("the job is %+v, %v", st, err)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(testContext(t))
+	job, err := df.Submit(ctx)
+	cancel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := job.Status(testContext(t)); err != nil || st.Done() {
+		t.Errorf("the submitted job is %+v, %v", st, err)
+	}
+	if err := job.Cancel(testContext(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFromPlan: a plan as JSON runs as its sink says, under its own names, and its
+// rows can be gone on with.
+func TestFromPlan(t *testing.T) {
+	node := pondtest.New(t, 1)[0]
+	df := node.FromPlan([]byte(`{"name": "three", "nodes": [{"id": "five", "sql": {"query": "SELECT i FROM range(5) t(i)"}},
+		{"id": "few", "inputs": ["five"], "filter": {"sql": "i < 4"}}], "sink": {"input": "few", "take": {"n": 3}}}`))
+	rows, err := df.Collect(testContext(t))
+	wantLines(t, lines(t, rows, err), "0", "1", "2")
+	if st := rows.Status; st.Name != "three" {
+		t.Errorf("the job is called %q", st.Name)
+	}
+	if n, err := df.Filter("i > 0").Count(testContext(t)); err != nil || n != 3 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	for text, says := range map[string]string{
+		`{`: "unexpected end",
+		`{"nodes": [{"id": "a", "inputs": ["b"]}], "sink": {"input": "a"}}`: `no step "b" before it`,
+		`{"nodes": [], "sink": {"input": "a"}}`:                             `step "a"`,
+	} {
+		wantError(t, collectErr(t, node.FromPlan([]byte(text))), pond.ErrQuery, says)
+	}
 }

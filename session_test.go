@@ -4,12 +4,14 @@ package pond_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos/pondtest"
 )
 
@@ -102,5 +104,18 @@ func TestClientProgram(t *testing.T) {
 	writeFile(t, dir, "main.go", strings.Replace(clientProgram, "pond.Connect(os.Args[1], ", "pond.Join(context.Background(), ", 1))
 	if out, err := run("go", "build", "-o", "node", "."); err == nil || !strings.Contains(out, "duckdb_arrow") {
 		t.Errorf("a program that joins, built without the tag: %v\n%s", err, out)
+	}
+}
+
+// A setting that cannot be is refused where it is given, by its name.
+func TestBadSettings(t *testing.T) {
+	for name, option := range map[string]pond.JobOption{
+		"partitions": pond.Partitions(-1), "codec": pond.Codec("gzip"), "deadline": pond.Deadline(-1), "lease": pond.Lease(1),
+	} {
+		_, err := pond.Connect("127.0.0.1", option)
+		var pe *pond.Error
+		if !errors.As(err, &pe) || !errors.Is(err, pond.ErrQuery) || pe.Subject != name {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
