@@ -157,8 +157,8 @@ func (df *DataFrame) Union(others ...*DataFrame) *DataFrame {
 	return df.then(plan.Node{Union: &plan.UnionOp{}}, others...)
 }
 
-// Broadcast repeats all rows in each of n partitions; 0: in as many as what they
-// are joined with has.
+// Broadcast repeats all rows in each of n partitions; 0: in as many as the other
+// side of the join has.
 func (df *DataFrame) Broadcast(n int) *DataFrame {
 	return df.then(plan.Node{Broadcast: &plan.CountOp{N: n}})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// Job is a submitted job. It goes on whatever becomes of this value.
+// Job is a handle on a submitted job, which goes on without it.
 type Job struct {
 	s  *Session
 	id plan.JobID

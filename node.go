@@ -28,7 +28,7 @@ func (n *Node) Addr() string { return n.n.Addr() }
 // ID is the node's identity, kept in its data folder.
 func (n *Node) ID() string { return n.n.ID() }
 
-// Done is closed when the node has stopped, asked by whomever.
+// Done is closed when the node has stopped.
 func (n *Node) Done() <-chan struct{} { return n.n.Done() }
 
 // Leave drains the node, tells the others, and stops it. ctx cuts the draining

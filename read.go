@@ -26,7 +26,7 @@ func Columns(names ...string) ReadOption {
 // Recursive reads folders with all folders in them.
 func Recursive() ReadOption { return ReadOption{func(r *plan.ReadOp) { r.Recursive = true }} }
 
-// UnionByName aligns files by column name: what a file lacks is NULL.
+// UnionByName aligns files by column name; a column that a file lacks is NULL.
 func UnionByName() ReadOption {
 	return ReadOption{func(r *plan.ReadOp) { r.Options.UnionByName = true }}
 }

@@ -76,7 +76,7 @@ func (s *Session) Close() error {
 	return s.blocks.Close()
 }
 
-// Job is the job of that id, submitted by whomever.
+// Job is a handle on the job of that id, whoever submitted it.
 func (s *Session) Job(id string) *Job { return &Job{s: s, id: plan.JobID(id)} }
 
 // Jobs lists every job that the pond remembers, newest first.

@@ -12,7 +12,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan/stmt"
 )
 
-// settings are what a user may choose for a job.
+// settings are the choices of a user for a job.
 type settings struct {
 	api.JobOptions
 	watch     func(*Status)
@@ -34,8 +34,8 @@ func (o JobOption) join(c *config) error    { return o(&c.job) }
 func (o JobOption) connect(c *config) error { return o(&c.job) }
 func (o JobOption) write(w *writing) error  { return o(&w.job) }
 
-// Force distributes a query however little it reads. Without it, one node runs
-// what is small.
+// Force distributes a query however little it reads. Without it, one node runs a
+// small one whole.
 func Force(on bool) JobOption {
 	return func(s *settings) error { s.JobOptions.Force = on; return nil }
 }

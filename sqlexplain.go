@@ -38,13 +38,13 @@ func explained(text string) *Rows {
 	return t.rows()
 }
 
-// measured is a stage as it was planned and what it did.
+// measured is a stage as planned, with its measures.
 type measured struct {
 	plan.Explanation
 	Measured *api.StageStatus `json:"measured,omitempty"`
 }
 
-// analyze runs a job, leaves its rows, and tells what each stage did.
+// analyze runs a job, ignores its rows, and returns the measures of each stage.
 func (s *Session) analyze(ctx context.Context, spec *api.JobSpec, o settings, asJSON bool) (*Rows, error) {
 	j, status, err := s.run(ctx, spec, o.watch)
 	if err != nil {
@@ -80,8 +80,8 @@ func (s *Session) analyze(ctx context.Context, spec *api.JobSpec, o settings, as
 	return rows, nil
 }
 
-// skewOf is how much more the largest task made than the middle one; ok is false
-// where there is nothing to compare.
+// skewOf is the output of the largest task over the median; ok is false when there
+// is nothing to compare.
 func skewOf(m *api.StageStatus) (skew float64, ok bool) {
 	if m.Tasks < 2 || m.TaskBytesMedian == 0 {
 		return 0, false
@@ -97,8 +97,7 @@ func nodesOf(m *api.StageStatus) []string {
 	return out
 }
 
-// analyzedText is the stages for people, as plan.Job.Explain shows them, with
-// what they did.
+// analyzedText shows the stages as plan.Job.Explain does, with their measures.
 func analyzedText(all []measured, status *api.JobStatus) string {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {

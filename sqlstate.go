@@ -13,7 +13,7 @@ import (
 // viewsMax bounds a session's views.
 const viewsMax = 1000
 
-// sqlState is what SQL statements leave in a session: views and settings.
+// sqlState is the views and settings that SQL statements leave in a session.
 type sqlState struct {
 	initial settings // what RESET goes back to
 
@@ -68,8 +68,7 @@ func errViewExists(name string) error {
 	return failure(plan.KindExists, "sql", name, "write CREATE OR REPLACE VIEW", "there is a view of that name")
 }
 
-// createView names a query. It is bound at once, so that a mistake in it is told
-// now.
+// createView names a query. DuckDB binds it at once, to find mistakes early.
 func (s *Session) createView(ctx context.Context, st *stmt.Statement) (*Rows, error) {
 	if !st.Replace && s.sql.has(st.View) {
 		if st.IfNotExists {
@@ -189,8 +188,8 @@ func (s *sqlState) set(x setting, st *stmt.Statement) error {
 	return nil
 }
 
-// inQueries are settings of DuckDB that change what queries mean, and what to
-// write in a query instead.
+// inQueries maps settings of DuckDB that change the meaning of queries to the SQL to
+// write instead.
 var inQueries = map[string]string{
 	"timezone":                               "all nodes run in UTC; write: time AT TIME ZONE 'Europe/Berlin'",
 	"calendar":                               "all nodes count days by the Gregorian calendar",

@@ -10,7 +10,7 @@ import (
 // WriteOption is an option of the Write methods: of the files, or a JobOption.
 type WriteOption interface{ write(*writing) error }
 
-// writing is what they set.
+// writing collects the options of one write.
 type writing struct {
 	job settings
 	to  plan.Write
@@ -20,10 +20,10 @@ type fileOption func(*plan.Write)
 
 func (o fileOption) write(w *writing) error { o(&w.to); return nil }
 
-// Overwrite replaces what is in the folder, at once, when all is written.
+// Overwrite replaces the contents of the folder, in one step, when all is written.
 func Overwrite() WriteOption { return fileOption(func(w *plan.Write) { w.Mode = plan.WriteOverwrite }) }
 
-// Append adds to what is in the folder.
+// Append adds to the contents of the folder.
 func Append() WriteOption { return fileOption(func(w *plan.Write) { w.Mode = plan.WriteAppend }) }
 
 // HiveFolders writes a folder key=value for each value of columns, of Parquet and

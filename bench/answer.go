@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// answer is a query's rows as text, and what it took a pond to find them.
+// answer is the rows of a query as text, and their cost to a pond.
 type answer struct {
 	columns       []string
 	rows          [][]string

@@ -12,7 +12,7 @@ import (
 )
 
 // blocksRole serves segments in files as a node does, and beside them, on a
-// bare connection, bytes that mean nothing: what the machine can do at most.
+// bare connection, meaningless bytes: the most that the machine can do.
 func blocksRole(_ context.Context, c roleConfig, l *lines) error {
 	src := segmentFiles{}
 	for i, path := range c.Segments {
@@ -40,7 +40,7 @@ func blocksRole(_ context.Context, c roleConfig, l *lines) error {
 
 const rawBuffer = 512 << 10
 
-// serveRaw sends to whoever connects until they hang up.
+// serveRaw sends to each connection until it closes.
 func serveRaw(l net.Listener) {
 	buf := make([]byte, rawBuffer)
 	for {

@@ -49,7 +49,7 @@ type duckReply struct {
 // queryRowsMax bounds the rows that a query may answer with.
 const queryRowsMax = 100_000
 
-// duckRole is one DuckDB: what a pond is compared with, and what compares.
+// duckRole runs one DuckDB: the competitor, and the oracle of every result.
 func duckRole(ctx context.Context, c roleConfig, l *lines) error {
 	e, err := duck.Open(ctx, duck.Config{Threads: c.Threads, Memory: c.Memory, SpillDir: c.Dir})
 	if err != nil {
@@ -131,7 +131,7 @@ func (d *duckServer) rows(ctx context.Context, query string) ([][]string, error)
 	return out, err
 }
 
-// drain is what a pond's map task does between its query and its commit.
+// drain does the work of a map task between its query and its commit.
 func (d *duckServer) drain(ctx context.Context, rq *drain) (reply duckReply, err error) {
 	schema, err := d.e.Schema(ctx, rq.Query)
 	if err != nil {

@@ -27,7 +27,7 @@ type system interface {
 	spillDirs() []string
 }
 
-// measure runs f and says what it took.
+// measure runs f and returns its cost.
 func measure(ctx context.Context, s system, count bool, f func(context.Context) error) (sample, error) {
 	all := append([]int{os.Getpid()}, s.pids()...)
 	if err := resetPeaks(s.pids()); err != nil {

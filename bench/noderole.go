@@ -42,6 +42,6 @@ func nodeRole(ctx context.Context, c roleConfig, l *lines) (err error) {
 	return nil
 }
 
-// nodeCache bounds what a node keeps of ended jobs, in bytes: every run computes
-// anew.
+// nodeCache bounds the bytes that a node keeps of ended jobs. It is small, since
+// every run computes anew.
 const nodeCache = 1 << 30

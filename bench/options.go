@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// options are what the command line says.
+// options are the flags of the command line.
 type options struct {
 	size    int64 // raw bytes of a data set
 	memory  int64 // bytes each system may use, over all its nodes

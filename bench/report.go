@@ -32,8 +32,8 @@ func (b *bench) setup() setup {
 	return setup{Size: b.size, Memory: b.memory, Threads: b.threads, Runs: b.runs, Nodes: b.nodes, Cores: runtime.NumCPU(), Go: runtime.Version()}
 }
 
-// result is one workload on one system: medians over the runs, but the most of
-// what is a peak. Every run's rows were DuckDB's.
+// result is one workload on one system: medians over the runs, maxima of peaks.
+// The rows of every run equalled DuckDB's.
 type result struct {
 	Workload string    `json:"workload"`
 	System   string    `json:"system"`
@@ -53,7 +53,7 @@ type result struct {
 	WallsMS  []float64 `json:"walls_ms"`
 }
 
-// figure is one number, and what it should be when that is known.
+// figure is one number, and its target where there is one.
 type figure struct {
 	Name   string  `json:"name"`
 	Value  float64 `json:"value"`

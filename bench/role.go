@@ -23,7 +23,7 @@ const (
 
 const childStopMax = 15 * time.Second
 
-// roleConfig is what a child is told at its start; each role uses its own part.
+// roleConfig is the settings of a child process; each role uses its own part.
 type roleConfig struct {
 	Name     string   `json:"name"`
 	Threads  int      `json:"threads"`
@@ -42,7 +42,7 @@ type hello struct {
 	Error string `json:"error,omitempty"`
 }
 
-// roles are what a child can be.
+// roles are the functions that a child process can run.
 var roles = map[string]func(context.Context, roleConfig, *lines) error{
 	"duck": duckRole, "node": nodeRole, "blocks": blocksRole,
 }

@@ -15,7 +15,7 @@ type workload struct {
 	inputs     []string // data sets; the first one's rows and bytes are reported
 	duck       func(w *work) []string
 	pond       func(ctx context.Context, s *pond.Session, w *work) error
-	// columns are what is counted and summed up, by hash, on both sides.
+	// columns are compared on both sides, by their count and the sum of their hashes.
 	columns string
 	// pure are queries of a pond's output, {files} in it, that give 0 when it is
 	// as it should be beyond having the right rows.

@@ -14,7 +14,7 @@ const (
 	extensionDataKey = "ARROW:extension:metadata"
 )
 
-// mark says what a storage type stands for, when that is not itself.
+// mark names the logical type of a storage type, where they differ.
 type mark string
 
 const (

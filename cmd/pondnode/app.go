@@ -69,8 +69,8 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// group is what a command does that only holds others: it shows its help, or
-// says which of them was meant.
+// group runs a command that only holds others: it shows the help, or names the
+// nearest command to a mistyped one.
 func group(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
@@ -124,9 +124,9 @@ var oneOff = map[string]bool{"help": true, "version": true, "explain": true, "de
 // mayBeEmpty are flags for which nothing is a value.
 var mayBeEmpty = map[string]bool{"null": true, "history": true, "query": true, "param": true}
 
-// settle sets the flags that were not given from the environment. A flag that was
-// given empty is a mistake, as an unset variable of a script makes it: what it
-// stands for would not be what was meant. An empty variable is one that is not set.
+// settle takes flags that were not given from the environment. It refuses a flag
+// that was given empty, since an unset variable of a script leaves one so. An empty
+// variable counts as unset.
 func (a *app) settle(flags *pflag.FlagSet) error {
 	var err error
 	flags.VisitAll(func(f *pflag.Flag) {

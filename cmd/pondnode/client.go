@@ -87,8 +87,8 @@ func (a *app) warn(err error) {
 	fmt.Fprintf(a.stderr, "warning: %v: it is made anew\n", why)
 }
 
-// asking makes cmd ask a node: it gets the flags, a session, and a context that a
-// signal ends.
+// asking gives cmd the flags of a client and runs ask with a session on the peer.
+// A signal ends its context.
 func (a *app) asking(cmd *cobra.Command, ask func(ctx context.Context, s *pond.Session, args []string) error) *cobra.Command {
 	var c clientFlags
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -105,7 +105,7 @@ func (a *app) asking(cmd *cobra.Command, ask func(ctx context.Context, s *pond.S
 	return cmd
 }
 
-// listing is asking for what is written in the format of -o.
+// listing is asking for a command that writes its answer in the format of -o.
 func (a *app) listing(cmd *cobra.Command, ask func(ctx context.Context, s *pond.Session, f output.Format, args []string) error) *cobra.Command {
 	var o outputFlags
 	o.add(cmd)

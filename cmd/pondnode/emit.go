@@ -88,7 +88,7 @@ func (a *app) emit(f output.Format, o *outputFlags, schema *arrow.Schema, total 
 	return nil
 }
 
-// unclosed hides Close from writers that would end what is not theirs.
+// unclosed hides Close from encoders, which would close standard output.
 type unclosed struct{ io.Writer }
 
 func writeRows(w io.Writer, f output.Format, schema *arrow.Schema, opts output.Options, rows iter.Seq2[arrow.RecordBatch, error]) error {

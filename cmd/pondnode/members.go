@@ -99,7 +99,7 @@ func orNull(s string) any {
 	return s
 }
 
-// ownVersion is what the build was given, or what Go knows of it.
+// ownVersion is the version given to the build, else the module's.
 func ownVersion() string {
 	if version != "dev" {
 		return version

@@ -245,8 +245,7 @@ func (r *runner) follow(ctx context.Context, do func(seen pond.JobOption) (*pond
 	return r.show(rows)
 }
 
-// show prints a result. People are told in words what was written, and read stages
-// as text.
+// show prints a result. For people, COPY is a line of words and stages are text.
 func (r *runner) show(rows *pond.Rows) error {
 	f, o := r.sub.format, r.sub.out
 	wrote := rows.Status != nil && rows.Status.Output != ""
@@ -266,7 +265,7 @@ func (r *runner) show(rows *pond.Rows) error {
 	return r.a.emit(f, &o, rows.Schema, rows.Len(), rows.All())
 }
 
-// written is what a job that writes has done, in words.
+// written describes the output of a job that writes.
 func written(st *pond.Status) string {
 	rows := progress.Count(st.Rows, "row")
 	if len(st.Files) == 1 && st.Files[0] == filepath.Base(st.Output) {

@@ -158,8 +158,8 @@ func (k *keyReader) interrupted() bool {
 // historyMax is how many lines are remembered.
 const historyMax = 1000
 
-// history is what was typed, latest first as the editor asks for it. It is kept in
-// a file, which is for the user alone.
+// history is the lines that were typed, latest first, as the editor asks for them.
+// Its file is readable by the user alone.
 type history struct {
 	path  string
 	lines []string // latest last

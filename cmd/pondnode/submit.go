@@ -22,8 +22,7 @@ import (
 	"github.com/pondmesh/pond/cmd/pondnode/internal/jobfile"
 )
 
-// submission is a job's way from here: its options, and what becomes of its
-// rows.
+// submission is the flags of a job: its options, and where its rows go.
 type submission struct {
 	out        outputFlags
 	format     output.Format
@@ -143,7 +142,7 @@ func (a *app) submitCommand() *cobra.Command {
 	return cmd
 }
 
-// job is what was handed in: a job file's plan, or SQL.
+// job is the argument of submit: the plan of a job file, or SQL.
 type job struct {
 	name string
 	plan []byte // JSON

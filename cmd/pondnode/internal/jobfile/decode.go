@@ -149,7 +149,7 @@ func decodeResult(n *yaml.Node, into reflect.Value, depth int) error {
 	return decodeAt(m, into, depth+1)
 }
 
-// unknown names what is wrong and the nearest that is right.
+// unknown is the error of an unknown name; its hint is the nearest known one.
 func unknown(line int, what, got string, known []string) error {
 	e := &Error{Line: line, Text: fmt.Sprintf("%s %q", what, got)}
 	slices.Sort(known)

@@ -4,8 +4,7 @@ package near
 
 import "strings"
 
-// Name is the one of names that is closest to what was typed, or "" when none is
-// close.
+// Name finds the name closest to a mistyped one; "" when none is close.
 func Name(typed string, names []string) string {
 	best, least := "", len(typed)/3+2
 	for _, n := range names {

@@ -101,7 +101,7 @@ func Summary(s *pond.Status) string {
 	return out
 }
 
-// facts are what a stage did, as far as there is something to say.
+// facts list the figures of a stage that are not zero.
 func facts(s pond.Stage) string {
 	if s.Dropped {
 		return "dropped: the rest was planned again"
