@@ -87,7 +87,7 @@ func TestArgs(t *testing.T) {
 		says  string
 	}{
 		{"SELECT $1", nil, "no value for $1"},
-		{"SELECT 1", []any{1}, "1 values are given"},
+		{"SELECT 1", []any{1}, "more values are given"},
 		{"SELECT ?", []any{make(chan int)}, "chan int"},
 		{"SELECT $a", []any{sql.Named("b", 1)}, "no value for $a"},
 	} {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -53,10 +54,31 @@ func (o *outputFlags) check(cmd *cobra.Command, stdout io.Writer) (output.Format
 	if err != nil {
 		return "", usageError{"-o: " + err.Error(), ""}
 	}
+	if err := checkOut(o.out); err != nil {
+		return "", err
+	}
 	if f.Binary() && o.out == "" && columns(stdout) > 0 {
 		return "", usageError{string(f) + " is not for a terminal", "redirect the output, or name a file with --out"}
 	}
 	return f, nil
+}
+
+// checkOut says why a file cannot be written, before its rows are made.
+func checkOut(path string) error {
+	if path == "" {
+		return nil
+	}
+	if i, err := os.Stat(path); err == nil && i.IsDir() {
+		return usageError{"--out: " + path + " is a folder", "name a file, or write with COPY (…) TO '" + path + "/'"}
+	}
+	dir := filepath.Dir(path)
+	switch i, err := os.Stat(dir); {
+	case err != nil:
+		return usageError{"--out: " + err.Error(), "make the folder " + dir + " first"}
+	case !i.IsDir():
+		return usageError{"--out: " + dir + " is no folder", "name a file in a folder"}
+	}
+	return nil
 }
 
 // emit writes rows to standard output or to the file of --out, which appears

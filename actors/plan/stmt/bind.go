@@ -146,7 +146,7 @@ func checkParams(found []parameter, p Params) error {
 		case f.name != "" && !has:
 			return refuse(how, "there is no value for %s", f.text)
 		case f.name == "" && f.n > len(p.List):
-			return refuse(how, "there is no value for %s: the statement has %d parameters, and %d values are given", f.text, most, len(p.List))
+			return refuse(how, "there is no value for %s: %d of %d are given", f.text, len(p.List), most)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Named)) {
@@ -155,7 +155,7 @@ func checkParams(found []parameter, p Params) error {
 		}
 	}
 	if len(p.List) > most {
-		return refuse("write $1, $2 and so on, or ?, where they are wanted", "%d values are given, and the statement has %d parameters", len(p.List), most)
+		return refuse("write $1, $2 and so on, or ?, where they are wanted", "more values are given than the statement has parameters: %d, not %d", len(p.List), most)
 	}
 	return nil
 }
