@@ -43,10 +43,9 @@ type coordinator struct {
 	addrs    map[mesh.NodeID]string      // API of every node ever seen: holders may be leaving
 	heard    map[mesh.NodeID]time.Time   // when a node last said anything, or was asked to
 	output   *output                     // nil: the job writes no files
-	clocks   []stageClock                // one a stage, as are named and sized
+	clocks   []stageClock                // one a stage, as is named
 	named    []int64                     // bytes of the files that the stage's SQL names
-	sized    []bool                      // the stage was complete when last looked at
-	replans  int                         // at most replansMax
+	reviser  sched.Reviser               // says when to plan the rest again
 	lease    lease
 	ticker   *time.Ticker
 	done     chan struct{} // ends the ticker's goroutine; nil once closed

@@ -8,7 +8,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
@@ -117,34 +116,10 @@ func attemptsOf(tasks []*wire.Task) []plan.AttemptID {
 	return out
 }
 
-// grant is a Run for the wire. A stage of few tasks lets each use several of
-// its node's slots; a job of one task is given all its node's cores.
+// grant is a Run for the wire.
 func (c *coordinator) grant(r sched.Run) *wire.Run {
 	c.began(r.Stage)
-	threads := 1
-	node := c.nodes[mesh.NodeID(r.Node)]
-	switch tasks := c.d.TaskCount(r.Stage); {
-	case tasks == 1 && len(c.job.Stages) == 1:
-		threads = engines.AllCores
-	case r.Alone:
-		threads = node.Slots
-	case tasks < c.slots():
-		threads = max(1, min(node.Slots, c.slots()/tasks))
-	}
-	memory := r.Memory
-	if memory == 0 {
-		memory = node.Memory / int64(max(node.Slots, 1)) * int64(min(threads, max(node.Slots, 1)))
-	}
-	return &wire.Run{Task: wire.NewTask(r.Attempt, r.Stage), Memory: memory, SpecVersion: r.Version, Lineage: r.Lineage, Threads: int32(threads)}
-}
-
-// slots is how many tasks the pond runs at once.
-func (c *coordinator) slots() int {
-	n := 0
-	for _, m := range c.nodes {
-		n += m.Slots
-	}
-	return n
+	return &wire.Run{Task: wire.NewTask(r.Attempt, r.Stage), Memory: r.Memory, SpecVersion: r.Version, Lineage: r.Lineage, Threads: int32(r.Threads)}
 }
 
 // packet is what nodes need to run tasks of a stage.

@@ -8,21 +8,17 @@ import (
 	"github.com/pondmesh/pond/actors/sched"
 )
 
-// replansMax is how often the rest of a job is planned again.
-const replansMax = 4
-
 // adapt plans the rest of a query again when the size of a stage that has just
 // ended is far from what the plan expected, and gives the Decider the new stages.
 func (c *coordinator) adapt(ctx actor.Context) {
 	query := c.hosted.compiled().Query
-	if query == nil || c.finished || c.replans >= replansMax {
+	if query == nil || c.finished {
 		return
 	}
 	stages := c.d.Status()
-	if last := stages[len(stages)-1]; last.Done+last.Running > 0 || !c.surprised(query, stages) {
+	if !c.reviser.Due(stages, query.Surprising) {
 		return
 	}
-	c.replans++
 	next, err := query.Replan(sizesOf(stages))
 	switch {
 	case err != nil:
@@ -32,28 +28,15 @@ func (c *coordinator) adapt(ctx actor.Context) {
 	}
 }
 
-// surprised reports whether a stage has just become complete with a size far from
-// what the plan expected.
-func (c *coordinator) surprised(query *distribute.Compiled, stages []sched.StageStatus) bool {
-	found := false
-	for i, s := range stages {
-		if s.Tasks > 0 && s.Done == s.Tasks && !c.sized[i] {
-			c.sized[i] = true
-			found = found || query.Surprising(i, s.Bytes)
-		}
-	}
-	return found
-}
-
-// sizesOf are the sizes of complete stages, and which others are more than half done.
+// sizesOf lists the stages that another plan should read as they are, with the
+// sizes of those that are complete.
 func sizesOf(stages []sched.StageStatus) map[int]distribute.Size {
 	sizes := map[int]distribute.Size{}
 	for i, s := range stages {
 		switch {
-		case s.Tasks == 0:
-		case s.Done == s.Tasks:
+		case s.Complete():
 			sizes[i] = distribute.Size{Tasks: s.Tasks, Rows: s.Rows, Bytes: s.Bytes}
-		case 2*s.Done > s.Tasks && !s.Dropped:
+		case s.Kept():
 			sizes[i] = distribute.Size{Tasks: s.Tasks, Part: true}
 		}
 	}
@@ -84,10 +67,9 @@ func (c *coordinator) replanned() bool {
 	return c.job != nil && c.job.Stages[len(c.job.Stages)-1].Replanned != ""
 }
 
-// grow gives new stages their entries in clocks, sized and named.
+// grow gives new stages their entries in clocks and named.
 func (c *coordinator) grow() {
 	more := len(c.job.Stages) - len(c.clocks)
 	c.clocks = append(c.clocks, make([]stageClock, more)...)
-	c.sized = append(c.sized, make([]bool, more)...)
 	c.named = append(c.named, make([]int64, len(c.job.Stages)-len(c.named))...)
 }

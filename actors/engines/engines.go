@@ -45,9 +45,6 @@ const (
 // plannerMemory bounds an engine that plans, in bytes.
 const plannerMemory = 256 << 20
 
-// AllCores, granted as threads, means as many as the node has.
-const AllCores = 1 << 16
-
 // Config is what a pool may use.
 type Config struct {
 	Memory int64 // bytes, of all slots together

@@ -104,7 +104,7 @@ func TestShares(t *testing.T) {
 		t.Errorf("a slot's memory: %d", c.SlotMemory())
 	}
 	most := max(4, engines.Cores())
-	for granted, want := range map[int]int{0: 1, 1: 1, 3: 3, engines.AllCores: most} {
+	for granted, want := range map[int]int{0: 1, 1: 1, 3: 3, plan.AllCores: most} {
 		if got := c.Threads(granted); got != want {
 			t.Errorf("%d threads granted: %d, want %d", granted, got, want)
 		}

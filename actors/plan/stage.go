@@ -31,6 +31,9 @@ type AttemptID struct {
 
 func (a AttemptID) String() string { return fmt.Sprintf("%s#%d", a.Task, a.Attempt) }
 
+// AllCores, granted as threads, means as many as the node has cores.
+const AllCores = 1 << 16
+
 // Job is a compiled plan. Stages stand in an order in which each reads only
 // earlier ones; the last is the result.
 type Job struct {

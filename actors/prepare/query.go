@@ -270,7 +270,7 @@ func (p *Planner) bindSmall(ctx context.Context, q *distribute.Query, files []pl
 	if _, ok := p.checked.get(key); ok {
 		return nil
 	}
-	e, err := p.engines.Get(ctx, engines.ForStage(job.Plan.Stages[0], job.Access, "", p.engines.Config.SlotMemory(), p.engines.Config.Threads(engines.AllCores)))
+	e, err := p.engines.Get(ctx, engines.ForStage(job.Plan.Stages[0], job.Access, "", p.engines.Config.SlotMemory(), p.engines.Config.Threads(plan.AllCores)))
 	if err != nil {
 		return engines.Error("open DuckDB", err)
 	}

@@ -13,7 +13,8 @@ type Run struct {
 	Boot      Boot
 	Stage     int // index into Job.Stages
 	Partition int
-	Memory    int64  // bytes that the attempt may use
+	Memory    int64  // bytes that the attempt may use; > 0
+	Threads   int    // that it may use; >= 1, plan.AllCores: as many as the node has cores
 	Alone     bool   // it is given the whole node
 	Version   int64  // of the inputs: Segments of the stages read have changed when it differs
 	Lineage   uint64 // stored with the segment and told by Held

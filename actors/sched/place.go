@@ -203,11 +203,11 @@ func (d *Decider) run(t *task, n *node) bool {
 	if speculative {
 		t.speculations++
 	}
-	a := d.place(t, t.last+1, n, memory)
+	a, alone := d.place(t, t.last+1, n, memory), memory >= n.memory
 	d.lastRun = d.now
 	d.emit(Run{
 		Attempt: t.attemptID(a.number), Node: n.id, Boot: n.boot, Stage: t.stage.index, Partition: t.partition,
-		Memory: memory, Alone: memory >= n.memory, Version: t.stage.version(), Lineage: a.lineage, Speculative: speculative,
+		Memory: memory, Threads: d.threads(t.stage, n, alone), Alone: alone, Version: t.stage.version(), Lineage: a.lineage, Speculative: speculative,
 	})
 	return true
 }

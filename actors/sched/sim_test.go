@@ -138,6 +138,8 @@ func (w *world) checkRun(e Event, a Run) {
 		w.breaks("%s runs on a node that is not there", a.Attempt)
 	case w.known(NodeLeaving{a.Node}):
 		w.breaks("%s runs on a leaving node", a.Attempt)
+	case a.Threads < 1 || a.Threads > n.slots && (a.Threads != plan.AllCores || len(w.job.Stages) > 1 || len(s.tasks) > 1):
+		w.breaks("%s has %d threads on a node of %d slots", a.Attempt, a.Threads, n.slots)
 	case !s.ripe():
 		w.breaks("%s runs before its inputs are complete", a.Attempt)
 	case w.used[a.Attempt]:
