@@ -68,6 +68,8 @@ func storeError(dir string, err error) error {
 		te.Hint = "make it writable, or choose another with --data"
 	case errors.Is(err, fs.ErrNoSpace):
 		te.Hint = "free space there, or choose another with --data"
+	case errors.Is(err, fs.ErrCorrupt):
+		te.Hint = "its index is damaged. Move the folder away, or choose another with --data: what was in it is computed again, and other nodes keep the jobs' records"
 	}
 	return &startError{te, err}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -261,7 +262,7 @@ func (s *Store) deleteSome(ids []UploadID) error {
 		return err
 	}
 	for _, id := range r.dropped {
-		if err := s.fs.Remove(s.file(id)); err != nil {
+		if err := s.fs.Remove(s.file(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.log.Warn("file of a deleted upload stays until the next open", "upload", id, "err", err)
 		}
 	}

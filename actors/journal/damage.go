@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -106,5 +107,7 @@ func lostError(id shuffle.SegmentID, err error) error {
 	if !errors.Is(err, transfer.ErrGone) && !errors.Is(err, shuffle.ErrCorrupt) {
 		return err
 	}
-	return &plan.Error{Kind: plan.KindFetch, Op: "read segment", Subject: id.String(), Text: err.Error()}
+	text := strings.TrimPrefix(err.Error(), "segment "+id.String()+": ")
+	text = strings.Replace(text, "fs: read "+id.String(), "read", 1)
+	return &plan.Error{Kind: plan.KindFetch, Op: "read segment", Subject: id.String(), Text: text}
 }
