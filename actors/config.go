@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -153,11 +152,6 @@ func randomHex(n int) string {
 
 // freePortTries is how often pickPorts looks for a free run of ports.
 const freePortTries = 50
-
-// enginePool is what the node's DuckDBs may use.
-func (c Config) enginePool() engines.Config {
-	return engines.Config{Memory: c.Memory, Slots: c.Slots, Dir: filepath.Join(c.Dir, spillDir), Funcs: c.Funcs, Log: c.Log}
-}
 
 // pickPorts finds a base port whose followers are free too, when none is given.
 func pickPorts(host string, base int) (int, error) {

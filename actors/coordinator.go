@@ -12,7 +12,6 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
@@ -54,56 +53,6 @@ type coordinator struct {
 	dirty    bool          // something happened since
 	finished bool          // the end is told: no event reaches d any more
 }
-
-// What the coordinator hears.
-type (
-	plannedMsg struct {
-		job  *prepare.Job
-		held []nodeHeld
-		out  *output
-		size []int64 // named
-		err  error
-	}
-	nodeHeld struct {
-		node mesh.NodeID
-		boot mesh.BootID
-		held []api.Held
-	}
-	// nodeMsg is a worker's Pull, Done or Failed.
-	nodeMsg struct {
-		from   wire.Peer
-		header *wire.Header
-		msg    proto.Message
-		reply  chan grantReply
-	}
-	grantReply struct {
-		grant *wire.Grant
-		err   error
-	}
-	packetMsg struct {
-		stage   int
-		version uint64
-		reply   chan packetReply
-	}
-	packetReply struct {
-		packet *api.Packet
-		err    error
-	}
-	// partsMsg is a Done whose partition sizes have been asked for.
-	partsMsg struct {
-		m     *nodeMsg
-		parts *plan.SegmentInfo
-		err   error
-	}
-	heldMsg      struct{ held []nodeHeld }
-	membersMsg   struct{ view *mesh.View }
-	cancelJobMsg struct{ reason string }
-	publishedMsg struct {
-		try   int
-		files []string
-		err   error
-	}
-)
 
 func (c *coordinator) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {

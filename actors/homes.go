@@ -1,33 +1,11 @@
 package actors
 
 import (
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/ring"
 )
-
-// ownJobHashesMax bounds the work of finding an id: a millisecond.
-const ownJobHashesMax = 10_000
-
-// ownJobID makes up the id of a job that this node would coordinate. Any id will
-// do when it coordinates as many jobs as it has slots, and when the pond is so
-// large that such an id is hard to find.
-func (n *Node) ownJobID() plan.JobID {
-	id := api.NewJobID()
-	if len(n.jobs.running()) >= n.cfg.Slots {
-		return id
-	}
-	nodes := ringNodes(n.mesh.View())
-	for range ownJobHashesMax / max(len(nodes), 1) {
-		if first := ring.Rank(nodes, string(id), 1); len(first) > 0 && first[0].ID == string(n.id) {
-			break
-		}
-		id = api.NewJobID()
-	}
-	return id
-}
 
 // capacity is what the nodes of a view offer a job.
 func capacity(v *mesh.View) prepare.Capacity {

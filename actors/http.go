@@ -172,7 +172,7 @@ func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	spec.Submitted = 0 // by this node's clock, not the client's
 	if spec.ID == "" {
-		spec.ID = s.n.ownJobID()
+		spec.ID = s.n.jobs.ownJobID()
 	}
 	if r.URL.Query().Has("watch") {
 		return s.runJob(w, r, spec)

@@ -16,6 +16,7 @@ import (
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
+	"github.com/pondmesh/pond/mesh/ring"
 )
 
 // Bounds of talking to a coordinator.
@@ -299,4 +300,25 @@ func (j *jobs) start(spec *api.JobSpec, term uint64) (*hostedJob, error) {
 	r.pid = pid
 	j.byID[spec.ID] = r
 	return r, nil
+}
+
+// ownJobHashesMax bounds the work of finding an id: a millisecond.
+const ownJobHashesMax = 10_000
+
+// ownJobID makes up the id of a job that this node would coordinate. Any id will
+// do when it coordinates as many jobs as it has slots, and when the pond is so
+// large that such an id is hard to find.
+func (j *jobs) ownJobID() plan.JobID {
+	id := api.NewJobID()
+	if len(j.running()) >= j.n.cfg.Slots {
+		return id
+	}
+	nodes := ringNodes(j.n.mesh.View())
+	for range ownJobHashesMax / max(len(nodes), 1) {
+		if first := ring.Rank(nodes, string(id), 1); len(first) > 0 && first[0].ID == string(j.n.id) {
+			break
+		}
+		id = api.NewJobID()
+	}
+	return id
 }

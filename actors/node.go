@@ -149,10 +149,6 @@ func seedsOf(peers []string) ([]string, error) {
 	return seeds, nil
 }
 
-func isPortInUse(err error) bool {
-	return errors.Is(err, mesh.ErrPortInUse) || errors.Is(err, wire.ErrPortInUse) || isAddrInUse(err)
-}
-
 // start brings up the parts from the bottom, and takes down those that are up
 // when one fails.
 func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, err error) {
@@ -232,6 +228,11 @@ func (n *Node) openStore(ctx context.Context) error {
 	}
 	n.segments, err = journal.OpenSegments(journal.OnDisk(store), n.cfg.CacheMax, n.log)
 	return err
+}
+
+// enginePool is what the node's DuckDBs may use.
+func (c Config) enginePool() engines.Config {
+	return engines.Config{Memory: c.Memory, Slots: c.Slots, Dir: filepath.Join(c.Dir, spillDir), Funcs: c.Funcs, Log: c.Log}
 }
 
 // openEngines starts the warm DuckDBs.

@@ -53,8 +53,6 @@ func (o *attemptOutcome) refused(why error) *attemptOutcome {
 	return &attemptOutcome{failed: &wire.Failed{Task: task, Error: wire.ToProto(te)}}
 }
 
-type cancelMsg struct{ reason error }
-
 // partition is the actor of one attempt. It owns the attempt's context; the
 // work itself runs in a goroutine of its own, because an actor that is busy
 // with DuckDB would not hear that it is to stop.

@@ -8,11 +8,16 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/mesh"
 )
 
 func isAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
+
+func isPortInUse(err error) bool {
+	return errors.Is(err, mesh.ErrPortInUse) || errors.Is(err, wire.ErrPortInUse) || isAddrInUse(err)
+}
 
 // portError explains why a node cannot listen or join.
 func portError(err error, port, base int) error {

@@ -59,39 +59,6 @@ type runningAttempt struct {
 	stage plan.StageID
 }
 
-// attemptKey names an attempt within a job.
-type attemptKey struct {
-	stage, partition, attempt int
-}
-
-// What the worker hears, beside wire messages.
-type (
-	workMsg struct {
-		from wire.Peer
-		work *wire.Work
-	}
-	stopMsg struct{ stop *wire.Stop }
-	// pulledMsg is the answer to a pull, or to a report, which pulls one slot.
-	pulledMsg struct {
-		job   plan.JobID
-		term  uint64
-		asked int
-		runs  []*wire.Run
-		err   error
-		pull  bool
-	}
-	// endedMsg: an attempt's goroutine has finished; its slot is free.
-	endedMsg struct {
-		job plan.JobID
-		key attemptKey
-		out *attemptOutcome
-	}
-	drainMsg   struct{ idle chan struct{} } // take no more; idle closes when nothing runs
-	abandonMsg struct{}                     // stop everything at once
-	tickMsg    struct{}
-	viewMsg    struct{}
-)
-
 func (w *worker) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:

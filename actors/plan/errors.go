@@ -123,13 +123,3 @@ func AsError(err error) *Error {
 	}
 	return &Error{Kind: KindOf(err), Text: err.Error()}
 }
-
-// TaskError is Error's former name.
-//
-// Deprecated: say Error.
-type TaskError = Error
-
-// AsTaskError is AsError's former name.
-//
-// Deprecated: say AsError.
-func AsTaskError(err error) *Error { return AsError(err) }

@@ -1,0 +1,91 @@
+package actors
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// otherNode answers for jobs as a node does that knows these, and no others.
+func otherNode(t *testing.T, id mesh.NodeID, known ...api.JobStatus) mesh.Member {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
+		for _, s := range known {
+			if string(s.ID) == r.PathValue("id") {
+				_ = json.NewEncoder(w).Encode(s)
+				return
+			}
+		}
+		w.WriteHeader(http.StatusNotFound)
+		_ = json.NewEncoder(w).Encode(api.FromError(errNoJob(plan.JobID(r.PathValue("id")))))
+	})
+	mux.HandleFunc("GET /v1/specs", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(known) })
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	host, port, err := net.SplitHostPort(srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mesh.Member{ID: id, Host: host, API: n}
+}
+
+// A job is found wherever it is: on its homes first, on whoever runs it rather than
+// on who only has its record; and who is asked in vain says why.
+func TestFinder(t *testing.T) {
+	queued := api.JobStatus{ID: "recorded", State: api.Queued, Submitted: 1}
+	runs := api.JobStatus{ID: "runs", State: api.Running, Submitted: 2, Coordinator: "b"}
+	ended := api.JobStatus{ID: "ended", State: api.Failed, Submitted: 3, Coordinator: "c"}
+	waiting := api.JobStatus{ID: "runs", State: api.Queued, Submitted: 2}
+	a, b, c := otherNode(t, "a", queued, waiting), otherNode(t, "b", runs), otherNode(t, "c", ended)
+	gone := otherNode(t, "gone")
+	gone.API = 1 // nobody listens
+	f := &finder{
+		self: "self", view: func() *mesh.View { return &mesh.View{Members: []mesh.Member{{ID: "self"}, a, b, c, gone}} },
+		homes: func(plan.JobID) (homes, others []string) {
+			return []string{gone.APIAddr(), a.APIAddr()}, []string{b.APIAddr(), c.APIAddr()}
+		},
+		here: func() []api.JobStatus {
+			return []api.JobStatus{{ID: "here", State: api.Running, Submitted: 4, Coordinator: "self"}}
+		},
+		peers: api.NewPeer(nil, nil), log: slog.New(slog.DiscardHandler),
+	}
+	for id, want := range map[plan.JobID]string{"recorded": a.APIAddr(), "runs": b.APIAddr(), "ended": c.APIAddr(), "none": ""} {
+		if addr, ok := f.node(t.Context(), id); addr != want || ok != (want != "") {
+			t.Errorf("%s is at %q, want %q", id, addr, want)
+		}
+	}
+	all, err := f.all(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var order []plan.JobID
+	for _, s := range all {
+		order = append(order, s.ID)
+		if orphan := s.ID == "recorded"; orphan != (s.Error != nil) || s.ID == "runs" && s.State != api.Running {
+			t.Errorf("%+v", s)
+		}
+	}
+	if len(order) != 4 || order[0] != "here" || order[3] != "recorded" {
+		t.Errorf("jobs in order: %v", order)
+	}
+	if err := f.whyNot(t.Context(), "recorded"); !errors.Is(err, plan.ErrUnavailable) {
+		t.Errorf("a job of which only the record is left: %v", err)
+	}
+	if err := f.whyNot(t.Context(), "none"); !errors.Is(err, plan.ErrNotFound) {
+		t.Errorf("a job that nobody knows: %v", err)
+	}
+}

@@ -1,0 +1,97 @@
+package actors
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// What the worker hears, beside wire messages.
+type (
+	workMsg struct {
+		from wire.Peer
+		work *wire.Work
+	}
+	stopMsg struct{ stop *wire.Stop }
+	// pulledMsg is the answer to a pull, or to a report, which pulls one slot.
+	pulledMsg struct {
+		job   plan.JobID
+		term  uint64
+		asked int
+		runs  []*wire.Run
+		err   error
+		pull  bool
+	}
+	// endedMsg: an attempt's goroutine has finished; its slot is free.
+	endedMsg struct {
+		job plan.JobID
+		key attemptKey
+		out *attemptOutcome
+	}
+	drainMsg   struct{ idle chan struct{} } // take no more; idle closes when nothing runs
+	abandonMsg struct{}                     // stop everything at once
+	tickMsg    struct{}
+	viewMsg    struct{}
+)
+
+// attemptKey names an attempt within a job.
+type attemptKey struct {
+	stage, partition, attempt int
+}
+
+// cancelMsg ends an attempt.
+type cancelMsg struct{ reason error }
+
+// What the coordinator hears.
+type (
+	plannedMsg struct {
+		job  *prepare.Job
+		held []nodeHeld
+		out  *output
+		size []int64 // named
+		err  error
+	}
+	nodeHeld struct {
+		node mesh.NodeID
+		boot mesh.BootID
+		held []api.Held
+	}
+	// nodeMsg is a worker's Pull, Done or Failed.
+	nodeMsg struct {
+		from   wire.Peer
+		header *wire.Header
+		msg    proto.Message
+		reply  chan grantReply
+	}
+	grantReply struct {
+		grant *wire.Grant
+		err   error
+	}
+	packetMsg struct {
+		stage   int
+		version uint64
+		reply   chan packetReply
+	}
+	packetReply struct {
+		packet *api.Packet
+		err    error
+	}
+	// partsMsg is a Done whose partition sizes have been asked for.
+	partsMsg struct {
+		m     *nodeMsg
+		parts *plan.SegmentInfo
+		err   error
+	}
+	heldMsg      struct{ held []nodeHeld }
+	membersMsg   struct{ view *mesh.View }
+	cancelJobMsg struct{ reason string }
+	publishedMsg struct {
+		try   int
+		files []string
+		err   error
+	}
+)
