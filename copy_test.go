@@ -51,6 +51,7 @@ var copies = []struct{ copy, read string }{
 	{"'{}.parquet' (KV_METADATA {a: 'it''s', b: 'x'})", "FROM parquet_kv_metadata('{}.parquet') SELECT key, value"},
 	{"'{}.parquet' (FIELD_IDS {i: 7, s: 9})", "FROM parquet_schema('{}.parquet') SELECT name, field_id"},
 	{"'{}.parquet' (PARQUET_VERSION v2)", "FROM '{}.parquet'"},
+	{"'{}.parquet' (DICTIONARY_SIZE_LIMIT 10, STRING_DICTIONARY_PAGE_SIZE_LIMIT 1000, BLOOM_FILTER_FALSE_POSITIVE_RATIO 0.1)", "FROM '{}.parquet'"},
 	{"'{}.parquet' (FILENAME_PATTERN 'x_{uuid}', FILE_EXTENSION 'y')", "FROM '{}.parquet'"},
 	{"'{}.parquet' (WRITE_PARTITION_COLUMNS true, WRITE_EMPTY_FILE true)", "FROM '{}.parquet'"},
 	{"'{}' (FORMAT parquet, PER_THREAD_OUTPUT)", "FROM '{}/*.parquet'"},

@@ -121,7 +121,8 @@ func (e *Engine) open() error {
 	}
 	// Footers are asked for again and again: by views, by schemas, by queries. A
 	// file that has been changed since is noticed by its time.
-	first := "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL parquet_metadata_cache = true"
+	first := fmt.Sprintf("SET GLOBAL partitioned_write_max_open_files = %d; ", openFilesMax)
+	first += "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL parquet_metadata_cache = true"
 	if e.config.SpillMax > 0 {
 		// As a configuration DuckDB shows this limit but does not keep to it.
 		first += "; SET GLOBAL max_temp_directory_size = " + lexer.QuoteText(bytesText(e.config.SpillMax))
@@ -131,6 +132,10 @@ func (e *Engine) open() error {
 	}
 	return e.registerInternals()
 }
+
+// openFilesMax is how many files of an output DuckDB writes at once: with more
+// partitions it closes some, and begins new files for them later.
+const openFilesMax = 100
 
 // settings are those that an engine is born with.
 func (c Config) settings() [][2]string {
