@@ -81,7 +81,6 @@ var (
 	textType  = arrow.BinaryTypes.String
 	textsType = arrow.ListOf(arrow.BinaryTypes.String)
 	int64Type = arrow.PrimitiveTypes.Int64
-	floatType = arrow.PrimitiveTypes.Float64
 	boolType  = arrow.FixedWidthTypes.Boolean
 )
 
@@ -115,11 +114,6 @@ func (t *localTable) add(values ...any) {
 				continue
 			case int64:
 				b.Append(n)
-				continue
-			}
-		case *array.Float64Builder:
-			if x, ok := v.(float64); ok {
-				b.Append(x)
 				continue
 			}
 		case *array.BooleanBuilder:
