@@ -64,15 +64,16 @@ func stored(t *testing.T, dir string) (n int64) {
 func TestBadDataFolder(t *testing.T) {
 	ctx := testContext(t)
 	full := smallDisk(t, "4m")
+	must(t, os.Mkdir(filepath.Join(full, "node"), 0o755))
 	fill(t, full, 0)
 	readOnly := smallDisk(t, "4m")
 	must(t, os.Mkdir(filepath.Join(readOnly, "data"), 0o755))
 	must(t, syscall.Mount("tmpfs", readOnly, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
 	for _, b := range []bad{
-		{"full", []string{"join", "--port", "0", "--data", full}, failed, []string{full, "no space", "--data"}},
-		{"full, below", []string{"join", "--port", "0", "--data", filepath.Join(full, "data")}, failed, []string{full, "no space", "--data"}},
+		{"full", []string{"join", "--port", "0", "--data", filepath.Join(full, "node")}, failed, []string{full, "no space", "--data"}},
+		{"full, to be made", []string{"join", "--port", "0", "--data", filepath.Join(full, "data")}, failed, []string{full, "no space", "--data"}},
 		{"read-only", []string{"join", "--port", "0", "--data", filepath.Join(readOnly, "data")}, failed, []string{readOnly, "read-only", "--data"}},
-		{"read-only, below", []string{"join", "--port", "0", "--data", filepath.Join(readOnly, "new")}, failed, []string{readOnly, "read-only", "--data"}},
+		{"read-only, to be made", []string{"join", "--port", "0", "--data", filepath.Join(readOnly, "new")}, failed, []string{readOnly, "read-only", "--data"}},
 	} {
 		b.run(t, ctx, "")
 	}
