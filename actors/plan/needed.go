@@ -2,9 +2,9 @@ package plan
 
 import "slices"
 
-// Once reports whether nothing that comes out otherwise each time it is run is run
-// among the stages from one on while the result is also made of such rows of
-// stages before.
+// Once reports whether the result holds rows of one evaluation only: either no
+// needed stage before from is nondeterministic, itself or by what it reads, or no
+// needed stage since is.
 func (j *Job) Once(from int) bool {
 	before, since := false, false
 	varies := make([]bool, len(j.Stages))

@@ -22,17 +22,17 @@ type Decider struct {
 	seq   int64 // of starts, wins and Alives
 	open  []*stage
 
-	ready     int   // tasks of open stages that could start now
+	ready     int   // tasks of open stages that could start now; the sum of their ready
 	readyAt   int64 // when there last came to be some
 	arrivals  int64 // counts tasks becoming ready
-	offered   int64 // arrivals that nodes were told of
+	offered   int64 // arrivals that nodes were told of; offered <= arrivals
 	lastRun   int64
 	emptyFrom int64 // since when nobody could run anything; -1: somebody can
 
-	attempts  int   // running
-	usable    int   // nodes that take tasks, and
-	slots     int   // their slots, and
-	running   int   // how many of those are taken
+	attempts  int   // running on any node
+	usable    int   // nodes that take tasks; usable <= len(nodes)
+	slots     int   // of those nodes together
+	running   int   // of those slots, how many are taken; running <= attempts
 	largest   int64 // memory of any node that took tasks, ever
 	hungry    []*node
 	nextOffer int // index in order, where repeated offers go on

@@ -167,6 +167,9 @@ func (w *world) audit() string {
 		var c sums
 		for i := range s.tasks {
 			t := &s.tasks[i]
+			if why := t.unsound(d); why != "" {
+				return t.id().String() + " " + why
+			}
 			switch t.state {
 			case done:
 				c.done++
@@ -342,4 +345,26 @@ func TestSimulation(t *testing.T) {
 			t.Errorf("never happened: %s", k)
 		}
 	}
+}
+
+// unsound says which invariant of its fields (task.go) a task breaks.
+func (t *task) unsound(d *Decider) string {
+	for _, a := range t.live {
+		if a.number > t.last || slices.Contains(t.dead, a.number) {
+			return fmt.Sprintf("runs attempt %d, but its last is %d and %v are dead", a.number, t.last, t.dead)
+		}
+	}
+	switch s := t.stage; {
+	case (t.state == running) != (len(t.live) > 0), len(t.live) > 2:
+		return fmt.Sprintf("is in state %d with %d attempts", t.state, len(t.live))
+	case t.state == resting && t.wake <= d.now:
+		return fmt.Sprintf("rests at %d beyond its wake, %d", d.now, t.wake)
+	case t.state == done && (t.won <= 0 || !t.reused && t.won > t.last):
+		return fmt.Sprintf("was won by attempt %d, but its last is %d", t.won, t.last)
+	case s.open && !(s.wanted && s.opened && s.ripe()):
+		return fmt.Sprintf("is of an open stage: wanted %t, opened %t, ripe %t", s.wanted, s.opened, s.ripe())
+	case d.offered > d.arrivals, d.running > d.attempts:
+		return fmt.Sprintf("is of a job with %d of %d arrivals offered and %d of %d attempts in slots", d.offered, d.arrivals, d.running, d.attempts)
+	}
+	return ""
 }

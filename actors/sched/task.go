@@ -2,15 +2,25 @@ package sched
 
 import "github.com/pondmesh/pond/actors/plan"
 
-// state of a task. A task waits until its stage first opens, is ready until a
-// node pulls it, rests between failures, and is done while its winner is held.
+// state of a task.
 type state uint8
 
 const (
+	// waiting: the task cannot run, since its stage has not opened: some stage
+	// that it reads is incomplete, or nothing that is needed reads this one.
+	// It has no attempt and stands in no queue.
 	waiting state = iota
+	// ready: the task stands in its stage's queues until a node pulls it.
+	// Its inputs are complete, and no attempt of it runs.
 	ready
+	// resting: the task failed and waits until its wake before it is ready again.
+	// A timer holds it; no attempt of it runs.
 	resting
+	// running: one attempt runs, or two when a straggler has a second one.
+	// The first that is done wins, and the other is stopped.
 	running
+	// done: one attempt has won, and a node holds its output, or shared storage does.
+	// The output counts until its last holder is gone or it is found corrupt.
 	done
 )
 
@@ -24,16 +34,16 @@ type task struct {
 	stage     *stage
 	partition int
 	state     state
-	live      []*attempt // running ones: one, or two when speculating
-	last      int        // highest attempt number seen or given
-	dead      []int      // attempts that can no longer win: failed, stopped, found corrupt
+	live      []*attempt // running ones: 1 or 2 while state is running, else none
+	last      int        // highest attempt number seen or given; every number in live and dead <= last
+	dead      []int      // attempts that can no longer win: failed, stopped, found corrupt; none is in live
 	refused   string     // the segment that was found corrupt last
 	prior     winnerID   // the last winner, also when it is lost
-	wake      int64      // when resting ends
+	wake      int64      // when resting ends; now < wake while state is resting
 	weight    int64      // bytes it reads; heavier tasks start first
 	prefer    *node      // holds most of what it reads
 	since     int64      // when it became ready
-	memory    int64      // bytes to grant; 0: the stage's usual
+	memory    int64      // bytes to grant; 0: the stage's usual; never falls
 	reserved  *node      // is kept free for it
 	failedOn  []*node    // avoided for a while: it failed there, or its output did not last
 	spoiledOn NodeID     // where its output was last found gone or damaged
@@ -41,11 +51,11 @@ type task struct {
 	// Counts against the bounds in config.go.
 	attempts, failures, memoryFailures, nodeLosses, vanishings, fetchFailures, remakes, speculations int
 
-	// The winner, when done.
-	won     int // attempt
-	seq     int64
-	maker   NodeID
-	holders []*node
+	// The winner, meaningful while state is done.
+	won     int     // attempt; 0 < won, and won <= last unless it is reused
+	seq     int64   // of the win: attempts that started before it (attempt.seq < seq) read an earlier output
+	maker   NodeID  // told of it first
+	holders []*node // all alive; at least one unless the stage is durable
 	lineage uint64
 	reused  bool
 	out     Output
@@ -74,7 +84,7 @@ type attempt struct {
 	attached     bool // not started by this Decider
 	start        int64
 	seq          int64 // of the start, against task.seq: which winners it may have read
-	missing      int64 // since when its node does not know it; -1: it does
+	missing      int64 // since when its node does not know it; -1: it does; else start <= missing
 	seen         int64 // d.seq of the last Alive that named it
 	older, newer *attempt
 }
@@ -98,11 +108,11 @@ type stage struct {
 	moving   bool // a stage that it reads is unstable, or its tasks are cut by sizes
 	lineage  uint64
 
-	wanted, opened, open bool  // opened: has been open
-	changes              int64 // of winners and holders; readers see it as their version
+	wanted, opened, open bool  // open implies wanted, opened and ripe; opened: has been open once
+	changes              int64 // of winners and holders; never falls; readers see it as their version
 
-	done, ready, running int
-	oldest, newest       *attempt
+	done, ready, running int      // tasks in that state; done+ready+running <= len(tasks)
+	oldest, newest       *attempt // running ones, linked in order of start
 	runtimes             histogram
 
 	queue     heap[*task]            // no preference

@@ -102,8 +102,8 @@ func (p *planner) broadcast(r *rel) *rel {
 	return out
 }
 
-// again makes pieces that read r's rows, which are worked out once. Each call
-// of what is returned is another reader.
+// again has r's rows computed once and read several times: each call of the
+// function that it returns is another reader.
 func (p *planner) again(r *rel, name string, keep bool) func() *rel {
 	if r.n == 0 && !anyVolatile(r.op) && !p.readsStages(r.op) {
 		return func() *rel { c := *r; return &c }
@@ -191,7 +191,7 @@ func (p *planner) rounded(op logical.Operator) bool {
 	return found
 }
 
-// one is a rel that is evaluated once, in one task, if it was to be in any.
+// one evaluates in one task what every task could have evaluated for itself.
 func one(r *rel) *rel {
 	if r.n == 0 {
 		r.n = 1
@@ -199,7 +199,7 @@ func one(r *rel) *rel {
 	return r
 }
 
-// settled sees to it that what is not the same twice is evaluated once only.
+// settled has an operator that is nondeterministic evaluated in one task only.
 func settled(op logical.Operator, r *rel) *rel {
 	if r.n == 0 && (volatileOp(op) || nondeterministicOp(op) || rounds(op)) {
 		return one(r)

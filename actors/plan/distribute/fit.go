@@ -8,9 +8,8 @@ import (
 // forcedBytes are worth a task of a query that is to be distributed in any case.
 const forcedBytes = 32 << 10
 
-// fit says how the sizes of what a stage reads may change its tasks; nil when
-// they may not: when it reads something in another way than by partition, or
-// somebody counts its tasks.
+// fit says how the sizes of a stage's inputs may change its tasks. It is nil when
+// they may not: an input is not read by partition, or a reader counts the tasks.
 func (p *planner) fit(d *draft, leaves []*leaf) *plan.Fit {
 	if d.n <= 1 || d.counted {
 		return nil
@@ -51,9 +50,9 @@ func (l *leaf) byPartition(n int) bool {
 	return true
 }
 
-// splittable reports whether the rows of a view may be dealt out to several tasks that
-// read all the rest: the rows that the pieces yield are together those of the
-// whole, or are put together later.
+// splittable reports whether several tasks may each read a part of a view's rows
+// and all of everything else, and together yield the rows that one task would, or
+// partial results that a later stage merges.
 func (p *planner) splittable(op logical.Operator, v *logical.View) bool {
 	if op == logical.Operator(v) {
 		return true

@@ -159,8 +159,9 @@ func moved(x logical.Expr, to int) logical.Expr {
 	return &r
 }
 
-// whole reports whether a side may be in all tasks while the other is in
-// pieces: no row of it is output for want of a match, nor counted as such.
+// canBroadcastRight and canBroadcastLeft report whether that side may be whole in
+// every task while the other is in pieces: the join outputs none of its rows for
+// lack of a match, which no single task could tell.
 func (j *joining) canBroadcastRight() bool {
 	switch j.kind {
 	case logical.Inner, logical.Left, logical.Semi, logical.Anti, logical.Mark, logical.Single:
@@ -265,7 +266,8 @@ func null(t logical.Type) logical.Expr {
 	return &logical.Const{Typed: logical.Typed{T: t}, Value: logical.Value{Type: t, Null: true}}
 }
 
-// meet reports whether both sides are placed by keys that the join compares.
+// meet reports whether both sides are hashed already, alike, by keys that the join
+// compares.
 func (j *joining) meet() bool {
 	l, r := j.left, j.right
 	if l.n != r.n || l.hashedBy == nil || len(l.hashedBy) != len(r.hashedBy) {
@@ -283,8 +285,8 @@ func (j *joining) meet() bool {
 	return true
 }
 
-// along are the keys of the other side that go with a placement; false if some
-// part of it is not compared.
+// along returns the keys of the other side by which to hash it so that it meets a
+// side that is hashed already; false if the join does not compare all of those.
 func (j *joining) along(hashedBy []slot, mine, other func(k key) logical.Expr) ([]logical.Expr, bool) {
 	var out []logical.Expr
 next:
@@ -432,9 +434,9 @@ func (j *joining) setUnique(out *rel) {
 	out.unique = tmp.unique
 }
 
-// values guesses how many values the keys have: every one of the side that has
-// fewer is taken to be among those of the other. Of a side of which nothing is
-// known it is said that a row matches one.
+// values estimates how many distinct values the keys have. It assumes that the
+// side with fewer values has no others than the other side. If a side has no
+// statistics, each of its rows is assumed to match one row.
 func (j *joining) values() float64 {
 	n, most := 1.0, max(j.left.rows, j.right.rows)
 	for _, k := range j.keys {

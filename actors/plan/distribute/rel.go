@@ -76,8 +76,8 @@ type draft struct {
 	rounded       bool             // see planner.rounded
 }
 
-// with is the piece op over r, which keeps r's properties but for those that
-// speak of columns.
+// with puts op over r. The result keeps what is known of r, except what names
+// columns: op may have others.
 func (r *rel) with(op logical.Operator) *rel {
 	out := *r
 	out.op, out.hashedBy, out.unique, out.values = op, nil, nil, nil
@@ -94,8 +94,8 @@ func over(op logical.Operator, ins ...*rel) logical.Operator {
 	return logical.WithInputs(op, roots)
 }
 
-// mapped is r's properties of columns when each column c becomes those that to
-// gives.
+// mapped adds to out what is known of r's columns, where column c of r has become
+// the columns to(c) of out.
 func (r *rel) mapped(out *rel, to func(c int) []int) *rel {
 	for _, s := range r.hashedBy {
 		var t slot
@@ -160,8 +160,8 @@ func shifted(by int, then func(c int) []int) func(c int) []int {
 	}
 }
 
-// column is the column that x's value is that of, as far as hashing and
-// equality go; -1 when it is none. Casts that lose nothing keep the hash.
+// column returns the column that x equals for hashing and comparing: x itself
+// under casts that keep the hash. It is -1 for any other expression.
 func column(x logical.Expr) int {
 	switch x := x.(type) {
 	case *logical.Ref:
@@ -174,7 +174,7 @@ func column(x logical.Expr) int {
 	return -1
 }
 
-// stripCasts is x without the casts that keep its hash.
+// stripCasts removes the outer casts of x that keep its hash.
 func stripCasts(x logical.Expr) logical.Expr {
 	for {
 		c, ok := x.(*logical.Cast)
@@ -188,8 +188,8 @@ func stripCasts(x logical.Expr) logical.Expr {
 var intWidth = map[string]int{"TINYINT": 1, "SMALLINT": 2, "INTEGER": 4, "BIGINT": 8, "HUGEINT": 16}
 var uintWidth = map[string]int{"UTINYINT": 1, "USMALLINT": 2, "UINTEGER": 4, "UBIGINT": 8, "UHUGEINT": 16}
 
-// lossless is true of casts that keep which values are equal, and their hash
-// (see shuffle's hash).
+// lossless reports whether a cast keeps distinct values distinct and gives each
+// the same hash as before: shuffle hashes all widths of a kind alike.
 func lossless(from, to logical.Type) bool {
 	if from.Alias != "" || to.Alias != "" {
 		return false
@@ -237,7 +237,8 @@ func rowWidth(cols []logical.Column) float64 {
 	return sum
 }
 
-// bytes is a guess, but for what is made.
+// bytes estimates the size of all rows; for rows that a stage has made it is
+// their measured size.
 func (r *rel) bytes() float64 {
 	if r.width > 0 {
 		return r.rows * r.width

@@ -42,12 +42,12 @@ const (
 	sendLeft  = "the left side is sent to all tasks"
 )
 
-// keepBroadcast is how many times larger than what is worth sending to all tasks
-// a side may turn out that has been made for that.
+// keepBroadcast is how many times BroadcastBytes a side may measure that was made
+// to be broadcast, before another way is looked for.
 const keepBroadcast = 4
 
-// Surprising reports whether a stage that made so many bytes might not have been
-// planned so, had they been known.
+// Surprising reports whether the size of a stage's output would have suggested
+// another plan, had it been known.
 func (p *Compiled) Surprising(stage int, bytes int64) bool {
 	d := p.sides[stage]
 	if d == nil || p.o.BroadcastBytes < 0 {
@@ -59,11 +59,11 @@ func (p *Compiled) Surprising(stage int, bytes int64) bool {
 	return bytes <= p.o.BroadcastBytes
 }
 
-// Replan plans the query again, with what the stages have made by now, by index,
-// taken as it is. It is nil when no join would run in another way, or when the
-// result might then hold rows of two evaluations of what is not the same twice.
-// Else its job has the stages that there were, of which some are not needed any more, and the
-// new ones behind them, which say why they are there.
+// Replan plans the query again and reads what stages have made by now: sizes, by
+// index of the stage. The new job holds the old stages, some of which nothing
+// needs any more, and after them new ones that say why they were added. It is nil
+// if no join would run in another way, and also if the result could then mix rows
+// of two evaluations of something nondeterministic.
 func (p *Compiled) Replan(sizes map[int]Size) (*Compiled, error) {
 	again := newPlanner(p.q, p.facts, p.o)
 	again.before, again.old = p.ways, p.Job
@@ -159,8 +159,8 @@ func (p *planner) all(m *made, n int) *rel {
 	return out
 }
 
-// decide notes whether an operator is planned in a way that a guess speaks for.
-// Planned again it stays: what was made for it would be lost.
+// decide settles a choice that rests on a guess. When the query is planned again
+// the first choice stands, since another would waste what was made for it.
 func (p *planner) decide(op logical.Operator, guess bool) bool {
 	if w, ok := p.before[op]; ok {
 		guess = w.how != ""

@@ -13,10 +13,10 @@ import (
 // same options gives the same job. Errors are the user's (ErrQuery) and name
 // the node at fault.
 //
-// Each node becomes a view, a view that some stage's tasks evaluate. What may
-// not stay in its stage leaves it by an exit, an exchange that a later view
-// reads. share.go then sees to it that nothing is computed in two stages, and
-// stages.go writes exits down as stages.
+// Each node becomes a view that the tasks of some stage evaluate. Rows that cannot
+// stay in their stage leave it by an exit, an exchange that a later view reads.
+// Then share.go keeps two stages from computing the same, and stages.go writes
+// exits as stages.
 func Compile(p *plan.Plan, cat plan.Catalog, o Options) (*plan.Job, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ type readView struct {
 	union bool // of exits made for it
 }
 
-// direct is true of what costs nothing to read again from where it comes.
+// direct reports whether a view only reads, so that reading it again is free.
 func (v *view) direct() bool { return v.text == nil || len(v.args) == 0 && v.fn == nil }
 
 // exit is a stage to be: a view's rows leave by an exchange.

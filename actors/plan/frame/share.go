@@ -6,10 +6,10 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// materializeShared sees to it that no work is done in two stages: a view that several
-// exits depend on leaves by an exit of its own, which they read partition by
-// partition. What is merely read (bare), and what a sample looks at first, is
-// read again instead.
+// materializeShared keeps two stages from doing the same work: a view that several
+// exits depend on gets an exit of its own, which they read partition by partition.
+// Views that are read directly, and what a sample looks at first, are read again
+// instead.
 func (c *compiler) materializeShared(last *exit) {
 	for cuts := toCut(last); len(cuts) > 0; cuts = toCut(last) {
 		for _, v := range cuts {
