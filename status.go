@@ -22,6 +22,8 @@ type Status struct {
 	Term        uint64
 	Submitted   time.Time
 	Ended       time.Time // zero until then
+	Planned     int       // files that were looked at while the job is planned, of
+	ToPlan      int       // so many; 0: it is not being planned, or nothing is to be told
 	Stages      []Stage
 	Rows        int64    // of the result, when it has succeeded
 	Output      string   // the folder or the file that it writes
@@ -74,6 +76,9 @@ func statusOf(s *api.JobStatus) *Status {
 		ID: string(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: string(s.State), Error: (*Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
 		Submitted: timeOf(s.Submitted), Ended: timeOf(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
+	if s.Planning != nil {
+		out.Planned, out.ToPlan = s.Planning.Files, s.Planning.Of
+	}
 	for _, x := range s.Stages {
 		st := Stage{
 			Index: x.Index, Name: x.Name, Tasks: x.Tasks, Running: x.Running, Done: x.Done, Reused: x.Reused, Retries: x.Retries,
@@ -96,6 +101,9 @@ func (s *Status) MarshalJSON() ([]byte, error) {
 	out := api.JobStatus{
 		ID: plan.JobID(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
 		Submitted: unixMillis(s.Submitted), Ended: unixMillis(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
+	}
+	if s.ToPlan > 0 {
+		out.Planning = &api.Planning{Files: s.Planned, Of: s.ToPlan}
 	}
 	for _, x := range s.Stages {
 		out.Stages = append(out.Stages, api.StageStatus{

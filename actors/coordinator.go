@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
@@ -46,6 +48,7 @@ type coordinator struct {
 	named    []int64                     // bytes of the files that the stage's SQL names
 	reviser  sched.Reviser               // says when to plan the rest again
 	lease    lease
+	unplan   context.CancelFunc // ends the planning
 	ticker   *time.Ticker
 	done     chan struct{} // ends the ticker's goroutine; nil once closed
 	start    time.Time     // 0 of the Decider's clock
@@ -95,7 +98,21 @@ func (c *coordinator) begin(ctx actor.Context) {
 	ticker, done := time.NewTicker(tickInterval), make(chan struct{})
 	c.ticker, c.done = ticker, done // stopTicker may forget done before tick has begun
 	c.n.goes.Go(func() { tick(root, self, ticker, done) })
-	c.n.goes.Go(func() { root.Send(self, c.n.jobs.prepare(c.hosted.spec, c.term)) })
+	plans, quit := planningContext(c.n.ctx, c.hosted.spec)
+	c.unplan = quit
+	c.n.goes.Go(func() {
+		defer quit()
+		root.Send(self, c.n.jobs.prepare(plans, c.hosted, c.term))
+	})
+}
+
+// planningContext is what a job is planned under: only its own deadline, and its
+// end, bound it.
+func planningContext(ctx context.Context, spec *api.JobSpec) (context.Context, context.CancelFunc) {
+	if d := spec.Options.DeadlineMillis; d > 0 {
+		return context.WithDeadline(ctx, time.UnixMilli(spec.Submitted+d))
+	}
+	return context.WithCancel(ctx)
 }
 
 // tick posts to an actor until done.
@@ -113,6 +130,9 @@ func tick(root *actor.RootContext, to *actor.PID, t *time.Ticker, done <-chan st
 // stop gives up the job without ending it, as the death of the node would.
 func (c *coordinator) stop() {
 	c.stopTicker()
+	if c.unplan != nil {
+		c.unplan()
+	}
 	if c.output != nil && !c.finished {
 		c.output.staging.Release()
 	}
@@ -128,13 +148,18 @@ func (c *coordinator) stopTicker() {
 
 // prepare plans a job, opens its output, and asks every node what it holds of
 // the job's stages already.
-func (j *jobs) prepare(spec *api.JobSpec, term uint64) *plannedMsg {
-	ctx, cancel := context.WithTimeout(j.n.ctx, startTimeout)
-	defer cancel()
-	job, err := j.n.planner.Compile(ctx, spec, capacity(j.n.mesh.View()))
-	if err != nil {
+func (j *jobs) prepare(ctx context.Context, r *hostedJob, term uint64) *plannedMsg {
+	spec := r.spec
+	job, err := j.n.planner.Compile(prepare.WithProgress(ctx, r.planning), spec, capacity(j.n.mesh.View()))
+	switch {
+	case err == nil:
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &plannedMsg{err: &plan.Error{Kind: plan.KindDeadline, Op: "plan", Subject: "job", Text: "its time is up"}}
+	default:
 		return &plannedMsg{err: err}
 	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
 	out, err := j.n.orphans.openOutput(ctx, spec, job.Plan)
 	if err != nil {
 		return &plannedMsg{err: err}

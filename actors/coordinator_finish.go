@@ -46,6 +46,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	if f.Status == sched.Fenced { // a newer term drives the job: nothing is said about it from here
 		c.stop()
 		c.finished = true
+		c.unplan()
 		return
 	}
 	s := c.status()

@@ -22,7 +22,7 @@ import (
 // Bounds of talking to a coordinator.
 const (
 	coordinatorReply = 30 * time.Second
-	startTimeout     = 60 * time.Second // resolving files and planning
+	startTimeout     = 60 * time.Second // opening the output; who submits a job hears as late that it is being planned
 	endedRunsMax     = 200              // ended jobs whose stages are kept for explain
 )
 
@@ -35,6 +35,14 @@ type jobs struct {
 	mu      sync.Mutex
 	byID    map[plan.JobID]*hostedJob // all that run, and at most endedRunsMax that ended
 	waiters []chan struct{}           // closed and dropped once no job runs
+}
+
+// planning tells watchers how far the planning has come.
+func (r *hostedJob) planning(done, of int) {
+	s, _ := r.topic.get()
+	now := *s
+	now.Planning = &api.Planning{Files: done, Of: of}
+	r.topic.set(&now)
 }
 
 // hostedJob is a job that this node coordinates.

@@ -121,7 +121,7 @@ func (j *jobs) startAt(ctx context.Context, addr string, spec *api.JobSpec, term
 }
 
 // coordinate makes this node host a job's coordinator, and waits until the job
-// is planned.
+// is planned, or it has become clear that this takes longer.
 func (j *jobs) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (*api.JobStatus, error) {
 	if rec := j.n.records.Get(spec.ID); rec != nil {
 		if rec.Status != nil {
@@ -133,8 +133,8 @@ func (j *jobs) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
+	late := time.NewTimer(startTimeout)
+	defer late.Stop()
 	for {
 		s, changed := r.topic.get()
 		switch {
@@ -145,6 +145,8 @@ func (j *jobs) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (
 		}
 		select {
 		case <-changed:
+		case <-late.C:
+			return s, nil
 		case <-ctx.Done():
 			return s, context.Cause(ctx)
 		case <-j.n.ctx.Done():

@@ -130,12 +130,19 @@ type JobStatus struct {
 	Term        uint64        `json:"term"`
 	Submitted   int64         `json:"submitted"` // Unix milliseconds
 	Ended       int64         `json:"ended,omitempty"`
+	Planning    *Planning     `json:"planning,omitempty"` // while a queued job is planned
 	Stages      []StageStatus `json:"stages,omitempty"`
 	Rows        int64         `json:"rows"`             // of the result, when it has succeeded
 	Output      string        `json:"output,omitempty"` // the folder or the file that it writes
 	Files       []string      `json:"files,omitempty"`  // names in the folder
 	// Result says where the rows are, when it has succeeded; lists of jobs leave it out.
 	Result *ResultInfo `json:"result,omitempty"`
+}
+
+// Planning is how far a job's planning has come.
+type Planning struct {
+	Files int `json:"files"` // looked at
+	Of    int `json:"of"`
 }
 
 // Bounds of what a status shows of its job's submission, in bytes.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
@@ -48,15 +49,47 @@ func (k *footers) of(ctx context.Context, d *duck.Engine, files []plan.File) ([]
 	if len(missing) == 0 {
 		return out, nil
 	}
-	feet, err := d.Footers(ctx, paths)
-	if err != nil {
-		return nil, err
-	}
-	for at, i := range missing {
-		out[i] = newFooter(&files[i], &feet[at])
-		k.keep(files[i].Path, out[i])
+	for from := 0; from < len(paths); from += footersAtOnce {
+		tell(ctx, from, len(paths))
+		part := paths[from:min(from+footersAtOnce, len(paths))]
+		feet, err := d.Footers(ctx, part)
+		if err != nil {
+			return nil, whichFile(ctx, d, part, err)
+		}
+		for at := range feet {
+			i := missing[from+at]
+			out[i] = newFooter(&files[i], &feet[at])
+			k.keep(files[i].Path, out[i])
+		}
 	}
 	return out, nil
+}
+
+// footersAtOnce are read by one call: others may ask in between, and progress is
+// told.
+const footersAtOnce = 64
+
+// whichFile is err with the file that it is about: DuckDB does not always say which
+// of several is damaged.
+func whichFile(ctx context.Context, d *duck.Engine, paths []string, err error) error {
+	err = engines.Error("read", err)
+	te := plan.AsError(err)
+	if te.Kind != plan.KindUser && te.Kind != plan.KindInternal {
+		return err
+	}
+	for _, path := range paths {
+		if strings.Contains(te.Text, path) {
+			return err
+		}
+	}
+	for _, path := range paths {
+		if _, again := d.Footers(ctx, []string{path}); again != nil && ctx.Err() == nil {
+			with := *plan.AsError(engines.Error("read", again))
+			with.Subject = path
+			return &with
+		}
+	}
+	return err
 }
 
 func newFooter(file *plan.File, foot *duck.Footer) *footer {

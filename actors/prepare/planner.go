@@ -96,6 +96,19 @@ func CapacityOf(nodes ...NodeSize) Capacity {
 	return c
 }
 
+type progressKey struct{}
+
+// WithProgress has Compile tell how many files it has looked at, of how many.
+func WithProgress(ctx context.Context, tell func(done, of int)) context.Context {
+	return context.WithValue(ctx, progressKey{}, tell)
+}
+
+func tell(ctx context.Context, done, of int) {
+	if f, ok := ctx.Value(progressKey{}).(func(done, of int)); ok {
+		f(done, of)
+	}
+}
+
 // Compile resolves the files that a job names and plans it. What is wrong with
 // the plan, its SQL or its files is plan.ErrQuery, ErrNotFound or ErrDenied.
 func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c Capacity) (*Job, error) {

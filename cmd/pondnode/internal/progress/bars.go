@@ -23,6 +23,7 @@ const (
 type bars struct {
 	p      *mpb.Progress
 	stages map[int]*stageBar
+	plan   *mpb.Bar // nil until there is something to tell
 }
 
 func newBars(w io.Writer, columns int) *bars {
@@ -46,6 +47,7 @@ func (b *stageBar) get() pond.Stage {
 }
 
 func (b *bars) Update(s *pond.Status) {
+	b.planning(s)
 	for _, st := range s.Stages {
 		sb := b.stages[st.Index]
 		if sb == nil {
@@ -63,13 +65,32 @@ func (b *bars) Update(s *pond.Status) {
 	}
 }
 
+// planning draws a bar while a job over many files is planned.
+func (b *bars) planning(s *pond.Status) {
+	switch {
+	case s.ToPlan >= planningMin && b.plan == nil:
+		b.plan = b.p.New(int64(s.ToPlan), barStyle(), mpb.BarWidth(barWidth), mpb.BarPriority(-1), mpb.BarRemoveOnComplete(),
+			mpb.PrependDecorators(decor.Name("planning", decor.WCSyncSpaceR)), mpb.AppendDecorators(decor.CountersNoUnit(" %d of %d files")))
+	case b.plan == nil:
+		return
+	case s.ToPlan == 0:
+		b.plan.Abort(true)
+		return
+	}
+	b.plan.SetCurrent(int64(s.Planned))
+}
+
+func barStyle() mpb.BarStyleComposer {
+	return mpb.BarStyle().Lbound("").Filler("█").Tip("█").Padding("░").Rbound("")
+}
+
 func (b *bars) add(st pond.Stage, of int) *stageBar {
 	sb := &stageBar{s: st}
 	name := st.Name
 	if r := []rune(name); len(r) > nameWidthMax {
 		name = string(r[:nameWidthMax-1]) + "…"
 	}
-	sb.bar = b.p.New(int64(max(st.Tasks, 1)), mpb.BarStyle().Lbound("").Filler("█").Tip("█").Padding("░").Rbound(""),
+	sb.bar = b.p.New(int64(max(st.Tasks, 1)), barStyle(),
 		mpb.BarWidth(barWidth), mpb.BarPriority(st.Index),
 		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%d/%d %s", st.Index+1, of, name), decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + facts(sb.get()) })),
@@ -78,6 +99,9 @@ func (b *bars) add(st pond.Stage, of int) *stageBar {
 }
 
 func (b *bars) Close() {
+	if b.plan != nil {
+		b.plan.Abort(true)
+	}
 	for _, sb := range b.stages {
 		if !sb.bar.Completed() {
 			sb.bar.Abort(false)

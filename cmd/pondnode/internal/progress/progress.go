@@ -44,6 +44,7 @@ type lines struct {
 	w      io.Writer
 	job    string
 	stages map[int]pond.Stage
+	tenth  int // of the planning, last told
 	ended  bool
 }
 
@@ -51,6 +52,10 @@ func (l *lines) Update(s *pond.Status) {
 	if l.job == "" && s.ID != "" {
 		l.job = Short(s.ID)
 		fmt.Fprintf(l.w, "job %s: %s\n", l.job, s.State)
+	}
+	if tenth := planningTenth(s); tenth > l.tenth {
+		l.tenth = tenth
+		fmt.Fprintln(l.w, Planning(s))
 	}
 	for _, st := range s.Stages {
 		old := l.stages[st.Index]
@@ -72,6 +77,21 @@ func (l *lines) Update(s *pond.Status) {
 }
 
 func (l *lines) Close() {}
+
+// Planning says how far the planning of a job has come.
+func Planning(s *pond.Status) string {
+	return fmt.Sprintf("planning: %s of %s", humanize.Comma(int64(s.Planned)), Count(s.ToPlan, "file"))
+}
+
+// planningMin is from how many files on the planning of a job is told of.
+const planningMin = 1000
+
+func planningTenth(s *pond.Status) int {
+	if s.ToPlan < planningMin {
+		return 0
+	}
+	return 1 + 9*s.Planned/s.ToPlan
+}
 
 func finished(s pond.Stage) bool { return s.Tasks > 0 && s.Done == s.Tasks }
 
