@@ -228,14 +228,18 @@ func (r *renderer) keys(keys []OrderKey, ref func(int) string) string {
 }
 
 // limit cuts. A bound that is an expression is the same in all rows: it is read
-// from the first.
+// from the first. The rows are numbered then, because they are read twice and a table
+// that is made in between keeps no order.
 func (r *renderer) limit(op *Limit, in *block) *block {
 	b := *r.reopen(in)
 	name := ""
 	if op.Limit.X != nil || op.Offset.X != nil {
 		name = "lim_" + r.next()
-		b = *r.view(name, len(in.cols))
-		b.with = []string{name + " AS MATERIALIZED (" + in.sql(nil) + ")"}
+		numbered := r.view(name, len(in.cols)+1)
+		numbered.with = []string{name + " AS MATERIALIZED (" + r.numbered(in).sql(nil) + ")"}
+		numbered.tail = " ORDER BY " + numbered.cols[len(in.cols)]
+		numbered.cols = numbered.cols[:len(in.cols)]
+		b = *numbered
 	}
 	first := func(x Expr) string {
 		v := r.view(name, len(b.cols))
@@ -243,13 +247,13 @@ func (r *renderer) limit(op *Limit, in *block) *block {
 	}
 	switch op.Limit.Kind {
 	case BoundRows:
-		b.tail = fmt.Sprintf(" LIMIT %d", op.Limit.Rows)
+		b.tail += fmt.Sprintf(" LIMIT %d", op.Limit.Rows)
 	case BoundPercent:
-		b.tail = " LIMIT " + strconv.FormatFloat(op.Limit.Percent, 'f', -1, 64) + "%"
+		b.tail += " LIMIT " + strconv.FormatFloat(op.Limit.Percent, 'f', -1, 64) + "%"
 	case BoundExpr:
-		b.tail = " LIMIT " + first(op.Limit.X)
+		b.tail += " LIMIT " + first(op.Limit.X)
 	case BoundShare:
-		b.tail = " LIMIT " + first(op.Limit.X) + " %"
+		b.tail += " LIMIT " + first(op.Limit.X) + " %"
 	}
 	switch op.Offset.Kind {
 	case BoundRows:
