@@ -23,6 +23,9 @@ type answer struct {
 	sql   string
 	want  []string // rows as lines, in order if the query has one
 	err   string   // or what the error says
+	// forced: not run as it is, for DuckDB's own answer hangs on its threads: it adds
+	// their sums up unchecked.
+	forced bool
 }
 
 // answers were wrong once: in Pond, or in DuckDB itself.
@@ -37,6 +40,34 @@ var answers = []answer{
 		sql: "SELECT x FROM {f} ORDER BY x LIMIT (SELECT 30) %", want: []string{"0", "1", "2"}},
 	{name: "no limit", files: []string{"SELECT unnest([4, 1]) AS x", "SELECT unnest([3, 0]) AS x"},
 		sql: "SELECT x FROM {f} ORDER BY x LIMIT (SELECT NULL::BIGINT) OFFSET (SELECT 1)", want: []string{"1", "3", "4"}},
+	{name: "a sum beyond 128 bits", files: slices.Repeat([]string{"SELECT 99999999999999999999999999999999999999::DECIMAL(38,0) AS d"}, 4),
+		sql: "SELECT sum(d), count(*) FROM {f}", err: "Out of Range Error", forced: true},
+	{name: "sums beyond 128 bits in groups", files: slices.Repeat([]string{"SELECT unnest(['a', 'b']) AS k, unnest([1, -85070591730234615865843651857942052864])::DECIMAL(38,0) AS d"}, 4),
+		sql: "SELECT k, sum(d) FROM {f} GROUP BY k", err: "Out of Range Error", forced: true},
+	{name: "an average beyond 128 bits", files: slices.Repeat([]string{"SELECT 6000000000000000000000000000000000000.5::DECIMAL(38,1) AS d"}, 4),
+		sql: "SELECT avg(d) FROM {f}", err: "Out of Range Error", forced: true},
+	{name: "a large sum", files: []string{"SELECT 99999999999999999999999999999999999999::DECIMAL(38,0) AS d", "SELECT -99999999999999999999999999999999999999::DECIMAL(38,0) AS d", "SELECT 7::DECIMAL(38,0) AS d", "SELECT NULL::DECIMAL(38,0) AS d"},
+		sql: "SELECT sum(d), avg(d)::VARCHAR FROM {f}", want: []string{"7e-0|2.3333333333333335"}},
+	{name: "averages to the last digit", files: []string{"SELECT 9007199254740993 AS b, 0.1::DECIMAL(3,1) AS d, 0.1::DECIMAL(20,1) AS w", "SELECT 1::BIGINT AS b, 0.2::DECIMAL(3,1) AS d, 0.2::DECIMAL(20,1) AS w", "SELECT 3::BIGINT AS b, 0.3::DECIMAL(3,1) AS d, 0.3::DECIMAL(20,1) AS w"},
+		sql: "SELECT avg(b)::VARCHAR, avg(d)::VARCHAR, avg(w)::VARCHAR FROM {f}", want: []string{"3002399751580332.5|0.2|0.2"}},
+	{name: "a variance of infinity", files: []string{"SELECT 1::DOUBLE AS x", "SELECT 'inf'::DOUBLE AS x", "SELECT 2::DOUBLE AS x"},
+		sql: "SELECT var_pop(x) FROM {f}", err: "Out of Range Error"},
+	{name: "semi join by an equality and an inequality", files: []string{"SELECT unnest([0, 2]) AS a, 1 AS c", "SELECT 10 + range AS a, 10 + range AS c FROM range(6)"}, other: []string{"SELECT 1 AS b, 1 AS c", "SELECT 1 AS b, 0 AS c UNION ALL SELECT 1, 0"},
+		sql: "SELECT l.a, l.c FROM {f} l SEMI JOIN {g} r ON l.c = r.c AND l.a > r.b", want: []string{"2|1"}},
+	{name: "anti join by an equality and an inequality", files: []string{"SELECT unnest([0, 2]) AS a, 1 AS c", "SELECT 10 + range AS a, 10 + range AS c FROM range(2)"}, other: []string{"SELECT 1 AS b, 1 AS c", "SELECT 1 AS b, 0 AS c UNION ALL SELECT 1, 0"},
+		sql: "SELECT l.a, l.c FROM {f} l ANTI JOIN {g} r ON l.c = r.c AND l.a > r.b", want: []string{"0|1", "10|10", "11|11"}},
+	{name: "less than any of a correlated subquery", files: []string{"SELECT unnest([0, 2]) AS a, 1 AS c", "SELECT 10 + range AS a, 10 + range AS c FROM range(2)"}, other: []string{"SELECT 1 AS b, 1 AS c", "SELECT 11 AS b, 10 AS c UNION ALL SELECT 9, 10"},
+		sql: "SELECT a, a < ANY (SELECT b FROM {g} r WHERE r.c = l.c) AS m FROM {f} l", want: []string{"0|true", "2|false", "10|true", "11|false"}},
+	{name: "having without groups", files: []string{"SELECT 1 AS a", "SELECT 2 AS a", "SELECT 3 AS a UNION ALL SELECT 4"},
+		sql: "SELECT 1 AS one FROM {f} HAVING true", want: []string{"1"}},
+	{name: "having without groups, false", files: []string{"SELECT 1 AS a", "SELECT 2 AS a"},
+		sql: "SELECT 1 AS one FROM {f} HAVING count(*) > 2", want: nil},
+	{name: "ordered aggregate over sets", files: []string{"SELECT 21 AS a", "SELECT 12 AS a", "SELECT 33 AS a", "SELECT 7 AS a"},
+		sql: "SELECT group_concat(a ORDER BY a) AS g FROM {f} GROUP BY ROLLUP (a) ORDER BY g", want: []string{"12", "21", "33", "7", "7,12,21,33"}},
+	{name: "ordered aggregates over sets of two keys", files: []string{"SELECT 1 AS k, 21 AS a", "SELECT 1 AS k, 12 AS a", "SELECT 2 AS k, 33 AS a", "SELECT 2 AS k, 7 AS a"},
+		sql: "SELECT k, list(a ORDER BY a DESC)::VARCHAR AS g FROM {f} GROUP BY CUBE (k, a) HAVING grouping(a) = 1 ORDER BY k", want: []string{"1|[21, 12]", "2|[33, 7]", "(null)|[33, 21, 12, 7]"}},
+	{name: "a union of one side", files: []string{"SELECT 1 AS a", "SELECT 2 AS a"},
+		sql: "SELECT a FROM {f} UNION SELECT a + 1 FROM {f} WHERE 1 IN (0, NULL::INTEGER)", want: []string{"1", "2"}},
 }
 
 // TestAnswers runs queries of which the right rows are known, as they are and
@@ -55,7 +86,9 @@ func TestAnswers(t *testing.T) {
 			}
 			defer s.Close()
 			for _, options := range [][]pond.SQLOption{nil, {pond.ForceDistributed(), pond.OnPartitions(3)}, {pond.ForceDistributed(), pond.OnPartitions(4), pond.BroadcastUpTo(-1)}} {
-				a.check(t, s, sql, options)
+				if !a.forced || options != nil {
+					a.check(t, s, sql, options)
+				}
 			}
 		})
 	}

@@ -16,6 +16,9 @@ DUCKDB uint64_t duckdb_data_chunk_get_column_count(void *chunk);
 DUCKDB void *duckdb_data_chunk_get_vector(void *chunk, uint64_t column);
 DUCKDB void *duckdb_vector_get_column_type(void *vector);
 DUCKDB void duckdb_destroy_logical_type(void **type);
+DUCKDB uint32_t duckdb_get_type_id(void *type);
+DUCKDB uint8_t duckdb_decimal_scale(void *type);
+DUCKDB uint32_t duckdb_decimal_internal_type(void *type);
 DUCKDB void *duckdb_create_logical_type(uint32_t type);
 DUCKDB void *duckdb_bind_get_parameter(void *info, uint64_t index);
 DUCKDB void duckdb_bind_add_result_column(void *info, const char *name, void *type);
@@ -25,6 +28,7 @@ DUCKDB void duckdb_destroy_value(void **value);
 DUCKDB void duckdb_data_chunk_set_size(void *chunk, uint64_t rows);
 DUCKDB void *duckdb_vector_get_data(void *vector);
 DUCKDB uint64_t *duckdb_vector_get_validity(void *vector);
+DUCKDB void duckdb_vector_ensure_validity_writable(void *vector);
 DUCKDB void *duckdb_list_vector_get_child(void *vector);
 DUCKDB uint64_t duckdb_list_vector_get_size(void *vector);
 DUCKDB void *duckdb_array_vector_get_child(void *vector);
@@ -162,6 +166,52 @@ void pond_sink_call(void *info, void *chunk, void *result) {
 void pond_fence_call(void *info, void *chunk, void *result) {
 	(void)info;
 	memset(duckdb_vector_get_data(result), 0, duckdb_data_chunk_get_size(chunk));
+}
+
+// pond_mean(sum, count, short) is what DuckDB's avg makes of a sum, a HUGEINT or a
+// DECIMAL in 128 bits: it divides in extended precision, but sums of short numbers.
+void pond_mean_call(void *info, void *chunk, void *result) {
+	const uint32_t hugeint = 16, decimal = 19; // DUCKDB_TYPE_…
+	void *sums = duckdb_data_chunk_get_vector(chunk, 0), *type = duckdb_vector_get_column_type(sums);
+	uint32_t id = duckdb_get_type_id(type);
+	bool known = id == hugeint || id == decimal && duckdb_decimal_internal_type(type) == hugeint;
+	uint8_t scale = id == decimal ? duckdb_decimal_scale(type) : 0;
+	duckdb_destroy_logical_type(&type);
+	if (!known) {
+		duckdb_scalar_function_set_error(info, "pond_mean: a sum is expected");
+		return;
+	}
+	unsigned __int128 power = 1;
+	while (scale-- > 0)
+		power *= 10;
+	const double word = 18446744073709551616.0; // 2^64
+	double unit = (double)(uint64_t)power + (double)(uint64_t)(power >> 64) * word;
+	struct {
+		uint64_t lower;
+		int64_t upper;
+	} *sum = duckdb_vector_get_data(sums);
+	int64_t *count = duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 1));
+	bool *narrow = duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 2));
+	double *out = duckdb_vector_get_data(result);
+	uint64_t rows = duckdb_data_chunk_get_size(chunk);
+	uint64_t *valid = duckdb_vector_get_validity(sums), *null = NULL;
+	if (valid) {
+		duckdb_vector_ensure_validity_writable(result);
+		null = duckdb_vector_get_validity(result);
+	}
+	for (uint64_t i = 0; i < rows; i++) {
+		if (valid && !(valid[i / 64] >> i % 64 & 1)) {
+			null[i / 64] &= ~(1ull << i % 64);
+			continue;
+		}
+		if (narrow[i]) {
+			out[i] = (double)(int64_t)sum[i].lower / ((double)count[i] * unit);
+			continue;
+		}
+		long double x = sum[i].upper == -1 ? -(long double)(UINT64_MAX - sum[i].lower) - 1
+		                                   : (long double)sum[i].lower + (long double)sum[i].upper * (long double)word;
+		out[i] = (double)(x / ((long double)count[i] * unit));
+	}
 }
 
 // pond_rows(n) is a table of no rows that says it has n: see Register.

@@ -89,6 +89,7 @@ void pond_open_chunk(pond_chunk *out, const pond_shape *shape, void *chunk, uint
 void pond_close_chunk(pond_chunk *c);
 void pond_sink_call(void *info, void *chunk, void *result);
 void pond_fence_call(void *info, void *chunk, void *result);
+void pond_mean_call(void *info, void *chunk, void *result);
 void pond_rows_bind(void *info);
 void pond_rows_init(void *info);
 void pond_rows_call(void *info, void *chunk);

@@ -68,7 +68,30 @@ func (e *Engine) registerInternals() error {
 			return errors.New("cannot register the engine's functions")
 		}
 	}
-	return e.registerRows()
+	return errors.Join(e.registerMean(), e.registerRows())
+}
+
+// meanName is a function that divides a sum by a count as DuckDB's avg does, to the
+// last digit: for averages that are put together from parts.
+const meanName = "pond_mean"
+
+func (e *Engine) registerMean() error {
+	f := mapping.CreateScalarFunction()
+	defer mapping.DestroyScalarFunction(&f)
+	mapping.ScalarFunctionSetName(f, meanName)
+	for _, id := range []mapping.Type{mapping.TypeAny, mapping.TypeBigInt, mapping.TypeBoolean} {
+		t := mapping.CreateLogicalType(id)
+		mapping.ScalarFunctionAddParameter(f, t)
+		mapping.DestroyLogicalType(&t)
+	}
+	result := mapping.CreateLogicalType(mapping.TypeDouble)
+	defer mapping.DestroyLogicalType(&result)
+	mapping.ScalarFunctionSetReturnType(f, result)
+	mapping.ScalarFunctionSetFunction(f, C.pond_mean_call)
+	if mapping.RegisterScalarFunction(e.conn, f) == mapping.StateError {
+		return errors.New("cannot register the engine's functions")
+	}
+	return nil
 }
 
 // rowsName is a table function of no rows that says it has as many as its argument.

@@ -47,11 +47,12 @@ var (
 	bigint     = logical.Type{ID: "BIGINT"}
 	hugeint    = logical.Type{ID: "HUGEINT"}
 	double     = logical.Type{ID: "DOUBLE"}
-	mergesSelf = set("sum", "min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor", "product", "fsum", "sumkahan", "kahan_sum", "any_value")
+	mergesSelf = set("sum", "min", "max", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor", "product", "any_value")
 )
 
 // decompose splits an aggregate; false when its value cannot be put together
-// from parts, or not exactly.
+// from parts, or not exactly: a compensated sum (fsum, favg) keeps its compensation
+// to itself.
 func decompose(a *logical.AggExpr) (split, bool) {
 	if len(a.Order) > 0 {
 		return split{}, false
@@ -65,7 +66,7 @@ func decompose(a *logical.AggExpr) (split, bool) {
 	switch a.Name {
 	case "count", "count_star", "count_if", "countif", "regr_count":
 		return summed(a), true
-	case "avg", "mean", "favg":
+	case "avg", "mean":
 		return average(a)
 	case "first", "arbitrary", "last":
 		return firstOf(a), len(a.Args) == 1
@@ -118,38 +119,6 @@ func summed(a *logical.AggExpr) split {
 		merge:   func(c []logical.Expr) []*logical.AggExpr { return []*logical.AggExpr{call("sum", hugeint, c[0])} },
 		result:  func(c []logical.Expr) logical.Expr { return cast(c[0], a.T) },
 	}
-}
-
-// average is the sum by the count: what DuckDB keeps too.
-func average(a *logical.AggExpr) (split, bool) {
-	if len(a.Args) != 1 || a.T.ID != "DOUBLE" {
-		return split{}, false
-	}
-	x, name := a.Args[0], "sum"
-	t := x.Type()
-	switch t.ID {
-	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "BOOLEAN":
-		t = hugeint
-	case "DECIMAL":
-		t = logical.Type{ID: "DECIMAL", Width: 38, Scale: t.Scale}
-	case "DOUBLE":
-		if a.Name == "favg" {
-			name = "fsum"
-		}
-	default:
-		return split{}, false
-	}
-	sum := call(name, t, x)
-	sum.Filter = a.Filter
-	return split{
-		partial: []*logical.AggExpr{sum, countOf(a, x)},
-		merge: func(c []logical.Expr) []*logical.AggExpr {
-			return []*logical.AggExpr{call(name, t, c[0]), call("sum", hugeint, c[1])}
-		},
-		result: func(c []logical.Expr) logical.Expr {
-			return &logical.Func{Typed: logical.Typed{T: double}, Name: "/", Operator: true, Args: []logical.Expr{cast(c[0], double), cast(c[1], double)}}
-		},
-	}, true
 }
 
 // firstOf is the first (or last) of the parts that had any row.

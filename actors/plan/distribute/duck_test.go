@@ -355,7 +355,7 @@ func (p *pond) leave(ctx context.Context, job *plan.Job, s *plan.Stage, in *plan
 		bounds := readSQL(job, in.Bounds, &plan.Read{Stages: []int{x.Bounds}, How: plan.ReadAll})
 		part = "(SELECT count(*) FROM (" + bounds + ") WHERE k < " + x.SortKey() + ")"
 	}
-	if _, err := p.tasks.Exec(ctx, fmt.Sprintf(`CREATE TABLE %s AS SELECT *, CAST(%s AS INTEGER) AS "#p", row_number() OVER () AS "#o" FROM (%s)`, table, part, query)); err != nil {
+	if _, err := p.tasks.Exec(ctx, fmt.Sprintf(`CREATE OR REPLACE TABLE %s AS SELECT *, CAST(%s AS INTEGER) AS "#p", row_number() OVER () AS "#o" FROM (%s)`, table, part, query)); err != nil {
 		return info, nil, fmt.Errorf("%s: %w", query, err)
 	}
 	rows, err := fetch(ctx, p.tasks, fmt.Sprintf(`SELECT CAST("#p" AS VARCHAR), CAST(count(*) AS VARCHAR) FROM %s GROUP BY 1`, table))

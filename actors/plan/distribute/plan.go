@@ -129,7 +129,9 @@ func Plan(q *Query, facts Facts, o Options) (*Compiled, error) {
 	if q.Tree == nil {
 		return atOnce(q.Why)
 	}
-	planned, err := newPlanner(q, facts, o).distribute()
+	checked := *q
+	checked.Tree = &logical.Plan{Root: checkSums(q.Tree.Root), Names: q.Tree.Names}
+	planned, err := newPlanner(&checked, facts, o).distribute()
 	var w *errSingleTask
 	switch {
 	case errors.As(err, &w):

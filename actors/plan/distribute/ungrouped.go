@@ -104,7 +104,15 @@ func (p *planner) ungroupedDistinct(op *logical.Aggregate, in *rel) (*rel, error
 		one.Distinct, one.Filter, one.Args = false, nil, keys
 		plain.Aggs = append(plain.Aggs, &one)
 	}
-	return p.grouped(plain, values, false)
+	checked, ok := checkedSums(plain).(*logical.Projection)
+	if !ok {
+		return p.grouped(plain, values, false)
+	}
+	out, err := p.grouped(checked.Inputs[0].(*logical.Aggregate), values, false)
+	if err != nil {
+		return nil, err
+	}
+	return project(out, checked.Exprs), nil
 }
 
 func filtered(in *rel, cond logical.Expr) *rel {

@@ -50,9 +50,17 @@ func variance(a *logical.AggExpr) split {
 		settle: func(c []logical.Expr) []logical.Expr { return []logical.Expr{function("flatten", list, c[0])} },
 		result: func(c []logical.Expr) logical.Expr {
 			all := reduce(c[0])
-			return variances[a.Name](field(all, "n"), field(all, "q"))
+			return finite(variances[a.Name](field(all, "n"), field(all, "q")))
 		},
 	}
+}
+
+// finite is x, or an error if that is infinite or no number: DuckDB's variances are
+// out of range then.
+func finite(x logical.Expr) logical.Expr {
+	ok := function("isfinite", boolType, x)
+	odd := &logical.Op{Typed: logical.Typed{T: boolType}, Kind: "OPERATOR_NOT", Args: []logical.Expr{ok}}
+	return &logical.Case{Typed: logical.Typed{T: double}, Whens: []logical.When{{If: odd, Then: cast(overflow(), double)}}, Else: x}
 }
 
 // reduce adds the parts of a list up.
