@@ -66,7 +66,7 @@ func wideSum(a *logical.AggExpr) bool {
 	if len(a.Args) != 1 || a.Distinct || a.Name != "sum" && a.Name != "avg" && a.Name != "mean" {
 		return false
 	}
-	t := bare(a.Args[0]).Type()
+	t := stripCasts(a.Args[0]).Type()
 	return t.ID == "HUGEINT" || t.ID == "DECIMAL" && t.Width > wideDigits
 }
 
@@ -110,7 +110,7 @@ func checkedSums(op *logical.Aggregate) logical.Operator {
 		if a.Name != "sum" {
 			sum = arith("*", sum, cast(add(countOf(a, a.Args[0])), double))
 		}
-		list[groups+i] = inRange(x, sum, near, bare(a.Args[0]).Type().Scale)
+		list[groups+i] = inRange(x, sum, near, a.Args[0].Type().Scale)
 	}
 	if len(more.Aggs) == aggs {
 		return op
