@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos/pondtest"
 	"github.com/pondmesh/pond/duck"
 )
 
@@ -73,7 +74,7 @@ var answers = []answer{
 // TestAnswers runs queries of which the right rows are known, as they are and
 // forced on several partitions, from nodes in turn.
 func TestAnswers(t *testing.T) {
-	nodes := newPond(t, 3)
+	nodes := pondtest.New(t, 3)
 	for i, a := range answers {
 		t.Run(a.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -85,7 +86,7 @@ func TestAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			for _, options := range [][]pond.SQLOption{nil, {pond.ForceDistributed(), pond.OnPartitions(3)}, {pond.ForceDistributed(), pond.OnPartitions(4), pond.BroadcastUpTo(-1)}} {
+			for _, options := range [][]pond.JobOption{nil, {pond.Force(true), pond.Partitions(3)}, {pond.Force(true), pond.Partitions(4), pond.Broadcast(-1)}} {
 				if !a.forced || options != nil {
 					a.check(t, s, sql, options)
 				}
@@ -94,7 +95,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func (a *answer) check(t *testing.T, s *pond.Session, sql string, options []pond.SQLOption) {
+func (a *answer) check(t *testing.T, s *pond.Session, sql string, options []pond.JobOption) {
 	t.Helper()
 	rows, err := s.SQL(testContext(t), sql, options...)
 	if a.err != "" {
