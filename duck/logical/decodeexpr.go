@@ -109,8 +109,8 @@ func (d *decoder) function(t Typed, o object) Expr {
 		return f // all in the arguments and their names
 	case "date_part", "datepart":
 		var parts []Value
-		for _, p := range data.texts("part_codes") {
-			parts = append(parts, textValue(strings.ToLower(p)))
+		for _, f := range t.T.Fields { // as the user wrote them: hour, hours and h are one part
+			parts = append(parts, textValue(f.Name))
 		}
 		f.Args = append([]Expr{constant(listValue(parts, Type{ID: "VARCHAR"}))}, f.Args...)
 		return f

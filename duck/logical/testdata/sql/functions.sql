@@ -92,3 +92,6 @@ SELECT encode('ü'), decode('\xC3\xBC'::BLOB), from_base64('YQ=='), unhex('6162'
 SELECT bit_position('1'::BIT, bits) FROM types;
 SELECT nfc_normalize(w), strip_accents(w), url_encode(w), url_decode('a%20b'), w COLLATE NOACCENT = 'unicode', string_to_array(w, 'a'), array_extract(w, 2), like_escape(w, 'a$%', '$'), substring_grapheme(w, 1, 2), length_grapheme(w), strlen(w), bit_length(w) FROM words;
 SELECT trim(BOTH 'a' FROM w), to_char_off, lcase(w), ucase(w), regexp_escape(w), w ^@ 'al', formatReadableSize(123456), format_bytes(1000), formatReadableDecimalSize(5) FROM words, (SELECT 1 AS to_char_off);
+SELECT date_part(['hours', 'microsecond', 'epoch', 'yearweek'], ts) FROM types;
+SELECT datepart(['H', 'dow'], tz).H FROM types;
+SELECT [date_part(['century'], ts)] FROM types;
