@@ -218,13 +218,6 @@ func (g *gen) grouped(from string, scope []column) (string, []column) {
 	if len(keys) > 0 {
 		all := strings.Join(keys, ", ")
 		by := pick(g, all, all, all, "ROLLUP ("+all+")", "CUBE ("+all+")", "GROUPING SETS (("+all+"), ("+keys[0]+"), ())")
-		for _, k := range keys {
-			// DuckDB 1.4.1 leaves out the order of an aggregate that is by a key, of
-			// the sets without that key too.
-			if strings.Contains(strings.Join(list, ", "), "ORDER BY "+k) {
-				by = all
-			}
-		}
 		group = " GROUP BY " + by
 		if g.once(5) {
 			add(column{"grouping(" + keys[0] + ")", "i", true})

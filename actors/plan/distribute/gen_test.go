@@ -292,11 +292,6 @@ func (g *gen) joined(left string, scope []column, depth int) (string, []column) 
 			a, b = column{sql: "1", typ: "i"}, column{sql: g.expr(more, "i", 0), typ: "i"}
 		}
 		op := pick(g, "=", "=", "=", "=", "IS NOT DISTINCT FROM", "<", "<>")
-		if kind == "SEMI JOIN" || kind == "ANTI JOIN" {
-			// DuckDB 1.4.1 gets these wrong where equal keys are followed by an
-			// inequality, and differently so with other rows beside.
-			op = strings.NewReplacer("<>", "=", "<", "=").Replace(op)
-		}
 		on = append(on, a.sql+" "+op+" "+b.sql)
 	}
 	both := append(slices.Clone(scope), more...)
