@@ -77,6 +77,16 @@ var answers = []answer{
 		sql: "SELECT row(a, 'x')::VARCHAR, count(*) FROM {f} GROUP BY row(a, 'x')", want: []string{"(1, x)|1", "(2, x)|2"}},
 	{name: "structs without names as rows", files: []string{"SELECT 1 AS a", "SELECT 2 AS a", "SELECT 3 AS a"},
 		sql: "SELECT r::VARCHAR AS v FROM (SELECT row(a, [row(a)]) AS r FROM {f}) ORDER BY r DESC", want: []string{"(3, [(3)])", "(2, [(2)])", "(1, [(1)])"}},
+	// duckdb/duckdb#17757
+	{name: "filter of an aggregate of 128 bits", files: []string{"SELECT range AS id, unnest([10000 + range, 20000 + range, 30000 + range]) AS child FROM range(1001)", "SELECT range AS id, range AS child FROM range(1001)"},
+		sql: "SELECT id, list(child) FILTER (WHERE child <> id) AS l FROM (SELECT id::HUGEINT AS id, child::HUGEINT AS child FROM {f}) GROUP BY id HAVING len(l) <> 3", want: nil},
+	// duckdb/duckdb#19327
+	{name: "distinct on of filtered rows, joined", files: []string{"SELECT 1 AS t, 1 AS u, 1 AS v, 5 AS k", "SELECT 2 AS t, 2 AS u, 2 AS v, 5 AS k", "SELECT 2 AS t, 3 AS u, 3 AS v, 5 AS k"},
+		sql:  "SELECT c.v, p.v AS w FROM (SELECT DISTINCT ON (t) t, k, v FROM {f} WHERE t BETWEEN 2 AND 3 AND u <= 2 ORDER BY t, u DESC) c LEFT JOIN (FROM {f}) p USING (k) ORDER BY ALL",
+		want: []string{"2|1", "2|2", "2|3"}},
+	// duckdb/duckdb#19517
+	{name: "columns of one table by pattern", files: []string{"SELECT 1 AS x1, 2 AS y", "SELECT 5 AS x1, 6 AS y"}, other: []string{"SELECT 3 AS x1, 4 AS x2"},
+		sql: "SELECT f.* LIKE 'x%' FROM {f} f, {g} g", want: []string{"1", "5"}},
 	{name: "a union of one side", files: []string{"SELECT 1 AS a", "SELECT 2 AS a"},
 		sql: "SELECT a FROM {f} UNION SELECT a + 1 FROM {f} WHERE 1 IN (0, NULL::INTEGER)", want: []string{"1", "2"}},
 }
