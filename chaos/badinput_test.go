@@ -104,7 +104,7 @@ func TestBadInput(t *testing.T) {
 		{"job file with a mistake", submit("bad.yaml"), usage, []string{"bad.yaml:2", "reed", "read"}},
 		{"job file that is not there", submit("none.yaml"), usage, []string{"none.yaml", "no such file"}},
 		{"neither file nor SQL", submit("nonsense"), usage, []string{"nonsense", "next: "}},
-		{"out into nowhere", submit("SELECT 1", "--out", "no/where.csv"), failed, []string{"no/where.csv"}},
+		{"out into nowhere", submit("SELECT 1", "--out", "no/where.csv"), usage, []string{"--out: stat no", "next: make the folder no"}},
 		{"unknown command", []string{"sumbit", "x"}, usage, []string{"sumbit", "did you mean: pondnode submit"}},
 		{"unknown flag", []string{"members", "--pear", peer}, usage, []string{"--pear", "--peer"}},
 		{"unknown job", []string{"job", "status", "--peer", peer, strings.Repeat("0", 32)}, failed, []string{"not found", strings.Repeat("0", 32), "pondnode jobs"}},
