@@ -27,7 +27,7 @@ func (e *PlanError) Error() string {
 // than the tree has columns only if they are nil: then the tree's are taken.
 func Decode(text []byte, names []string) (*Plan, error) {
 	if len(text) == 0 {
-		// What DuckDB's JSON writer gives for text that is not UTF-8.
+		// DuckDB's JSON writer gives this for text that is not UTF-8.
 		return nil, &PlanError{Kind: "serialization", Message: "the plan has a constant that JSON cannot hold"}
 	}
 	o, err := parse(text)

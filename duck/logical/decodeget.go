@@ -104,7 +104,7 @@ func (g *Get) readColumn(p int) Column {
 	return Column{}
 }
 
-// pushedExtract marks a column of which the scan gives a field.
+// pushedExtract marks a column whose field, not itself, the scan returns.
 const pushedExtract = "PUSHDOWN_EXTRACT"
 
 // extractPath follows a pushed extract through the structs of t. It is nil where

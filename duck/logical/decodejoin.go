@@ -74,8 +74,8 @@ func joinColumns(t JoinType, in []Operator, leftProject, rightProject []int) ([]
 	return nil, false
 }
 
-// setOp makes pairs of a union's inputs, of which there may be more than two, or
-// one where others were found empty.
+// setOp pairs the inputs of a union. There may be more than two, or only one if
+// the others were found empty.
 func (d *decoder) setOp(n Node, o object) Operator {
 	all := n.Inputs
 	if len(all) == 1 {

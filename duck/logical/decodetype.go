@@ -97,8 +97,8 @@ func (d *decoder) inner(v *Value, raw object) {
 	}
 }
 
-// member is the type of a nested value's i-th child as it is stored: a union's
-// first is its tag, a map's are its entries.
+// member returns the type of the i-th stored child of a nested value: the first
+// of a union is its tag, those of a map are its entries.
 func (t *Type) member(i int) *Type {
 	switch t.ID {
 	case "LIST", "ARRAY":

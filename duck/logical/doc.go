@@ -9,13 +9,13 @@
 //	                                      │
 //	                        whoever distributes cuts it here
 //
-// The SQL that is written binds to the very functions and types of the tree, so
-// a piece means the same wherever it runs. Between pieces, columns are named by
-// position (c0, c1, …), so that nothing depends on what a user calls them.
+// The written SQL binds to the same functions and types as the tree, so a piece
+// means the same wherever it runs. Between pieces, columns are named by position
+// (c0, c1, …), so that nothing depends on the user's names.
 //
-// Never an error for what is merely unknown: an operator or expression that this
-// package does not know decodes to [Unknown] or [UnknownExpr], and rendering it
-// is [ErrUnrendered], whereupon the query as a whole is run as the user wrote it.
+// An unknown operator or expression is no error: it decodes to [Unknown] or
+// [UnknownExpr], rendering it returns [ErrUnrendered], and the whole query then
+// runs as the user wrote it.
 //
 // It is pure: no clock, goroutine, socket, disk or DuckDB. Read tree.go for the
 // operators, expr.go for expressions, then render.go.

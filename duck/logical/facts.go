@@ -1,6 +1,6 @@
 package logical
 
-// Facts is what there is to know of expressions without running them.
+// Facts describes expressions as far as that is possible without running them.
 type Facts struct {
 	// Columns are the input's columns that are used.
 	Columns map[int]bool
@@ -17,7 +17,7 @@ type Facts struct {
 var volatile = wordSet(`random setseed uuid gen_random_uuid uuidv4 uuidv7 nextval currval txid_current write_log
 sleep_ms pg_sleep current_query getvariable`)
 
-// FactsOf is what there is to know of expressions.
+// FactsOf collects the facts of a list of expressions.
 func FactsOf(list ...Expr) Facts {
 	f := Facts{Columns: map[int]bool{}}
 	for _, x := range list {

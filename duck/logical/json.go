@@ -17,8 +17,8 @@ const (
 	nodesMax = 1 << 20
 )
 
-// object is a JSON object. Its methods are lenient: what is missing or of
-// another sort is the zero value.
+// object is a JSON object. Its methods are lenient: they return the zero value
+// for a field that is missing or has another type.
 type object map[string]any
 
 func (o object) text(field string) string {

@@ -9,23 +9,23 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-// ErrUnrendered is what cannot be written as SQL: the query must run as the user
-// wrote it. The error says what it was.
+// ErrUnrendered reports an operator or expression that cannot be written as SQL;
+// the error names it. The query must run as the user wrote it.
 var ErrUnrendered = errors.New("logical: cannot be written as SQL")
 
-// DisabledOptimizers are to be off (SET disabled_optimizers) where a query is
-// planned, and only there. They make operators and functions that SQL cannot
-// say, or choose what depends on one machine; whoever runs a piece has them on.
+// DisabledOptimizers are off (SET disabled_optimizers) where a query is planned,
+// and only there. They make operators and functions that SQL cannot express, or
+// choices that depend on one machine; an engine that runs a piece has them on.
 //
 //	compressed_materialization  casts columns to narrow internal types around sorts and groups
 //	late_materialization        reads a table twice, joined by row number
-//	statistics_propagation      bakes values of today's footers into the plan; not what a piece may rely on
+//	statistics_propagation      bakes values of today's footers into the plan; a piece may not rely on them
 //	join_filter_pushdown        filters that exist at run time only
 //	build_side_probe_side       swaps a join's sides for one machine's memory, making RIGHT_SEMI and the like
-//	sampling_pushdown           moves a sample into a scan, where it is of row groups
+//	sampling_pushdown           moves a sample into a scan, which samples row groups
 //	in_clause                   makes joins of IN lists
 //	common_subexpressions       inserts projections; the piece is optimised again
-//	common_subplan              shares parts; when to is our decision
+//	common_subplan              shares parts; we decide when to
 const DisabledOptimizers = "compressed_materialization,late_materialization,statistics_propagation," +
 	"join_filter_pushdown,build_side_probe_side,sampling_pushdown,in_clause,common_subexpressions,common_subplan"
 
@@ -82,7 +82,7 @@ func RenderExpr(x Expr, ref func(column int) string) (string, error) {
 	return s, r.err
 }
 
-// ColumnName is what column i is called between pieces.
+// ColumnName is the name of column i between pieces.
 func ColumnName(i int) string { return "c" + strconv.Itoa(i) }
 
 // CTEName is the view that the references to a CTE read.
@@ -117,7 +117,7 @@ type block struct {
 	cols      []string
 	from      string // empty: one row
 	joins     bool   // from is more than one item
-	lateral   bool   // of which one reads another, so that no join may be put around it
+	lateral   bool   // one source reads another, so no join may be put around it
 	where     []string
 	tail      string // GROUP BY, ORDER BY, LIMIT
 	// open: cols are plain columns of from, and there is neither distinct nor

@@ -47,8 +47,8 @@ func (r *renderer) expr(x Expr, ref func(int) string) string {
 	return "NULL"
 }
 
-// operand is a side of a comparison. A number or string beside a value of the
-// very same type needs no cast to stay what it is.
+// operand renders a side of a comparison. A number or string needs no cast to keep
+// its type beside a value of the same type.
 func (r *renderer) operand(x, other Expr, ref func(int) string) string {
 	c, ok := x.(*Const)
 	if _, both := other.(*Const); ok && !both && !c.Value.Null && c.T.Same(other.Type()) {
@@ -91,8 +91,8 @@ func (r *renderer) caseOf(x *Case, ref func(int) string) string {
 	return r.exact(s.String(), x.T)
 }
 
-// exact makes sure of a type that might be worked out in another way when the
-// text is bound again. A cast to what a value is already is no cast.
+// exact casts to a type that DuckDB might infer differently when it binds the text
+// again. A cast to the type that a value already has costs nothing.
 func (r *renderer) exact(s string, t Type) string {
 	if t.ID == "NULL" || !t.Nameable() {
 		return s
@@ -235,8 +235,8 @@ func (r *renderer) named(x *Func, ref func(int) string) string {
 	return r.call(x.Name, list)
 }
 
-// lambda writes the parameters under names of their own; what the body captured
-// is put in where it is used.
+// lambda gives the parameters names of their own and writes captured expressions
+// where the body uses them.
 func (r *renderer) lambda(x *Func, ref func(int) string) string {
 	l := x.Lambda
 	plain := 1

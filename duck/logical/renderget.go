@@ -70,7 +70,7 @@ func (r *renderer) read(op *Get, c ColumnRead, t string, column func(int) string
 	return c.SQL(column(c.Column))
 }
 
-// source is what follows FROM.
+// source renders the FROM clause of a scan.
 func (r *renderer) source(op *Get, in *block, t string) string {
 	switch {
 	case op.Source != "":

@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// mark adds what IN says. Conditions that hold for two NULLs choose the rows
+// mark adds the result of IN. Conditions that hold for two NULLs choose the rows
 // that a left row is compared with (they come from correlation); the others
-// compare. No subquery that is rendered refers to what is outside of it: there
-// are ones that DuckDB decorrelates wrongly.
+// compare. No rendered subquery is correlated: DuckDB decorrelates some wrongly.
 func (r *renderer) mark(op *Join, left, right *block) *block {
 	var same, compared []JoinCond
 	for _, c := range op.Conds {

@@ -105,7 +105,7 @@ func (r *renderer) unary(op Operator, in *block) *block {
 		return r.limit(op, in)
 	case *Sample:
 		b := r.item(in)
-		// A sample is of one table: what is sampled must stand alone.
+		// SQL samples one table: the sampled query must stand alone.
 		if b.joins || !strings.HasPrefix(b.from, "(") {
 			b = r.view("("+b.sql(nil)+")", len(b.cols))
 		}
@@ -133,9 +133,9 @@ func (r *renderer) projection(op *Projection, in *block) *block {
 	return &b
 }
 
-// aggregate groups by position, so that what is grouped by and what is selected
-// are the same without doubt. GROUPING() needs a column to speak of: groups are
-// computed below it then.
+// aggregate groups by position, so that the keys and the selected expressions are
+// certainly the same. GROUPING() takes columns only: with it, the keys are
+// computed below.
 func (r *renderer) aggregate(op *Aggregate, in *block) *block {
 	b := *r.reopen(in)
 	groups := r.exprs(op.Groups, b.ref(r))
@@ -338,8 +338,8 @@ func (r *renderer) setOp(op *SetOp) *block {
 
 func (r *renderer) cte(op *MaterializedCTE) *block {
 	def, b := r.operator(op.Inputs[0]), *r.operator(op.Inputs[1])
-	// What is read once may be read lazily: the LIMIT above an endless recursion
-	// ends it.
+	// A CTE that is read once may be read lazily: the LIMIT above an endless
+	// recursion ends it.
 	as := " AS MATERIALIZED ("
 	if op.Materialize != "CTE_MATERIALIZE_ALWAYS" && references(op.Inputs[1], op.ID) <= 1 {
 		as = " AS ("

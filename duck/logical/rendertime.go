@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What DuckDB stores for dates and times that never come.
+// The values that DuckDB stores for infinite dates and timestamps.
 const (
 	dateInfinity = math.MaxInt32
 	timeInfinity = math.MaxInt64

@@ -43,7 +43,7 @@ func (r *renderer) number(v Value) string {
 	return text
 }
 
-// scalarText is what DuckDB casts to the value from text.
+// scalarText returns the text that DuckDB casts to the value.
 func scalarText(v Value) (string, bool) {
 	switch v.Type.ID {
 	case "VARCHAR", "STRING_LITERAL", "BLOB":

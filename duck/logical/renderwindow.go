@@ -45,7 +45,7 @@ func (r *renderer) window(w *WindowExpr, ref func(int) string) string {
 	return s + " OVER (" + strings.Join(over, " ") + ")"
 }
 
-// frame is the frame; nothing when it is what a window has anyway.
+// frame renders the frame of a window; nothing if it is the default.
 func (r *renderer) frame(w *WindowExpr, ref func(int) string) string {
 	f := w.Frame
 	if f.Start == "UNBOUNDED_PRECEDING" && f.End == "CURRENT_ROW_RANGE" && f.Exclude == "NO_OTHER" {
@@ -91,8 +91,8 @@ func (r *renderer) edge(w *WindowExpr, kind string, x Expr, ref func(int) string
 	return r.expr(x, ref) + way
 }
 
-// distance is what was added to the sort key, or taken from it, to have the edge
-// of a RANGE frame: DuckDB keeps the sum.
+// distance recovers the offset of a RANGE frame from the sum or difference with
+// the sort key, which is all that DuckDB keeps.
 func (r *renderer) distance(w *WindowExpr, x Expr, preceding bool) Expr {
 	if len(w.Orders) != 1 {
 		r.fail("a range frame of %d keys", len(w.Orders))

@@ -18,7 +18,7 @@ type Column struct {
 // Operator is a node of the tree: one of the pointers to the structs below.
 // Whoever cuts the tree may replace its children, but must keep their columns.
 type Operator interface {
-	// Head is what all operators have; never nil.
+	// Head returns the part that all operators share; never nil.
 	Head() *Node
 }
 
@@ -72,8 +72,8 @@ type Get struct {
 	Ordinality bool // WITH ORDINALITY: the last column of Schema counts rows
 	// Sample, when not nil, is the share of the table that is read.
 	Sample *SampleOptions
-	// Opaque is why the source cannot be read from what is known here; empty
-	// when it can.
+	// Opaque says why the source cannot be rendered from this node's fields; empty
+	// if it can.
 	Opaque string
 }
 
@@ -295,7 +295,7 @@ type Join struct {
 	// when Flipped).
 	Delim   []Expr
 	Flipped bool
-	// DelimID is what the DelimGets that read Delim carry; 0: none do.
+	// DelimID is the ID carried by the DelimGets that read Delim; 0: there are none.
 	DelimID int
 }
 
@@ -339,7 +339,7 @@ type MaterializedCTE struct {
 	Node
 	ID   int
 	Name string // for people
-	// Materialize is what the user said: CTE_MATERIALIZE_ALWAYS, _NEVER, _DEFAULT.
+	// Materialize is the user's choice: CTE_MATERIALIZE_ALWAYS, _NEVER, _DEFAULT.
 	Materialize string
 }
 

@@ -36,7 +36,7 @@ type Value struct {
 	Children []Value // of nested types
 }
 
-// String is the type as SQL writes it. Of an opaque type it is for people only.
+// String writes the type as SQL. The text of an opaque type is for people only.
 func (t Type) String() string {
 	if t.Alias == "JSON" && t.ID == "VARCHAR" {
 		return "JSON"

@@ -68,8 +68,8 @@ func local(name string) string {
 	return name
 }
 
-// Absolute is a file's name that means the same in every place. A name with .. in
-// it stays as it is: what it means depends on links.
+// Absolute returns a file's name that means the same in every place. A name with
+// .. in it is unchanged: its meaning depends on links.
 func (p Place) Absolute(name string) string {
 	name = local(name)
 	switch {
@@ -93,7 +93,7 @@ func (p Place) Absolute(name string) string {
 // File is a file, a folder or a glob that a query names.
 type File struct {
 	Path   string
-	Suffix string // of the files that are read if it is a folder; empty: none are
+	Suffix string // of the files read from it if it is a folder; empty: none
 	Lax    bool   // that it means no file is no error
 }
 
@@ -106,7 +106,7 @@ func FileOf(function, path string) File {
 	return File{path, readers[function], lax[function]}
 }
 
-// Files is what a query reads.
+// Files lists the files that a query reads.
 type Files struct {
 	List    []File // each once, in order
 	Changed bool   // one was not named so before

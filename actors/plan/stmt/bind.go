@@ -117,14 +117,14 @@ func parameters(sql string) []parameter {
 		case err == nil && n > 0:
 			f.n = n
 		default:
-			continue // no parameter: DuckDB says what it is
+			continue // no parameter: DuckDB reports it
 		}
 		out = append(out, f)
 	}
 	return out
 }
 
-// checkParams matches what a statement asks for with what is given.
+// checkParams compares the parameters of a statement with those given.
 func checkParams(found []parameter, p Params) error {
 	const how = "give it with --param, or pond.Args in a program"
 	counted, marks, most := false, false, 0
@@ -160,9 +160,9 @@ func checkParams(found []parameter, p Params) error {
 	return nil
 }
 
-// Value is what a value means that was typed on a command line: a number, true,
-// false, null, and text in quotes, as SQL has them; anything else is text as it
-// stands. So are digits that begin with a zero, as postal codes may.
+// Value reads a value typed on a command line: a number, true, false, null or
+// quoted text as in SQL; anything else is plain text. Digits that begin with a
+// zero are text too, since postal codes may.
 func Value(typed string) any {
 	toks, err := lexer.Lex(typed)
 	number := strings.TrimPrefix(typed, "-")

@@ -14,10 +14,10 @@ import (
 // nestingMax bounds lists in lists.
 const nestingMax = 32
 
-// Constant is a value as SQL: NULL for nil; booleans; integers and *big.Int as
+// Constant writes a value as SQL: NULL for nil; booleans; integers and *big.Int as
 // numbers; floats as DOUBLE or FLOAT; text; []byte as BLOB; time.Time as TIMESTAMP
 // in UTC; time.Duration as INTERVAL; slices and arrays of these as lists; pointers
-// as what they point to. Whatever a text holds, it is one constant.
+// as their targets. A text is one constant, whatever characters it holds.
 func Constant(v any) (string, error) { return constant(v, nestingMax) }
 
 func constant(v any, depth int) (string, error) {

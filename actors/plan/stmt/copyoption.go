@@ -9,7 +9,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// target is what the options say of where rows go, beside what Write holds.
+// target holds the options about the destination that Write has no field for.
 type target struct {
 	folder bool     // several files, in a folder of the path's name
 	mode   string   // the option that says what becomes of earlier files
@@ -65,7 +65,7 @@ func (s *Statement) copyFormat() {
 		}
 	}
 	if w.Format == "" {
-		w.Format = plan.CSV // as DuckDB has it
+		w.Format = plan.CSV // DuckDB's default
 		if f, ok := formats[strings.TrimPrefix(path.Ext(base), ".")]; ok {
 			w.Format = f
 		}
@@ -75,7 +75,7 @@ func (s *Statement) copyFormat() {
 	}
 }
 
-// packings are what a file name says of its compression.
+// packings maps the suffix of a file name to its compression.
 var packings = map[string]string{".gz": "gzip", ".zst": "zstd"}
 
 var formats = map[string]plan.Format{
@@ -148,7 +148,7 @@ func (s *Statement) copyOption(o option, t *target) (err error) {
 	return nil
 }
 
-// modes are what becomes of files that are there.
+// modes maps DuckDB's options for existing files to write modes.
 var modes = map[string]plan.WriteMode{"overwrite": plan.WriteOverwrite, "overwrite_or_ignore": plan.WriteReplace, "append": plan.WriteAppend}
 
 func (s *Statement) copyMode(o option, t *target) error {

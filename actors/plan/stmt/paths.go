@@ -8,12 +8,11 @@ import (
 	"github.com/pondmesh/pond/duck/tree"
 )
 
-// Rename gives the tables and files that a query reads other names, by its
-// tokens alone: it is for statements of which DuckDB gives no syntax tree, and to
-// keep a text as it was written where a tree tells what became of it. table is
-// asked for each quoted name or string that stands where a table may, file for
-// each that is an argument of a function that reads files, of that name. Both
-// return the name that is to stand there.
+// Rename replaces the names of the tables and files that a query reads, by its
+// tokens alone. It serves statements for which DuckDB gives no syntax tree, and
+// keeps a text as written where a tree gives the new names. table is called for
+// each quoted name or string in the position of a table, file for each argument
+// of a function that reads files (reader is its name). Both return the new name.
 func Rename(sql string, table func(name string) string, file func(reader, name string) string) string {
 	r := &renamer{sql: sql, table: table, file: file, levels: []level{{}}}
 	toks, _ := lexer.Lex(sql)
@@ -38,7 +37,7 @@ func Identifiers(sql string) map[string]bool {
 	return out
 }
 
-// level is what is known between a bracket and its end.
+// level is the state of the walk between a bracket and its end.
 type level struct {
 	from  bool   // in a FROM clause: commas part tables
 	list  bool   // of list elements
@@ -60,8 +59,8 @@ type renamer struct {
 var (
 	tableWords = words("from join pivot unpivot pivot_wider pivot_longer summarize describe desc show table")
 	// fromEnds are the words that end a FROM clause. ON, USING and AS do not: a
-	// comma after what they begin parts tables again. Where they belong to a PIVOT
-	// it parts columns, which are not called like files.
+	// comma after their clause separates tables again. In a PIVOT it separates
+	// columns, which are not named like files.
 	fromEnds = words("select where group having window qualify order limit offset union intersect except sample values set")
 )
 

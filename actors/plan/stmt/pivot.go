@@ -59,8 +59,8 @@ func (p *pivots) text(i int) string {
 	return strings.ToLower(p.toks[i].In(p.sql))
 }
 
-// level reads what is between a bracket and its end, from token i on, and
-// returns where it ends. A PIVOT begins it, or comes right after its WITH.
+// level reads the tokens from i to the closing bracket and returns its index. A
+// PIVOT stands at the start or right after a WITH clause.
 func (p *pivots) level(i int) int {
 	first := i
 	with := p.text(i) == "with"

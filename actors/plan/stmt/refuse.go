@@ -6,7 +6,7 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-// refusal is why a statement is not for a pond, and what is.
+// refusal says why a pond does not run a statement, and what to write instead.
 type refusal struct{ why, instead string }
 
 var (

@@ -7,13 +7,12 @@ import (
 )
 
 // Split cuts a script into statements, without their semicolons and the blanks
-// and comments around them; those of nothing else are left out. rest is what
-// follows the last semicolon: a statement that is not closed yet, blanks, or
-// nothing. A semicolon in a string, a quoted name, a comment or parentheses that
-// are open ends no statement.
+// and comments around them; empty statements are left out. rest is the text after
+// the last semicolon: an unfinished statement, blanks, or nothing. A semicolon in
+// a string, a quoted name, a comment or open parentheses ends no statement.
 func Split(script string) (statements []string, rest string) {
 	from, depth := 0, 0
-	toks, _ := lexer.Lex(script) // what is never closed is in no token, and so in rest
+	toks, _ := lexer.Lex(script) // an unclosed string or comment is in no token, and so in rest
 	for _, t := range toks {
 		if t.Kind != lexer.Punct {
 			continue

@@ -8,7 +8,7 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-// Kind says what a statement asks for.
+// Kind is the kind of a statement.
 type Kind uint8
 
 // Kinds of statements.
@@ -57,7 +57,7 @@ type Statement struct {
 	Reset       bool
 }
 
-// What Show may ask for.
+// The subjects of a Show statement.
 const (
 	Tables = "tables" // views and their like, by name
 	Views  = "views"
@@ -150,9 +150,8 @@ func (c *cursor) explain() (*Statement, error) {
 // alone are the first words of statements that stand in no other.
 var alone = words("explain create drop describe desc show set reset")
 
-// within is a statement that stands in another: a query or, where it may be, a
-// COPY; nil for others. They are told by their first word, so that nesting has an
-// end.
+// within parses a statement inside another: a query or, if copies is set, a COPY;
+// nil for others. The first word decides, so that nesting has an end.
 func within(sql string, copies bool) (*Statement, error) {
 	sql = Trim(sql)
 	first := FirstWord(sql)
@@ -182,7 +181,7 @@ func (c *cursor) optionsAhead() bool {
 // queryWords begin what returns rows; anything else after DESCRIBE is a name.
 var queryWords = words("select from with values table pivot unpivot pivot_wider pivot_longer summarize (")
 
-// describe is what follows DESCRIBE, DESC or SHOW.
+// describe parses the text after DESCRIBE, DESC or SHOW.
 func (c *cursor) describe() (*Statement, error) {
 	rest := strings.Join(strings.Fields(strings.ToLower(c.rest())), " ")
 	switch rest {
@@ -248,7 +247,7 @@ type cursor struct {
 }
 
 func newCursor(sql string) *cursor {
-	toks, _ := lexer.Lex(sql) // DuckDB says what is not closed
+	toks, _ := lexer.Lex(sql) // DuckDB reports an unclosed string or comment
 	return &cursor{sql: sql, toks: lexer.Solid(toks)}
 }
 
@@ -309,8 +308,8 @@ func (c *cursor) rest() string {
 	return c.sql[c.toks[c.i].Start:]
 }
 
-// unquote is what a text says that is one string or quoted name; other text as
-// it is.
+// unquote returns the content of a string or quoted name, and any other text
+// unchanged.
 func unquote(s string) string {
 	if toks, err := lexer.Lex(s); err == nil && len(toks) == 1 {
 		return toks[0].Value(s)

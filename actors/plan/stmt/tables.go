@@ -73,7 +73,7 @@ func (w *withList) is(i int, s string) bool {
 
 func (w *withList) text(from, to int) string { return w.sql[w.toks[from].Start:w.toks[to-1].End] }
 
-// read finds the items. It is false for what is not such a list.
+// read finds the items. It returns false if the text is not such a list.
 func (w *withList) read() bool {
 	if w.word(0) != "with" || w.word(1) == "recursive" {
 		return false

@@ -17,7 +17,7 @@ func (c *cursor) create() (*Statement, error) {
 	if !c.is("view") {
 		what := c.word()
 		if what == "" {
-			return &Statement{Kind: Query, Query: c.sql}, nil // DuckDB says what is wrong with it
+			return &Statement{Kind: Query, Query: c.sql}, nil // DuckDB reports the mistake
 		}
 		return nil, refuseCreate(what)
 	}
@@ -52,8 +52,8 @@ func (c *cursor) create() (*Statement, error) {
 // session's views.
 var homes = words("main temp memory")
 
-// viewName takes a name, of which only what DuckDB would put before it itself is
-// allowed.
+// viewName parses the name of a view. Only the qualifiers that DuckDB itself
+// would add may stand before it.
 func (c *cursor) viewName() (string, error) {
 	name := c.name()
 	for name != "" && c.is(".") {
