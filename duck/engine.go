@@ -25,8 +25,8 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-// Config is what an Engine is opened with. The zero Memory, Threads and
-// SpillMax are DuckDB's own defaults.
+// Config configures an Engine. The zero Memory, Threads and SpillMax are DuckDB's
+// own defaults.
 type Config struct {
 	Memory   int64        // bytes DuckDB may hold; it spills beyond. What streams hold is not counted
 	Threads  int          // threads of DuckDB, the caller's included
@@ -48,7 +48,7 @@ type Engine struct {
 	close   context.CancelCauseFunc
 	closed  sync.Once
 
-	turn    chan struct{}      // holds one token: whose has it may use what follows
+	turn    chan struct{}      // holds one token: its taker may use the fields below
 	conn    mapping.Connection // where queries run
 	locked  bool
 	left    leftovers          // what Reset must look for
@@ -169,7 +169,8 @@ func setMemory(bytes int64) string {
 	return "SET GLOBAL memory_limit = " + lexer.QuoteText(bytesText(bytes))
 }
 
-// Access is what SQL may read and write besides the engine's own spill directory.
+// Access lists the paths that SQL may read and write besides the engine's own
+// spill directory.
 type Access struct {
 	Dirs  []string // directories, with all below them
 	Files []string // single files
@@ -179,8 +180,8 @@ type Access struct {
 	Ordered bool
 }
 
-// Lock confines the engine to a and freezes its settings, for good. Paths are
-// resolved before they are judged, links included.
+// Lock confines the engine to a and freezes its settings permanently. Paths are
+// resolved before they are checked, links included.
 func (e *Engine) Lock(ctx context.Context, a Access) error {
 	dirs, err := absolute(a.Dirs)
 	if err != nil {
@@ -238,7 +239,7 @@ func (e *Engine) configure(ctx context.Context, what string, statements ...strin
 	return o.end(nil)
 }
 
-// Usage is what an engine holds now.
+// Usage is the memory and disk space that an engine holds now.
 type Usage struct {
 	Memory int64 // bytes
 	Spill  int64 // bytes in the spill directory

@@ -11,13 +11,13 @@ import (
 // Sentinels that errors.Is matches against what the engine returns.
 var (
 	ErrQuery       = errors.New("query error")          // the SQL or a value is wrong: running it again will not help
-	ErrData        = errors.New("damaged file")         // a file is not what its format says
+	ErrData        = errors.New("damaged file")         // a file violates its format
 	ErrMissing     = errors.New("no such file")         // a path, or a pattern that nothing matches
 	ErrPermission  = errors.New("permission denied")    // the system keeps the file from this process
 	ErrMemory      = errors.New("out of memory")        // the memory budget was not enough
 	ErrInterrupted = errors.New("interrupted")          // the context ended; matches the context's cause too
 	ErrDiskFull    = errors.New("disk full")            // the disk, or the spill limit
-	ErrDenied      = errors.New("denied by the engine") // SQL reached for what it was not given
+	ErrDenied      = errors.New("denied by the engine") // SQL reached beyond its Access
 	ErrIO          = errors.New("file error")           // the system failed to read or write a file
 	ErrInternal    = errors.New("DuckDB failed inside") // a defect of DuckDB; this engine works on
 	ErrBroken      = errors.New("engine is unusable")   // DuckDB failed inside: close the engine
@@ -30,8 +30,8 @@ type Error struct {
 	Type     string // "Parser", "Binder", "Catalog", "Conversion", "IO", "Out of Memory", "INTERRUPT" …; as DuckDB names it
 	Message  string // DuckDB's own text, without the addresses of its code
 	Stack    string // where in its code DuckDB failed inside; for logs
-	Query    string // what was run
-	Position int    // byte offset in Query of what is wrong, from Parse; -1: not known
+	Query    string // the SQL text
+	Position int    // byte offset in Query of the mistake, from Parse; -1: not known
 	cause    error  // the context's cause, when it was interrupted
 }
 
@@ -66,13 +66,13 @@ func newError(text, query string) *Error {
 	return e
 }
 
-// classes are those of DuckDB's types of errors (ExceptionType in its source);
-// what is not listed is ErrQuery.
+// classes maps DuckDB's types of errors (ExceptionType in its source) to ours; any
+// other is ErrQuery.
 var classes = map[string]error{
 	"Out of Memory":   ErrMemory,
 	"INTERRUPT":       ErrInterrupted,
 	"Permission":      ErrDenied,
-	"IO":              ErrData, // what the system did not fail at
+	"IO":              ErrData, // if the system call did not fail
 	"Invalid":         ErrData, // a library below DuckDB choked on bytes
 	"INTERNAL":        ErrInternal,
 	"NullPointer":     ErrInternal,
@@ -95,8 +95,8 @@ var failures = []struct {
 	{"Failed to write to file", ErrIO}, {"Could not fsync", ErrIO}, {"Could not write", ErrIO},
 }
 
-// damage is what DuckDB says of a file whose bytes are wrong where it calls that
-// an invalid input. The hint that it gives is all that hangs on it.
+// damage matches DuckDB's messages for damaged files that it reports as invalid
+// input. Only the hint of the error depends on it.
 var damage = regexp.MustCompile(`magic bytes|too small to be a|Footer length|[Cc]orrupt|[Mm]alformed|Failed to read (Parquet )?file|[Uu]nexpected (EOF|end of)|[Dd]ecompress|not a valid|miniblocks|Invalid unicode|as valid UTF-8|Out of buffer`)
 
 func (e *Error) class() error {

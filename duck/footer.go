@@ -15,7 +15,7 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-// Footer is what a Parquet file says of itself.
+// Footer is the metadata of a Parquet file.
 type Footer struct {
 	Path    string
 	Rows    int64
@@ -118,8 +118,8 @@ type footer struct {
 	chunks []columnChunk
 }
 
-// distinctSQL is how many values a column chunk has, if its file says so; else the
-// bytes of its dictionary, of which a value takes one at least.
+// distinctSQL is the number of distinct values of a column chunk, if its file says
+// so; else the bytes of its dictionary, where each value takes at least one.
 const distinctSQL = "coalesce(stats_distinct_count, CASE WHEN dictionary_page_offset > 0 THEN data_page_offset - dictionary_page_offset END)"
 
 // columnChunk is one leaf column in one row group.

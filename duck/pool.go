@@ -16,12 +16,12 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-// PoolConfig says what a Pool keeps.
+// PoolConfig bounds the engines that a Pool keeps.
 type PoolConfig struct {
 	Engine Config // of every engine; SpillDir is the parent of theirs
-	Blank  int    // engines kept open and unlocked, ready for any Terms
-	Idle   int    // locked engines kept for the next Get of the same Terms
-	Much   int64  // bytes that the process has when what engines freed is given back soon
+	Blank  int    // engines kept open and unlocked, ready for any Options
+	Idle   int    // locked engines kept for the next Get of the same Options
+	Much   int64  // bytes of the process above which freed memory is returned to the system soon
 	// Setup, when set, is run on every engine once it is open. It is for
 	// RegisterFunc: whatever else it makes is dropped between two users.
 	Setup func(ctx context.Context, e *Engine) error
@@ -49,9 +49,9 @@ type Pool struct {
 // closed instead.
 const resetTime = 10 * time.Second
 
-// Opening an engine takes a core for 10 to 20 ms, and closing one for some, so
-// that it is done between queries: when no engine is out and none has come or gone
-// for tidyPause. After tidyMax it is done in any case.
+// Opening an engine takes a core for 10 to 20 ms, and closing one some too, so both
+// happen between queries: when no engine is out and none has come or gone for
+// tidyPause. After tidyMax they happen in any case.
 const (
 	tidyPause = 50 * time.Millisecond
 	tidyMax   = time.Second
@@ -119,7 +119,7 @@ func tidyAfter(since time.Time) <-chan time.Time {
 	return time.After(min(tidyPause, tidyMax-time.Since(since)))
 }
 
-// closeOver closes the engines that there are too many.
+// closeOver closes the surplus engines.
 func (p *Pool) closeOver() {
 	p.mu.Lock()
 	over := p.over
@@ -165,7 +165,7 @@ func (p *Pool) flush() {
 	p.keep(&p.blank, e, p.config.Blank)
 }
 
-// notify leaves word for who receives from c.
+// notify wakes the receiver of c, without blocking.
 func notify(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -254,19 +254,19 @@ func (p *Pool) open(ctx context.Context) (*Engine, error) {
 	return e, nil
 }
 
-// Terms are what an engine is locked to for its user. Of those that are 0 or
-// empty, PoolConfig.Engine's count.
-type Terms struct {
+// Options are the settings that an engine is locked to for its user. A zero Memory
+// or Threads means that of PoolConfig.Engine.
+type Options struct {
 	Access
 	Memory     int64  // bytes
 	Threads    int    // of DuckDB
 	Optimizers string // those that are switched off, with commas between
 }
 
-// Get is an engine that is locked to t. The caller gives it back with Put, even
-// when it has closed it.
-func (p *Pool) Get(ctx context.Context, t Terms) (*Engine, error) {
-	e, err := p.get(ctx, t)
+// Get returns an engine locked to o. The caller gives it back with Put, even when
+// it has closed it.
+func (p *Pool) Get(ctx context.Context, o Options) (*Engine, error) {
+	e, err := p.get(ctx, o)
 	if err == nil {
 		p.lent(1)
 	}
@@ -279,10 +279,10 @@ func (p *Pool) lent(n int) {
 	p.out += n
 }
 
-func (p *Pool) get(ctx context.Context, t Terms) (*Engine, error) {
-	t.Memory = cmp.Or(t.Memory, p.config.Engine.Memory)
-	t.Threads = cmp.Or(t.Threads, p.config.Engine.Threads)
-	key := fmt.Sprintf("%q %q %t %d %d %q", t.Dirs, t.Files, t.Ordered, t.Memory, t.Threads, t.Optimizers)
+func (p *Pool) get(ctx context.Context, o Options) (*Engine, error) {
+	o.Memory = cmp.Or(o.Memory, p.config.Engine.Memory)
+	o.Threads = cmp.Or(o.Threads, p.config.Engine.Threads)
+	key := fmt.Sprintf("%q %q %t %d %d %q", o.Dirs, o.Files, o.Ordered, o.Memory, o.Threads, o.Optimizers)
 	e, err := p.take(key)
 	if err != nil {
 		return nil, err
@@ -295,7 +295,7 @@ func (p *Pool) get(ctx context.Context, t Terms) (*Engine, error) {
 			return nil, err
 		}
 	}
-	if err := e.agree(ctx, t); err != nil {
+	if err := e.lockTo(ctx, o); err != nil {
 		p.discard(e)
 		return nil, err
 	}
@@ -303,25 +303,25 @@ func (p *Pool) get(ctx context.Context, t Terms) (*Engine, error) {
 	return e, nil
 }
 
-// agree locks a blank engine to t.
-func (e *Engine) agree(ctx context.Context, t Terms) error {
+// lockTo locks a blank engine to o.
+func (e *Engine) lockTo(ctx context.Context, o Options) error {
 	var set []string
-	if t.Memory > 0 && t.Memory != e.config.Memory {
-		set = append(set, setMemory(t.Memory))
+	if o.Memory > 0 && o.Memory != e.config.Memory {
+		set = append(set, setMemory(o.Memory))
 	}
-	if t.Threads > 0 && t.Threads != e.config.Threads {
-		set = append(set, fmt.Sprintf("SET GLOBAL threads = %d", t.Threads))
+	if o.Threads > 0 && o.Threads != e.config.Threads {
+		set = append(set, fmt.Sprintf("SET GLOBAL threads = %d", o.Threads))
 	}
-	if t.Optimizers != "" {
-		set = append(set, "SET GLOBAL disabled_optimizers = "+lexer.QuoteText(t.Optimizers))
+	if o.Optimizers != "" {
+		set = append(set, "SET GLOBAL disabled_optimizers = "+lexer.QuoteText(o.Optimizers))
 	}
 	if err := e.configure(ctx, "set up", set...); err != nil {
 		return err
 	}
-	return e.Lock(ctx, t.Access)
+	return e.Lock(ctx, o.Access)
 }
 
-// take is an idle engine of key, else a blank one, else nil.
+// take returns an idle engine of key, else a blank one, else nil.
 func (p *Pool) take(key string) (*Engine, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -28,7 +28,7 @@ func TestPool(t *testing.T) {
 	a, b := Access{Dirs: []string{t.TempDir()}}, Access{Dirs: []string{t.TempDir()}}
 	get := func(a Access, memory int64) *Engine {
 		t.Helper()
-		e, err := p.Get(ctx, Terms{Access: a, Memory: memory})
+		e, err := p.Get(ctx, Options{Access: a, Memory: memory})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestPool(t *testing.T) {
 	if _, err := first.Exec(ctx, "FROM mine"); !errors.Is(err, ErrQuery) {
 		t.Errorf("it still has the last user's table: %v", err)
 	}
-	odd, err := p.Get(ctx, Terms{Access: a, Threads: 3, Optimizers: "join_order"})
+	odd, err := p.Get(ctx, Options{Access: a, Threads: 3, Optimizers: "join_order"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestPool(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 6 {
 		wg.Go(func() {
-			e, err := p.Get(ctx, Terms{Access: a, Memory: 100 << 20})
+			e, err := p.Get(ctx, Options{Access: a, Memory: 100 << 20})
 			if err != nil {
 				t.Error(err)
 				return
@@ -98,7 +98,7 @@ func TestPool(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Get(ctx, Terms{Access: a}); !errors.Is(err, ErrClosed) {
+	if _, err := p.Get(ctx, Options{Access: a}); !errors.Is(err, ErrClosed) {
 		t.Errorf("Get after Close: %v", err)
 	}
 	p.Put(out)
@@ -112,7 +112,7 @@ func TestPoolFlush(t *testing.T) {
 	ctx := context.Background()
 	p := NewPool(PoolConfig{Engine: Config{Memory: 1 << 30, Threads: 2}, Blank: 1, Idle: 1})
 	defer p.Close()
-	e, err := p.Get(ctx, Terms{})
+	e, err := p.Get(ctx, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestPoolTidies(t *testing.T) {
 	}
 	get := func(memory int64) *Engine {
 		t.Helper()
-		e, err := p.Get(ctx, Terms{Memory: memory})
+		e, err := p.Get(ctx, Options{Memory: memory})
 		if err != nil {
 			t.Fatal(err)
 		}

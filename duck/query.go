@@ -48,7 +48,7 @@ func (e *Engine) View(ctx context.Context, name, query string) error {
 	return e.define(ctx, "VIEW", name, query)
 }
 
-// Table makes a temporary table of query's rows, in place of one that there may be.
+// Table makes a temporary table of query's rows. It replaces one of that name.
 func (e *Engine) Table(ctx context.Context, name, query string) error {
 	return e.define(ctx, "TABLE", name, query)
 }
@@ -231,7 +231,7 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 	return rows, err
 }
 
-// optionName is what may stand as an option of COPY.
+// optionName matches the valid names of COPY options.
 var optionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Copy runs COPY (query) TO path. Values of options are SQL, as COPY takes them:

@@ -14,10 +14,10 @@ import (
 )
 
 // DuckDB reads the tags of an Arrow union from their start, whatever the offset
-// of the array or of what it stands in. So columns with a union in them go in
-// by at most vec.MaxRows rows, moved to offset 0 all the way down to the union.
-// It also forgets the offset of a struct when it reads a struct in it: a batch
-// that is a slice has those moved too.
+// of the array or of its parents. So columns with a union in them go in by at most
+// vec.MaxRows rows, moved to offset 0 all the way down to the union. It also
+// forgets the offset of a struct when it reads a struct in it: in a batch that is
+// a slice those are moved too.
 
 // hasUnion reports whether a union stands in t.
 func hasUnion(t arrow.DataType) bool {

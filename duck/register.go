@@ -232,8 +232,8 @@ func (e *Engine) freeStreams(first int) {
 	e.sources = e.sources[:first]
 }
 
-// leaveStreams takes the streams from their user: what still reads them fails.
-// Some stay for who comes next.
+// leaveStreams takes the streams from their user: queries that still read them
+// fail. Some stay for the next user.
 func (e *Engine) leaveStreams() error {
 	e.streams = 0
 	for _, s := range e.sources {
@@ -355,7 +355,7 @@ func (s *scan) read() (arrow.RecordBatch, error) {
 	return batch, nil
 }
 
-// sameTypes refuses a batch that DuckDB would read as what it is not.
+// sameTypes refuses a batch whose types differ: DuckDB would misread its memory.
 func sameTypes(got, want *arrow.Schema) error {
 	if got == want {
 		return nil

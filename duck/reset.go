@@ -24,7 +24,7 @@ var left = []string{
 	`SELECT DISTINCT 'DROP ' || CASE function_type WHEN 'table_macro' THEN 'MACRO TABLE' ELSE 'MACRO' END || ' main.' || q(function_name) FROM duckdb_functions() WHERE NOT internal AND function_type IN ('macro', 'table_macro') AND schema_name = 'main' AND database_name = 'memory'`,
 }
 
-// quoteCall is what stands in left for quoting a name.
+// quoteCall matches the calls in left that quote a name.
 var quoteCall = regexp.MustCompile(`q\((\w+)\)`)
 
 // drops lists all of them in one query. Macros come last, and are left out when
@@ -48,17 +48,17 @@ type leftovers struct {
 	macros bool // such may be among it
 }
 
-// note is told what Exec runs.
+// note records a statement that Exec runs.
 func (l *leftovers) note(sql string) {
 	l.any = true
 	sql = strings.ToLower(sql)
 	l.macros = l.macros || strings.Contains(sql, "macro") || strings.Contains(sql, "function")
 }
 
-// Reset drops all that queries left behind (tables, views, registered streams,
-// open transactions), so that the next task with the same Access can use the
-// engine. Registered functions stay. It takes milliseconds when Exec ran. Where
-// DuckDB has failed inside before it is ErrInternal: nobody knows what is left.
+// Reset drops everything that queries left behind (tables, views, registered
+// streams, open transactions), so that the next task with the same Access can use
+// the engine. Registered functions stay. It takes milliseconds when Exec ran. After
+// an internal failure of DuckDB it returns ErrInternal: the state is unknown.
 func (e *Engine) Reset(ctx context.Context) error {
 	o, err := e.begin(ctx, "reset")
 	if err != nil {

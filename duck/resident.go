@@ -19,6 +19,6 @@ func resident() int64 {
 	if len(f) < 2 {
 		return 0
 	}
-	pages, _ := strconv.ParseInt(f[1], 10, 64) // what is no number is not said
+	pages, _ := strconv.ParseInt(f[1], 10, 64) // no number: unknown, 0
 	return pages * int64(os.Getpagesize())
 }

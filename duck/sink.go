@@ -23,8 +23,8 @@ import (
 	"github.com/pondmesh/pond/duck/vec"
 )
 
-// sinkName is the function that rows leave through. Each engine has one, in its
-// own database; a Drain gives it a shape, a nonce and a reader for as long as it runs:
+// sinkName is the function through which rows leave. Each engine has one, in its
+// own database; a Drain gives it a shape, a nonce and a reader while it runs:
 //
 //	SELECT count(pond_sink($pond_nonce, c0, c1, …)) FROM (query) AS t(c0, c1, …)
 //

@@ -111,8 +111,8 @@ func (p *Pool) Close() error { return errors.Join(p.Planner.Close(), p.Pool.Clos
 // ForStage are the options of an engine that runs tasks of a stage. access is what
 // the job may read, staging where a stage that writes files does so (empty: it is
 // only bound), memory and threads what an attempt is granted.
-func ForStage(stage *plan.Stage, access []string, staging string, memory int64, threads int) duck.Terms {
-	o := duck.Terms{Memory: memory * MemoryShare / 100, Threads: threads}
+func ForStage(stage *plan.Stage, access []string, staging string, memory int64, threads int) duck.Options {
+	o := duck.Options{Memory: memory * MemoryShare / 100, Threads: threads}
 	// Stages whose SQL reads no files share engines whatever their jobs read.
 	if len(stage.Access) > 0 || slices.ContainsFunc(stage.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
 		o.Access = accessOf(access)
@@ -135,12 +135,12 @@ const plannedOff = "join_order,empty_result_pullup"
 // ForPlanning are the options of an engine whose optimizer makes plans that can be
 // read and written back: one of logical.OptimizerTries is off. It plans a user's
 // query, and never runs it.
-func ForPlanning(access []string, off string) duck.Terms {
-	return duck.Terms{Access: accessOf(access), Memory: plannerMemory, Threads: 1, Optimizers: off}
+func ForPlanning(access []string, off string) duck.Options {
+	return duck.Options{Access: accessOf(access), Memory: plannerMemory, Threads: 1, Optimizers: off}
 }
 
 // ForBinding are the options of an engine that names and types a query's columns.
-func ForBinding(access []string) duck.Terms { return duck.Terms{Access: accessOf(access)} }
+func ForBinding(access []string) duck.Options { return duck.Options{Access: accessOf(access)} }
 
 // accessOf tells files from folders, which end in a slash.
 func accessOf(paths []string) (acc duck.Access) {
@@ -160,7 +160,7 @@ func (p *Pool) tryFuncs(ctx context.Context) error {
 	if len(p.Config.Funcs.Scalars()) == 0 {
 		return nil
 	}
-	d, err := p.Get(ctx, duck.Terms{})
+	d, err := p.Get(ctx, duck.Options{})
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func open(t *testing.T, f *funcs.Registry) *engines.Pool {
 }
 
 // number is the one number that a query gives in an engine.
-func number(t *testing.T, p *engines.Pool, o duck.Terms, sql string) (n int64, err error) {
+func number(t *testing.T, p *engines.Pool, o duck.Options, sql string) (n int64, err error) {
 	t.Helper()
 	e, err := p.Get(t.Context(), o)
 	if err != nil {
@@ -69,7 +69,7 @@ func TestAccess(t *testing.T) {
 	reads, computes := &plan.Stage{Access: access}, &plan.Stage{}
 	for _, c := range []struct {
 		name  string
-		terms duck.Terms
+		options duck.Options
 		file  string
 		ok    bool
 	}{
@@ -80,7 +80,7 @@ func TestAccess(t *testing.T) {
 		{"planning", engines.ForPlanning(access, "join_order"), "mine", true},
 		{"binding", engines.ForBinding(access), "other", false},
 	} {
-		n, err := number(t, p, c.terms, fmt.Sprintf("SELECT count(*) FROM read_csv('%s')", paths[c.file]))
+		n, err := number(t, p, c.options, fmt.Sprintf("SELECT count(*) FROM read_csv('%s')", paths[c.file]))
 		if c.ok && (n != 2 || err != nil) || !c.ok && !errors.Is(engines.Error("read", err), plan.ErrQuery) {
 			t.Errorf("%s: %d, %v", c.name, n, err)
 		}
@@ -125,10 +125,10 @@ func TestFuncs(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := open(t, f)
-	if _, err := number(t, p, duck.Terms{}, "SELECT slips(1)"); !errors.Is(engines.Error("run", err), plan.ErrQuery) || !strings.Contains(err.Error(), "panicked: oh") {
+	if _, err := number(t, p, duck.Options{}, "SELECT slips(1)"); !errors.Is(engines.Error("run", err), plan.ErrQuery) || !strings.Contains(err.Error(), "panicked: oh") {
 		t.Errorf("a panic: %v", err)
 	}
-	if n, err := number(t, p, duck.Terms{}, "SELECT sum(same(range))::BIGINT FROM range(4)"); n != 6 || err != nil {
+	if n, err := number(t, p, duck.Options{}, "SELECT sum(same(range))::BIGINT FROM range(4)"); n != 6 || err != nil {
 		t.Errorf("afterwards: %d, %v", n, err)
 	}
 	odd := new(funcs.Registry)
@@ -150,7 +150,7 @@ func TestForStageWrites(t *testing.T) {
 	if o := engines.ForStage(writes, nil, "/out", 1000, 1); len(o.Dirs) != 1 || o.Dirs[0] != "/out" {
 		t.Errorf("it may reach %q", o.Dirs)
 	}
-	for _, o := range []duck.Terms{engines.ForStage(writes, nil, "", 1000, 1), engines.ForStage(&plan.Stage{}, nil, "/out", 1000, 1)} {
+	for _, o := range []duck.Options{engines.ForStage(writes, nil, "", 1000, 1), engines.ForStage(&plan.Stage{}, nil, "/out", 1000, 1)} {
 		if len(o.Dirs) != 0 {
 			t.Errorf("it may reach %q", o.Dirs)
 		}

@@ -1,5 +1,5 @@
-// Package glob says which files a path or a pattern means: exactly those that
-// DuckDB reads for it, so that who plans, who guards and who reads agree.
+// Package glob lists the files that a path or a pattern means: exactly those that
+// DuckDB reads for it, so that planner, guard and reader agree.
 //
 //   - any characters of a name, a leading dot included
 //     ?   one byte
@@ -75,8 +75,8 @@ func FindBelow(ctx context.Context, patterns []string) ([]File, error) {
 	return find(ctx, patterns, anyDepth)
 }
 
-// find lists the files of patterns, in which a folder stands for what it holds that
-// matches within.
+// find lists the files of patterns. A folder among them stands for the files in it
+// that match within.
 func find(ctx context.Context, patterns []string, within string) ([]File, error) {
 	g := finder{ctx: ctx, found: map[string]File{}}
 	for _, p := range patterns {
@@ -196,8 +196,8 @@ func (g *finder) anyDepth(dir string, parts []string) error {
 	})
 }
 
-// each calls f for what a folder holds. A folder that is not there, or that the
-// system keeps from this process, holds nothing.
+// each calls f for each entry of a folder. A folder that does not exist, or that
+// this process may not read, has no entries.
 func (g *finder) each(dir string, f func(d fs.DirEntry, path string) error) error {
 	if g.ctx.Err() != nil {
 		return context.Cause(g.ctx)

@@ -1,6 +1,6 @@
 // Package lexer cuts SQL text into tokens where DuckDB's own lexer cuts it.
 //
-//	text ── Lex ──▶ tokens ── Solid ──▶ those that mean something ── Value ──▶ what a string or name says
+//	text ── Lex ──▶ tokens ── Solid ──▶ those that mean something ── Value ──▶ the content of a string or name
 //
 // Whoever reads SQL without DuckDB reads it through this package: the guard of
 // locked engines, the reader of statements and the planner. A guard is as sound

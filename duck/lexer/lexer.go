@@ -215,8 +215,8 @@ func continued(s string, i int) int {
 	return -1
 }
 
-// endQuote is where the quote that opens at i ends. A doubled quote is text; so
-// is what follows a backslash when escapes holds.
+// endQuote returns the end of the quote that opens at i. A doubled quote is text;
+// with escapes, so is the character after a backslash.
 func endQuote(s string, i int, escapes bool) int {
 	quote := s[i]
 	for i++; i < len(s); i++ {

@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// Value returns what the token says in s, the text it was cut from: the text of a
-// string and the name between quotes, as DuckDB takes them; other tokens as they
-// are written.
+// Value returns the value of the token in s, the text it was cut from: the content
+// of a string or quoted name, as DuckDB reads it; other tokens as written.
 func (t Token) Value(s string) string {
 	raw := t.In(s)
 	switch {

@@ -41,7 +41,7 @@ func (t *Type) Width() int {
 //
 // DuckDB itself imports all of it as the type it was, but for these, which a
 // cast to TypeKey's type restores: ENUM and TIME_NS travel as text, and types
-// with a name of their own (aliases) as what they stand for. It also reads a
+// with a name of their own (aliases) as their base type. It also reads a
 // union whose member is NULL as a NULL union.
 func (f Field) Arrow() arrow.Field {
 	out := f.inner()

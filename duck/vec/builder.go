@@ -94,8 +94,8 @@ func (b *Builder) Release() {
 	b.rows, b.bytes = 0, 0
 }
 
-// Part is one array of a builder's columns: what the encoder of a block needs
-// to know of it. Its slices are the builder's own, valid until the next call.
+// Part is one array of a builder's columns, as the encoder of a block needs it.
+// Its slices are the builder's own, valid until the next call.
 type Part struct {
 	Rows      int
 	Nulls     int

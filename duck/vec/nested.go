@@ -157,8 +157,8 @@ func appendUnions[I index](c *column, v *Vector, rows []I, nulls int, holes bool
 	return nil
 }
 
-// Size is how many bytes the chunk's rows take, about, but for its first skip
-// columns: what a caller that bounds its memory asks before it appends.
+// Size is the approximate size in bytes of the chunk's rows, without its first skip
+// columns: callers that bound their memory ask before they append.
 func (c *Chunk) Size(skip int) int64 {
 	n := int64(0)
 	for i := skip; i < len(c.Columns); i++ {

@@ -14,10 +14,9 @@ const (
 	poolMaxBits = 26
 )
 
-// Pool is an Arrow allocator that keeps what is freed, up to a limit, so that
-// neither the garbage collector nor the system allocator is driven by buffers
-// that come and go with every block and task. Memory from it is not zeroed. It
-// is safe for concurrent use.
+// Pool is an Arrow allocator that keeps freed buffers, up to a limit, so that the
+// buffers of every block and task burden neither the garbage collector nor the
+// system allocator. Memory from it is not zeroed. It is safe for concurrent use.
 type Pool struct {
 	mem   memory.Allocator
 	limit int64

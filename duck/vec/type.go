@@ -1,9 +1,9 @@
 package vec
 
-// Kind is how a value is laid out and what it means: one per DuckDB type.
+// Kind is the layout and meaning of a value: one per DuckDB type.
 type Kind uint8
 
-// The kinds, with the width of a value in bytes where it is fixed.
+// The kinds, with the width of a value in bytes if it is fixed.
 const (
 	Null        Kind = iota // the type of a bare NULL
 	Bool                    // 1

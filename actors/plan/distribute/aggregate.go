@@ -42,7 +42,7 @@ func (p *planner) grouped(op *logical.Aggregate, in *rel, keep bool) (*rel, erro
 	return p.ungrouped(op, in, keep)
 }
 
-// local is the whole aggregate over rows of which each group is in one task.
+// local aggregates completely, over rows that have each group in one task.
 func local(op *logical.Aggregate, in *rel, inOrder bool) *rel {
 	out := settled(op, in.with(over(op, in)))
 	out.stable, out.sorted, out.inOrder = false, false, in.inOrder || inOrder
@@ -95,8 +95,8 @@ func (p *planner) partials(op *logical.Aggregate, in *rel, splits []split, keep 
 	return finish(op, merged, splits, at), nil
 }
 
-// gatherBytes is what partial results of grouped aggregates are put together in
-// one task, unless a number of partitions is asked for.
+// gatherBytes bounds the partial results of a grouped aggregate that one task
+// merges, unless a number of partitions is asked for.
 const gatherBytes = 1 << 20
 
 // partial is each task's own groups: its columns are the keys, then the parts of

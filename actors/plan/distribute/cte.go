@@ -26,13 +26,13 @@ func (p *planner) cte(op *logical.MaterializedCTE, need bool) (*rel, error) {
 	return p.plan(op.Inputs[1], need)
 }
 
-// passedOn is what a byte costs that a stage writes down and another reads, in bytes
-// that are read from a file: it is encoded, stored, sent and decoded.
+// passedOn is the cost of a byte passed from one stage to another, in bytes read
+// from a file: it is encoded, stored, sent and decoded.
 const passedOn = 3
 
-// repeats reports whether so many readers had better work a piece out themselves,
-// each from what it reads, than share rows that are written down. Its rows must be
-// the same each time: it has no sums either, whose last digits may differ.
+// repeats reports whether it is cheaper that each of the readers computes a piece
+// than that they share its stored rows. The rows must be the same each time: sums
+// are excluded too, since their last digits may differ.
 func (p *planner) repeats(r *rel, readers int) bool {
 	if r.made != nil || anyVolatile(r.op) || nondeterministic(r.op) {
 		return false

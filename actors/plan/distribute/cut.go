@@ -13,11 +13,11 @@ type planner struct {
 	facts Facts
 	o     Options
 	parts int // of every exchange
-	// leaves by their views: what a piece is made of is found in its tree.
+	// leaves by their views: the inputs of a piece are found in its tree.
 	leaves map[*logical.View]*leaf
 	drafts []*draft
 	units  map[*logical.Get][]plan.Piece // of scans, see prune
-	// ctes and delims make a piece that reads what is kept under the id.
+	// ctes and delims make a piece that reads the rows kept under the id.
 	ctes, delims map[int]func() *rel
 	// unfinished are operators whose rows are put together later: over any part of
 	// their input they are as right as over all that a task has.
@@ -27,7 +27,7 @@ type planner struct {
 	// When a query is planned again:
 	before map[logical.Operator]way
 	old    *plan.Job                  // its stages come first
-	made   map[logical.Operator]*made // by what they are the rows of
+	made   map[logical.Operator]*made // by the operator whose rows they are
 	passed bool                       // something that is made was not taken, for its order
 }
 
@@ -51,7 +51,7 @@ func (p *planner) cut(r *rel, label string, ex plan.Exchange, keep bool) *draft 
 	return d
 }
 
-// read is what tasks of another stage read of drafts.
+// read makes the piece by which tasks of another stage read drafts.
 func (p *planner) read(from []*draft, how plan.How, n int, ordered bool) *rel {
 	rows := 0.0
 	for _, d := range from {
@@ -191,7 +191,7 @@ func (p *planner) rounded(op logical.Operator) bool {
 	return found
 }
 
-// one evaluates in one task what every task could have evaluated for itself.
+// one evaluates a piece in one task although every task could evaluate it.
 func one(r *rel) *rel {
 	if r.n == 0 {
 		r.n = 1

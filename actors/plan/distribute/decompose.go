@@ -17,7 +17,7 @@ type split struct {
 	// shape is the columns that are sent, of those of partial; nil: the same.
 	shape func(cols []logical.Expr) []logical.Expr
 	merge func(cols []logical.Expr) []*logical.AggExpr
-	// settle makes what was sent of what was merged; nil: casts do.
+	// settle turns merged columns back into the columns that were sent; nil: casts do.
 	settle func(cols []logical.Expr) []logical.Expr
 	result func(cols []logical.Expr) logical.Expr
 }

@@ -90,7 +90,7 @@ func compared(op *logical.Join, inner logical.Operator) []logical.Expr {
 	return out
 }
 
-// trace is which of the correlated values a column is; -1 when it is none.
+// trace returns the index of the correlated value that a column holds; -1: none.
 func trace(op logical.Operator, c, id int) int {
 	for c >= 0 {
 		switch o := op.(type) {

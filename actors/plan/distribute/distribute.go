@@ -231,8 +231,8 @@ func (l *leaf) write(s *plan.Stage) []plan.File {
 	return l.scan.files
 }
 
-// keep puts what the query reads more than once into tables, and reports whether
-// it did: the query is to be written anew then.
+// keep stores inputs that the query reads more than once in tables, and reports
+// whether it did: the query must then be rendered again.
 func (p *planner) keep(s *plan.Stage, d *draft, leaves []*leaf, query string) bool {
 	recursive := false
 	logical.Walk(d.root, func(op logical.Operator) bool {

@@ -3,18 +3,18 @@
 //
 //	logical.Plan ── Plan(Facts, Options) ──▶ []plan.Stage
 //
-// It goes up from the scans and keeps, for each intermediate result, what is
-// certain about it: in how many tasks its rows are, which columns' hash decides
-// in which, whether their order means something. An operator that needs nothing
-// else stays in the stage of its input; one that does gets an exchange: partial
-// aggregates and top rows before it, sides of a join hashed alike or the smaller
-// one sent to all. What cannot be proven right in pieces is gathered into one
-// task, the smallest part of the tree that will do, and the stage says why. What
-// cannot even be written in pieces runs as the user wrote it, in one task.
+// It goes up from the scans and keeps the properties of each intermediate result:
+// the number of tasks that hold its rows, the columns whose hash decides which, and
+// whether the order matters. An operator that needs nothing else stays in the stage
+// of its input; any other gets an exchange: partial aggregates and top rows before
+// it, both sides of a join hashed alike or the smaller one sent to all. If pieces
+// cannot be proven right, the smallest sufficient part of the tree is gathered into
+// one task, and the stage says why. If pieces cannot even be rendered, the query
+// runs in one task as the user wrote it.
 //
-// Sizes are guesses. They decide how, never what. When stages have run, what they
-// made is known: [Compiled.Replan] plans the query again with what is there taken as
-// it is, and gives the stages that the job goes on with.
+// Sizes are guesses. They decide how a query runs, never its result. The sizes of
+// finished stages are known: [Compiled.Replan] plans the query again around their
+// output, and returns the stages with which the job goes on.
 //
 // It is pure: no clock, goroutine, socket, disk or DuckDB. Read plan.go, rel.go
 // for the properties, cut.go for the exchanges, then any operator.

@@ -183,8 +183,8 @@ func (j *joining) canBroadcastLeft() bool {
 // place brings together what matches, by whichever way costs least, and says which.
 func (p *planner) place(j *joining) (*rel, string, error) {
 	if j.kind == logical.Mark {
-		// What IN says hangs on all rows it compares with: only rows of one
-		// correlated value are apart from the others.
+		// The result of IN depends on all rows it compares with: only rows of
+		// one correlated value are apart from the others.
 		var same []key
 		for _, k := range j.keys {
 			if k.same {
@@ -228,8 +228,8 @@ func (p *planner) place(j *joining) (*rel, string, error) {
 	return j.joined(), how, nil
 }
 
-// small is true of what is worth sending to all tasks. What was made for that is
-// sent even if it is somewhat larger.
+// small reports whether a piece is worth sending to all tasks. One that was made
+// for that is sent even if it is somewhat larger.
 func (p *planner) small(r *rel) bool {
 	most := float64(p.o.BroadcastBytes)
 	if r.made != nil && r.made.draft.ex.Kind == plan.Single {
@@ -238,8 +238,8 @@ func (p *planner) small(r *rel) bool {
 	return p.o.BroadcastBytes >= 0 && r.bytes() <= most
 }
 
-// pays is true of a side that is worth sending to all tasks of the other: it is
-// small, and to take it in everywhere is no more work than to shuffle both.
+// pays reports whether a side is worth sending to all tasks of the other: it is
+// small, and reading it everywhere is no more work than shuffling both.
 func (p *planner) pays(side, other *rel) bool {
 	again := side.bytes() * float64(other.n-1)
 	return p.small(side) && (again <= tinyBroadcast || again <= side.bytes()+other.bytes())
@@ -417,8 +417,8 @@ func uniqueRight(j *joining) bool {
 	return false
 }
 
-// setUnique keeps what is known of the left side's rows when none is output
-// twice.
+// setUnique keeps the unique columns of the left side if none of its rows is
+// output twice.
 func (j *joining) setUnique(out *rel) {
 	switch j.kind {
 	case logical.Semi, logical.Anti, logical.Mark, logical.Single:

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	sortBytes = 8 << 20 // what is sorted in one task, unless a number of partitions is asked for
+	sortBytes = 8 << 20 // sorted in one task, unless a number of partitions is asked for
 )
 
 // order sorts. Rows go to ranges of the keys, which a sample of them bounds;
@@ -88,7 +88,7 @@ func direction(k logical.OrderKey) string {
 	return s + " NULLS LAST"
 }
 
-// cheap is true of what is better computed twice than kept: rows of files.
+// cheap reports whether a piece is better computed twice than kept: rows of files.
 func (p *planner) cheap(root logical.Operator) bool {
 	ok := true
 	logical.Walk(root, func(op logical.Operator) bool {

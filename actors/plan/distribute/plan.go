@@ -8,7 +8,7 @@ import (
 	"github.com/pondmesh/pond/duck/logical"
 )
 
-// Query is what a user asked.
+// Query is a user's query.
 type Query struct {
 	// Tree is the query as DuckDB planned it; nil when it could not be had, and
 	// then Why says so and the SQL runs whole.
@@ -33,7 +33,7 @@ func (q *Query) Files() []string {
 	return filesOf(q.Tree.Root)
 }
 
-// Facts are what is known of the files.
+// Facts describe the files.
 type Facts struct {
 	// Files are those that the tree's scans name, by path; Parquet files with
 	// their row groups. A file that is missing makes the query run whole.
@@ -41,9 +41,9 @@ type Facts struct {
 	// Stats bounds the columns of a file's row groups: by path, then group, then
 	// column in lower case. What is missing is not known.
 	Stats map[string][]map[string]Range
-	// Tables are files behind what the tree takes for tables of the catalog, by
-	// Get.Source: what DuckDB cannot plan over files (CSV, JSON, Arrow) may be
-	// planned over an empty table of the same columns.
+	// Tables are the files behind tables of the tree, by Get.Source: a query that
+	// DuckDB cannot plan over files (CSV, JSON, Arrow) may be planned over an empty
+	// table of the same columns.
 	Tables map[string]Table
 }
 
@@ -67,7 +67,7 @@ type Table struct {
 	Rows           float64 // guessed; 0: not
 }
 
-// Options are what a plan depends on besides the query and its files.
+// Options are the inputs of a plan besides the query and its files.
 type Options struct {
 	JobID plan.JobID
 	Salt  string // hashed into every stage id, see plan.NewBuilder
@@ -76,20 +76,20 @@ type Options struct {
 	// Partitions is how many tasks every scan and exchange is cut in; 0: as many
 	// as the sizes deserve.
 	Partitions int
-	// TargetBytes is what a task is meant to read, compressed; 0: 128 MiB.
+	// TargetBytes is the compressed size that a task should read; 0: 128 MiB.
 	TargetBytes int64
 	// BroadcastBytes is the size up to which a join's side is sent to every task
 	// rather than both being hashed; 0: 16 MiB; negative: only where it must be.
 	BroadcastBytes int64
-	// LocalBytes is what is read, see work, below which the query runs as
-	// it is in one task; 0: 64 MiB.
+	// LocalBytes is the size of the input, see work, below which the query runs
+	// unchanged in one task; 0: 64 MiB.
 	LocalBytes int64
 	// Force distributes queries below LocalBytes too.
 	Force bool
 }
 
-// LocalBytes is what is read below which a query runs as it is: one node is
-// quicker then than several that have to be brought together.
+// LocalBytes is the size of the input below which a query runs unchanged: one node
+// is then faster than several that must exchange rows.
 const LocalBytes = 64 << 20
 
 const (
@@ -119,8 +119,8 @@ type errSingleTask struct{ why string }
 func (e *errSingleTask) Error() string { return e.why }
 
 // Plan turns a query into a job. The same query over the same files with the
-// same options gives the same job. It fails only for defects: what it cannot
-// distribute it gathers.
+// same options gives the same job. It fails only for defects: it gathers the parts
+// that it cannot distribute.
 func Plan(q *Query, facts Facts, o Options) (*Compiled, error) {
 	o = o.filled()
 	atOnce := func(why string) (*Compiled, error) {

@@ -34,7 +34,7 @@ func (p *planner) prune(g *logical.Get, files []plan.File) []plan.Piece {
 	return out
 }
 
-// readBytes is what a scan reads of a row group: its columns, compressed.
+// readBytes is the compressed size of the columns that a scan reads of a row group.
 func readBytes(g *logical.Get, stats map[string]Range) int64 {
 	sum := int64(1)
 	for i := range wanted(g) {
@@ -43,7 +43,7 @@ func readBytes(g *logical.Get, stats map[string]Range) int64 {
 	return sum
 }
 
-// work is the size of what a scan reads of some units: compressed bytes, or
+// work is the size of a scan of some units: compressed bytes, or the number of
 // values where those take less than a byte each.
 func work(g *logical.Get, us []plan.Piece) (sum int64) {
 	columns := int64(len(wanted(g)))

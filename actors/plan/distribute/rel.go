@@ -8,7 +8,7 @@ import (
 )
 
 // rel is an intermediate result: a piece of the tree over views, inside a stage
-// that is not yet cut, and what is certain about its rows.
+// that is not yet cut, and the proven properties of its rows.
 type rel struct {
 	// op is the piece. Its leaves are views (of scans and of other stages), or
 	// operators that need no input.
@@ -21,10 +21,10 @@ type rel struct {
 	// is no column. Nil: rows are anywhere.
 	hashedBy []slot
 	// stable: given ordered streams, the rows, in order of task, come in the
-	// order that one DuckDB would give them. sorted: that is what was asked for.
+	// order that one DuckDB would give them. sorted: the query asked for it.
 	stable, sorted bool
-	// inOrder: what the piece yields hangs on the order it is given rows in, and
-	// that order is the right one: it must be kept.
+	// inOrder: the result of the piece depends on the order of its input, which
+	// is right and must be kept.
 	inOrder bool
 	unique  [][]int         // sets of columns in which no two rows agree
 	rows    float64         // guessed
@@ -41,7 +41,7 @@ type slot []int
 
 func (s slot) has(c int) bool { return slices.Contains(s, c) }
 
-// leaf is what a view of a piece reads.
+// leaf is the input of one view of a piece.
 type leaf struct {
 	view    *logical.View
 	scan    *scan
@@ -76,7 +76,7 @@ type draft struct {
 	rounded       bool             // see planner.rounded
 }
 
-// with puts op over r. The result keeps what is known of r, except what names
+// with puts op over r. The result keeps the properties of r except those that name
 // columns: op may have others.
 func (r *rel) with(op logical.Operator) *rel {
 	out := *r
@@ -94,8 +94,8 @@ func over(op logical.Operator, ins ...*rel) logical.Operator {
 	return logical.WithInputs(op, roots)
 }
 
-// mapped adds to out what is known of r's columns, where column c of r has become
-// the columns to(c) of out.
+// mapped adds to out the properties of r's columns. Column c of r has become the
+// columns to(c) of out.
 func (r *rel) mapped(out *rel, to func(c int) []int) *rel {
 	for _, s := range r.hashedBy {
 		var t slot

@@ -7,8 +7,8 @@ import (
 	"github.com/pondmesh/pond/duck/logical"
 )
 
-// Compiled is a query as a job, and what it takes to plan the rest of it again
-// when it is known how large something has come out.
+// Compiled is a query as a job, and the state to plan the rest of it again once
+// the sizes of finished stages are known.
 type Compiled struct {
 	*plan.Job
 	q     *Query
@@ -20,7 +20,7 @@ type Compiled struct {
 	ways  map[logical.Operator]way
 }
 
-// Size is what a stage has made.
+// Size is the size of a stage's output.
 type Size struct {
 	Tasks       int
 	Rows, Bytes int64
@@ -35,7 +35,7 @@ type way struct {
 	left, right float64 // bytes of a join's sides, as far as was known
 }
 
-// The ways of a join that differ in what they cost. Others are as they are.
+// The strategies of a join that differ in cost. Others leave no choice.
 const (
 	shuffled  = "both sides are shuffled"
 	sendRight = "the right side is sent to all tasks"
@@ -59,11 +59,11 @@ func (p *Compiled) Surprising(stage int, bytes int64) bool {
 	return bytes <= p.o.BroadcastBytes
 }
 
-// Replan plans the query again and reads what stages have made by now: sizes, by
-// index of the stage. The new job holds the old stages, some of which nothing
-// needs any more, and after them new ones that say why they were added. It is nil
-// if no join would run in another way, and also if the result could then mix rows
-// of two evaluations of something nondeterministic.
+// Replan plans the query again around the output of finished stages: sizes, by
+// index of the stage. The new job holds the old stages, some no longer needed, and
+// after them new ones that say why they were added. It is nil if no join would
+// change its strategy, and also if the result could then mix rows of two
+// evaluations of something nondeterministic.
 func (p *Compiled) Replan(sizes map[int]Size) (*Compiled, error) {
 	again := newPlanner(p.q, p.facts, p.o)
 	again.before, again.old = p.ways, p.Job
@@ -136,7 +136,7 @@ type made struct {
 	width float64 // bytes of a row; 0: not known
 }
 
-// remade reads what is made: where it lies, each row once.
+// remade reads finished output where it lies, each row once.
 func (p *planner) remade(m *made) *rel {
 	d := &m.draft
 	var out *rel
@@ -152,7 +152,7 @@ func (p *planner) remade(m *made) *rel {
 	return out
 }
 
-// all reads all of what is made in each task.
+// all reads the whole finished output in each task.
 func (p *planner) all(m *made, n int) *rel {
 	out := p.read([]*draft{&m.draft}, plan.ReadAll, n, false)
 	out.unique, out.width = m.draft.unique, m.width
@@ -160,7 +160,7 @@ func (p *planner) all(m *made, n int) *rel {
 }
 
 // decide settles a choice that rests on a guess. When the query is planned again
-// the first choice stands, since another would waste what was made for it.
+// the first choice stands, since another would waste the output made for it.
 func (p *planner) decide(op logical.Operator, guess bool) bool {
 	if w, ok := p.before[op]; ok {
 		guess = w.how != ""

@@ -8,7 +8,7 @@ import (
 	"github.com/pondmesh/pond/duck/logical"
 )
 
-// scan is a view of files: the reader's columns, and what the tree takes of them.
+// scan is a view of files: the reader's columns, and those that the tree uses.
 type scan struct {
 	scan  plan.Scan // Splits of n tasks, or Broadcast
 	files []plan.File
@@ -16,7 +16,7 @@ type scan struct {
 	where []string
 }
 
-// broadcastScanBytes is what may be read by every task rather than sent to them.
+// broadcastScanBytes bounds a scan that every task reads instead of receiving it.
 const broadcastScanBytes = 256 << 10
 
 // get is a scan of files, cut in tasks, or a function's rows.
@@ -113,13 +113,13 @@ func (p *planner) source(g *logical.Get) (*scan, error) {
 	return s, nil
 }
 
-// oddColumns is true of scans that read what a task cannot tell: the number of
-// a row or file among all.
+// oddColumns reports whether a scan reads a column that a task cannot compute: the
+// number of a row or file among all.
 func oddColumns(g *logical.Get) bool {
 	for _, c := range g.Reads {
 		switch c.Virtual {
 		case "", "none", fileName, rowNumber:
-		case rowID: // of a table it is what DuckDB reads to count rows: files have none
+		case rowID: // DuckDB reads it of a table to count rows: files have none
 			if g.Source == "" {
 				return true
 			}
@@ -135,8 +135,8 @@ func oddColumns(g *logical.Get) bool {
 	return false
 }
 
-// pick has the reader give the columns that the tree reads, and says what the
-// view makes of them.
+// pick makes the reader return the columns that the tree reads, and lists the
+// expressions of the view over them.
 func (s *scan) pick(g *logical.Get) error {
 	o := &s.scan.Options
 	for _, c := range g.Reads {
@@ -153,7 +153,7 @@ func (s *scan) pick(g *logical.Get) error {
 		case !want[i]:
 		case strings.EqualFold(c.Name, rowNumber) && s.rowNumbers(g):
 			o.RowNumber = true
-		case s.scan.From != "": // DuckDB reads what the view is asked for
+		case s.scan.From != "": // DuckDB reads only the columns used of the view
 		default:
 			o.Columns = append(o.Columns, c.Name)
 		}
@@ -239,7 +239,7 @@ func (p *planner) lateral(g *logical.Get, need bool) (*rel, error) {
 	return in.mapped(settled(g, out), shifted(first, picked(g.Carried))).notUnique(), nil
 }
 
-// notUnique drops what is known of unique columns.
+// notUnique forgets the unique columns.
 func (r *rel) notUnique() *rel { r.unique = nil; return r }
 
 // pureFunctions are table functions that give the same rows wherever they run.
@@ -271,7 +271,7 @@ func (p *planner) opaqueGet(g *logical.Get) (*rel, error) {
 	return r, nil
 }
 
-// isSmall is true of what every task may work out from files as well.
+// isSmall reports whether every task may as well compute the piece from files.
 func (p *planner) isSmall(r *rel) bool {
 	bytes, ok := int64(0), true
 	logical.Walk(r.op, func(op logical.Operator) bool {

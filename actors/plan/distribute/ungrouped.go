@@ -6,9 +6,9 @@ import (
 	"github.com/pondmesh/pond/duck/logical"
 )
 
-// ungrouped is one row of aggregates of which not all can be put together from
-// parts. Each kind goes its own way over the same rows, and the single rows that
-// come out are put side by side.
+// ungrouped computes one row of aggregates if not all can be merged from parts.
+// Each kind is computed in its own way over the same rows, and the resulting single
+// rows are put side by side.
 func (p *planner) ungrouped(op *logical.Aggregate, in *rel, keep bool) (*rel, error) {
 	kinds, order := map[string][]int{}, []string{}
 	for i, a := range op.Aggs {

@@ -10,8 +10,8 @@ import (
 // rows of a GROUP BY by few values are known to be few. Nothing but the choice
 // between plans hangs on it.
 
-// valuesOf guesses how many values each of a scan's columns has; columns of which
-// nothing is known are left out.
+// valuesOf guesses the number of distinct values of each column of a scan; columns
+// without statistics are left out.
 func (p *planner) valuesOf(g *logical.Get, s *scan) map[int]float64 {
 	out := map[int]float64{}
 	for i, at := range g.Project {

@@ -51,7 +51,7 @@ func (k *Keep) text(s string) []byte {
 	return k.heap[at:]
 }
 
-// Garbage is what NULL rows hold where their value would be.
+// Garbage fills the place of the value in NULL rows.
 const Garbage = 0xa5
 
 // Chunk lays rows out as a chunk of schema. Row i's value of column j is
@@ -119,8 +119,8 @@ func (k *Keep) put(to []byte, t *vec.Type, x any) {
 	}
 }
 
-// children lays out what is inside v's values. A list's elements do not stand
-// in order of its rows and have gaps, as DuckDB's may.
+// children lays out the nested values of v. A list's elements are not in order of
+// its rows and have gaps, as DuckDB's may.
 func (k *Keep) children(v *vec.Vector, values []any) {
 	switch v.Type.Kind {
 	case vec.List, vec.Map:
