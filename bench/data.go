@@ -57,11 +57,11 @@ var generators = map[string]generator{
 	}},
 }
 
-// flightBytes is a flight's values: an id, a time, two numbers, two airports.
-// Bookings are reckoned alike, so that there is one for a flight.
+// flightBytes is the size of a flight's values: an id, a time, two numbers, two
+// airports. A booking counts the same, so that there is one for each flight.
 const flightBytes = 40
 
-// flightsSetup numbers the flights that there are.
+// flightsSetup numbers the flights.
 func flightsSetup(d *dataStore, _ int64) []string {
 	return []string{"CREATE OR REPLACE TABLE base AS SELECT row_number() OVER () - 1 AS n, date, delay::INTEGER AS delay, distance::INTEGER AS distance, origin, destination FROM " + quote(d.flights)}
 }

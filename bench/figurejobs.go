@@ -185,7 +185,7 @@ func measureBudget(ctx context.Context, b *bench, checker *duckSystem) ([]figure
 		nodes = []int{nodes[0], nodes[len(nodes)-1]}
 	}
 	once := *b
-	once.runs = 1 // it takes as long as many of the others, and memory is what counts
+	once.runs = 1 // it takes as long as many of the others, and only memory is measured
 	var out []figure
 	var errs []error
 	for _, n := range nodes {

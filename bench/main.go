@@ -4,8 +4,8 @@
 //	go run -tags duckdb_arrow ./bench
 //
 // Each system runs in processes of its own, which are this program again in
-// another role (role.go), so that processor time and memory are what the
-// kernel counts for them. Every result is compared with DuckDB's.
+// another role (role.go), so that the kernel counts their processor time and
+// memory. Every result is compared with DuckDB's.
 //
 // It tests nothing, and trusts no clock but the wall's: read the ratios, not
 // the seconds. Read workloads.go next, then suite.go; figures*.go has the
@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		return err
 	}
 	report := &report{Setup: b.setup()}
-	err = b.measureAll(ctx, report) // what was measured before is worth showing
+	err = b.measureAll(ctx, report) // earlier measurements are worth showing
 	if o.output == "json" {
 		return errors.Join(err, report.json(out))
 	}

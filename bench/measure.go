@@ -20,7 +20,7 @@ type sample struct {
 	sockets  int
 }
 
-// system is what can be measured: DuckDB, or a pond.
+// system is a system to measure: DuckDB, or a pond.
 type system interface {
 	name() string
 	pids() []int

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What the kernel counts for processes, from /proc.
+// The kernel's counters of processes, from /proc.
 
 const (
 	clockTick     = 10 * time.Millisecond // of /proc/PID/stat, on every Linux that Go runs on

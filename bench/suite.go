@@ -160,7 +160,7 @@ func (t *turns) sum(ctx context.Context, dir string) (string, error) {
 	return strings.Join(rows[0], ", "), nil
 }
 
-// fill is what samples say, with DuckDB's in the same turns.
+// fill computes the figures of samples, compared with DuckDB's of the same turns.
 func (r *result) fill(s, duck []sample) {
 	r.WallMS = millis(middle(s, wallOf))
 	r.CPUMS = millis(middle(s, cpuOf))

@@ -142,7 +142,7 @@ func (p *pondSystem) spillDirs() []string {
 	return out
 }
 
-// stop ends all nodes and removes what they stored.
+// stop ends all nodes and removes their data.
 func (p *pondSystem) stop() {
 	if p.session != nil {
 		p.session.Close()
@@ -150,7 +150,7 @@ func (p *pondSystem) stop() {
 	for _, n := range slices.Backward(p.nodes) {
 		n.stop()
 	}
-	os.RemoveAll(p.dir) // in the run's own folder: what cannot be removed is told when that is
+	os.RemoveAll(p.dir) // in the run's own folder: removing that one reports any failure
 }
 
 // shuffled is the bytes of blocks that the last job's stages wrote for others.

@@ -23,7 +23,7 @@ type tpchResult struct {
 	WallsMS  []float64 `json:"walls_ms"`
 }
 
-// fill is what samples say, with DuckDB's in the same turns.
+// fill computes the figures of samples, compared with DuckDB's of the same turns.
 func (r *tpchResult) fill(s, duck []sample) {
 	r.WallMS, r.Ratio = millis(middle(s, wallOf)), ratio(s, duck, wallOf)
 	r.CPUMS, r.CPURatio = millis(middle(s, cpuOf)), ratio(s, duck, cpuOf)

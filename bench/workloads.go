@@ -25,7 +25,8 @@ type workload struct {
 	target float64
 }
 
-// shuffleTarget is what work whose every row is shuffled may take.
+// shuffleTarget bounds the time of workloads that shuffle every row, relative to
+// DuckDB's.
 const shuffleTarget = 1.3
 
 // work is one run: files to read, in order of inputs, and where to write.
@@ -37,7 +38,7 @@ type work struct {
 // file is where DuckDB writes its one output file.
 func (w *work) file() string { return quote(filepath.Join(w.out, "all.parquet")) }
 
-// What outputs are asked for. An inversion is a row that is less than the one
+// The queries that check outputs. An inversion is a row that is less than the one
 // before it, in a file or across files, which follow one another by name.
 const (
 	inversions = `SELECT count(*) FROM (SELECT k, lag(k) OVER () AS before FROM {files}) WHERE k < before`

@@ -14,7 +14,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// Options say what a Cluster is made of.
+// Options configure a Cluster.
 type Options struct {
 	Binary string   // pondnode
 	Dir    string   // the nodes' data folders are made in it
@@ -22,8 +22,8 @@ type Options struct {
 	Flags  []string // of every node, for pondnode join
 }
 
-// Cluster is real nodes on this machine. It is not safe for concurrent use, but
-// for what it says of nodes.
+// Cluster runs real nodes on this machine. Only its queries about nodes are safe
+// for concurrent use.
 type Cluster struct {
 	opts  Options
 	ctx   context.Context // the processes' life
@@ -118,10 +118,10 @@ next:
 	return out
 }
 
-// poll is how often what no event tells of is looked at.
+// poll is the interval for checking conditions that no event reports.
 const poll = 25 * time.Millisecond
 
-// Await looks until ok holds, or fails with what was last seen.
+// Await polls until ok returns nil, or fails with its last error.
 func Await(ctx context.Context, ok func(context.Context) error) error {
 	t := time.NewTicker(poll)
 	defer t.Stop()

@@ -9,11 +9,11 @@ import (
 	"sync"
 )
 
-// consoleBytesMax bounds what is kept of a process's output: the beginning is
-// dropped first.
+// consoleBytesMax bounds the output kept of a process: the beginning is dropped
+// first.
 const consoleBytesMax = 8 << 20
 
-// console is what a process wrote. It can be waited on.
+// console is the output of a process. It can be waited on.
 type console struct {
 	mu      sync.Mutex
 	text    []byte

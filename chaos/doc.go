@@ -1,4 +1,4 @@
-// Package chaos proves what a pond promises: it starts real nodes, breaks them
+// Package chaos proves the promises of a pond: it starts real nodes, breaks them
 // while jobs run, and compares every answer with one DuckDB's.
 //
 // A [Cluster] is pondnode processes on loopback, each with a data folder of its
@@ -16,6 +16,6 @@
 // Clusters take turns on a machine, by a lock file in the temporary folder: on
 // few cores two of them would take each other for dead.
 //
-// The package refuses to look inside a node: what it knows comes from the HTTP
-// API, from standard error and from exit codes. Read cluster.go, then fault.go.
+// The package refuses to look inside a node: it knows only the HTTP API, standard
+// error and exit codes. Read cluster.go, then fault.go.
 package chaos

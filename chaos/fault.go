@@ -62,7 +62,7 @@ type Firing struct {
 	Job   *pond.Status
 }
 
-// Report is what came of a run.
+// Report is the outcome of a run.
 type Report struct {
 	Status *pond.Status // at the end
 	Took   time.Duration

@@ -58,7 +58,7 @@ func (w *FolderWatch) look() {
 	}
 }
 
-// Now is what has been seen so far, as Seen says it.
+// Now returns the sets of files seen so far, in the form of Seen.
 func (w *FolderWatch) Now() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -73,8 +73,8 @@ func (w *FolderWatch) Seen() ([]string, error) {
 	return w.seen, w.err
 }
 
-// Files lists what is in a folder and those in it, hidden files too, by relative
-// name; nothing when it does not exist.
+// Files lists the files in a folder and its subfolders, hidden ones too, by
+// relative name; nothing if the folder does not exist.
 func Files(dir string) ([]string, error) {
 	var out []string
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {

@@ -69,7 +69,7 @@ func (n *Node) start(ctx context.Context, port string, peers []string) error {
 // ID is the node's identity, kept in its data folder.
 func (n *Node) ID() string { return n.id }
 
-// Addr is what others give as --peer.
+// Addr is the address that others pass as --peer.
 func (n *Node) Addr() string { return n.addr }
 
 // Dir is the data folder.
@@ -94,7 +94,7 @@ func (n *Node) Running() bool {
 	}
 }
 
-// Log is what the node has written to standard error, all its boots.
+// Log returns the node's standard error, of all its boots.
 func (n *Node) Log() string { return strings.Join(n.logs, "") + n.proc.Stderr() }
 
 // Kill9 ends the process without a word, and waits until it is gone.

@@ -49,8 +49,8 @@ func (o *Oracle) Exec(ctx context.Context, sql string) error {
 	return err
 }
 
-// Digest is what two equal multisets of rows have in common: one lost, doubled
-// or changed row makes another.
+// Digest is equal for equal multisets of rows: one lost, doubled or changed row
+// makes another.
 type Digest struct{ Columns, Rows, Sum, Xor string }
 
 // Digest runs a query and digests its rows.
@@ -85,8 +85,8 @@ func (o *Oracle) Compare(ctx context.Context, rows *pond.Rows, query string) err
 	return errors.Join(err, o.Exec(context.WithoutCancel(ctx), "DROP VIEW "+view))
 }
 
-// CompareQueries compares the rows of two queries, such as of what a job wrote
-// and of what it read.
+// CompareQueries compares the rows of two queries, such as one over the output of
+// a job and one over its input.
 func (o *Oracle) CompareQueries(ctx context.Context, got, want string) error {
 	g, err := o.Digest(ctx, got)
 	if err != nil {
@@ -185,7 +185,7 @@ func (p *pulled) Next() (arrow.RecordBatch, error) {
 	return nil, io.EOF
 }
 
-// Close ends the sequence, and waits until it has let go of what it reads.
+// Close ends the sequence, and waits until it has released its input.
 func (p *pulled) Close() error {
 	close(p.stop)
 	for rec := range p.batches {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Process is a program that runs, and what it wrote. It is killed when the
-// context that it was started with ends.
+// Process is a running program with its output. It is killed when the context of
+// its start ends.
 type Process struct {
 	cmd            *exec.Cmd
 	stdout, stderr *console
@@ -96,7 +96,7 @@ func (p *Process) Await(ctx context.Context, re *regexp.Regexp) ([]string, error
 	return m, nil
 }
 
-// Stderr is what the process has written to standard error.
+// Stderr returns the text that the process has written to standard error.
 func (p *Process) Stderr() string { return p.stderr.String() }
 
 // Command runs a program to its end. An exit code other than 0 is no error.

@@ -30,9 +30,9 @@ type request struct {
 	done    chan error
 }
 
-// committer is the only goroutine that writes the index. It takes what is
-// waiting as one group, so that any number of durable commits share one fsync
-// of the data folder and one of the log. It ends with Close.
+// committer is the only goroutine that writes the index. It takes all waiting
+// requests as one group, so that any number of durable commits share one fsync of
+// the data folder and one of the log. It ends with Close.
 type committer struct {
 	s     *Store
 	queue chan *request
@@ -107,7 +107,7 @@ func (c *committer) run() {
 	}
 }
 
-// drain carries out what was queued before the end and makes all of it durable.
+// drain carries out the requests queued before the end and makes them durable.
 func (c *committer) drain() {
 	for {
 		select {
@@ -173,7 +173,7 @@ func (c *committer) apply(group []*request, sync bool) error {
 	return nil
 }
 
-// drop adds a removal to the batch, of those ids only that are there.
+// drop adds the removal of the ids that exist to the batch.
 func (c *committer) drop(b *pebble.Batch, r *request) error {
 	seen := make(map[UploadID]bool, len(r.drop))
 	for _, id := range r.drop {
@@ -208,7 +208,7 @@ func (c *committer) answer(group []*request, err error) {
 	}
 }
 
-// stop ends the committer after what was queued, and waits for it.
+// stop ends the committer after the queued requests, and waits for it.
 func (c *committer) stop() {
 	c.once.Do(func() { close(c.quit) })
 	select {

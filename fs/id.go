@@ -30,10 +30,10 @@ func newUploadID() (id UploadID) {
 	return id
 }
 
-// Info is what is known of a committed upload.
+// Info describes a committed upload.
 type Info struct {
 	ID        UploadID
-	Kind      string // what the caller calls it: "segment", "job", …
+	Kind      string // chosen by the caller: "segment", "job", …
 	Size      int64  // bytes
 	Attrs     []byte // the caller's facts, opaque; at most AttrsMax bytes
 	Durable   bool   // committed with fsync: survives a power loss

@@ -119,7 +119,7 @@ func panicError(r any) error {
 	return &fatalError{msg: fmt.Sprint(r), cause: cause}
 }
 
-// fail takes the index down for good; the first cause is kept. It must not
+// fail takes the index down permanently; the first cause is kept. It must not
 // block: Pebble calls it with locks held.
 func (x *index) fail(cause error) {
 	x.once.Do(func() {

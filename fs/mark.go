@@ -20,7 +20,7 @@ const markSize = 8 + 4
 // lost commits' files as uncommitted.
 //
 // The file is not synced. After a power loss it may be behind, which proves
-// nothing and does no harm; it can never be ahead of what is on disk.
+// nothing and does no harm; it can never be ahead of the index on disk.
 type mark struct {
 	f      vfs.File
 	synced uint64

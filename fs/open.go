@@ -15,14 +15,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// ownerMax bounds what is read of an OWNER file.
+// ownerMax bounds the bytes read of an OWNER file.
 const ownerMax = 256
 
 // dirLock is the store's hold on its folder.
 type dirLock struct{ closer io.Closer }
 
-// lockDir takes the folder, or says who has it. The name of the owner stands in
-// a file of its own: Pebble's Lock truncates the file that it locks.
+// lockDir locks the folder, or names its owner. The owner is written to a file of
+// its own: Pebble's Lock truncates the file that it locks.
 func lockDir(fs vfs.FS, dir string, now time.Time) (*dirLock, error) {
 	owner := fs.PathJoin(dir, "OWNER")
 	closer, err := fs.Lock(fs.PathJoin(dir, "LOCK"))
@@ -59,7 +59,7 @@ func readOwner(fs vfs.FS, name string) string {
 
 func (l *dirLock) release() error { return l.closer.Close() }
 
-// notWritable says that a folder cannot be written, when that is what err means.
+// notWritable adds ErrReadOnly to an error of permission.
 func notWritable(err error) error {
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)

@@ -73,7 +73,7 @@ func (s *Staging) publish(ctx context.Context, staged []string) error {
 	return os.RemoveAll(s.Dir())
 }
 
-// step is what settle does next.
+// step is the next action of settle.
 type step uint8
 
 const (
@@ -84,12 +84,12 @@ const (
 	stepMerge          // old is superseded by a newer target: into new (append), then away
 	stepSetAside       // new → old: after a swap
 	stepFinishOld      // bring over what others added to old (append), then remove it
-	stepPutBack        // old → new: a twin moved what was just published
+	stepPutBack        // old → new: a twin moved the files just published
 	stepRefuse         // the target appeared
 )
 
-// next decides what to do from what is seen. Every step is one atomic change or
-// can be repeated, so a publish that was cut short is carried on by looking.
+// next chooses the next step from the state of the folders. Every step is one
+// atomic change or can be repeated, so an interrupted publish resumes from there.
 func next(m Mode, v view, canSwap bool) step {
 	switch {
 	case v.old == ours:
@@ -259,9 +259,9 @@ func (s *Staging) rename(from, to string) error {
 }
 
 // Discard removes everything that Stage and attempts made. After a publish it
-// leaves the target alone, finishes what a crash left undone, and removes what
-// remembers the publish: call it once the job's end is on record elsewhere,
-// because a Publish after it is ErrNotStaged. It may be repeated.
+// leaves the target alone, finishes a publish that a crash interrupted, and removes
+// the record of it: call it once the job's end is on record elsewhere, because a
+// Publish after it is ErrNotStaged. It may be repeated.
 func (s *Staging) Discard(ctx context.Context) error {
 	if err := s.discard(ctx); err != nil {
 		return fmt.Errorf("fs: discard staging of %s: %w", s.target, classify(err))

@@ -71,14 +71,14 @@ func (r *Reader) openFile(name string) error {
 	return nil
 }
 
-// Info is what is known of the upload.
+// Info describes the upload.
 func (r *Reader) Info() Info { return r.info }
 
 // Size is the upload's bytes.
 func (r *Reader) Size() int64 { return r.info.Size }
 
-// File is the open file, for sendfile: what is read through it is not checked.
-// It belongs to the Reader. It is nil when the store is not on real files.
+// File returns the open file, for sendfile: reads through it are not checked. It
+// belongs to the Reader. It is nil if the store is not on real files.
 func (r *Reader) File() *os.File { return r.file }
 
 // Close ends the Reader.

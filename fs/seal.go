@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// sealFacts say what is published: once they are on disk, they stay.
+// sealFacts list the published files. Once on disk they never change.
 type sealFacts struct {
 	Inode  uint64          `json:"inode"`
 	Staged []string        `json:"files"` // as given to File: attempt/name
@@ -19,8 +19,8 @@ type sealFacts struct {
 	dirs   map[string]bool // their folders
 }
 
-// resolve works out the names in the target: each is what follows its attempt's
-// folder, and no two attempts' are the same.
+// resolve computes the names in the target: the path of each file below its
+// attempt's folder. No two attempts may have the same.
 func (f *sealFacts) resolve() error {
 	f.files = make([]string, len(f.Staged))
 	for i, name := range f.Staged {
@@ -82,8 +82,8 @@ func (s *Staging) readSeal() (*sealFacts, error) {
 	return &f, nil
 }
 
-// seal decides what is published and puts it, and nothing else, into new. A
-// publish that is over has only its seal.
+// seal chooses the files to publish and moves them, and nothing else, into new. Of
+// a finished publish only the seal is left.
 func (s *Staging) seal(ctx context.Context, staged []string) (*sealFacts, error) {
 	seal, err := s.readSeal()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -170,8 +170,8 @@ func (s *Staging) fill(seal *sealFacts) error {
 	return err
 }
 
-// merge moves what is in one folder to another, whole folders where they are not
-// there yet. It can be repeated.
+// merge moves the content of one folder to another, whole folders where the target
+// has none of that name. It can be repeated.
 func (s *Staging) merge(from, to string) error {
 	entries, err := os.ReadDir(from)
 	if errors.Is(err, os.ErrNotExist) {

@@ -8,10 +8,9 @@ import (
 	"path/filepath"
 )
 
-// FileStaging is Staging for an output that is one file: what one of several
-// attempts wrote takes the target's name. Its folder is as Staging's, without new
-// and old; its seal holds the inode of the file that is published, which stays
-// the same through the rename.
+// FileStaging is Staging for an output of one file: the file of one of several
+// attempts is renamed to the target. Its folder is like Staging's, without new and
+// old; its seal holds the inode of the published file, which survives the rename.
 type FileStaging struct{ s *Staging }
 
 // StageFile is Stage for a target that is a file. It fails with ErrExists
@@ -142,7 +141,7 @@ func (f *FileStaging) place(fi os.FileInfo, from string) error {
 	return s.rename(from, s.target)
 }
 
-// Discard is Staging's: what was published stays.
+// Discard is Staging's: the published file stays.
 func (f *FileStaging) Discard(ctx context.Context) error {
 	if err := f.discard(ctx); err != nil {
 		return fmt.Errorf("fs: discard staging of %s: %w", f.s.target, classify(err))

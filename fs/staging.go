@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mode is what publishing does when the target folder has something in it.
+// Mode says how to publish into a target folder that is not empty.
 type Mode string
 
 // Modes.
@@ -42,8 +42,8 @@ var jobPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 //
 //	<parent>/.<name>.pond-<job>/
 //	    work/    where attempts write: Dir, File
-//	    new/     only what is to be published; what a swap left after it
-//	    old/     what stood at the target, on its way out
+//	    new/     only the files to publish; after a swap, the replaced ones
+//	    old/     the former target, on its way out
 //	    stage    folders above the target that Stage made; the mode
 //	    owner    locked by each process that works on the folder
 //	    seal     the published files, and the inode of new
@@ -64,8 +64,8 @@ type Staging struct {
 }
 
 // Stage makes the staging folder of a job's output, and the folders above the
-// target that are missing. target is a folder on a POSIX file system that all
-// who write to it share. job is up to 64 letters, digits, "-" and "_".
+// target that are missing. target is a folder on a POSIX file system that all its
+// writers share. job is up to 64 letters, digits, "-" and "_".
 //
 // It may be called again by any node, also after Publish, for the same target,
 // job and mode. It fails early with ErrExists (ModeError and a target with
@@ -151,7 +151,7 @@ func (s *Staging) Dir() string { return filepath.Join(s.root, "work") }
 // the same name.
 func (s *Staging) File(name string) string { return filepath.Join(s.Dir(), name) }
 
-// make makes the folders, or checks those that are there.
+// make creates the folders, or checks the existing ones.
 func (s *Staging) make(ctx context.Context) error {
 	seal, err := s.readSeal()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -215,7 +215,7 @@ func missingFolders(dir string) []string {
 	}
 }
 
-// place is what stands at one of the three folders.
+// place is the state of one of the three folders.
 type place uint8
 
 const (
@@ -225,7 +225,7 @@ const (
 	other       // another folder, with something in it
 )
 
-// view is what can be seen of a publish from outside; next decides by it alone.
+// view is the observable state of a publish; next decides by it alone.
 type view struct{ target, new, old place }
 
 // published: the sealed folder left new in the only way it can.

@@ -65,11 +65,11 @@ type Store struct {
 	closeResult error
 }
 
-// Open opens or creates the store in dir. It drops what a crash left
-// uncommitted, and recomputable uploads (committed without durable) whose file
-// is missing or short. A durable one in that state is kept and logged: reading
-// it is ErrCorrupt. The store keeps dir for itself: ErrLocked while another has
-// it. The caller calls Close.
+// Open opens or creates the store in dir. It removes uncommitted uploads that a
+// crash left, and recomputable ones (committed without durable) whose file is
+// missing or short. A durable one in that state is kept and logged: reading it
+// returns ErrCorrupt. The store locks dir: ErrLocked while another has it. The
+// caller calls Close.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
 	s := &Store{fs: o.FS, now: o.Now, log: o.Log, minFree: o.MinFree}
 	if s.now == nil {
@@ -181,7 +181,7 @@ func (s *Store) Err() error {
 	return nil
 }
 
-// Stat is what is known of a committed upload, or ErrNotFound.
+// Stat describes a committed upload, or returns ErrNotFound.
 func (s *Store) Stat(id UploadID) (Info, error) {
 	if err := s.enter(); err != nil {
 		return Info{}, fmt.Errorf("fs: stat %s: %w", id, err)
@@ -241,8 +241,8 @@ func (s *Store) use(bytes, count int64) {
 	s.usageMu.Unlock()
 }
 
-// Delete removes uploads, for good once it returns nil. Ids that are not there
-// are ignored, so it may be repeated. Readers that are open keep working.
+// Delete removes uploads, permanently once it returns nil. Unknown ids are ignored,
+// so it may be repeated. Open readers keep working.
 func (s *Store) Delete(ids ...UploadID) error {
 	for len(ids) > 0 {
 		n := min(len(ids), deleteIDsMax)

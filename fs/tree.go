@@ -178,8 +178,8 @@ func syncAll(dir string) error {
 }
 
 // syncEach makes the named files and all folders of root durable, one by one. A
-// file whose fsync fails is removed: what it holds is not known, and a second
-// fsync would say that all is well.
+// file whose fsync fails is removed: its content is unknown, and a second fsync
+// would report success.
 func syncEach(ctx context.Context, root string, files []string) error {
 	for _, name := range files {
 		if err := ctx.Err(); err != nil {

@@ -127,8 +127,8 @@ func (u *Upload) sum(p []byte) {
 // Commit ends the upload and makes it visible. attrs are copied, at most
 // AttrsMax bytes. With durable the bytes and the fact are on disk when it
 // returns; without, a crash may take the upload away (or leave it torn, which
-// Open or the first read finds), so it is for what can be computed again. After
-// an error the upload does not exist and left nothing behind.
+// Open or the first read finds), so it is for data that can be computed again.
+// After an error the upload does not exist and left nothing behind.
 func (u *Upload) Commit(attrs []byte, durable bool) (Info, error) {
 	if u.err != nil {
 		return Info{}, fmt.Errorf("fs: commit %s: %w", u.id, u.err)
@@ -194,7 +194,7 @@ func (u *Upload) Abort() error {
 	return nil
 }
 
-// end closes and removes the file; cause is what later calls answer.
+// end closes and removes the file; later calls return cause.
 func (u *Upload) end(cause error) error {
 	u.err = cause
 	u.s.uploads.Add(-1)
@@ -204,7 +204,7 @@ func (u *Upload) end(cause error) error {
 		u.f = nil
 	}
 	// A store that went offline may hold the commit after all: leave the file to
-	// the next Open, which sees what the disk really has.
+	// the next Open, which reads the true state of the disk.
 	if errors.Is(cause, ErrOffline) {
 		return err
 	}

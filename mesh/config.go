@@ -21,7 +21,7 @@ var (
 	ErrClosed     = errors.New("mesh closed")
 )
 
-// Config is what [Join] needs. Zero values are defaults where one is named.
+// Config configures [Join]. Zero values are defaults where one is named.
 type Config struct {
 	Node NodeID // empty: made up; Self().ID says what, and the caller keeps it
 	// Bind is the address to listen on, 127.0.0.1 by default. Any but a
@@ -31,7 +31,7 @@ type Config struct {
 	// address, or a private address of this machine if Bind is 0.0.0.0.
 	Advertise string
 	Port      int // gossip, TCP and UDP; the caller picks a free one
-	// Ports that others are told; 0 if not served.
+	// Ports announced to the others; 0 if not served.
 	ActorsPort, APIPort int
 	// Seeds are host:port of any nodes of the mesh; without a port, Port is
 	// meant. One that answers is enough, the others are tried again later.

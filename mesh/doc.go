@@ -1,5 +1,5 @@
-// Package mesh says who is alive. It gossips with other nodes (Serf, on top of
-// memberlist) and publishes what it learns as an immutable [View] at a time.
+// Package mesh tracks which nodes are alive. It gossips with other nodes (Serf, on
+// top of memberlist) and publishes its knowledge as a sequence of immutable [View]s.
 //
 // It decides nothing and fences nothing: two nodes' views may differ, an epoch
 // counts one node's views only, and a node missing from a view may be running.

@@ -104,8 +104,8 @@ func (m *Mesh) callAny(ctx context.Context, addrs []string) error {
 	return errors.Join(errs...)
 }
 
-// seedError says what is wrong with a seed. memberlist keeps only the text of
-// what went wrong, and a peer with another label only hangs up.
+// seedError explains why a seed failed. memberlist keeps only the text of the
+// error, and a peer with another label only hangs up.
 func seedError(addr string, err error) error {
 	_, text, _ := strings.Cut(err.Error(), "failed to join "+addr+": ")
 	has := func(parts ...string) bool {

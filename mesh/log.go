@@ -18,8 +18,8 @@ func (w *serfLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// noise is what the libraries complain of whenever a node dies, restarts or
-// leaves, or Join reports itself.
+// noise lists the libraries' complaints whenever a node dies, restarts or leaves,
+// and those that Join reports itself.
 var noise = []string{
 	"Got ping for unexpected node", // an old boot's name, at the address of the new
 	"Failed fallback TCP ping",

@@ -19,7 +19,7 @@ type NodeID string
 // newer, as far as the node's clock can be trusted.
 type BootID string
 
-// State is what a node says of itself.
+// State is the state that a node announces of itself.
 type State uint8
 
 // The states of a member. A node that died or left is no member.
@@ -48,7 +48,7 @@ type Member struct {
 	State               State
 }
 
-// GossipAddr is host:port of the gossip, what others name as a seed.
+// GossipAddr is host:port of the gossip, which others name as a seed.
 func (m Member) GossipAddr() string { return hostPort(m.Host, m.Gossip) }
 
 // ActorsAddr is host:port of the actors.
@@ -59,8 +59,8 @@ func (m Member) APIAddr() string { return hostPort(m.Host, m.API) }
 
 func hostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 
-// name is what Serf knows the member by. It is never used twice, since
-// memberlist rejects a name that comes back at another address.
+// name is the member's name in Serf. It is never used twice, since memberlist
+// rejects a name that comes back at another address.
 func (m Member) name() string { return string(m.ID) + "-" + string(m.Boot) }
 
 // Tags a member gossips about itself; together at most 512 bytes.

@@ -28,7 +28,7 @@ func (m *Mesh) rebuild() {
 	}
 }
 
-// note logs what changed and keeps track of who was lost. b may be nil.
+// note logs the changes and keeps track of lost nodes. b may be nil.
 func (m *Mesh) note(old, v *View, b *boot) {
 	found := make(map[string]bool)
 	for _, n := range v.Members {

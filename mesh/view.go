@@ -8,7 +8,7 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// View is who was alive, as one node saw it. It is immutable and may be shared.
+// View lists the live nodes, as one node saw them. It is immutable and may be shared.
 type View struct {
 	// Epoch counts this node's views from 1. Epochs of two nodes, or of two
 	// boots of one, have nothing to do with one another.

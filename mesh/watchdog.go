@@ -11,13 +11,13 @@ type watchdog struct {
 	last time.Time // when it was told, or made
 }
 
-// step is told the time, often. It returns how long it was not told, and
-// whether that is more than limit.
+// step is called often, with the time. It returns the time since the last call,
+// and whether that is more than limit.
 //
 // The longer of the monotonic and the wall clock's gap counts: the first does
 // not tick while some machines are suspended, the second may be set. Setting
 // the wall clock forward therefore looks like a pause, which costs work but
-// nothing else; taking a pause for none could have two nodes do the same.
+// nothing else; a missed pause could let two nodes do the same work.
 func (w *watchdog) step(now time.Time, limit time.Duration) (gap time.Duration, paused bool) {
 	gap = max(now.Sub(w.last), now.Round(0).Sub(w.last.Round(0)))
 	w.last = now

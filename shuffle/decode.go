@@ -44,8 +44,8 @@ func NewDecoder(schema *arrow.Schema, mem memory.Allocator, lim Limits) (*Decode
 
 // Decode turns one block into a batch, which the caller releases. Everything is
 // verified first: checksums, sizes against the limits before memory is taken,
-// lengths before they are used. Text is not checked to be UTF-8: it is what the
-// writer was given. The batch's arrays share one or two buffers; none is part
+// lengths before they are used. Text is not checked to be UTF-8: it is as the
+// writer received it. The batch's arrays share one or two buffers; none is part
 // of block.
 func (d *Decoder) Decode(block []byte) (arrow.RecordBatch, error) {
 	h, err := ParseBlockHeader(block)
@@ -276,7 +276,7 @@ func known(codes *[128]bool, ids []byte) bool {
 	return true
 }
 
-// assembler is the second pass: it makes arrays of what the first found.
+// assembler is the second pass: it makes arrays of the parts that the first found.
 type assembler struct {
 	raw, offs *memory.Buffer
 	found     []found

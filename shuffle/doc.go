@@ -1,6 +1,6 @@
 // Package shuffle cuts a query's rows into partitions, encodes them as blocks,
-// and lays the blocks down as a segment: one append-only file that holds what
-// one task attempt wrote, for all its consumers.
+// and writes the blocks to a segment: one append-only file with the output of one
+// task attempt, for all its consumers.
 //
 //	Chunk ─ Partitioner ─▶ partition of each row
 //	Chunk ─ Writer ──────▶ a vec.Builder a partition ─ full ─▶ block ─▶ run ─▶ segment
@@ -24,7 +24,7 @@
 //	28  4  checksum of bytes 0 to 27
 //	32  …  payload
 //
-// What the payload holds when decoded is drawn in layout.go.
+// The decoded payload is drawn in layout.go.
 //
 // # Segment
 //
@@ -39,8 +39,8 @@
 // The package refuses to know DuckDB (package duck makes the chunks), who
 // consumes a segment, and how it travels: that is shuffle/transfer. It trusts
 // no byte that it reads: sizes are checked against limits before memory is
-// taken, every offset before it is used, and what does not add up is
-// [ErrCorrupt], never a panic and never a wrong row.
+// taken, every offset before it is used, and damaged bytes give [ErrCorrupt],
+// never a panic and never a wrong row.
 //
 // Read format.go next, then writer.go.
 package shuffle

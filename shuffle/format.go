@@ -8,8 +8,8 @@ import (
 	"hash/crc32"
 )
 
-// ErrCorrupt is what every reader of this package returns, wrapped, for bytes
-// that no writer of it wrote.
+// ErrCorrupt is returned, wrapped, by every reader of this package for bytes that
+// no writer of it wrote.
 var ErrCorrupt = errors.New("corrupt segment")
 
 // ErrLimit is returned, wrapped, for bytes that ask for more than the caller's
@@ -96,7 +96,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
-// BlockHeader is what stands before a block's payload.
+// BlockHeader precedes a block's payload.
 type BlockHeader struct {
 	Codec    Codec
 	Rows     int

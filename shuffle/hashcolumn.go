@@ -7,8 +7,8 @@ import (
 	"github.com/pondmesh/pond/duck/vec"
 )
 
-// hashColumn hashes a column's rows into out, or folds them into what is there.
-// The loops are compiled one a type: each runs over plain memory.
+// hashColumn hashes a column's rows into out, or folds them into its hashes. Each
+// type has a compiled loop of its own, which runs over plain memory.
 func hashColumn(v *vec.Vector, out []uint64, folding bool) error {
 	switch v.Type.Kind {
 	case vec.Bool, vec.Uint8:

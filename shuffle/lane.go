@@ -188,8 +188,8 @@ func (l *lane) push(p int, block []byte, rows, raw int64) error {
 	return l.w.queued(int64(len(block)))
 }
 
-// room is an empty slice at the end of the last slab that has capacity for n
-// bytes; who fills it adds what it took to used. The caller holds mu.
+// room returns an empty slice at the end of the last slab, with capacity for n
+// bytes; the caller adds the bytes it fills to used. The caller holds mu.
 func (l *lane) room(n int) []byte {
 	last := len(l.slabs) - 1
 	if last < 0 || len(l.slabs[last])-l.used < n {

@@ -7,8 +7,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
-// What a block's payload holds when decoded. Every array of the batch, a column
-// first and then what is inside it (pre-order), is a part:
+// The layout of a decoded payload. Every array of the batch, a column first and
+// then its children (pre-order), is a part:
 //
 //	┌───────┬───┬─────────────────────────┬─────────────────────────┬─
 //	│ flags │pad│ part 0                  │ part 1                  │ …
@@ -19,8 +19,8 @@ import (
 //	flags  bit 0: validity is there (a bit a row, set: not NULL)
 //	       bits 1-2: a length takes 0 (there are none), 1, 2 or 4 bytes
 //
-// Nothing else need be said. How many rows a part has follows from the block's
-// rows and, inside lists, from the sum of the lengths; how long its data is
+// Nothing else is stored. The number of rows of a part follows from the block's
+// rows and, inside lists, from the sum of the lengths; the size of its data
 // follows from its rows, or from the sum of its lengths. Lengths stand in place
 // of Arrow's offsets because they are smaller, compress far better, and cannot
 // be out of order: the reader adds them up.
@@ -61,7 +61,7 @@ type layout struct {
 	schema  *arrow.Schema
 	columns []*shape
 	parts   int
-	sum     uint32 // what a block header's Layout must be
+	sum     uint32 // the required Layout of a block header
 }
 
 func newLayout(schema *arrow.Schema) (*layout, error) {

@@ -12,9 +12,9 @@ import (
 	"github.com/pondmesh/pond/duck/vec"
 )
 
-// Partitioner says which partition each row of a chunk goes to. Its keys are
-// the chunk's first columns; they are not part of what is written (see
-// [WriterConfig].Keys). It is called from several threads at once.
+// Partitioner chooses the partition of each row of a chunk. Its keys are the
+// chunk's first columns; they are not written (see [WriterConfig].Keys). It is
+// called from several threads at once.
 type Partitioner interface {
 	// Partitions is how many there are: 1 to [MaxPartitions].
 	Partitions() int

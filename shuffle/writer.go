@@ -42,7 +42,7 @@ const (
 	writeBuffer   = 64 << 10 // larger blocks pass it by
 )
 
-// Summary is what a segment holds.
+// Summary describes the content of a segment.
 type Summary struct {
 	Rows           int64
 	RawBytes       int64 // payloads, decoded
@@ -168,8 +168,8 @@ func (w *Writer) AppendBatch(rec arrow.RecordBatch, partition int) error {
 	})
 }
 
-// with runs f on a lane that nobody else is on. A panic, from a vector that is
-// not what it says, becomes the writer's error.
+// with runs f on a lane that nobody else uses. A panic, from a vector that
+// contradicts its type, becomes the writer's error.
 func (w *Writer) with(f func(*lane) error) (err error) {
 	if err := w.err(); err != nil {
 		return err
@@ -301,9 +301,9 @@ func (w *Writer) close() bool {
 	return !was
 }
 
-// Finish writes what is left, the index and the footer, and frees the buffers.
-// No Append may be under way. Without an error the segment is whole once dst
-// keeps what it was given.
+// Finish writes the remaining rows, the index and the footer, and frees the
+// buffers. No Append may be under way. Without an error the segment is whole once
+// dst has stored its bytes.
 func (w *Writer) Finish() (Summary, error) {
 	if !w.close() {
 		return Summary{}, errFinished
@@ -369,8 +369,8 @@ func (w *Writer) end() error {
 	return nil
 }
 
-// Abort frees the buffers; what was written is no segment. No Append may be
-// under way. After Finish it does nothing, so that it can be deferred.
+// Abort frees the buffers; the bytes written so far are no segment. No Append may
+// be under way. After Finish it does nothing, so that it can be deferred.
 func (w *Writer) Abort() {
 	if w.close() {
 		w.release()

@@ -68,10 +68,10 @@ func TestAccess(t *testing.T) {
 	access := []string{paths["mine"], filepath.Join(dir, "sub") + "/"}
 	reads, computes := &plan.Stage{Access: access}, &plan.Stage{}
 	for _, c := range []struct {
-		name  string
+		name    string
 		options duck.Options
-		file  string
-		ok    bool
+		file    string
+		ok      bool
 	}{
 		{"stage", engines.ForStage(reads, access, "", 256<<20, 1), "mine", true},
 		{"stage, folder", engines.ForStage(reads, access, "", 256<<20, 1), "folder", true},

@@ -17,7 +17,7 @@ import (
 	"github.com/pondmesh/pond"
 )
 
-// What each node has unless options say otherwise.
+// The defaults of each node.
 const (
 	Memory = 512 << 20 // bytes
 	Slots  = 2

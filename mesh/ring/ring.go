@@ -33,8 +33,8 @@ const groupBits = 14
 // Node is a candidate owner.
 type Node struct {
 	ID string // unique among the candidates
-	// Zone is what fails together: a rack, a site. A node with no zone shares
-	// its fate with no other.
+	// Zone names the nodes that fail together: a rack, a site. A node without a
+	// zone shares its fate with no other.
 	Zone string
 	// Weight is the share the node takes, relative to the others'. A node whose
 	// weight is not positive and finite takes nothing.

@@ -157,7 +157,7 @@ func (a *assembler) whole() bool { return a.fill == a.begun }
 // discard forgets the block that was begun.
 func (a *assembler) discard() { a.fill, a.size = a.begun, 0 }
 
-// end gives back what the assembler holds.
+// end releases the buffers of the assembler.
 func (a *assembler) end() {
 	a.flush()
 	if a.slab != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/pondmesh/pond/shuffle"
 )
 
-// What a Client does unless its config says otherwise.
+// The defaults of a Client.
 const (
 	DefaultWindow       = 64 << 20
 	DefaultStallTimeout = 10 * time.Second
@@ -27,7 +27,7 @@ const (
 	backoffMax   = 5 * time.Second
 	// busyMax is how long a node may say that it has no stream to spare.
 	busyMax = 2 * time.Minute
-	// readBuffer is what a stream reads frame headers and small blocks through.
+	// readBuffer is the size of the buffer for frame headers and small blocks.
 	readBuffer = 64 << 10
 )
 
@@ -119,7 +119,7 @@ func (c *Client) Close() error {
 }
 
 // Fetch starts to fetch wants from the node at addr (host:port) and returns at
-// once: what goes wrong with the node is told by Next. Cancelling ctx ends the
+// once: Next reports the errors of the node. Cancelling ctx ends the
 // stream and its connection. The Stream must be closed. Wants must not be
 // changed until then.
 func (c *Client) Fetch(ctx context.Context, addr string, wants []Want) (*Stream, error) {

@@ -53,8 +53,8 @@ func (t *tap) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// remote asks the node for what has not ended. nil: something was achieved, and
-// whatever is left can be asked for at once.
+// remote asks the node for the unfinished wants. nil: there was progress, and the
+// rest can be asked for at once.
 func (s *Stream) remote(ctx context.Context, careful bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

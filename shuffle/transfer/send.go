@@ -17,11 +17,11 @@ const (
 	aheadMax = 64 << 10
 	// sendfileMin is from where on the kernel moves a span by itself.
 	sendfileMin = 256 << 10
-	// sendfileSlice is what may go out under one write deadline.
+	// sendfileSlice is the most data sent under one write deadline.
 	sendfileSlice = 8 << 20
 )
 
-// sendBuffer is what a stream needs; it is pooled.
+// sendBuffer holds the buffers of a stream; it is pooled.
 type sendBuffer struct {
 	out   [2 * (frameHeaderLen + frameMax)]byte // frames not yet written
 	ahead [aheadMax]byte
@@ -41,7 +41,7 @@ type sender struct {
 	buf    *sendBuffer
 	used   int // of buf.out
 
-	// What buf.ahead holds: aheadLen bytes of segment aheadOf at aheadAt.
+	// buf.ahead holds aheadLen bytes of segment aheadOf at aheadAt.
 	aheadOf  uint32
 	aheadAt  int64
 	aheadLen int
@@ -79,8 +79,8 @@ func (s *sender) whole(seg Segment, sp span) *os.File {
 	return seg.File()
 }
 
-// plan finds what cannot be answered and how long the response will be. An error means
-// that there is nobody to respond to.
+// plan finds the wants that cannot be answered and the length of the response. An
+// error means that the consumer is gone.
 func (s *sender) plan() (length int64, err error) {
 	for i := range s.rq.asks {
 		if err := s.ctx.Err(); err != nil {
@@ -116,8 +116,8 @@ func (s *sender) explain(want int, err error) status {
 	return st
 }
 
-// send writes the response: first what is lost for good, by reason, then the
-// wants in order. Those that failed for now end in their turn: the consumer stops there.
+// send writes the response: first the permanently lost wants, by reason, then the
+// others in order. A temporary failure is written in its turn: the consumer stops there.
 func (s *sender) send() error {
 	for _, st := range []status{statusGone, statusCorrupt} {
 		for _, f := range s.failed {

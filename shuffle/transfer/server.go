@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What a server allows unless its Limits say otherwise.
+// The default Limits of a server.
 const (
 	DefaultStreams        = 256
 	DefaultWants          = 1 << 16
@@ -23,9 +23,9 @@ const (
 // retryAfter is when a client that was refused may come back, in seconds.
 const retryAfter = "1"
 
-// Limits bound what a server does for others. Zero values mean the defaults.
+// Limits bound the work of a server for other nodes. Zero values mean the defaults.
 type Limits struct {
-	Streams        int           // served at a time; more are told to come back. DefaultStreams
+	Streams        int           // served at a time; others must come back later. DefaultStreams
 	Wants          int           // in one request. DefaultWants, which clients count on
 	RequestTimeout time.Duration // to receive a request. DefaultRequestTimeout
 	StallTimeout   time.Duration // a stream that takes no byte for so long is cut. DefaultServerStall
@@ -124,7 +124,7 @@ func (h *handler) receive(w http.ResponseWriter, r *http.Request) (*request, err
 	return parseRequest(body, h.limits.Wants)
 }
 
-// response is an http.ResponseWriter that cuts a consumer who takes nothing.
+// response is an http.ResponseWriter that cuts off a consumer that reads nothing.
 type response struct {
 	w     http.ResponseWriter
 	rc    *http.ResponseController

@@ -249,7 +249,7 @@ func (s *Stream) lose(want int, reason error, detail string) {
 	}
 }
 
-// tellLost queues what was lost since the last time, as one error.
+// tellLost queues the wants lost since the last call, as one error.
 func (s *Stream) tellLost() {
 	if s.lost != nil {
 		s.asm.flush()

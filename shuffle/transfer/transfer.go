@@ -18,7 +18,7 @@ const Path = "/v1/blocks"
 // in order.
 const AllPartitions = -1
 
-// What can go wrong, for errors.Is. Errors of a context come as they are.
+// The errors of a transfer, for errors.Is. Errors of a context are returned unchanged.
 var (
 	// ErrGone: the node does not hold the segment (any longer). It comes in a
 	// [LostError].
@@ -60,7 +60,7 @@ func (e *LostError) Error() string {
 // Unwrap is the reason.
 func (e *LostError) Unwrap() error { return e.Reason }
 
-// Source is what a node has. It is called concurrently and should keep the
+// Source serves the segments of a node. It is called concurrently and should keep the
 // indexes of segments in use in memory: a consumer asks for one partition each
 // of many segments, and each consumer asks for the same segments.
 type Source interface {
