@@ -28,9 +28,9 @@ const (
 	silenceMax    = 5 * time.Second // a node at work says so every second
 )
 
-// coordinator is the actor that drives one job. It turns what it hears into
-// events for the Decider and does what the Decider says. It keeps no log: what
-// nodes hold is the journal, and a coordinator begins by asking for it.
+// coordinator is the actor that drives one job. It turns messages into events for
+// the Decider and carries out the Decider's actions. It keeps no log: the segments
+// that nodes hold are the journal, and a coordinator begins by asking for them.
 type coordinator struct {
 	n      *Node
 	log    *slog.Logger
@@ -54,7 +54,7 @@ type coordinator struct {
 	start    time.Time     // 0 of the Decider's clock
 	shown    time.Time     // when status was last published
 	dirty    bool          // something happened since
-	finished bool          // the end is told: no event reaches d any more
+	finished bool          // the end is reported: no event reaches d any more
 }
 
 func (c *coordinator) Receive(ctx actor.Context) {
@@ -106,8 +106,8 @@ func (c *coordinator) begin(ctx actor.Context) {
 	})
 }
 
-// planningContext is what a job is planned under: only its own deadline, and its
-// end, bound it.
+// planningContext returns the context in which a job is planned: only the job's
+// deadline, and its end, bound it.
 func planningContext(ctx context.Context, spec *api.JobSpec) (context.Context, context.CancelFunc) {
 	if d := spec.Options.DeadlineMillis; d > 0 {
 		return context.WithDeadline(ctx, time.UnixMilli(spec.Submitted+d))
@@ -146,8 +146,8 @@ func (c *coordinator) stopTicker() {
 	}
 }
 
-// prepare plans a job, opens its output, and asks every node what it holds of
-// the job's stages already.
+// prepare plans a job, opens its output, and asks every node for the segments of
+// the job's stages that it already holds.
 func (j *jobs) prepare(ctx context.Context, r *hostedJob, term uint64) *plannedMsg {
 	spec := r.spec
 	job, err := j.n.planner.Compile(prepare.WithProgress(ctx, r.planning), spec, capacity(j.n.mesh.View()))
@@ -216,7 +216,7 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	c.onView(ctx, c.n.mesh.View())
 	c.onHeld(ctx, m.held)
 	c.publishStatus(true)
-	if !c.replanned() { // else nodes are being asked what they hold of the new ones
+	if !c.replanned() { // else nodes are being asked for segments of the new ones
 		c.tick(ctx)
 	}
 }
@@ -284,7 +284,7 @@ func (c *coordinator) heldSegments(held []api.Held) []sched.HeldSegment {
 	return out
 }
 
-// onView tells the Decider who came, who is leaving and who is gone.
+// onView tells the Decider which nodes joined, are leaving and are gone.
 func (c *coordinator) onView(ctx actor.Context, v *mesh.View) {
 	c.view = v
 	if c.d == nil || c.finished {
@@ -399,8 +399,8 @@ func (c *coordinator) header() *wire.Header {
 	return h
 }
 
-// send tells a node something that may get lost: offers are repeated, and what
-// a node runs in vain it is told to stop when it reports.
+// send sends a node a message that may get lost: offers are repeated, and a node
+// that runs an attempt in vain is told to stop it when it reports.
 func (c *coordinator) send(to mesh.NodeID, msg proto.Message) {
 	m, ok := c.nodes[to]
 	if !ok {

@@ -62,7 +62,7 @@ func (c *coordinator) answer(ctx actor.Context, m *nodeMsg, node mesh.Member, sl
 	c.publishStatus(false)
 }
 
-// askParts fetches what a Done had no room for, beside the actor.
+// askParts fetches the parts that a Done had no room for, beside the actor.
 func (c *coordinator) askParts(ctx actor.Context, m *nodeMsg, node mesh.Member) {
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	id := shuffle.SegmentID(m.msg.(*wire.Done).GetSegment().GetId())
@@ -122,7 +122,7 @@ func (c *coordinator) grant(r sched.Run) *wire.Run {
 	return &wire.Run{Task: wire.NewTask(r.Attempt, r.Stage), Memory: r.Memory, SpecVersion: r.Version, Lineage: r.Lineage, Threads: int32(r.Threads)}
 }
 
-// packet is what nodes need to run tasks of a stage.
+// packet returns the packet that nodes need to run tasks of a stage.
 func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 	if c.d == nil || c.finished || m.stage < 0 || m.stage >= len(c.job.Stages) {
 		return nil, errNoJob(c.hosted.spec.ID)
@@ -154,8 +154,8 @@ func (c *coordinator) holder(w sched.Winner) string {
 	return ""
 }
 
-// strip is job with only one stage's inputs, its tasks known: what the others
-// read is theirs.
+// strip returns job with the inputs of one stage only, its tasks known: other
+// stages' inputs are not needed to run it.
 func strip(job *plan.Job, keep int, fitted *plan.Stage) *plan.Job {
 	out := &plan.Job{Result: job.Result, Stages: make([]*plan.Stage, len(job.Stages))}
 	for i, s := range job.Stages {

@@ -22,7 +22,7 @@ func (c *coordinator) adapt(ctx actor.Context) {
 	next, err := query.Replan(sizesOf(stages))
 	switch {
 	case err != nil:
-		c.log.Warn("planning the rest of the job again", "err", err) // the plan that there is stays right
+		c.log.Warn("planning the rest of the job again", "err", err) // the present plan stays right
 	case next != nil:
 		c.extend(ctx, next)
 	}
@@ -43,7 +43,7 @@ func sizesOf(stages []sched.StageStatus) map[int]distribute.Size {
 	return sizes
 }
 
-// extend adds the stages of a new plan, and asks the nodes what they hold of them.
+// extend adds the stages of a new plan, and asks the nodes for their segments of them.
 func (c *coordinator) extend(ctx actor.Context, next *distribute.Compiled) {
 	from := len(c.job.Stages)
 	added := next.Stages[from:]

@@ -67,7 +67,7 @@ func (c *coordinator) measure(s *api.JobStatus) {
 	}
 }
 
-// readBytes is what a stage's tasks read, of those that were not reused.
+// readBytes is the size of the input of a stage's tasks, without the reused ones.
 func (c *coordinator) readBytes(stage int, all []api.StageStatus) int64 {
 	st := all[stage]
 	if st.Tasks == 0 || st.Reused == st.Tasks {

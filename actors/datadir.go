@@ -38,9 +38,9 @@ const formatMark = "pond data "
 // formatBytesMax bounds how much of a mark is read.
 const formatBytesMax = 4 << 10
 
-// checkDataDir says why a node must not use a folder: it is another program's, or
-// of a format that this one does not know. It writes nothing. A folder that is not
-// there yet, and one of a node from before there were marks, will do.
+// checkDataDir refuses a folder that belongs to another program, or has a format
+// that this one does not know. It writes nothing. It accepts a folder that does not
+// exist yet, and one of a node older than the marks.
 func checkDataDir(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -61,7 +61,7 @@ func checkDataDir(dir string) error {
 	return checkMark(dir, string(mark[:min(len(mark), formatBytesMax)]))
 }
 
-// checkMark judges what stands in a folder's mark.
+// checkMark checks the content of a folder's mark.
 func checkMark(dir, mark string) error {
 	text, ours := strings.CutPrefix(strings.TrimSpace(mark), formatMark)
 	format, err := strconv.Atoi(text)

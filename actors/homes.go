@@ -7,7 +7,7 @@ import (
 	"github.com/pondmesh/pond/mesh/ring"
 )
 
-// capacity is what the nodes of a view offer a job.
+// capacity returns the resources that the live nodes of a view offer a job.
 func capacity(v *mesh.View) prepare.Capacity {
 	var nodes []prepare.NodeSize
 	for _, m := range v.Members {

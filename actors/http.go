@@ -200,7 +200,7 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 	}
 	addr, ok := s.n.jobs.find.node(r.Context(), spec.ID)
 	if !ok {
-		return nil, nil // the client asks again, and is told why
+		return nil, nil // the client asks again, and gets the reason
 	}
 	for status, err := range s.n.api.At(addr).Hop().Watch(r.Context(), spec.ID) {
 		if err != nil || !out.write(status) {
@@ -218,7 +218,7 @@ func (s *server) getJob(_ http.ResponseWriter, _ *http.Request, id plan.JobID) (
 	return s.n.jobs.status(id), nil
 }
 
-// getSpec is a job as it was submitted, for who wants to submit it again.
+// getSpec returns a job as it was submitted, so that it can be submitted again.
 func (s *server) getSpec(_ http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
 	return s.n.jobs.spec(id), nil
 }

@@ -28,7 +28,7 @@ var rowTypes = map[string]formats.Format{
 	"text/*":                              formats.CSV,
 }
 
-// typeOf is what a format is sent as.
+// typeOf is the media type of a format.
 var typeOf = map[formats.Format]string{
 	formats.Arrow: "application/vnd.apache.arrow.stream", formats.CSV: "text/csv; charset=utf-8", formats.JSONL: "application/x-ndjson", formats.JSON: "application/json",
 }
@@ -95,8 +95,8 @@ func noRows(st *api.JobStatus) error {
 	return nil
 }
 
-// rowFormat is what a request asks for: by ?format=, else the type in its Accept
-// header that it likes best.
+// rowFormat is the format that a request asks for: by ?format=, else by the most
+// preferred type of its Accept header.
 func rowFormat(r *http.Request) (formats.Format, error) {
 	const hint = "use ?format=arrow, csv, json or jsonl"
 	if name := r.URL.Query().Get("format"); name != "" {
@@ -148,7 +148,7 @@ func writeRows(w http.ResponseWriter, f formats.Format, schema *arrow.Schema, ro
 		err = out.Close()
 	}
 	if err != nil {
-		panic(http.ErrAbortHandler) // as net/http has it: the status is sent already
+		panic(http.ErrAbortHandler) // net/http's way to cut the response: the status is sent already
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (r *hostedJob) compiled() *prepare.Job {
 	return r.job
 }
 
-// ended keeps the stages of what was compiled, and nothing to plan with.
+// ended keeps the compiled stages, and drops the state for planning.
 func (r *hostedJob) ended() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,12 +14,12 @@ import (
 // locateTimeout bounds the asking around for a job.
 const locateTimeout = 2 * time.Second
 
-// finder finds the jobs of the pond: what this node does not know, others may.
+// finder finds the jobs of the pond: other nodes may know those that this one does not.
 type finder struct {
 	self  mesh.NodeID
 	view  func() *mesh.View
 	homes func(plan.JobID) (homes, others []string) // API addresses, by rank
-	here  func() []api.JobStatus                    // what this node knows
+	here  func() []api.JobStatus                    // those that this node knows
 	peers *api.Peer
 	log   *slog.Logger
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/pondmesh/pond/mesh"
 )
 
-// What the worker hears, beside wire messages.
+// The messages of the worker, beside those of the wire.
 type (
 	workMsg struct {
 		from wire.Peer
@@ -46,7 +46,7 @@ type attemptKey struct {
 // cancelMsg ends an attempt.
 type cancelMsg struct{ reason error }
 
-// What the coordinator hears.
+// The messages of the coordinator.
 type (
 	plannedMsg struct {
 		job  *prepare.Job

@@ -101,13 +101,13 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	}
 }
 
-// ready finds out what stands in the way of a start, before anything is written or
-// said to others: a setting that cannot be, a data folder that is not ours, a port
-// that is taken, peers that would not have this node.
+// ready checks for obstacles to a start, before anything is written or sent to
+// others: an invalid setting, a data folder that is not ours, a port in use, peers
+// that would refuse this node.
 func (c *Config) ready(ctx context.Context, seeds []string) error {
 	base := c.Port
 	if base == 0 {
-		base = api.DefaultPort // the port is not what is checked
+		base = api.DefaultPort // the port is not checked here
 	}
 	if err := c.gossip(base, seeds).Check(ctx); err != nil && !errors.Is(err, mesh.ErrInsecure) { // check says more of that
 		return portError(err, base, base)
@@ -129,7 +129,7 @@ func (c *Config) ready(ctx context.Context, seeds []string) error {
 	return askPeers(ctx, c)
 }
 
-// gossip is what membership needs of the settings.
+// gossip returns the settings of membership.
 func (c *Config) gossip(base int, seeds []string) mesh.Config {
 	return mesh.Config{
 		Bind: c.Bind, Advertise: c.Advertise, Port: base, ActorsPort: base + api.ActorsPortOffset, APIPort: base + api.PortOffset,
@@ -207,7 +207,7 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 	return n, nil
 }
 
-// openStore opens what the node keeps on disk.
+// openStore opens the node's data on disk.
 func (n *Node) openStore(ctx context.Context) error {
 	dir := n.cfg.Dir
 	if err := markDataDir(dir); err != nil {
@@ -230,7 +230,7 @@ func (n *Node) openStore(ctx context.Context) error {
 	return err
 }
 
-// enginePool is what the node's DuckDBs may use.
+// enginePool returns the resources of the node's DuckDBs.
 func (c Config) enginePool() engines.Config {
 	return engines.Config{Memory: c.Memory, Slots: c.Slots, Dir: filepath.Join(c.Dir, spillDir), Funcs: c.Funcs, Log: c.Log}
 }
@@ -289,7 +289,7 @@ func (n *Node) Members() *api.Members {
 	return out
 }
 
-// followView tells everyone who waits for a node about its loss.
+// followView reports the loss of a node to everything that waits for it.
 func (n *Node) followView() {
 	known := map[mesh.NodeID]mesh.Member{}
 	for {
@@ -361,7 +361,7 @@ func (n *Node) sleep(d time.Duration) bool {
 
 // Leave drains the node and leaves the pond: no new tasks; those running end;
 // jobs that this node coordinates or holds segments for get up to two minutes
-// to end; then the others are told. ctx cuts the waiting short.
+// to end; then it announces its leave to the others. ctx cuts the waiting short.
 func (n *Node) Leave(ctx context.Context) error {
 	n.log.Info("leaving", "node", n.id)
 	if err := n.mesh.SetState(mesh.Leaving); err != nil {

@@ -33,7 +33,7 @@ type orphans struct {
 func newOrphans(n *Node) *orphans { return &orphans{n: n, dir: filepath.Join(n.cfg.Dir, stagedDir)} }
 
 // note remembers a target until its job's staging folder is gone: the next start
-// of a node that died clears what is left.
+// of a node that died clears the remains.
 func (o *orphans) note(id plan.JobID, target string) error {
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return fmt.Errorf("actors: note the output of job %s: %w", id, err)
@@ -50,7 +50,7 @@ func (o *orphans) forget(id plan.JobID) {
 	}
 }
 
-// clearNoted clears what the earlier starts of this node left, beside its work.
+// clearNoted clears the remains of earlier starts of this node, beside its work.
 func (o *orphans) clearNoted() {
 	entries, err := os.ReadDir(o.dir)
 	if err != nil {

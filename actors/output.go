@@ -14,7 +14,7 @@ import (
 	"github.com/pondmesh/pond/fs"
 )
 
-// output is where a job's files go; of a job without files it is nil.
+// output is the target of a job's files; nil for a job without files.
 type output struct {
 	staging   staging
 	published []string
@@ -29,7 +29,7 @@ type staging interface {
 }
 
 // openOutput makes the staging folder, so that a target that cannot be written
-// is told before anything runs. What dead coordinators left beside it goes.
+// fails before anything runs. It removes the remains of dead coordinators beside it.
 func (o *orphans) openOutput(ctx context.Context, spec *api.JobSpec, job *plan.Job) (*output, error) {
 	w := job.Result.Write
 	if w == nil {
@@ -61,8 +61,8 @@ func (o *output) dir() string {
 	return o.staging.Dir()
 }
 
-// staged is what the winners' manifests name. Tasks whose manifest is gone, or whose
-// files are not as large as they were, are named to be made again.
+// staged lists the files in the winners' manifests. If a manifest is gone, or the
+// size of its files has changed, the error names the tasks to run again.
 func (o *output) staged(winners []sched.Winner) ([]string, error) {
 	var names []string
 	lost := &plan.Error{Kind: plan.KindFetch, Op: "publish", Subject: o.dir(), Text: "what was staged is gone or damaged", Hint: "look at the disk of that folder"}

@@ -10,8 +10,8 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// packetCache holds what a job's tasks on this node share: each stage's packet,
-// fetched once a version, and the schemas of the stages that are read.
+// packetCache holds the data that a job's tasks on this node share: each stage's
+// packet, fetched once a version, and the schemas of the stages that are read.
 type packetCache struct {
 	n   *Node
 	job plan.JobID

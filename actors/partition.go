@@ -27,7 +27,7 @@ func (a *attempt) key() attemptKey { return attemptKey{a.Stage, a.ID.Task.Partit
 
 func (a *attempt) task() *wire.Task { return wire.NewTask(a.ID, a.Stage) }
 
-// attemptOutcome is what came of an attempt, to be reported.
+// attemptOutcome is the outcome of an attempt, to be reported.
 type attemptOutcome struct {
 	report *wire.Done
 	failed *wire.Failed

@@ -91,7 +91,7 @@ func checkTwin(ctx context.Context, client *api.Peer, c *Config, id string, seen
 	return nil
 }
 
-// trust is what the other nodes said when this one called on them first.
+// trust holds the other nodes' answers to this node's first calls.
 type trust struct {
 	mu    sync.Mutex
 	boots map[mesh.NodeID]mesh.BootID // that answered, or are being asked

@@ -13,11 +13,11 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// submit records a job on its home replicas and has the first of them drive it:
+// submit records a job on its home replicas and makes the first of them drive it:
 // this node at once, another once it has the record. It returns once the job is
-// planned, so that a missing file or a malformed plan is told at once, and all who
-// can have recorded it. Submitting the same id again returns the job. When ctx ends
-// first nobody waits for the job: it is cancelled.
+// planned, so that a missing file or a malformed plan fails at once, and every
+// home replica that can has recorded it. Submitting the same id again returns the job.
+// If ctx ends first nobody waits for the job: it is cancelled.
 func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
 	if _, err := hex.DecodeString(string(spec.ID)); err != nil || len(spec.ID) != jobIDLen {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
@@ -155,7 +155,7 @@ func (j *jobs) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (
 	}
 }
 
-// checkOptions says what is wrong with what a client wants of a job.
+// checkOptions refuses invalid options of a job.
 func checkOptions(o *api.JobOptions) error {
 	for name, n := range map[string]int64{"deadline_ms": o.DeadlineMillis, "lease_ms": o.LeaseMillis} {
 		if n < 0 || n > int64(timeMax/time.Millisecond) {

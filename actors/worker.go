@@ -333,9 +333,9 @@ func (w *worker) reconcile(c actor.Context) {
 	}
 }
 
-// onView drops jobs whose coordinator's node is gone: what they committed here
-// stays, for whoever takes the job over. A node that is back already at the same
-// address refuses what is said to its former router.
+// onView drops jobs whose coordinator's node is gone: their segments stay here, for
+// the next coordinator. A node that is back already at the same address refuses
+// messages to its former router.
 func (w *worker) onView(c actor.Context) {
 	view := w.n.mesh.View()
 	for _, j := range w.jobs {

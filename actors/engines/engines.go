@@ -1,10 +1,10 @@
-// Package engines keeps a node's DuckDBs warm, each locked down for what it is to
-// run, and says what an engine's error means for a task.
+// Package engines keeps a node's DuckDBs warm, each locked down for its work, and
+// translates an engine's errors into those of a task.
 //
 //	Open ─▶ Pool.Get(options of a stage, of planning, …) ─▶ duck.Engine ─▶ Put
 //	     └▶ Pool.Planner: parses, reads footers, matches file names
 //
-// It refuses to know what is run: packages prepare and exec do. Package duck has
+// It refuses to know the queries: packages prepare and exec do. Package duck has
 // the engine itself; DuckDB's settings and the lock are there.
 //
 // Read engines.go, then errors.go.
@@ -30,8 +30,8 @@ import (
 	"github.com/pondmesh/pond/duck/vec"
 )
 
-// MemoryShare is what DuckDB may use of an attempt's memory, in percent. The rest
-// is for rows that leave and blocks that arrive.
+// MemoryShare is DuckDB's share of an attempt's memory, in percent. The rest is
+// for rows that leave and blocks that arrive.
 const MemoryShare = 70
 
 // keptPerSlot is how many locked engines wait for a next task like one before: a
@@ -45,7 +45,7 @@ const (
 // plannerMemory bounds an engine that plans, in bytes.
 const plannerMemory = 256 << 20
 
-// Config is what a pool may use.
+// Config bounds the resources of a pool.
 type Config struct {
 	Memory int64 // bytes, of all slots together
 	Slots  int   // tasks at once
@@ -97,7 +97,7 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 	})
 	p.Pool = duck.NewPool(duck.PoolConfig{
 		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: 1, SpillDir: filepath.Join(c.Dir, "engines"), Log: c.Log},
-		Blank:  slots + 1, // of which one plans
+		Blank:  slots + 1, // one of them plans
 		Idle:   slots*keptPerSlot + planningKept,
 		Much:   c.Memory / 2,
 		Setup:  p.setup,
@@ -108,9 +108,9 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 // Close ends all engines.
 func (p *Pool) Close() error { return errors.Join(p.Planner.Close(), p.Pool.Close()) }
 
-// ForStage are the options of an engine that runs tasks of a stage. access is what
-// the job may read, staging where a stage that writes files does so (empty: it is
-// only bound), memory and threads what an attempt is granted.
+// ForStage returns the options of an engine that runs tasks of a stage. access
+// lists the paths that the job may read, staging is the folder to which a stage
+// writes files (empty: it is only bound), memory and threads are an attempt's grant.
 func ForStage(stage *plan.Stage, access []string, staging string, memory int64, threads int) duck.Options {
 	o := duck.Options{Memory: memory * MemoryShare / 100, Threads: threads}
 	// Stages whose SQL reads no files share engines whatever their jobs read.
@@ -154,8 +154,8 @@ func accessOf(paths []string) (acc duck.Access) {
 	return acc
 }
 
-// tryFuncs has one engine take the Go functions, so that a mistake in one is told
-// when the node starts.
+// tryFuncs registers the Go functions with one engine, so that a mistake in one
+// fails the start of the node.
 func (p *Pool) tryFuncs(ctx context.Context) error {
 	if len(p.Config.Funcs.Scalars()) == 0 {
 		return nil

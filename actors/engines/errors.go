@@ -10,8 +10,8 @@ import (
 	"github.com/pondmesh/pond/duck"
 )
 
-// kindRow says what a class of an engine's errors means for the task, and what to
-// do next.
+// kindRow maps a class of an engine's errors to the kind of a task's error, and
+// to advice.
 type kindRow struct {
 	class error
 	kind  plan.Kind
@@ -33,8 +33,8 @@ var kinds = []kindRow{
 	{class: duck.ErrBroken, kind: plan.KindInternal, hint: "DuckDB has a defect here, or met a damaged file that it does not expect", files: true},
 }
 
-// Error is err, of an engine that did op, as a plan.Error. Errors that passed
-// through the engine (a lost segment, a Go function's) stay what they are.
+// Error turns err, of an engine that did op, into a plan.Error. Errors that passed
+// through the engine (a lost segment, a Go function's) stay unchanged.
 func Error(op string, err error) error {
 	var pe *plan.Error
 	if err == nil || errors.As(err, &pe) {
@@ -49,8 +49,8 @@ func Error(op string, err error) error {
 	return err
 }
 
-// Where is an error of Error with the files that were read: DuckDB says what is
-// wrong with a file or a value, but not always in which.
+// Where adds the files read to an error of Error: DuckDB reports a bad file or
+// value, but does not always name the file.
 func Where(err error, files []string) error {
 	var te *plan.Error
 	if !errors.As(err, &te) || te.Hint != advice(te.Text, nil) {
@@ -61,7 +61,7 @@ func Where(err error, files []string) error {
 	return &with
 }
 
-// advice is what to do about an error with DuckDB's text, of what read files.
+// advice returns the advice for an error with DuckDB's text, of a read of files.
 func advice(text string, files []string) string {
 	class := duck.Class(text)
 	at := slices.IndexFunc(kinds, func(k kindRow) bool { return k.class == class })
@@ -94,7 +94,7 @@ func list(files []string) string {
 	return s
 }
 
-// Text is what DuckDB itself says, where it is DuckDB that says something.
+// Text returns DuckDB's own message if err comes from DuckDB, else the text of err.
 func Text(err error) string {
 	var e *duck.Error
 	if errors.As(err, &e) {

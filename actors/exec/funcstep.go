@@ -12,10 +12,10 @@ import (
 	"github.com/pondmesh/pond/duck/vec"
 )
 
-// runFunc makes a step's view from what a Go function makes of the step's
-// query. The function's output is spooled to disk, compressed: an engine runs
-// one query at a time, so the query that reads the output cannot run beside the
-// one that feeds the function, and what reads it twice must see the same rows.
+// runFunc makes a step's view from the output of a Go function over the step's
+// query. The output is spooled to disk, compressed: an engine runs one query at a
+// time, so the query that reads the output cannot run beside the one that feeds
+// the function, and a query that reads it twice must see the same rows.
 func (t *task) runFunc(ctx context.Context, s *plan.Step) error {
 	f, err := t.m.Engines.Config.Funcs.Batch(s.Func.Name)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 // stream is scanned by one thread at a time.
 const streamsPerThread = 2
 
-// openInput makes an input's view over what this task reads of it.
+// openInput makes an input's view over this task's part of it.
 func (t *task) openInput(ctx context.Context, in *plan.Input, part *plan.TaskPart) error {
 	switch {
 	case in.Scan != nil && in.Scan.Format == plan.Arrow:

@@ -61,10 +61,10 @@ type Attempt struct {
 	Version uint64 // of the packet, at least
 	Memory  int64  // bytes that it may use
 	Threads int    // of its DuckDB, at least 1
-	Lineage uint64 // of its inputs: stored with what it commits
+	Lineage uint64 // of its inputs: stored with its output
 }
 
-// Outcome is what an attempt committed: a segment, or staged files.
+// Outcome is the committed output of an attempt: a segment, or staged files.
 type Outcome struct {
 	Segment api.Held // without an id when files were written
 	Files   Files    // without a manifest when a segment was
@@ -72,7 +72,7 @@ type Outcome struct {
 	CPU     time.Duration
 }
 
-// Files are what an attempt wrote to the staging folder.
+// Files are the files that an attempt wrote to the staging folder.
 type Files struct {
 	Manifest string // names the list of them
 	Count    int64
@@ -80,7 +80,7 @@ type Files struct {
 	Bytes    int64
 }
 
-// task is one try at an attempt: an engine, what it reads, and where rows go.
+// task is one try at an attempt: an engine, its inputs, and its output.
 type task struct {
 	m       *Machine
 	a       Attempt
@@ -198,7 +198,7 @@ func (t *task) runStep(ctx context.Context, s *plan.Step) error {
 	return engines.Error("run", define(ctx, s.View, s.SQL))
 }
 
-// spillPause is how often a task looks at what it has spilled.
+// spillPause is the interval at which a task measures its spilled bytes.
 const spillPause = 100 * time.Millisecond
 
 // watchSpill keeps the most bytes that the engine spills, until stop returns:

@@ -73,7 +73,7 @@ func codecOf(name string) (shuffle.Codec, error) {
 // writerMemoryMin is enough for a segment's buffers whatever the budget.
 const writerMemoryMin = 8 << 20
 
-// commit makes the segment visible, with what a coordinator needs to know of it.
+// commit makes the segment visible, with the facts that a coordinator needs.
 func (t *task) commit(d journal.Draft, sum shuffle.Summary) (*Outcome, error) {
 	h := api.Held{
 		Stage: t.a.ID.Task.Stage, Index: t.a.Stage, Partition: t.a.ID.Task.Partition, Tasks: t.packet.Tasks, Attempt: t.a.ID.Attempt, Job: t.a.Job,

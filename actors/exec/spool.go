@@ -86,8 +86,8 @@ func (s *spool) open(context.Context) (duck.Stream, error) {
 	return &spoolReader{s: s, decode: d, r: bufio.NewReaderSize(io.NewSectionReader(s.file, 0, s.size), spoolBufferBytes), left: s.size}, nil
 }
 
-// damaged is an error of reading what was written: the task runs again, elsewhere if
-// it can.
+// damaged wraps an error of reading the spooled rows: the task runs again, elsewhere
+// if it can.
 func (s *spool) damaged(err error) error {
 	return &plan.Error{Kind: plan.KindResource, Op: "read back", Subject: s.file.Name(), Text: "what the task spooled is damaged: " + err.Error(), Hint: "look at the disk of that node's data folder"}
 }

@@ -23,7 +23,7 @@ import (
 )
 
 // BatchFunc maps one batch of rows to others. It must not keep in, and it owns
-// nothing: the caller releases both in and what is yielded. It is called from
+// nothing: the caller releases both in and the yielded batches. It is called from
 // one goroutine a task, from several tasks at once.
 type BatchFunc func(ctx context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error
 

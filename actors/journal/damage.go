@@ -101,8 +101,8 @@ func (s *Segments) Check(ctx context.Context, id shuffle.SegmentID) error {
 	return nil
 }
 
-// lostError is err for who asked for one segment: a plan.Error of kind fetch when
-// it is gone or damaged.
+// lostError turns err into the error of a request for one segment: a plan.Error of
+// kind fetch if it is gone or damaged.
 func lostError(id shuffle.SegmentID, err error) error {
 	if !errors.Is(err, transfer.ErrGone) && !errors.Is(err, shuffle.ErrCorrupt) {
 		return err

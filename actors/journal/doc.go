@@ -1,7 +1,7 @@
-// Package journal is what one node durably remembers: the segments that its task
+// Package journal is the durable memory of one node: the segments that its task
 // attempts committed, and the records of the jobs for which it is a home replica.
 //
-// A coordinator keeps no log. It asks every node what it holds of a job's stages
+// A coordinator keeps no log. It asks every node for its segments of a job's stages
 // ([Segments.Held]) and carries on from there, so these facts are the job's
 // journal. A segment's facts are committed in one step with its bytes; [Segments]
 // keeps an index of them in memory, rebuilt at start. [Records] keeps each job's
@@ -14,8 +14,8 @@
 // Segments can be computed again, so they are not fsynced and old ones give way
 // when the cache is full. Records are fsynced.
 //
-// It refuses to know nodes, messages and what rows mean: whoever asks decides
-// what to read, keep or drop. The bytes lie in a [Store]: package fs on a node
+// It refuses to know nodes, messages and the meaning of rows: the caller decides
+// which to read, keep or drop. The bytes lie in a [Store]: package fs on a node
 // ([OnDisk]), [Memory] in tests.
 //
 // Read store.go, then segments.go and records.go.

@@ -38,9 +38,9 @@ type recordEntry struct {
 	upload fs.UploadID
 }
 
-// OpenRecords reads what the store holds. Of several versions of a record, which
-// a crash may leave, it keeps the newest and deletes the others. It deletes damaged
-// ones too: a job's other home replicas keep theirs.
+// OpenRecords reads the records of the store. A crash may leave several versions of
+// a record: it keeps the newest and deletes the others. It deletes damaged ones
+// too: a job's other home replicas keep theirs.
 func OpenRecords(store Store, log *slog.Logger) (*Records, error) {
 	r := &Records{store: store, log: log, jobs: map[plan.JobID]*recordEntry{}}
 	for info, err := range store.List(kindJob) {

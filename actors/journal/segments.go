@@ -30,7 +30,7 @@ const (
 	resultKeep         = 10 * time.Minute // a result stays readable at least so long
 )
 
-// Segments are what this node has committed and still holds. The store is the
+// Segments are the committed segments that this node still holds. The store is the
 // truth; the index in memory is rebuilt from it at start. It is safe for
 // concurrent use, and a [transfer.Source].
 type Segments struct {
@@ -56,7 +56,7 @@ type openSegment struct {
 	used int64 // Segments.clock when last asked for: the oldest gives way
 }
 
-// OpenSegments reads what the store holds. Beyond cacheMax bytes the oldest
+// OpenSegments reads the segments of the store. Beyond cacheMax bytes the oldest
 // segments that no open job uses are deleted. The caller ends it with Close,
 // before the store.
 func OpenSegments(store Store, cacheMax int64, log *slog.Logger) (*Segments, error) {
@@ -129,9 +129,9 @@ func (d *draft) Commit(h api.Held) (api.Held, error) {
 	return h, nil
 }
 
-func (d *draft) Abort() { _ = d.Upload.Abort() } // the next start clears what is left
+func (d *draft) Abort() { _ = d.Upload.Abort() } // the next start clears the remains
 
-// Held lists what is here of some stages.
+// Held lists the segments of some stages that are here.
 func (s *Segments) Held(stages []plan.StageID) []api.Held {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -429,7 +429,7 @@ func (r *segmentRef) File() *os.File {
 	if r.own == nil {
 		own, err := r.s.store.Reader(r.o.r.Info().ID)
 		if err != nil {
-			return nil // deleted meanwhile: what is open is read instead
+			return nil // deleted meanwhile: the open file is read instead
 		}
 		r.own = own
 	}

@@ -3,8 +3,8 @@
 // not grow with the rows, and it never changes or releases a batch of the
 // caller's. It refuses no DuckDB type.
 //
-// Read text.go for how each type looks as text, parquet.go for what becomes of
-// types that Parquet lacks.
+// Read text.go for how each type looks as text, parquet.go for the types that
+// Parquet lacks.
 package output
 
 import (
@@ -48,7 +48,7 @@ var byExtension = map[string]Format{
 	".csv": CSV, ".json": JSON, ".jsonl": JSONL, ".ndjson": JSONL, ".arrow": Arrow, ".arrows": Arrow, ".ipc": Arrow, ".parquet": Parquet, ".txt": Table,
 }
 
-// OfFile is the format that a file's name tells, if it does.
+// OfFile returns the format that a file's name implies, if any.
 func OfFile(path string) (Format, bool) {
 	f, ok := byExtension[strings.ToLower(filepath.Ext(path))]
 	return f, ok
@@ -71,8 +71,8 @@ type Options struct {
 // ErrFull is Write's answer when further rows would not be shown.
 var ErrFull = errors.New("enough rows")
 
-// Writer takes batches of one schema. Close ends the output; it does not close
-// what the rows are written to.
+// Writer takes batches of one schema. Close ends the output; it does not close the
+// underlying writer.
 type Writer interface {
 	Write(rec arrow.RecordBatch) error
 	Close() error

@@ -87,7 +87,7 @@ func keep(a arrow.Array) (arrow.Array, error) {
 	return a, nil
 }
 
-// parquetField is what becomes of a field, and how.
+// parquetField returns the field as Parquet stores it, and the conversion.
 func parquetField(f arrow.Field) (arrow.Field, convert) {
 	t, c := parquetType(f)
 	return arrow.Field{Name: f.Name, Type: t, Nullable: f.Nullable}, c

@@ -15,7 +15,7 @@ import (
 // Bounds of tables.
 const (
 	lookAheadRows = 1000 // that say how wide the columns are
-	cellWidthMax  = 1000 // what is longer is cut
+	cellWidthMax  = 1000 // longer cells are cut
 	cellWidthMin  = 6    // to which a narrow terminal shrinks a column
 )
 

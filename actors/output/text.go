@@ -17,7 +17,7 @@ import (
 const null = "NULL"
 
 // text appends row i of a as DuckDB's cast to VARCHAR gives it. NULL appends
-// "NULL"; who wants it otherwise asks IsNull first.
+// "NULL"; callers that want it otherwise check IsNull first.
 type text func(b []byte, a arrow.Array, i int) []byte
 
 // textOf is how values of a field are written.

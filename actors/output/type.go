@@ -28,7 +28,7 @@ const (
 	jsonText mark = "json"
 )
 
-// markOf is what f's values stand for, whether Arrow knows the extension or not.
+// markOf returns the meaning of f's values, whether Arrow knows the extension or not.
 func markOf(f arrow.Field) mark {
 	name, data := "", ""
 	if x, ok := f.Type.(arrow.ExtensionType); ok {
