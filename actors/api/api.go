@@ -39,7 +39,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// Bounds of what is sent and accepted, in bytes.
+// Bounds of messages sent and accepted, in bytes.
 const (
 	SpecBytesMax   = 256 << 20 // a job's plan, literal rows included
 	PacketBytesMax = 256 << 20
@@ -56,8 +56,8 @@ type JobSpec struct {
 	// SQL is a query, or a COPY of one. The node that is asked makes Plan of it, and
 	// of steps of a Plan that are queries over files and say no Access.
 	Query
-	// Statement is the SQL as its user wrote it, and User who says to have written
-	// it; neither is needed to run the job.
+	// Statement is the SQL as its user wrote it, and User its claimed author; neither
+	// is needed to run the job.
 	Statement string     `json:"statement,omitempty"`
 	User      string     `json:"user,omitempty"`
 	Plan      *plan.Plan `json:"plan,omitempty"`
@@ -65,7 +65,7 @@ type JobSpec struct {
 	Submitted int64      `json:"submitted"` // Unix milliseconds, by the clock of the node that took it
 }
 
-// JobOptions are what a user may choose for one job.
+// JobOptions are a user's choices for one job.
 type JobOptions struct {
 	DeadlineMillis int64 `json:"deadline_ms,omitempty"` // from submission; 0: none
 	// LeaseMillis cancels the job when its client has not renewed its lease for so
@@ -84,9 +84,8 @@ type JobOptions struct {
 	BroadcastBytes int64 `json:"broadcast_bytes,omitempty"`
 }
 
-// Query is SQL and what its names mean. Dir is the folder that relative file names
-// are looked up in. Views are those that the SQL may read; their own file names are
-// absolute.
+// Query is SQL and the meaning of its names. Relative file names start in the folder
+// Dir. Views are those that the SQL may read; their own file names are absolute.
 type Query struct {
 	SQL   string      `json:"sql,omitempty"`
 	Dir   string      `json:"dir,omitempty"`
@@ -145,7 +144,7 @@ type Planning struct {
 	Of    int `json:"of"`
 }
 
-// Bounds of what a status shows of its job's submission, in bytes.
+// Bounds of the parts of a job's submission in its status, in bytes.
 const (
 	statementMax = 4 << 10
 	userMax      = 256
@@ -180,10 +179,10 @@ type StageStatus struct {
 	CPU      int64  `json:"cpu_ms,omitempty"` // of its tasks, together
 	// Wall is from the first start of a task to the last end, in milliseconds.
 	Wall int64 `json:"wall_ms,omitempty"`
-	// Dropped: the job was planned otherwise once sizes were known, and what the
-	// stage makes is not needed.
+	// Dropped: the job was planned again once sizes were known, and the output of
+	// the stage is not needed.
 	Dropped bool `json:"dropped,omitempty"`
-	// What follows is told when the job has ended.
+	// The fields below are set when the job has ended.
 
 	// Read is the bytes of the files and segments that its tasks read from; of a
 	// file DuckDB may skip columns and row groups.
@@ -212,13 +211,13 @@ type ResultPart struct {
 	Rows    int64  `json:"rows"`
 }
 
-// Packet is what a node needs to run any task of one stage: fetched once a
+// Packet is the data with which a node can run any task of one stage: fetched once a
 // stage and version from the coordinator, and cached. It travels as gob.
 type Packet struct {
 	ID      plan.JobID
 	Version uint64
 	Index   int       // of the stage in Job.Stages
-	Job     *plan.Job // other stages than the packet's are stripped of what they read
+	Job     *plan.Job // stages other than the packet's are stripped of their inputs
 	Tasks   int       // of the stage
 	Codec   string
 	Access  []string // files, and folders with a trailing slash, that the job's SQL may read

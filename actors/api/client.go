@@ -136,7 +136,7 @@ func (c *Client) Leave(ctx context.Context) error {
 	return err
 }
 
-// Version says what the node runs.
+// Version returns the versions of the node's software.
 func (c *Client) Version(ctx context.Context) (*Version, error) {
 	return call[Version](ctx, c, http.MethodGet, "/v1/version", nil)
 }

@@ -17,9 +17,8 @@ const (
 )
 
 // Conns are a node's HTTP connections to other nodes. Those to a node that is
-// lost from the view are cut, and none are made until it is back: a frozen
-// machine still takes connections, and who asked it something would wait for as
-// long as it is frozen.
+// lost from the view are cut, and none are made until it is back: a frozen machine
+// still accepts connections, and a caller would wait for as long as it is frozen.
 type Conns struct {
 	mu   sync.Mutex
 	open map[string]map[*conn]struct{} // by address; no address is in both

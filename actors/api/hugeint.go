@@ -9,10 +9,10 @@ import (
 
 // HUGEINT, the type of every sum of integers, travels as 16 bytes that only
 // DuckDB knows. Arrow's DECIMAL(38,0) is the same bytes, and a number for
-// everybody: that is what a client is given. UHUGEINT does not fit.
+// everybody, so clients get that. UHUGEINT does not fit.
 var hugeintType = &arrow.Decimal128Type{Precision: 38}
 
-// Keys of a field's metadata that say what its bytes stand for.
+// Keys of a field's metadata that tell the meaning of its bytes.
 const (
 	extensionKey     = "ARROW:extension:name"
 	extensionDataKey = "ARROW:extension:metadata"

@@ -15,15 +15,15 @@ import (
 )
 
 // HopHeader marks a request that a node makes for a client: the receiver answers
-// from what it knows itself, and does not pass the request on.
+// from its own knowledge, and does not pass the request on.
 const HopHeader = "Pond-Hop"
 
 // Peer calls other nodes for a node: all that a Client asks, and what only nodes
 // ask of one another.
 type Peer struct{ Client }
 
-// NewPeer returns a Peer that calls nobody yet: At names whom. dial, unless nil,
-// makes its connections.
+// NewPeer returns a Peer without an address: At gives it one. dial, unless nil, makes
+// its connections.
 func NewPeer(tlsc *tls.Config, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *Peer {
 	c := NewClient("", tlsc)
 	if dial != nil {

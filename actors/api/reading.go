@@ -93,7 +93,7 @@ func (x *reading) part(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			<-x.check(ctx, x.at) // so that the holder finds out what this reader has
+			<-x.check(ctx, x.at) // so that the holder finds the damage that this reader found
 			return FetchError(ctx, err)
 		}
 		x.give(rec)
@@ -145,8 +145,8 @@ func sameTypes(a, b *arrow.Schema) bool {
 // checksMax is how many parts are checked at a time once one is lost.
 const checksMax = 8
 
-// checkAll has holders find out which parts are damaged: those that they keep are
-// what the job reuses when it runs once more.
+// checkAll makes holders find their damaged parts: the job reuses the parts that
+// they keep when it runs once more.
 func (r *Result) checkAll(ctx context.Context, parts []ResultPart) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -154,7 +154,7 @@ func (r *Result) checkAll(ctx context.Context, parts []ResultPart) {
 	for _, p := range parts {
 		turns <- struct{}{}
 		wg.Go(func() {
-			_ = r.checkPart(ctx, p) // what matters is what the holder does about it
+			_ = r.checkPart(ctx, p) // only the holder's reaction matters
 			<-turns
 		})
 	}

@@ -2,8 +2,8 @@ package api
 
 import "github.com/pondmesh/pond/actors/plan"
 
-// Record is a job as its home replicas keep it, durably: the spec before the
-// submitter is told that the job is taken, and later how it ended.
+// Record is a job as its home replicas durably keep it: the spec before the
+// submitter hears that the job is accepted, and later the job's end.
 type Record struct {
 	Spec   *JobSpec   `json:"spec"`
 	Term   uint64     `json:"term"`

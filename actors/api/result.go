@@ -82,7 +82,7 @@ func (r *Result) where() []ResultPart {
 }
 
 // All yields the batches in order of partition. A batch is valid until the next
-// one is asked for: who keeps it calls Retain.
+// one is asked for: call Retain to keep it.
 func (r *Result) All(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		x := &reading{Result: r, parts: r.where(), yield: yield}

@@ -2,16 +2,16 @@ package plan
 
 import "fmt"
 
-// SegmentInfo is what a finished task left behind, as Assign needs it: rows and
-// bytes of each output partition (those after the last listed are empty: a range
-// exchange may find fewer bounds than it has partitions). A stage's segments are listed by task: the
-// segment of task i stands at i, whichever attempt and node it came from.
+// SegmentInfo describes the output of a finished task for Assign: rows and bytes of
+// each output partition (those after the last listed are empty: a range exchange may
+// find fewer bounds than it has partitions). A stage's segments are listed by task:
+// the segment of task i stands at i, whichever attempt and node it came from.
 type SegmentInfo struct {
 	Rows  []int64
 	Bytes []int64
 }
 
-// TaskInput is what one task reads: one TaskPart for each of Stage.Inputs, in
+// TaskInput is the input of one task: one TaskPart for each of Stage.Inputs, in
 // the same order.
 type TaskInput struct {
 	Parts []TaskPart
@@ -183,8 +183,8 @@ func (a *assigner) each(f func(u, before int)) {
 	}
 }
 
-// take reads partitions [lo, lo+n) of segments, the first of which is number
-// `first` of stage u.
+// take reads partitions [lo, lo+n) of segments; the first is number `first` of
+// stage u.
 func (a *assigner) take(u, first int, segs []SegmentInfo, lo, n int) {
 	for i, seg := range segs {
 		b := Blocks{Stage: u, Segment: first + i, Partition: lo, Count: min(n, len(seg.Rows)-lo)}
@@ -215,7 +215,7 @@ func (a *assigner) partitions() error {
 	return nil
 }
 
-// fitted reads what the task's share says.
+// fitted reads the partitions of the task's share.
 func (a *assigner) fitted() {
 	a.each(func(u, before int) {
 		segs, first := a.up[u], 0

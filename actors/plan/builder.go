@@ -14,9 +14,8 @@ type Builder struct {
 	salt string
 }
 
-// NewBuilder begins a job with stages that are there already, of which new ones
-// may read. salt is hashed into every id: the versions of DuckDB and of Pond's
-// hash and block format.
+// NewBuilder begins a job with existing stages, which new ones may read. salt is
+// hashed into every id: the versions of DuckDB and of Pond's hash and block format.
 func NewBuilder(id JobID, salt string, result Result, there ...*Stage) *Builder {
 	b := &Builder{job: &Job{Result: result, Stages: slices.Clone(there)}, byID: map[StageID]int{}, jobs: id, salt: salt}
 	for i, s := range there {
@@ -25,7 +24,7 @@ func NewBuilder(id JobID, salt string, result Result, there ...*Stage) *Builder 
 	return b
 }
 
-// Identity is what the id of a stage depends on besides the stage itself.
+// Identity holds the inputs of a stage's id besides the stage itself.
 type Identity struct {
 	Files     []File   // all that it reads
 	Functions []string // Go functions that it calls, as "name@version"
@@ -50,7 +49,7 @@ func (b *Builder) Add(s *Stage, x Identity) int {
 	return b.byID[s.ID]
 }
 
-// Job is what was built.
+// Job returns the job built so far.
 func (b *Builder) Job() *Job { return b.job }
 
 // NextView names the next view of a stage: a prefix and a number that no input or

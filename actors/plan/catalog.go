@@ -1,11 +1,11 @@
 package plan
 
-// Catalog is what Compile must know of the world: the files that stand behind
-// each [Source]. Whoever fills it in does the reading; Compile does none.
+// Catalog lists the files behind each [Source]. Its maker reads them; Compile reads
+// nothing.
 type Catalog map[NodeID]Facts
 
-// Facts are a source's files, in the order their rows count in, and what the
-// reader makes of all of them together.
+// Facts are a source's files, in the order of their rows, and how the reader reads
+// all of them together.
 type Facts struct {
 	Files []File
 	// Columns are the names and types that DuckDB gives for all the files at
@@ -14,8 +14,8 @@ type Facts struct {
 	// that see a part of the files cast to them, so that all agree. Nil: every
 	// file is known to have the same columns.
 	Columns []Column
-	// CSV is what the first file tells of all (header, dateformat, …), as SQL
-	// literals; what the user set goes before it.
+	// CSV is the dialect found in the first file, used for all (header, dateformat,
+	// …), as SQL literals; options that the user set go first.
 	CSV map[string]string
 }
 

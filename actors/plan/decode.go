@@ -8,8 +8,7 @@ import (
 	"io"
 )
 
-// Limits of what a plan may be. What exceeds one is refused with an error that
-// names it.
+// Limits of a plan. A plan that exceeds one is refused with an error that names it.
 const (
 	MaxPlanBytes  = 32 << 20 // a plan's JSON
 	MaxNodes      = 2048
@@ -81,7 +80,7 @@ func depthOf(data []byte) int {
 	return most
 }
 
-// Refuse is the user's error: what is wrong with which step, and what to do.
+// Refuse returns a user's error: the step, its mistake, and how to mend it.
 func Refuse(subject, hint, format string, args ...any) error {
 	return &Error{Kind: KindUser, Op: "plan", Subject: subject, Text: fmt.Sprintf(format, args...), Hint: hint}
 }

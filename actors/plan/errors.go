@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Kind classifies why an attempt or a job failed. The kind, never the text,
-// decides what is done about it. Values are append-only: they cross the wire.
+// Kind classifies why an attempt or a job failed. The kind, never the text, decides
+// the reaction. Values are append-only: they cross the wire.
 type Kind uint8
 
 // Kinds of failure.
@@ -55,8 +55,8 @@ var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrRe
 // Error is the one error that crosses nodes.
 type Error struct {
 	Kind Kind
-	Op   string // what was being done: "run", "fetch", "publish"
-	// Subject is what it was done to: a task, a file, a job.
+	Op   string // the failed operation: "run", "fetch", "publish"
+	// Subject is the object of the operation: a task, a file, a job.
 	Subject string
 	Node    string // where, when known
 	Text    string // for people: DuckDB's own message, or the cause's

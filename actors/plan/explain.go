@@ -10,7 +10,7 @@ type Explanation struct {
 	Stage         int      `json:"stage"`
 	ID            StageID  `json:"id"`
 	Name          string   `json:"name"`
-	Kind          string   `json:"kind"` // what its tasks read: scan, shuffle, rows, sql (nothing but its own files)
+	Kind          string   `json:"kind"` // the input of its tasks: scan, shuffle, rows, sql (only files named in its SQL)
 	Tasks         int      `json:"tasks"`
 	Reads         []string `json:"reads,omitempty"`
 	Upstream      []int    `json:"upstream,omitempty"`
@@ -65,7 +65,7 @@ func (j *Job) cutsOf(s *Stage) int {
 	return 0
 }
 
-// fit says what is done with partitions by their sizes.
+// fit describes how the sizes of partitions change the tasks.
 func (t Tasks) fit(s *Stage) string {
 	var out []string
 	if !t.Fit.Apart {

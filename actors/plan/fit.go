@@ -5,24 +5,24 @@ import (
 	"slices"
 )
 
-// Fit is how a stage's partitions become tasks once the sizes of what it reads
-// are known: small neighbours are put together, and one that is far larger than
-// the others is dealt out to several tasks. Every input of such a stage is read
-// by partition, of exchanges into equally many, or whole in each task; and nobody
-// relies on how many tasks there are. See [Fitted].
+// Fit says how a stage's partitions become tasks once the sizes of its inputs are
+// known: small neighbours are merged, and one far larger than the others is split
+// among several tasks. Every input of such a stage is read by partition, of
+// exchanges into equally many, or whole in each task; and nothing relies on the
+// number of tasks. See [Fitted].
 type Fit struct {
 	Target int64 // bytes that a task is meant to read at most
-	Least  int64 // bytes that are worth a task; 0: what is worth one of a scan
+	Least  int64 // bytes that are worth a task; 0: as many as for a scan
 	Slots  int   // tasks that are wanted even if each reads less than Target
 	Apart  bool  // partitions are not put together: a number of them was asked for
-	// Split lists the inputs of which a partition may be dealt out, by segment,
-	// while each of those tasks reads all of the partition of the others.
+	// Split lists the inputs whose partitions may be split, by segment, while each
+	// of those tasks reads the whole partition of the others.
 	Split []int `json:",omitempty"`
 }
 
-// PartitionSpec is what a task of a fitted stage reads of its inputs by partition:
-// partitions [Lo, Hi). Of a partition that is split it reads only the segments
-// [From, To) of one input; they count through all stages that the input reads.
+// PartitionSpec is the share of a task of a fitted stage in its inputs by partition:
+// partitions [Lo, Hi). Of a split partition it reads only the segments [From, To) of
+// one input; they count through all stages that the input reads.
 type PartitionSpec struct {
 	Lo, Hi   int
 	Input    int `json:",omitempty"`
@@ -36,10 +36,10 @@ const (
 	fitWork    = 4 << 20 // partitions × segments beyond which each partition is a task
 )
 
-// Fitted is a stage with its Tasks known: those of a stage with a Fit are cut by
-// the sizes of what it reads (up), those of any other are as they were. Whatever
-// the sizes are, the shares cover every row once; but other sizes may give other
-// shares, so that tasks of one cut only are read together.
+// Fitted returns a stage with its Tasks known: those of a stage with a Fit are cut
+// by the sizes of its inputs (up), those of any other are unchanged. The shares
+// cover every row once whatever the sizes; but other sizes may give other shares,
+// so only tasks of one cut may be read together.
 func Fitted(job *Job, stage int, up map[int][]SegmentInfo) (*Stage, error) {
 	s := job.Stages[stage]
 	if s.Tasks.Fit == nil || s.Tasks.Specs != nil {

@@ -3,7 +3,7 @@ package plan
 import "slices"
 
 // Once reports whether the result holds rows of one evaluation only: either no
-// needed stage before from is nondeterministic, itself or by what it reads, or no
+// needed stage before from is nondeterministic, itself or by its inputs, or no
 // needed stage since is.
 func (j *Job) Once(from int) bool {
 	before, since := false, false

@@ -5,10 +5,9 @@ import "encoding/json"
 // NodeID names a node within its Plan; errors and explain show it.
 type NodeID string
 
-// Plan is what a DataFrame program or a job file says: a list of nodes, each
-// reading earlier ones, and what is wanted of one of them. A node that several
-// others read is computed once. The JSON form is the job file's (docs in
-// decode.go); field names are stable.
+// Plan is a DataFrame program or a job file: a list of nodes, each reading earlier
+// ones, and the sink of one of them. A node that several others read is computed
+// once. The JSON form is the job file's (docs in decode.go); field names are stable.
 type Plan struct {
 	Name  string `json:"name,omitempty"`
 	Nodes []Node `json:"nodes"`
@@ -38,9 +37,8 @@ type Node struct {
 	Repartition   *RepartitionOp `json:"repartition,omitempty"`
 }
 
-// ReadOp reads files. Paths may be files, folders or globs; the Catalog says
-// what they stand for. How the rows are split into partitions is the planner's
-// choice until a Repartition.
+// ReadOp reads files. Paths may be files, folders or globs; the Catalog lists
+// their files. The planner chooses the partitions of the rows until a Repartition.
 type ReadOp struct {
 	Format    Format      `json:"format"`
 	Paths     []string    `json:"paths"`
@@ -128,8 +126,8 @@ type LimitOp struct {
 // one follow those of the other.
 type UnionOp struct{}
 
-// CountOp says how many partitions: Broadcast repeats all rows in each of N (0:
-// in as many as what they are joined with has); Consolidate merges neighbouring
+// CountOp sets the number of partitions: Broadcast repeats all rows in each of N (0:
+// as many as the other side of the join has); Consolidate merges neighbouring
 // partitions, without an exchange, until N are left.
 type CountOp struct {
 	N int `json:"n,omitempty"`
@@ -160,7 +158,7 @@ const (
 	ByUser       PartitionBy = "user" // Func gives each row's partition, 0 to N-1
 )
 
-// Sink is what is wanted of one node. Exactly one of Collect, Count, Take and
+// Sink is the use of one node's rows. Exactly one of Collect, Count, Take and
 // Write is set.
 type Sink struct {
 	Input   NodeID     `json:"input"`
@@ -173,7 +171,7 @@ type Sink struct {
 // CollectOp has no options: rows (Collect) or their number (Count), for the client.
 type CollectOp struct{}
 
-// Source is a node that names files, and what the Catalog must know of it.
+// Source is a node that names files, with the options by which the Catalog finds them.
 type Source struct {
 	Node      NodeID
 	Read      *ReadOp  // nil for SQL

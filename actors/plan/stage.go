@@ -55,8 +55,8 @@ type Stage struct {
 	Name   string // for people: "scan flights", "hash(origin)"
 	Inputs []Input
 	Steps  []Step
-	// Query is what leaves: SELECT … over the inputs and steps. Steps and Query may
-	// hold {partition}, {partitions} and {seed}: run what [Stage.Bind] returns.
+	// Query gives the output: SELECT … over the inputs and steps. Steps and Query may
+	// hold {partition}, {partitions} and {seed}: run the stage that [Stage.Bind] returns.
 	Query string
 	// Ordered: the rows of a task leave in the query's order, through one thread;
 	// inputs, steps and functions keep the order they are given rows in.
@@ -122,15 +122,15 @@ type Scan struct {
 	// read whole by every task.
 	Splits    [][]Piece
 	Broadcast bool
-	// Columns are those of all files together: what a task reads is cast to
-	// them. Nil: all files are alike.
+	// Columns are those of all files together: a task casts its files to them.
+	// Nil: all files are alike.
 	Columns []Column
 	// Like is a file to take the columns from when a task has no piece.
 	Like string
-	// From, when set, is what reads all the files, as it stands in FROM, and all
-	// Options are in it. It gives the column `filename`, by which a task picks its
-	// own: DuckDB looks at some files to tell how to read others. Together says why
-	// one task reads all of it; then there need be no such column.
+	// From, if set, is the FROM item that reads all the files, all Options included.
+	// It has the column `filename`, by which a task picks its own files: DuckDB
+	// looks at some files to decide how to read others. Together says why one task
+	// reads all of it; then it needs no such column.
 	From     string `json:",omitempty"`
 	Together string `json:",omitempty"`
 }
@@ -217,7 +217,7 @@ type FuncCall struct {
 	BatchRows int // rows a call, exactly, but for the last; 0: as they come
 }
 
-// FuncKind says what a Go function is called as.
+// FuncKind is the way in which a Go function is called.
 type FuncKind string
 
 // Kinds of function call.
@@ -232,7 +232,7 @@ const (
 type Exchange struct {
 	Kind       ExchangeKind
 	Partitions int      // of the output; 1 for Single
-	Keys       []string // SQL expressions over Query's columns: what is hashed, compared, or is the partition (ByColumn, User: one)
+	Keys       []string // SQL expressions over Query's columns: hashed, compared, or the partition itself (ByColumn, User: one)
 	// Order has one of "ASC NULLS LAST", … a key (Range).
 	Order []string
 	// Bounds (Range) is the index of the stage whose rows, one BLOB column, are
@@ -264,7 +264,7 @@ const (
 	Files      ExchangeKind = "files"      // no exchange: DuckDB writes the task's rows to a staged file
 )
 
-// Write says where files go and what to do with what is there.
+// Write is the target of a job's files, and how to treat files already there.
 type Write struct {
 	Path        string            `json:"path"`             // a folder; a file with Single
 	Single      bool              `json:"single,omitempty"` // one task writes one file of that name
@@ -274,7 +274,7 @@ type Write struct {
 	PartitionBy []string          `json:"partition_by,omitempty"` // hive folders by these columns
 }
 
-// WriteMode is what publishing does when the folder exists.
+// WriteMode says how to publish into a folder that exists.
 type WriteMode string
 
 // Modes of publishing.
@@ -291,6 +291,6 @@ const (
 type Tasks struct {
 	N   int
 	Fit *Fit `json:",omitempty"`
-	// Shares is what each task reads when Fit has been applied: see [Fitted].
+	// Specs are the partitions that each task reads once Fit is applied: see [Fitted].
 	Specs []PartitionSpec `json:",omitempty"`
 }

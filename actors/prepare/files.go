@@ -17,7 +17,7 @@ import (
 	"github.com/pondmesh/pond/duck/vec"
 )
 
-// catalog finds the files behind a plan's sources, and what they hold.
+// catalog finds the files behind a plan's sources, and their facts.
 func (p *Planner) catalog(ctx context.Context, program *plan.Plan) (plan.Catalog, []string, error) {
 	cat := plan.Catalog{}
 	var access []string
@@ -205,8 +205,8 @@ func (p *Planner) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Fact
 	return nil
 }
 
-// sniff is what a CSV file tells of how all of its set are written, as SQL
-// literals; nothing when it cannot be told: reading then says why.
+// sniff returns the dialect of a CSV file, used for all files of its set, as SQL
+// literals; nothing if DuckDB cannot tell: reading then reports why.
 func (p *Planner) sniff(ctx context.Context, path string, o plan.ScanOptions) (map[string]string, error) {
 	args := plan.QuoteString(plan.EscapeGlob(path))
 	for k, v := range o.CSV {
@@ -261,8 +261,8 @@ func fileError(patterns []string, err error) error {
 	return te
 }
 
-// NamedBytes is, for each stage, the size of the files that its SQL names by
-// itself: what is not to be found in the plan. 0 where that cannot be told.
+// NamedBytes returns, for each stage, the size of the files that only its SQL
+// names, not the plan; 0 if unknown.
 func (p *Planner) NamedBytes(ctx context.Context, job *plan.Job) []int64 {
 	out := make([]int64, len(job.Stages))
 	for i, s := range job.Stages {

@@ -104,7 +104,7 @@ func newFooter(file *plan.File, foot *duck.Footer) *footer {
 	return f
 }
 
-// keep remembers a footer, and forgets any others that there is then no room for.
+// keep remembers a footer, and forgets others until it fits.
 func (k *footers) keep(path string, f *footer) {
 	if len(f.groups) == 0 || f.chunks() > footersMax {
 		return

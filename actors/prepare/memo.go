@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// memo remembers what was found out about something that cannot change, such as a
-// query over files as they are. The zero value is ready, and safe for concurrent
-// use. What is in it is never changed.
+// memo remembers results that cannot change, such as those of a query over one
+// version of its files. The zero value is ready, and safe for concurrent use. Its
+// values are never changed.
 type memo[V any] struct {
 	mu    sync.Mutex
 	size  int

@@ -204,6 +204,6 @@ func (s *placeholders) fill(ctx context.Context, t *distribute.Table, name strin
 	return engines.Error("plan", err)
 }
 
-// distinctValues are types that numbers from 0 can be cast to. That each row has
-// another value is what DuckDB takes for granted of files.
+// distinctValues are types that numbers from 0 can be cast to. DuckDB assumes of
+// files that each row has another value.
 var distinctValues = map[string]bool{"BIGINT": true, "INTEGER": true, "DOUBLE": true, "VARCHAR": true, "UBIGINT": true, "HUGEINT": true}

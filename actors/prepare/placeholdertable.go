@@ -148,7 +148,7 @@ func (s *placeholders) named(ctx context.Context, scan *tree.TextScan, t *distri
 		t.Together = "with the files' names it cannot be read: " + err.Error()
 		return nil //nolint:nilerr // the files can be read, if not so
 	}
-	var own []plan.Column // what the user's call gives and this one does not
+	var own []plan.Column // those that the user's call gives and this one does not
 	for _, c := range t.Columns {
 		if !slices.Contains(cols, c) {
 			own = append(own, c)
@@ -221,9 +221,9 @@ const (
 	sniffedAtOnce = 20
 )
 
-// dialect is how all of a table's CSV files are written, as arguments, or why it
-// is not certain that they are written alike. DuckDB finds out file by file, and
-// what it goes by differs with how many files there are.
+// dialect returns the dialect of all of a table's CSV files, as arguments, or the
+// reason why it may differ among them. DuckDB finds it file by file, by rules that
+// depend on the number of files.
 func (s *placeholders) dialect(ctx context.Context, scan *tree.TextScan, t *distribute.Table) (args []string, why string, err error) {
 	if len(t.Files) > sniffedMax {
 		return nil, fmt.Sprintf("there are more than %d files", sniffedMax), nil

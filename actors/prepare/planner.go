@@ -39,8 +39,8 @@ func New(pool *engines.Pool, ownDir string, log *slog.Logger) *Planner {
 type Job struct {
 	Plan   *plan.Job
 	Access []string // files, and folders with a trailing slash, that its SQL may read; sorted
-	// Query is what the rest is planned again from once sizes are known; nil for a
-	// DataFrame, and once the job has ended.
+	// Query plans the rest again once sizes are known; nil for a DataFrame, and once
+	// the job has ended.
 	Query *distribute.Compiled
 }
 
@@ -59,13 +59,13 @@ func (j *Job) With(query *distribute.Compiled) *Job { return newJob(query.Job, j
 // Ended is the job with its stages, and nothing to plan again from.
 func (j *Job) Ended() *Job { return &Job{Plan: j.Plan, Access: j.Access} }
 
-// Capacity is what a pond offers a job.
+// Capacity describes the resources that a pond offers a job.
 type Capacity struct {
 	Slots       int
 	TargetBytes int64 // that a task is meant to read, compressed
 }
 
-// What a task is meant to read, in compressed bytes: a slot's memory must hold it
+// The size of a task's input, in compressed bytes: a slot's memory must hold it
 // a few times over, decoded and sorted.
 const (
 	targetShare = 8 // of a slot's memory for each byte
@@ -73,7 +73,7 @@ const (
 	targetMax   = 128 << 20
 )
 
-// NodeSize is what one node offers.
+// NodeSize describes the resources of one node.
 type NodeSize struct {
 	Slots  int
 	Memory int64 // bytes
@@ -134,7 +134,7 @@ func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c Capacity) (*
 	return newJob(job, access, nil), nil
 }
 
-// salt is what equal stages of other versions must not share.
+// salt keeps equal stages of other versions from sharing an id.
 func (p *Planner) salt() string { return formatSalt + " " + p.engines.Version }
 
 // versions are those of the Go functions that SQL may call.

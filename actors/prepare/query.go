@@ -67,7 +67,7 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 	return job, nil
 }
 
-// sinkSQL is the query with what its sink wants of it.
+// sinkSQL returns the query with the additions that its sink requires.
 func sinkSQL(s *plan.Sink, sql string) string {
 	switch {
 	case s.Count != nil:
@@ -90,8 +90,8 @@ func (p *Planner) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, 
 	return facts.Files, access, nil
 }
 
-// addFooters adds what the footers of Parquet files tell: row groups to cut at, and
-// bounds of their columns to skip by.
+// addFooters adds the facts in the footers of Parquet files: row groups to cut at,
+// and bounds of their columns to skip by.
 func (p *Planner) addFooters(ctx context.Context, facts *distribute.Facts, paths []string) error {
 	var read []plan.File
 	for _, path := range paths {
@@ -262,9 +262,9 @@ func fetchText(ctx context.Context, e *duck.Engine, sql string) (string, error) 
 	return out, err
 }
 
-// bindSmall has DuckDB bind a query that is not planned, so that mistakes are told
-// at once, in an engine that can run it then. One that was found right is not checked
-// again over the same files.
+// bindSmall makes DuckDB bind a query that is not planned, so that mistakes fail at
+// once, in an engine that can then run it. A valid query is not checked again over
+// the same files.
 func (p *Planner) bindSmall(ctx context.Context, q *distribute.Query, files []plan.File, job *Job) error {
 	key := queryKey(q, "", files)
 	if _, ok := p.checked.get(key); ok {

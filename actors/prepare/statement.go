@@ -218,8 +218,8 @@ func placeOf(dir string) tree.Place {
 	return tree.Place{Dir: dir, Home: home}
 }
 
-// reads adds the files' names to a step as readers take them now: what is a folder
-// today may be a file tomorrow.
+// reads adds the files' names to a step as readers expand them now: a folder may
+// be a file tomorrow.
 func reads(op *plan.SQLOp, files []tree.File) {
 	for _, f := range files {
 		pattern := glob.Below(f.Path, f.Suffix)
@@ -255,9 +255,9 @@ func (q *statement) add(ctx context.Context, op *plan.SQLOp, tables, under map[s
 	return nil
 }
 
-// resolve makes the names of files absolute, and finds the tables. The text stays
-// as it was written but for the names, if DuckDB then reads what it should; else
-// DuckDB writes it anew.
+// resolve makes the names of files absolute, and finds the tables. Only the names
+// in the text change if DuckDB then reads the right files; else DuckDB writes the
+// text anew.
 func (q *statement) resolve(ctx context.Context, sql string) (*resolved, error) {
 	names := slices.Sorted(maps.Keys(q.views))
 	key := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", sql, q.place, names))
@@ -275,7 +275,7 @@ func (q *statement) resolve(ctx context.Context, sql string) (*resolved, error) 
 	return r, err
 }
 
-// resolved is a query's text with absolute names of files, and what it reads.
+// resolved is a query's text with absolute names of files, and its inputs.
 type resolved struct {
 	text   string
 	files  []tree.File

@@ -88,7 +88,7 @@ func (w *Wire) exchange(ctx context.Context, addr string, env *Envelope) answer 
 	}
 }
 
-// result is what an answering envelope says.
+// result returns the message or error of an answering envelope.
 func (w *Wire) result(addr string, env *Envelope) (proto.Message, error) {
 	msg, err := decode(env.Type, env.Payload)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// ErrClosed is what a closed Wire says. It is a kind of plan.ErrUnavailable.
+// ErrClosed is the error of a closed Wire. It is a kind of plan.ErrUnavailable.
 var ErrClosed = fmt.Errorf("wire is closed: %w", plan.ErrUnavailable)
 
 // ErrPortInUse: another process listens on the address.

@@ -22,9 +22,9 @@ const receiveMethod = "/remote.Remoting/Receive"
 // routerName is the one actor that other nodes can address.
 const routerName = "router"
 
-// guard stands between the network and remote's server, which trusts whoever
-// can connect: it would stop any actor, relay to any address and crash on an
-// unknown type. The guard lists what is allowed; all else ends the stream.
+// guard stands between the network and remote's server, which trusts every client:
+// it would stop any actor, relay to any address and crash on an unknown type. The
+// guard lists the allowed messages; any other ends the stream.
 type guard struct {
 	addr    string // this node's, put into every target so that nothing is relayed
 	log     *slog.Logger

@@ -105,8 +105,8 @@ func (l *links) begin(addr string) (*call, error) {
 	return c, nil
 }
 
-// enqueue accounts for a message of so many bytes that is about to be given to
-// remote, and returns whom to give it for.
+// enqueue accounts for a message of size bytes that is about to be given to
+// remote, and returns its peer.
 func (l *links) enqueue(addr string, size int) (*peer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -95,7 +95,7 @@ func encode(m proto.Message) (Type, []byte, error) {
 	return t, b, nil
 }
 
-// decode is the way back; what it returns has been checked.
+// decode is the inverse; it returns only checked messages.
 func decode(t Type, b []byte) (proto.Message, error) {
 	if len(b) > MessageBytesMax {
 		return nil, fmt.Errorf("%w: %s of %d bytes, at most %d are allowed", ErrTooLarge, t, len(b), MessageBytesMax)

@@ -170,7 +170,7 @@ func (c *checker) segment(s *Segment) {
 	c.partitions("partition_rows", s, s.PartitionRows)
 }
 
-// partitions checks what a segment says of each of its partitions.
+// partitions checks a segment's values of each of its partitions.
 func (c *checker) partitions(name string, s *Segment, values []int64) {
 	n := len(values)
 	c.count(name, int64(n), PartitionsInlineMax)

@@ -17,7 +17,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// Config is what a Wire is opened with. Node, Boot and Handle are required.
+// Config configures a Wire. Node, Boot and Handle are required.
 type Config struct {
 	Bind      string // host to listen on; default 127.0.0.1
 	Advertise string // host that peers dial; default Bind
@@ -107,8 +107,8 @@ func Open(ctx context.Context, c Config) (*Wire, error) {
 type carrier interface {
 	carry(addr string, env *Envelope) error
 	lost(addr string, reason error)
-	// close ends every connection; in order, when nothing was cut short, so
-	// that what was carried arrives.
+	// close ends every connection; in order if nothing was cut short, so that
+	// messages under way arrive.
 	close(orderly bool)
 }
 
@@ -184,9 +184,9 @@ func (w *Wire) Addr() string { return w.addr }
 // an actor stops it, before Close.
 func (w *Wire) System() *actor.ActorSystem { return w.system }
 
-// Close refuses new work, lets handlers and calls that are under way end, and
-// what they said reach the peers; when ctx ends first they are cut short, and
-// Close says so. Once closed it returns the same again.
+// Close refuses new work, lets running handlers and calls end, and their messages
+// reach the peers; if ctx ends first they are cut short, and Close returns an error.
+// Once closed it returns the same again.
 func (w *Wire) Close(ctx context.Context) error {
 	w.once.Do(func() {
 		w.err = w.close(ctx)

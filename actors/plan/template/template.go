@@ -3,8 +3,8 @@
 //
 //	SQL ── Parse ──▶ Template ── Render(views) ──▶ SQL of a stage ── Fill(vars) ──▶ SQL of a task
 //
-// It is pure. It refuses texts of several statements, what is never closed, and
-// placeholders that nothing stands for.
+// It is pure. It refuses texts of several statements, unclosed quotes and comments,
+// and unknown placeholders.
 package template
 
 import (
@@ -96,9 +96,8 @@ func Parse(s string, n int) (Template, error) {
 }
 
 // Trim cuts blanks and closing semicolons off a text and returns the tokens between,
-// of the text as it was. It, makes sure that what is
-// written after the text is not swallowed by a comment, and refuses a second
-// statement.
+// of the original text. It makes sure that no comment swallows SQL appended to the
+// text, and refuses a second statement.
 func Trim(s string) (string, []lexer.Token, error) {
 	toks, err := lexer.Lex(s)
 	if err != nil {
@@ -221,7 +220,7 @@ func Fill(s string, vars map[string]string) string {
 	}
 	toks, err := lexer.Lex(s)
 	if err != nil {
-		return s // DuckDB will say what is wrong with it
+		return s // DuckDB will report the mistake
 	}
 	var b strings.Builder
 	for i := 0; i < len(toks); i++ {
