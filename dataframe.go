@@ -13,8 +13,8 @@ import (
 
 // DataFrame is a lazy, partitioned table: a plan, not data. It is immutable,
 // and may be used any number of times: within one job a DataFrame that several
-// others are made from is computed once. A mistake in building one is told by
-// the action that runs it.
+// others are made from is computed once. The action that runs a DataFrame returns
+// the error of a mistake in building it.
 type DataFrame struct {
 	s      *Session
 	node   plan.Node // without Inputs; with an ID if it is of FromPlan
@@ -41,10 +41,9 @@ func (s *Session) Query(query string) *DataFrame {
 	return s.source(plan.Node{SQL: &plan.SQLOp{Query: query}}, nil)
 }
 
-// FromPlan reads a plan as JSON, as POST /v1/jobs takes it: what a job file says.
-// The DataFrame has the rows that the plan's sink is given; Submit, Collect and
-// Explain do what the sink says, so that Collect of a plan that writes files has
-// no rows.
+// FromPlan reads a plan as JSON, as POST /v1/jobs takes it: the content of a job
+// file. The DataFrame has the input rows of the plan's sink; Submit, Collect and
+// Explain run the sink, so that Collect of a plan that writes files has no rows.
 func (s *Session) FromPlan(data []byte) *DataFrame {
 	p := new(plan.Plan)
 	if err := json.Unmarshal(data, p); err != nil {

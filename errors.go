@@ -24,11 +24,11 @@ var (
 	ErrInternal    = plan.ErrInternal // a defect in Pond
 )
 
-// Error is what went wrong, where, and what may help. errors.As finds it in
-// every error that comes from a pond.
+// Error is a failure, its place, and advice. errors.As finds it in every error that
+// comes from a pond.
 type Error struct {
 	Kind    string // in a word; errors.Is with a sentinel asks for it
-	Op      string // what was being done: "run", "fetch", "publish"
+	Op      string // the failed operation: "run", "fetch", "publish"
 	Subject string // to what: a file, a job, a stage
 	Node    string // where, when known
 	Text    string // for people: DuckDB's own message, or the cause's

@@ -12,7 +12,7 @@ type Node struct {
 	tmp string // the data folder when none was given: removed at the end
 }
 
-// member is what Join starts. It is an interface so that programs that only
+// member is a node started by Join. It is an interface so that programs that only
 // Connect do without DuckDB.
 type member interface {
 	Addr() string

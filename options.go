@@ -23,7 +23,7 @@ type ClientOption interface {
 	connect(*config) error
 }
 
-// config is what options set.
+// config holds the values that options set.
 type config struct {
 	tls   *tls.Config
 	warn  func(error)
@@ -74,8 +74,8 @@ type warnOption func(error)
 func (o warnOption) join(c *config) error    { return o.connect(c) }
 func (o warnOption) connect(c *config) error { c.warn = o; return nil }
 
-// OnWarning has f called with what went wrong and is being mended: rows of a result
-// that were lost or damaged, and are made anew. It is called by who reads them.
+// OnWarning calls f with faults that are being mended: rows of a result that were
+// lost or damaged, and are computed again. The goroutine that reads them calls it.
 func OnWarning(f func(error)) ClientOption { return warnOption(f) }
 
 // WithBind sets the host to listen on; the default is 127.0.0.1. Any other than
@@ -173,8 +173,8 @@ func WithLogger(l *slog.Logger) Option { return set(func(c *nodeConfig) { c.log 
 func WithVersion(v string) Option { return set(func(c *nodeConfig) { c.version = v }) }
 
 // BatchFunc maps a batch of rows to others, which it passes to yield. in is valid
-// during the call only, what is yielded must be until yield returns. Several
-// tasks call it at once.
+// during the call only, a yielded batch must be until yield returns. Several tasks
+// call it at once.
 type BatchFunc func(ctx context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error
 
 // WithBatchFunc registers a Go function for [DataFrame.MapBatches] under name.

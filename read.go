@@ -104,8 +104,8 @@ func absolute(path string) (string, error) {
 }
 
 // ReadParquet reads files, folders or globs, several with commas between them
-// (see Paths). Globs mean what they mean in SQL. Of a folder it reads the files in
-// it, but for those whose names begin with a dot or an underscore.
+// (see Paths). Globs have their meaning in SQL. Of a folder it reads the files
+// in it, except those whose names begin with a dot or an underscore.
 // The nodes read them: a path must mean the same on each.
 func (s *Session) ReadParquet(path string, options ...ReadOption) *DataFrame {
 	return s.read(plan.Parquet, path, options)

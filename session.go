@@ -18,7 +18,7 @@ type Session struct {
 	reader *api.ResultReader
 	config *config // as it was opened
 	sql    sqlState
-	user   string // who submits its jobs
+	user   string // the submitter of its jobs
 }
 
 // Connect returns a Session on a running node, given by its base address: HOST
@@ -54,7 +54,7 @@ func newSession(addr string, c *config) *Session {
 	return s
 }
 
-// currentUser is who runs this process, as far as the system tells.
+// currentUser returns the user of this process, as far as the system tells.
 func currentUser() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username
@@ -118,7 +118,7 @@ func (s *Session) Members(ctx context.Context) ([]Member, error) {
 	return out, nil
 }
 
-// Version says what a node runs.
+// Version holds the identity of a node and the versions of its software.
 type Version struct {
 	Pond   string
 	DuckDB string
@@ -126,7 +126,7 @@ type Version struct {
 	Node   string // its identity
 }
 
-// Version asks the session's node what it runs.
+// Version asks the session's node for its versions.
 func (s *Session) Version(ctx context.Context) (Version, error) {
 	v, err := s.api.Version(ctx)
 	if err != nil {
@@ -135,6 +135,6 @@ func (s *Session) Version(ctx context.Context) (Version, error) {
 	return Version{Pond: v.Pond, DuckDB: v.DuckDB, Go: v.Go, Node: v.Node}, nil
 }
 
-// Leave has the session's node finish what it runs, leave the pond and stop. It
+// Leave makes the session's node finish its tasks, leave the pond and stop. It
 // returns when the node takes no more work.
 func (s *Session) Leave(ctx context.Context) error { return public(s.api.Leave(ctx)) }

@@ -40,8 +40,8 @@ func Force(on bool) JobOption {
 	return func(s *settings) error { s.JobOptions.Force = on; return nil }
 }
 
-// Reuse takes the rows of equal stages that nodes still hold, as is the default.
-// Without it every stage runs.
+// Reuse makes a job take the rows of equal stages that nodes still hold, which is
+// the default. Without it every stage runs.
 func Reuse(on bool) JobOption {
 	return func(s *settings) error { s.NoReuse = !on; return nil }
 }
@@ -145,7 +145,7 @@ func (s settings) with(options []JobOption) (settings, error) {
 	return s, nil
 }
 
-// setting is one that SET knows, as pond_ and its name.
+// setting is a setting that SET accepts, as pond_ and its name.
 type setting struct {
 	name, takes string
 	parse       func(value string) (JobOption, error)

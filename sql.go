@@ -120,9 +120,9 @@ func (s *Session) query(ctx context.Context, sql string, o settings) (*Rows, err
 // DuckDB looks for them itself.
 const pivotColumnsMax = 1000
 
-// pivoted is a query that names the columns of its PIVOTs, for which the pond
-// looks first: DuckDB does not plan others. When that fails the query stays as it
-// is, and whoever runs it whole says what is wrong.
+// pivoted returns the query with the columns of its PIVOTs named, which the pond
+// finds first: DuckDB does not plan others. If that fails the query stays as it is,
+// and the engine that runs it whole reports the mistake.
 func (s *Session) pivoted(ctx context.Context, sql string, o settings) string {
 	o.watch = nil
 	items := stmt.Pivots(sql)

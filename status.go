@@ -10,12 +10,12 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// Status is where a job stands. As JSON it is what GET /v1/jobs/{id} answers.
+// Status is the state of a job. GET /v1/jobs/{id} returns it as JSON.
 type Status struct {
 	ID          string
 	Name        string // of its job file; may be empty
 	Statement   string // the SQL as it was written, or its beginning; empty for other jobs
-	User        string // who submitted it, as its client says
+	User        string // the submitter, as its client claims
 	State       string // queued, running, succeeded, failed or cancelled
 	Error       *Error // of a job that failed or was cancelled
 	Coordinator string // the node that drives it
@@ -45,8 +45,8 @@ type Stage struct {
 	Spill    int64         // bytes that DuckDB spilled
 	CPU      time.Duration // of its tasks, together
 	Wall     time.Duration // from the first start of a task to the last end
-	// Dropped: the job was planned otherwise once sizes were known, and nothing
-	// needs what the stage makes.
+	// Dropped: the job was planned again once sizes were known, and nothing needs
+	// the output of the stage.
 	Dropped bool
 
 	// The rest is known when the job has ended.

@@ -166,7 +166,7 @@ func refuseEmpty(f *pflag.Flag) error {
 	return usageError{"--" + f.Name + " is empty", "give it a value, or leave it out; is a variable of a script not set?"}
 }
 
-// columns is the width of the terminal that w is; 0: it is none, or has no size.
+// columns returns the width of the terminal w; 0 if w is no terminal, or has no size.
 func columns(w io.Writer) int {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {

@@ -76,7 +76,7 @@ func (a *app) connect(c *clientFlags, options ...pond.ClientOption) (*pond.Sessi
 	return pond.Connect(c.peer, append(options, pond.WithTLS(conf), pond.OnWarning(a.warn))...)
 }
 
-// warn says in a line what is being mended.
+// warn prints a fault that is being mended, in one line.
 func (a *app) warn(err error) {
 	why := err
 	if e := (*pond.Error)(nil); errors.As(err, &e) {

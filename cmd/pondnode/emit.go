@@ -137,7 +137,7 @@ func writeRows(w io.Writer, f output.Format, schema *arrow.Schema, opts output.O
 	return nil
 }
 
-// list writes a listing: what people see as a table, what programs see else.
+// list writes a listing: people's as a table, programs' in any other format.
 func (a *app) list(f output.Format, people, programs *output.Listing) error {
 	l, opts := programs, output.Options{}
 	if f == output.Table {

@@ -187,7 +187,7 @@ func (a *app) join(ctx context.Context, n *nodeFlags) error {
 	return a.stay(ctx, node, n)
 }
 
-// say writes what a node's keeper should know, as the log is written.
+// say writes a notice for the operator of a node, in the form of the log.
 func (n *nodeFlags) say(a *app, text string) {
 	if n.logFormat == "json" {
 		slog.New(slog.NewJSONHandler(a.stderr, nil)).Info(text)

@@ -2,8 +2,8 @@
 // nodes, submits jobs to any of them, and shows how they go on.
 //
 // Results go to standard output, all else to standard error. It decides nothing
-// about jobs: package pond does what it asks for. Read app.go for how a command
-// is run, submit.go for a job's way from here.
+// about jobs: package pond carries them out. Read app.go for how a command is run,
+// submit.go for a job's way from here.
 package main
 
 import (

@@ -17,7 +17,7 @@ const (
 	folderEntries = 10_000 // of a folder that are looked at
 )
 
-// completer finds what a line may go on with.
+// completer finds the continuations of a line.
 type completer struct {
 	views func() []string                              // names
 	files func(dir string) (names []string, err error) // with a slash after folders
@@ -31,8 +31,8 @@ type completion struct {
 	choices []string
 }
 
-// complete goes on with what stands before the cursor: a command of the prompt and
-// its argument, the name of a file in quotes, else a keyword or a view.
+// complete completes the text before the cursor: a command of the prompt and its
+// argument, the name of a file in quotes, else a keyword or a view.
 func (c *completer) complete(line string, pos int) completion {
 	before := line[:pos]
 	if cut := strings.TrimLeft(before, " "); strings.HasPrefix(cut, `\`) {
@@ -100,7 +100,7 @@ func (c *completer) file(line string, pos int, typed, end string) completion {
 	return finish(line, pos, base, names, end)
 }
 
-// finish puts what all choices begin with in the place of what was typed, and end
+// finish replaces the typed text by the common prefix of all choices, and puts end
 // after the only one.
 func finish(line string, pos int, typed string, choices []string, end string) completion {
 	slices.Sort(choices)

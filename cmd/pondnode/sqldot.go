@@ -9,7 +9,7 @@ import (
 	"github.com/pondmesh/pond/cmd/pondnode/internal/near"
 )
 
-// instead is what to type for a command of DuckDB's shell.
+// instead maps a command of DuckDB's shell to the one to type here.
 var instead = map[string]string{
 	".tables":     `\d lists the views; files are named in the query: FROM 'folder/*.parquet'`,
 	".schema":     `\d NAME shows the columns of a view, of a file or of a query`,

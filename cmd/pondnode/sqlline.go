@@ -100,7 +100,7 @@ func (p *promptLines) ReadLine(prompt string) (string, error) {
 
 func (p *promptLines) Remember(line string) { p.history.remember(line) }
 
-// showChoices lists what a line may go on with, above it.
+// showChoices lists the continuations of a line above it.
 func showChoices(w io.Writer, choices []string) {
 	if len(choices) == 0 {
 		return

@@ -21,7 +21,7 @@ type prompt struct {
 	typed string // of the statement that is not ended yet
 }
 
-// start says who answers, and takes lines until there are no more.
+// start names the node that answers, and takes lines until there are no more.
 func (p *prompt) start(ctx context.Context) error {
 	call, stop := within(ctx)
 	v, err := p.session.Version(call)
@@ -65,10 +65,11 @@ func (p *prompt) label() string {
 	return strings.Repeat(" ", max(len(p.a.peer)-1, 0)) + "-> "
 }
 
-// plainCommands are what people type who do not know the prompt.
+// plainCommands maps words that newcomers type to commands of the prompt.
 var plainCommands = map[string]string{"quit": `\q`, "exit": `\q`, "help": `\?`}
 
-// take does what a line completes. An error ends the line, not the prompt.
+// take runs the statement or command that a line completes. An error ends the line,
+// not the prompt.
 func (p *prompt) take(ctx context.Context, line string) (quit bool, err error) {
 	if p.typed == "" {
 		word := strings.ToLower(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(line), ";")))
@@ -101,7 +102,7 @@ func (p *prompt) take(ctx context.Context, line string) (quit bool, err error) {
 	return false, nil
 }
 
-// promptCommand is one that begins with a backslash.
+// promptCommand is a command that begins with a backslash.
 type promptCommand struct {
 	name, args, does string
 	run              func(p *prompt, ctx context.Context, arg string) error

@@ -1,7 +1,7 @@
 // Package jobfile reads job files: plans as YAML. The keys are those of a plan's
-// JSON (package plan), and every part of a plan can be said; short forms save
-// typing. It refuses what it does not know, with the line and the nearest name
-// that it does know. It resolves paths and touches no file.
+// JSON (package plan), and every part of a plan can be written; short forms save
+// typing. It refuses unknown names, with the line and the nearest known name. It
+// resolves paths and touches no file.
 //
 //	name: late airports
 //	steps:
@@ -212,7 +212,7 @@ func (f *file) plan(dir string) (*plan.Plan, error) {
 	return p, nil
 }
 
-// settle makes a step's paths absolute and finds the format of what it reads.
+// settle makes a step's paths absolute and finds the format of its files.
 func settle(n *plan.Node, dir string) error {
 	if n.SQL != nil {
 		for i, a := range n.SQL.Access {

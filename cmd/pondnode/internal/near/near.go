@@ -1,5 +1,5 @@
-// Package near finds the name that someone meant to type. It judges names only;
-// who asks decides what to do with the answer.
+// Package near finds the known name nearest to a mistyped one. It compares names
+// only; the caller decides how to use the answer.
 package near
 
 import "strings"

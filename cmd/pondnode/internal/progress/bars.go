@@ -33,7 +33,7 @@ func newBars(w io.Writer, columns int) *bars {
 	}
 }
 
-// stageBar is a bar and what its goroutine draws beside it.
+// stageBar is a bar and the text that its goroutine draws beside it.
 type stageBar struct {
 	bar *mpb.Bar
 	mu  sync.Mutex

@@ -1,6 +1,6 @@
 // Package progress shows how a job goes on: a bar a stage on a terminal, else a
-// line whenever a stage begins, is retried or ends. It only draws; who watches
-// the job passes each status on.
+// line whenever a stage begins, is retried or ends. It only draws; the caller
+// watches the job and passes each status on.
 package progress
 
 import (
@@ -18,7 +18,7 @@ import (
 // Display shows a job's progress. Its methods are called by one goroutine.
 type Display interface {
 	Update(s *pond.Status)
-	// Close leaves what was last shown in place. Nothing is drawn after it.
+	// Close leaves the last display in place. Nothing is drawn after it.
 	Close()
 }
 
@@ -83,7 +83,7 @@ func Planning(s *pond.Status) string {
 	return fmt.Sprintf("planning: %s of %s", humanize.Comma(int64(s.Planned)), Count(s.ToPlan, "file"))
 }
 
-// planningMin is from how many files on the planning of a job is told of.
+// planningMin is the number of files from which the planning of a job is shown.
 const planningMin = 1000
 
 func planningTenth(s *pond.Status) int {
