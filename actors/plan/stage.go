@@ -69,7 +69,8 @@ type Stage struct {
 	Deterministic bool
 	// Optimized: the SQL was written from a plan that is optimised already. Joins
 	// stay in its order: DuckDB does not know how many rows a stream will bring,
-	// takes it for one, and would choose worse.
+	// takes it for one, and would choose worse. False for a stage with a recursive
+	// query.
 	Optimized bool
 	// Gathered is why the stage runs on one partition though its input has
 	// several; empty when it does not.

@@ -145,7 +145,7 @@ func (p *planner) leavesOf(root logical.Operator) []*leaf {
 
 // stage writes a draft as a stage, and lists the files that it reads.
 func (p *planner) stage(d *draft) (*plan.Stage, []plan.File, error) {
-	s := &plan.Stage{Name: d.label, Exchange: d.ex, Tasks: plan.Tasks{N: d.n}, Ordered: d.ordered, Optimized: true}
+	s := &plan.Stage{Name: d.label, Exchange: d.ex, Tasks: plan.Tasks{N: d.n}, Ordered: d.ordered, Optimized: !recursive(d.root)}
 	if d.bounds != nil {
 		s.Exchange.Bounds = d.bounds.index
 	}
@@ -231,19 +231,26 @@ func (l *leaf) write(s *plan.Stage) []plan.File {
 	return l.scan.files
 }
 
+// recursive reports whether a recursive query stands in a tree. DuckDB 1.5.6 crashes
+// on an ASOF join over one whose joins it may not put in order itself.
+func recursive(root logical.Operator) bool {
+	found := false
+	logical.Walk(root, func(op logical.Operator) bool {
+		_, ok := op.(*logical.RecursiveCTE)
+		found = found || ok
+		return !found
+	})
+	return found
+}
+
 // keep stores inputs that the query reads more than once in tables, and reports
 // whether it did: the query must then be rendered again.
 func (p *planner) keep(s *plan.Stage, d *draft, leaves []*leaf, query string) bool {
-	recursive := false
-	logical.Walk(d.root, func(op logical.Operator) bool {
-		_, ok := op.(*logical.RecursiveCTE)
-		recursive = recursive || ok
-		return true
-	})
+	again := recursive(d.root)
 	kept := false
 	for _, l := range leaves {
 		name := regexp.MustCompile(`\b` + l.view.Name + `\b`)
-		if !recursive && (l.scan != nil || len(name.FindAllString(query, 2)) < 2) {
+		if !again && (l.scan != nil || len(name.FindAllString(query, 2)) < 2) {
 			continue
 		}
 		l.view.Name, kept = s.Keep(viewPrefix, l.view.Name), true

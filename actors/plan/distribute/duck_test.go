@@ -59,7 +59,7 @@ func newTables(t testing.TB, setup string) *pond {
 	t.Helper()
 	p := &pond{adapts: map[string]int{}, plans: open(t), tasks: open(t), facts: distribute.Facts{Tables: map[string]distribute.Table{}}}
 	p.exec(t, p.plans, setup)
-	p.exec(t, p.tasks, "CREATE SCHEMA hidden; USE hidden;"+setup+";USE main;SET disabled_optimizers = 'join_order,empty_result_pullup'")
+	p.exec(t, p.tasks, "CREATE SCHEMA hidden; USE hidden;"+setup+";USE main")
 	p.addTables(t)
 	return p
 }
@@ -287,6 +287,13 @@ func (p *pond) task(ctx context.Context, job *plan.Job, stage, task, tasks int, 
 		return info, nil, err
 	}
 	s := job.Stages[stage]
+	off := ""
+	if s.Optimized {
+		off = "join_order,empty_result_pullup" // as package engines has it
+	}
+	if _, err := p.tasks.Exec(ctx, "SET disabled_optimizers = '"+off+"'"); err != nil {
+		return info, nil, err
+	}
 	var drop []string
 	defer func() {
 		slices.Reverse(drop)

@@ -52,6 +52,7 @@ WITH q AS MATERIALIZED (SELECT a, sum(c) AS c FROM t GROUP BY a) SELECT q1.a, q2
 WITH q AS (SELECT a, count(*) AS n FROM t GROUP BY a) SELECT * FROM q WHERE n = (SELECT max(n) FROM q);
 WITH q AS MATERIALIZED (SELECT random() AS r FROM range(50)) SELECT count(*) FROM q q1 JOIN q q2 ON q1.r = q2.r;
 WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 20) SELECT sum(i) FROM r;
+SELECT count(*) FROM (WITH RECURSIVE r(x, y) AS (SELECT a::BIGINT, 0 FROM u WHERE a IS NOT NULL UNION ALL SELECT x - y, y + 1 FROM r WHERE y < 2) SELECT * FROM r) l ASOF LEFT JOIN (SELECT a FROM n WHERE a IS NOT NULL GROUP BY ALL) k ON coalesce(l.x, 0) > k.a;
 WITH RECURSIVE p(dst, cost) AS (SELECT 1, 0 UNION SELECT g.dst, p.cost + g.cost FROM p JOIN graph g ON g.src = p.dst WHERE p.cost < 12) SELECT dst, min(cost) FROM p GROUP BY dst;
 WITH RECURSIVE boss AS (SELECT id, name, 0 AS level FROM emp WHERE boss IS NULL UNION ALL SELECT e.id, e.name, level + 1 FROM emp e JOIN boss b ON e.boss = b.id) SELECT * FROM boss ORDER BY level, id;
 SELECT * FROM t ORDER BY ALL;
