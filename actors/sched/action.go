@@ -85,8 +85,8 @@ func (s Status) String() string {
 	return "unknown"
 }
 
-// Winner is the one attempt of a task that counts, and who holds its output.
-// Holders is empty when no node must (files in shared storage).
+// Winner is the one attempt of a task that counts, and the holders of its output.
+// Holders is empty if no node must hold it (files in shared storage).
 type Winner struct {
 	Attempt plan.AttemptID
 	Node    NodeID // told of it first; it may be gone

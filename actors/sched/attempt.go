@@ -22,7 +22,7 @@ func (d *Decider) onDone(e Done) {
 		d.win(t, number, n, HeldSegment{Lineage: a.lineage, Output: e.Output})
 		return
 	}
-	// Told twice, too late, or of a predecessor: it is there all the same.
+	// Reported twice, too late, or from a predecessor: the output exists all the same.
 	if t.stage.moving && e.Lineage == 0 && !slices.Contains(t.dead, number) {
 		return // nothing can be said of it without its lineage; Held has that
 	}

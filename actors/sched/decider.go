@@ -83,7 +83,7 @@ func (d *Decider) addStage(i int, p *plan.Stage) {
 	s.unstable = s.unstable || s.moving
 	s.status = StageStatus{Index: i, Name: p.Name}
 	if p.Tasks.Fit != nil {
-		s.moving = true // what its tasks read is told by their lineage too
+		s.moving = true // the lineage of its tasks covers their inputs too
 	} else {
 		d.makeTasks(s, d.countTasks(p))
 	}
@@ -91,7 +91,7 @@ func (d *Decider) addStage(i int, p *plan.Stage) {
 	d.byID[p.ID] = s
 }
 
-// makeTasks gives a stage that many tasks, of which nothing is known.
+// makeTasks gives a stage n new tasks.
 func (d *Decider) makeTasks(s *stage, n int) {
 	s.tasks = make([]task, n)
 	for k := range s.tasks {
@@ -135,7 +135,7 @@ func (d *Decider) countTasks(p *plan.Stage) int {
 	return n
 }
 
-// Step takes an event and returns what is to be done, in order. The slice is
+// Step takes an event and returns the actions to carry out, in order. The slice is
 // valid until the next Step.
 func (d *Decider) Step(e Event) []Action {
 	d.out = d.out[:0]
@@ -202,7 +202,7 @@ func (d *Decider) onTick(e Tick) {
 	}
 }
 
-// begin starts the job, with what is held by then.
+// begin starts the job, with the segments found so far.
 func (d *Decider) begin() {
 	d.begun, d.dirty, d.lastRun = true, true, d.now
 	if len(d.stages) == 0 || len(d.byID) != len(d.stages) {

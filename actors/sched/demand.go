@@ -8,7 +8,7 @@ import (
 )
 
 // updateDemand recomputes which stages are wanted and which of those are open, until
-// nothing changes: opening one may complete it with what was found held.
+// nothing changes: opening one may complete it with segments found before.
 func (d *Decider) updateDemand() {
 	for d.dirty && d.finish == nil {
 		d.dirty = false
@@ -270,8 +270,8 @@ func (d *Decider) discard(t *task, corrupt bool) {
 	d.lose(t)
 }
 
-// distrust has a task avoid a node whose disk has twice in a row not kept what the
-// task made there.
+// distrust makes a task avoid a node whose disk has twice in a row lost the task's
+// output.
 func (d *Decider) distrust(t *task) {
 	if n := d.nodes[t.maker]; n != nil && t.spoiledOn == t.maker && !slices.Contains(t.failedOn, n) {
 		t.failedOn = append(t.failedOn, n)
@@ -303,7 +303,7 @@ func (s *stage) hashInputs() uint64 {
 	return h.Sum64()
 }
 
-// sweep takes back what was made of inputs whose lineage is not valid.
+// sweep discards outputs made from inputs whose lineage is not valid.
 func (d *Decider) sweep(s *stage, valid func(lineage uint64) bool) {
 	for i := range s.tasks {
 		t := &s.tasks[i]

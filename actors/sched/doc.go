@@ -1,5 +1,5 @@
-// Package sched decides what one job does next. A [Decider] takes an event and
-// returns what is to be done about it; the coordinator around it does that.
+// Package sched schedules the tasks of one job. A [Decider] takes an event and
+// returns actions; the coordinator around it carries them out.
 //
 // It is pure: no clock, no goroutine, no socket, no disk. Time moves by [Tick]
 // alone, and the same events give the same actions, so that thousands of
@@ -14,9 +14,9 @@
 // # How it decides
 //
 // Demand flows backwards: a stage is wanted while a wanted stage that reads it
-// is incomplete, and only wanted stages run. So what is found committed (a
-// successor's recovery, an equal plan's segments) makes everything before it
-// unnecessary, and a lost segment that nobody needs any more is not made again.
+// is incomplete, and only wanted stages run. So a segment found committed (in a
+// successor's recovery, or of an equal plan) makes everything before it unnecessary,
+// and a lost segment that nothing needs any more is not made again.
 // A wanted stage is open, its tasks may run, while all stages it reads are
 // complete. Open stages are served last stage first: finishing a branch frees
 // more than starting one.
@@ -27,5 +27,5 @@
 // lineage are made again.
 //
 // Read event.go and action.go (the contract), then decider.go, demand.go (demand,
-// lineage), place.go (who gets what), and attempt.go (failures).
+// lineage), place.go (placement of tasks), and attempt.go (failures).
 package sched

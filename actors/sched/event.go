@@ -8,14 +8,14 @@ type NodeID string
 // Boot names one start of a node's process.
 type Boot string
 
-// Event is something that happened. Events may come late, twice or in any
-// order: what no longer matters changes nothing.
+// Event is something that happened. Events may come late, twice or in any order: an
+// outdated one changes nothing.
 type Event interface{ event() }
 
 // Tick moves time. Now is in milliseconds and never goes back (an earlier Now
 // counts as the last one). A coordinator ticks a few times a second; it may tick
 // before any other event for better precision. The first Tick starts the job:
-// NodeUp, Held and Alive before it say who is there and what need not be run.
+// NodeUp, Held and Alive before it report the nodes and the tasks that need not run.
 type Tick struct{ Now int64 }
 
 // NodeUp, NodeLost and NodeLeaving of one node must come in the order of what
@@ -32,14 +32,14 @@ type NodeUp struct {
 	Memory int64
 }
 
-// NodeLost: this boot of a node is gone, and with it what it ran and held. What
-// it still holds when it comes back is told by Held.
+// NodeLost: this boot of a node is gone, and with it its attempts and segments. Held
+// reports the segments that it still holds when it comes back.
 type NodeLost struct {
 	Node NodeID
 	Boot Boot
 }
 
-// NodeLeaving: the node takes no more tasks. It finishes what it runs, and its
+// NodeLeaving: the node takes no more tasks. It finishes its attempts, and its
 // segments can be read until it is lost. See [Decider.Needed].
 type NodeLeaving struct{ Node NodeID }
 
@@ -52,9 +52,9 @@ type Pull struct {
 	Slots int
 }
 
-// Alive: these attempts, and no others of this job, run on the node. What the
-// node runs and need not is stopped; what it should run and repeatedly does not
-// (a lost message) is run again; what a predecessor started is attached to.
+// Alive: these attempts, and no others of this job, run on the node. Unneeded ones
+// are stopped; those that should run and repeatedly do not (a lost message) are run
+// again; those that a predecessor started are attached to.
 type Alive struct {
 	Node    NodeID
 	Boot    Boot
@@ -70,7 +70,7 @@ type Done struct {
 	Output  Output
 }
 
-// Output is what an attempt committed: a segment, or staged files.
+// Output is the committed output of an attempt: a segment, or staged files.
 type Output struct {
 	Segment   string // names the segment, unique for ever; may be empty when files were written
 	Rows      int64
@@ -90,8 +90,8 @@ type Failed struct {
 	Err     *plan.Error
 }
 
-// Held: what a node durably holds of this job's stages, whichever job or term
-// made it. It may be told at any time; before the first Tick it saves most.
+// Held: the outputs of this job's stages that a node durably holds, whichever job or
+// term made them. It may come at any time; before the first Tick it saves most.
 type Held struct {
 	Node     NodeID
 	Boot     Boot
@@ -116,10 +116,10 @@ type Published struct {
 	Err error
 }
 
-// Extend: the rest of the job is planned otherwise. Job has the stages that there
-// were, in their places, and new ones behind them, of which the last makes the
-// result now; what only the old one needed is stopped. It comes before any task of
-// the old one has run, and is ignored once the job publishes.
+// Extend: the rest of the job is planned again. Job has the old stages, in their
+// places, and new ones behind them; the last one now makes the result. Stages that
+// only the old last one needed are stopped. It comes before any task of the old last
+// one has run, and is ignored once the job publishes.
 type Extend struct{ Job *plan.Job }
 
 // Cancel ends the job, unless it is already publishing: then the outcome of that

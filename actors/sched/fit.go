@@ -6,9 +6,9 @@ import "github.com/pondmesh/pond/actors/plan"
 // stage with a Fit are cut when it first opens, and stay so.
 func (s *stage) shaped() bool { return s.tasks != nil }
 
-// fit cuts the stage's tasks by the sizes of what they read. What was found of it
-// is of another cut when its lineage differs; of another number of tasks it is
-// certainly.
+// fit cuts the stage's tasks by the sizes of their inputs. An output found before
+// belongs to another cut if its lineage differs, and certainly if the number of
+// tasks does.
 func (d *Decider) fit(s *stage) {
 	up := map[int][]plan.SegmentInfo{}
 	for _, p := range s.deps {

@@ -67,7 +67,7 @@ func (d *Decider) refuse(n *node, h *HeldSegment) {
 	}
 }
 
-// judge takes or refuses what was found of a moving stage, now that its lineage
+// judge takes or refuses the outputs found of a moving stage, now that its lineage
 // is known.
 func (d *Decider) judge(s *stage) {
 	found := s.found
@@ -86,10 +86,9 @@ func (d *Decider) judge(s *stage) {
 	}
 }
 
-// takeWholeSets completes stages with what was found of them, if some lineage is
-// there for every task: those outputs agree with one another. Of the last stage
-// nothing else needs to agree with them, nor of one that moves only for how it is
-// cut.
+// takeWholeSets completes stages with the outputs found of them, if some lineage
+// has one for every task: those outputs agree with one another. Nothing else needs
+// to agree with those of the last stage, or of one that moves only by its cut.
 func (d *Decider) takeWholeSets() {
 	for i, s := range d.stages {
 		if s.moving && !s.opened && s.done == 0 && (i == len(d.stages)-1 || s.steady()) {

@@ -2,9 +2,8 @@ package sched
 
 import "github.com/pondmesh/pond/actors/plan"
 
-// locate finds what each task of a stage will read and who holds most of it. It
-// is a preference only, so shares that plan.Assign would cut exactly are taken
-// as even ones.
+// locate finds the node that holds most of the input of each task of a stage. It is
+// a preference only, so shares that plan.Assign would cut exactly are taken as even.
 func (d *Decider) locate(s *stage) {
 	work := 0
 	for _, p := range s.deps {
@@ -73,7 +72,7 @@ func (d *Decider) weigh(r *plan.Read, s *stage, i int, at []int64) int64 {
 	return total
 }
 
-// scanBytes is what task i of a stage reads from files.
+// scanBytes is the size of the input of task i of a stage from files.
 func scanBytes(p *plan.Stage, i int) int64 {
 	b := int64(0)
 	for _, in := range p.Inputs {

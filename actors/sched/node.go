@@ -162,8 +162,8 @@ func (d *Decider) onAlive(e Alive) {
 }
 
 // adoptable reports whether an attempt that this Decider does not know to run
-// may be attached to: a predecessor's, or one on a node that had been given up.
-// Of a moving stage it is not known what the attempt has read.
+// may be attached to: a predecessor's, or one on a node that had been given up. Not
+// in a moving stage: the inputs of the attempt are unknown.
 func (d *Decider) adoptable(t *task, number int) bool {
 	return number > 0 && t.state != done && len(t.live) == 0 && !t.stage.moving &&
 		!slices.Contains(t.dead, number) && (!d.begun || t.stage.wanted)
@@ -254,8 +254,8 @@ func (d *Decider) offerTo(n *node) bool {
 	return true
 }
 
-// tickOffers offers what is left again: an Offer may have been lost, a rest or a
-// wait may have ended, a straggler may have appeared.
+// tickOffers offers the remaining work again: an Offer may have been lost, a rest or
+// a wait may have ended, a straggler may have appeared.
 func (d *Decider) tickOffers() {
 	work := d.ready > 0
 	for _, s := range d.open {

@@ -112,8 +112,8 @@ func (d *Decider) pickUsual(s *stage, n *node) *task {
 }
 
 // pickLarge chooses among the tasks that ran out of memory. When n is the node
-// for one but has no room now, n is reserved: it gets nothing else until what it
-// runs has ended.
+// for one but has no room now, n is reserved: it gets nothing else until its
+// attempts have ended.
 func (d *Decider) pickLarge(s *stage, n *node) *task {
 	return take(&s.large, func(t *task) bool {
 		if d.avoids(t, n) || d.roomier(t, n) || n.reserved != nil {

@@ -73,14 +73,14 @@ func (d *Decider) onPublished(e Published) {
 		return
 	}
 	if e.Try == p.try && p.active && p.retryAt == 0 {
-		d.publishFailed(asTaskError(e.Err))
+		d.publishFailed(asPlanError(e.Err))
 	}
 }
 
-func asTaskError(err error) *plan.Error {
-	var te *plan.Error
-	if errors.As(err, &te) {
-		return te
+func asPlanError(err error) *plan.Error {
+	var pe *plan.Error
+	if errors.As(err, &pe) {
+		return pe
 	}
 	return &plan.Error{Kind: plan.KindOf(err), Op: "publish", Text: err.Error()}
 }
@@ -120,7 +120,7 @@ func (d *Decider) remakeFiles(lost []plan.TaskID) bool {
 	return any
 }
 
-// tickPublish sends what is due, and treats a try without an answer as one whose
+// tickPublish sends a try that is due, and treats one without an answer as one whose
 // outcome is unknown.
 func (d *Decider) tickPublish() {
 	p := &d.publish

@@ -41,7 +41,7 @@ type task struct {
 	prior     winnerID   // the last winner, also when it is lost
 	wake      int64      // when resting ends; now < wake while state is resting
 	weight    int64      // bytes it reads; heavier tasks start first
-	prefer    *node      // holds most of what it reads
+	prefer    *node      // holds most of its input
 	since     int64      // when it became ready
 	memory    int64      // bytes to grant; 0: the stage's usual; never falls
 	reserved  *node      // is kept free for it

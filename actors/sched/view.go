@@ -20,7 +20,7 @@ type StageStatus struct {
 	Rows, RawBytes, Bytes int64
 	Spilled, CPUMillis    int64
 	Dropped               bool // the job was planned otherwise: nothing that is needed reads it
-	Wanted                bool // false: complete, or what it makes is not needed
+	Wanted                bool // false: complete, or its output is not needed
 }
 
 // Status is how every stage stands, by index. It costs O(stages).
@@ -54,8 +54,8 @@ func (d *Decider) Segments(stage int) []Winner {
 	return out
 }
 
-// Version is the Version of Runs of a stage that start now: Segments of the
-// stages that it reads are the same while it is.
+// Version is the Version of Runs of a stage that start now. While it stays the same,
+// so do the Segments of the stages that it reads.
 func (d *Decider) Version(stage int) int64 { return d.stages[stage].version() }
 
 // TaskCount is how many tasks a stage has; 0: not known yet.

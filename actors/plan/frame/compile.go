@@ -127,7 +127,7 @@ type exit struct {
 	index      int  // in Job.Stages, -1 until written
 }
 
-// layoutKind says what the partitions of a rel have to do with its rows.
+// layoutKind says how the rows of a rel are placed in its partitions.
 type layoutKind string
 
 const (
@@ -166,8 +166,8 @@ func (c *compiler) add(v *view) *view {
 	return v
 }
 
-// step is a new view over others, evaluated in n tasks. words are what its
-// user-given texts tell.
+// step makes a new view over others, evaluated in n tasks. words are the traits of
+// its user-given texts.
 func (c *compiler) step(label string, n int, words traits, t template.Template, args ...*view) *view {
 	v := &view{label: label, n: n, traits: words, text: t, args: args}
 	for _, a := range args {

@@ -67,7 +67,7 @@ func (c *compiler) seed(given *uint64) uint64 {
 	return h.Sum64()
 }
 
-// byFiles deals out whole files, or whole partitions of what is no scan.
+// byFiles deals out whole files of a scan, or whole partitions of any other rel.
 func (c *compiler) byFiles(r *rel, n int) *rel {
 	switch {
 	case r.v.scan != nil && !r.v.scan.Broadcast:

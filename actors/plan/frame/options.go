@@ -4,7 +4,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// Options are what a compilation depends on besides the plan and its files.
+// Options are the inputs of a compilation besides the plan and its files.
 type Options struct {
 	JobID plan.JobID
 	plan.Sizing

@@ -28,7 +28,7 @@ func (c *compiler) byRange(n *plan.Node, r *rel, by []string, parts int) *rel {
 	return &rel{c.read([]*exit{e}, plan.ReadPartition, parts), layout{kind: laidRange, n: parts, detail: "bounds of " + string(n.ID)}}
 }
 
-// cheap is true of what is better computed twice than kept.
+// cheap reports whether a view is better computed twice than kept.
 func cheap(v *view) bool {
 	if v.direct() {
 		return true

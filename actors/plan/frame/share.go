@@ -8,7 +8,7 @@ import (
 
 // materializeShared keeps two stages from doing the same work: a view that several
 // exits depend on gets an exit of its own, which they read partition by partition.
-// Views that are read directly, and what a sample looks at first, are read again
+// Views that are read directly, and those that a sample reads first, are read again
 // instead.
 func (c *compiler) materializeShared(last *exit) {
 	for cuts := toCut(last); len(cuts) > 0; cuts = toCut(last) {
@@ -120,8 +120,8 @@ func reachable(last *exit) []*exit {
 	return out
 }
 
-// within lists a view and what it is made of inside its stage; each stands after
-// its arguments. Arguments that its text never names are not needed.
+// within lists a view and its arguments, transitively, inside its stage; each
+// stands after its arguments. Arguments that its text never names are left out.
 func within(root *view) []*view {
 	var out []*view
 	seen := map[*view]bool{}

@@ -21,8 +21,8 @@ func (c *compiler) stages(last *exit, result plan.Result) (*plan.Job, error) {
 	return b.Job(), nil
 }
 
-// viewPrefix starts every view's name. It is one that no text of the user's
-// looks like, so that a CTE of theirs never hides a view of ours.
+// viewPrefix starts every view's name. No text of the user's contains it, so a CTE
+// of theirs never hides a view of ours.
 func (c *compiler) viewPrefix() string {
 	all := texts(c.plan)
 	prefix := "v"
@@ -75,7 +75,7 @@ type stageWriter struct {
 	names  map[*view]string // each view's view
 	refs   map[*view]int    // how often each is scanned in this stage
 	s      *plan.Stage
-	// depends is what the stage's id depends on besides the stage.
+	// depends holds the inputs of the stage's id besides the stage.
 	depends plan.Identity
 }
 
@@ -113,7 +113,7 @@ func (w *stageWriter) write() error {
 	return nil
 }
 
-// mark notes what a view's traits do to the stage.
+// mark records the effect of a view's traits on the stage.
 func (w *stageWriter) mark(t traits, inOrder bool) {
 	if t.volatile || t.unordered {
 		w.s.Deterministic = false
@@ -178,7 +178,7 @@ func (w *stageWriter) input(v *view) {
 	w.names[v] = w.s.Keep(w.prefix, in.View)
 }
 
-// name is the exit for people: what it works out, and how the rows leave.
+// name describes the exit for people: its operations, and how the rows leave.
 func (e *exit) name() string {
 	if e.ex.Kind == plan.Single {
 		return e.root.label

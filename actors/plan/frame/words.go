@@ -7,9 +7,9 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-// traits is what a scan of a text's words tells of it. The scan is deliberately
-// timid: a word that merely looks like one of these counts as one. What it
-// costs is reuse of a result, never an answer.
+// traits are found by a scan of a text's words. The scan is deliberately timid: a
+// word that merely looks like one of these counts as one. A mistake costs the reuse
+// of a result, never an answer.
 type traits struct {
 	// volatile: the value differs by call or by time.
 	volatile bool
