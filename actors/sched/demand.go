@@ -192,6 +192,9 @@ func (d *Decider) rest(t *task, millis int64) {
 // win makes an output the one that counts. The first commit wins: other attempts
 // are stopped.
 func (d *Decider) win(t *task, number int, n *node, h HeldSegment) {
+	if a := t.attempt(number); a != nil && a.node == n && !h.Reused {
+		d.unplace(a) // its report is under way, or lost
+	}
 	for len(t.live) > 0 {
 		d.stop(t.live[0])
 	}

@@ -359,6 +359,8 @@ func (t *task) unsound(d *Decider) string {
 		return fmt.Sprintf("is in state %d with %d attempts", t.state, len(t.live))
 	case t.state == resting && t.wake <= d.now:
 		return fmt.Sprintf("rests at %d beyond its wake, %d", d.now, t.wake)
+	case t.state == done && !t.reused && slices.Contains(t.dead, t.won):
+		return fmt.Sprintf("was won by attempt %d, which is dead: %v", t.won, t.dead)
 	case t.state == done && (t.won <= 0 || !t.reused && t.won > t.last):
 		return fmt.Sprintf("was won by attempt %d, but its last is %d", t.won, t.last)
 	case s.open && !(s.wanted && s.opened && s.ripe()):

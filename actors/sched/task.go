@@ -36,7 +36,7 @@ type task struct {
 	state     state
 	live      []*attempt // running ones: 1 or 2 while state is running, else none
 	last      int        // highest attempt number seen or given; every number in live and dead <= last
-	dead      []int      // attempts that can no longer win: failed, stopped, found corrupt; none is in live
+	dead      []int      // attempts that can no longer win: failed, stopped, found corrupt; none is in live; won is none of them, unless reused
 	refused   string     // the segment that was found corrupt last
 	prior     winnerID   // the last winner, also when it is lost
 	wake      int64      // when resting ends; now < wake while state is resting
