@@ -87,6 +87,10 @@ var answers = []answer{
 	// duckdb/duckdb#19517
 	{name: "columns of one table by pattern", files: []string{"SELECT 1 AS x1, 2 AS y", "SELECT 5 AS x1, 6 AS y"}, other: []string{"SELECT 3 AS x1, 4 AS x2"},
 		sql: "SELECT f.* LIKE 'x%' FROM {f} f, {g} g", want: []string{"1", "5"}},
+	{name: "an interval that Arrow cannot carry", files: []string{"SELECT 1 AS a", "SELECT 10000000 AS a"},
+		sql: "SELECT to_hours(a) AS i FROM {f}", err: "interval of 36000000000000000 microseconds"},
+	{name: "the same as text", files: []string{"SELECT 1 AS a", "SELECT 10000000 AS a"},
+		sql: "SELECT to_hours(a)::VARCHAR AS i FROM {f}", want: []string{"01:00:00", "10000000:00:00"}},
 	{name: "a union of one side", files: []string{"SELECT 1 AS a", "SELECT 2 AS a"},
 		sql: "SELECT a FROM {f} UNION SELECT a + 1 FROM {f} WHERE 1 IN (0, NULL::INTEGER)", want: []string{"1", "2"}},
 }

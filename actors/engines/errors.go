@@ -8,6 +8,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/vec"
 )
 
 // kindRow maps a class of an engine's errors to the kind of a task's error, and
@@ -39,6 +40,9 @@ func Error(op string, err error) error {
 	var pe *plan.Error
 	if err == nil || errors.As(err, &pe) {
 		return err
+	}
+	if errors.Is(err, vec.ErrValue) {
+		return &plan.Error{Kind: plan.KindUser, Op: op, Text: err.Error(), Hint: "cast it to another type, such as VARCHAR"}
 	}
 	for _, k := range kinds {
 		if errors.Is(err, k.class) {
