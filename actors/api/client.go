@@ -284,6 +284,13 @@ func untrusted(base, why, hint string) error {
 	return &plan.Error{Kind: plan.KindDenied, Op: "call", Subject: addr, Text: why, Hint: hint}
 }
 
+// notHTTP reports whether a server answered, but not as HTTP has it: it speaks
+// another protocol, or before it is asked. The standard library has no type for it.
+func notHTTP(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "malformed HTTP") || strings.Contains(text, "readLoopPeekFailLocked") || strings.Contains(text, "server sent")
+}
+
 // unavailable is a node that cannot be reached, or does not talk as one should.
 func unavailable(base string, err error) error {
 	var ne *net.OpError
@@ -298,6 +305,8 @@ func unavailable(base string, err error) error {
 		return untrusted(base, "it does not trust our certificate: "+ne.Err.Error(), "give a certificate with --tls-cert that the authority of its --tls-ca has signed")
 	case ne != nil:
 		text = ne.Err.Error()
+	case notHTTP(err):
+		text = "what answers there is no HTTP server: is this the port of a Pond node?"
 	}
 	return &plan.Error{Kind: plan.KindUnavailable, Op: "call", Subject: base, Text: text}
 }

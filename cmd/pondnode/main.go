@@ -8,6 +8,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,6 +22,7 @@ var version = "dev"
 const signalsMax = 4
 
 func main() {
+	log.SetOutput(io.Discard) // net/http remarks there on servers that are none; errors say it
 	signals := make(chan os.Signal, signalsMax)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(sig) { // nohup has its reasons
