@@ -159,6 +159,9 @@ func decode(r *http.Request, limit int64, into any) error {
 	if err == nil {
 		err = json.Unmarshal(b, into)
 	}
+	if pe := (*plan.Error)(nil); errors.As(err, &pe) {
+		return pe
+	}
 	if err != nil {
 		return &plan.Error{Kind: plan.KindUser, Op: r.Method, Subject: r.URL.Path, Text: "the request's body is not what is expected: " + err.Error()}
 	}

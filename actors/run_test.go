@@ -4,6 +4,9 @@ package actors_test
 
 import (
 	"errors"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -56,6 +59,30 @@ func TestRunRefused(t *testing.T) {
 		}
 		if st, err := c.Job(ctx, id); err == nil && st.State != api.Failed {
 			t.Errorf("%q: the job is %s", sql, st.State)
+		}
+	}
+}
+
+// TestPlanLimits: a plan that comes over HTTP is read within its limits.
+func TestPlanLimits(t *testing.T) {
+	ctx, n, _ := startNode(t)
+	for name, c := range map[string]struct{ plan, want string }{
+		"a field that is not known": {`{"nodes":[{"id":"a","sql":{"query":"SELECT 1"},"cache":true}],"sink":{"input":"a","collect":{}}}`, `unknown field \"cache\"`},
+		"nested too deep":           {strings.Repeat(`{"nodes":[`, 40) + strings.Repeat(`]}`, 40), "nested deeper"},
+	} {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+n.APIAddr()+"/v1/jobs", strings.NewReader(`{"plan":`+c.plan+`}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode/100 != 4 || !strings.Contains(string(b), c.want) {
+			t.Errorf("%s: HTTP %d, %v: %s", name, resp.StatusCode, err, b)
 		}
 	}
 }

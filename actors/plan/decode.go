@@ -37,14 +37,25 @@ func Decode(data []byte) (*Plan, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	var p Plan
+	type bare Plan // without UnmarshalJSON
+	var p bare
 	if err := dec.Decode(&p); err != nil {
 		return nil, Refuse("", "compare it with the job file reference", "the plan's JSON cannot be read: %v", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, Refuse("", "give one plan", "more follows after the plan's JSON")
 	}
-	return &p, nil
+	return (*Plan)(&p), nil
+}
+
+// UnmarshalJSON is Decode: a plan has its limits wherever it is read, inside a job's
+// spec too.
+func (p *Plan) UnmarshalJSON(data []byte) error {
+	read, err := Decode(data)
+	if err == nil {
+		*p = *read
+	}
+	return err
 }
 
 // Encode writes the plan's JSON, which Decode reads.
