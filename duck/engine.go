@@ -119,10 +119,10 @@ func (e *Engine) open() error {
 			return errors.New("no connection")
 		}
 	}
-	// Footers are asked for again and again: by views, by schemas, by queries. A
-	// file that has been changed since is noticed by its time.
+	// DuckDB's caches of footers and of file contents notice a change by a time in
+	// whole seconds: a file that is rewritten within its second would be read as it was.
 	first := fmt.Sprintf("SET GLOBAL partitioned_write_max_open_files = %d; ", openFilesMax)
-	first += "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL parquet_metadata_cache = true"
+	first += "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL enable_external_file_cache = false"
 	if e.config.SpillMax > 0 {
 		// As a configuration DuckDB shows this limit but does not keep to it.
 		first += "; SET GLOBAL max_temp_directory_size = " + lexer.QuoteText(bytesText(e.config.SpillMax))

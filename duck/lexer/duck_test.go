@@ -99,19 +99,20 @@ func tree(t *testing.T, e *duck.Engine, sql string) (string, bool) {
 	return location.ReplaceAllString(string(out), `"query_location":0`), err == nil
 }
 
-// spread is the text with one blank wherever its tokens do not touch.
+// spread is the text with one blank wherever its tokens do not touch. DuckDB takes
+// "->" for another operator right before a comment: there a comment stays one.
 func spread(sql string, toks []lexer.Token) string {
 	var b strings.Builder
 	solid := lexer.Solid(toks)
 	for i, tok := range solid {
-		between := " "
-		if i > 0 && solid[i-1].Kind == lexer.Punct && (strings.HasPrefix(sql[solid[i-1].End:], "--") || strings.HasPrefix(sql[solid[i-1].End:], "/*")) {
-			between = "/**/" // DuckDB takes "->" for another operator right before a comment
-		}
-		if i > 0 && tok.Start > solid[i-1].End {
-			b.WriteString(between)
-		}
 		b.WriteString(tok.In(sql))
+		rest, last := sql[tok.End:], i == len(solid)-1
+		switch {
+		case tok.Kind == lexer.Punct && (strings.HasPrefix(rest, "--") || strings.HasPrefix(rest, "/*")):
+			b.WriteString("/**/")
+		case !last && solid[i+1].Start > tok.End:
+			b.WriteString(" ")
+		}
 	}
 	return b.String()
 }
