@@ -288,7 +288,7 @@ func untrusted(base, why, hint string) error {
 // another protocol, or before it is asked. The standard library has no type for it.
 func notHTTP(err error) bool {
 	text := err.Error()
-	return strings.Contains(text, "malformed HTTP") || strings.Contains(text, "readLoopPeekFailLocked") || strings.Contains(text, "server sent")
+	return strings.Contains(text, "malformed HTTP") || strings.Contains(text, "readLoopPeekFailLocked")
 }
 
 // unavailable is a node that cannot be reached, or does not talk as one should.
