@@ -41,6 +41,7 @@ var layers = map[string][]string{
 	"actors/wire":            {"actors/plan"},
 	"actors/api":             {"actors/plan", "shuffle", "shuffle/transfer"},
 	"actors/funcs":           {"actors/plan"},
+	"actors/process":         {"actors/plan"},
 	"actors/engines":         {"actors/funcs", "actors/plan", "duck", "duck/vec"},
 	"actors/prepare": {"actors/api", "actors/engines", "actors/plan", "actors/plan/distribute", "actors/plan/frame", "actors/plan/stmt",
 		"duck", "duck/glob", "duck/logical", "duck/tree", "duck/vec"},

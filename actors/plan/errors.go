@@ -23,9 +23,10 @@ const (
 	KindNotFound                // no such job, node, file
 	KindExists                  // the output is already there
 	KindDenied                  // not allowed
+	KindCrash                   // DuckDB took its process with it: tried once more, then fails the job
 )
 
-var kindNames = [...]string{"internal", "user", "memory", "fetch", "resource", "unavailable", "fenced", "cancelled", "deadline", "not found", "exists", "denied"}
+var kindNames = [...]string{"internal", "user", "memory", "fetch", "resource", "unavailable", "fenced", "cancelled", "deadline", "not found", "exists", "denied", "crash"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
@@ -48,9 +49,10 @@ var (
 	ErrNotFound    = errors.New("not found")
 	ErrExists      = errors.New("already exists")
 	ErrDenied      = errors.New("denied")
+	ErrCrash       = errors.New("DuckDB crashed")
 )
 
-var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrResource, ErrUnavailable, ErrFenced, ErrCancelled, ErrDeadline, ErrNotFound, ErrExists, ErrDenied}
+var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrResource, ErrUnavailable, ErrFenced, ErrCancelled, ErrDeadline, ErrNotFound, ErrExists, ErrDenied, ErrCrash}
 
 // Error is the one error that crosses nodes.
 type Error struct {

@@ -1,0 +1,361 @@
+package process
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// MethodConfine is the first request of a process: the body is its Access, as JSON. It
+// gives up whatever else it could reach, for good.
+const MethodConfine = "confine"
+
+// Access lists what an engine process may reach beside its own folder. Folders end in
+// a slash. Both lists are sorted.
+type Access struct {
+	Read  []string
+	Write []string
+}
+
+// Need is what a request asks of a process.
+type Need struct {
+	Access Access
+	Memory int64 // bytes that the process may have; 0: no limit
+}
+
+// Config of a Pool.
+type Config struct {
+	Program []string             // that is started; its Main makes it an engine process
+	Attr    *syscall.SysProcAttr // how it is started; nil: as any
+	Started func(pid int)        // is told of every process; nil: nobody is
+	Dir     string               // below which each process has a folder of its own
+	Blank   int                  // processes kept ready for any Access
+	Idle    int                  // used ones kept for the next request of their Access
+	Memory  int64                // bytes that all of them together may have: idle ones are ended before; 0: no limit
+	Log     *slog.Logger
+}
+
+// Pool is a node's engine processes. It bounds those that it keeps, not those that
+// are out. It is safe for concurrent use.
+type Pool struct {
+	config  Config
+	started atomic.Int64
+	ends    sync.WaitGroup // one wait for each process, and tend
+	quit    chan struct{}
+	wake    chan struct{} // tells tend that there may be something to do
+
+	mu     sync.Mutex
+	all    map[*Process]bool
+	blank  []*Process
+	idle   []*Process // least recently used first
+	closed bool
+}
+
+// Times of a Pool.
+const (
+	idleMax   = 30 * time.Second      // a process that nobody needs for so long is ended
+	idleBig   = 2 * time.Second       // the same for one that has much memory
+	bigMemory = 96 << 20              // bytes that are much for one that does nothing
+	lookBusy  = 25 * time.Millisecond // between two looks at memory while requests run
+	lookIdle  = time.Second           // the same while none does
+	tidyPause = 20 * time.Millisecond // starting waits so long, so that it stands in no request's way
+	retryWait = time.Second           // after a start that failed
+)
+
+// NewPool starts a pool, and its blank processes in the background.
+func NewPool(c Config) *Pool {
+	p := &Pool{config: c, quit: make(chan struct{}), wake: make(chan struct{}, 1), all: map[*Process]bool{}}
+	p.ends.Go(p.tend)
+	p.poke()
+	return p
+}
+
+// Close ends all processes, those that are out too.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	closed := p.closed
+	p.closed = true
+	var list []*Process
+	for pr := range p.all {
+		list = append(list, pr)
+	}
+	p.mu.Unlock()
+	if !closed {
+		close(p.quit)
+	}
+	for _, pr := range list {
+		pr.kill(endedIdle)
+	}
+	p.ends.Wait()
+	return nil
+}
+
+// Get takes a process out of the pool: one that had the same Access before, else a
+// blank one, else a new one. The caller gives it back with Put.
+func (p *Pool) Get(ctx context.Context, n Need) (*Process, error) {
+	key := n.Access.key()
+	for {
+		pr, err := p.take(key)
+		if err != nil {
+			return nil, err
+		}
+		p.spare(pr, n.Memory)
+		pr.limit.Store(n.Memory)
+		if pr.key == key {
+			return pr, nil
+		}
+		err = pr.confine(ctx, n.Access)
+		if err == nil {
+			pr.key = key
+			return pr, nil
+		}
+		died := pr.dead()
+		pr.kill(endedIdle)
+		if !died || ctx.Err() != nil { // one that died blank says nothing about the next
+			return nil, fmt.Errorf("process: confine an engine process: %w", err)
+		}
+	}
+}
+
+// dead reports whether the process has ended by itself.
+func (pr *Process) dead() bool {
+	select {
+	case <-pr.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// confine tells a blank process its Access.
+func (pr *Process) confine(ctx context.Context, a Access) error {
+	body, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	_, _, err = pr.Run(ctx, MethodConfine, body, nil)
+	return err
+}
+
+// take takes a process of that key, or a blank one.
+func (p *Pool) take(key string) (*Process, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errClosed
+	}
+	defer p.poke()
+	for i, pr := range slices.Backward(p.idle) {
+		if pr.key == key && !pr.dead() {
+			p.idle = slices.Delete(p.idle, i, i+1)
+			return pr, nil
+		}
+	}
+	for len(p.blank) > 0 {
+		pr := p.blank[0] // the oldest is the likeliest to be ready
+		if p.blank = p.blank[1:]; !pr.dead() {
+			return pr, nil
+		}
+	}
+	return p.add()
+}
+
+// add starts a process; the lock is held.
+func (p *Pool) add() (*Process, error) {
+	pr, err := p.start()
+	if err != nil {
+		return nil, &plan.Error{Kind: plan.KindResource, Op: "run", Text: err.Error(), Hint: "look at the limits of processes and open files on that node"}
+	}
+	p.all[pr] = true
+	return pr, nil
+}
+
+var errClosed = &plan.Error{Kind: plan.KindUnavailable, Op: "run", Text: "the node is stopping"}
+
+// Put gives a process back. One that died, or was told to give up, is ended.
+func (p *Pool) Put(pr *Process) {
+	pr.limit.Store(0)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.poke()
+	if p.closed || pr.why.Load() != 0 || pr.key == "" || pr.dead() || p.config.Idle == 0 {
+		pr.kill(endedIdle)
+		return
+	}
+	pr.used = time.Now()
+	p.idle = append(p.idle, pr)
+	if len(p.idle) > p.config.Idle {
+		p.idle[0].kill(endedIdle)
+		p.idle = p.idle[1:]
+	}
+}
+
+// Drop gives a process back that is not to be used again.
+func (p *Pool) Drop(pr *Process) { pr.kill(endedIdle) }
+
+// gone forgets a process that has ended.
+func (p *Pool) gone(pr *Process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.all, pr)
+	same := func(o *Process) bool { return o == pr }
+	p.blank, p.idle = slices.DeleteFunc(p.blank, same), slices.DeleteFunc(p.idle, same)
+	p.poke()
+}
+
+// poke wakes tend.
+func (p *Pool) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tend keeps blank processes ready, looks at memory, and ends what nobody needs.
+func (p *Pool) tend() {
+	look := time.NewTimer(0)
+	defer look.Stop()
+	var refill <-chan time.Time
+	for {
+		select {
+		case <-p.quit:
+			return
+		case <-p.wake:
+			if refill == nil {
+				refill = time.After(tidyPause)
+			}
+			look.Reset(0)
+		case <-refill:
+			refill = nil
+			if !p.refill() {
+				refill = time.After(retryWait)
+			}
+		case <-look.C:
+			look.Reset(p.watch())
+		}
+	}
+}
+
+// refill starts blank processes until there are enough, and reports whether it could.
+func (p *Pool) refill() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.closed && len(p.blank) < p.config.Blank {
+		pr, err := p.add()
+		if err != nil {
+			p.config.Log.Warn("process: starting an engine process", "err", err)
+			return false
+		}
+		p.blank = append(p.blank, pr)
+	}
+	return true
+}
+
+// watch looks at the memory of all processes, ends those that have too much or that
+// nobody needs, and says when to look again.
+func (p *Pool) watch() time.Duration {
+	p.mu.Lock()
+	list := make([]*Process, 0, len(p.all))
+	for pr := range p.all {
+		list = append(list, pr)
+	}
+	busy := len(p.all) > len(p.blank)+len(p.idle)
+	p.mu.Unlock()
+	for _, pr := range list {
+		has := resident(pr.Pid())
+		pr.memory.Store(has)
+		if limit := pr.limit.Load(); limit > 0 && has > limit {
+			pr.kill(endedMemory)
+		}
+	}
+	p.endUnneeded()
+	if busy {
+		return lookBusy
+	}
+	return lookIdle
+}
+
+// endUnneeded ends processes that have been idle for too long.
+func (p *Pool) endUnneeded() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = slices.DeleteFunc(p.idle, func(pr *Process) bool {
+		since := time.Since(pr.used)
+		over := since > idleMax || since > idleBig && pr.memory.Load() > bigMemory
+		if over {
+			pr.kill(endedIdle)
+		}
+		return over
+	})
+}
+
+// spare ends idle processes until what is left, and pr with its new limit, is within
+// the memory of all together.
+func (p *Pool) spare(pr *Process, limit int64) {
+	if p.config.Memory == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sum := limit
+	for o := range p.all {
+		if o != pr {
+			sum += max(o.memory.Load(), o.limit.Load())
+		}
+	}
+	for sum > p.config.Memory && len(p.idle) > 0 {
+		o := p.idle[0]
+		p.idle = p.idle[1:]
+		sum -= o.memory.Load()
+		o.kill(endedIdle)
+	}
+}
+
+// Memory is the bytes that all processes had when last looked at.
+func (p *Pool) Memory() (bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for pr := range p.all {
+		bytes += pr.memory.Load()
+	}
+	return bytes
+}
+
+// key stands for an Access, and for which files its names mean now: rules of the
+// kernel are about files, not about names.
+func (a Access) key() string {
+	h := sha256.New()
+	for _, list := range [][]string{a.Read, a.Write} {
+		for _, path := range list {
+			fmt.Fprintf(h, "%q %s\n", path, identity(path))
+		}
+		fmt.Fprintln(h)
+	}
+	return string(h.Sum(nil))
+}
+
+// identity tells a file from another of the same name.
+func identity(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return "none"
+		}
+		return err.Error()
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return fmt.Sprint(st.Dev, st.Ino)
+	}
+	return ""
+}

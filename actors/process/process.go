@@ -1,0 +1,260 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// Grace is how long a process may take to give up a request before it is ended.
+const Grace = 500 * time.Millisecond
+
+// Process is one engine process. Its user runs one request at a time, and gives it
+// back to its Pool.
+type Process struct {
+	pool *Pool
+	conn *Conn
+	cmd  *exec.Cmd
+	dir  string // its own folder, removed when it has ended
+	said *tail  // what it wrote to its standard error
+
+	key    string       // of its Access; "": blank
+	used   time.Time    // when it came back; under Pool.mu
+	handle atomic.Value // Handler of the request under way; a nil one in between
+	limit  atomic.Int64 // bytes of memory beyond which it is ended; 0: none
+	memory atomic.Int64 // bytes that it had when last looked at
+	why    atomic.Int32 // reason for which it was ended; 0: it was not
+
+	done  chan struct{} // closed once it has ended
+	death *plan.Error   // set when done is closed
+}
+
+// Reasons for which a process is ended.
+const (
+	endedIdle = iota + 1
+	endedMemory
+	endedCancel
+)
+
+// start starts a process of the pool.
+func (p *Pool) start() (*Process, error) {
+	mine, theirs, err := pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	dir := filepath.Join(p.config.Dir, fmt.Sprintf("engine-%d", p.started.Add(1)))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		mine.Close()
+		return nil, fmt.Errorf("process: start an engine process: %w", err)
+	}
+	pr := &Process{pool: p, dir: dir, said: new(tail), done: make(chan struct{})}
+	pr.handle.Store(Handler(nil))
+	pr.cmd = exec.Command(p.config.Program[0], p.config.Program[1:]...)
+	pr.cmd.Env = append(environment(), envDir+"="+dir)
+	pr.cmd.ExtraFiles = []*os.File{theirs}
+	pr.cmd.Stderr = pr.said
+	pr.cmd.SysProcAttr = p.config.Attr
+	if err := pr.cmd.Start(); err != nil {
+		mine.Close()
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("process: start an engine process: %w", err)
+	}
+	if p.config.Started != nil {
+		p.config.Started(pr.cmd.Process.Pid)
+	}
+	pr.conn = NewConn(mine, pr.serve, p.config.Log)
+	p.ends.Go(pr.wait)
+	return pr, nil
+}
+
+// kept are the variables of the node's environment that its engine processes see:
+// what else is there, such as keys, is none of DuckDB's.
+var kept = []string{"LANG", "LC_ALL", "TZ", "GODEBUG", "GOCOVERDIR", "GORACE"}
+
+// environment is that of an engine process.
+func environment() []string {
+	env := []string{envEngine + "=1", "GOTRACEBACK=single"}
+	for _, name := range kept {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// serve answers the process's own calls by the request that it works on.
+func (pr *Process) serve(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
+	h, _ := pr.handle.Load().(Handler)
+	if h == nil {
+		closeAll(files)
+		return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: method, Text: "an engine process asks, but works on no request"}
+	}
+	return h(ctx, method, body, files)
+}
+
+// Pid is its process id.
+func (pr *Process) Pid() int { return pr.cmd.Process.Pid }
+
+// Dir is its own folder, for spilling and the like: made before it, removed after it.
+func (pr *Process) Dir() string { return pr.dir }
+
+// Run has the process work on one request, and answers its calls meanwhile with h. It
+// returns within Grace of the end of ctx: a process that does not give up until then
+// is ended. When the process dies the error is of KindCrash, of KindMemory when it
+// took more than it was given, or of KindUnavailable when somebody killed it.
+func (pr *Process) Run(ctx context.Context, method string, body []byte, h Handler) ([]byte, []*os.File, error) {
+	pr.handle.Store(h)
+	defer pr.handle.Store(Handler(nil))
+	replied, watched := make(chan struct{}), make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(watched)
+		timer := time.NewTimer(Grace)
+		defer timer.Stop()
+		select {
+		case <-replied:
+		case <-timer.C:
+			pr.kill(endedCancel)
+		}
+	})
+	reply, files, err := pr.conn.Call(ctx, method, body)
+	close(replied)
+	if !stop() {
+		<-watched
+	}
+	if errors.Is(err, ErrEnded) {
+		<-pr.done
+		err = pr.death
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	return reply, files, err
+}
+
+// kill ends the process, for a reason; the first one counts.
+func (pr *Process) kill(why int32) {
+	pr.why.CompareAndSwap(0, why)
+	_ = pr.cmd.Process.Kill() // it may have ended
+}
+
+// end ends a process that nobody uses, and waits for it.
+func (pr *Process) end() {
+	pr.kill(endedIdle)
+	<-pr.done
+}
+
+// wait waits until the process has ended, and clears up behind it.
+func (pr *Process) wait() {
+	err := pr.cmd.Wait()
+	pr.conn.Close()
+	pr.death = pr.explain(err)
+	if pr.why.Load() == 0 {
+		pr.pool.config.Log.Warn("an engine process ended", "pid", pr.Pid(), "why", pr.death.Text, "said", pr.said.String())
+	}
+	if err := os.RemoveAll(pr.dir); err != nil {
+		pr.pool.config.Log.Warn("process: removing the folder of an engine process", "err", err)
+	}
+	close(pr.done)
+	pr.pool.gone(pr)
+}
+
+// killedNear is how near to its limit, in percent, a process that the system killed
+// must have been for its memory to be the reason.
+const killedNear = 80
+
+// explain says how the process ended.
+func (pr *Process) explain(err error) *plan.Error {
+	limit, memory := pr.limit.Load(), pr.memory.Load()
+	if pr.why.Load() == endedMemory {
+		return &plan.Error{Kind: plan.KindMemory, Op: "run", Text: fmt.Sprintf("DuckDB took %d MiB of memory, and may have %d", memory>>20, limit>>20),
+			Hint: "give nodes more --memory or fewer --slots, or make the query's rows and lists smaller"}
+	}
+	if pr.why.Load() != 0 {
+		return &plan.Error{Kind: plan.KindUnavailable, Op: "run", Text: "the node ended the engine process"}
+	}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return &plan.Error{Kind: plan.KindCrash, Op: "run", Text: fmt.Sprintf("the engine process ended by itself (%v)", err)}
+	}
+	status, _ := exit.Sys().(syscall.WaitStatus)
+	if status.Signaled() {
+		switch s := status.Signal(); s {
+		case syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP:
+			if limit > 0 && memory*100 > limit*killedNear {
+				return &plan.Error{Kind: plan.KindMemory, Op: "run", Text: fmt.Sprintf("the system killed DuckDB, which had %d MiB of memory", memory>>20)}
+			}
+			return &plan.Error{Kind: plan.KindUnavailable, Op: "run", Text: fmt.Sprintf("the engine process was killed from outside: signal %d (%v)", s, s)}
+		default:
+			return crashed(s)
+		}
+	}
+	if s := pr.said.signal(); s != 0 {
+		return crashed(s)
+	}
+	text := fmt.Sprintf("DuckDB crashed: its process ended with status %d", status.ExitStatus())
+	if line := pr.said.line(); line != "" {
+		text += ": " + line
+	}
+	return &plan.Error{Kind: plan.KindCrash, Op: "run", Text: text}
+}
+
+func crashed(s syscall.Signal) *plan.Error {
+	return &plan.Error{Kind: plan.KindCrash, Op: "run", Text: fmt.Sprintf("DuckDB crashed: signal %d (%v)", s, s)}
+}
+
+// tailMax is how much of the beginning and of the end of what a process says is kept.
+const tailMax = 2 << 10
+
+// tail keeps the beginning and the end of what is written to it.
+type tail struct {
+	mu         sync.Mutex
+	head, rest []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := min(len(p), tailMax-len(t.head))
+	t.head = append(t.head, p[:n]...)
+	if t.rest = append(t.rest, p[n:]...); len(t.rest) > tailMax {
+		t.rest = append([]byte(nil), t.rest[len(t.rest)-tailMax:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.head) + string(t.rest)
+}
+
+// line is the first line said.
+func (t *tail) line() string {
+	line, _, _ := strings.Cut(strings.TrimSpace(t.String()), "\n")
+	return line
+}
+
+// signalSaid is how the Go runtime tells a signal that it met in C.
+var signalSaid = regexp.MustCompile(`(?m)^(?:\[signal )?(SIG[A-Z]+):`)
+
+var signals = map[string]syscall.Signal{"SIGSEGV": syscall.SIGSEGV, "SIGBUS": syscall.SIGBUS, "SIGFPE": syscall.SIGFPE, "SIGABRT": syscall.SIGABRT, "SIGILL": syscall.SIGILL, "SIGTRAP": syscall.SIGTRAP, "SIGSYS": syscall.SIGSYS}
+
+// signal is the one that the Go runtime of the process died of; 0: none.
+func (t *tail) signal() syscall.Signal {
+	if m := signalSaid.FindStringSubmatch(t.String()); m != nil {
+		return signals[m[1]]
+	}
+	return 0
+}
