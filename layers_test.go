@@ -37,6 +37,7 @@ var layers = map[string][]string{
 	"shuffle/transfer":       {"shuffle"},
 	"mesh":                   nil,
 	"fs":                     nil,
+	"fs/register":            nil,
 	"actors/sched":           {"actors/plan"},
 	"actors/wire":            {"actors/plan"},
 	"actors/api":             {"actors/plan", "shuffle", "shuffle/transfer"},
@@ -79,7 +80,7 @@ var owners = map[string]string{
 // pure packages decide and translate; what acts is done by others. Their docs
 // say so, and everything that they import of ours is pure too.
 var pure = []string{"actors/plan", "actors/plan/distribute", "actors/plan/frame", "actors/plan/stmt", "actors/plan/template", "actors/sched",
-	"duck/lexer", "duck/logical", "duck/tree", "mesh/ring"}
+	"duck/lexer", "duck/logical", "duck/tree", "fs/register", "mesh/ring"}
 
 // acts are the packages that none of them imports: clocks aside, which are looked
 // for call by call, since dates are values too.
