@@ -10,6 +10,7 @@ import (
 	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/funcs"
+	"github.com/pondmesh/pond/actors/setup"
 )
 
 // Join starts a node and joins it to the pond of its peers. It is ended with
@@ -26,7 +27,7 @@ func Join(ctx context.Context, options ...Option) (*Node, error) {
 	if c.tls, err = api.Secure(c.tls); err != nil {
 		return nil, public(err)
 	}
-	conf := c.node.actors()
+	conf := c.node.setup()
 	conf.TLS = c.tls
 	tmp := ""
 	if conf.Dir == "" {
@@ -43,9 +44,9 @@ func Join(ctx context.Context, options ...Option) (*Node, error) {
 	return &Node{Session: newSession(n.APIAddr(), c), n: n, tmp: tmp}, nil
 }
 
-// actors is the settings as package actors takes them.
-func (c *nodeConfig) actors() actors.Config {
-	return actors.Config{
+// setup is the settings as package setup takes them.
+func (c *nodeConfig) setup() setup.Config {
+	return setup.Config{
 		Bind: c.bind, Advertise: c.advertise, Port: c.port, Peers: c.peers, Dir: c.dir, Memory: c.memory, Slots: c.slots, Label: c.label,
 		GossipKey: c.gossipKey, Zone: c.zone, CacheMax: c.cache, Log: c.log, Version: c.version, Funcs: c.funcs,
 	}

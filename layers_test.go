@@ -50,9 +50,10 @@ var layers = map[string][]string{
 		"duck", "duck/vec", "fs", "shuffle", "shuffle/transfer"},
 	"actors/journal": {"actors/api", "actors/plan", "fs", "shuffle", "shuffle/transfer"},
 	"actors/output":  nil,
-	"actors": {"actors/api", "actors/engines", "actors/exec", "actors/funcs", "actors/journal", "actors/output", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/sched", "actors/wire",
+	"actors/setup":   {"actors/api", "actors/funcs", "actors/plan", "actors/wire", "fs", "mesh"},
+	"actors": {"actors/api", "actors/engines", "actors/exec", "actors/journal", "actors/output", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/sched", "actors/setup", "actors/wire",
 		"duck/vec", "fs", "mesh", "mesh/ring", "shuffle", "shuffle/transfer"},
-	"": {"actors", "actors/api", "actors/funcs", "actors/plan", "actors/plan/stmt", "shuffle/transfer"},
+	"": {"actors", "actors/api", "actors/funcs", "actors/plan", "actors/plan/stmt", "actors/setup", "shuffle/transfer"},
 
 	// Programs stand above everything, and nothing imports them.
 	"cmd/pondnode/internal/near":     nil,

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,7 @@ import (
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/fs"
@@ -43,7 +45,7 @@ const (
 // Close, or by itself when asked to leave over the API.
 type Node struct {
 	id  mesh.NodeID
-	cfg Config
+	cfg setup.Config
 	log *slog.Logger
 
 	store    *fs.Store
@@ -76,82 +78,27 @@ type Node struct {
 
 // Start brings up a node and joins it to the pond of its peers, or makes a new
 // pond when it has none. The caller ends it with Leave or Close.
-func Start(ctx context.Context, cfg Config) (*Node, error) {
-	cfg, err := cfg.withDefaults()
+func Start(ctx context.Context, cfg setup.Config) (*Node, error) {
+	cfg, err := cfg.Ready(ctx)
 	if err != nil {
-		return nil, err
-	}
-	seeds, err := seedsOf(cfg.Peers)
-	if err != nil {
-		return nil, err
-	}
-	if err := cfg.ready(ctx, seeds); err != nil {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		base, err := pickPorts(cfg.Bind, cfg.Port)
+		base, err := cfg.BasePort()
 		if err != nil {
 			return nil, err
 		}
-		n, err := start(ctx, cfg, base, seeds)
+		n, err := start(ctx, cfg, base)
 		picked := cfg.Port == 0
-		if err == nil || !picked || !isPortInUse(err) || try == portTriesMax {
+		if err == nil || !picked || !setup.IsPortInUse(err) || try == portTriesMax {
 			return n, err
 		}
 	}
 }
 
-// ready checks for obstacles to a start, before anything is written or sent to
-// others: an invalid setting, a data folder that is not ours, a port in use, peers
-// that would refuse this node.
-func (c *Config) ready(ctx context.Context, seeds []string) error {
-	base := c.Port
-	if base == 0 {
-		base = api.DefaultPort // the port is not checked here
-	}
-	if err := c.gossip(base, seeds).Check(ctx); err != nil && !errors.Is(err, mesh.ErrInsecure) { // check says more of that
-		return portError(err, base, base)
-	}
-	if err := c.check(); err != nil {
-		return err
-	}
-	if err := c.checkReach(ctx, seeds); err != nil {
-		return err
-	}
-	if err := checkDataDir(c.Dir); err != nil {
-		return err
-	}
-	if c.Port > 0 {
-		if err := checkPorts(c.Bind, c.Port); err != nil {
-			return err
-		}
-	}
-	return askPeers(ctx, c)
-}
-
-// gossip returns the settings of membership.
-func (c *Config) gossip(base int, seeds []string) mesh.Config {
-	return mesh.Config{
-		Bind: c.Bind, Advertise: c.Advertise, Port: base, ActorsPort: base + api.ActorsPortOffset, APIPort: base + api.PortOffset,
-		Seeds: seeds, Label: c.Label, Key: c.GossipKey, Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.Memory, Log: c.Log,
-	}
-}
-
-func seedsOf(peers []string) ([]string, error) {
-	var seeds []string
-	for _, p := range peers {
-		host, port, err := api.SplitPeer(p)
-		if err != nil {
-			return nil, err
-		}
-		seeds = append(seeds, net.JoinHostPort(host, strconv.Itoa(port)))
-	}
-	return seeds, nil
-}
-
 // start brings up the parts from the bottom, and takes down those that are up
 // when one fails.
-func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, err error) {
+func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error) {
 	n := &Node{cfg: cfg, log: cfg.Log, stopped: make(chan struct{}), closed: make(chan struct{})}
 	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
@@ -161,7 +108,7 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 	}()
 	l, err := net.Listen("tcp", net.JoinHostPort(cfg.Bind, strconv.Itoa(base+api.PortOffset)))
 	if err != nil {
-		return nil, portError(err, base+api.PortOffset, base)
+		return nil, setup.PortError(err, base+api.PortOffset, base)
 	}
 	defer func() {
 		if err != nil {
@@ -184,9 +131,9 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 		SpoolDir: filepath.Join(n.engines.Config.Dir, "spools"), Log: n.log,
 	}
 	n.jobs, n.orphans = newJobs(n), newOrphans(n)
-	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: randomHex(8), Log: n.log, Handle: n.handleMessage})
+	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Handle: n.handleMessage})
 	if err != nil {
-		return nil, portError(err, base+api.ActorsPortOffset, base)
+		return nil, setup.PortError(err, base+api.ActorsPortOffset, base)
 	}
 	n.worker, err = n.wire.System().Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor {
 		return &worker{n: n, log: n.log, free: cfg.Slots, jobs: map[plan.JobID]*workerJob{}}
@@ -194,10 +141,10 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 	if err != nil {
 		return nil, fmt.Errorf("actors: start the worker: %w", err)
 	}
-	gossip := cfg.gossip(base, seeds)
+	gossip := cfg.Mesh(base)
 	gossip.Node, gossip.OnPause = n.id, n.onPause
 	if n.mesh, err = mesh.Join(ctx, gossip); err != nil {
-		return nil, portError(err, base, base)
+		return nil, setup.PortError(err, base, base)
 	}
 	n.server = newServer(n)
 	n.goes.Go(func() { n.serve(l) })
@@ -209,20 +156,11 @@ func start(ctx context.Context, cfg Config, base int, seeds []string) (_ *Node, 
 
 // openStore opens the node's data on disk.
 func (n *Node) openStore(ctx context.Context) error {
-	dir := n.cfg.Dir
-	if err := markDataDir(dir); err != nil {
-		return err
-	}
-	store, err := fs.Open(ctx, filepath.Join(dir, storeDir), fs.Options{Log: n.log})
-	if err != nil {
-		return storeError(dir, err)
-	}
-	n.store = store
-	id, err := nodeID(dir)
+	store, id, err := setup.OpenDataDir(ctx, n.cfg.Dir, n.log)
 	if err != nil {
 		return err
 	}
-	n.id = mesh.NodeID(id)
+	n.store, n.id = store, mesh.NodeID(id)
 	if n.records, err = journal.OpenRecords(journal.OnDisk(store), n.log); err != nil {
 		return err
 	}
@@ -230,14 +168,9 @@ func (n *Node) openStore(ctx context.Context) error {
 	return err
 }
 
-// enginePool returns the resources of the node's DuckDBs.
-func (c Config) enginePool() engines.Config {
-	return engines.Config{Memory: c.Memory, Slots: c.Slots, Dir: filepath.Join(c.Dir, spillDir), Funcs: c.Funcs, Log: c.Log}
-}
-
 // openEngines starts the warm DuckDBs.
 func (n *Node) openEngines(ctx context.Context) error {
-	pool := n.cfg.enginePool()
+	pool := engines.Config{Memory: n.cfg.Memory, Slots: n.cfg.Slots, Dir: filepath.Join(n.cfg.Dir, setup.SpillDir), Funcs: n.cfg.Funcs, Log: n.log}
 	if err := os.RemoveAll(pool.Dir); err != nil { // of a process that was killed
 		return fmt.Errorf("actors: clear %s: %w", pool.Dir, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/setup"
 	pondfs "github.com/pondmesh/pond/fs"
 )
 
@@ -30,7 +31,9 @@ type orphans struct {
 	dir string // of notes: a file a job that this node stages for, with its target
 }
 
-func newOrphans(n *Node) *orphans { return &orphans{n: n, dir: filepath.Join(n.cfg.Dir, stagedDir)} }
+func newOrphans(n *Node) *orphans {
+	return &orphans{n: n, dir: filepath.Join(n.cfg.Dir, setup.StagedDir)}
+}
 
 // note remembers a target until its job's staging folder is gone: the next start
 // of a node that died clears the remains.

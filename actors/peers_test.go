@@ -4,18 +4,17 @@ package actors
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/mesh"
 )
 
-func startNode(t *testing.T, c Config) *Node {
+func startNode(t *testing.T, c setup.Config) *Node {
 	t.Helper()
 	c.Dir, c.Memory, c.Slots = t.TempDir(), 256<<20, 1
 	n, err := Start(t.Context(), c)
@@ -29,14 +28,14 @@ func startNode(t *testing.T, c Config) *Node {
 // TestUntrusted: a member whose API speaks another protocol than ours, as one with
 // other certificates does, is listed as what it is.
 func TestUntrusted(t *testing.T) {
-	n := startNode(t, Config{})
+	n := startNode(t, setup.Config{})
 	stranger := httptest.NewTLSServer(nil)
 	defer stranger.Close()
-	base, err := pickPorts("127.0.0.1", 0)
+	base, err := (&setup.Config{Bind: "127.0.0.1"}).BasePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := mesh.Join(t.Context(), mesh.Config{Node: "stranger", Port: base, Label: defaultLabel, Seeds: []string{n.Addr()},
+	m, err := mesh.Join(t.Context(), mesh.Config{Node: "stranger", Port: base, Label: n.cfg.Label, Seeds: []string{n.Addr()},
 		ActorsPort: base + 1, APIPort: stranger.Listener.Addr().(*net.TCPAddr).Port})
 	if err != nil {
 		t.Fatal(err)
@@ -57,27 +56,6 @@ func TestUntrusted(t *testing.T) {
 		case <-time.After(20 * time.Millisecond):
 		case <-deadline:
 			t.Fatalf("the stranger is never told from the others: %v", states)
-		}
-	}
-}
-
-// TestAskPeers: who would not be trusted, or is a copy of a living node, does not
-// begin to start.
-func TestAskPeers(t *testing.T) {
-	n := startNode(t, Config{})
-	for _, test := range []struct {
-		name string
-		c    Config
-		says string
-	}{
-		{"TLS for a node without", Config{Dir: t.TempDir(), Peers: []string{n.Addr()}, TLS: &tls.Config{}}, "without TLS"},
-		{"a copied folder", Config{Dir: n.cfg.Dir, Peers: []string{n.Addr()}}, "runs with the identity"},
-		{"another folder", Config{Dir: t.TempDir(), Peers: []string{n.Addr()}}, ""},
-		{"nobody there", Config{Dir: t.TempDir(), Peers: []string{"127.0.0.1:1"}}, ""},
-	} {
-		err := askPeers(t.Context(), &test.c)
-		if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
-			t.Errorf("%s: %v", test.name, err)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors"
+	"github.com/pondmesh/pond/actors/setup"
 )
 
 // startNode starts a node that is a pond of its own, and a session on it. Both end
@@ -17,7 +18,7 @@ func startNode(t *testing.T) (context.Context, *actors.Node, *pond.Session) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	n, err := actors.Start(ctx, actors.Config{Dir: t.TempDir(), Memory: 256 << 20, Slots: 2})
+	n, err := actors.Start(ctx, setup.Config{Dir: t.TempDir(), Memory: 256 << 20, Slots: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package actors
+package setup
 
 import (
 	"errors"
@@ -13,17 +13,16 @@ import (
 	"github.com/pondmesh/pond/mesh"
 )
 
-func isAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
-
-func isPortInUse(err error) bool {
-	return errors.Is(err, mesh.ErrPortInUse) || errors.Is(err, wire.ErrPortInUse) || isAddrInUse(err)
+// IsPortInUse reports whether a node found one of its ports taken.
+func IsPortInUse(err error) bool {
+	return errors.Is(err, mesh.ErrPortInUse) || errors.Is(err, wire.ErrPortInUse) || errors.Is(err, syscall.EADDRINUSE)
 }
 
-// portError explains why a node cannot listen or join.
-func portError(err error, port, base int) error {
+// PortError explains why a node cannot listen on a port, or join on that base.
+func PortError(err error, port, base int) error {
 	te := &plan.Error{Kind: plan.KindUnavailable, Op: "start", Text: strings.TrimPrefix(err.Error(), "mesh: join: ")}
 	switch {
-	case isPortInUse(err):
+	case IsPortInUse(err):
 		te.Kind = plan.KindExists
 		te.Subject = fmt.Sprintf("port %d", port)
 		te.Text = "the port is in use"

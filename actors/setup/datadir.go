@@ -1,9 +1,13 @@
-package actors
+package setup
 
 import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	pondfs "github.com/pondmesh/pond/fs"
 )
 
 // A data folder holds
@@ -24,8 +29,8 @@ const (
 	formatFile = "format"
 	idFile     = "node.id"
 	storeDir   = "store"
-	spillDir   = "spill"
-	stagedDir  = "staged"
+	SpillDir   = "spill"
+	StagedDir  = "staged"
 	tempSuffix = ".tmp"
 )
 
@@ -118,6 +123,22 @@ func badDataDir(dir string, kind plan.Kind, hint, format string, args ...any) er
 	return &plan.Error{Kind: kind, Op: "open data folder", Subject: dir, Text: fmt.Sprintf(format, args...), Hint: hint}
 }
 
+// OpenDataDir opens a node's data folder, which it makes and marks if need be: the
+// store in it, which the caller closes, and the node's identity. A folder serves
+// one node at a time.
+func OpenDataDir(ctx context.Context, dir string, log *slog.Logger) (store *pondfs.Store, id string, err error) {
+	if err := markDataDir(dir); err != nil {
+		return nil, "", err
+	}
+	if store, err = pondfs.Open(ctx, filepath.Join(dir, storeDir), pondfs.Options{Log: log}); err != nil {
+		return nil, "", storeError(dir, err)
+	}
+	if id, err = nodeID(dir); err != nil {
+		return nil, "", errors.Join(err, store.Close())
+	}
+	return store, id, nil
+}
+
 // markDataDir makes the folder, if need be, and marks it.
 func markDataDir(dir string) error {
 	err := os.MkdirAll(dir, 0o755)
@@ -162,7 +183,9 @@ func nodeID(dir string) (string, error) {
 	if err != nil || id != "" {
 		return id, err
 	}
-	id = randomHex(4)
+	random := make([]byte, 4)
+	rand.Read(random) // never fails
+	id = hex.EncodeToString(random)
 	if err := writeOnce(filepath.Join(dir, idFile), id+"\n"); err != nil {
 		return "", badDataDir(dir, plan.KindResource, "choose another data folder with --data", "the node's identity cannot be written: %v", err)
 	}

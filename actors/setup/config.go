@@ -1,21 +1,22 @@
-package actors
+package setup
 
 import (
-	"crypto/rand"
+	"context"
 	"crypto/tls"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/mesh"
 )
 
 // Config is one node's settings. The zero value of a field means its default.
@@ -35,6 +36,8 @@ type Config struct {
 	CacheMax  int64 // bytes of finished jobs' segments kept for reuse; default 8 GiB; negative: none
 	Log       *slog.Logger
 	Funcs     *funcs.Registry
+
+	seeds []string // gossip addresses of Peers, once they are checked
 }
 
 // Defaults.
@@ -45,6 +48,51 @@ const (
 	memoryShare     = 0.6
 	memoryMin       = 64 << 20
 )
+
+// Ready gives the settings that are left out their defaults, and checks for
+// obstacles to a start, before anything is written or sent to others: an invalid
+// setting, a data folder that is not ours, a port in use, peers that would refuse
+// this node.
+func (c Config) Ready(ctx context.Context) (Config, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return c, err
+	}
+	if c.seeds, err = seedsOf(c.Peers); err != nil {
+		return c, err
+	}
+	base := c.Port
+	if base == 0 {
+		base = api.DefaultPort // the port is not checked here
+	}
+	if err := c.Mesh(base).Check(ctx); err != nil && !errors.Is(err, mesh.ErrInsecure) { // check says more of that
+		return c, PortError(err, base, base)
+	}
+	if err := c.check(); err != nil {
+		return c, err
+	}
+	if err := c.checkReach(ctx); err != nil {
+		return c, err
+	}
+	if err := checkDataDir(c.Dir); err != nil {
+		return c, err
+	}
+	if c.Port > 0 {
+		if err := checkPorts(c.Bind, c.Port); err != nil {
+			return c, err
+		}
+	}
+	return c, askPeers(ctx, &c)
+}
+
+// Mesh returns the settings of membership for a node on that base port. The node's
+// identity and what it hears are the caller's to add.
+func (c *Config) Mesh(base int) mesh.Config {
+	return mesh.Config{
+		Bind: c.Bind, Advertise: c.Advertise, Port: base, ActorsPort: base + api.ActorsPortOffset, APIPort: base + api.PortOffset,
+		Seeds: c.seeds, Label: c.Label, Key: c.GossipKey, Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.Memory, Log: c.Log,
+	}
+}
 
 func (c Config) withDefaults() (Config, error) {
 	if c.Dir == "" {
@@ -60,7 +108,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Label = defaultLabel
 	}
 	if c.Slots == 0 {
-		c.Slots = min(engines.Cores(), wire.RunningMax)
+		c.Slots = min(runtime.GOMAXPROCS(0), wire.RunningMax) // a container may have fewer cores than its machine
 	}
 	c.Slots = max(c.Slots, 0)
 	if c.Memory == 0 {
@@ -142,53 +190,4 @@ func machineMemory() (total int64, known bool) {
 		}
 	}
 	return total, known
-}
-
-func randomHex(n int) string {
-	b := make([]byte, n)
-	rand.Read(b) // never fails
-	return hex.EncodeToString(b)
-}
-
-// freePortTries is how often pickPorts looks for a free run of ports.
-const freePortTries = 50
-
-// pickPorts finds a base port whose followers are free too, when none is given.
-func pickPorts(host string, base int) (int, error) {
-	if base > 0 {
-		return base, nil
-	}
-	for range freePortTries {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		if err != nil {
-			return 0, fmt.Errorf("actors: find a free port on %s: %w", host, err)
-		}
-		p := l.Addr().(*net.TCPAddr).Port
-		l.Close()
-		if portsFree(host, p) {
-			return p, nil
-		}
-	}
-	return 0, fmt.Errorf("actors: no %d free ports in a row on %s", api.PortsPerNode, host)
-}
-
-func portsFree(host string, base int) bool {
-	return base+api.PortsPerNode <= 65535 && checkPorts(host, base) == nil
-}
-
-// checkPorts says which of a node's ports cannot be listened on.
-func checkPorts(host string, base int) error {
-	u, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(base)))
-	if err != nil {
-		return portError(err, base, base)
-	}
-	u.Close()
-	for p := base; p < base+api.PortsPerNode; p++ {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(p)))
-		if err != nil {
-			return portError(err, p, base)
-		}
-		l.Close()
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
-package actors
+package setup
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,5 +81,27 @@ func TestNodeID(t *testing.T) {
 	}
 	if err := checkDataDir(dir); err != nil {
 		t.Error("our own mark:", err)
+	}
+}
+
+// TestOpenDataDir: one node at a time, which keeps its identity.
+func TestOpenDataDir(t *testing.T) {
+	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+	store, id, err := OpenDataDir(t.Context(), dir, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := OpenDataDir(t.Context(), dir, log); plan.KindOf(err) != plan.KindExists {
+		t.Errorf("a second node opens the folder: %v", err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	store, again, err := OpenDataDir(t.Context(), dir, log)
+	if err != nil || again != id {
+		t.Fatalf("%q, then %q, %v", id, again, err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
