@@ -10,6 +10,8 @@ import (
 	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/funcs"
+	"github.com/pondmesh/pond/actors/isolate"
+	"github.com/pondmesh/pond/actors/process"
 	"github.com/pondmesh/pond/actors/setup"
 )
 
@@ -17,6 +19,9 @@ import (
 // Leave, or with Close. Programs that call it are built with cgo and
 // -tags duckdb_arrow.
 func Join(ctx context.Context, options ...Option) (*Node, error) {
+	if err := process.Check(); err != nil {
+		return nil, fmt.Errorf("pond: join: %w", err)
+	}
 	c := &config{job: firstSettings(), node: nodeConfig{funcs: new(funcs.Registry)}}
 	for _, o := range options {
 		if err := o.join(c); err != nil {
@@ -44,10 +49,25 @@ func Join(ctx context.Context, options ...Option) (*Node, error) {
 	return &Node{Session: newSession(n.APIAddr(), c), n: n, tmp: tmp}, nil
 }
 
+// Main makes this process an engine process when a node of this program started it as
+// one: DuckDB then works here, until the node ends it, and Main reports true. A program
+// that joins a pond calls it first thing in main, before it looks at flags:
+//
+//	func main() {
+//		if pond.Main() {
+//			return
+//		}
+//		…
+//	}
+//
+// Without it DuckDB runs in the program's own process, and what crashes DuckDB ends it.
+// Go functions run in the program's own process either way.
+func Main() bool { return process.Main(isolate.Serve) }
+
 // setup is the settings as package setup takes them.
 func (c *nodeConfig) setup() setup.Config {
 	return setup.Config{
 		Bind: c.bind, Advertise: c.advertise, Port: c.port, Peers: c.peers, Dir: c.dir, Memory: c.memory, Slots: c.slots, Label: c.label,
-		GossipKey: c.gossipKey, Zone: c.zone, CacheMax: c.cache, Log: c.log, Version: c.version, Funcs: c.funcs,
+		GossipKey: c.gossipKey, Zone: c.zone, CacheMax: c.cache, Log: c.log, Version: c.version, Funcs: c.funcs, Program: process.Program(),
 	}
 }

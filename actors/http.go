@@ -419,7 +419,7 @@ func (s *server) postLeave(w http.ResponseWriter, _ *http.Request) (any, error) 
 }
 
 func (s *server) getVersion(http.ResponseWriter, *http.Request) (any, error) {
-	return api.Version{Pond: s.n.cfg.Version, DuckDB: s.n.engines.Version, Go: runtime.Version(), Node: string(s.n.id), Now: time.Now().UnixMilli()}, nil
+	return api.Version{Pond: s.n.cfg.Version, DuckDB: s.n.planner.DuckDBVersion(), Go: runtime.Version(), Node: string(s.n.id), Now: time.Now().UnixMilli()}, nil
 }
 
 // renewJob is a client that still waits for a job.

@@ -5,11 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -26,7 +25,6 @@ import (
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/wire"
-	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/shuffle/transfer"
@@ -51,9 +49,10 @@ type Node struct {
 	store    *fs.Store
 	records  *journal.Records
 	segments *journal.Segments
-	engines  *engines.Pool
+	tasks    engines.Config // of the engines that run tasks
+	engines  io.Closer      // a pool of them, or of engine processes
 	planner  *prepare.Planner
-	machine  *exec.Machine
+	machine  runner
 	mesh     *mesh.Mesh
 	wire     *wire.Wire
 	api      *api.Peer
@@ -124,12 +123,8 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	n.conns = api.NewConns()
 	n.api = api.NewPeer(cfg.TLS, n.conns.Dial)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
-	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.engines.Config.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
-	n.machine = &exec.Machine{
-		Engines: n.engines, Journal: n.segments, Blocks: n.blocks, Mem: engines.NewAllocator(),
-		Buffers:  vec.NewPool(engines.NewAllocator(), cfg.Memory*bufferPoolShare/100),
-		SpoolDir: filepath.Join(n.engines.Config.Dir, "spools"), Log: n.log,
-	}
+	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.tasks.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
+	n.startMachine()
 	n.jobs, n.orphans = newJobs(n), newOrphans(n)
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Handle: n.handleMessage})
 	if err != nil {
@@ -166,20 +161,6 @@ func (n *Node) openStore(ctx context.Context) error {
 	}
 	n.segments, err = journal.OpenSegments(journal.OnDisk(store), n.cfg.CacheMax, n.log)
 	return err
-}
-
-// openEngines starts the warm DuckDBs.
-func (n *Node) openEngines(ctx context.Context) error {
-	pool := engines.Config{Memory: n.cfg.Memory, Slots: n.cfg.Slots, Dir: filepath.Join(n.cfg.Dir, setup.SpillDir), Funcs: n.cfg.Funcs, Log: n.log}
-	if err := os.RemoveAll(pool.Dir); err != nil { // of a process that was killed
-		return fmt.Errorf("actors: clear %s: %w", pool.Dir, err)
-	}
-	var err error
-	if n.engines, err = engines.Open(ctx, pool); err != nil {
-		return err
-	}
-	n.planner = prepare.New(n.engines, n.cfg.Dir, n.log)
-	return nil
 }
 
 func (n *Node) serve(l net.Listener) {

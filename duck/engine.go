@@ -300,6 +300,12 @@ func (e *Engine) free() error {
 	return nil
 }
 
+// Broken reports whether DuckDB has given the engine up: it is only to be closed.
+func (e *Engine) Broken() bool { return e.broken.Load() }
+
+// Version is DuckDB's.
+func Version() string { return mapping.LibraryVersion() }
+
 // trouble notes what an error that DuckDB failed with inside means for the engine:
 // one that DuckDB has given up is unusable, another may end its work but is not
 // kept for more.

@@ -197,7 +197,7 @@ func TestLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.size = SizeMax - 1
+	u.sums.Size = SizeMax - 1
 	if _, err := u.Write([]byte("xy")); !errors.Is(err, ErrInvalid) {
 		t.Errorf("too long: %v", err)
 	}

@@ -26,10 +26,38 @@ type Upload struct {
 	id   UploadID
 	kind string
 	f    vfs.File
-	size int64
-	crc  uint32   // of the frame being filled
-	crcs []uint32 // of full frames
-	err  error    // why it ended; ErrClosed after Commit or Abort
+	sums Sums
+	err  error // why it ended; ErrClosed after Commit or Abort
+}
+
+// Sums are the size and the frame checksums of an upload's bytes. The zero value is
+// that of none.
+type Sums struct {
+	Size int64    // bytes
+	CRCs []uint32 // CRC32C of full frames
+	Last uint32   // of the frame being filled: Size % FrameSize bytes
+}
+
+// Add carries the sums over p, which follows.
+func (s *Sums) Add(p []byte) {
+	for len(p) > 0 {
+		n := min(len(p), FrameSize-int(s.Size%FrameSize))
+		s.Last = crc32.Update(s.Last, castagnoli, p[:n])
+		s.Size += int64(n)
+		if s.Size%FrameSize == 0 {
+			s.CRCs = append(s.CRCs, s.Last)
+			s.Last = 0
+		}
+		p = p[n:]
+	}
+}
+
+// all are the checksums of all frames.
+func (s *Sums) all() []uint32 {
+	if s.Size%FrameSize != 0 {
+		return append(s.CRCs, s.Last)
+	}
+	return s.CRCs
 }
 
 // Create begins an upload. kind is 1 to KindMax bytes of the caller's choosing.
@@ -98,30 +126,56 @@ func (u *Upload) Write(p []byte) (int, error) {
 }
 
 func (u *Upload) write(p []byte) (int, error) {
-	if int64(len(p)) > SizeMax-u.size {
+	if int64(len(p)) > SizeMax-u.sums.Size {
 		return 0, fmt.Errorf("more than %d bytes: %w", int64(SizeMax), ErrInvalid)
 	}
-	if u.size/ChunkSize != (u.size+int64(len(p)))/ChunkSize {
+	if u.sums.Size/ChunkSize != (u.sums.Size+int64(len(p)))/ChunkSize {
 		if err := u.s.checkFree(); err != nil {
 			return 0, err
 		}
 	}
-	u.sum(p) // when less is written, the upload ends
+	u.sums.Add(p) // when less is written, the upload ends
 	return u.f.Write(p)
 }
 
-// sum carries the frame checksums over p.
-func (u *Upload) sum(p []byte) {
-	for len(p) > 0 {
-		n := min(len(p), FrameSize-int(u.size%FrameSize))
-		u.crc = crc32.Update(u.crc, castagnoli, p[:n])
-		u.size += int64(n)
-		if u.size%FrameSize == 0 {
-			u.crcs = append(u.crcs, u.crc)
-			u.crc = 0
-		}
-		p = p[n:]
+// File opens the upload's file for writing, for another process, which writes all of
+// it: Adopt says so then. The caller closes it.
+func (u *Upload) File() (*os.File, error) {
+	if u.err != nil {
+		return nil, fmt.Errorf("fs: share %s: %w", u.id, u.err)
 	}
+	f, err := os.OpenFile(u.s.file(u.id), os.O_WRONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("fs: share %s: %w", u.id, classify(err))
+	}
+	return f, nil
+}
+
+// Room is ErrNoSpace when the disk is fuller than the options allow, which Write finds
+// out by itself.
+func (u *Upload) Room() error {
+	if err := u.s.checkFree(); err != nil {
+		return fmt.Errorf("fs: write %s: %w", u.id, err)
+	}
+	return nil
+}
+
+// Adopt takes what another process wrote by way of File as the upload's bytes. Sums
+// that are not those of the bytes make them unreadable, as damage would.
+func (u *Upload) Adopt(s Sums) error {
+	if u.err != nil {
+		return fmt.Errorf("fs: adopt %s: %w", u.id, u.err)
+	}
+	info, err := u.f.Stat()
+	if err != nil {
+		return fmt.Errorf("fs: adopt %s: %w", u.id, classify(err))
+	}
+	frames := (s.Size + FrameSize - 1) / FrameSize
+	if u.sums.Size != 0 || s.Size < 0 || s.Size > SizeMax || info.Size() != s.Size || int64(len(s.all())) != frames {
+		return fmt.Errorf("fs: adopt %s: %d bytes in %d frames, and the file has %d: %w", u.id, s.Size, len(s.CRCs), info.Size(), ErrInvalid)
+	}
+	u.sums = s
+	return nil
 }
 
 // Commit ends the upload and makes it visible. attrs are copied, at most
@@ -148,9 +202,6 @@ func (u *Upload) commit(attrs []byte, durable bool) (Info, error) {
 	if err := u.s.Err(); err != nil {
 		return Info{}, err
 	}
-	if u.size%FrameSize != 0 {
-		u.crcs = append(u.crcs, u.crc)
-	}
 	if durable {
 		if err := u.f.Sync(); err != nil {
 			return Info{}, u.s.syncFailed(err)
@@ -161,9 +212,9 @@ func (u *Upload) commit(attrs []byte, durable bool) (Info, error) {
 	if err := f.Close(); err != nil {
 		return Info{}, err
 	}
-	info := Info{ID: u.id, Kind: u.kind, Size: u.size, Attrs: append([]byte(nil), attrs...),
+	info := Info{ID: u.id, Kind: u.kind, Size: u.sums.Size, Attrs: append([]byte(nil), attrs...),
 		Durable: durable, Committed: u.s.now().UTC()}
-	if err := u.s.writer.do(&request{put: &info, crcs: u.crcs, sync: durable}); err != nil {
+	if err := u.s.writer.do(&request{put: &info, crcs: u.sums.all(), sync: durable}); err != nil {
 		return Info{}, err
 	}
 	u.err = ErrClosed

@@ -19,6 +19,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -27,7 +28,6 @@ import (
 	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck"
-	"github.com/pondmesh/pond/duck/vec"
 )
 
 // MemoryShare is DuckDB's share of an attempt's memory, in percent. The rest is
@@ -70,11 +70,11 @@ func NewAllocator() memory.Allocator { return mallocator.NewMallocator() }
 // Pool is a node's warm engines. It is safe for concurrent use.
 type Pool struct {
 	*duck.Pool
-	// Planner parses SQL, reads file footers and matches file names. It is not
-	// locked, and never runs a user's SQL.
-	Planner *duck.Engine
-	Version string // DuckDB's
-	Config  Config // never changed
+	Config Config // never changed
+
+	mu      sync.Mutex
+	planner *duck.Engine // nil until it is needed
+	closed  bool
 }
 
 // Open starts a pool, whose engines spill below c.Dir. A Go function that DuckDB
@@ -86,15 +86,6 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 	}
 	p := &Pool{Config: c}
 	slots := max(c.Slots, 1)
-	var err error
-	p.Planner, err = duck.Open(ctx, duck.Config{Memory: plannerMemory, Threads: slots, SpillDir: filepath.Join(c.Dir, "planner"), Log: c.Log})
-	if err != nil {
-		return nil, fmt.Errorf("engines: open DuckDB: %w", err)
-	}
-	_, err = p.Planner.Fetch(ctx, "SELECT version()", func(c *vec.Chunk) error {
-		p.Version = string((*vec.Str)(c.Columns[0].Data).Bytes())
-		return nil
-	})
 	p.Pool = duck.NewPool(duck.PoolConfig{
 		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: 1, SpillDir: filepath.Join(c.Dir, "engines"), Log: c.Log},
 		Blank:  slots + 1, // one of them plans
@@ -102,11 +93,44 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 		Much:   c.Memory / 2,
 		Setup:  p.setup,
 	})
-	return p, errors.Join(err, p.tryFuncs(ctx))
+	return p, p.tryFuncs(ctx)
 }
 
 // Close ends all engines.
-func (p *Pool) Close() error { return errors.Join(p.Planner.Close(), p.Pool.Close()) }
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err := p.Pool.Close()
+	if p.closed = true; p.planner != nil {
+		err = errors.Join(err, p.planner.Close())
+	}
+	return err
+}
+
+// Planner is the engine that parses SQL and reads footers and columns of files. It is
+// not locked, and never runs a user's SQL. It is the pool's, which opens it when it is
+// needed first, and again when DuckDB has given it up.
+func (p *Pool) Planner(ctx context.Context) (*duck.Engine, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return nil, duck.ErrClosed
+	case p.planner != nil && !p.planner.Broken():
+		return p.planner, nil
+	case p.planner != nil:
+		if err := p.planner.Close(); err != nil {
+			p.Config.Log.Warn("engines: closing an engine", "err", err)
+		}
+		p.planner = nil
+	}
+	e, err := duck.Open(ctx, duck.Config{Memory: plannerMemory, Threads: max(p.Config.Slots, 1), SpillDir: filepath.Join(p.Config.Dir, "planner"), Log: p.Config.Log})
+	if err != nil {
+		return nil, fmt.Errorf("engines: open DuckDB: %w", err)
+	}
+	p.planner = e
+	return e, nil
+}
 
 // ForStage returns the options of an engine that runs tasks of a stage. access
 // lists the paths that the job may read, staging is the folder to which a stage

@@ -79,7 +79,7 @@ func advice(text string, files []string) string {
 	}
 	named := func(f string) bool { return strings.Contains(text, f) }
 	if where && len(files) > 0 && !slices.ContainsFunc(files, named) {
-		hint = strings.TrimPrefix(hint+": what failed read "+list(files), ": ")
+		hint = strings.TrimPrefix(hint+": what failed read "+Names(files), ": ")
 	}
 	return hint
 }
@@ -90,7 +90,8 @@ var ofValues = map[string]bool{"Conversion": true, "Out of Range": true, "Invali
 // filesNamed is how many files a hint names.
 const filesNamed = 3
 
-func list(files []string) string {
+// Names lists files for an error, the first of them by name.
+func Names(files []string) string {
 	s := strings.Join(files[:min(len(files), filesNamed)], ", ")
 	if more := len(files) - filesNamed; more > 0 {
 		s += fmt.Sprintf(" and %d more", more)

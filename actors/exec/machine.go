@@ -123,7 +123,7 @@ func (m *Machine) Run(ctx context.Context, a Attempt, packets Packets) (_ *Outco
 		out, err = t.try(ctx, in)
 	}
 	if err != nil {
-		return nil, engines.Where(err, t.filesOf(in))
+		return nil, engines.Where(err, FilesOf(packet, a))
 	}
 	out.Spilled, out.CPU = t.spill, processCPU()-cpu
 	return out, nil
@@ -142,8 +142,12 @@ func (t *task) try(ctx context.Context, in plan.TaskInput) (_ *Outcome, err erro
 	return t.run(ctx, in)
 }
 
-// filesOf are the files that the task read, or may have read.
-func (t *task) filesOf(in plan.TaskInput) (files []string) {
+// FilesOf are the files that an attempt reads, or may read.
+func FilesOf(packet *api.Packet, a Attempt) (files []string) {
+	in, err := plan.Assign(packet.Job, a.Stage, a.ID.Task.Partition, packet.Up)
+	if err != nil {
+		return nil
+	}
 	for _, p := range in.Parts {
 		for _, piece := range p.Pieces {
 			files = append(files, piece.Path)
@@ -152,7 +156,7 @@ func (t *task) filesOf(in plan.TaskInput) (files []string) {
 	if len(files) > 0 {
 		return files
 	}
-	for _, p := range t.packet.Stage().Access {
+	for _, p := range packet.Stage().Access {
 		if !strings.HasSuffix(p, "/") {
 			files = append(files, p)
 		}

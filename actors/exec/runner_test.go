@@ -28,6 +28,7 @@ import (
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/shuffle"
@@ -65,7 +66,7 @@ func newRunner(t *testing.T, f *funcs.Registry) *runner {
 	t.Cleanup(r.segs.Close)
 	blocks := transfer.NewClient(transfer.ClientConfig{LocalAddr: here, Local: r.segs})
 	t.Cleanup(func() { blocks.Close() })
-	r.planner = prepare.New(pool, t.TempDir(), quiet)
+	r.planner = prepare.New(prepare.Local{Engines: pool}, pool.Config, t.TempDir(), quiet)
 	r.Machine = &exec.Machine{Engines: pool, Journal: r.segs, Blocks: blocks, Mem: engines.NewAllocator(),
 		Buffers: vec.NewPool(engines.NewAllocator(), 8<<20), SpoolDir: r.spools, Log: quiet}
 	return r
@@ -76,17 +77,27 @@ func newRunner(t *testing.T, f *funcs.Registry) *runner {
 func (r *runner) sql(t *testing.T, statements ...string) {
 	t.Helper()
 	for _, s := range statements {
-		if _, err := r.Engines.Planner.Exec(t.Context(), s); err != nil {
+		if _, err := r.plain(t).Exec(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// plain is an engine that is not locked.
+func (r *runner) plain(t *testing.T) *duck.Engine {
+	t.Helper()
+	e, err := r.Engines.Planner(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 // rows is what a query gives, as JSON.
 func (r *runner) rows(t *testing.T, query string) []string {
 	t.Helper()
 	out := []string{}
-	_, err := r.Engines.Planner.Fetch(t.Context(), "SELECT to_json(q)::VARCHAR FROM ("+strings.ReplaceAll(query, "{dir}", r.dir)+") AS q", func(c *vec.Chunk) error {
+	_, err := r.plain(t).Fetch(t.Context(), "SELECT to_json(q)::VARCHAR FROM ("+strings.ReplaceAll(query, "{dir}", r.dir)+") AS q", func(c *vec.Chunk) error {
 		for _, s := range unsafe.Slice((*vec.Str)(c.Columns[0].Data), c.Rows) {
 			out = append(out, string(s.Bytes()))
 		}

@@ -125,6 +125,21 @@ func (r *Registry) Scalars() []Scalar {
 	return slices.SortedFunc(maps.Values(r.scalar), func(a, b Scalar) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// Scalar is the scalar function of that name.
+func (r *Registry) Scalar(name string) (Scalar, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	f, ok := r.scalar[name]
+	return f, ok
+}
+
+// BatchNames are the names of the batch functions, sorted.
+func (r *Registry) BatchNames() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Sorted(maps.Keys(r.batch))
+}
+
 // Output is the schema of what f makes of batches with schema in.
 func (f *Batch) Output(log *slog.Logger, in *arrow.Schema) (out *arrow.Schema, err error) {
 	if f.Schema == nil {

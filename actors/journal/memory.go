@@ -120,6 +120,11 @@ func (d *memoryDraft) Write(p []byte) (int, error) {
 	return d.buf.Write(p)
 }
 
+// File, Room and Adopt implement Upload: there is no file that a process could share.
+func (d *memoryDraft) File() (*os.File, error) { return nil, fs.ErrInvalid }
+func (d *memoryDraft) Room() error             { return nil }
+func (d *memoryDraft) Adopt(fs.Sums) error     { return fs.ErrInvalid }
+
 func (d *memoryDraft) Commit(facts []byte, durable bool) (fs.Info, error) {
 	d.m.mu.Lock()
 	defer d.m.mu.Unlock()

@@ -98,9 +98,22 @@ type Draft interface {
 	Abort()
 }
 
+// Shared is a draft that another process writes, all of it, by way of File. The caller
+// closes the file, and then has the draft Adopt what was written.
+type Shared interface {
+	Draft
+	File() (*os.File, error)
+	// Room says whether the disk is too full to go on.
+	Room() error
+	Adopt(fs.Sums) error
+}
+
 // Create begins a segment. The caller writes its bytes and ends it with Commit or
 // Abort.
-func (s *Segments) Create() (Draft, error) {
+func (s *Segments) Create() (Draft, error) { return s.Share() }
+
+// Share begins a segment that another process writes.
+func (s *Segments) Share() (Shared, error) {
 	u, err := s.store.Create(kindSegment)
 	if err != nil {
 		return nil, StorageError(err)

@@ -30,6 +30,11 @@ type Store interface {
 // Commit or Abort; Abort after either does nothing.
 type Upload interface {
 	io.Writer
+	// File, Room and Adopt are for another process that writes all of the upload:
+	// see package fs. The caller closes the file.
+	File() (*os.File, error)
+	Room() error
+	Adopt(fs.Sums) error
 	// Commit makes the upload visible with its facts. With durable it survives a
 	// power loss.
 	Commit(facts []byte, durable bool) (fs.Info, error)

@@ -10,11 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/glob"
-	"github.com/pondmesh/pond/duck/vec"
 )
 
 // catalog finds the files behind a plan's sources, and their facts.
@@ -170,9 +167,9 @@ func withoutEmpty(files []plan.File) []plan.File {
 
 // rowGroups finds the row groups of Parquet files.
 func (p *Planner) rowGroups(ctx context.Context, facts *plan.Facts) error {
-	list, err := p.footers.of(ctx, p.engines.Planner, facts.Files)
+	list, err := p.footers.of(ctx, p.duckdb, facts.Files)
 	if err != nil {
-		return engines.Error("read", err)
+		return err
 	}
 	for i := range facts.Files {
 		facts.Files[i].Groups = list[i].groups
@@ -184,52 +181,23 @@ func (p *Planner) rowGroups(ctx context.Context, facts *plan.Facts) error {
 func (p *Planner) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Facts) error {
 	scan := &plan.Scan{Format: r.Format, Options: r.Options}
 	scan.Options.Columns, scan.Options.Filename, scan.Options.RowNumber = nil, false, false
-	pieces := make([]plan.Piece, len(facts.Files))
+	pieces, paths := make([]plan.Piece, len(facts.Files)), make([]string, len(facts.Files))
 	for i, f := range facts.Files {
-		pieces[i] = plan.Piece{Path: f.Path, Rows: -1, Whole: true}
+		pieces[i], paths[i] = plan.Piece{Path: f.Path, Rows: -1, Whole: true}, f.Path
 	}
 	if r.Format == plan.CSV && len(facts.Files) > 0 {
-		dialect, err := p.sniff(ctx, facts.Files[0].Path, r.Options)
+		dialect, err := p.duckdb.Sniff(ctx, facts.Files[0].Path, r.Options)
 		if err != nil {
-			return engines.Error("read", err)
+			return err
 		}
 		facts.CSV = dialect
 	}
-	schema, err := p.engines.Planner.Schema(ctx, scan.SQL(pieces))
+	columns, err := p.duckdb.Columns(ctx, scan.SQL(pieces), paths)
 	if err != nil {
-		return engines.Error("read", err)
+		return err
 	}
-	for _, f := range schema.Fields {
-		facts.Columns = append(facts.Columns, plan.Column{Name: f.Name, Type: f.Type.SQL})
-	}
+	facts.Columns = append(facts.Columns, columns...)
 	return nil
-}
-
-// sniff returns the dialect of a CSV file, used for all files of its set, as SQL
-// literals; nothing if DuckDB cannot tell: reading then reports why.
-func (p *Planner) sniff(ctx context.Context, path string, o plan.ScanOptions) (map[string]string, error) {
-	args := plan.QuoteString(plan.EscapeGlob(path))
-	for k, v := range o.CSV {
-		args += ", " + k + " = " + v
-	}
-	out := map[string]string{}
-	sql := fmt.Sprintf("SELECT coalesce(DateFormat, ''), coalesce(TimestampFormat, ''), CASE WHEN HasHeader THEN 'true' ELSE '' END FROM sniff_csv(%s)", args)
-	_, err := p.engines.Planner.Fetch(ctx, sql, func(c *vec.Chunk) error {
-		for i, name := range []string{"dateformat", "timestampformat", "header"} {
-			switch v := string((*vec.Str)(c.Columns[i].Data).Bytes()); {
-			case v == "" || name == "header" && len(o.Schema) > 0:
-			case name == "header":
-				out[name] = v
-			default:
-				out[name] = plan.QuoteString(v)
-			}
-		}
-		return nil
-	})
-	if errors.Is(err, duck.ErrQuery) {
-		return nil, nil
-	}
-	return out, err
 }
 
 // fileError is err, about files that patterns name.

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
@@ -34,7 +33,7 @@ func (f *footer) chunks() int { return len(f.groups) * max(len(f.stats[0]), 1) }
 
 // of is the footers of files, in their order; those of files that are not known
 // as they are now, d reads.
-func (k *footers) of(ctx context.Context, d *duck.Engine, files []plan.File) ([]*footer, error) {
+func (k *footers) of(ctx context.Context, d DuckDB, files []plan.File) ([]*footer, error) {
 	out := make([]*footer, len(files))
 	var missing []int
 	var paths []string
@@ -71,8 +70,7 @@ const footersAtOnce = 64
 
 // whichFile is err with the file that it is about: DuckDB does not always say which
 // of several is damaged.
-func whichFile(ctx context.Context, d *duck.Engine, paths []string, err error) error {
-	err = engines.Error("read", err)
+func whichFile(ctx context.Context, d DuckDB, paths []string, err error) error {
 	te := plan.AsError(err)
 	if te.Kind != plan.KindUser && te.Kind != plan.KindInternal {
 		return err
@@ -84,7 +82,7 @@ func whichFile(ctx context.Context, d *duck.Engine, paths []string, err error) e
 	}
 	for _, path := range paths {
 		if _, again := d.Footers(ctx, []string{path}); again != nil && ctx.Err() == nil {
-			with := *plan.AsError(engines.Error("read", again))
+			with := *plan.AsError(again)
 			with.Subject = path
 			return &with
 		}

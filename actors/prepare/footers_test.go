@@ -5,21 +5,26 @@ package prepare
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/duck"
 )
 
 func TestFooters(t *testing.T) {
 	ctx := context.Background()
-	d, err := duck.Open(ctx, duck.Config{Threads: 1})
+	pool, err := engines.Open(ctx, engines.Config{Memory: 64 << 20, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
+	defer pool.Close()
+	d, err := pool.Planner(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	file := func(name string, rows int) plan.File {
 		t.Helper()
@@ -36,7 +41,7 @@ func TestFooters(t *testing.T) {
 	k := new(footers)
 	of := func(files ...plan.File) []*footer {
 		t.Helper()
-		list, err := k.of(ctx, d, files)
+		list, err := k.of(ctx, Local{pool}, files)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +73,7 @@ func TestFooters(t *testing.T) {
 			t.Errorf("%d chunks are kept", k.chunks)
 		}
 	}
-	if _, err := k.of(ctx, d, []plan.File{{Path: filepath.Join(dir, "missing.parquet")}}); err == nil {
+	if _, err := k.of(ctx, Local{pool}, []plan.File{{Path: filepath.Join(dir, "missing.parquet")}}); err == nil {
 		t.Error("a file that is not there has a footer")
 	}
 }

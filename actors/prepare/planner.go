@@ -7,6 +7,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/actors/plan/frame"
@@ -19,9 +20,10 @@ const formatSalt = "pond-1"
 // Planner makes statements into plans, and plans into jobs. It is safe for
 // concurrent use.
 type Planner struct {
-	engines *engines.Pool
-	ownDir  string
-	log     *slog.Logger
+	duckdb DuckDB
+	config engines.Config
+	ownDir string
+	log    *slog.Logger
 
 	footers  footers
 	checked  memo[struct{}]  // queries that DuckDB could bind
@@ -29,11 +31,18 @@ type Planner struct {
 	resolved memo[*resolved] // texts whose file names were made absolute
 }
 
-// New returns a planner that plans in engines of the pool. ownDir is the node's
-// data folder, which no statement may read: keys and other jobs' rows are in it.
-func New(pool *engines.Pool, ownDir string, log *slog.Logger) *Planner {
-	return &Planner{engines: pool, ownDir: ownDir, log: log}
+// New returns a planner for a node whose tasks run in engines of that configuration.
+// ownDir is the node's data folder, which no statement may read: keys and other jobs'
+// rows are in it.
+func New(d DuckDB, c engines.Config, ownDir string, log *slog.Logger) *Planner {
+	if c.Funcs == nil {
+		c.Funcs = new(funcs.Registry)
+	}
+	return &Planner{duckdb: d, config: c, ownDir: ownDir, log: log}
 }
+
+// DuckDBVersion is that of the DuckDB that plans.
+func (p *Planner) DuckDBVersion() string { return p.duckdb.Version() }
 
 // Job is a plan made ready.
 type Job struct {
@@ -135,7 +144,7 @@ func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c Capacity) (*
 }
 
 // salt keeps equal stages of other versions from sharing an id.
-func (p *Planner) salt() string { return formatSalt + " " + p.engines.Version }
+func (p *Planner) salt() string { return formatSalt + " " + p.duckdb.Version() }
 
 // versions are those of the Go functions that SQL may call.
-func (p *Planner) versions() map[string]string { return p.engines.Config.Funcs.Versions() }
+func (p *Planner) versions() map[string]string { return p.config.Funcs.Versions() }

@@ -46,7 +46,7 @@ func newBench(t *testing.T, scalars ...funcs.Scalar) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.pool.Close() })
-	b.Planner = prepare.New(b.pool, b.own, quiet)
+	b.Planner = prepare.New(prepare.Local{Engines: b.pool}, b.pool.Config, b.own, quiet)
 	return b
 }
 
@@ -66,7 +66,11 @@ func (b *bench) parquet(t *testing.T, name, query string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.pool.Planner.Exec(t.Context(), fmt.Sprintf("COPY (%s) TO '%s' (FORMAT parquet, ROW_GROUP_SIZE 2048)", query, path)); err != nil {
+	e, err := b.pool.Planner(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Exec(t.Context(), fmt.Sprintf("COPY (%s) TO '%s' (FORMAT parquet, ROW_GROUP_SIZE 2048)", query, path)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -9,14 +9,11 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/actors/plan/frame"
 	"github.com/pondmesh/pond/actors/plan/stmt"
-	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/logical"
-	"github.com/pondmesh/pond/duck/vec"
 )
 
 // soleQuery is the one step of a plan that is a query over its own files; nil for
@@ -99,9 +96,9 @@ func (p *Planner) addFooters(ctx context.Context, facts *distribute.Facts, paths
 			read = append(read, f)
 		}
 	}
-	list, err := p.footers.of(ctx, p.engines.Planner, read)
+	list, err := p.footers.of(ctx, p.duckdb, read)
 	if err != nil {
-		return engines.Error("read", err)
+		return err
 	}
 	for i, f := range read {
 		f.Groups = list[i].groups
@@ -174,9 +171,16 @@ func (p *Planner) tryPlan(ctx context.Context, off string, q *distribute.Query, 
 	key := queryKey(q, off, files)
 	w, known := p.plans.get(key)
 	if !known {
-		var err error
-		if w, err = p.writePlan(ctx, off, q, facts); err != nil {
+		got, err := p.duckdb.Plan(ctx, PlanRequest{SQL: q.SQL, Views: q.Views, Access: q.Access, Files: facts.Files, Off: off})
+		if err != nil {
 			return err
+		}
+		if got.Whole != "" {
+			return &errWhole{got.Whole}
+		}
+		w = &planText{names: got.Names, plan: got.Plan}
+		if got.Tables != nil {
+			facts.Tables = got.Tables
 		}
 		if len(facts.Tables) == 0 { // else it depends on what else is known of them
 			p.plans.put(key, w, len(w.plan))
@@ -196,72 +200,6 @@ type planText struct {
 	plan  string
 }
 
-// writePlan has DuckDB bind, plan and optimize a query, in which tables take the
-// place of text files.
-func (p *Planner) writePlan(ctx context.Context, off string, q *distribute.Query, facts *distribute.Facts) (*planText, error) {
-	e, err := p.engines.Get(ctx, engines.ForPlanning(q.Access, off))
-	if err != nil {
-		return nil, engines.Error("open DuckDB", err)
-	}
-	defer p.engines.Put(e)
-	sql, views := q.SQL, q.Views
-	text, err := usePlaceholders(ctx, e, q.SQL, q.Views, facts.Files)
-	if err != nil {
-		return nil, err
-	}
-	if text != nil { // tables take the files' place
-		sql, views, facts.Tables = text.sql, text.views, text.tables
-	}
-	schema, err := bound(ctx, e, sql, views)
-	if err != nil && text != nil {
-		if _, err = bound(ctx, e, q.SQL, q.Views); err == nil {
-			return nil, &errWhole{"it means something else over tables than over text files"}
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	w := &planText{names: make([]string, len(schema.Fields))}
-	for i, f := range schema.Fields {
-		w.names[i] = f.Name
-	}
-	w.plan, err = fetchText(ctx, e, fmt.Sprintf("SELECT json_serialize_plan(%s, optimize := true)::VARCHAR", plan.QuoteString(sql)))
-	if err != nil {
-		return nil, &errWhole{"DuckDB cannot write its plan down: " + err.Error()}
-	}
-	return w, nil
-}
-
-// bound makes views and names and types the columns of a query over them.
-func bound(ctx context.Context, e *duck.Engine, sql string, views []plan.View) (*vec.Schema, error) {
-	for _, v := range views {
-		if err := e.View(ctx, v.Name, v.SQL); err != nil {
-			return nil, engines.Error("plan", err)
-		}
-	}
-	schema, err := e.Schema(ctx, sql)
-	if err != nil {
-		return nil, engines.Error("read", err)
-	}
-	return schema, nil
-}
-
-// fetchText is the one text that a query gives.
-func fetchText(ctx context.Context, e *duck.Engine, sql string) (string, error) {
-	var out string
-	rows, err := e.Fetch(ctx, sql, func(c *vec.Chunk) error {
-		if c.Columns[0].Null(0) {
-			return errors.New("no text")
-		}
-		out = string((*vec.Str)(c.Columns[0].Data).Bytes())
-		return nil
-	})
-	if err == nil && rows != 1 {
-		err = fmt.Errorf("%d rows where one is expected", rows)
-	}
-	return out, err
-}
-
 // bindSmall makes DuckDB bind a query that is not planned, so that mistakes fail at
 // once, in an engine that can then run it. A valid query is not checked again over
 // the same files.
@@ -270,12 +208,9 @@ func (p *Planner) bindSmall(ctx context.Context, q *distribute.Query, files []pl
 	if _, ok := p.checked.get(key); ok {
 		return nil
 	}
-	e, err := p.engines.Get(ctx, engines.ForStage(job.Plan.Stages[0], job.Access, "", p.engines.Config.SlotMemory(), p.engines.Config.Threads(plan.AllCores)))
-	if err != nil {
-		return engines.Error("open DuckDB", err)
-	}
-	defer p.engines.Put(e)
-	if _, err = bound(ctx, e, q.SQL, q.Views); err == nil {
+	err := p.duckdb.Bind(ctx, BindRequest{SQL: q.SQL, Views: q.Views, Stage: job.Plan.Stages[0], Access: job.Access,
+		Memory: p.config.SlotMemory(), Threads: p.config.Threads(plan.AllCores)})
+	if err == nil {
 		p.checked.put(key, struct{}{}, 0)
 	}
 	return err

@@ -3,7 +3,6 @@ package prepare
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -12,13 +11,10 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
-	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/glob"
 	"github.com/pondmesh/pond/duck/tree"
-	"github.com/pondmesh/pond/duck/vec"
 )
 
 // Fill makes the plan of a submitted statement, and the steps of a plan's queries
@@ -133,40 +129,11 @@ func (p *Planner) Describe(ctx context.Context, req *api.Query) (*api.Descriptio
 			return nil, err
 		}
 	}
-	engine, err := p.engines.Get(ctx, engines.ForBinding(access))
+	shape, err := p.duckdb.Describe(ctx, op, access)
 	if err != nil {
-		return nil, engines.Error("open DuckDB", err)
-	}
-	defer p.engines.Put(engine)
-	d := &api.Description{Plan: planned}
-	schema, err := bind(ctx, engine, op, &d.Dynamic)
-	if err != nil {
-		return nil, engines.Error("bind", err)
-	}
-	for _, f := range schema.Fields {
-		d.Columns = append(d.Columns, plan.Column{Name: f.Name, Type: f.Type.SQL})
-	}
-	return d, nil
-}
-
-// bind is the schema of a step's query, in an engine that holds nothing else.
-// dynamic is set when the columns had to be found in the data.
-func bind(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool) (*vec.Schema, error) {
-	for _, v := range op.Views {
-		if err := e.View(ctx, v.Name, v.SQL); err != nil {
-			return nil, err
-		}
-	}
-	schema, err := e.Schema(ctx, "SELECT * FROM ("+op.Query+"\n)")
-	if err == nil || !pivots(op.Query) {
-		return schema, err
-	}
-	*dynamic = true
-	const shape = "pond_shape"
-	if err := e.Table(ctx, shape, "FROM ("+op.Query+"\n) LIMIT 0"); err != nil {
 		return nil, err
 	}
-	return e.Schema(ctx, "FROM "+shape)
+	return &api.Description{Plan: planned, Columns: shape.Columns, Dynamic: shape.Dynamic}, nil
 }
 
 // pivots reports whether a query may be one whose columns DuckDB finds in the
@@ -264,11 +231,14 @@ func (q *statement) resolve(ctx context.Context, sql string) (*resolved, error) 
 	if r, ok := q.p.resolved.get(key); ok {
 		return r, nil
 	}
-	js, err := q.p.engines.Planner.Parse(ctx, sql)
+	t, err := q.p.duckdb.Parse(ctx, sql)
 	if err != nil {
-		return q.loose(sql, names, err)
+		return nil, err
 	}
-	r, err := q.read(ctx, sql, js, names)
+	if t.None {
+		return q.loose(sql, names)
+	}
+	r, err := q.read(ctx, sql, t.JSON, names)
 	if err == nil {
 		q.p.resolved.put(key, r, len(sql)+len(r.text))
 	}
@@ -304,9 +274,9 @@ func (q *statement) read(ctx context.Context, sql string, js []byte, views []str
 		return r, nil
 	}
 	if js, err = tree.Encode(root); err == nil {
-		r.text, err = q.p.engines.Planner.Deparse(ctx, js)
+		r.text, err = q.p.duckdb.Deparse(ctx, js)
 	}
-	return r, engines.Error("parse", err)
+	return r, err
 }
 
 // unreadable is the error of files that a pond cannot read as one DuckDB would.
@@ -335,11 +305,11 @@ func (q *statement) rename(files []tree.File) func(string) string {
 
 // same reports whether DuckDB reads text as the tree.
 func (q *statement) same(ctx context.Context, text string, root tree.Node) bool {
-	js, err := q.p.engines.Planner.Parse(ctx, text)
-	if err != nil {
+	t, err := q.p.duckdb.Parse(ctx, text)
+	if err != nil || t.None {
 		return false
 	}
-	again, err := tree.Decode(js)
+	again, err := tree.Decode(t.JSON)
 	if err != nil {
 		return false
 	}
@@ -347,11 +317,7 @@ func (q *statement) same(ctx context.Context, text string, root tree.Node) bool 
 }
 
 // loose is resolve for what DuckDB gives no tree of though it would run it.
-func (q *statement) loose(sql string, views []string, err error) (*resolved, error) {
-	var de *duck.Error
-	if !errors.As(err, &de) || de.Type != "Not implemented" {
-		return nil, engines.Error("parse", err)
-	}
+func (q *statement) loose(sql string, views []string) (*resolved, error) {
 	if !pivots(sql) {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "parse", Text: "only queries, and COPY of one, run on a pond", Hint: "write a SELECT"}
 	}

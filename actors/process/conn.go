@@ -397,8 +397,8 @@ func closeAll(files []*os.File) {
 	}
 }
 
-// pair makes the two ends of a socket pair.
-func pair() (mine *net.UnixConn, theirs *os.File, err error) {
+// Pair makes the two ends of a socket pair.
+func Pair() (mine *net.UnixConn, theirs *os.File, err error) {
 	syscall.ForkLock.RLock()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err == nil {

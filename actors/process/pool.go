@@ -37,6 +37,7 @@ type Need struct {
 // Config of a Pool.
 type Config struct {
 	Program []string             // that is started; its Main makes it an engine process
+	Config  string               // that each process is given, at most 100 KiB
 	Attr    *syscall.SysProcAttr // how it is started; nil: as any
 	Started func(pid int)        // is told of every process; nil: nobody is
 	Dir     string               // below which each process has a folder of its own

@@ -1,13 +1,18 @@
 package process
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,7 +54,7 @@ const (
 
 // start starts a process of the pool.
 func (p *Pool) start() (*Process, error) {
-	mine, theirs, err := pair()
+	mine, theirs, err := Pair()
 	if err != nil {
 		return nil, err
 	}
@@ -59,10 +64,10 @@ func (p *Pool) start() (*Process, error) {
 		mine.Close()
 		return nil, fmt.Errorf("process: start an engine process: %w", err)
 	}
-	pr := &Process{pool: p, dir: dir, said: new(tail), done: make(chan struct{})}
+	pr := &Process{pool: p, dir: dir, said: &tail{log: p.config.Log}, done: make(chan struct{})}
 	pr.handle.Store(Handler(nil))
 	pr.cmd = exec.Command(p.config.Program[0], p.config.Program[1:]...)
-	pr.cmd.Env = append(environment(), envDir+"="+dir)
+	pr.cmd.Env = append(environment(), envDir+"="+dir, envConfig+"="+p.config.Config)
 	pr.cmd.ExtraFiles = []*os.File{theirs}
 	pr.cmd.Stderr = pr.said
 	pr.cmd.SysProcAttr = p.config.Attr
@@ -204,7 +209,7 @@ func (pr *Process) explain(err error) *plan.Error {
 		return crashed(s)
 	}
 	text := fmt.Sprintf("DuckDB crashed: its process ended with status %d", status.ExitStatus())
-	if line := pr.said.line(); line != "" {
+	if line := pr.said.first(); line != "" {
 		text += ": " + line
 	}
 	return &plan.Error{Kind: plan.KindCrash, Op: "run", Text: text}
@@ -217,31 +222,71 @@ func crashed(s syscall.Signal) *plan.Error {
 // tailMax is how much of the beginning and of the end of what a process says is kept.
 const tailMax = 2 << 10
 
-// tail keeps the beginning and the end of what is written to it.
+// tail takes what a process writes to its standard error. Lines of its log go on to the
+// node's; of the rest, such as the last words of a runtime, the beginning and the end
+// are kept.
 type tail struct {
+	log *slog.Logger
+
 	mu         sync.Mutex
+	line       []byte // that has not ended yet
 	head, rest []byte
 }
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	n := len(p)
+	for {
+		line, after, ended := bytes.Cut(p, []byte("\n"))
+		if t.line = append(t.line, line...); !ended && len(t.line) <= tailMax {
+			return n, nil
+		}
+		if p = after; !t.forward(t.line) {
+			t.keep(append(t.line, '\n'))
+		}
+		t.line = t.line[:0]
+	}
+}
+
+// forward writes a line of the process's log into the node's.
+func (t *tail) forward(line []byte) bool {
+	var rec map[string]any
+	if len(line) == 0 || line[0] != '{' || json.Unmarshal(line, &rec) != nil {
+		return false
+	}
+	var level slog.Level
+	text, _ := rec[slog.LevelKey].(string)
+	if level.UnmarshalText([]byte(text)) != nil {
+		return false
+	}
+	msg, _ := rec[slog.MessageKey].(string)
+	var args []any
+	for _, k := range slices.Sorted(maps.Keys(rec)) {
+		if k != slog.LevelKey && k != slog.MessageKey && k != slog.TimeKey {
+			args = append(args, k, rec[k])
+		}
+	}
+	t.log.Log(context.Background(), level, msg, args...)
+	return true
+}
+
+func (t *tail) keep(p []byte) {
 	n := min(len(p), tailMax-len(t.head))
 	t.head = append(t.head, p[:n]...)
 	if t.rest = append(t.rest, p[n:]...); len(t.rest) > tailMax {
-		t.rest = append([]byte(nil), t.rest[len(t.rest)-tailMax:]...)
+		t.rest = slices.Clone(t.rest[len(t.rest)-tailMax:])
 	}
-	return len(p), nil
 }
 
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(t.head) + string(t.rest)
+	return string(t.head) + string(t.rest) + string(t.line)
 }
 
-// line is the first line said.
-func (t *tail) line() string {
+// first is the first line said.
+func (t *tail) first() string {
 	line, _, _ := strings.Cut(strings.TrimSpace(t.String()), "\n")
 	return line
 }

@@ -29,13 +29,12 @@ func TestMain(m *testing.M) {
 
 // toy stands for DuckDB.
 type toy struct {
-	node   process.Caller
-	dir    string
+	process.Child
 	access string
 }
 
-func openToy(_ context.Context, node process.Caller, dir string) (process.Handler, error) {
-	t := &toy{node: node, dir: dir}
+func openToy(_ context.Context, c process.Child) (process.Handler, error) {
+	t := &toy{Child: c}
 	return t.handle, nil
 }
 
@@ -54,6 +53,9 @@ func (t *toy) handle(ctx context.Context, method string, body []byte, files []*o
 		return []byte(strings.Join(os.Environ(), "\n")), nil, nil
 	case "ask": // the node, as often at once as the body is long
 		return t.ask(ctx, body)
+	case "log":
+		t.Log.Warn("it says", "what", string(body))
+		return nil, nil, nil
 	case "fail":
 		return nil, nil, &plan.Error{Kind: plan.KindUser, Text: string(body), Hint: "a hint", Lost: []plan.TaskID{{Stage: "s", Partition: 3}}}
 	case "panic":
@@ -75,7 +77,7 @@ func (t *toy) handle(ctx context.Context, method string, body []byte, files []*o
 		<-ctx.Done()
 		return nil, nil, ctx.Err()
 	case "hang":
-		t.node.Call(ctx, "hangs", nil) //nolint:errcheck // only tells
+		t.Node.Call(ctx, "hangs", nil) //nolint:errcheck // only tells
 		select {}
 	}
 	return nil, nil, fmt.Errorf("no method %s", method)
@@ -86,7 +88,7 @@ func (t *toy) ask(ctx context.Context, body []byte) ([]byte, []*os.File, error) 
 	var wg sync.WaitGroup
 	for i := range body {
 		wg.Go(func() {
-			b, files, err := t.node.Call(ctx, "twice", body[i:i+1])
+			b, files, err := t.Node.Call(ctx, "twice", body[i:i+1])
 			if err != nil || len(files) != 1 {
 				return
 			}
@@ -282,6 +284,36 @@ func TestEnvironment(t *testing.T) {
 	if out, err := run(t.Context(), t, p, process.Need{}, "env", nil); err != nil || strings.Contains(out, "hidden") || strings.Contains(out, "HOME=") {
 		t.Errorf("%s, %v", out, err)
 	}
+}
+
+// What a process logs is in the node's log.
+func TestLog(t *testing.T) {
+	var out lockedBuffer
+	p := newPool(t, func(c *process.Config) { c.Log = slog.New(slog.NewTextHandler(&out, nil)) })
+	if _, err := run(t.Context(), t, p, process.Need{}, "log", []byte("a word")); err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	if got := out.String(); !strings.Contains(got, `level=WARN msg="it says" what="a word"`) {
+		t.Errorf("%s", got)
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 // Memory of idle processes gives way to that of others.

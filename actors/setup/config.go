@@ -36,6 +36,8 @@ type Config struct {
 	CacheMax  int64 // bytes of finished jobs' segments kept for reuse; default 8 GiB; negative: none
 	Log       *slog.Logger
 	Funcs     *funcs.Registry
+	// Program is started for engine processes; nil: engines run in this process.
+	Program []string
 
 	seeds []string // gossip addresses of Peers, once they are checked
 }

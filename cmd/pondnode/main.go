@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/pondmesh/pond"
 )
 
 // version is set when a release is built.
@@ -22,6 +24,9 @@ var version = "dev"
 const signalsMax = 4
 
 func main() {
+	if pond.Main() {
+		return
+	}
 	log.SetOutput(io.Discard) // net/http remarks there on servers that are none; errors say it
 	signals := make(chan os.Signal, signalsMax)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {

@@ -86,9 +86,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, statusText(err), code)
 		return
 	}
+	h.answer(w, r, h.src, rq)
+}
+
+// answer sends the blocks of a request.
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, src Source, rq *request) {
 	buf := h.bufs.Get().(*sendBuffer)
 	defer h.bufs.Put(buf)
-	s := newSender(r.Context(), h.src, rq, buf)
+	s := newSender(r.Context(), src, rq, buf)
 	defer s.shelf.close()
 	s.log = h.log.With("peer", r.RemoteAddr)
 	s.sendfile = r.TLS == nil && !rq.careful

@@ -1,0 +1,76 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/isolate"
+	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/actors/setup"
+	"github.com/pondmesh/pond/duck/vec"
+)
+
+// runner runs task attempts: an exec.Machine, or an isolate.Machine.
+type runner interface {
+	Run(ctx context.Context, a exec.Attempt, packets exec.Packets) (*exec.Outcome, error)
+}
+
+// Engine processes that a node keeps: blank ones beside those that slots use, and
+// used ones that wait for a next request of their access.
+const (
+	blankProcesses = 2
+	idlePerSlot    = 2
+	idlePlanning   = 2
+)
+
+// openEngines starts what runs and plans queries: processes, or engines in this one.
+func (n *Node) openEngines(ctx context.Context) error {
+	c := n.cfg
+	n.tasks = engines.Config{Memory: c.Memory, Slots: c.Slots, Dir: filepath.Join(c.Dir, setup.SpillDir), Funcs: c.Funcs, Log: c.Log}
+	if err := os.RemoveAll(n.tasks.Dir); err != nil { // of a process that was killed
+		return fmt.Errorf("actors: clear %s: %w", n.tasks.Dir, err)
+	}
+	if len(c.Program) == 0 {
+		n.log.Warn("DuckDB runs in this process: what crashes DuckDB ends it (a program that calls pond.Main first thing in main has engine processes)")
+		pool, err := engines.Open(ctx, n.tasks)
+		if pool != nil {
+			n.engines = pool
+			n.planner = prepare.New(prepare.Local{Engines: pool}, n.tasks, c.Dir, n.log)
+		}
+		return err
+	}
+	settings, err := isolate.Settings(n.tasks.SlotMemory(), c.Funcs)
+	if err != nil {
+		return err
+	}
+	pool := process.NewPool(process.Config{
+		Program: c.Program, Config: settings, Dir: n.tasks.Dir, Blank: blankProcesses,
+		Idle: c.Slots*idlePerSlot + idlePlanning, Memory: c.Memory, Log: n.log,
+	})
+	n.engines = pool
+	d := isolate.NewDuckDB(pool, n.log)
+	n.planner = prepare.New(d, n.tasks, c.Dir, n.log)
+	if _, err := d.Parse(ctx, "SELECT 1"); err != nil { // an engine process that cannot start is told now
+		return fmt.Errorf("actors: start an engine process: %w", err)
+	}
+	return nil
+}
+
+// startMachine makes what runs attempts, once blocks can be read.
+func (n *Node) startMachine() {
+	switch e := n.engines.(type) {
+	case *engines.Pool:
+		n.machine = &exec.Machine{
+			Engines: e, Journal: n.segments, Blocks: n.blocks, Mem: engines.NewAllocator(),
+			Buffers:  vec.NewPool(engines.NewAllocator(), n.cfg.Memory*bufferPoolShare/100),
+			SpoolDir: filepath.Join(n.tasks.Dir, "spools"), Log: n.log,
+		}
+	case *process.Pool:
+		n.machine = &isolate.Machine{Processes: e, Journal: n.segments, Blocks: n.blocks, Funcs: n.cfg.Funcs, Log: n.log}
+	}
+}

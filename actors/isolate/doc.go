@@ -1,0 +1,19 @@
+// Package isolate has a node's work with DuckDB done in engine processes: a request
+// of the node here, its answer by packages exec and prepare there.
+//
+//	node                                        engine process
+//	Machine.Run ─── attempt ──────────────────▶ exec.Machine
+//	  session ◀──── packet, schema, draft … ─── journal, packets, blocks, functions
+//
+// What an attempt needs of the node it asks for while it runs, and gets no more than
+// that: its stage's packet; blocks of the segments that it reads, by way of the node,
+// which has the connections and the keys; a file to write its segment to, which the
+// node alone commits; and calls of Go functions, which run in the node's process,
+// where their program keeps what they need.
+//
+// It refuses to know how processes live and die (package process) and what they may
+// reach (package sandbox).
+//
+// Read machine.go and session.go for the node's side, then serve.go and remote.go for
+// the other.
+package isolate

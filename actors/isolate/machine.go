@@ -1,0 +1,134 @@
+package isolate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/funcs"
+	"github.com/pondmesh/pond/actors/journal"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/shuffle/transfer"
+)
+
+// Journal takes the segments that attempts write.
+type Journal interface {
+	Share() (journal.Shared, error)
+}
+
+// Machine runs task attempts in engine processes, as exec.Machine does in this one.
+// Its fields are set before the first Run, and not changed.
+type Machine struct {
+	Processes *process.Pool
+	Journal   Journal
+	Blocks    *transfer.Client // reads segments, of this node and of others
+	Funcs     *funcs.Registry  // called in this process
+	Log       *slog.Logger
+
+	packets packetBytes
+}
+
+// Settings is the configuration of the processes that Machine runs attempts in, each
+// of which may use that many bytes of memory.
+func Settings(memory int64, f *funcs.Registry) (string, error) {
+	s := settings{Memory: memory}
+	for _, sc := range f.Scalars() {
+		s.Scalar = append(s.Scalar, scalarFunc{sc.Name, sc.Args, sc.Result, sc.Volatile})
+	}
+	s.Batch = f.BatchNames()
+	out, err := json.Marshal(s)
+	return string(out), err
+}
+
+// Run reads, computes and commits, in a process that may reach what the attempt's
+// stage reads and writes. An error has left nothing behind but a staged file, which is
+// never published. Errors are plan.Errors, or a context's.
+func (m *Machine) Run(ctx context.Context, a exec.Attempt, packets exec.Packets) (*exec.Outcome, error) {
+	packet, err := packets.Get(ctx, a.Stage, a.Version)
+	if err != nil {
+		return nil, err
+	}
+	pr, err := m.Processes.Get(ctx, process.Need{Access: accessOf(packet.Stage(), packet.Access, packet.Staging), Memory: a.Memory})
+	if err != nil {
+		return nil, err
+	}
+	defer m.Processes.Put(pr)
+	s := newSession(m, a, packet, packets, pr.Dir())
+	defer s.close()
+	body, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	body, _, err = pr.Run(ctx, methodRun, body, s.serve)
+	if err != nil {
+		return nil, m.where(err, packet, a)
+	}
+	var reply runReply
+	if err := json.Unmarshal(body, &reply); err != nil || reply.Outcome == nil {
+		return nil, fmt.Errorf("isolate: run: %w", errNoReply)
+	}
+	return reply.Outcome, s.check(reply.Outcome)
+}
+
+// accessOf is what a process that runs tasks of a stage may reach.
+func accessOf(stage *plan.Stage, access []string, staging string) (out process.Access) {
+	o := engines.ForStage(stage, access, "", 0, 0)
+	out.Read = slices.Concat(o.Files, o.Dirs)
+	slices.Sort(out.Read)
+	if stage.Exchange.Write != nil && staging != "" {
+		out.Write = []string{staging + "/"}
+	}
+	return out
+}
+
+// where adds what was read to the error of a process that died of it.
+func (m *Machine) where(err error, packet *api.Packet, a exec.Attempt) error {
+	pe := plan.AsError(err)
+	if pe.Kind != plan.KindCrash {
+		return err
+	}
+	files := exec.FilesOf(packet, a)
+	if len(files) == 0 {
+		return err
+	}
+	with := *pe
+	with.Text += " while it read " + engines.Names(files)
+	with.Hint = "look whether the files are whole"
+	return &with
+}
+
+// packetBytes keeps the last packets as they travel: a stage's tasks share one.
+type packetBytes struct {
+	mu   sync.Mutex
+	last []*packed // the newest first, at most packetsKept
+	made int
+}
+
+type packed struct {
+	packet *api.Packet
+	token  string
+	body   []byte
+}
+
+const packetsKept = 8
+
+// token names a packet, for as long as it is one of the last.
+func (p *packetBytes) token(packet *api.Packet) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.IndexFunc(p.last, func(o *packed) bool { return o.packet == packet })
+	if i >= 0 {
+		return p.last[i].token
+	}
+	p.made++
+	p.last = slices.Insert(p.last, 0, &packed{packet: packet, token: fmt.Sprint(p.made)})
+	p.last = p.last[:min(len(p.last), packetsKept)]
+	return p.last[0].token
+}

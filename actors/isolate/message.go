@@ -1,0 +1,140 @@
+package isolate
+
+import (
+	"bytes"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs"
+)
+
+// Requests of a node to an engine process.
+const (
+	methodRun = "run"
+)
+
+// Requests of an engine process to its node, while it runs an attempt.
+const (
+	methodPacket = "packet"
+	methodSchema = "schema"
+	methodDial   = "dial"
+	methodDraft  = "draft"
+	methodRoom   = "room"
+	methodCommit = "commit"
+	methodAbort  = "abort"
+	methodShape  = "shape"  // of a batch function's output
+	methodBatch  = "batch"  // a call of a batch function
+	methodScalar = "scalar" // a call of a scalar function
+)
+
+// settings are what an engine process is given when it starts.
+type settings struct {
+	Memory int64 // bytes, of one attempt
+	Scalar []scalarFunc
+	Batch  []string // names
+}
+
+// scalarFunc is a scalar function as SQL sees it.
+type scalarFunc struct {
+	Name     string
+	Args     []string
+	Result   string
+	Volatile bool
+}
+
+// packetRequest asks for a stage's packet. Have is the token of the one that the
+// process has: the reply is empty when that is it.
+type packetRequest struct {
+	Stage   int
+	Version uint64
+	Have    string
+}
+
+type schemaRequest struct {
+	Stage         plan.StageID
+	Addr, Segment string
+}
+
+type commitRequest struct {
+	Held api.Held
+	Sums fs.Sums
+}
+
+// runReply is exec.Outcome as it travels.
+type runReply struct {
+	Outcome *exec.Outcome
+}
+
+// inlineMax is the largest body of bytes without a bound that goes in a message: more
+// goes in a file beside it.
+const inlineMax = 1 << 20
+
+// pack has write fill a message's body, or a file in dir that nobody else can open.
+func pack(dir string, write func(io.Writer) error) (body []byte, files []*os.File, err error) {
+	p := &packer{dir: dir}
+	if err := write(p); err != nil {
+		p.close()
+		return nil, nil, err
+	}
+	if p.file == nil {
+		return p.buf.Bytes(), nil, nil
+	}
+	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
+		p.close()
+		return nil, nil, fmt.Errorf("isolate: pack: %w", err)
+	}
+	return nil, []*os.File{p.file}, nil
+}
+
+// packer is a buffer that becomes a file.
+type packer struct {
+	dir  string
+	buf  bytes.Buffer
+	file *os.File
+}
+
+func (p *packer) Write(b []byte) (int, error) {
+	if p.file == nil && p.buf.Len()+len(b) <= inlineMax {
+		return p.buf.Write(b)
+	}
+	if p.file == nil {
+		f, err := os.CreateTemp(p.dir, "message-*")
+		if err != nil {
+			return 0, fmt.Errorf("isolate: pack: %w", err)
+		}
+		if p.file = f; os.Remove(f.Name()) != nil {
+			return 0, fmt.Errorf("isolate: pack: cannot remove %s", f.Name())
+		}
+		if _, err := f.Write(p.buf.Bytes()); err != nil {
+			return 0, fmt.Errorf("isolate: pack: %w", err)
+		}
+		p.buf = bytes.Buffer{}
+	}
+	return p.file.Write(b)
+}
+
+func (p *packer) close() {
+	if p.file != nil {
+		p.file.Close()
+	}
+}
+
+// unpack is what pack has packed. It owns the file.
+func unpack(body []byte, files []*os.File) io.ReadCloser {
+	if len(files) == 0 {
+		return io.NopCloser(bytes.NewReader(body))
+	}
+	return files[0]
+}
+
+func encode(v any) func(io.Writer) error {
+	return func(w io.Writer) error { return gob.NewEncoder(w).Encode(v) }
+}
+
+var errNoReply = errors.New("isolate: the reply has nothing in it")

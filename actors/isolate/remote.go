@@ -1,0 +1,262 @@
+package isolate
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/funcs"
+	"github.com/pondmesh/pond/actors/journal"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/shuffle"
+)
+
+// remotePackets asks the node for what all tasks of a stage share, and keeps the last
+// of it.
+type remotePackets struct {
+	node process.Caller
+
+	mu      sync.Mutex
+	last    packedPacket
+	schemas map[plan.StageID]*arrow.Schema // at most schemasKept
+}
+
+const schemasKept = 64
+
+// Get implements exec.Packets.
+func (p *remotePackets) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
+	p.mu.Lock()
+	have := p.last
+	p.mu.Unlock()
+	body, files, err := ask(ctx, p.node, methodPacket, packetRequest{Stage: stage, Version: version, Have: have.Token})
+	if err != nil {
+		return nil, err
+	}
+	if len(body) == 0 && len(files) == 0 {
+		if have.Packet == nil {
+			return nil, errNoReply
+		}
+		return have.Packet, nil
+	}
+	in := unpack(body, files)
+	defer in.Close()
+	var got packedPacket
+	if err := gob.NewDecoder(io.LimitReader(in, api.PacketBytesMax)).Decode(&got); err != nil {
+		return nil, fmt.Errorf("isolate: read a packet: %w", err)
+	}
+	p.mu.Lock()
+	p.last = got
+	p.mu.Unlock()
+	return got.Packet, nil
+}
+
+// Schema implements exec.Packets.
+func (p *remotePackets) Schema(ctx context.Context, stage plan.StageID, addr, segment string) (*arrow.Schema, error) {
+	p.mu.Lock()
+	s := p.schemas[stage]
+	p.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	body, _, err := ask(ctx, p.node, methodSchema, schemaRequest{stage, addr, segment})
+	if err != nil {
+		return nil, err
+	}
+	if s, err = shuffle.DecodeSchema(body); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.schemas == nil || len(p.schemas) >= schemasKept {
+		p.schemas = map[plan.StageID]*arrow.Schema{}
+	}
+	p.schemas[stage] = s
+	return s, nil
+}
+
+// ask is a call whose request is JSON.
+func ask(ctx context.Context, node process.Caller, method string, req any) ([]byte, []*os.File, error) {
+	body, err := jsonOf(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	return node.Call(ctx, method, body)
+}
+
+// remoteJournal has the node begin and commit segments.
+type remoteJournal struct{ node process.Caller }
+
+// Create implements exec.Journal.
+func (j remoteJournal) Create() (journal.Draft, error) {
+	_, files, err := j.node.Call(context.Background(), methodDraft, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) != 1 {
+		return nil, errNoReply
+	}
+	return &remoteDraft{node: j.node, file: files[0]}, nil
+}
+
+// remoteDraft is a segment that this process writes and the node commits.
+type remoteDraft struct {
+	node process.Caller
+	file *os.File // nil once it has ended
+	sums fs.Sums
+	room int64 // bytes until the node is asked again whether there is room
+}
+
+// roomEvery is how many bytes are written before the node is asked whether its disk
+// has room for more.
+const roomEvery = 64 << 20
+
+func (d *remoteDraft) Write(p []byte) (int, error) {
+	if d.file == nil {
+		return 0, os.ErrClosed
+	}
+	if d.room -= int64(len(p)); d.room <= 0 {
+		if _, _, err := d.node.Call(context.Background(), methodRoom, nil); err != nil {
+			return 0, err
+		}
+		d.room = roomEvery
+	}
+	n, err := d.file.Write(p)
+	d.sums.Add(p[:n])
+	return n, err
+}
+
+func (d *remoteDraft) Commit(h api.Held) (api.Held, error) {
+	if d.file == nil {
+		return h, os.ErrClosed
+	}
+	err := d.file.Close()
+	if d.file = nil; err != nil {
+		return h, err
+	}
+	h, _, err = process.Ask[api.Held](context.Background(), d.node, methodCommit, commitRequest{h, d.sums})
+	return h, err
+}
+
+// Abort has the node remove the segment, unless it is committed.
+func (d *remoteDraft) Abort() {
+	if d.file == nil {
+		return
+	}
+	d.file.Close()
+	d.file = nil
+	_, _, _ = d.node.Call(context.Background(), methodAbort, nil) // the node does it at the attempt's end anyway
+}
+
+// dialer connects to nodes by way of one's own.
+func dialer(node process.Caller) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, _, addr string) (net.Conn, error) {
+		_, files, err := node.Call(ctx, methodDial, []byte(addr))
+		if err != nil {
+			return nil, err
+		}
+		if len(files) != 1 {
+			return nil, errNoReply
+		}
+		defer files[0].Close()
+		return net.FileConn(files[0])
+	}
+}
+
+// remoteFuncs are the node's Go functions, called there.
+func remoteFuncs(c process.Child, s settings) (*funcs.Registry, error) {
+	r := new(funcs.Registry)
+	var errs []error
+	for _, f := range s.Scalar {
+		errs = append(errs, r.AddScalar(funcs.Scalar{Name: f.Name, Args: f.Args, Result: f.Result, Volatile: f.Volatile, Call: remoteScalar(c, f.Name)}))
+	}
+	for _, name := range s.Batch {
+		errs = append(errs, r.AddBatch(funcs.Batch{Name: name, Schema: remoteShape(c, name), Call: remoteBatch(c, name)}))
+	}
+	return r, errors.Join(errs...)
+}
+
+func remoteScalar(c process.Child, name string) funcs.ScalarFunc {
+	return func(ctx context.Context, args arrow.RecordBatch) (arrow.Array, error) {
+		in, err := callFunc(ctx, c, methodScalar, name, func(w io.Writer) error { return writeBatch(w, args) })
+		if err != nil {
+			return nil, err
+		}
+		defer in.Close()
+		return readArray(in)
+	}
+}
+
+func remoteShape(c process.Child, name string) func(*arrow.Schema) (*arrow.Schema, error) {
+	return func(in *arrow.Schema) (*arrow.Schema, error) {
+		body, err := shuffle.EncodeSchema(in)
+		if err != nil {
+			return nil, err
+		}
+		out, err := callFunc(context.Background(), c, methodShape, name, func(w io.Writer) error { _, err := w.Write(body); return err })
+		if err != nil {
+			return nil, err
+		}
+		defer out.Close()
+		if body, err = io.ReadAll(out); err != nil {
+			return nil, err
+		}
+		return shuffle.DecodeSchema(body)
+	}
+}
+
+func remoteBatch(c process.Child, name string) funcs.BatchFunc {
+	return func(ctx context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error {
+		out, err := callFunc(ctx, c, methodBatch, name, func(w io.Writer) error { return writeBatch(w, in) })
+		if err != nil {
+			return err
+		}
+		defer out.Close()
+		for {
+			rec, err := readBatch(out)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			err = yield(rec)
+			rec.Release()
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// callFunc has the node call a function with what write writes.
+func callFunc(ctx context.Context, c process.Child, method, name string, write func(io.Writer) error) (io.ReadCloser, error) {
+	body, files, err := pack(c.Dir, func(w io.Writer) error {
+		if err := writeName(w, name); err != nil {
+			return err
+		}
+		return write(w)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	body, out, err := c.Node.Call(ctx, method, body, files...)
+	if err != nil {
+		return nil, err
+	}
+	return unpack(body, out), nil
+}

@@ -1,0 +1,82 @@
+package isolate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/duck/vec"
+	"github.com/pondmesh/pond/shuffle/transfer"
+)
+
+// bufferShare is how much of its memory a process keeps in free buffers, in percent.
+const bufferShare = 5
+
+// server answers a node in its engine process.
+type server struct {
+	c       process.Child
+	engines *engines.Pool
+	machine *exec.Machine
+	packets *remotePackets
+}
+
+// Serve makes an engine process ready: it is what process.Main is given.
+func Serve(ctx context.Context, c process.Child) (process.Handler, error) {
+	var s settings
+	if err := json.Unmarshal([]byte(c.Config), &s); err != nil {
+		return nil, fmt.Errorf("isolate: the settings of an engine process: %w", err)
+	}
+	f, err := remoteFuncs(c, s)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := engines.Open(ctx, engines.Config{Memory: s.Memory, Slots: 1, Dir: c.Dir, Funcs: f, Log: c.Log})
+	if err != nil {
+		return nil, err
+	}
+	srv := &server{c: c, engines: pool, packets: &remotePackets{node: c.Node}}
+	srv.machine = &exec.Machine{
+		Engines: pool, Journal: remoteJournal{c.Node}, Mem: engines.NewAllocator(),
+		Buffers:  vec.NewPool(engines.NewAllocator(), s.Memory*bufferShare/100),
+		Blocks:   transfer.NewClient(transfer.ClientConfig{Window: exec.FetchWindow(s.Memory), Dial: dialer(c.Node)}),
+		SpoolDir: filepath.Join(c.Dir, "spools"), Log: c.Log,
+	}
+	return srv.handle, nil
+}
+
+func (s *server) handle(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
+	for _, f := range files {
+		f.Close() // no request has any
+	}
+	switch method {
+	case process.MethodConfine:
+		return nil, nil, nil
+	case methodRun:
+		var a exec.Attempt
+		if err := json.Unmarshal(body, &a); err != nil {
+			return nil, nil, err
+		}
+		out, err := s.machine.Run(ctx, a, s.packets)
+		if err != nil {
+			return nil, nil, err
+		}
+		body, err := jsonOf(runReply{out})
+		return body, nil, err
+	}
+	out, err := answer(ctx, prepare.Local{Engines: s.engines}, method, body)
+	return out, nil, err
+}
+
+func jsonOf(v any) ([]byte, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("isolate: %w", err)
+	}
+	return body, nil
+}

@@ -1,0 +1,348 @@
+package isolate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/journal"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/shuffle"
+)
+
+// session answers what a process asks while it runs one attempt.
+type session struct {
+	m       *Machine
+	a       exec.Attempt
+	packet  *api.Packet
+	packets exec.Packets
+	dir     string // for messages that are too large for a socket
+
+	mu        sync.Mutex
+	draft     journal.Shared // that the attempt writes; nil: none
+	committed *api.Held
+	relay     *relay // nil until the process dials
+}
+
+func newSession(m *Machine, a exec.Attempt, packet *api.Packet, packets exec.Packets, dir string) *session {
+	return &session{m: m, a: a, packet: packet, packets: packets, dir: dir}
+}
+
+// close ends all that the attempt had and did not commit.
+func (s *session) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draft != nil {
+		s.draft.Abort()
+	}
+	if s.relay != nil {
+		s.relay.close()
+	}
+}
+
+// check compares what the process says of its segment with what was committed.
+func (s *session) check(out *exec.Outcome) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if out.Files.Manifest != "" {
+		return nil
+	}
+	if s.committed == nil {
+		return &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process committed nothing"}
+	}
+	out.Segment = *s.committed
+	return nil
+}
+
+// serve answers one call.
+func (s *session) serve(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
+	switch method {
+	case methodPacket:
+		return s.sendPacket(ctx, body)
+	case methodSchema:
+		return s.sendSchema(ctx, body)
+	case methodDial:
+		return s.dial(string(body))
+	case methodDraft:
+		return s.share()
+	case methodRoom:
+		return nil, nil, s.room()
+	case methodCommit:
+		return s.commit(body)
+	case methodAbort:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.draft != nil {
+			s.draft.Abort()
+			s.draft = nil
+		}
+		return nil, nil, nil
+	case methodShape, methodBatch, methodScalar:
+		return s.call(ctx, method, unpack(body, files))
+	}
+	for _, f := range files {
+		f.Close()
+	}
+	return nil, nil, fmt.Errorf("isolate: an engine process asks for %q", method)
+}
+
+// sendPacket gives the attempt's packet, unless the process has it.
+func (s *session) sendPacket(ctx context.Context, body []byte) ([]byte, []*os.File, error) {
+	var r packetRequest
+	if err := json.Unmarshal(body, &r); err != nil {
+		return nil, nil, err
+	}
+	packet := s.packet
+	if r.Stage != s.a.Stage || r.Version > packet.Version {
+		return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: "run", Text: fmt.Sprintf("an engine process asks for stage %d in version %d", r.Stage, r.Version)}
+	}
+	token := s.m.packets.token(packet)
+	if token == r.Have {
+		return nil, nil, nil
+	}
+	return pack(s.dir, encode(&packedPacket{token, packet}))
+}
+
+// packedPacket is a packet as it travels.
+type packedPacket struct {
+	Token  string
+	Packet *api.Packet
+}
+
+func (s *session) sendSchema(ctx context.Context, body []byte) ([]byte, []*os.File, error) {
+	var r schemaRequest
+	if err := json.Unmarshal(body, &r); err != nil {
+		return nil, nil, err
+	}
+	schema, err := s.packets.Schema(ctx, r.Stage, r.Addr, r.Segment)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := shuffle.EncodeSchema(schema)
+	return out, nil, err
+}
+
+// share begins a segment, in place of one that the attempt began before.
+func (s *session) share() ([]byte, []*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.committed != nil {
+		return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process begins a second segment"}
+	}
+	if s.draft != nil {
+		s.draft.Abort()
+		s.draft = nil
+	}
+	d, err := s.m.Journal.Share()
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := d.File()
+	if err != nil {
+		d.Abort()
+		return nil, nil, journal.StorageError(err)
+	}
+	s.draft = d
+	return nil, []*os.File{f}, nil
+}
+
+var errNoDraft = &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process writes no segment"}
+
+func (s *session) room() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draft == nil {
+		return errNoDraft
+	}
+	return journal.StorageError(s.draft.Room())
+}
+
+// commit makes what the process wrote a segment. Whose it is the node knows better.
+func (s *session) commit(body []byte) ([]byte, []*os.File, error) {
+	var r commitRequest
+	if err := json.Unmarshal(body, &r); err != nil {
+		return nil, nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draft == nil {
+		return nil, nil, errNoDraft
+	}
+	h := r.Held
+	h.Stage, h.Index, h.Partition, h.Attempt = s.a.ID.Task.Stage, s.a.Stage, s.a.ID.Task.Partition, s.a.ID.Attempt
+	h.Job, h.Lineage, h.Tasks = s.a.Job, s.a.Lineage, s.packet.Tasks
+	if err := s.draft.Adopt(r.Sums); err != nil {
+		return nil, nil, journal.StorageError(err)
+	}
+	h, err := s.draft.Commit(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.committed, s.draft = &h, nil
+	out, err := json.Marshal(h)
+	return out, nil, err
+}
+
+// dial gives the process a connection on which it may ask a node for blocks of the
+// segments that its attempt reads.
+func (s *session) dial(addr string) ([]byte, []*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.relay == nil {
+		s.relay = newRelay(s.m.Blocks.Relay(s.reads(), s.m.Log))
+	}
+	mine, theirs, err := process.Pair()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !s.relay.take(mine) {
+		theirs.Close()
+		return nil, nil, &plan.Error{Kind: plan.KindResource, Op: "read", Subject: addr, Text: "too many connections of an engine process"}
+	}
+	return nil, []*os.File{theirs}, nil
+}
+
+// reads tells the segments that the attempt reads.
+func (s *session) reads() func(shuffle.SegmentID) bool {
+	all := map[shuffle.SegmentID]bool{}
+	for _, list := range s.packet.Where {
+		for _, l := range list {
+			if id, err := shuffle.ParseSegmentID(l.Segment); err == nil {
+				all[id] = true
+			}
+		}
+	}
+	return func(id shuffle.SegmentID) bool { return all[id] }
+}
+
+// relayConnsMax is how many connections a process may have at once.
+const relayConnsMax = 1024
+
+// relay serves a process's connections. It is a listener too.
+type relay struct {
+	server *http.Server
+	conns  chan net.Conn
+	done   chan struct{}
+	once   sync.Once
+	ended  sync.WaitGroup
+}
+
+func newRelay(h http.Handler) *relay {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	r := &relay{conns: make(chan net.Conn, relayConnsMax), done: make(chan struct{})}
+	r.server = &http.Server{Handler: h, Protocols: protocols}
+	r.ended.Go(func() { _ = r.server.Serve(r) }) // it ends with close
+	return r
+}
+
+func (r *relay) take(c net.Conn) bool {
+	select {
+	case r.conns <- c:
+		return true
+	default:
+		c.Close()
+		return false
+	}
+}
+
+// close ends all connections.
+func (r *relay) close() {
+	_ = r.server.Close()
+	r.Close()
+	r.ended.Wait()
+	for {
+		select {
+		case c := <-r.conns:
+			c.Close()
+		default:
+			return
+		}
+	}
+}
+
+// Accept implements net.Listener.
+func (r *relay) Accept() (net.Conn, error) {
+	select {
+	case c := <-r.conns:
+		return c, nil
+	case <-r.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (r *relay) Close() error {
+	r.once.Do(func() { close(r.done) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (r *relay) Addr() net.Addr { return &net.UnixAddr{Name: "engine", Net: "unix"} }
+
+// call calls a Go function.
+func (s *session) call(ctx context.Context, method string, in io.ReadCloser) ([]byte, []*os.File, error) {
+	defer in.Close()
+	name, err := readName(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	if method == methodScalar {
+		return s.scalar(ctx, name, in)
+	}
+	f, err := s.m.Funcs.Batch(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if method == methodShape {
+		body, err := io.ReadAll(in)
+		if err != nil {
+			return nil, nil, err
+		}
+		schema, err := shuffle.DecodeSchema(body)
+		if err != nil {
+			return nil, nil, err
+		}
+		out, err := f.Output(s.m.Log, schema)
+		if err != nil {
+			return nil, nil, err
+		}
+		body, err = shuffle.EncodeSchema(out)
+		return body, nil, err
+	}
+	rec, err := readBatch(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rec.Release()
+	return pack(s.dir, func(w io.Writer) error { return f.Run(ctx, s.m.Log, rec, batchWriter(w)) })
+}
+
+func (s *session) scalar(ctx context.Context, name string, in io.Reader) ([]byte, []*os.File, error) {
+	f, ok := s.m.Funcs.Scalar(name)
+	if !ok {
+		return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: "call", Subject: name, Text: "no such Go function"}
+	}
+	args, err := readBatch(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer args.Release()
+	out, err := f.Run(ctx, s.m.Log, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer out.Release()
+	return pack(s.dir, func(w io.Writer) error { return writeArray(w, out) })
+}
+
+var errNoName = errors.New("isolate: a call of a function without its name")
