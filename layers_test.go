@@ -51,10 +51,13 @@ var layers = map[string][]string{
 	"actors/journal": {"actors/api", "actors/plan", "fs", "shuffle", "shuffle/transfer"},
 	"actors/isolate": {"actors/api", "actors/engines", "actors/exec", "actors/funcs", "actors/journal", "actors/plan", "actors/prepare", "actors/process",
 		"duck", "duck/vec", "fs", "shuffle", "shuffle/transfer"},
-	"actors/output": nil,
-	"actors/setup":  {"actors/api", "actors/funcs", "actors/plan", "actors/wire", "fs", "mesh"},
-	"actors": {"actors/api", "actors/engines", "actors/exec", "actors/isolate", "actors/journal", "actors/output", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process", "actors/sched", "actors/setup", "actors/wire",
-		"duck/vec", "fs", "mesh", "mesh/ring", "shuffle", "shuffle/transfer"},
+	"actors/output":  nil,
+	"actors/peers":   {"actors/api", "actors/plan", "mesh", "mesh/ring"},
+	"actors/publish": {"actors/plan", "actors/sched", "fs"},
+	"actors/setup":   {"actors/api", "actors/funcs", "actors/plan", "actors/wire", "fs", "mesh"},
+	"actors": {"actors/api", "actors/engines", "actors/exec", "actors/isolate", "actors/journal", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
+		"actors/publish", "actors/sched", "actors/setup", "actors/wire",
+		"duck/vec", "fs", "mesh", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "shuffle/transfer"},
 
 	// Programs stand above everything, and nothing imports them.

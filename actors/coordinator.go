@@ -12,8 +12,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
@@ -43,7 +45,8 @@ type coordinator struct {
 	nodes    map[mesh.NodeID]mesh.Member // in view, as told to d
 	addrs    map[mesh.NodeID]string      // API of every node ever seen: holders may be leaving
 	heard    map[mesh.NodeID]time.Time   // when a node last said anything, or was asked to
-	output   *output                     // nil: the job writes no files
+	output   *publish.Output             // nil: the job writes no files
+	files    []string                    // published ones
 	clocks   []stageClock                // one a stage, as is named
 	named    []int64                     // bytes of the files that the stage's SQL names
 	reviser  sched.Reviser               // says when to plan the rest again
@@ -79,9 +82,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *cancelJobMsg:
 		c.onCancel(ctx, m)
 	case *publishedMsg:
-		c.hosted.mu.Lock()
-		c.output.published = m.files
-		c.hosted.mu.Unlock()
+		c.files = m.files
 		c.step(ctx, sched.Published{Try: m.try, Err: m.err})
 	case *tickMsg:
 		c.tick(ctx)
@@ -133,8 +134,8 @@ func (c *coordinator) stop() {
 	if c.unplan != nil {
 		c.unplan()
 	}
-	if c.output != nil && !c.finished {
-		c.output.staging.Release()
+	if !c.finished {
+		c.output.Release()
 	}
 }
 
@@ -160,9 +161,13 @@ func (j *jobs) prepare(ctx context.Context, r *hostedJob, term uint64) *plannedM
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	out, err := j.n.orphans.openOutput(ctx, spec, job.Plan)
+	w := job.Plan.Result.Write
+	out, err := j.n.outputs.Open(ctx, spec.ID, w)
 	if err != nil {
 		return &plannedMsg{err: err}
+	}
+	if out != nil {
+		j.n.goes.Go(func() { j.n.outputs.ClearBeside(j.n.ctx, spec.ID, w.Path) })
 	}
 	m := &plannedMsg{job: job, out: out, size: j.n.planner.NamedBytes(ctx, job.Plan)}
 	if !spec.Options.NoReuse || term > 1 { // else nobody can hold any
@@ -180,7 +185,7 @@ func (j *jobs) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member)
 		ids[i] = s.ID
 	}
 	out := make([]nodeHeld, len(members))
-	_ = forEach(ctx, len(members), func(ctx context.Context, i int) error {
+	_ = peers.Each(ctx, len(members), func(ctx context.Context, i int) error {
 		m := members[i]
 		out[i].node, out[i].boot = m.ID, m.Boot
 		if m.ID == j.n.id {

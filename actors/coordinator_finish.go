@@ -2,39 +2,29 @@ package actors
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
-	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/mesh"
 )
 
 // publish makes the winners' files visible and clears up behind them, beside the
 // actor.
 func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
-	root, self, out, w := ctx.ActorSystem().Root, ctx.Self(), c.output, c.job.Result.Write
-	try, id := p.Try, c.hosted.spec.ID
+	root, self, id, out := ctx.ActorSystem().Root, ctx.Self(), c.hosted.spec.ID, c.output
 	c.n.goes.Go(func() {
-		names, err := out.staged(p.Winners)
-		if err == nil {
-			err = lostFile(out.staging.Publish(c.n.ctx, names), p.Winners)
-		}
+		files, err := out.Publish(c.n.ctx, p.Winners)
 		if err == nil {
 			c.n.jobs.discard(id, out)
 		}
-		for i, name := range names {
-			names[i] = fs.PublishedName(name)
-		}
-		if w.Single {
-			names = []string{filepath.Base(w.Path)}
-		}
-		root.Send(self, &publishedMsg{try: try, files: names, err: outputError(w, err)})
+		root.Send(self, &publishedMsg{try: p.Try, files: files, err: err})
 	})
 }
 
@@ -55,9 +45,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	switch f.Status {
 	case sched.Succeeded:
 		s.State, s.Rows = api.Succeeded, f.Rows
-		if c.output != nil {
-			s.Files = c.output.published
-		}
+		s.Files = c.files
 		s.Result = c.result()
 	case sched.Cancelled:
 		s.State, s.Error = api.Cancelled, api.FromError(f.Err)
@@ -94,7 +82,7 @@ func (j *jobs) record(rec *api.Record) {
 }
 
 // wrapUp records that a job is over and tells the other nodes.
-func (j *jobs) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *output) {
+func (j *jobs) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *publish.Output) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.n.ctx), recordTimeout)
 	defer cancel()
 	j.record(rec)
@@ -106,8 +94,8 @@ func (j *jobs) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Heade
 	if rec.Status.State != api.Succeeded { // else publish has cleared up
 		j.discard(rec.Spec.ID, out)
 	}
-	homes, _ := j.n.homes(rec.Spec.ID)
-	_ = forEach(ctx, len(homes), func(ctx context.Context, i int) error {
+	homes, _ := j.n.peers.Homes(rec.Spec.ID)
+	_ = peers.Each(ctx, len(homes), func(ctx context.Context, i int) error {
 		if err := j.putRecord(ctx, homes[i], rec); err != nil {
 			j.n.log.Debug("recording a job's end", "job", rec.Spec.ID, "addr", homes[i], "err", err)
 		}
@@ -116,17 +104,12 @@ func (j *jobs) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Heade
 }
 
 // discard removes a job's staging folder. Published files stay.
-func (j *jobs) discard(id plan.JobID, out *output) {
-	if out == nil {
-		return
-	}
+func (j *jobs) discard(id plan.JobID, out *publish.Output) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.n.ctx), recordTimeout)
 	defer cancel()
-	if err := out.staging.Discard(ctx); err != nil {
+	if err := out.Discard(ctx); err != nil {
 		j.n.log.Warn("removing staged files", "job", id, "err", err)
-		return
 	}
-	j.n.orphans.forget(id)
 }
 
 // result says where the last stage's rows are.

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
@@ -125,11 +126,11 @@ func (c *coordinator) grant(r sched.Run) *wire.Run {
 // packet returns the packet that nodes need to run tasks of a stage.
 func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 	if c.d == nil || c.finished || m.stage < 0 || m.stage >= len(c.job.Stages) {
-		return nil, errNoJob(c.hosted.spec.ID)
+		return nil, peers.NoJob(c.hosted.spec.ID)
 	}
 	p := &api.Packet{
 		ID: c.hosted.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: strip(c.job, m.stage, c.d.Stage(m.stage)), Tasks: c.d.TaskCount(m.stage),
-		Codec: c.hosted.spec.Options.Codec, Access: c.hosted.compiled().Access, Staging: c.output.dir(),
+		Codec: c.hosted.spec.Options.Codec, Access: c.hosted.compiled().Access, Staging: c.output.Dir(),
 		Up: map[int][]plan.SegmentInfo{}, Where: map[int][]api.Location{},
 	}
 	for _, up := range c.job.Stages[m.stage].Upstream() {

@@ -14,4 +14,4 @@ func (n *Node) Forget() { n.wire.System().Root.Send(n.worker, &abandonMsg{}) }
 func (n *Node) CloseStore() error { return n.store.Close() }
 
 // Jobs lists the jobs that any node knows, newest first.
-func (n *Node) Jobs(ctx context.Context) ([]api.JobStatus, error) { return n.jobs.find.all(ctx) }
+func (n *Node) Jobs(ctx context.Context) ([]api.JobStatus, error) { return n.peers.All(ctx) }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/shuffle"
 	"github.com/pondmesh/pond/shuffle/transfer"
@@ -122,14 +123,14 @@ func (s *server) onJob(f func(w http.ResponseWriter, r *http.Request, id plan.Jo
 			return
 		}
 		if r.Header.Get(api.HopHeader) == "" {
-			if addr, ok := s.n.jobs.find.node(r.Context(), id); ok {
+			if addr, ok := s.n.peers.Node(r.Context(), id); ok {
 				s.proxy(addr).ServeHTTP(w, r)
 				return
 			}
-			s.fail(w, s.n.jobs.find.whyNot(r.Context(), id))
+			s.fail(w, s.n.peers.WhyNot(r.Context(), id))
 			return
 		}
-		s.fail(w, errNoJob(id))
+		s.fail(w, peers.NoJob(id))
 	}
 }
 
@@ -201,7 +202,7 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 		s.watchLines(out, r, spec.ID)
 		return nil, nil
 	}
-	addr, ok := s.n.jobs.find.node(r.Context(), spec.ID)
+	addr, ok := s.n.peers.Node(r.Context(), spec.ID)
 	if !ok {
 		return nil, nil // the client asks again, and gets the reason
 	}
@@ -214,7 +215,7 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 }
 
 func (s *server) getJobs(_ http.ResponseWriter, r *http.Request) (any, error) {
-	return s.n.jobs.find.all(r.Context())
+	return s.n.peers.All(r.Context())
 }
 
 func (s *server) getJob(_ http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
@@ -356,7 +357,7 @@ func (s *server) startJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 	id := plan.JobID(r.PathValue("id"))
 	rec := s.n.records.Get(id)
 	if rec == nil {
-		return nil, errNoJob(id)
+		return nil, peers.NoJob(id)
 	}
 	return s.n.jobs.coordinate(r.Context(), rec.Spec, term)
 }

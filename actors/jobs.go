@@ -12,11 +12,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
-	"github.com/pondmesh/pond/mesh/ring"
 )
 
 // Bounds of talking to a coordinator.
@@ -29,8 +29,7 @@ const (
 // jobs are the jobs that this node coordinates or has coordinated. It reaches
 // their coordinator actors, and answers for those that have ended.
 type jobs struct {
-	n    *Node
-	find *finder
+	n *Node
 
 	mu      sync.Mutex
 	byID    map[plan.JobID]*hostedJob // all that run, and at most endedRunsMax that ended
@@ -72,9 +71,7 @@ func (r *hostedJob) ended() {
 }
 
 func newJobs(n *Node) *jobs {
-	j := &jobs{n: n, byID: map[plan.JobID]*hostedJob{}}
-	j.find = &finder{self: n.id, view: func() *mesh.View { return n.mesh.View() }, homes: n.homes, here: j.list, peers: n.api, log: n.log}
-	return j
+	return &jobs{n: n, byID: map[plan.JobID]*hostedJob{}}
 }
 
 func (j *jobs) get(id plan.JobID) *hostedJob {
@@ -198,7 +195,7 @@ func (j *jobs) spec(id plan.JobID) *api.JobSpec {
 func (j *jobs) packet(ctx context.Context, id plan.JobID, stage int, version uint64) (*api.Packet, error) {
 	r := j.get(id)
 	if r == nil {
-		return nil, errNoJob(id)
+		return nil, peers.NoJob(id)
 	}
 	reply := make(chan packetReply, 1)
 	j.n.wire.System().Root.Send(r.pid, &packetMsg{stage: stage, version: version, reply: reply})
@@ -211,10 +208,10 @@ func (j *jobs) deliver(ctx context.Context, h *wire.Header, from wire.Peer, msg 
 	id := plan.JobID(h.GetJob())
 	r := j.get(id)
 	if r == nil {
-		return nil, errNoJob(id)
+		return nil, peers.NoJob(id)
 	}
 	if s, _ := r.topic.get(); s.State.Ended() {
-		return nil, errNoJob(id)
+		return nil, peers.NoJob(id)
 	}
 	reply := make(chan grantReply, 1)
 	j.n.wire.System().Root.Send(r.pid, &nodeMsg{from: from, header: h, msg: msg, reply: reply})
@@ -310,23 +307,11 @@ func (j *jobs) start(spec *api.JobSpec, term uint64) (*hostedJob, error) {
 	return r, nil
 }
 
-// ownJobHashesMax bounds the work of finding an id: a millisecond.
-const ownJobHashesMax = 10_000
-
-// ownJobID makes up the id of a job that this node would coordinate. Any id will
-// do when it coordinates as many jobs as it has slots, and when the pond is so
-// large that such an id is hard to find.
+// ownJobID makes up the id of a job that this node would coordinate, unless it
+// coordinates as many jobs as it has slots: then any id will do.
 func (j *jobs) ownJobID() plan.JobID {
-	id := api.NewJobID()
 	if len(j.running()) >= j.n.cfg.Slots {
-		return id
+		return api.NewJobID()
 	}
-	nodes := ringNodes(j.n.mesh.View())
-	for range ownJobHashesMax / max(len(nodes), 1) {
-		if first := ring.Rank(nodes, string(id), 1); len(first) > 0 && first[0].ID == string(j.n.id) {
-			break
-		}
-		id = api.NewJobID()
-	}
-	return id
+	return j.n.peers.OwnJobID()
 }

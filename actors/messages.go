@@ -6,6 +6,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -51,7 +52,7 @@ type (
 	plannedMsg struct {
 		job  *prepare.Job
 		held []nodeHeld
-		out  *output
+		out  *publish.Output
 		size []int64 // named
 		err  error
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,8 +22,10 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/journal"
+	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/fs"
@@ -35,7 +38,6 @@ const (
 	portTriesMax    = 5
 	drainMax        = 2 * time.Minute // how long a leaving node waits for jobs that need it
 	shutdownTimeout = 5 * time.Second
-	homeReplicas    = 3
 	bufferPoolShare = 5 // percent of the memory budget that free buffers may hold
 )
 
@@ -58,9 +60,9 @@ type Node struct {
 	api      *api.Peer
 	blocks   *transfer.Client
 	conns    *api.Conns // of api and blocks
-	trust    trust
 	jobs     *jobs
-	orphans  *orphans
+	peers    *peers.Peers
+	outputs  *publish.Outputs
 	worker   *actor.PID
 	running  atomic.Int64 // attempts: granted and not yet ended
 	server   *http.Server
@@ -125,7 +127,9 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
 	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.tasks.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
 	n.startMachine()
-	n.jobs, n.orphans = newJobs(n), newOrphans(n)
+	n.jobs = newJobs(n)
+	n.peers = &peers.Peers{Self: n.id, View: func() *mesh.View { return n.mesh.View() }, API: n.api, Here: n.jobs.list, Log: n.log}
+	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Log: n.log}
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Handle: n.handleMessage})
 	if err != nil {
 		return nil, setup.PortError(err, base+api.ActorsPortOffset, base)
@@ -144,7 +148,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	n.server = newServer(n)
 	n.goes.Go(func() { n.serve(l) })
 	n.goes.Go(n.followView)
-	n.orphans.clearNoted()
+	n.goes.Go(func() { n.outputs.ClearNoted(n.ctx) })
 	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir)
 	return n, nil
 }
@@ -196,8 +200,8 @@ func (n *Node) Members() *api.Members {
 			ID: string(m.ID), Boot: string(m.Boot), Addr: m.GossipAddr(), API: m.APIAddr(), State: m.State.String(),
 			Zone: m.Zone, Slots: m.Slots, Memory: m.Memory, Self: m.ID == n.id,
 		})
-		if n.trust.refused(m.ID) {
-			out.Members[len(out.Members)-1].State = stateUntrusted
+		if n.peers.Refused(m.ID) {
+			out.Members[len(out.Members)-1].State = peers.StateUntrusted
 		}
 	}
 	return out
@@ -223,7 +227,7 @@ func (n *Node) followView() {
 		for _, m := range v.Members {
 			n.conns.Mend(m.APIAddr())
 		}
-		n.greet(v.Members)
+		n.peers.Greet(n.ctx, v.Members, n.goes.Go)
 		known = alive
 		n.wire.System().Root.Send(n.worker, &viewMsg{})
 		n.jobs.viewChanged(v)

@@ -3,13 +3,12 @@
 package actors
 
 import (
-	"context"
 	"net"
 	"net/http/httptest"
 	"testing"
 	"time"
 
-	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -46,7 +45,7 @@ func TestUntrusted(t *testing.T) {
 		for _, x := range n.Members().Members {
 			states[x.ID] = x.State
 		}
-		if states["stranger"] == stateUntrusted {
+		if states["stranger"] == peers.StateUntrusted {
 			if states[n.ID()] != "alive" {
 				t.Errorf("%v", states)
 			}
@@ -57,35 +56,5 @@ func TestUntrusted(t *testing.T) {
 		case <-deadline:
 			t.Fatalf("the stranger is never told from the others: %v", states)
 		}
-	}
-}
-
-func TestTrust(t *testing.T) {
-	m := mesh.Member{ID: "a", Boot: "1"}
-	denied := &plan.Error{Kind: plan.KindDenied}
-	var tr trust
-	if !tr.begin(m) || tr.begin(m) {
-		t.Error("a boot is called on once")
-	}
-	tr.end(m, context.DeadlineExceeded)
-	if !tr.begin(m) || tr.refused("a") {
-		t.Error("one that did not answer is called on again")
-	}
-	tr.end(m, denied)
-	if !tr.refused("a") || tr.begin(m) {
-		t.Error("who refused once does not change its mind")
-	}
-	again := mesh.Member{ID: "a", Boot: "2"}
-	if !tr.begin(again) || tr.refused("a") {
-		t.Error("a new boot is another matter")
-	}
-	tr.end(m, denied) // late
-	if tr.refused("a") {
-		t.Error("the answer of an old boot counts for the new one")
-	}
-	tr.end(again, denied)
-	tr.keep(nil)
-	if tr.refused("a") || !tr.begin(again) {
-		t.Error("who is gone is not forgotten")
 	}
 }

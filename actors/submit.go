@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
@@ -32,7 +33,7 @@ func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 		return nil, err
 	}
 	rec := &api.Record{Spec: spec, Term: 1}
-	homes, _ := j.n.homes(spec.ID)
+	homes, _ := j.n.peers.Homes(spec.ID)
 	errs := make([]error, len(homes))
 	kept := make([]chan struct{}, len(homes)) // closed when the record is there, or cannot be
 	var puts sync.WaitGroup
@@ -82,7 +83,7 @@ func (j *jobs) abandon(rec *api.Record, homes []string) {
 	ended := *rec
 	ended.Status = rec.Spec.Status()
 	ended.Status.State, ended.Status.Ended, ended.Status.Error = api.Cancelled, time.Now().UnixMilli(), api.FromError(gone)
-	_ = forEach(ctx, len(homes), func(ctx context.Context, i int) error {
+	_ = peers.Each(ctx, len(homes), func(ctx context.Context, i int) error {
 		if err := j.putRecord(ctx, homes[i], &ended); err != nil {
 			j.n.log.Warn("recording that a job was abandoned", "job", rec.Spec.ID, "err", err)
 		}

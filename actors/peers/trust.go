@@ -1,4 +1,4 @@
-package actors
+package peers
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 // whether it trusts this one.
 const greetTimeout = 2 * time.Second
 
-// stateUntrusted is how a member is listed that gossips with this node and refuses
+// StateUntrusted is how a member is listed that gossips with this node and refuses
 // it on every other port, or is refused.
-const stateUntrusted = "untrusted"
+const StateUntrusted = "untrusted"
 
 // trust holds the other nodes' answers to this node's first calls.
 type trust struct {
@@ -88,26 +88,30 @@ func skewOf(v *api.Version, now time.Time) time.Duration {
 	return time.UnixMilli(v.Now).Sub(now).Abs().Round(time.Second)
 }
 
-// greet calls on the nodes that are new, and tells this node's keeper of those
-// that refuse it, or that it refuses.
-func (n *Node) greet(members []mesh.Member) {
-	n.trust.keep(members)
+// Refused reports whether a member refuses this node, or is refused by it.
+func (p *Peers) Refused(id mesh.NodeID) bool { return p.trust.refused(id) }
+
+// Greet calls on the members that are new, each in a goroutine that start begins,
+// and tells this node's keeper of those that refuse it, or that it refuses.
+func (p *Peers) Greet(ctx context.Context, members []mesh.Member, start func(func())) {
+	p.trust.keep(members)
 	for _, m := range members {
-		if m.ID == n.id || !n.trust.begin(m) {
-			continue
+		if m.ID != p.Self && p.trust.begin(m) {
+			start(func() { p.call(ctx, m) })
 		}
-		n.goes.Go(func() {
-			ctx, cancel := context.WithTimeout(n.ctx, greetTimeout)
-			defer cancel()
-			v, err := n.api.At(m.APIAddr()).Hop().Version(ctx)
-			n.trust.end(m, err)
-			if skew := skewOf(v, time.Now()); skew > skewMax {
-				n.log.Warn("the clocks of two nodes differ: deadlines of jobs come too early or too late; set both by NTP", "node", m.ID, "addr", m.GossipAddr(), "by", skew)
-			}
-			if plan.KindOf(err) == plan.KindDenied {
-				te := plan.AsError(err)
-				n.log.Error("a node of this pond and this one do not trust each other: neither works for the other", "node", m.ID, "addr", m.GossipAddr(), "why", te.Text, "next", te.Hint)
-			}
-		})
+	}
+}
+
+func (p *Peers) call(ctx context.Context, m mesh.Member) {
+	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
+	defer cancel()
+	v, err := p.API.At(m.APIAddr()).Hop().Version(ctx)
+	p.trust.end(m, err)
+	if skew := skewOf(v, time.Now()); skew > skewMax {
+		p.Log.Warn("the clocks of two nodes differ: deadlines of jobs come too early or too late; set both by NTP", "node", m.ID, "addr", m.GossipAddr(), "by", skew)
+	}
+	if plan.KindOf(err) == plan.KindDenied {
+		te := plan.AsError(err)
+		p.Log.Error("a node of this pond and this one do not trust each other: neither works for the other", "node", m.ID, "addr", m.GossipAddr(), "why", te.Text, "next", te.Hint)
 	}
 }

@@ -1,4 +1,4 @@
-package actors
+package peers
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -27,7 +28,7 @@ func otherNode(t *testing.T, id mesh.NodeID, known ...api.JobStatus) mesh.Member
 			}
 		}
 		w.WriteHeader(http.StatusNotFound)
-		_ = json.NewEncoder(w).Encode(api.FromError(errNoJob(plan.JobID(r.PathValue("id")))))
+		_ = json.NewEncoder(w).Encode(api.FromError(NoJob(plan.JobID(r.PathValue("id")))))
 	})
 	mux.HandleFunc("GET /v1/specs", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(known) })
 	srv := httptest.NewServer(mux)
@@ -43,9 +44,9 @@ func otherNode(t *testing.T, id mesh.NodeID, known ...api.JobStatus) mesh.Member
 	return mesh.Member{ID: id, Host: host, API: n}
 }
 
-// A job is found wherever it is: on its homes first, on whoever runs it rather than
-// on who only has its record; and who is asked in vain says why.
-func TestFinder(t *testing.T) {
+// A job is found wherever it is, on whoever runs it rather than on who only has its
+// record; and who is asked in vain says why.
+func TestFind(t *testing.T) {
 	queued := api.JobStatus{ID: "recorded", State: api.Queued, Submitted: 1}
 	runs := api.JobStatus{ID: "runs", State: api.Running, Submitted: 2, Coordinator: "b"}
 	ended := api.JobStatus{ID: "ended", State: api.Failed, Submitted: 3, Coordinator: "c"}
@@ -53,22 +54,21 @@ func TestFinder(t *testing.T) {
 	a, b, c := otherNode(t, "a", queued, waiting), otherNode(t, "b", runs), otherNode(t, "c", ended)
 	gone := otherNode(t, "gone")
 	gone.API = 1 // nobody listens
-	f := &finder{
-		self: "self", view: func() *mesh.View { return &mesh.View{Members: []mesh.Member{{ID: "self"}, a, b, c, gone}} },
-		homes: func(plan.JobID) (homes, others []string) {
-			return []string{gone.APIAddr(), a.APIAddr()}, []string{b.APIAddr(), c.APIAddr()}
-		},
-		here: func() []api.JobStatus {
+	members := []mesh.Member{{ID: "self"}, a, b, c, gone}
+	p := &Peers{
+		Self: "self", View: func() *mesh.View { return &mesh.View{Members: members} },
+		Here: func() []api.JobStatus {
 			return []api.JobStatus{{ID: "here", State: api.Running, Submitted: 4, Coordinator: "self"}}
 		},
-		peers: api.NewPeer(nil, nil), log: slog.New(slog.DiscardHandler),
+		API: api.NewPeer(nil, nil), Log: slog.New(slog.DiscardHandler),
 	}
+	defer p.API.Close()
 	for id, want := range map[plan.JobID]string{"recorded": a.APIAddr(), "runs": b.APIAddr(), "ended": c.APIAddr(), "none": ""} {
-		if addr, ok := f.node(t.Context(), id); addr != want || ok != (want != "") {
+		if addr, ok := p.Node(t.Context(), id); addr != want || ok != (want != "") {
 			t.Errorf("%s is at %q, want %q", id, addr, want)
 		}
 	}
-	all, err := f.all(t.Context())
+	all, err := p.All(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,10 +82,40 @@ func TestFinder(t *testing.T) {
 	if len(order) != 4 || order[0] != "here" || order[3] != "recorded" {
 		t.Errorf("jobs in order: %v", order)
 	}
-	if err := f.whyNot(t.Context(), "recorded"); !errors.Is(err, plan.ErrUnavailable) {
+	if err := p.WhyNot(t.Context(), "recorded"); !errors.Is(err, plan.ErrUnavailable) {
 		t.Errorf("a job of which only the record is left: %v", err)
 	}
-	if err := f.whyNot(t.Context(), "none"); !errors.Is(err, plan.ErrNotFound) {
+	if err := p.WhyNot(t.Context(), "none"); !errors.Is(err, plan.ErrNotFound) {
 		t.Errorf("a job that nobody knows: %v", err)
+	}
+	if _, err := p.Live(t.Context()); err == nil {
+		t.Error("what lives is known although a node does not answer")
+	}
+	members = members[:4]
+	live, err := p.Live(t.Context())
+	if err != nil || len(live) != 2 || !live["here"] || !live["runs"] {
+		t.Errorf("live: %v, %v", live, err)
+	}
+}
+
+// TestHomes: three nodes keep a job's record, none of them on its way out, and
+// every other one is there to be asked.
+func TestHomes(t *testing.T) {
+	v := &mesh.View{}
+	for i, id := range []mesh.NodeID{"a", "b", "c", "d", "e"} {
+		v.Members = append(v.Members, mesh.Member{ID: id, Host: "h", API: i + 1})
+	}
+	v.Members[4].State = mesh.Leaving
+	p := &Peers{Self: "b", View: func() *mesh.View { return v }}
+	for range 100 {
+		id := p.OwnJobID()
+		homes, others := p.Homes(id)
+		if len(homes) != 3 || len(others) != 2 || homes[0] != v.Members[1].APIAddr() || slices.Contains(homes, v.Members[4].APIAddr()) {
+			t.Fatalf("job %s: homes %v, others %v", id, homes, others)
+		}
+	}
+	p.Self = "e" // which is leaving: an id is found all the same
+	if id := p.OwnJobID(); id == "" {
+		t.Error("no id")
 	}
 }

@@ -1,23 +1,34 @@
-package actors
+package publish
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/fs"
 )
 
-// output is the target of a job's files; nil for a job without files.
-type output struct {
-	staging   staging
-	published []string
+// Outputs are those of the jobs that one node coordinates. It is safe for concurrent
+// use.
+type Outputs struct {
+	Dir  string                                             // of notes: a file a job that this node stages for, with its target
+	Live func(context.Context) (map[plan.JobID]bool, error) // the jobs of the whole pond that some node coordinates
+	Log  *slog.Logger
+}
+
+// Output is the target of one job's files. The caller ends it with Discard, or with
+// Release where another process may go on with it. Nil is that of a job without files.
+type Output struct {
+	of      *Outputs
+	job     plan.JobID
+	write   *plan.Write
+	staging staging
 }
 
 // staging is where attempts write, for a folder or for one file.
@@ -28,46 +39,84 @@ type staging interface {
 	Release()
 }
 
-// openOutput makes the staging folder, so that a target that cannot be written
-// fails before anything runs. It removes the remains of dead coordinators beside it.
-func (o *orphans) openOutput(ctx context.Context, spec *api.JobSpec, job *plan.Job) (*output, error) {
-	w := job.Result.Write
+var modes = map[plan.WriteMode]fs.Mode{plan.WriteError: fs.ModeError, plan.WriteOverwrite: fs.ModeOverwrite, plan.WriteAppend: fs.ModeAppend, plan.WriteReplace: fs.ModeReplace, "": fs.ModeError}
+
+// Open makes a job's staging folder, so that a target that cannot be written fails
+// before anything runs. A job that writes no files, w is nil, has no Output.
+func (o *Outputs) Open(ctx context.Context, job plan.JobID, w *plan.Write) (*Output, error) {
 	if w == nil {
 		return nil, nil
 	}
-	if err := o.note(spec.ID, w.Path); err != nil {
+	if err := o.note(job, w.Path); err != nil {
 		return nil, err
 	}
-	modes := map[plan.WriteMode]fs.Mode{plan.WriteError: fs.ModeError, plan.WriteOverwrite: fs.ModeOverwrite, plan.WriteAppend: fs.ModeAppend, plan.WriteReplace: fs.ModeReplace, "": fs.ModeError}
 	var st staging
 	var err error
 	if w.Single {
-		st, err = fs.StageFile(ctx, w.Path, string(spec.ID), modes[w.Mode])
+		st, err = fs.StageFile(ctx, w.Path, string(job), modes[w.Mode])
 	} else {
-		st, err = fs.Stage(ctx, w.Path, string(spec.ID), modes[w.Mode])
+		st, err = fs.Stage(ctx, w.Path, string(job), modes[w.Mode])
 	}
 	if err != nil {
-		o.forget(spec.ID)
+		o.forget(job)
 		return nil, outputError(w, err)
 	}
-	o.clearBeside(spec.ID, w.Path)
-	return &output{staging: st}, nil
+	return &Output{of: o, job: job, write: w, staging: st}, nil
 }
 
-func (o *output) dir() string {
+// Dir is where attempts write; "" for a job without files.
+func (o *Output) Dir() string {
 	if o == nil {
 		return ""
 	}
 	return o.staging.Dir()
 }
 
+// Publish makes the winners' files visible and returns their names below the
+// target. An error that names lost tasks asks for them to be run again.
+func (o *Output) Publish(ctx context.Context, winners []sched.Winner) ([]string, error) {
+	names, err := o.staged(winners)
+	if err == nil {
+		err = lostFile(o.staging.Publish(ctx, names), winners)
+	}
+	if err != nil {
+		return nil, outputError(o.write, err)
+	}
+	if o.write.Single {
+		return []string{filepath.Base(o.write.Path)}, nil
+	}
+	for i, name := range names {
+		names[i] = fs.PublishedName(name)
+	}
+	return names, nil
+}
+
+// Discard removes the staging folder. Published files stay.
+func (o *Output) Discard(ctx context.Context) error {
+	if o == nil {
+		return nil
+	}
+	if err := o.staging.Discard(ctx); err != nil {
+		return err
+	}
+	o.of.forget(o.job)
+	return nil
+}
+
+// Release gives the staging folder up as it is, as the process's death would.
+func (o *Output) Release() {
+	if o != nil {
+		o.staging.Release()
+	}
+}
+
 // staged lists the files in the winners' manifests. If a manifest is gone, or the
 // size of its files has changed, the error names the tasks to run again.
-func (o *output) staged(winners []sched.Winner) ([]string, error) {
+func (o *Output) staged(winners []sched.Winner) ([]string, error) {
 	var names []string
-	lost := &plan.Error{Kind: plan.KindFetch, Op: "publish", Subject: o.dir(), Text: "what was staged is gone or damaged", Hint: "look at the disk of that folder"}
+	lost := &plan.Error{Kind: plan.KindFetch, Op: "publish", Subject: o.Dir(), Text: "what was staged is gone or damaged", Hint: "look at the disk of that folder"}
 	for _, w := range winners {
-		files, err := fs.ReadManifest(o.dir(), w.Output.Manifest)
+		files, err := fs.ReadManifest(o.Dir(), w.Output.Manifest)
 		switch {
 		case errors.Is(err, os.ErrNotExist), errors.Is(err, fs.ErrCorrupt), err == nil && !o.whole(files, w.Output.Bytes):
 			lost.Lost = append(lost.Lost, w.Attempt.Task)
@@ -85,9 +134,9 @@ func (o *output) staged(winners []sched.Winner) ([]string, error) {
 // whole reports whether files have as many bytes as they had when they were written.
 // Of those that are not there an earlier try may have published some: that is for
 // Publish to say.
-func (o *output) whole(files []string, bytes int64) bool {
+func (o *Output) whole(files []string, bytes int64) bool {
 	for _, name := range files {
-		fi, err := os.Lstat(filepath.Join(o.dir(), name))
+		fi, err := os.Lstat(filepath.Join(o.Dir(), name))
 		if err != nil {
 			return true
 		}

@@ -1,4 +1,4 @@
-package actors
+package peers
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 // callsMax is how many nodes are asked at once.
 const callsMax = 32
 
-// forEach calls f for 0 to n-1, several at once, and returns the first error.
-func forEach(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+// Each calls f for 0 to n-1, several at once, and returns the first error.
+func Each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(callsMax)
 	for i := range n {

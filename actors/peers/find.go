@@ -1,33 +1,21 @@
-package actors
+package peers
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/mesh"
 )
 
 // locateTimeout bounds the asking around for a job.
 const locateTimeout = 2 * time.Second
 
-// finder finds the jobs of the pond: other nodes may know those that this one does not.
-type finder struct {
-	self  mesh.NodeID
-	view  func() *mesh.View
-	homes func(plan.JobID) (homes, others []string) // API addresses, by rank
-	here  func() []api.JobStatus                    // those that this node knows
-	peers *api.Peer
-	log   *slog.Logger
-}
-
-// whyNot says why no node answers for a job: nobody knows it (yet), or all that
+// WhyNot says why no node answers for a job: nobody knows it (yet), or all that
 // is left of it is the record that it was submitted.
-func (f *finder) whyNot(ctx context.Context, id plan.JobID) error {
-	jobs, err := f.all(ctx)
+func (p *Peers) WhyNot(ctx context.Context, id plan.JobID) error {
+	jobs, err := p.All(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,26 +26,27 @@ func (f *finder) whyNot(ctx context.Context, id plan.JobID) error {
 	if i >= 0 {
 		return errOrphan(id, "no node coordinates the job: it has only just been submitted, or the node that did is gone")
 	}
-	return errNoJob(id)
+	return NoJob(id)
 }
 
 func errOrphan(id plan.JobID, why string) error {
 	return &plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: why, Hint: "submit it again: what nodes still hold of it is reused"}
 }
 
-func errNoJob(id plan.JobID) error {
+// NoJob is the error of a job that nobody knows.
+func NoJob(id plan.JobID) error {
 	return &plan.Error{Kind: plan.KindNotFound, Op: "job", Subject: string(id), Text: "no node of the pond knows this job", Hint: "list jobs with: pondnode jobs"}
 }
 
-// node finds the one that coordinates a job or remembers how it ended: the
+// Node finds the one that coordinates a job or remembers how it ended: the
 // first of its home replicas as a rule, else another of them, else any node.
-func (f *finder) node(ctx context.Context, id plan.JobID) (addr string, ok bool) {
+func (p *Peers) Node(ctx context.Context, id plan.JobID) (addr string, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
 	defer cancel()
-	homes, others := f.homes(id)
+	homes, others := p.Homes(id)
 	best, first := "", min(len(homes), 1)
 	for _, group := range [][]string{homes[:first], homes[first:], others} {
-		for _, r := range f.ask(ctx, group, id) {
+		for _, r := range p.ask(ctx, group, id) {
 			if r.status.State != api.Queued {
 				return r.addr, true
 			}
@@ -76,10 +65,10 @@ type askReply struct {
 
 // ask asks nodes for a job at once and returns the answers of those that
 // know it, in the order of addrs.
-func (f *finder) ask(ctx context.Context, addrs []string, id plan.JobID) []askReply {
+func (p *Peers) ask(ctx context.Context, addrs []string, id plan.JobID) []askReply {
 	replies := make([]askReply, len(addrs))
-	forEach(ctx, len(addrs), func(ctx context.Context, i int) error {
-		s, err := f.peers.At(addrs[i]).Hop().Job(ctx, id)
+	Each(ctx, len(addrs), func(ctx context.Context, i int) error {
+		s, err := p.API.At(addrs[i]).Hop().Job(ctx, id)
 		if err == nil {
 			replies[i] = askReply{addrs[i], s}
 		}
@@ -88,21 +77,21 @@ func (f *finder) ask(ctx context.Context, addrs []string, id plan.JobID) []askRe
 	return slices.DeleteFunc(replies, func(r askReply) bool { return r.status == nil })
 }
 
-// all lists the jobs that any node knows, newest first.
-func (f *finder) all(ctx context.Context) ([]api.JobStatus, error) {
+// All lists the jobs that any node knows, newest first.
+func (p *Peers) All(ctx context.Context) ([]api.JobStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
 	defer cancel()
-	view := f.view()
+	view := p.View()
 	lists := make([][]api.JobStatus, len(view.Members))
-	forEach(ctx, len(view.Members), func(ctx context.Context, i int) error {
+	Each(ctx, len(view.Members), func(ctx context.Context, i int) error {
 		m := view.Members[i]
-		if m.ID == f.self {
-			lists[i] = f.here()
+		if m.ID == p.Self {
+			lists[i] = p.Here()
 			return nil
 		}
-		l, err := f.peers.At(m.APIAddr()).Records(ctx)
+		l, err := p.API.At(m.APIAddr()).Records(ctx)
 		if err != nil {
-			f.log.Debug("asking for jobs", "node", m.ID, "err", err)
+			p.Log.Debug("asking for jobs", "node", m.ID, "err", err)
 			return nil
 		}
 		lists[i] = l
@@ -134,4 +123,30 @@ func rank(s api.State) int {
 		return 1
 	}
 	return 0
+}
+
+// Live are the jobs that some node of the view coordinates and that have not
+// ended. It fails unless every node answers.
+func (p *Peers) Live(ctx context.Context) (map[plan.JobID]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
+	defer cancel()
+	members := p.View().Members
+	lists := make([][]api.JobStatus, len(members))
+	err := Each(ctx, len(members), func(ctx context.Context, i int) (err error) {
+		if members[i].ID == p.Self {
+			lists[i] = p.Here()
+			return nil
+		}
+		lists[i], err = p.API.At(members[i].APIAddr()).Records(ctx)
+		return err
+	})
+	live := map[plan.JobID]bool{}
+	for _, list := range lists {
+		for _, s := range list {
+			if s.Coordinator != "" && !s.State.Ended() {
+				live[s.ID] = true
+			}
+		}
+	}
+	return live, err
 }

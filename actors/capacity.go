@@ -1,0 +1,17 @@
+package actors
+
+import (
+	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// capacity returns the resources that the live nodes of a view offer a job.
+func capacity(v *mesh.View) prepare.Capacity {
+	var nodes []prepare.NodeSize
+	for _, m := range v.Members {
+		if m.State == mesh.Alive {
+			nodes = append(nodes, prepare.NodeSize{Slots: m.Slots, Memory: m.Memory})
+		}
+	}
+	return prepare.CapacityOf(nodes...)
+}

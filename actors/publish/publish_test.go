@@ -1,0 +1,195 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/fs"
+)
+
+const job = "0123456789abcdef0123456789abcdef"
+
+// outputs are those of a node in whose pond these jobs live.
+func outputs(t *testing.T, live ...plan.JobID) *Outputs {
+	t.Helper()
+	return &Outputs{Dir: filepath.Join(t.TempDir(), "staged"), Log: slog.New(slog.DiscardHandler), Live: func(context.Context) (map[plan.JobID]bool, error) {
+		m := map[plan.JobID]bool{}
+		for _, id := range live {
+			m[id] = true
+		}
+		return m, nil
+	}}
+}
+
+func open(t *testing.T, o *Outputs, id plan.JobID, w *plan.Write) *Output {
+	t.Helper()
+	out, err := o.Open(t.Context(), id, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(out.Release)
+	return out
+}
+
+// attempt stages a file, as an attempt of the task does.
+func attempt(t *testing.T, out *Output, name string, task int) sched.Winner {
+	t.Helper()
+	const text = "rows"
+	if err := os.Mkdir(filepath.Join(out.Dir(), name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(name, "part-"+name+".csv")
+	if err := os.WriteFile(filepath.Join(out.Dir(), file), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.WriteManifest(out.Dir(), name, []string{file}); err != nil {
+		t.Fatal(err)
+	}
+	return sched.Winner{Attempt: plan.AttemptID{Task: plan.TaskID{Stage: "s", Partition: task}}, Output: sched.Output{Manifest: name, Bytes: int64(len(text))}}
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+// TestPublish: only the winners' files appear, and nothing else stays.
+func TestPublish(t *testing.T) {
+	o, parent := outputs(t), t.TempDir()
+	out := open(t, o, job, &plan.Write{Path: filepath.Join(parent, "out")})
+	winners := []sched.Winner{attempt(t, out, "a", 0), attempt(t, out, "b", 1)}
+	attempt(t, out, "loser", 1)
+	files, err := out.Publish(t.Context(), winners)
+	if want := []string{"part-a.csv", "part-b.csv"}; err != nil || !slices.Equal(files, want) || !slices.Equal(names(t, filepath.Join(parent, "out")), want) {
+		t.Fatalf("%v, %v; in the folder: %v", files, err, names(t, filepath.Join(parent, "out")))
+	}
+	if noted := names(t, o.Dir); len(noted) != 1 {
+		t.Errorf("notes before the end: %v", noted)
+	}
+	if err := out.Discard(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := slices.Concat(names(t, parent), names(t, o.Dir)); !slices.Equal(left, []string{"out"}) {
+		t.Errorf("left: %v", left)
+	}
+}
+
+func TestPublishSingle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.csv")
+	out := open(t, outputs(t), job, &plan.Write{Path: path, Single: true})
+	files, err := out.Publish(t.Context(), []sched.Winner{attempt(t, out, "a", 0)})
+	if b, _ := os.ReadFile(path); err != nil || !slices.Equal(files, []string{"out.csv"}) || string(b) != "rows" {
+		t.Errorf("%v, %v, %q", files, err, b)
+	}
+}
+
+// TestNoFiles: a job whose rows stay where they are has no output.
+func TestNoFiles(t *testing.T) {
+	out, err := outputs(t).Open(t.Context(), job, nil)
+	if out != nil || err != nil || out.Dir() != "" || out.Discard(t.Context()) != nil {
+		t.Errorf("%v, %v", out, err)
+	}
+	out.Release()
+}
+
+// TestLost: what is gone or damaged among the staged names its task, whose producer
+// is to run again.
+func TestLost(t *testing.T) {
+	for name, harm := range map[string]func(dir string) error{
+		"manifest gone":    func(dir string) error { return os.Remove(filepath.Join(dir, "b.manifest")) },
+		"manifest damaged": func(dir string) error { return os.WriteFile(filepath.Join(dir, "b.manifest"), []byte("["), 0o644) },
+		"file gone":        func(dir string) error { return os.Remove(filepath.Join(dir, "b", "part-b.csv")) },
+		"file cut short":   func(dir string) error { return os.Truncate(filepath.Join(dir, "b", "part-b.csv"), 1) },
+	} {
+		out := open(t, outputs(t), job, &plan.Write{Path: filepath.Join(t.TempDir(), "out")})
+		winners := []sched.Winner{attempt(t, out, "a", 0), attempt(t, out, "b", 1)}
+		if err := harm(out.Dir()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := out.Publish(t.Context(), winners)
+		pe := (*plan.Error)(nil)
+		if !errors.As(err, &pe) || pe.Kind != plan.KindFetch || len(pe.Lost) != 1 || pe.Lost[0] != winners[1].Attempt.Task {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestRefused: a target that cannot be written is told before anything runs, and
+// leaves no note.
+func TestRefused(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		w    plan.Write
+		kind plan.Kind
+	}{
+		{plan.Write{Path: file, Single: true}, plan.KindExists},
+		{plan.Write{Path: file}, plan.KindUser},
+		{plan.Write{Path: dir, Single: true, Mode: plan.WriteOverwrite}, plan.KindUser},
+		{plan.Write{Path: filepath.Join(file, "below", "out")}, plan.KindUser},
+	} {
+		o := outputs(t)
+		_, err := o.Open(t.Context(), job, &test.w)
+		if plan.KindOf(err) != test.kind || plan.AsError(err).Hint == "" || len(names(t, o.Dir)) > 0 {
+			t.Errorf("%+v: %v, notes %v", test.w, err, names(t, o.Dir))
+		}
+	}
+}
+
+// TestClear: what a dead coordinator staged goes at its node's next start, and when
+// another job writes there; what a live one stages stays.
+func TestClear(t *testing.T) {
+	dead, live, held := plan.JobID("d"+job[1:]), plan.JobID("1"+job[1:]), plan.JobID("2"+job[1:])
+	stage := func(o *Outputs) (parent string) {
+		parent = t.TempDir()
+		for _, id := range []plan.JobID{dead, live} {
+			open(t, o, id, &plan.Write{Path: filepath.Join(parent, "out")}).Release()
+		}
+		open(t, o, held, &plan.Write{Path: filepath.Join(parent, "out")})
+		return parent
+	}
+	check := func(when, parent string) {
+		t.Helper()
+		if left := names(t, parent); len(left) != 2 || strings.Contains(strings.Join(left, " "), string(dead)) {
+			t.Errorf("%s: left %v", when, left)
+		}
+	}
+	o := outputs(t, live)
+	parent := stage(o)
+	o.ClearNoted(t.Context())
+	check("at the next start", parent)
+	if noted := names(t, o.Dir); len(noted) != 2 {
+		t.Errorf("notes: %v", noted)
+	}
+	parent = stage(o)
+	o.ClearBeside(t.Context(), "another", filepath.Join(parent, "out"))
+	check("when another job writes there", parent)
+
+	parent = stage(o)
+	o.Live = func(context.Context) (map[plan.JobID]bool, error) { return nil, plan.ErrUnavailable }
+	ended, end := context.WithCancel(t.Context())
+	end()
+	o.ClearNoted(ended)
+	if left := names(t, parent); len(left) != 3 {
+		t.Errorf("not every node answers, but only %v is left", left)
+	}
+}
