@@ -163,8 +163,8 @@ func (d *duckServer) check(ctx context.Context, rq *check) (duckReply, error) {
 		return duckReply{}, err
 	}
 	defer s.Close()
-	open := func(context.Context) (duck.Stream, error) { return newSegmentStream(s, d.mem), nil }
-	if err := d.e.Register(ctx, "segment", s.seg.Schema(), []duck.Opener{open}); err != nil {
+	open := duck.Whole(func(context.Context) (duck.Stream, error) { return newSegmentStream(s, d.mem), nil })
+	if err := d.e.Register(ctx, "segment", s.seg.Schema(), []duck.Opener{open}, duck.UnknownRows); err != nil {
 		return duckReply{}, err
 	}
 	rows, err := d.rows(ctx, rq.Query)

@@ -77,8 +77,8 @@ func (o *Oracle) Compare(ctx context.Context, rows *pond.Rows, query string) err
 	if rows.Schema == nil {
 		return fmt.Errorf("chaos: compare: the job has no rows: %w", ErrDiffers)
 	}
-	open := func(context.Context) (duck.Stream, error) { return pull(rows.All()), nil }
-	if err := o.engine.Register(ctx, view, rows.Schema, []duck.Opener{open}); err != nil {
+	open := duck.Whole(func(context.Context) (duck.Stream, error) { return pull(rows.All()), nil })
+	if err := o.engine.Register(ctx, view, rows.Schema, []duck.Opener{open}, duck.UnknownRows); err != nil {
 		return fmt.Errorf("chaos: compare: %w", err)
 	}
 	err := o.CompareQueries(ctx, "SELECT * FROM "+view, query)

@@ -101,7 +101,7 @@ func BenchmarkIn(b *testing.B) {
 		for i := range openers {
 			openers[i] = c.opener(nil, list...)
 		}
-		if err := e.Register(context.Background(), "v", batch.Schema(), openers); err != nil {
+		if err := e.Register(context.Background(), "v", batch.Schema(), openers, UnknownRows); err != nil {
 			b.Fatal(err)
 		}
 		b.Run(strconv.Itoa(n), func(b *testing.B) {

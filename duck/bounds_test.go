@@ -51,7 +51,7 @@ func TestDeadlineWhileStreamBlocks(t *testing.T) {
 	schema := numbers(t, memory.DefaultAllocator, 0, 1).Schema()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	if err := e.Register(ctx, "v", schema, []Opener{func(ctx context.Context) (Stream, error) { return blocked{ctx}, nil }}); err != nil {
+	if err := e.Register(ctx, "v", schema, []Opener{func(ctx context.Context, _ []int) (Stream, error) { return blocked{ctx}, nil }}, UnknownRows); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.Drain(ctx, "FROM v", func(*vec.Chunk) error { return nil }); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrInterrupted) {
@@ -166,11 +166,11 @@ func TestOrder(t *testing.T) {
 			defer s.Release()
 			list = append(list, s)
 		}
-		if err := e.Register(ctx, "v", batch.Schema(), []Opener{c.opener(nil, list...)}); err != nil {
+		if err := e.Register(ctx, "v", batch.Schema(), []Opener{c.opener(nil, list...)}, 10_000); err != nil {
 			t.Fatal(err)
 		}
 		halves := []Opener{c.opener(nil, list[:3]...), c.opener(nil, list[3:9]...), c.opener(nil, list[9:]...)}
-		if err := e.Register(ctx, "w", batch.Schema(), halves); err != nil {
+		if err := e.Register(ctx, "w", batch.Schema(), halves, UnknownRows); err != nil {
 			t.Fatal(err)
 		}
 		queries := []string{"SELECT i FROM '" + file + "' ORDER BY i", "SELECT i FROM v ORDER BY i"}

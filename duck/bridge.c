@@ -19,13 +19,6 @@ DUCKDB void duckdb_destroy_logical_type(void **type);
 DUCKDB uint32_t duckdb_get_type_id(void *type);
 DUCKDB uint8_t duckdb_decimal_scale(void *type);
 DUCKDB uint32_t duckdb_decimal_internal_type(void *type);
-DUCKDB void *duckdb_create_logical_type(uint32_t type);
-DUCKDB void *duckdb_bind_get_parameter(void *info, uint64_t index);
-DUCKDB void duckdb_bind_add_result_column(void *info, const char *name, void *type);
-DUCKDB void duckdb_bind_set_cardinality(void *info, uint64_t rows, bool exact);
-DUCKDB int64_t duckdb_get_int64(void *value);
-DUCKDB void duckdb_destroy_value(void **value);
-DUCKDB void duckdb_data_chunk_set_size(void *chunk, uint64_t rows);
 DUCKDB void *duckdb_vector_get_data(void *vector);
 DUCKDB uint64_t *duckdb_vector_get_validity(void *vector);
 DUCKDB void duckdb_vector_ensure_validity_writable(void *vector);
@@ -41,14 +34,6 @@ DUCKDB uint32_t *duckdb_selection_vector_get_data_ptr(void *sel);
 DUCKDB void duckdb_vector_copy_sel(void *from, void *to, void *sel, uint64_t count, uint64_t from_offset, uint64_t to_offset);
 DUCKDB void *duckdb_scalar_function_get_extra_info(void *info);
 DUCKDB void duckdb_scalar_function_set_error(void *info, const char *error);
-
-DUCKDB void *duckdb_schema_from_arrow(void *connection, pond_arrow_schema *schema, void **converted);
-DUCKDB void *duckdb_data_chunk_from_arrow(void *connection, pond_arrow_array *array, void *converted, void **chunk);
-DUCKDB void duckdb_destroy_arrow_converted_schema(void **converted);
-DUCKDB void duckdb_destroy_data_chunk(void **chunk);
-DUCKDB const char *duckdb_error_data_message(void *error);
-DUCKDB bool duckdb_error_data_has_error(void *error);
-DUCKDB void duckdb_destroy_error_data(void **error);
 
 // A result is passed by value: two counts, an obsolete one, three pointers.
 typedef struct {
@@ -162,12 +147,6 @@ void pond_sink_call(void *info, void *chunk, void *result) {
 	}
 }
 
-// pond_fence_call is the body of a function without arguments: it returns 0s.
-void pond_fence_call(void *info, void *chunk, void *result) {
-	(void)info;
-	memset(duckdb_vector_get_data(result), 0, duckdb_data_chunk_get_size(chunk));
-}
-
 // pond_mean(sum, count, short) is what DuckDB's avg makes of a sum, a HUGEINT or a
 // DECIMAL in 128 bits: it divides in extended precision, but sums of short numbers.
 void pond_mean_call(void *info, void *chunk, void *result) {
@@ -214,81 +193,10 @@ void pond_mean_call(void *info, void *chunk, void *result) {
 	}
 }
 
-// pond_rows(n) is a table of no rows that says it has n: see Register.
-void pond_rows_bind(void *info) {
-	const uint32_t boolean = 1; // DUCKDB_TYPE_BOOLEAN
-	void *n = duckdb_bind_get_parameter(info, 0), *type = duckdb_create_logical_type(boolean);
-	duckdb_bind_add_result_column(info, "none", type);
-	duckdb_bind_set_cardinality(info, (uint64_t)duckdb_get_int64(n), false);
-	duckdb_destroy_logical_type(&type);
-	duckdb_destroy_value(&n);
-}
-
-void pond_rows_init(void *info) { (void)info; }
-
-void pond_rows_call(void *info, void *chunk) {
-	(void)info;
-	duckdb_data_chunk_set_size(chunk, 0);
-}
-
-// Arrow. Streams are Go's: DuckDB copies the stream's struct for each scan and
-// never releases the copy, so pondNext makes the first call of a copy a scan.
-
-static int get_schema(pond_arrow_stream *self, pond_arrow_schema *out) { return pondSchema(self, out); }
-
-static int get_next(pond_arrow_stream *self, pond_arrow_array *out) { return pondNext(self, out); }
-
-static const char *get_last_error(pond_arrow_stream *self) {
-	(void)self;
-	return "the stream failed";
-}
-
-static void release_stream(pond_arrow_stream *self) { self->release = NULL; }
-
-void pond_init_stream(pond_arrow_stream *s, uintptr_t handle) {
-	s->get_schema = get_schema;
-	s->get_next = get_next;
-	s->get_last_error = get_last_error;
-	s->release = release_stream;
-	s->private_data = handle;
-}
-
-void pond_release_array(pond_arrow_array *a) {
-	a->release = NULL;
-	pondRelease(a->private_data);
-}
-
-// A child's memory is its root's.
-void pond_release_child(pond_arrow_array *a) { a->release = NULL; }
-
-// taken is error's text, or NULL, and destroys it.
-static char *taken(void *error) {
-	char *text = NULL;
-	if (error && duckdb_error_data_has_error(error)) {
-		text = strdup(duckdb_error_data_message(error));
+static void release(uintptr_t *result) {
+	if (*result) {
+		pondFuncRelease(*result);
 	}
-	duckdb_destroy_error_data(&error);
-	return text;
-}
-
-char *pond_read_schema(void *connection, pond_arrow_schema *schema, void **converted) {
-	return taken(duckdb_schema_from_arrow(connection, schema, converted));
-}
-
-void pond_free_schema(void *converted) { duckdb_destroy_arrow_converted_schema(&converted); }
-
-// pond_read_array copies array, a struct of one column in one column, to result.
-char *pond_read_array(void *connection, void *converted, pond_arrow_array *array, uint64_t rows, void *result) {
-	void *chunk = NULL;
-	char *error = taken(duckdb_data_chunk_from_arrow(connection, array, converted, &chunk));
-	if (!error) {
-		copy(duckdb_struct_vector_get_child(duckdb_data_chunk_get_vector(chunk, 0), 0), result, rows);
-		duckdb_destroy_data_chunk(&chunk);
-	}
-	if (array->release) {
-		array->release(array);
-	}
-	return error;
 }
 
 // pond_func_call is the body of a Go scalar function.
@@ -298,11 +206,15 @@ void pond_func_call(void *info, void *chunk, void *result) {
 	if (!rows) {
 		return;
 	}
+	// DuckDB may throw through what gives the result, but not through Go.
+	uintptr_t given __attribute__((cleanup(release))) = 0;
+	pond_input *array = NULL;
 	pond_chunk c;
 	pond_open_chunk(&c, f->shape, chunk, 0);
-	int failed = pondFuncCall(f->handle, c.views, rows, result);
+	int failed = pondFuncCall(f->handle, c.views, rows, &array, &given);
 	pond_close_chunk(&c);
-	if (failed) {
-		duckdb_scalar_function_set_error(info, "the Go function failed");
+	const char *error = failed ? "the Go function failed" : pond_give(f->target, array, rows, result);
+	if (error) {
+		duckdb_scalar_function_set_error(info, error);
 	}
 }

@@ -43,8 +43,7 @@ typedef struct {
 	uint32_t copy_count;
 } pond_chunk;
 
-// Arrow's C data interface: an array and a stream of arrays. private_data is a
-// cgo.Handle.
+// Arrow's C data interface.
 typedef struct pond_arrow_array {
 	int64_t length, null_count, offset, n_buffers, n_children;
 	const void **buffers;
@@ -61,37 +60,83 @@ typedef struct pond_arrow_schema {
 	void *private_data;
 } pond_arrow_schema;
 
-typedef struct pond_arrow_stream {
-	int (*get_schema)(struct pond_arrow_stream *, pond_arrow_schema *out);
-	int (*get_next)(struct pond_arrow_stream *, pond_arrow_array *out);
-	const char *(*get_last_error)(struct pond_arrow_stream *);
-	void (*release)(struct pond_arrow_stream *);
-	uintptr_t private_data;
-} pond_arrow_stream;
+// How a vector of DuckDB's is filled from an array of Arrow's: the tree of a column
+// in pre-order.
+enum {
+	pond_put_null,
+	pond_put_bools,
+	pond_put_fixed,
+	pond_put_narrow,
+	pond_put_uuids,
+	pond_put_intervals,
+	pond_put_strings,
+	pond_put_strings64,
+	pond_put_lists,
+	pond_put_lists64,
+	pond_put_arrays,
+	pond_put_structs,
+	pond_put_unions,
+	pond_put_import, // by DuckDB itself
+};
+typedef struct {
+	uint32_t op;
+	uint32_t column;        // of the chunk, where the tree begins
+	uint32_t span;          // nodes of the tree from here on
+	uint32_t children;      // pond_put_structs, pond_put_unions
+	uint32_t from, to;      // pond_put_fixed, pond_put_narrow: bytes of a value
+	uint64_t size;          // pond_put_arrays: elements a row
+	const int8_t *members;  // pond_put_unions: by type id, 128 of them; -1: none
+	void *connection, *converted; // pond_put_import
+} pond_target;
 
-void pond_release_array(pond_arrow_array *a);
-void pond_release_child(pond_arrow_array *a);
-void pond_init_stream(pond_arrow_stream *s, uintptr_t handle);
+// An array of Arrow's, a node for each of a target.
+typedef struct {
+	uint64_t at, rows;         // its rows are at, at+1, … of the buffers
+	uint64_t room;             // bytes of data that offsets may reach, or rows of the child
+	const uint8_t *valid;      // NULL: no NULLs
+	const void *offsets;
+	const uint8_t *data;       // values, bits, bytes or type ids
+	pond_arrow_array *foreign; // pond_put_import: the array itself,
+	void *chunk;               // and what DuckDB made of it
+} pond_input;
+
+// One thread's reading of a registered view. It is zeros until Go is asked for
+// the first batch.
+typedef struct {
+	uintptr_t handle; // Go's *reader
+	uint32_t columns;
+	const pond_target *targets;
+	pond_input *arrays;
+	uint64_t at, rows; // the next row of the batch, and its end
+} pond_reader;
+
+
 // A Go scalar function, as DuckDB finds it.
 typedef struct {
 	uintptr_t handle; // Go's *function
 	pond_shape *shape;
+	const pond_target *target; // of the result
 } pond_func;
 
 int pond_linked(void);
 void pond_func_call(void *info, void *chunk, void *result);
+const char *pond_give(const pond_target *t, pond_input *a, uint64_t rows, void *result);
 char *pond_read_schema(void *connection, pond_arrow_schema *schema, void **converted);
 void pond_free_schema(void *converted);
-char *pond_read_array(void *connection, void *converted, pond_arrow_array *array, uint64_t rows, void *result);
+void pond_free_chunk(void *chunk);
+void *pond_type_of(const pond_target *t, pond_arrow_array *sample);
 int pond_pending_streaming(void *statement, void **pending);
 void *pond_fetch(void *result);
 void pond_open_chunk(pond_chunk *out, const pond_shape *shape, void *chunk, uint32_t skip);
 void pond_close_chunk(pond_chunk *c);
 void pond_sink_call(void *info, void *chunk, void *result);
-void pond_fence_call(void *info, void *chunk, void *result);
 void pond_mean_call(void *info, void *chunk, void *result);
-void pond_rows_bind(void *info);
-void pond_rows_init(void *info);
-void pond_rows_call(void *info, void *chunk);
+void pond_bind_source(void *info, uintptr_t source);
+uintptr_t pond_init_source(void *info);
+void pond_init_handle(void *info, uintptr_t scan);
+void pond_scan_bind(void *info);
+void pond_scan_init(void *info);
+void pond_scan_local(void *info);
+void pond_scan_call(void *info, void *chunk);
 
 #endif

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/cgo"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -56,10 +57,10 @@ type Engine struct {
 	current atomic.Pointer[op] // the running query, for callbacks
 	sink    *C.pond_sink
 	funcs   []*function
-	sources []*source
-	streams int         // how many of sources, the first ones, are registered
-	broken  atomic.Bool // DuckDB is unusable
-	suspect atomic.Bool // DuckDB failed inside: Reset refuses
+	self    unsafe.Pointer // C's memory, with the handle by which callbacks find the engine
+	sources []*source      // what views read
+	broken  atomic.Bool    // DuckDB is unusable
+	suspect atomic.Bool    // DuckDB failed inside: Reset refuses
 
 	poolKey string // what Pool keeps it for
 
@@ -90,6 +91,8 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	}
 	e := &Engine{config: c, turn: make(chan struct{}, 1), sideTurn: make(chan struct{}, 1)}
 	e.closing, e.close = context.WithCancelCause(context.Background())
+	e.self = C.malloc(C.sizeof_uintptr_t)
+	*(*C.uintptr_t)(e.self) = C.uintptr_t(cgo.NewHandle(e))
 	if err := e.open(); err != nil {
 		e.free()
 		return nil, fmt.Errorf("duck: open: %w", err)
@@ -288,8 +291,12 @@ func (e *Engine) free() error {
 		mapping.Disconnect(c)
 	}
 	mapping.Close(&e.db)
-	e.freeStreams(0)
+	e.freeSources(0)
 	e.freeFuncs()
+	if e.self != nil {
+		handleAt(e.self).Delete()
+		C.free(e.self)
+	}
 	C.free(unsafe.Pointer(e.sink))
 	if e.config.SpillDir == "" {
 		return nil

@@ -181,7 +181,7 @@ func TestResetEach(t *testing.T) {
 		"create temp sequence s",
 		"ATTACH ':memory:' AS other; CREATE TABLE other.t AS SELECT 1",
 		"CREATE TYPE mood AS ENUM ('sad')",
-		"CREATE VIEW pond_stream_0 AS SELECT 1",
+		"CREATE VIEW pond_scan AS SELECT 1",
 		"SET VARIABLE x = 7; PREPARE p AS SELECT 1",
 		"BEGIN; CREATE TABLE t AS SELECT 1",
 		"CREATE TEMP TABLE t AS SELECT 1 AS x; PIVOT t ON x",

@@ -8,22 +8,22 @@ import "C"
 
 import (
 	"runtime"
-	"runtime/cgo"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
-// exported are columns in DuckDB's hands: kept, and pinned where their memory is
-// Go's, until DuckDB releases them. All C structs of an export are one block.
+// exported is an array as DuckDB's own reader of Arrow takes it, pinned where its
+// memory is Go's, until it is freed. All its C structs are one block.
 //
-// Arrow-go's own export is not used: it applies the offset of a sliced struct
-// to its fields twice, and leaves Go memory unpinned.
+// Arrow-go's own export leaves Go memory unpinned.
 type exported struct {
-	columns []arrow.ArrayData
-	pins    runtime.Pinner
-	block   unsafe.Pointer
+	root  *C.pond_arrow_array
+	pins  runtime.Pinner
+	block unsafe.Pointer
 
 	arrays   []C.pond_arrow_array // the rest of the block
 	pointers []unsafe.Pointer
@@ -33,57 +33,22 @@ type exported struct {
 // zeroBytes is enough for the one offset that an empty list or string array has.
 const zeroBytes = 64
 
-// exportBatch fills out with batch, which it retains.
-func exportBatch(batch arrow.RecordBatch, out *C.pond_arrow_array) {
-	columns := make([]arrow.ArrayData, batch.NumCols())
-	for i := range columns {
-		columns[i] = batch.Column(i).Data()
-		columns[i].Retain()
-	}
-	exportColumns(columns, batch.NumRows(), out)
-}
-
-// exportColumns fills out with one column: a struct of columns, which are
-// released when DuckDB has done with them.
-func exportColumns(columns []arrow.ArrayData, rows int64, out *C.pond_arrow_array) {
-	arrays, pointers := 1, 1+1+1+len(columns) // the root and its column: structs of one buffer each
-	for _, c := range columns {
-		a, p := measure(c)
-		arrays += a
-		pointers += p
-	}
+// export makes d, which must outlive it, readable to DuckDB.
+func export(d arrow.ArrayData) *exported {
+	arrays, pointers := measure(d)
 	arraysBytes, pointerBytes := arrays*C.sizeof_pond_arrow_array, pointers*int(unsafe.Sizeof(unsafe.Pointer(nil)))
-	x := &exported{columns: columns}
+	x := &exported{}
 	x.block = C.calloc(1, C.size_t(arraysBytes+pointerBytes+zeroBytes))
 	x.arrays = unsafe.Slice((*C.pond_arrow_array)(x.block), arrays)
 	x.pointers = unsafe.Slice((*unsafe.Pointer)(unsafe.Add(x.block, arraysBytes)), pointers)
 	x.zeros = unsafe.Add(x.block, arraysBytes+pointerBytes)
-
-	column := x.takeArray()
-	child := x.takePointers(1)
-	child[0] = unsafe.Pointer(column)
-	out.n_children, out.children = 1, (**C.pond_arrow_array)(unsafe.Pointer(&child[0]))
-	for _, a := range []*C.pond_arrow_array{out, column} {
-		a.length, a.n_buffers = C.int64_t(rows), 1
-		a.buffers = (*unsafe.Pointer)(unsafe.Pointer(&x.takePointers(1)[0]))
-	}
-	x.fillChildren(column, columns)
-	column.release = (*[0]byte)(C.pond_release_child)
-	out.release = (*[0]byte)(C.pond_release_array)
-	out.private_data = C.uintptr_t(cgo.NewHandle(x))
+	x.root = x.takeArray()
+	x.fill(x.root, d)
+	return x
 }
 
-// pondRelease ends what exportColumns began.
-//
-//export pondRelease
-func pondRelease(handle C.uintptr_t) {
-	h := cgo.Handle(handle)
-	x := h.Value().(*exported)
-	h.Delete()
+func (x *exported) free() {
 	x.pins.Unpin()
-	for _, c := range x.columns {
-		c.Release()
-	}
 	C.free(x.block)
 }
 
@@ -159,7 +124,7 @@ func (x *exported) takePointers(n int) []unsafe.Pointer {
 }
 
 func (x *exported) fill(a *C.pond_arrow_array, d arrow.ArrayData) {
-	a.length, a.offset, a.null_count = C.int64_t(d.Len()), C.int64_t(d.Offset()), C.int64_t(d.NullN())
+	a.length, a.offset, a.null_count = C.int64_t(d.Len()), C.int64_t(d.Offset()), nullsOf(d)
 	buffers := buffersOf(d)
 	a.n_buffers = C.int64_t(len(buffers))
 	if hasSizes(d) {
@@ -181,7 +146,15 @@ func (x *exported) fill(a *C.pond_arrow_array, d arrow.ArrayData) {
 		a.dictionary = x.takeArray()
 		x.fill(a.dictionary, dict)
 	}
-	a.release = (*[0]byte)(C.pond_release_child)
+}
+
+// nullsOf counts d's NULLs: of a dictionary's rows DuckDB takes an unknown number for none.
+func nullsOf(d arrow.ArrayData) C.int64_t {
+	b := d.Buffers()
+	if d.NullN() != array.UnknownNullCount || len(b) == 0 || b[0] == nil || b[0].Len() == 0 {
+		return C.int64_t(d.NullN())
+	}
+	return C.int64_t(d.Len() - bitutil.CountSetBits(b[0].Bytes(), d.Offset(), d.Len()))
 }
 
 func (x *exported) fillChildren(a *C.pond_arrow_array, children []arrow.ArrayData) {
@@ -207,7 +180,7 @@ func (x *exported) buffer(b *memory.Buffer, bitmap bool) unsafe.Pointer {
 		return x.zeros
 	}
 	p := unsafe.Pointer(&b.Bytes()[0])
-	x.pin(p)
+	x.pins.Pin(p)
 	return p
 }
 
@@ -217,11 +190,4 @@ func (x *exported) sizes(buffers []*memory.Buffer) unsafe.Pointer {
 		*(*int64)(unsafe.Pointer(&words[i])) = int64(b.Len())
 	}
 	return unsafe.Pointer(&words[0])
-}
-
-// pin keeps Go memory in place. Memory of C's allocators needs no pin, and the
-// runtime says so by a panic.
-func (x *exported) pin(p unsafe.Pointer) {
-	defer func() { _ = recover() }()
-	x.pins.Pin(p)
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/cdata"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/duckdb/duckdb-go/v2/mapping"
 
@@ -47,6 +46,8 @@ type function struct {
 	result vec.Field
 	c      *C.pond_func
 	shape  shape
+	intake *intake // of the result
+	target []C.pond_target
 }
 
 // RegisterFunc adds f to the engine, for as long as the engine lives.
@@ -77,10 +78,14 @@ func (e *Engine) registerFunc(f Func) error {
 	}
 	defer mapping.DestroyPrepare(&s)
 
-	fn := &function{Func: f, engine: e, args: &vec.Schema{Fields: schema.Fields[1:]}, result: vec.Field{Name: "c0", Type: schema.Fields[0].Type}}
+	in, err := e.resultIntake(f.Result, schema.Fields[0])
+	if err != nil {
+		return err
+	}
+	fn := &function{Func: f, engine: e, intake: in, target: in.pick([]int{0}, []int{0}), args: &vec.Schema{Fields: schema.Fields[1:]}, result: vec.Field{Name: "c0", Type: schema.Fields[0].Type}}
 	fn.shape = newShape(fn.args)
 	fn.c = (*C.pond_func)(C.malloc(C.sizeof_pond_func))
-	*fn.c = C.pond_func{handle: C.uintptr_t(cgo.NewHandle(fn)), shape: fn.shape.c}
+	*fn.c = C.pond_func{handle: C.uintptr_t(cgo.NewHandle(fn)), shape: fn.shape.c, target: unsafe.SliceData(fn.target)}
 	e.funcs = append(e.funcs, fn)
 
 	def := mapping.CreateScalarFunction()
@@ -112,15 +117,45 @@ func (e *Engine) freeFuncs() {
 		cgo.Handle(f.c.handle).Delete()
 		C.free(unsafe.Pointer(f.c))
 		f.shape.free()
+		C.free(unsafe.Pointer(unsafe.SliceData(f.target)))
+		f.intake.free()
 	}
 	e.funcs = nil
 }
 
+// resultIntake says how a result of type field comes in. Types that Arrow carries as
+// others, as it does ENUM, are refused.
+func (e *Engine) resultIntake(text string, field vec.Field) (*intake, error) {
+	in, err := e.newIntake(arrow.NewSchema([]arrow.Field{field.Arrow()}, nil))
+	if err != nil {
+		return nil, err
+	}
+	t, err := describe(in.types[0])
+	if err == nil && !sameLayout(t, field.Type) {
+		err = newError(fmt.Sprintf("Binder Error: a Go function cannot return %s: let it return %s, and cast that", text, t.SQL), "")
+	}
+	if err != nil {
+		in.free()
+		return nil, err
+	}
+	return in, nil
+}
+
+// sameLayout reports whether DuckDB holds values of both types alike.
+func sameLayout(a, b *vec.Type) bool {
+	same := a.Kind == b.Kind && a.Storage == b.Storage && len(a.Fields) == len(b.Fields)
+	for i := 0; same && i < len(a.Fields); i++ {
+		same = sameLayout(a.Fields[i].Type, b.Fields[i].Type)
+	}
+	return same
+}
+
 // pondFuncCall computes a Go function over one chunk. DuckDB calls it from any
-// of its threads, and while it plans, for constant arguments.
+// of its threads, and while it plans, for constant arguments. given is released by
+// pondFuncRelease, and array with it.
 //
 //export pondFuncCall
-func pondFuncCall(handle C.uintptr_t, views *C.pond_view, rows C.uint64_t, result unsafe.Pointer) C.int {
+func pondFuncCall(handle C.uintptr_t, views *C.pond_view, rows C.uint64_t, array **C.pond_input, given *C.uintptr_t) C.int {
 	f := cgo.Handle(handle).Value().(*function)
 	o := f.engine.current.Load()
 	if o == nil {
@@ -139,13 +174,25 @@ func pondFuncCall(handle C.uintptr_t, views *C.pond_view, rows C.uint64_t, resul
 			return err
 		}
 		defer out.Release()
-		return f.give(out, int(rows), result)
+		l, err := f.load(out, int(rows))
+		if err != nil {
+			return err
+		}
+		*array, *given = l.arrays(), C.uintptr_t(cgo.NewHandle(l))
+		return nil
 	})
 	if err != nil {
 		o.fail(err)
 		return 1
 	}
 	return 0
+}
+
+//export pondFuncRelease
+func pondFuncRelease(given C.uintptr_t) {
+	h := cgo.Handle(given)
+	h.Value().(*loaded).release()
+	h.Delete()
 }
 
 // batchOf copies a chunk into Arrow.
@@ -161,34 +208,14 @@ func batchOf(c *vec.Chunk) (arrow.RecordBatch, error) {
 	return b.Batch(), nil
 }
 
-// give copies a function's result to DuckDB's vector.
-func (f *function) give(out arrow.Array, rows int, result unsafe.Pointer) error {
+// load makes a function's result readable to C.
+func (f *function) load(out arrow.Array, rows int) (*loaded, error) {
 	if out.Len() != rows {
-		return fmt.Errorf("duck: function %s returned %d rows for %d: %w", f.Name, out.Len(), rows, ErrQuery)
+		return nil, fmt.Errorf("duck: function %s returned %d rows for %d: %w", f.Name, out.Len(), rows, ErrQuery)
 	}
 	field := f.result.Arrow()
 	if !arrow.TypeEqual(out.DataType(), field.Type) {
-		return fmt.Errorf("duck: function %s returned %s, which is not how Arrow carries %s: %s: %w", f.Name, out.DataType(), f.Result, field.Type, ErrQuery)
+		return nil, fmt.Errorf("duck: function %s returned %s, which is not how Arrow carries %s: %s: %w", f.Name, out.DataType(), f.Result, field.Type, ErrQuery)
 	}
-	schema := (*C.pond_arrow_schema)(C.calloc(1, C.sizeof_pond_arrow_schema))
-	defer C.free(unsafe.Pointer(schema))
-	cdata.ExportArrowSchema(asRows(arrow.NewSchema([]arrow.Field{field}, nil)), (*cdata.CArrowSchema)(unsafe.Pointer(schema)))
-	defer cdata.ReleaseCArrowSchema((*cdata.CArrowSchema)(unsafe.Pointer(schema)))
-	var converted unsafe.Pointer
-	if err := textError(C.pond_read_schema(f.engine.side.Ptr, schema, &converted)); err != nil {
-		return err
-	}
-	defer C.pond_free_schema(converted)
-	var c C.pond_arrow_array
-	exportColumns([]arrow.ArrayData{rebase(out.Data(), 0, rows)}, int64(rows), &c)
-	return textError(C.pond_read_array(f.engine.side.Ptr, converted, &c, C.uint64_t(rows), result))
-}
-
-// textError is C's text as an error, nil if it is NULL; it frees the text.
-func textError(text *C.char) error {
-	if text == nil {
-		return nil
-	}
-	defer C.free(unsafe.Pointer(text))
-	return newError(C.GoString(text), "")
+	return load(array.NewRecordBatch(arrow.NewSchema([]arrow.Field{field}, nil), []arrow.Array{out}, int64(rows)), f.target)
 }

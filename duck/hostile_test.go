@@ -205,15 +205,15 @@ func TestHostileStream(t *testing.T) {
 	ctx := context.Background()
 	batch := numbers(t, memory.DefaultAllocator, 0, 5000)
 	var c counted
-	if err := e.Register(ctx, "v", batch.Schema(), []Opener{c.opener(nil, batch)}); err != nil {
+	if err := e.Register(ctx, "v", batch.Schema(), []Opener{c.opener(nil, batch)}, 5000); err != nil {
 		t.Fatal(err)
 	}
-	for _, query := range []string{"SELECT r.c1 FROM pond_stream_0", "FROM pond_stream_0", "SELECT r.c1 FROM pond_stream_0 WHERE r.c0 > 17", "SELECT count(*) FROM pond_stream_0", "SELECT 1 FROM pond_stream_0"} {
+	for _, query := range []string{"SELECT c1 FROM pond_scan(0)", "FROM pond_scan(0)", "SELECT c1 FROM pond_scan(0) WHERE c0 > 17", "SELECT count(*) FROM pond_scan(0)", "SELECT 1 FROM pond_scan(0)"} {
 		if n, err := e.Drain(ctx, query, func(*vec.Chunk) error { return nil }); err != nil || n == 0 {
 			t.Errorf("%s: %d rows, %v", query, n, err)
 		}
 	}
-	for _, query := range []string{"SELECT pond_sink(1, 2)", "SELECT pond_sink(0, range, 7) FROM range(3)", "SELECT pond_sink({'a': 1}, 2)", "SELECT pond_sink()"} {
+	for _, query := range []string{"SELECT pond_sink(1, 2)", "SELECT pond_sink(0, range, 7) FROM range(3)", "SELECT pond_sink({'a': 1}, 2)", "SELECT pond_sink()", "FROM pond_scan(1)", "FROM pond_scan(-1)", "FROM pond_scan(9223372036854775807)", "FROM pond_scan()"} {
 		if _, err := e.Drain(ctx, query, func(*vec.Chunk) error { return nil }); !errors.Is(err, ErrQuery) {
 			t.Errorf("%s: %v", query, err)
 		}
@@ -222,7 +222,7 @@ func TestHostileStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	evil := arrow.NewSchema([]arrow.Field{{Name: "i", Type: arrow.PrimitiveTypes.Int64, Metadata: arrow.NewMetadata([]string{vec.TypeKey}, []string{"INTEGER), (FROM read_text('/etc/' || 'passwd')"})}}, nil)
-	if err := e.Register(ctx, "evil", evil, nil); !errors.Is(err, ErrDenied) {
+	if err := e.Register(ctx, "evil", evil, nil, 0); !errors.Is(err, ErrDenied) {
 		t.Errorf("a type that is a query: %v", err)
 	}
 	if _, err := e.Footers(ctx, []string{"/tmp/./../etc/passwd"}); !errors.Is(err, ErrDenied) {

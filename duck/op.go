@@ -29,10 +29,11 @@ type op struct {
 	done    chan struct{} // closed when the query has returned
 	watched chan struct{} // closed when the interrupter has
 
-	mu    sync.Mutex
-	err   error   // the first error of a callback
-	scans []*scan // opened by the query
-	conn  sync.Mutex
+	mu      sync.Mutex
+	err     error     // the first error of a callback
+	scans   []*scan   // of the query,
+	readers []*reader // and their threads
+	conn    sync.Mutex
 }
 
 // begin waits for the engine and starts an op. Every op ends with end.

@@ -48,11 +48,11 @@ type counted struct {
 }
 
 func (c *counted) opener(fail error, list ...arrow.RecordBatch) Opener {
-	return func(context.Context) (Stream, error) {
+	return Whole(func(context.Context) (Stream, error) {
 		c.opened.Add(1)
 		c.open.Add(1)
 		return &batches{list: list, fail: fail, closed: func() { c.open.Add(-1) }}, nil
-	}
+	})
 }
 
 // numbers is a batch of the column i from first on, and its text s.
@@ -85,7 +85,7 @@ func TestRegisteredViewsCanBeScannedAgain(t *testing.T) {
 			defer sliced.Release()
 			first := all.NewSlice(0, 5001)
 			defer first.Release()
-			if err := e.Register(context.Background(), "odd name", all.Schema(), []Opener{c.opener(nil, first), c.opener(nil), c.opener(nil, sliced)}); err != nil {
+			if err := e.Register(context.Background(), "odd name", all.Schema(), []Opener{c.opener(nil, first), c.opener(nil), c.opener(nil, sliced)}, 10000); err != nil {
 				t.Fatal(err)
 			}
 			for query, want := range map[string]string{
@@ -118,9 +118,9 @@ func TestRegisteredViewsCanBeScannedAgain(t *testing.T) {
 	}
 }
 
-// TestStreamsTakenOver has users follow one another with other numbers of streams
-// and other schemas: each reads its own rows only, by its own names.
-func TestStreamsTakenOver(t *testing.T) {
+// TestUsersFollowOneAnother has users with other numbers of streams and other
+// schemas: each reads its own rows only, by its own names.
+func TestUsersFollowOneAnother(t *testing.T) {
 	e := start(t, Config{Threads: 2})
 	ctx := context.Background()
 	if err := e.Lock(ctx, Access{}); err != nil {
@@ -133,15 +133,15 @@ func TestStreamsTakenOver(t *testing.T) {
 		views, streams, rows := random.IntN(3), 0, 0
 		for v := range views {
 			var openers []Opener
-			for range 1 + random.IntN(streamsKept/2) {
-				streams++
+			streams++
+			for range 1 + random.IntN(16) {
 				n := 1 + random.IntN(5)
 				rows += n
 				openers = append(openers, c.opener(nil, numbers(t, memory.DefaultAllocator, 0, n)))
 			}
 			schema := numbers(t, memory.DefaultAllocator, 0, 0).Schema()
 			if random.IntN(4) == 0 { // a view of another schema between them
-				if err := e.Register(ctx, fmt.Sprint("text", v), text, nil); err != nil {
+				if err := e.Register(ctx, fmt.Sprint("text", v), text, nil, UnknownRows); err != nil {
 					t.Fatal(err)
 				}
 				streams++
@@ -149,7 +149,7 @@ func TestStreamsTakenOver(t *testing.T) {
 					t.Errorf("%s texts", got)
 				}
 			}
-			if err := e.Register(ctx, fmt.Sprint("numbers", v), schema, openers); err != nil {
+			if err := e.Register(ctx, fmt.Sprint("numbers", v), schema, openers, UnknownRows); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -164,11 +164,11 @@ func TestStreamsTakenOver(t *testing.T) {
 		if got != rows {
 			t.Fatalf("%d rows of %d", got, rows)
 		}
-		// A view of an earlier user's, and a stream that nobody has registered.
-		for i := range len(e.sources) {
-			n, err := e.Drain(ctx, fmt.Sprintf("FROM pond_stream_%d", i), func(*vec.Chunk) error { return nil })
-			if i < streams && err != nil || i >= streams && !errors.Is(err, ErrQuery) {
-				t.Errorf("stream %d of %d: %d rows, %v", i, streams, n, err)
+		// What views read, and what nobody has registered.
+		for i := -1; i <= streams; i++ {
+			n, err := e.Drain(ctx, fmt.Sprintf("FROM pond_scan(%d)", i), func(*vec.Chunk) error { return nil })
+			if known := i >= 0 && i < streams; known && err != nil || !known && !errors.Is(err, ErrQuery) {
+				t.Errorf("source %d of %d: %d rows, %v", i, streams, n, err)
 			}
 		}
 		if random.IntN(5) == 0 {
@@ -177,8 +177,8 @@ func TestStreamsTakenOver(t *testing.T) {
 		if err := e.Reset(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if len(e.sources) > streamsKept || e.streams != 0 {
-			t.Fatalf("%d streams are kept, %d registered", len(e.sources), e.streams)
+		if len(e.sources) != 0 {
+			t.Fatalf("%d sources are left", len(e.sources))
 		}
 		if _, err := e.Exec(ctx, "FROM numbers0"); !errors.Is(err, ErrQuery) {
 			t.Errorf("a view is left: %v", err)
@@ -189,7 +189,7 @@ func TestStreamsTakenOver(t *testing.T) {
 func TestRegisterNoStreams(t *testing.T) {
 	e := start(t, Config{})
 	schema := (&vec.Schema{Fields: []vec.Field{{Name: "a", Type: &vec.Type{Kind: vec.Int32, SQL: "INTEGER"}}, {Name: "b", Type: &vec.Type{Kind: vec.Enum, Storage: 1, Names: []string{"x"}, SQL: "ENUM('x')"}}}}).Arrow()
-	if err := e.Register(context.Background(), "v", schema, nil); err != nil {
+	if err := e.Register(context.Background(), "v", schema, nil, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := table(t, e, "SELECT column_name, column_type FROM (DESCRIBE v)"); fmt.Sprint(got) != "[[a INTEGER] [b ENUM('x')]]" {
@@ -198,7 +198,7 @@ func TestRegisterNoStreams(t *testing.T) {
 	if got := value(t, e, "SELECT count(*) FROM v"); got != "0" {
 		t.Errorf("it has %s rows", got)
 	}
-	if err := e.Register(context.Background(), "w", arrow.NewSchema(nil, nil), nil); err == nil {
+	if err := e.Register(context.Background(), "w", arrow.NewSchema(nil, nil), nil, 0); err == nil {
 		t.Error("a view without columns was accepted")
 	}
 }
@@ -212,9 +212,9 @@ func TestStreamErrorsComeBackAsTheyAre(t *testing.T) {
 	var c counted
 	for name, open := range map[string]Opener{
 		"next": c.opener(broken, batch, batch),
-		"open": func(context.Context) (Stream, error) { return nil, broken },
+		"open": func(context.Context, []int) (Stream, error) { return nil, broken },
 	} {
-		if err := e.Register(ctx, "v", batch.Schema(), []Opener{c.opener(nil, batch), open}); err != nil {
+		if err := e.Register(ctx, "v", batch.Schema(), []Opener{c.opener(nil, batch), open}, UnknownRows); err != nil {
 			t.Fatal(err)
 		}
 		for how, run := range runners(e) {
@@ -223,14 +223,14 @@ func TestStreamErrorsComeBackAsTheyAre(t *testing.T) {
 			}
 		}
 	}
-	if err := e.Register(ctx, "v", other, []Opener{c.opener(nil, batch)}); err != nil {
+	if err := e.Register(ctx, "v", other, []Opener{c.opener(nil, batch)}, UnknownRows); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.Exec(ctx, "CREATE TEMP TABLE t AS FROM v"); err == nil {
 		t.Error("a batch of another schema was read")
 	}
-	panics := func(context.Context) (Stream, error) { panic("in the stream") }
-	if err := e.Register(ctx, "v", batch.Schema(), []Opener{panics}); err != nil {
+	panics := func(context.Context, []int) (Stream, error) { panic("in the stream") }
+	if err := e.Register(ctx, "v", batch.Schema(), []Opener{panics}, UnknownRows); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.Exec(ctx, "CREATE TEMP TABLE t AS FROM v"); err == nil {
@@ -276,7 +276,7 @@ func TestRoundTrip(t *testing.T) {
 			defer s.Release()
 			openers = append(openers, c.opener(nil, s))
 		}
-		if err := e.Register(ctx, name+"_back", schema.Arrow(), openers); err != nil {
+		if err := e.Register(ctx, name+"_back", schema.Arrow(), openers, UnknownRows); err != nil {
 			t.Fatal(err)
 		}
 		back, err := e.Schema(ctx, "FROM "+name+"_back")
@@ -333,7 +333,7 @@ func TestRoundTripNested(t *testing.T) {
 			openers = append(openers, c.opener(nil, s))
 		}
 		view := fmt.Sprintf("back%d_%d", len(cuts), cuts[1])
-		if err := e.Register(ctx, view, schema.Arrow(), openers); err != nil {
+		if err := e.Register(ctx, view, schema.Arrow(), openers, UnknownRows); err != nil {
 			t.Fatal(err)
 		}
 		query := "SELECT count(*)"
@@ -369,7 +369,7 @@ func TestRegisterOddNames(t *testing.T) {
 	schema, list := gather(t, e, `SELECT 1 AS a, 2 AS a, 3 AS "A", 4 AS b, 5 AS "x""y.z", 6 AS r, 7 AS "select", row(8, 'x') AS un`)
 	schema.Fields[3].Name = ""
 	var c counted
-	if err := e.Register(ctx, "v", schema.Arrow(), []Opener{c.opener(nil, list...), c.opener(nil, list...)}); err != nil {
+	if err := e.Register(ctx, "v", schema.Arrow(), []Opener{c.opener(nil, list...), c.opener(nil, list...)}, 2); err != nil {
 		t.Fatal(err)
 	}
 	var got gathered

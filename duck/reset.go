@@ -102,8 +102,8 @@ func (o *op) reset() error {
 		return err
 	}
 	if !e.left.any {
-		e.left = leftovers{}
-		return e.leaveStreams()
+		e.freeSources(0)
+		return nil
 	}
 	list, err := query1(e.conn, drops(e.left.macros))
 	if err != nil {
@@ -115,7 +115,6 @@ func (o *op) reset() error {
 		}
 	}
 	e.left = leftovers{}
-	e.streams = 0
-	e.freeStreams(0)
+	e.freeSources(0)
 	return nil
 }

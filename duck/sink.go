@@ -40,10 +40,6 @@ type drain struct {
 	rows   atomic.Int64
 }
 
-// fenceName is a function that always returns 0 but is volatile, so that the
-// optimizer moves nothing across it; see fence.
-const fenceName = "pond_fence"
-
 // registerInternals adds the engine's own functions to the database.
 func (e *Engine) registerInternals() error {
 	e.sink = (*C.pond_sink)(C.calloc(1, C.sizeof_pond_sink))
@@ -51,24 +47,19 @@ func (e *Engine) registerInternals() error {
 	defer mapping.DestroyLogicalType(&anyType)
 	defer mapping.DestroyLogicalType(&result)
 
-	sink, fence := mapping.CreateScalarFunction(), mapping.CreateScalarFunction()
+	sink := mapping.CreateScalarFunction()
 	defer mapping.DestroyScalarFunction(&sink)
-	defer mapping.DestroyScalarFunction(&fence)
 	mapping.ScalarFunctionSetName(sink, sinkName)
 	mapping.ScalarFunctionSetVarargs(sink, anyType)
 	mapping.ScalarFunctionSetSpecialHandling(sink)
 	mapping.ScalarFunctionSetExtraInfo(sink, unsafe.Pointer(e.sink), nil)
 	mapping.ScalarFunctionSetFunction(sink, C.pond_sink_call)
-	mapping.ScalarFunctionSetName(fence, fenceName)
-	mapping.ScalarFunctionSetFunction(fence, C.pond_fence_call)
-	for _, f := range []mapping.ScalarFunction{sink, fence} {
-		mapping.ScalarFunctionSetVolatile(f)
-		mapping.ScalarFunctionSetReturnType(f, result)
-		if mapping.RegisterScalarFunction(e.conn, f) == mapping.StateError {
-			return errors.New("cannot register the engine's functions")
-		}
+	mapping.ScalarFunctionSetVolatile(sink)
+	mapping.ScalarFunctionSetReturnType(sink, result)
+	if mapping.RegisterScalarFunction(e.conn, sink) == mapping.StateError {
+		return errors.New("cannot register the engine's functions")
 	}
-	return errors.Join(e.registerMean(), e.registerRows())
+	return errors.Join(e.registerMean(), e.registerScan())
 }
 
 // meanName is a function that divides a sum by a count as DuckDB's avg does, to the
@@ -89,25 +80,6 @@ func (e *Engine) registerMean() error {
 	mapping.ScalarFunctionSetReturnType(f, result)
 	mapping.ScalarFunctionSetFunction(f, C.pond_mean_call)
 	if mapping.RegisterScalarFunction(e.conn, f) == mapping.StateError {
-		return errors.New("cannot register the engine's functions")
-	}
-	return nil
-}
-
-// rowsName is a table function of no rows that says it has as many as its argument.
-const rowsName = "pond_rows"
-
-func (e *Engine) registerRows() error {
-	number := mapping.CreateLogicalType(mapping.TypeBigInt)
-	defer mapping.DestroyLogicalType(&number)
-	f := mapping.CreateTableFunction()
-	defer mapping.DestroyTableFunction(&f)
-	mapping.TableFunctionSetName(f, rowsName)
-	mapping.TableFunctionAddParameter(f, number)
-	mapping.TableFunctionSetBind(f, C.pond_rows_bind)
-	mapping.TableFunctionSetInit(f, C.pond_rows_init)
-	mapping.TableFunctionSetFunction(f, C.pond_rows_call)
-	if mapping.RegisterTableFunction(e.conn, f) == mapping.StateError {
 		return errors.New("cannot register the engine's functions")
 	}
 	return nil

@@ -54,6 +54,10 @@ var errType = errors.New("the type cannot leave the engine; cast it to another")
 // typeOf describes t, which it destroys.
 func typeOf(t mapping.LogicalType) (*vec.Type, error) {
 	defer mapping.DestroyLogicalType(&t)
+	return describe(t)
+}
+
+func describe(t mapping.LogicalType) (*vec.Type, error) {
 	id := mapping.GetTypeId(t)
 	if plain, ok := plainTypes[id]; ok {
 		if id == mapping.TypeVarchar && mapping.LogicalTypeGetAlias(t) == "JSON" {

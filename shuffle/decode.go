@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -22,6 +23,8 @@ type Limits struct {
 // Decoder decodes blocks of one schema. It is safe for concurrent use.
 type Decoder struct {
 	layout *layout
+	schema *arrow.Schema // of the batches
+	pick   []int         // their columns
 	mem    memory.Allocator
 	lim    Limits
 }
@@ -39,7 +42,21 @@ func NewDecoder(schema *arrow.Schema, mem memory.Allocator, lim Limits) (*Decode
 	if lim.Bytes == 0 {
 		lim.Bytes = 8 * MaxBlockRaw
 	}
-	return &Decoder{layout: l, mem: mem, lim: lim}, nil
+	d := &Decoder{layout: l, schema: schema, mem: mem, lim: lim}
+	for i := range schema.NumFields() {
+		d.pick = append(d.pick, i)
+	}
+	return d, nil
+}
+
+// Columns decodes the same blocks into batches of some of their columns, in that
+// order. Of no columns only the numbers of rows are read.
+func (d *Decoder) Columns(columns []int) *Decoder {
+	fields := make([]arrow.Field, len(columns))
+	for i, c := range columns {
+		fields[i] = d.layout.schema.Field(c)
+	}
+	return &Decoder{layout: d.layout, schema: arrow.NewSchema(fields, nil), pick: columns, mem: d.mem, lim: d.lim}
 }
 
 // Decode turns one block into a batch, which the caller releases. Everything is
@@ -64,6 +81,9 @@ func (d *Decoder) Decode(block []byte) (arrow.RecordBatch, error) {
 	}
 	if h.Rows > d.lim.Rows || int64(h.Raw) > d.lim.Bytes {
 		return nil, fmt.Errorf("shuffle: decode: %d rows, %d bytes, allowed %d and %d: %w", h.Rows, h.Raw, d.lim.Rows, d.lim.Bytes, ErrLimit)
+	}
+	if len(d.pick) == 0 {
+		return array.NewRecordBatch(d.schema, nil, int64(h.Rows)), nil
 	}
 	raw := buffer(d.mem, h.Raw)
 	defer raw.Release()
@@ -95,7 +115,10 @@ func (d *Decoder) batch(raw *memory.Buffer, rows int) (arrow.RecordBatch, error)
 	if r.at > int64(len(r.raw)) {
 		return nil, fmt.Errorf("shuffle: decode: payload of %d bytes for %d arrays: %w", len(r.raw), d.layout.parts, ErrCorrupt)
 	}
+	first := make([]int, len(d.layout.columns)) // part of each column
 	for i, s := range d.layout.columns {
+		first[i] = len(r.found)
+		r.unread = !slices.Contains(d.pick, i)
 		if err := r.check(s, int64(rows)); err != nil {
 			return nil, fmt.Errorf("shuffle: decode: column %q: %w: %w", d.layout.schema.Field(i).Name, err, ErrCorrupt)
 		}
@@ -106,18 +129,19 @@ func (d *Decoder) batch(raw *memory.Buffer, rows int) (arrow.RecordBatch, error)
 	if r.offsets > d.lim.Bytes-int64(len(r.raw)) {
 		return nil, fmt.Errorf("shuffle: decode: offsets of %d bytes: %w", r.offsets, ErrLimit)
 	}
-	b := assembler{raw: raw, found: r.found}
+	b := assembler{raw: raw}
 	if r.offsets > 0 {
 		b.offs = buffer(d.mem, int(r.offsets))
 		defer b.offs.Release()
 	}
-	columns := make([]arrow.Array, len(d.layout.columns))
-	for i, s := range d.layout.columns {
-		data := b.array(s)
+	columns := make([]arrow.Array, len(d.pick))
+	for i, c := range d.pick {
+		b.found = r.found[first[c]:]
+		data := b.array(d.layout.columns[c])
 		columns[i] = array.MakeFromData(data)
 		data.Release()
 	}
-	rec := array.NewRecordBatch(d.layout.schema, columns, int64(rows))
+	rec := array.NewRecordBatch(d.schema, columns, int64(rows))
 	for _, c := range columns {
 		c.Release()
 	}
@@ -139,6 +163,7 @@ type reader struct {
 	at      int64
 	found   []found
 	offsets int64 // bytes that Arrow's offsets will take
+	unread  bool  // the column will not be built
 }
 
 var (
@@ -197,7 +222,9 @@ func (r *reader) check(s *shape, rows int64) (err error) {
 		if f.sum = sum(r.raw[f.lengths:], rows, f.code); f.sum > math.MaxInt32 {
 			return errLong
 		}
-		r.offsets += padded((rows + 1) * offsetWidth(s))
+		if !r.unread {
+			r.offsets += padded((rows + 1) * offsetWidth(s))
+		}
 		if s.form == formBytes {
 			f.size = f.sum
 		}

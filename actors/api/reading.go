@@ -81,11 +81,11 @@ func (x *reading) part(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := x.reader.blocks.Rows(ctx, x.stored, memory.NewGoAllocator(),
-		[]transfer.Run{{Addr: p.Addr, Segment: id, Partition: transfer.AllPartitions, Rows: -1}})
+	decode, err := shuffle.NewDecoder(x.stored, memory.NewGoAllocator(), shuffle.Limits{})
 	if err != nil {
 		return err
 	}
+	rows := x.reader.blocks.Rows(ctx, decode, []transfer.Run{{Addr: p.Addr, Segment: id, Partition: transfer.AllPartitions, Rows: -1}})
 	defer rows.Close()
 	for !x.over {
 		rec, err := rows.Next()

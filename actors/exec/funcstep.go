@@ -41,7 +41,7 @@ func (t *task) runFunc(ctx context.Context, s *plan.Step) error {
 	if err := sp.finish(); err != nil {
 		return journal.StorageError(err)
 	}
-	return engines.Error("call", t.engine.Register(ctx, s.View, out, []duck.Opener{sp.open}))
+	return engines.Error("call", t.engine.Register(ctx, s.View, out, []duck.Opener{sp.open}, sp.rows))
 }
 
 // eachBatch runs a query and calls f with its rows, in the query's order, in

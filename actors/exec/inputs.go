@@ -19,8 +19,8 @@ import (
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
-// streamsPerThread is how many Arrow streams feed each thread of DuckDB: one
-// stream is scanned by one thread at a time.
+// streamsPerThread is how many streams of blocks feed each thread of DuckDB: blocks
+// of one are fetched while it reads another, and decoded by the thread that reads.
 const streamsPerThread = 2
 
 // openInput makes an input's view over this task's part of it.
@@ -115,15 +115,19 @@ func (t *task) openStage(ctx context.Context, view string, stage int, ranges []b
 		rows += s.Rows
 	}
 	client := t.m.Blocks.Consumer(max(t.a.Memory*fetchShare/100/int64(n), fetchWindowMin))
+	decode, err := shuffle.NewDecoder(schema, t.m.Mem, shuffle.Limits{})
+	if err != nil {
+		return err
+	}
 	var openers []duck.Opener
 	for _, list := range spread(ranges, n) {
 		if len(list) > 0 {
-			openers = append(openers, func(ctx context.Context) (duck.Stream, error) {
-				return newBlockStream(ctx, client, schema, t.m.Mem, list)
+			openers = append(openers, func(ctx context.Context, columns []int) (duck.Stream, error) {
+				return newBlockStream(ctx, client, decode.Columns(columns), list), nil
 			})
 		}
 	}
-	return engines.Error("read", t.engine.RegisterRows(ctx, view, schema, openers, rows))
+	return engines.Error("read", t.engine.Register(ctx, view, schema, openers, rows))
 }
 
 // Bounds of blocks on their way to one consumer, in bytes: one lets a block through
@@ -167,10 +171,11 @@ func (t *task) bounds(ctx context.Context, stage int, in *plan.TaskInput) ([][]b
 	if err != nil {
 		return nil, t.lostSchema(err, stage)
 	}
-	stream, err := newBlockStream(ctx, t.m.Blocks.Consumer(fetchWindowMin), schema, t.m.Mem, ranges)
+	decode, err := shuffle.NewDecoder(schema, t.m.Mem, shuffle.Limits{})
 	if err != nil {
 		return nil, err
 	}
+	stream := newBlockStream(ctx, t.m.Blocks.Consumer(fetchWindowMin), decode, ranges)
 	defer stream.Close()
 	var out [][]byte
 	for {
@@ -199,14 +204,14 @@ func (t *task) openLiteral(ctx context.Context, in *plan.Input, part *plan.TaskP
 	}
 	schema := r.Schema()
 	r.Release()
-	open := func(context.Context) (duck.Stream, error) {
+	open := duck.Whole(func(context.Context) (duck.Stream, error) {
 		r, err := ipc.NewReader(bytes.NewReader(in.Literal.IPC), ipc.WithAllocator(t.m.Mem))
 		if err != nil {
 			return nil, &plan.Error{Kind: plan.KindUser, Op: "read rows", Text: err.Error()}
 		}
 		return &cutStream{in: &ipcStream{r: r}, skip: part.First, left: part.Count}, nil
-	}
-	return engines.Error("read rows", t.engine.Register(ctx, in.View, schema, []duck.Opener{open}))
+	})
+	return engines.Error("read rows", t.engine.Register(ctx, in.View, schema, []duck.Opener{open}, part.Count))
 }
 
 // openArrow registers Arrow IPC files, or streams in files.
@@ -223,7 +228,7 @@ func (t *task) openArrow(ctx context.Context, in *plan.Input, part *plan.TaskPar
 	f.Close()
 	var openers []duck.Opener
 	for _, p := range part.Pieces {
-		openers = append(openers, func(context.Context) (duck.Stream, error) {
+		openers = append(openers, duck.Whole(func(context.Context) (duck.Stream, error) {
 			f, err := openArrowFile(p.Path, t.m.Mem)
 			if err != nil {
 				return nil, err
@@ -233,13 +238,13 @@ func (t *task) openArrow(ctx context.Context, in *plan.Input, part *plan.TaskPar
 				return nil, &plan.Error{Kind: plan.KindUser, Op: "read", Subject: p.Path, Text: "its schema is not that of " + like}
 			}
 			return f, nil
-		})
+		}))
 	}
 	if len(in.Scan.Options.Columns) == 0 {
-		return engines.Error("read", t.engine.Register(ctx, in.View, schema, openers))
+		return engines.Error("read", t.engine.Register(ctx, in.View, schema, openers, duck.UnknownRows))
 	}
 	all := in.View + "_all"
-	if err := t.engine.Register(ctx, all, schema, openers); err != nil {
+	if err := t.engine.Register(ctx, all, schema, openers, duck.UnknownRows); err != nil {
 		return engines.Error("read", err)
 	}
 	return engines.Error("read", t.engine.View(ctx, in.View, fmt.Sprintf("SELECT %s FROM %s", quoteList(in.Scan.Options.Columns), plan.QuoteIdent(all))))

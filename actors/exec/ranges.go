@@ -5,10 +5,10 @@ import (
 	"errors"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/shuffle"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
@@ -27,13 +27,12 @@ type blockStream struct {
 	ranges []blockRange
 }
 
-func newBlockStream(ctx context.Context, c *transfer.Client, schema *arrow.Schema, mem memory.Allocator, ranges []blockRange) (*blockStream, error) {
+func newBlockStream(ctx context.Context, c *transfer.Client, d *shuffle.Decoder, ranges []blockRange) *blockStream {
 	runs := make([]transfer.Run, len(ranges))
 	for i, s := range ranges {
 		runs[i] = s.Run
 	}
-	rows, err := c.Rows(ctx, schema, mem, runs)
-	return &blockStream{Rows: rows, ctx: ctx, ranges: ranges}, err
+	return &blockStream{Rows: c.Rows(ctx, d, runs), ctx: ctx, ranges: ranges}
 }
 
 // Next is the next batch, which the caller releases, or io.EOF.

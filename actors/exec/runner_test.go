@@ -237,10 +237,11 @@ func (r *runner) read(t *testing.T, segment string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := r.Blocks.Rows(t.Context(), schema, memory.DefaultAllocator, []transfer.Run{{Addr: here, Segment: id, Partition: transfer.AllPartitions, Rows: -1}})
+	decode, err := shuffle.NewDecoder(schema, memory.DefaultAllocator, shuffle.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	rows := r.Blocks.Rows(t.Context(), decode, []transfer.Run{{Addr: here, Segment: id, Partition: transfer.AllPartitions, Rows: -1}})
 	defer rows.Close()
 	out := []string{}
 	for {

@@ -29,7 +29,8 @@ type spool struct {
 	mem    memory.Allocator
 	w      *bufio.Writer
 	buf    []byte
-	size   int64 // bytes written
+	size   int64 // bytes
+	rows   int64 // and rows written
 }
 
 func newSpool(dir string, schema *arrow.Schema, mem memory.Allocator) (*spool, error) {
@@ -54,6 +55,7 @@ func (s *spool) write(rec arrow.RecordBatch) error {
 		return err
 	}
 	s.size += int64(len(s.buf))
+	s.rows += rec.NumRows()
 	if _, err = s.w.Write(s.buf); err != nil {
 		return &plan.Error{Kind: plan.KindResource, Op: "write", Subject: s.file.Name(), Text: err.Error(), Hint: "free space on this node's disk, or start nodes with --data on a larger one"}
 	}
@@ -78,12 +80,12 @@ func (s *spool) finish() error {
 }
 
 // open reads the spool from its beginning.
-func (s *spool) open(context.Context) (duck.Stream, error) {
+func (s *spool) open(_ context.Context, columns []int) (duck.Stream, error) {
 	d, err := shuffle.NewDecoder(s.schema, s.mem, shuffle.Limits{})
 	if err != nil {
 		return nil, err
 	}
-	return &spoolReader{s: s, decode: d, r: bufio.NewReaderSize(io.NewSectionReader(s.file, 0, s.size), spoolBufferBytes), left: s.size}, nil
+	return &spoolReader{s: s, decode: d.Columns(columns), r: bufio.NewReaderSize(io.NewSectionReader(s.file, 0, s.size), spoolBufferBytes), left: s.size}, nil
 }
 
 // damaged wraps an error of reading the spooled rows: the task runs again, elsewhere

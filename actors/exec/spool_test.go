@@ -57,7 +57,7 @@ func TestSpoolDamage(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			in, err := s.open(t.Context())
+			in, err := s.open(t.Context(), []int{0})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond/shuffle"
 )
@@ -36,13 +35,9 @@ type Rows struct {
 	limit []int64
 }
 
-// Rows returns a reader of runs, whose segments all have the given schema.
-func (c *Client) Rows(ctx context.Context, schema *arrow.Schema, mem memory.Allocator, runs []Run) (*Rows, error) {
-	d, err := shuffle.NewDecoder(schema, mem, shuffle.Limits{})
-	if err != nil {
-		return nil, err
-	}
-	return &Rows{ctx: ctx, client: c, decode: d, runs: runs}, nil
+// Rows returns a reader of runs, whose segments all have the decoder's schema.
+func (c *Client) Rows(ctx context.Context, d *shuffle.Decoder, runs []Run) *Rows {
+	return &Rows{ctx: ctx, client: c, decode: d, runs: runs}
 }
 
 // Next is the next batch, which the caller releases, or io.EOF. A *LostError
