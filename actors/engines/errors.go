@@ -77,6 +77,9 @@ func advice(text string, files []string) string {
 			hint = "TRY_CAST gives NULL where a value does not fit"
 		}
 	}
+	if strings.Contains(text, " Error: Max expression depth limit") || strings.HasPrefix(text, "Parser Error: memory exhausted") {
+		hint = "it nests deeper than DuckDB reads: nest fewer queries, and give one expression fewer terms"
+	}
 	named := func(f string) bool { return strings.Contains(text, f) }
 	if where && len(files) > 0 && !slices.ContainsFunc(files, named) {
 		hint = strings.TrimPrefix(hint+": what failed read "+Names(files), ": ")

@@ -26,6 +26,8 @@ func TestErrors(t *testing.T) {
 		{`Binder Error: Referenced column "nope" not found`, plan.KindUser, "", "-"},
 		{`Catalog Error: Table with name nope does not exist!`, plan.KindUser, "", "-"},
 		{`Not implemented Error: Unimplemented type for cast`, plan.KindUser, "", "-"},
+		{`Binder Error: Max expression depth limit of 1000 exceeded. Use "SET max_expression_depth TO x" to increase the maximum expression depth.`, plan.KindUser, "nests deeper", "-"},
+		{`Parser Error: memory exhausted at or near "("`, plan.KindUser, "nests deeper", "-"},
 		{`Conversion Error: Could not convert string 'x' to INT32`, plan.KindUser, value, read},
 		{"Conversion Error: CSV Error on Line: 2\n  file = /d/a.parquet", plan.KindUser, value, "-"},
 		{`Out of Range Error: Overflow in addition of INT64`, plan.KindUser, "", read},

@@ -107,6 +107,11 @@ func (n *Node) validateOp() error {
 	case n.Rows != nil:
 		return n.validateRows()
 	case n.SQL != nil:
+		for _, v := range n.SQL.Views {
+			if err := CheckSQL(v.SQL); err != nil {
+				return n.Errorf(AsError(err).Hint, "view %s: %s", v.Name, AsError(err).Text)
+			}
+		}
 		_, err := n.Template(n.SQL.Query, len(n.Inputs))
 		return err
 	case n.Map != nil:
@@ -151,6 +156,9 @@ func (n *Node) between(field string, v, hi int) error {
 
 // Template parses SQL of the step; without inputs it is DuckDB's alone.
 func (n *Node) Template(s string, inputs int) (template.Template, error) {
+	if err := CheckSQL(s); err != nil {
+		return nil, n.Errorf(AsError(err).Hint, "%s", AsError(err).Text)
+	}
 	var t template.Template
 	var err error
 	if n.SQL != nil && inputs == 0 {
@@ -178,6 +186,9 @@ func (n *Node) validateTerms(by []string) error {
 		return n.Errorf(`give terms such as "price DESC"`, "by is empty")
 	}
 	for _, s := range by {
+		if err := CheckSQL(s); err != nil {
+			return n.Errorf(AsError(err).Hint, "by: %s", AsError(err).Text)
+		}
 		if _, _, err := template.SplitTerm(s); err != nil {
 			return n.Errorf("correct the term", "by %q: %v", s, err)
 		}

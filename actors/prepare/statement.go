@@ -100,6 +100,11 @@ func (p *Planner) PlanSQL(ctx context.Context, req *api.Query) (*plan.Plan, erro
 	}
 	q := &statement{p: p, place: placeOf(req.Dir), views: map[string]plan.View{}}
 	for _, v := range req.Views {
+		if err := plan.CheckSQL(v.SQL); err != nil {
+			with := *plan.AsError(err)
+			with.Subject = "view " + v.Name
+			return nil, &with
+		}
 		q.views[strings.ToLower(v.Name)] = v
 	}
 	op, err := q.step(ctx, s.Query)

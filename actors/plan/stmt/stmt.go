@@ -68,6 +68,9 @@ const (
 // syntax that only DuckDB can judge alone. Errors are the user's, and say what to
 // write instead.
 func Parse(sql string) (*Statement, error) {
+	if err := plan.CheckSQL(sql); err != nil {
+		return nil, err
+	}
 	list, rest := Split(sql)
 	if last := Trim(rest); last != "" {
 		list = append(list, last)
