@@ -22,6 +22,7 @@ var (
 	ErrExists      = plan.ErrExists   // the output is there already
 	ErrDenied      = plan.ErrDenied
 	ErrInternal    = plan.ErrInternal // a defect in Pond
+	ErrCrash       = plan.ErrCrash    // DuckDB crashed on the query or its files, twice
 )
 
 // Error is a failure, its place, and advice. errors.As finds it in every error that

@@ -317,6 +317,7 @@ func (e *Error) Err() *plan.Error {
 
 var kindStatus = map[plan.Kind]int{
 	plan.KindUser:        http.StatusUnprocessableEntity,
+	plan.KindCrash:       http.StatusUnprocessableEntity,
 	plan.KindUnavailable: http.StatusServiceUnavailable,
 	plan.KindFenced:      http.StatusConflict,
 	plan.KindExists:      http.StatusConflict,

@@ -56,6 +56,8 @@ func (d *Decider) onFailed(e Failed) {
 	case plan.KindCancelled: // by the node, for a reason of its own
 		t.nodeLosses++
 		d.again(t, 1)
+	case plan.KindCrash:
+		d.countCrash(t, a, err)
 	case plan.KindMemory:
 		d.wantMemory(t, a, err)
 	case plan.KindFetch:
@@ -90,6 +92,18 @@ func (d *Decider) countFailure(t *task, a *attempt, err *plan.Error) {
 		return
 	}
 	d.again(t, t.failures)
+}
+
+// countCrash retries what took an engine process with it, once: the fault may have
+// been the machine's. What takes two is poison, and would take one after another.
+func (d *Decider) countCrash(t *task, a *attempt, err *plan.Error) {
+	if t.crashes++; t.crashes < crashesMax {
+		d.countFailure(t, a, err)
+		return
+	}
+	final := *err
+	final.Text = fmt.Sprintf("%s (the same task did so %d times, and is not tried again)", err.Text, t.crashes)
+	d.fail(&final)
 }
 
 // wantMemory grants twice as much next time, up to the largest node's memory. A

@@ -3,6 +3,7 @@ package sched
 // Bounds and waits of a job. Those in [Config] are the defaults of its fields.
 const (
 	attemptsMax          = 4      // counted failures of a task, then the job fails
+	crashesMax           = 2      // engine processes that a task may take with it, then the job fails
 	memoryAttemptsMax    = 20     // failures for want of memory: each doubles the grant
 	nodeLossesMax        = 32     // times a task's node may die under it
 	vanishingsMax        = 8      // times a live node may not know of an attempt that it was given

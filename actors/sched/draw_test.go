@@ -13,7 +13,7 @@ func newWorld(seed uint64) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), seed: seed, term: 1, calmAt: 60_000,
 		queue: heap[happening]{less: func(a, b happening) bool { return a.at < b.at || a.at == b.at && a.seq < b.seq }},
-		needs: map[plan.TaskID]int64{}, failed: map[plan.TaskID]int{}, used: map[plan.AttemptID]bool{}, told: map[Boot]bool{},
+		needs: map[plan.TaskID]int64{}, failed: map[plan.TaskID]int{}, poison: map[plan.TaskID]bool{}, crashed: map[plan.TaskID]int{}, used: map[plan.AttemptID]bool{}, told: map[Boot]bool{},
 		staged: map[string]*simSegment{}, fired: map[string]int{},
 	}
 	w.makeJob()
@@ -26,7 +26,7 @@ func newWorld(seed uint64) *world {
 	w.budget = map[string]int{"die": w.rng.IntN(4), "wipe": w.rng.IntN(2), "leave": w.rng.IntN(2), "suspect": w.rng.IntN(2),
 		"fail": w.rng.IntN(6), "fail-for-good": w.rng.IntN(12) / 11, "user": w.rng.IntN(16) / 15, "corrupt": w.rng.IntN(3), "vanish": w.rng.IntN(3), "rot": w.rng.IntN(3), "failover": w.rng.IntN(5) / 3,
 		"cancel": w.rng.IntN(16) / 15, "publish-fails": w.rng.IntN(2), "publish-unanswered": w.rng.IntN(6) / 5,
-		"file-lost": w.rng.IntN(2), "join": w.rng.IntN(2), "extend": 3, "everyone": w.rng.IntN(24) / 23}
+		"file-lost": w.rng.IntN(2), "join": w.rng.IntN(2), "extend": 3, "everyone": w.rng.IntN(24) / 23, "crash": w.rng.IntN(2), "poison": w.rng.IntN(16) / 15}
 	w.drawMemory()
 	return w
 }

@@ -339,7 +339,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%d jobs from seed %d: %v", *simRuns, first, fired)
-	for _, k := range []string{"die", "wipe", "leave", "suspect", "fail", "fail-for-good", "user", "corrupt", "vanish", "rot", "result lost", "failover", "cancel",
+	for _, k := range []string{"die", "wipe", "leave", "suspect", "fail", "fail-for-good", "crash", "poison", "user", "corrupt", "vanish", "rot", "result lost", "failover", "cancel",
 		"publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "resubmit", "coalesced", "split", "extend", "succeeded", "failed", "cancelled"} {
 		if fired[k] == 0 && *simRuns >= 1000 {
 			t.Errorf("never happened: %s", k)

@@ -49,7 +49,7 @@ type task struct {
 	spoiledOn NodeID     // where its output was last found gone or damaged
 
 	// Counts against the bounds in config.go.
-	attempts, failures, memoryFailures, nodeLosses, vanishings, fetchFailures, remakes, speculations int
+	attempts, failures, crashes, memoryFailures, nodeLosses, vanishings, fetchFailures, remakes, speculations int
 
 	// The winner, meaningful while state is done.
 	won     int     // attempt; 0 < won, and won <= last unless it is reused

@@ -36,6 +36,8 @@ type world struct {
 	budget    map[string]int
 	needs     map[plan.TaskID]int64 // bytes below which a task runs out of memory
 	failed    map[plan.TaskID]int   // failures that count, by task
+	poison    map[plan.TaskID]bool
+	crashed   map[plan.TaskID]int // engine processes that a task took with it, for one coordinator
 	used      map[plan.AttemptID]bool
 	told      map[Boot]bool          // the coordinator knows that it is leaving
 	staged    map[string]*simSegment // files of the last stage, by segment name
@@ -224,6 +226,7 @@ func (w *world) submit() {
 // newDecider starts a coordinator: it knows the nodes, asks what they hold, and
 // begins with the next tick, whether it has heard of all by then or not.
 func (w *world) newDecider() {
+	clear(w.crashed)
 	w.d = New(w.job, w.config())
 	for _, n := range w.nodes {
 		if !n.up {
@@ -259,6 +262,10 @@ func (w *world) step(e Event) {
 		delete(w.told, e.Boot)
 	case NodeLeaving:
 		w.told[w.node(e.Node).boot] = true
+	case Failed:
+		if t := w.d.task(e.Attempt.Task); plan.KindOf(e.Err) == plan.KindCrash && t != nil && t.attempt(e.Attempt.Attempt) != nil {
+			w.crashed[e.Attempt.Task]++
+		}
 	}
 	actions := slices.Clone(w.d.Step(e))
 	w.checkStep(e, actions)
@@ -356,6 +363,9 @@ func (w *world) carryOut(a Action) {
 	term, run := w.term, w.runs
 	switch a := a.(type) {
 	case Run:
+		if c := w.crashed[a.Attempt.Task]; c >= crashesMax {
+			w.breaks("%s took %d engine processes, and is tried again", a.Attempt.Task, c)
+		}
 		n := w.node(a.Node)
 		inputs, cut := w.inputsOf(a), simCut{fmt.Sprint(w.d.Stage(a.Stage).Tasks.Specs), w.d.TaskCount(a.Stage), w.job.Stages[a.Stage]}
 		w.message(func() {
@@ -466,6 +476,12 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment, cut simCut) Event
 	case w.failed[t] >= 100 || w.failed[t] == 0 && w.fire("fail-for-good"):
 		w.failed[t], w.fatal = 100, true
 		return fail(plan.KindInternal)
+	case w.poison[t] || w.rng.IntN(8) == 0 && w.fire("poison"):
+		w.poison[t], w.fatal = true, true
+		return fail(plan.KindCrash)
+	case w.rng.IntN(4) == 0 && w.failed[t] == 0 && w.fire("crash"): // the only one of that task
+		w.failed[t]++
+		return fail(plan.KindCrash)
 	case w.rng.IntN(4) == 0 && w.failed[t] < attemptsMax-1 && w.fire("fail"):
 		w.failed[t]++
 		return fail([]plan.Kind{plan.KindInternal, plan.KindResource, plan.KindUnavailable, plan.KindCancelled}[w.rng.IntN(4)])

@@ -125,6 +125,7 @@ var hints = map[error]string{
 	pond.ErrDeadline: "give more time with --deadline",
 	pond.ErrResource: "make room on the node's disk, or start it with --data on another",
 	pond.ErrDenied:   "check the keys and certificates of this command and of the node",
+	pond.ErrCrash:    "find out which part of the query or which file it is, and report it to DuckDB",
 	pond.ErrInternal: "this is a defect in Pond: please report it with the node's log",
 }
 
@@ -164,7 +165,7 @@ func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
 // sentinel is the kind of an error.
 func sentinel(te *pond.Error) error {
 	for _, err := range []error{pond.ErrQuery, pond.ErrMemory, pond.ErrResource, pond.ErrUnavailable, pond.ErrCancelled,
-		pond.ErrDeadline, pond.ErrNotFound, pond.ErrExists, pond.ErrDenied, pond.ErrInternal} {
+		pond.ErrDeadline, pond.ErrNotFound, pond.ErrExists, pond.ErrDenied, pond.ErrCrash, pond.ErrInternal} {
 		if errors.Is(te, err) {
 			return err
 		}
