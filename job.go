@@ -95,7 +95,7 @@ func (j *Job) remake(ctx context.Context, why error, fresh bool) (*api.ResultInf
 	if err != nil {
 		return nil, err
 	}
-	spec.ID = api.NewJobID()
+	spec.ID, spec.Digest = "", ""                             // another job
 	spec.Options.LeaseMillis = j.s.sql.settings().LeaseMillis // this call waits, whoever did before
 	spec.Options.NoReuse = spec.Options.NoReuse || fresh
 	if warn := j.s.config.warn; warn != nil {
@@ -157,21 +157,33 @@ func (j *Job) wait(ctx context.Context) (*api.JobStatus, error) {
 	return nil, j.unseen()
 }
 
+// newID is an id for the next job: one that the node has offered with the one before,
+// or asked for. By the job's id a call whose context ends cancels the job, though no
+// answer came.
+func (s *Session) newID(ctx context.Context) (plan.JobID, error) {
+	if id := s.nextID.Swap(nil); id != nil {
+		return *id, nil
+	}
+	return s.api.NewJobID(ctx)
+}
+
 // life submits a job and yields its status, in one request: first its id, before
 // anything is done about it, then the status whenever it changes. A connection that
-// breaks is made anew once the id is known.
+// breaks is made anew once the node has answered.
 func (s *Session) life(ctx context.Context, spec *api.JobSpec) iter.Seq2[*api.JobStatus, error] {
 	return func(yield func(*api.JobStatus, error) bool) {
-		j := &Job{s: s}
+		j, answered := &Job{s: s, id: spec.ID}, false
 		for st, err := range s.api.Run(ctx, spec) {
-			if err != nil && (j.id == "" || !broken(err)) {
+			if err != nil && (!answered || !broken(err)) {
 				yield(nil, err)
 				return
 			}
 			if err != nil {
 				break
 			}
-			j.id = st.ID
+			if answered = true; st.NextID != "" {
+				s.nextID.Store(&st.NextID)
+			}
 			if !yield(st, nil) || st.State.Ended() {
 				return
 			}
@@ -193,7 +205,11 @@ func broken(err error) bool {
 // taken, it ends too: it has its id from here, so that it can be cancelled though
 // no answer came.
 func (s *Session) submit(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, error) {
-	spec.ID, spec.Options.LeaseMillis = api.NewJobID(), 0
+	id, err := s.newID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	spec.ID, spec.Options.LeaseMillis = id, 0
 	j := &Job{s: s, id: spec.ID}
 	st, err := s.api.Submit(ctx, spec)
 	if err != nil {
@@ -218,19 +234,19 @@ const (
 // run takes a job to its end: every call that waits for one goes through here.
 // When ctx ends first, so does the job.
 func (s *Session) run(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, *api.JobStatus, error) {
-	j := &Job{s: s}
-	release := func() {}
-	defer func() { release() }()
+	id, err := s.newID(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	spec.ID = id
+	j := &Job{s: s, id: id}
+	release := j.hold(ctx, millis(spec.Options.LeaseMillis))
+	defer release()
 	for st, err := range s.life(ctx, spec) {
 		if err != nil {
 			return nil, nil, j.abandoned(ctx, err)
 		}
-		if j.id == "" {
-			j.id = st.ID
-			release = j.hold(ctx, millis(spec.Options.LeaseMillis))
-			continue
-		}
-		if seen != nil {
+		if seen != nil && st.NextID == "" { // the first line is only the id
 			seen(statusOf(st))
 		}
 		if st.State.Ended() {
@@ -267,7 +283,7 @@ func (j *Job) hold(ctx context.Context, lease time.Duration) (release func()) {
 // abandoned is why a call ends before its job. When its context has ended the job
 // is cancelled.
 func (j *Job) abandoned(ctx context.Context, why error) error {
-	if ctx.Err() == nil || j.id == "" {
+	if ctx.Err() == nil {
 		return why
 	}
 	if err := j.abandon(ctx); err != nil {

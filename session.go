@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/user"
+	"sync/atomic"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
@@ -18,7 +19,8 @@ type Session struct {
 	reader *api.ResultReader
 	config *config // as it was opened
 	sql    sqlState
-	user   string // the submitter of its jobs
+	user   string                     // the submitter of its jobs
+	nextID atomic.Pointer[plan.JobID] // offered by the node and not yet used
 }
 
 // Connect returns a Session on a running node, given by its base address: HOST

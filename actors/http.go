@@ -40,6 +40,7 @@ func newServer(n *Node) *http.Server {
 	mux.HandleFunc("DELETE /v1/segments/{id}", s.handle(s.dropSegment))
 	mux.HandleFunc("GET /v1/segments/{id}/parts", s.handle(s.getParts))
 	mux.HandleFunc("POST /v1/jobs", s.handle(s.postJob))
+	mux.HandleFunc("GET /v1/job-id", s.handle(s.getJobID))
 	mux.HandleFunc("GET /v1/jobs", s.handle(s.getJobs))
 	mux.HandleFunc("GET /v1/jobs/{id}", s.onJob(s.getJob))
 	mux.HandleFunc("GET /v1/jobs/{id}/spec", s.onJob(s.getSpec))
@@ -169,12 +170,17 @@ func decode(r *http.Request, limit int64, into any) error {
 	return nil
 }
 
+// getJobID offers an id for a job that is to be submitted to this node.
+func (s *server) getJobID(http.ResponseWriter, *http.Request) (any, error) {
+	return s.n.jobs.ownJobID(), nil
+}
+
 func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	spec := new(api.JobSpec)
 	if err := decode(r, api.SpecBytesMax, spec); err != nil {
 		return nil, err
 	}
-	spec.Submitted = 0 // by this node's clock, not the client's
+	spec.Submitted, spec.Digest = 0, "" // by this node's clock and hand, not the client's
 	if spec.ID == "" {
 		spec.ID = s.n.jobs.ownJobID()
 	}
@@ -185,11 +191,11 @@ func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 // runJob submits a job and writes its status line by line to its end. The first
-// line tells its id before anything is done about it, so that a client that goes
-// away can still cancel it.
+// line tells its id before anything is done about it, so that a client that made up
+// none and goes away can still cancel it.
 func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpec) (any, error) {
 	out := newStatusLines(w)
-	if !out.write(&api.JobStatus{ID: spec.ID, Name: spec.Name, State: api.Queued}) {
+	if !out.write(&api.JobStatus{ID: spec.ID, NextID: s.n.jobs.ownJobID(), Name: spec.Name, State: api.Queued}) {
 		return nil, nil
 	}
 	if _, err := s.n.jobs.submit(r.Context(), spec); err != nil {

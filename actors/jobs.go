@@ -287,12 +287,13 @@ func (j *jobs) stop() {
 	}
 }
 
-// start spawns the coordinator of a job, once.
+// start spawns the coordinator of a job, once. The same job started again is the one
+// that runs; another by its id is refused.
 func (j *jobs) start(spec *api.JobSpec, term uint64) (*hostedJob, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if r := j.byID[spec.ID]; r != nil {
-		return r, nil
+		return r, spec.Same(r.spec)
 	}
 	first := spec.Status()
 	first.Coordinator, first.Term = string(j.n.id), term

@@ -26,6 +26,9 @@ func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 	if err := checkOptions(&spec.Options); err != nil {
 		return nil, err
 	}
+	if err := spec.Seal(); err != nil {
+		return nil, err
+	}
 	if spec.Submitted == 0 {
 		spec.Submitted = time.Now().UnixMilli()
 	}
@@ -125,6 +128,9 @@ func (j *jobs) startAt(ctx context.Context, addr string, spec *api.JobSpec, term
 // is planned, or it has become clear that this takes longer.
 func (j *jobs) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (*api.JobStatus, error) {
 	if rec := j.n.records.Get(spec.ID); rec != nil {
+		if err := spec.Same(rec.Spec); err != nil {
+			return nil, err
+		}
 		if rec.Status != nil {
 			return rec.Status, nil
 		}

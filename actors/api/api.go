@@ -7,6 +7,7 @@
 // same port. Read client.go, then peer.go.
 //
 //	POST /v1/jobs                 submit a JobSpec; ?watch: and watch it    any node
+//	GET  /v1/job-id               an id for a job that is to be submitted here
 //	GET  /v1/jobs                 every job the pond knows    any node
 //	GET  /v1/jobs/{id}            status                      any node
 //	GET  /v1/jobs/{id}/spec       the JobSpec
@@ -33,6 +34,10 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -46,13 +51,16 @@ const (
 	replyBytesMax  = 64 << 20
 )
 
-// JobSpec is a submitted job: a statement or a plan. An ID that the client makes up
-// makes a retried submission the same job. Without one the node that is asked
-// chooses an id by which it drives the job itself, if it has the time: what client
-// and coordinator say to one another then takes none.
+// JobSpec is a submitted job: a statement or a plan. With an ID the client can cancel
+// it though no answer came, and the same spec handed in again, to any node, is the same
+// job; the id of another job is refused. It is best one that the node has offered
+// (Client.NewJobID, JobStatus.NextID): by it that node drives the job itself, if it has
+// the time. A spec without an ID gets such a one.
 type JobSpec struct {
-	ID   plan.JobID `json:"id,omitempty"`
-	Name string     `json:"name,omitempty"`
+	ID plan.JobID `json:"id,omitempty"`
+	// Digest is of the spec as it was handed in; the node that takes it fills it in.
+	Digest string `json:"digest,omitempty"`
+	Name   string `json:"name,omitempty"`
 	// SQL is a query, or a COPY of one. The node that is asked makes Plan of it, and
 	// of steps of a Plan that are queries over files and say no Access.
 	Query
@@ -63,6 +71,27 @@ type JobSpec struct {
 	Plan      *plan.Plan `json:"plan,omitempty"`
 	Options   JobOptions `json:"options"`
 	Submitted int64      `json:"submitted"` // Unix milliseconds, by the clock of the node that took it
+}
+
+// Seal fills in the digest. It is called before anything else of the spec is.
+func (s *JobSpec) Seal() error {
+	handed := *s
+	handed.Submitted, handed.Digest = 0, ""
+	b, err := json.Marshal(&handed)
+	if err != nil {
+		return fmt.Errorf("api: encode job %s: %w", s.ID, err)
+	}
+	sum := sha256.Sum256(b)
+	s.Digest = hex.EncodeToString(sum[:])
+	return nil
+}
+
+// Same refuses a spec that is not the one handed in under its id before.
+func (s *JobSpec) Same(before *JobSpec) error {
+	if s.Digest == before.Digest {
+		return nil
+	}
+	return &plan.Error{Kind: plan.KindExists, Op: "submit", Subject: string(s.ID), Text: "another job has this id", Hint: "make up a new id, or give none"}
 }
 
 // JobOptions are a user's choices for one job.
@@ -120,6 +149,7 @@ func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cance
 // JobStatus is a job as seen by its coordinator, or as recorded at its end.
 type JobStatus struct {
 	ID          plan.JobID    `json:"id"`
+	NextID      plan.JobID    `json:"next_id,omitempty"` // offered for the client's next job, in the first line
 	Name        string        `json:"name,omitempty"`
 	Statement   string        `json:"statement,omitempty"` // the beginning of a long one
 	User        string        `json:"user,omitempty"`      // as its client says

@@ -66,6 +66,17 @@ func (c *Client) at(addr string) *Client {
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// NewJobID is an id for a job that is to be handed in. By it the node drives the job
+// itself, if it has the time: what client and coordinator say to one another then
+// takes none.
+func (c *Client) NewJobID(ctx context.Context) (plan.JobID, error) {
+	id, err := call[plan.JobID](ctx, c, http.MethodGet, "/v1/job-id", nil)
+	if err != nil {
+		return "", err
+	}
+	return *id, nil
+}
+
 // Submit hands in a job. It returns when the job is recorded and compiled; an
 // error of kind user or not-found then means that nothing runs.
 func (c *Client) Submit(ctx context.Context, spec *JobSpec) (*JobStatus, error) {
@@ -142,8 +153,8 @@ func (c *Client) Version(ctx context.Context) (*Version, error) {
 }
 
 // Run hands in a job and follows it in one request. The first status has the job's
-// id, before anything is done about it; the second comes once the job is recorded
-// and compiled. A job that is refused is an error of the node's, as Submit's; an
+// id and the next one's, before anything is done about it; the second comes once the
+// job is recorded and compiled. A job that is refused is an error of the node's, as Submit's; an
 // error of Op "call" is a connection that broke.
 func (c *Client) Run(ctx context.Context, spec *JobSpec) iter.Seq2[*JobStatus, error] {
 	return c.statuses(ctx, http.MethodPost, "/v1/jobs?watch", spec)

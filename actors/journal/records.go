@@ -92,11 +92,17 @@ func newer(a, b *api.Record) bool {
 	return a.Term > b.Term
 }
 
-// Put makes rec durable, unless a newer version is here already.
+// Put makes rec durable, unless a newer version is here already. A record of another
+// job by the same id is refused: an error that is plan.ErrExists.
 func (r *Records) Put(rec *api.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.jobs[rec.Spec.ID]
+	if old != nil {
+		if err := rec.Spec.Same(old.rec.Spec); err != nil {
+			return err
+		}
+	}
 	if old != nil && !newer(rec, old.rec) {
 		return nil
 	}
