@@ -11,6 +11,7 @@ import (
 	"github.com/pondmesh/pond/actors/isolate"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/actors/sandbox"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -53,6 +54,7 @@ func (n *Node) openEngines(ctx context.Context) error {
 		Idle: c.Slots*idlePerSlot + idlePlanning, Memory: c.Memory, Log: n.log,
 	})
 	n.engines = pool
+	n.log.Info("DuckDB runs in engine processes", "protection", sandbox.Protection())
 	d := isolate.NewDuckDB(pool, n.log)
 	n.planner = prepare.New(d, n.tasks, c.Dir, n.log)
 	if _, err := d.Parse(ctx, "SELECT 1"); err != nil { // an engine process that cannot start is told now

@@ -11,6 +11,7 @@ import (
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/actors/sandbox"
 	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
@@ -40,6 +41,9 @@ func Serve(ctx context.Context, c process.Child) (process.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := sandbox.Expend(); err != nil {
+		c.Log.Debug("an engine process is not the first that the kernel kills for memory", "err", err)
+	}
 	srv := &server{c: c, engines: pool, packets: &remotePackets{node: c.Node}}
 	srv.machine = &exec.Machine{
 		Engines: pool, Journal: remoteJournal{c.Node}, Mem: engines.NewAllocator(),
@@ -56,7 +60,7 @@ func (s *server) handle(ctx context.Context, method string, body []byte, files [
 	}
 	switch method {
 	case process.MethodConfine:
-		return nil, nil, nil
+		return nil, nil, s.confine(body)
 	case methodRun:
 		var a exec.Attempt
 		if err := json.Unmarshal(body, &a); err != nil {
@@ -71,6 +75,15 @@ func (s *server) handle(ctx context.Context, method string, body []byte, files [
 	}
 	out, err := answer(ctx, prepare.Local{Engines: s.engines}, method, body)
 	return out, nil, err
+}
+
+// confine has the kernel hold this process to what its node tells it that it may reach.
+func (s *server) confine(body []byte) error {
+	var a process.Access
+	if err := json.Unmarshal(body, &a); err != nil {
+		return err
+	}
+	return sandbox.Confine(sandbox.Access{Read: a.Read, Write: a.Write}, s.c.Dir)
 }
 
 func jsonOf(v any) ([]byte, error) {

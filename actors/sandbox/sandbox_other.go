@@ -1,0 +1,17 @@
+//go:build !linux
+
+package sandbox
+
+// Confine does nothing here: DuckDB's own lock remains.
+func Confine(Access, string) error { return nil }
+
+// Protection says in a few words what the kernel enforces here.
+func Protection() string {
+	return "this system confines no processes: DuckDB's own lock alone confines SQL"
+}
+
+// Files reports whether the kernel can hold a process to files.
+func Files() bool { return false }
+
+// Expend does nothing here.
+func Expend() error { return nil }
