@@ -57,7 +57,7 @@ var layers = map[string][]string{
 	"actors/publish": {"actors/plan", "actors/sched", "fs"},
 	"actors/setup":   {"actors/api", "actors/funcs", "actors/plan", "actors/wire", "fs", "mesh"},
 	"actors": {"actors/api", "actors/engines", "actors/exec", "actors/isolate", "actors/journal", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
-		"actors/publish", "actors/sched", "actors/setup", "actors/wire",
+		"actors/publish", "actors/sandbox", "actors/sched", "actors/setup", "actors/wire",
 		"duck/vec", "fs", "mesh", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "shuffle/transfer"},
 
