@@ -55,7 +55,7 @@ func (n *Node) openEngines(ctx context.Context) error {
 	})
 	n.engines = pool
 	n.log.Info("DuckDB runs in engine processes", "protection", sandbox.Protection())
-	d := isolate.NewDuckDB(pool, n.log)
+	d := isolate.NewDuckDB(pool, c.Funcs, c.Memory, n.log)
 	n.planner = prepare.New(d, n.tasks, c.Dir, n.log)
 	if _, err := d.Parse(ctx, "SELECT 1"); err != nil { // an engine process that cannot start is told now
 		return fmt.Errorf("actors: start an engine process: %w", err)

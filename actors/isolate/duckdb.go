@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
-	"time"
+	"sync"
 
 	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/process"
@@ -31,58 +33,96 @@ const (
 	methodBind     = "bind"
 )
 
-// Bounds of planning.
+// planTries is how often a request is made whose process dies of it.
+const planTries = 2
+
+// planMemory is what a process that plans may have: half of the node's, within these
+// bounds, in bytes.
 const (
-	planProcesses = 4                // requests at once
-	planWaiting   = 1024             // that wait for their turn
-	planMemory    = 512 << 20        // bytes of a process
-	planTime      = 60 * time.Second // of one request about a statement's text
-	planTries     = 2                // of a request whose process died of it
+	planMemoryMin = 192 << 20
+	planMemoryMax = 512 << 20
 )
 
-// DuckDB answers a Planner by engine processes. Files have no bound on the time that
-// they take to be looked at, but for the context.
+// DuckDB answers a Planner by engine processes.
 type DuckDB struct {
 	processes *process.Pool
-	version   string
+	funcs     *funcs.Registry // called in this process
+	memory    int64           // bytes that a process may have
 	log       *slog.Logger
-	turns     chan struct{} // holds a token for each request that may run
-	waiting   chan struct{} // the same for each that may wait
+	turns     *turns
 }
 
-// NewDuckDB returns one whose requests the pool's processes answer.
-func NewDuckDB(p *process.Pool, log *slog.Logger) *DuckDB {
-	return &DuckDB{processes: p, version: duck.Version(), log: log, turns: make(chan struct{}, planProcesses), waiting: make(chan struct{}, planWaiting)}
+// NewDuckDB returns one whose requests the pool's processes answer, on a node with that
+// many bytes of memory. SQL may call the functions of f, which nil stands for none of.
+func NewDuckDB(p *process.Pool, f *funcs.Registry, memory int64, log *slog.Logger) *DuckDB {
+	if f == nil {
+		f = new(funcs.Registry)
+	}
+	return &DuckDB{processes: p, funcs: f, memory: min(max(memory/2, planMemoryMin), planMemoryMax), log: log, turns: newTurns()}
 }
 
 var _ prepare.DuckDB = (*DuckDB)(nil)
 
 // Version implements prepare.DuckDB.
-func (d *DuckDB) Version() string { return d.version }
+func (d *DuckDB) Version() string { return duck.Version() }
 
 // Parse implements prepare.DuckDB.
 func (d *DuckDB) Parse(ctx context.Context, sql string) (prepare.Tree, error) {
-	return request[prepare.Tree](ctx, d, asked{method: methodParse, limit: planTime, statement: sql}, sql)
+	return request[prepare.Tree](ctx, d, asked{method: methodParse, statement: sql}, sql)
 }
 
 // Deparse implements prepare.DuckDB.
 func (d *DuckDB) Deparse(ctx context.Context, tree []byte) (string, error) {
-	return request[string](ctx, d, asked{method: methodDeparse, limit: planTime}, tree)
+	return request[string](ctx, d, asked{method: methodDeparse}, tree)
 }
 
-// Footers implements prepare.DuckDB.
-func (d *DuckDB) Footers(ctx context.Context, paths []string) ([]duck.Footer, error) {
-	return request[[]duck.Footer](ctx, d, asked{method: methodFooters, files: paths}, paths)
+// Footers implements prepare.DuckDB. The process hands them over while it reads on.
+func (d *DuckDB) Footers(ctx context.Context, paths, access []string, each func(from int, list []duck.Footer) error) error {
+	var mu sync.Mutex
+	done, over := 0, false
+	got := func(body []byte, files []*os.File) error {
+		in := unpack(body, files)
+		defer in.Close()
+		var some footersReply
+		if err := gob.NewDecoder(in).Decode(&some); err != nil {
+			return fmt.Errorf("isolate: footers: %w", err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if over || some.From < 0 || some.From > done || some.From+len(some.List) > len(paths) {
+			return &plan.Error{Kind: plan.KindInternal, Op: "read", Text: "an engine process gives footers that nobody wants"}
+		}
+		done = max(done, some.From+len(some.List))
+		return each(some.From, some.List)
+	}
+	_, err := request[bool](ctx, d, asked{method: methodFooters, files: access, footers: got}, paths)
+	mu.Lock()
+	defer mu.Unlock()
+	if over = true; err == nil && done < len(paths) {
+		return &plan.Error{Kind: plan.KindInternal, Op: "read", Text: fmt.Sprintf("an engine process gave %d of %d footers", done, len(paths))}
+	}
+	return err
+}
+
+// footersReply is some of the footers that were asked for, from an index on.
+type footersReply struct {
+	From int
+	List []duck.Footer
 }
 
 // Columns implements prepare.DuckDB.
 func (d *DuckDB) Columns(ctx context.Context, sql string, access []string) ([]plan.Column, error) {
-	return request[[]plan.Column](ctx, d, asked{method: methodColumns, files: access}, sql)
+	return request[[]plan.Column](ctx, d, asked{method: methodColumns, files: access}, columnsRequest{sql, access})
+}
+
+type columnsRequest struct {
+	SQL    string
+	Access []string
 }
 
 // Sniff implements prepare.DuckDB.
-func (d *DuckDB) Sniff(ctx context.Context, path string, o plan.ScanOptions) (map[string]string, error) {
-	return request[map[string]string](ctx, d, asked{method: methodSniff, files: []string{path}}, sniffRequest{path, o})
+func (d *DuckDB) Sniff(ctx context.Context, path string, access []string, o plan.ScanOptions) (map[string]string, error) {
+	return request[map[string]string](ctx, d, asked{method: methodSniff, files: access}, sniffRequest{path, o})
 }
 
 type sniffRequest struct {
@@ -92,7 +132,7 @@ type sniffRequest struct {
 
 // Describe implements prepare.DuckDB.
 func (d *DuckDB) Describe(ctx context.Context, op *plan.SQLOp, access []string) (prepare.Shape, error) {
-	return request[prepare.Shape](ctx, d, asked{method: methodDescribe, files: access, limit: planTime, statement: op.Query}, describeRequest{op, access})
+	return request[prepare.Shape](ctx, d, asked{method: methodDescribe, files: access, statement: op.Query, runs: op.Query}, describeRequest{op, access})
 }
 
 type describeRequest struct {
@@ -102,23 +142,22 @@ type describeRequest struct {
 
 // Plan implements prepare.DuckDB.
 func (d *DuckDB) Plan(ctx context.Context, r prepare.PlanRequest) (prepare.Planned, error) {
-	return request[prepare.Planned](ctx, d, asked{method: methodPlan, files: r.Access, limit: planTime, statement: r.SQL}, r)
+	return request[prepare.Planned](ctx, d, asked{method: methodPlan, files: r.Access, statement: r.SQL}, r)
 }
 
 // Bind implements prepare.DuckDB. The process is one that may then run the stage.
 func (d *DuckDB) Bind(ctx context.Context, r prepare.BindRequest) error {
-	access := accessOf(r.Stage, r.Access, "")
-	_, err := request[bool](ctx, d, asked{method: methodBind, access: &access, files: r.Access, limit: planTime, statement: r.SQL}, r)
+	_, err := request[bool](ctx, d, asked{method: methodBind, files: slices.Concat(r.Options.Files, r.Options.Dirs), statement: r.SQL}, r)
 	return err
 }
 
 // asked is what a request is about.
 type asked struct {
 	method    string
-	files     []string        // that it may look at
-	access    *process.Access // nil: to read files
-	limit     time.Duration   // 0: none
-	statement string
+	files     []string                                  // that it may look at, and folders with a slash at the end
+	statement string                                    // that it is about; may be empty
+	runs      string                                    // SQL that may have to be run; may be empty
+	footers   func(body []byte, files []*os.File) error // takes footers; nil: there are none
 }
 
 // request has a process answer. One that dies of it is replaced, and asked once more.
@@ -127,74 +166,60 @@ func request[Resp any](ctx context.Context, d *DuckDB, q asked, req any) (resp R
 	if err := gob.NewEncoder(&body).Encode(req); err != nil {
 		return resp, fmt.Errorf("isolate: ask to %s: %w", q.method, err)
 	}
-	if err := d.enter(ctx); err != nil {
-		return resp, err
-	}
-	defer d.leave()
+	var out []byte
 	for try := 1; ; try++ {
-		var out []byte
-		out, err = d.try(ctx, &q, body.Bytes())
-		if err == nil {
-			if err := gob.NewDecoder(bytes.NewReader(out)).Decode(&resp); err != nil && !errors.Is(err, io.EOF) {
-				return resp, fmt.Errorf("isolate: answer to %s: %w", q.method, err)
-			}
-			return resp, nil
-		}
+		err = d.turns.do(ctx, func(ctx context.Context) (err error) {
+			out, err = d.try(ctx, &q, body.Bytes())
+			return err
+		})
 		died := errors.Is(err, plan.ErrCrash) || errors.Is(err, plan.ErrUnavailable)
 		if !died || try == planTries || ctx.Err() != nil {
-			return resp, q.explain(err)
+			break
 		}
-		d.log.Warn("an engine process died of a planner's request, which is tried once more", "request", q.method, "err", err)
+		d.log.Warn("an engine process died of a planner's request, which is made once more", "request", q.method, "err", err)
 	}
+	if err != nil {
+		return resp, q.explain(err)
+	}
+	if err := gob.NewDecoder(bytes.NewReader(out)).Decode(&resp); err != nil && !errors.Is(err, io.EOF) {
+		return resp, fmt.Errorf("isolate: answer to %s: %w", q.method, err)
+	}
+	return resp, nil
 }
 
-// enter waits for the request's turn.
-func (d *DuckDB) enter(ctx context.Context) error {
-	select {
-	case d.turns <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case d.waiting <- struct{}{}:
-		defer func() { <-d.waiting }()
-	default:
-		return &plan.Error{Kind: plan.KindResource, Op: "plan", Text: fmt.Sprintf("%d statements wait to be planned on this node", planWaiting), Hint: "try again later, or at another node"}
-	}
-	select {
-	case d.turns <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (d *DuckDB) leave() { <-d.turns }
-
-// errPlanTime is the cause of a request's end when it took too long.
-var errPlanTime = errors.New("planning takes too long")
-
-// try asks one process.
+// try asks one process. One in which DuckDB failed inside is not asked again.
 func (d *DuckDB) try(ctx context.Context, q *asked, body []byte) ([]byte, error) {
-	access := process.Access{Read: slices.Sorted(slices.Values(q.files))}
-	if q.access != nil {
-		access = *q.access
-	}
-	pr, err := d.processes.Get(ctx, process.Need{Access: access, Memory: planMemory})
+	read := slices.Compact(slices.Sorted(slices.Values(q.files)))
+	pr, err := d.processes.Get(ctx, process.Need{Access: process.Access{Read: read}, Memory: d.memory})
 	if err != nil {
 		return nil, err
 	}
-	defer d.processes.Put(pr)
-	if q.limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, q.limit, errPlanTime)
-		defer cancel()
-	}
-	out, _, err := pr.Run(ctx, q.method, body, nil)
-	if errors.Is(err, errPlanTime) {
-		err = &plan.Error{Kind: plan.KindUser, Op: "plan", Text: fmt.Sprintf("DuckDB has planned the statement for %v and is not done", q.limit), Hint: "make it simpler: fewer terms in an expression, fewer nested queries"}
+	limited, cancel := prepare.WithTime(ctx, q.runs, len(read))
+	defer cancel()
+	out, _, err := pr.Run(limited, q.method, body, func(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
+		return d.serve(ctx, q, pr.Dir(), method, body, files)
+	})
+	if errors.Is(err, plan.ErrInternal) {
+		d.processes.Drop(pr)
+	} else {
+		d.processes.Put(pr)
 	}
 	return out, err
+}
+
+// serve answers what a process asks while it plans.
+func (d *DuckDB) serve(ctx context.Context, q *asked, dir, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
+	switch {
+	case method == methodFooters && q.footers != nil:
+		return nil, nil, q.footers(body, files)
+	case method == methodScalar: // of constants
+		s := session{m: &Machine{Funcs: d.funcs, Log: d.log}, dir: dir}
+		return s.call(ctx, method, unpack(body, files))
+	}
+	for _, f := range files {
+		f.Close()
+	}
+	return nil, nil, fmt.Errorf("isolate: an engine process that plans asks for %q", method)
 }
 
 // statementMax is how much of a statement an error shows.
@@ -214,28 +239,36 @@ func (q *asked) explain(err error) error {
 		}
 		with.Text += " while it planned: " + text
 	}
-	if len(q.files) > 0 {
-		with.Text += ", which reads " + engines.Names(q.files)
-		if pe.Kind == plan.KindCrash {
-			with.Hint = "look whether the files are whole"
-		}
+	files := prepare.FilesOf(q.files)
+	if len(files) > 0 {
+		with.Text += " over " + engines.Names(files)
+	}
+	switch {
+	case pe.Kind == plan.KindMemory:
+		with.Hint = "make the statement simpler, or give the node more --memory"
+	case len(files) > 0:
+		with.Hint = "DuckDB has a defect here: look whether the files are whole, or write the statement another way"
+	default:
+		with.Hint = "DuckDB has a defect here: write the statement another way"
 	}
 	return &with
 }
 
 // answer answers a planner in the engine process.
-func answer(ctx context.Context, d prepare.DuckDB, method string, body []byte) ([]byte, error) {
+func answer(ctx context.Context, c process.Child, d prepare.DuckDB, method string, body []byte) ([]byte, error) {
 	switch method {
 	case methodParse:
 		return reply(body, func(sql string) (any, error) { return d.Parse(ctx, sql) })
 	case methodDeparse:
 		return reply(body, func(tree []byte) (any, error) { return d.Deparse(ctx, tree) })
 	case methodFooters:
-		return reply(body, func(paths []string) (any, error) { return d.Footers(ctx, paths) })
+		return reply(body, func(paths []string) (any, error) {
+			return true, d.Footers(ctx, paths, nil, func(from int, list []duck.Footer) error { return giveFooters(ctx, c, from, list) })
+		})
 	case methodColumns:
-		return reply(body, func(sql string) (any, error) { return d.Columns(ctx, sql, nil) })
+		return reply(body, func(r columnsRequest) (any, error) { return d.Columns(ctx, r.SQL, r.Access) })
 	case methodSniff:
-		return reply(body, func(r sniffRequest) (any, error) { return d.Sniff(ctx, r.Path, r.Options) })
+		return reply(body, func(r sniffRequest) (any, error) { return d.Sniff(ctx, r.Path, nil, r.Options) })
 	case methodDescribe:
 		return reply(body, func(r describeRequest) (any, error) { return d.Describe(ctx, r.Op, r.Access) })
 	case methodPlan:
@@ -244,6 +277,20 @@ func answer(ctx context.Context, d prepare.DuckDB, method string, body []byte) (
 		return reply(body, func(r prepare.BindRequest) (any, error) { return true, d.Bind(ctx, r) })
 	}
 	return nil, fmt.Errorf("isolate: a node asks for %q", method)
+}
+
+func giveFooters(ctx context.Context, c process.Child, from int, list []duck.Footer) error {
+	body, files, err := pack(c.Dir, encode(footersReply{from, list}))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	_, _, err = c.Node.Call(ctx, methodFooters, body, files...)
+	return err
 }
 
 func reply[Req any](body []byte, f func(Req) (any, error)) ([]byte, error) {

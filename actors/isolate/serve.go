@@ -73,7 +73,7 @@ func (s *server) handle(ctx context.Context, method string, body []byte, files [
 		body, err := jsonOf(runReply{out})
 		return body, nil, err
 	}
-	out, err := answer(ctx, prepare.Local{Engines: s.engines}, method, body)
+	out, err := answer(ctx, s.c, prepare.Local{Engines: s.engines}, method, body)
 	return out, nil, err
 }
 

@@ -19,7 +19,7 @@ const (
 	KindUnavailable             // a node could not be reached or died: retried elsewhere
 	KindFenced                  // a newer term or attempt has taken over: dropped
 	KindCancelled               // asked for
-	KindDeadline                // the job's deadline passed
+	KindDeadline                // the job's deadline passed, or the time that its statement may be planned for
 	KindNotFound                // no such job, node, file
 	KindExists                  // the output is already there
 	KindDenied                  // not allowed

@@ -18,13 +18,15 @@ type DuckDB interface {
 	Parse(ctx context.Context, sql string) (Tree, error)
 	// Deparse is Parse the other way.
 	Deparse(ctx context.Context, tree []byte) (string, error)
-	// Footers reads the footers of Parquet files, in the order of paths.
-	Footers(ctx context.Context, paths []string) ([]duck.Footer, error)
+	// Footers reads the footers of Parquet files. each gets them in the order of paths,
+	// some at a time, those from an index on; when a request is done again, it gets them
+	// again.
+	Footers(ctx context.Context, paths, access []string, each func(from int, list []duck.Footer) error) error
 	// Columns names and types the columns of a query of Pond's own over files.
 	Columns(ctx context.Context, sql string, access []string) ([]plan.Column, error)
 	// Sniff tells the dialect of a CSV file, as SQL literals; nothing if it cannot be
 	// told: reading then reports why.
-	Sniff(ctx context.Context, path string, o plan.ScanOptions) (map[string]string, error)
+	Sniff(ctx context.Context, path string, access []string, o plan.ScanOptions) (map[string]string, error)
 	// Describe binds a step's query.
 	Describe(ctx context.Context, op *plan.SQLOp, access []string) (Shape, error)
 	// Plan binds, plans and optimizes a query.
@@ -67,8 +69,5 @@ type Planned struct {
 type BindRequest struct {
 	SQL     string
 	Views   []plan.View
-	Stage   *plan.Stage // that runs it
-	Access  []string
-	Memory  int64
-	Threads int
+	Options duck.Options // of the engine that then runs it
 }

@@ -66,12 +66,12 @@ func (p *Planner) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []s
 		facts.Files = withoutEmpty(facts.Files)
 	}
 	if src.Footers {
-		if err := p.rowGroups(ctx, facts); err != nil {
+		if err := p.rowGroups(ctx, facts, access); err != nil {
 			return nil, nil, err
 		}
 	}
 	if facts.Columns == nil {
-		return facts, access, p.describe(ctx, src.Read, facts)
+		return facts, access, p.describe(ctx, src.Read, facts, access)
 	}
 	return facts, access, nil
 }
@@ -166,8 +166,8 @@ func withoutEmpty(files []plan.File) []plan.File {
 }
 
 // rowGroups finds the row groups of Parquet files.
-func (p *Planner) rowGroups(ctx context.Context, facts *plan.Facts) error {
-	list, err := p.footers.of(ctx, p.duckdb, facts.Files)
+func (p *Planner) rowGroups(ctx context.Context, facts *plan.Facts, access []string) error {
+	list, err := p.footers.of(ctx, p.duckdb, facts.Files, access)
 	if err != nil {
 		return err
 	}
@@ -178,21 +178,21 @@ func (p *Planner) rowGroups(ctx context.Context, facts *plan.Facts) error {
 }
 
 // describe asks DuckDB for the columns of all the files together.
-func (p *Planner) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Facts) error {
+func (p *Planner) describe(ctx context.Context, r *plan.ReadOp, facts *plan.Facts, access []string) error {
 	scan := &plan.Scan{Format: r.Format, Options: r.Options}
 	scan.Options.Columns, scan.Options.Filename, scan.Options.RowNumber = nil, false, false
-	pieces, paths := make([]plan.Piece, len(facts.Files)), make([]string, len(facts.Files))
+	pieces := make([]plan.Piece, len(facts.Files))
 	for i, f := range facts.Files {
-		pieces[i], paths[i] = plan.Piece{Path: f.Path, Rows: -1, Whole: true}, f.Path
+		pieces[i] = plan.Piece{Path: f.Path, Rows: -1, Whole: true}
 	}
 	if r.Format == plan.CSV && len(facts.Files) > 0 {
-		dialect, err := p.duckdb.Sniff(ctx, facts.Files[0].Path, r.Options)
+		dialect, err := p.duckdb.Sniff(ctx, facts.Files[0].Path, access, r.Options)
 		if err != nil {
 			return err
 		}
 		facts.CSV = dialect
 	}
-	columns, err := p.duckdb.Columns(ctx, scan.SQL(pieces), paths)
+	columns, err := p.duckdb.Columns(ctx, scan.SQL(pieces), access)
 	if err != nil {
 		return err
 	}

@@ -32,8 +32,8 @@ type footer struct {
 func (f *footer) chunks() int { return len(f.groups) * max(len(f.stats[0]), 1) }
 
 // of is the footers of files, in their order; those of files that are not known
-// as they are now, d reads.
-func (k *footers) of(ctx context.Context, d DuckDB, files []plan.File) ([]*footer, error) {
+// as they are now, d reads, which may look at access.
+func (k *footers) of(ctx context.Context, d DuckDB, files []plan.File, access []string) ([]*footer, error) {
 	out := make([]*footer, len(files))
 	var missing []int
 	var paths []string
@@ -48,46 +48,19 @@ func (k *footers) of(ctx context.Context, d DuckDB, files []plan.File) ([]*foote
 	if len(missing) == 0 {
 		return out, nil
 	}
-	for from := 0; from < len(paths); from += footersAtOnce {
-		tell(ctx, from, len(paths))
-		part := paths[from:min(from+footersAtOnce, len(paths))]
-		feet, err := d.Footers(ctx, part)
-		if err != nil {
-			return nil, whichFile(ctx, d, part, err)
-		}
+	tell(ctx, 0, len(paths))
+	err := d.Footers(ctx, paths, access, func(from int, feet []duck.Footer) error {
 		for at := range feet {
 			i := missing[from+at]
 			out[i] = newFooter(&files[i], &feet[at])
 			k.keep(files[i].Path, out[i])
 		}
-	}
-	return out, nil
-}
-
-// footersAtOnce are read by one call: others may ask in between, and progress is
-// told.
-const footersAtOnce = 64
-
-// whichFile is err with the file that it is about: DuckDB does not always say which
-// of several is damaged.
-func whichFile(ctx context.Context, d DuckDB, paths []string, err error) error {
-	te := plan.AsError(err)
-	if te.Kind != plan.KindUser && te.Kind != plan.KindInternal {
-		return err
-	}
-	for _, path := range paths {
-		if strings.Contains(te.Text, path) {
-			return err
+		if done := from + len(feet); done < len(paths) {
+			tell(ctx, done, len(paths))
 		}
-	}
-	for _, path := range paths {
-		if _, again := d.Footers(ctx, []string{path}); again != nil && ctx.Err() == nil {
-			with := *plan.AsError(again)
-			with.Subject = path
-			return &with
-		}
-	}
-	return err
+		return nil
+	})
+	return out, err
 }
 
 func newFooter(file *plan.File, foot *duck.Footer) *footer {

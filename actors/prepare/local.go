@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
@@ -19,6 +21,8 @@ func (Local) Version() string { return duck.Version() }
 
 // Parse implements DuckDB.
 func (l Local) Parse(ctx context.Context, sql string) (Tree, error) {
+	ctx, cancel := WithTime(ctx, "", 0)
+	defer cancel()
 	e, err := l.Engines.Planner(ctx)
 	if err != nil {
 		return Tree{}, engines.Error("parse", err)
@@ -33,6 +37,8 @@ func (l Local) Parse(ctx context.Context, sql string) (Tree, error) {
 
 // Deparse implements DuckDB.
 func (l Local) Deparse(ctx context.Context, tree []byte) (string, error) {
+	ctx, cancel := WithTime(ctx, "", 0)
+	defer cancel()
 	e, err := l.Engines.Planner(ctx)
 	if err != nil {
 		return "", engines.Error("parse", err)
@@ -41,8 +47,27 @@ func (l Local) Deparse(ctx context.Context, tree []byte) (string, error) {
 	return text, engines.Error("parse", err)
 }
 
+// footersAtOnce are read by one call of DuckDB: more take no less time for each.
+const footersAtOnce = 64
+
 // Footers implements DuckDB.
-func (l Local) Footers(ctx context.Context, paths []string) ([]duck.Footer, error) {
+func (l Local) Footers(ctx context.Context, paths, _ []string, each func(from int, list []duck.Footer) error) error {
+	ctx, cancel := WithTime(ctx, "", len(paths))
+	defer cancel()
+	for from := 0; from < len(paths); from += footersAtOnce {
+		part := paths[from:min(from+footersAtOnce, len(paths))]
+		list, err := l.readFooters(ctx, part)
+		if err != nil {
+			return l.whichFile(ctx, part, err)
+		}
+		if err := each(from, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l Local) readFooters(ctx context.Context, paths []string) ([]duck.Footer, error) {
 	e, err := l.Engines.Planner(ctx)
 	if err != nil {
 		return nil, engines.Error("read", err)
@@ -51,8 +76,32 @@ func (l Local) Footers(ctx context.Context, paths []string) ([]duck.Footer, erro
 	return list, engines.Error("read", err)
 }
 
+// whichFile is err with the file that it is about: DuckDB does not always say which
+// of several is damaged.
+func (l Local) whichFile(ctx context.Context, paths []string, err error) error {
+	te := plan.AsError(err)
+	if te.Kind != plan.KindUser && te.Kind != plan.KindInternal {
+		return err
+	}
+	for _, path := range paths {
+		if strings.Contains(te.Text, path) {
+			return err
+		}
+	}
+	for _, path := range paths {
+		if _, again := l.readFooters(ctx, []string{path}); again != nil && ctx.Err() == nil {
+			with := *plan.AsError(again)
+			with.Subject = path
+			return &with
+		}
+	}
+	return err
+}
+
 // Columns implements DuckDB.
-func (l Local) Columns(ctx context.Context, sql string, _ []string) ([]plan.Column, error) {
+func (l Local) Columns(ctx context.Context, sql string, access []string) ([]plan.Column, error) {
+	ctx, cancel := WithTime(ctx, "", len(access))
+	defer cancel()
 	e, err := l.Engines.Planner(ctx)
 	if err != nil {
 		return nil, engines.Error("read", err)
@@ -73,7 +122,9 @@ func columnsOf(s *vec.Schema) []plan.Column {
 }
 
 // Sniff implements DuckDB.
-func (l Local) Sniff(ctx context.Context, path string, o plan.ScanOptions) (map[string]string, error) {
+func (l Local) Sniff(ctx context.Context, path string, _ []string, o plan.ScanOptions) (map[string]string, error) {
+	ctx, cancel := WithTime(ctx, "", 1)
+	defer cancel()
 	e, err := l.Engines.Planner(ctx)
 	if err != nil {
 		return nil, engines.Error("read", err)
@@ -104,6 +155,8 @@ func (l Local) Sniff(ctx context.Context, path string, o plan.ScanOptions) (map[
 
 // Describe implements DuckDB. Only what PIVOT is to find in the data is run.
 func (l Local) Describe(ctx context.Context, op *plan.SQLOp, access []string) (out Shape, err error) {
+	ctx, cancel := WithTime(ctx, op.Query, len(access))
+	defer cancel()
 	e, err := l.Engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
 		return out, engines.Error("open DuckDB", err)
@@ -111,7 +164,7 @@ func (l Local) Describe(ctx context.Context, op *plan.SQLOp, access []string) (o
 	defer l.Engines.Put(e)
 	schema, err := describe(ctx, e, op, &out.Dynamic)
 	if err != nil {
-		return out, engines.Error("bind", err)
+		return out, engines.Where(engines.Error("bind", err), FilesOf(access))
 	}
 	out.Columns = columnsOf(schema)
 	return out, nil
@@ -139,6 +192,8 @@ func describe(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool
 
 // Plan implements DuckDB. Tables take the place of text files.
 func (l Local) Plan(ctx context.Context, r PlanRequest) (Planned, error) {
+	ctx, cancel := WithTime(ctx, "", len(r.Access))
+	defer cancel()
 	e, err := l.Engines.Get(ctx, engines.ForPlanning(r.Access, r.Off))
 	if err != nil {
 		return Planned{}, engines.Error("open DuckDB", err)
@@ -149,7 +204,18 @@ func (l Local) Plan(ctx context.Context, r PlanRequest) (Planned, error) {
 	if errors.As(err, &w) {
 		return Planned{Whole: w.why}, nil
 	}
-	return out, err
+	return out, engines.Where(err, FilesOf(r.Access))
+}
+
+// FilesOf are the files among the paths that an answer may look at, for its errors.
+func FilesOf(access []string) (out []string) {
+	for _, path := range access {
+		if !strings.HasSuffix(path, "/") && path == plan.EscapeGlob(path) {
+			out = append(out, path)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func writePlan(ctx context.Context, e *duck.Engine, r *PlanRequest) (out Planned, err error) {
@@ -212,11 +278,13 @@ func fetchText(ctx context.Context, e *duck.Engine, sql string) (string, error) 
 
 // Bind implements DuckDB.
 func (l Local) Bind(ctx context.Context, r BindRequest) error {
-	e, err := l.Engines.Get(ctx, engines.ForStage(r.Stage, r.Access, "", r.Memory, r.Threads))
+	ctx, cancel := WithTime(ctx, "", len(r.Options.Files))
+	defer cancel()
+	e, err := l.Engines.Get(ctx, r.Options)
 	if err != nil {
 		return engines.Error("open DuckDB", err)
 	}
 	defer l.Engines.Put(e)
 	_, err = bound(ctx, e, r.SQL, r.Views)
-	return err
+	return engines.Where(err, FilesOf(r.Options.Files))
 }

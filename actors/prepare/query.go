@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/actors/plan/frame"
@@ -44,7 +45,7 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 		if err := p.planQuery(ctx, q, op.Query, sink, &facts, files); err != nil {
 			return nil, err
 		}
-		if err := p.addFooters(ctx, &facts, q.Files()); err != nil {
+		if err := p.addFooters(ctx, &facts, q); err != nil {
 			return nil, err
 		}
 	}
@@ -89,14 +90,14 @@ func (p *Planner) queryFiles(ctx context.Context, op *plan.SQLOp) ([]plan.File, 
 
 // addFooters adds the facts in the footers of Parquet files: row groups to cut at,
 // and bounds of their columns to skip by.
-func (p *Planner) addFooters(ctx context.Context, facts *distribute.Facts, paths []string) error {
+func (p *Planner) addFooters(ctx context.Context, facts *distribute.Facts, q *distribute.Query) error {
 	var read []plan.File
-	for _, path := range paths {
+	for _, path := range q.Files() {
 		if f, ok := facts.Files[path]; ok {
 			read = append(read, f)
 		}
 	}
-	list, err := p.footers.of(ctx, p.duckdb, read)
+	list, err := p.footers.of(ctx, p.duckdb, read, q.Access)
 	if err != nil {
 		return err
 	}
@@ -122,7 +123,11 @@ func (p *Planner) planQuery(ctx context.Context, q *distribute.Query, sql string
 	}
 	over := *q
 	over.SQL, over.Views = sinkSQL(sink, rest), slices.Concat(q.Views, tables)
-	if err := p.planTree(ctx, &over, facts, files); err != nil || over.Tree == nil {
+	err := p.planTree(ctx, &over, facts, files)
+	if err != nil && plan.KindOf(err) != plan.KindUser {
+		return err
+	}
+	if err != nil || over.Tree == nil {
 		facts.Tables = nil
 		return p.planTree(ctx, q, facts, files)
 	}
@@ -208,8 +213,8 @@ func (p *Planner) bindSmall(ctx context.Context, q *distribute.Query, files []pl
 	if _, ok := p.checked.get(key); ok {
 		return nil
 	}
-	err := p.duckdb.Bind(ctx, BindRequest{SQL: q.SQL, Views: q.Views, Stage: job.Plan.Stages[0], Access: job.Access,
-		Memory: p.config.SlotMemory(), Threads: p.config.Threads(plan.AllCores)})
+	o := engines.ForStage(job.Plan.Stages[0], job.Access, "", p.config.SlotMemory(), p.config.Threads(plan.AllCores))
+	err := p.duckdb.Bind(ctx, BindRequest{SQL: q.SQL, Views: q.Views, Options: o})
 	if err == nil {
 		p.checked.put(key, struct{}{}, 0)
 	}
