@@ -4,6 +4,7 @@
 //	node                                        engine process
 //	Machine.Run ─── attempt ──────────────────▶ exec.Machine
 //	  session ◀──── packet, schema, draft … ─── journal, packets, blocks, functions
+//	DuckDB.Plan ─── request ──────────────────▶ prepare.Local
 //
 // What an attempt needs of the node it asks for while it runs, and gets no more than
 // that: its stage's packet; blocks of the segments that it reads, by way of the node,
@@ -14,6 +15,9 @@
 // It refuses to know how processes live and die (package process) and what they may
 // reach (package sandbox).
 //
-// Read machine.go and session.go for the node's side, then serve.go and remote.go for
-// the other.
+// A planner's request may look at the files of its query, and at no others. Those that
+// take long give way to the others (turns.go); one that DuckDB never ends is ended.
+//
+// Read machine.go and session.go, or duckdb.go and turns.go, for the node's side, then
+// serve.go and remote.go for the other.
 package isolate

@@ -1,12 +1,11 @@
 package isolate
 
 import (
-	"bytes"
 	"context"
 	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -68,12 +67,14 @@ func (d *DuckDB) Version() string { return duck.Version() }
 
 // Parse implements prepare.DuckDB.
 func (d *DuckDB) Parse(ctx context.Context, sql string) (prepare.Tree, error) {
-	return request[prepare.Tree](ctx, d, asked{method: methodParse, statement: sql}, sql)
+	tree, err := request[[]byte](ctx, d, asked{method: methodParse, statement: sql}, sql)
+	return prepare.Tree{JSON: tree, None: err == nil && len(tree) == 0}, err
 }
 
 // Deparse implements prepare.DuckDB.
 func (d *DuckDB) Deparse(ctx context.Context, tree []byte) (string, error) {
-	return request[string](ctx, d, asked{method: methodDeparse}, tree)
+	text, err := request[[]byte](ctx, d, asked{method: methodDeparse}, tree)
+	return string(text), err
 }
 
 // Footers implements prepare.DuckDB. The process hands them over while it reads on.
@@ -95,7 +96,7 @@ func (d *DuckDB) Footers(ctx context.Context, paths, access []string, each func(
 		done = max(done, some.From+len(some.List))
 		return each(some.From, some.List)
 	}
-	_, err := request[bool](ctx, d, asked{method: methodFooters, files: access, footers: got}, paths)
+	_, err := request[[]byte](ctx, d, asked{method: methodFooters, files: access, footers: got}, paths)
 	mu.Lock()
 	defer mu.Unlock()
 	if over = true; err == nil && done < len(paths) {
@@ -147,7 +148,7 @@ func (d *DuckDB) Plan(ctx context.Context, r prepare.PlanRequest) (prepare.Plann
 
 // Bind implements prepare.DuckDB. The process is one that may then run the stage.
 func (d *DuckDB) Bind(ctx context.Context, r prepare.BindRequest) error {
-	_, err := request[bool](ctx, d, asked{method: methodBind, files: slices.Concat(r.Options.Files, r.Options.Dirs), statement: r.SQL}, r)
+	_, err := request[[]byte](ctx, d, asked{method: methodBind, files: slices.Concat(r.Options.Files, r.Options.Dirs), statement: r.SQL}, r)
 	return err
 }
 
@@ -162,14 +163,14 @@ type asked struct {
 
 // request has a process answer. One that dies of it is replaced, and asked once more.
 func request[Resp any](ctx context.Context, d *DuckDB, q asked, req any) (resp Resp, err error) {
-	var body bytes.Buffer
-	if err := gob.NewEncoder(&body).Encode(req); err != nil {
-		return resp, fmt.Errorf("isolate: ask to %s: %w", q.method, err)
+	body, err := toBytes(req)
+	if err != nil {
+		return resp, err
 	}
 	var out []byte
 	for try := 1; ; try++ {
 		err = d.turns.do(ctx, func(ctx context.Context) (err error) {
-			out, err = d.try(ctx, &q, body.Bytes())
+			out, err = d.try(ctx, &q, body)
 			return err
 		})
 		died := errors.Is(err, plan.ErrCrash) || errors.Is(err, plan.ErrUnavailable)
@@ -181,10 +182,35 @@ func request[Resp any](ctx context.Context, d *DuckDB, q asked, req any) (resp R
 	if err != nil {
 		return resp, q.explain(err)
 	}
-	if err := gob.NewDecoder(bytes.NewReader(out)).Decode(&resp); err != nil && !errors.Is(err, io.EOF) {
-		return resp, fmt.Errorf("isolate: answer to %s: %w", q.method, err)
+	return resp, fromBytes(out, &resp)
+}
+
+// toBytes is a request or an answer as it travels: bytes and text as they are, for
+// trees are large, and others as JSON.
+func toBytes(v any) ([]byte, error) {
+	switch v := v.(type) {
+	case []byte:
+		return v, nil
+	case string:
+		return []byte(v), nil
 	}
-	return resp, nil
+	return jsonOf(v)
+}
+
+// fromBytes reads what toBytes wrote.
+func fromBytes(body []byte, to any) error {
+	switch to := to.(type) {
+	case *[]byte:
+		*to = body
+		return nil
+	case *string:
+		*to = string(body)
+		return nil
+	}
+	if err := json.Unmarshal(body, to); err != nil {
+		return fmt.Errorf("isolate: a message that cannot be read: %w", err)
+	}
+	return nil
 }
 
 // try asks one process. One in which DuckDB failed inside is not asked again.
@@ -258,12 +284,15 @@ func (q *asked) explain(err error) error {
 func answer(ctx context.Context, c process.Child, d prepare.DuckDB, method string, body []byte) ([]byte, error) {
 	switch method {
 	case methodParse:
-		return reply(body, func(sql string) (any, error) { return d.Parse(ctx, sql) })
+		return reply(body, func(sql string) (any, error) {
+			tree, err := d.Parse(ctx, sql)
+			return tree.JSON, err // none when there is no tree
+		})
 	case methodDeparse:
 		return reply(body, func(tree []byte) (any, error) { return d.Deparse(ctx, tree) })
 	case methodFooters:
 		return reply(body, func(paths []string) (any, error) {
-			return true, d.Footers(ctx, paths, nil, func(from int, list []duck.Footer) error { return giveFooters(ctx, c, from, list) })
+			return []byte(nil), d.Footers(ctx, paths, nil, func(from int, list []duck.Footer) error { return giveFooters(ctx, c, from, list) })
 		})
 	case methodColumns:
 		return reply(body, func(r columnsRequest) (any, error) { return d.Columns(ctx, r.SQL, r.Access) })
@@ -274,7 +303,7 @@ func answer(ctx context.Context, c process.Child, d prepare.DuckDB, method strin
 	case methodPlan:
 		return reply(body, func(r prepare.PlanRequest) (any, error) { return d.Plan(ctx, r) })
 	case methodBind:
-		return reply(body, func(r prepare.BindRequest) (any, error) { return true, d.Bind(ctx, r) })
+		return reply(body, func(r prepare.BindRequest) (any, error) { return []byte(nil), d.Bind(ctx, r) })
 	}
 	return nil, fmt.Errorf("isolate: a node asks for %q", method)
 }
@@ -295,16 +324,12 @@ func giveFooters(ctx context.Context, c process.Child, from int, list []duck.Foo
 
 func reply[Req any](body []byte, f func(Req) (any, error)) ([]byte, error) {
 	var req Req
-	if err := gob.NewDecoder(bytes.NewReader(body)).Decode(&req); err != nil {
-		return nil, fmt.Errorf("isolate: a request that cannot be read: %w", err)
+	if err := fromBytes(body, &req); err != nil {
+		return nil, err
 	}
 	resp, err := f(req)
 	if err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	if err := gob.NewEncoder(&out).Encode(resp); err != nil {
-		return nil, fmt.Errorf("isolate: an answer that cannot be written: %w", err)
-	}
-	return out.Bytes(), nil
+	return toBytes(resp)
 }

@@ -34,11 +34,12 @@ type planning struct {
 	*prepare.Planner
 	duckdb *DuckDB
 	here   *prepare.Planner
+	pool   *engines.Pool
 	plain  *duck.Engine // for making files
 	dir    string
 }
 
-func newPlanning(t *testing.T, scalars ...funcs.Scalar) *planning {
+func newPlanning(t testing.TB, scalars ...funcs.Scalar) *planning {
 	t.Helper()
 	registry := new(funcs.Registry)
 	for _, f := range scalars {
@@ -59,7 +60,7 @@ func newPlanning(t *testing.T, scalars ...funcs.Scalar) *planning {
 	}
 	processes := process.NewPool(process.Config{Program: process.Program(), Config: settings, Dir: t.TempDir(), Blank: 1, Idle: 6, Log: log})
 	t.Cleanup(func() { processes.Close() })
-	p := &planning{duckdb: NewDuckDB(processes, registry, c.Memory, log), dir: t.TempDir()}
+	p := &planning{pool: pool, duckdb: NewDuckDB(processes, registry, c.Memory, log), dir: t.TempDir()}
 	p.Planner = prepare.New(p.duckdb, c, t.TempDir(), log)
 	p.here = prepare.New(prepare.Local{Engines: pool}, c, t.TempDir(), log)
 	if p.plain, err = pool.Planner(t.Context()); err != nil {
@@ -69,7 +70,7 @@ func newPlanning(t *testing.T, scalars ...funcs.Scalar) *planning {
 }
 
 // file writes a file of a query's rows, in the format of its name.
-func (p *planning) file(t *testing.T, name, query string) string {
+func (p *planning) file(t testing.TB, name, query string) string {
 	t.Helper()
 	path := filepath.Join(p.dir, name)
 	if _, err := p.plain.Exec(t.Context(), fmt.Sprintf("COPY (%s) TO '%s'", query, path)); err != nil {
@@ -311,33 +312,23 @@ func TestFootersInParts(t *testing.T) {
 	}
 }
 
-// A trivial statement's requests are answered by processes that stand warm.
+// BenchmarkTrivial plans trivial statements in processes and here, in turn, and tells
+// the medians of both in microseconds.
 func BenchmarkTrivial(b *testing.B) {
-	log := slog.New(slog.DiscardHandler)
-	c := engines.Config{Memory: 1 << 30, Slots: 2, Dir: b.TempDir(), Log: log}
-	pool, err := engines.Open(b.Context(), c)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer pool.Close()
-	settings, err := Settings(c.SlotMemory(), new(funcs.Registry))
-	if err != nil {
-		b.Fatal(err)
-	}
-	processes := process.NewPool(process.Config{Program: process.Program(), Config: settings, Dir: b.TempDir(), Blank: 1, Idle: 6, Log: log})
-	defer processes.Close()
-	for name, d := range map[string]prepare.DuckDB{"processes": NewDuckDB(processes, nil, c.Memory, log), "here": prepare.Local{Engines: pool}} {
-		p := prepare.New(d, c, b.TempDir(), log)
-		b.Run(name, func(b *testing.B) {
-			for i := 0; b.Loop(); i++ {
-				spec := &api.JobSpec{ID: "00000000000000000000000000000001", Query: api.Query{SQL: fmt.Sprintf("SELECT %d", i), Dir: "/"}}
-				if err := p.Fill(b.Context(), spec); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := p.Compile(b.Context(), spec, prepare.Capacity{Slots: 3, TargetBytes: 4 << 10}); err != nil {
-					b.Fatal(err)
-				}
+	p := newPlanning(b)
+	took := map[*prepare.Planner][]time.Duration{}
+	for i := 0; b.Loop(); i++ {
+		for _, by := range []*prepare.Planner{p.Planner, p.here} {
+			began := time.Now()
+			if _, err := p.job(b.Context(), by, fmt.Sprintf("SELECT %d", i), false); err != nil {
+				b.Fatal(err)
 			}
-		})
+			took[by] = append(took[by], time.Since(began))
+		}
+	}
+	for by, unit := range map[*prepare.Planner]string{p.Planner: "us/processes", p.here: "us/here"} {
+		slices.Sort(took[by])
+		b.ReportMetric(float64(took[by][len(took[by])/2].Microseconds()), unit)
+		b.ReportMetric(float64(took[by][len(took[by])/10].Microseconds()), unit+"-p10")
 	}
 }

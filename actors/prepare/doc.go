@@ -1,6 +1,6 @@
 // Package prepare makes statements into plans and plans into jobs: it finds the
-// files that they name, has DuckDB parse, bind and plan SQL in engines of its
-// own, and hands the result to the compilers (package plan for DataFrames,
+// files that they name, has DuckDB parse, bind and plan SQL, here (Local) or in
+// processes of its own (package isolate), and hands the result to the compilers (package plan for DataFrames,
 // package distribute for queries).
 //
 //	SQL ─── Fill ──▶ plan.Plan ─ Compile ─▶ Job: stages, and what they may read
@@ -12,5 +12,5 @@
 // texts, plans and footers of files as they are now are remembered within bounds.
 //
 // Read planner.go, then statement.go, query.go and files.go; placeholder.go for
-// text files.
+// text files; duckdb.go and local.go for what is asked of DuckDB.
 package prepare
