@@ -41,7 +41,7 @@ func (n *Node) openEngines(ctx context.Context) error {
 		pool, err := engines.Open(ctx, n.tasks)
 		if pool != nil {
 			n.engines = pool
-			n.planner = prepare.New(prepare.Local{Engines: pool}, n.tasks, c.Dir, n.log)
+			n.planner = prepare.New(prepare.Local{Engines: pool}, n.tasks, n.rules, n.log)
 		}
 		return err
 	}
@@ -56,7 +56,7 @@ func (n *Node) openEngines(ctx context.Context) error {
 	n.engines = pool
 	n.log.Info("DuckDB runs in engine processes", "protection", sandbox.Protection())
 	d := isolate.NewDuckDB(pool, c.Funcs, c.Memory, n.log)
-	n.planner = prepare.New(d, n.tasks, c.Dir, n.log)
+	n.planner = prepare.New(d, n.tasks, n.rules, n.log)
 	if _, err := d.Parse(ctx, "SELECT 1"); err != nil { // an engine process that cannot start is told now
 		return fmt.Errorf("actors: start an engine process: %w", err)
 	}

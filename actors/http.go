@@ -376,6 +376,9 @@ func (s *server) putSpec(w http.ResponseWriter, r *http.Request) (any, error) {
 	if rec.Spec == nil || string(rec.Spec.ID) != r.PathValue("id") {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "record", Subject: r.PathValue("id"), Text: "the record is of another job"}
 	}
+	if err := rec.Spec.ID.Check(); err != nil {
+		return nil, err
+	}
 	if err := s.n.records.Put(rec); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/exec"
@@ -63,6 +64,7 @@ type Node struct {
 	jobs     *jobs
 	peers    *peers.Peers
 	outputs  *publish.Outputs
+	rules    *access.Rules
 	worker   *actor.PID
 	running  atomic.Int64 // attempts: granted and not yet ended
 	server   *http.Server
@@ -119,6 +121,9 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if err := n.openStore(ctx); err != nil {
 		return nil, err
 	}
+	if n.rules, err = access.New(access.Config{Own: cfg.Dir, Keys: cfg.Keys, Read: cfg.Read, Write: cfg.Write}); err != nil {
+		return nil, err
+	}
 	if err := n.openEngines(ctx); err != nil {
 		return nil, err
 	}
@@ -129,7 +134,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	n.startMachine()
 	n.jobs = newJobs(n)
 	n.peers = &peers.Peers{Self: n.id, View: func() *mesh.View { return n.mesh.View() }, API: n.api, Here: n.jobs.list, Log: n.log}
-	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Log: n.log}
+	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Rules: n.rules, Log: n.log}
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Handle: n.handleMessage})
 	if err != nil {
 		return nil, setup.PortError(err, base+api.ActorsPortOffset, base)
@@ -149,7 +154,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	n.goes.Go(func() { n.serve(l) })
 	n.goes.Go(n.followView)
 	n.goes.Go(func() { n.outputs.ClearNoted(n.ctx) })
-	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir)
+	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir, "access", n.rules)
 	return n, nil
 }
 

@@ -92,7 +92,7 @@ func (n *Node) runAttempt(ctx context.Context, a *attempt) *attemptOutcome {
 		ctx, cancel = context.WithDeadlineCause(ctx, time.UnixMilli(a.deadline), plan.ErrDeadline)
 		defer cancel()
 	}
-	out, err := n.machine.Run(ctx, a.Attempt, a.packets)
+	out, err := n.machine.Run(ctx, a.Attempt, givenPackets{a.packets, n.rules, a.ID.Task.Partition})
 	if err == nil {
 		var done *wire.Done
 		if done, err = doneOf(a, out); err == nil {

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,8 +19,8 @@ import (
 // home replica that can has recorded it. Submitting the same id again returns the job.
 // If ctx ends first nobody waits for the job: it is cancelled.
 func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
-	if _, err := hex.DecodeString(string(spec.ID)); err != nil || len(spec.ID) != jobIDLen {
-		return nil, &plan.Error{Kind: plan.KindUser, Op: "submit", Subject: string(spec.ID), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
+	if err := spec.ID.Check(); err != nil {
+		return nil, err
 	}
 	if err := checkOptions(&spec.Options); err != nil {
 		return nil, err
@@ -107,8 +106,6 @@ func refused(id plan.JobID, errs []error) error {
 	te.Kind = plan.KindResource
 	return te
 }
-
-const jobIDLen = 32
 
 func (j *jobs) putRecord(ctx context.Context, addr string, rec *api.Record) error {
 	if addr == j.n.APIAddr() {

@@ -120,6 +120,9 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 	switch {
 	case w.leaving:
 		return
+	case id.Check() != nil:
+		w.log.Warn("work of a job without a proper id is refused", "from", m.from.Node)
+		return
 	case j == nil && len(w.jobs) >= jobsPerWorkerMax:
 		w.log.Warn("too many open jobs: work refused", "job", id)
 		return

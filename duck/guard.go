@@ -49,3 +49,18 @@ func guard(sql string) error {
 	}
 	return nil
 }
+
+// single refuses a text of several statements where one is expected: what follows a
+// semicolon would run as well.
+func single(sql string) error {
+	toks, err := lexer.Lex(sql)
+	if err != nil {
+		return newError("Parser Error: "+err.Error(), sql)
+	}
+	for _, t := range toks {
+		if t.Kind == lexer.Punct && t.In(sql) == ";" {
+			return newError("Parser Error: one statement is expected, and this text has several", sql)
+		}
+	}
+	return nil
+}

@@ -64,7 +64,7 @@ func (e *Engine) define(ctx context.Context, what, name, query string) error {
 // define runs CREATE TEMP what name AS query.
 func (o *op) define(what, name, query string) error {
 	query = trimQuery(query)
-	if err := o.guard(query); err != nil {
+	if err := o.one(query); err != nil {
 		return err
 	}
 	e := o.engine
@@ -132,6 +132,14 @@ func (o *op) bind(query string) (bound, error) {
 	o.bound.free()
 	o.bound = bound{query, schema, s}
 	return o.bound, nil
+}
+
+// one is guard for a text that has to be one statement.
+func (o *op) one(sql string) error {
+	if err := single(sql); err != nil {
+		return err
+	}
+	return o.guard(sql)
 }
 
 // guard refuses SQL that a locked engine must not run.
@@ -262,7 +270,7 @@ func (o *op) copy(query, path, options string) (int64, error) {
 		return 0, err
 	}
 	statement := "COPY (" + query + "\n) TO " + lexer.QuoteText(path) + " (" + options + ")"
-	if err := o.guard(statement); err != nil {
+	if err := o.one(statement); err != nil {
 		return 0, err
 	}
 	return run(o.engine.conn, statement)

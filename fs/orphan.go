@@ -68,6 +68,19 @@ func lockFile(ctx context.Context, f *os.File, how int) error {
 	}
 }
 
+// StagedFor is the job for which a folder is the Dir of a Staging, by its name alone.
+func StagedFor(dir string) (job string, ok bool) {
+	root := filepath.Dir(dir)
+	name := filepath.Base(root)
+	if !filepath.IsAbs(dir) || filepath.Clean(dir) != dir || filepath.Base(dir) != workDir || !strings.HasPrefix(name, ".") {
+		return "", false
+	}
+	if i := strings.LastIndex(name, stagingInfix); i > 1 {
+		job = name[i+len(stagingInfix):]
+	}
+	return job, jobPattern.MatchString(job)
+}
+
 // Staged lists the jobs that have a staging folder beside target.
 func Staged(target string) ([]string, error) {
 	abs, err := resolve(target)
@@ -80,7 +93,7 @@ func Staged(target string) ([]string, error) {
 	}
 	var jobs []string
 	for _, e := range entries {
-		job, ok := strings.CutPrefix(e.Name(), "."+filepath.Base(abs)+".pond-")
+		job, ok := strings.CutPrefix(e.Name(), "."+filepath.Base(abs)+stagingInfix)
 		if job = strings.TrimSuffix(job, goneSuffix); ok && e.IsDir() && jobPattern.MatchString(job) {
 			jobs = append(jobs, job)
 		}

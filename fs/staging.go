@@ -36,6 +36,12 @@ const (
 	stageTriesMax   = 3         // at a staging folder that is being cleared
 )
 
+// Parts of the name of a staging folder, and of those in it.
+const (
+	stagingInfix = ".pond-"
+	workDir      = "work"
+)
+
 var jobPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // Staging is a hidden folder next to the target, on the same file system:
@@ -107,7 +113,7 @@ func newStaging(target, job string, mode Mode) (*Staging, error) {
 	if err != nil {
 		return nil, err
 	}
-	hidden := "." + filepath.Base(abs) + ".pond-" + job
+	hidden := "." + filepath.Base(abs) + stagingInfix + job
 	if filepath.Dir(abs) == abs || len(hidden)+len(goneSuffix) > nameMax {
 		return nil, fmt.Errorf("target cannot be a root or have so long a name: %w", ErrInvalid)
 	}
@@ -140,7 +146,7 @@ func resolve(target string) (string, error) {
 }
 
 // Dir is the folder where attempts write.
-func (s *Staging) Dir() string { return filepath.Join(s.root, "work") }
+func (s *Staging) Dir() string { return filepath.Join(s.root, workDir) }
 
 // File is the path to write an output file at. name begins with the folder of the
 // attempt that writes it, and no other attempt writes there; what follows is the

@@ -21,6 +21,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/exec"
@@ -66,7 +67,11 @@ func newRunner(t *testing.T, f *funcs.Registry) *runner {
 	t.Cleanup(r.segs.Close)
 	blocks := transfer.NewClient(transfer.ClientConfig{LocalAddr: here, Local: r.segs})
 	t.Cleanup(func() { blocks.Close() })
-	r.planner = prepare.New(prepare.Local{Engines: pool}, pool.Config, t.TempDir(), quiet)
+	rules, err := access.New(access.Config{Own: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.planner = prepare.New(prepare.Local{Engines: pool}, pool.Config, rules, quiet)
 	r.Machine = &exec.Machine{Engines: pool, Journal: r.segs, Blocks: blocks, Mem: engines.NewAllocator(),
 		Buffers: vec.NewPool(engines.NewAllocator(), 8<<20), SpoolDir: r.spools, Log: quiet}
 	return r

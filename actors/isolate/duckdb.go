@@ -123,11 +123,12 @@ type columnsRequest struct {
 
 // Sniff implements prepare.DuckDB.
 func (d *DuckDB) Sniff(ctx context.Context, path string, access []string, o plan.ScanOptions) (map[string]string, error) {
-	return request[map[string]string](ctx, d, asked{method: methodSniff, files: access}, sniffRequest{path, o})
+	return request[map[string]string](ctx, d, asked{method: methodSniff, files: access}, sniffRequest{path, access, o})
 }
 
 type sniffRequest struct {
 	Path    string
+	Access  []string
 	Options plan.ScanOptions
 }
 
@@ -297,7 +298,7 @@ func answer(ctx context.Context, c process.Child, d prepare.DuckDB, method strin
 	case methodColumns:
 		return reply(body, func(r columnsRequest) (any, error) { return d.Columns(ctx, r.SQL, r.Access) })
 	case methodSniff:
-		return reply(body, func(r sniffRequest) (any, error) { return d.Sniff(ctx, r.Path, nil, r.Options) })
+		return reply(body, func(r sniffRequest) (any, error) { return d.Sniff(ctx, r.Path, r.Access, r.Options) })
 	case methodDescribe:
 		return reply(body, func(r describeRequest) (any, error) { return d.Describe(ctx, r.Op, r.Access) })
 	case methodPlan:

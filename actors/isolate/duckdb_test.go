@@ -20,6 +20,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/funcs"
@@ -61,8 +62,12 @@ func newPlanning(t testing.TB, scalars ...funcs.Scalar) *planning {
 	processes := process.NewPool(process.Config{Program: process.Program(), Config: settings, Dir: t.TempDir(), Blank: 1, Idle: 6, Log: log})
 	t.Cleanup(func() { processes.Close() })
 	p := &planning{pool: pool, duckdb: NewDuckDB(processes, registry, c.Memory, log), dir: t.TempDir()}
-	p.Planner = prepare.New(p.duckdb, c, t.TempDir(), log)
-	p.here = prepare.New(prepare.Local{Engines: pool}, c, t.TempDir(), log)
+	rules, err := access.New(access.Config{Own: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Planner = prepare.New(p.duckdb, c, rules, log)
+	p.here = prepare.New(prepare.Local{Engines: pool}, c, rules, log)
 	if p.plain, err = pool.Planner(t.Context()); err != nil {
 		t.Fatal(err)
 	}

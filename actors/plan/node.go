@@ -65,7 +65,9 @@ type RowsOp struct {
 // or that nobody has partitioned, is given whole to every partition.
 //
 // Without inputs it is a whole query: it runs once. Access then lists the
-// files, folders or globs that its text names.
+// files, folders or globs that its text names, and Views are made for it. The node
+// that plans a job derives Access, Lax and Views from the text: what a plan says of
+// them is not believed.
 type SQLOp struct {
 	Query  string   `json:"query"`
 	Access []string `json:"access,omitempty"`

@@ -1,12 +1,24 @@
 package plan
 
 import (
+	"encoding/hex"
 	"fmt"
 	"slices"
 )
 
 // JobID names a job: 128 random bits in hex.
 type JobID string
+
+const jobIDLen = 32
+
+// Check refuses a name that no job has. Names of files are made of ids: one that
+// comes from elsewhere is checked before it is used.
+func (id JobID) Check() error {
+	if _, err := hex.DecodeString(string(id)); err != nil || len(id) != jobIDLen {
+		return &Error{Kind: KindUser, Op: "name a job", Subject: fmt.Sprintf("%.64q", string(id)), Text: fmt.Sprintf("a job's id is %d hex digits", jobIDLen)}
+	}
+	return nil
+}
 
 // StageID is the content hash of everything a stage's output depends on: its
 // SQL, its files (path, size, modification time), its exchange, the ids of the

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	iofs "io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -39,17 +37,17 @@ func (p *Planner) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []s
 	if src.Read != nil {
 		patterns = src.Read.Paths
 	}
-	for _, pattern := range patterns {
-		if err := p.mayRead(pattern); err != nil {
-			return nil, nil, err
-		}
-	}
 	infos, err := p.find(ctx, src, patterns)
 	if err != nil {
 		return nil, nil, err
 	}
 	facts := &plan.Facts{}
-	access := slices.Clone(patterns) // what SQL names is itself looked at
+	var access []string
+	for _, pattern := range patterns { // what SQL names is itself looked at, but gives no folder
+		if pattern = strings.TrimRight(pattern, "/"); pattern != "" {
+			access = append(access, pattern)
+		}
+	}
 	for _, pattern := range patterns {
 		if folder, ok := glob.Folder(pattern); ok {
 			access = append(access, folder)
@@ -76,9 +74,16 @@ func (p *Planner) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []s
 	return facts, access, nil
 }
 
-// find lists the files that patterns mean. A DataFrame's folders are those in them,
-// or below them where that is asked for: key folders always are.
+// find lists the files that patterns mean, all of which a job may read. A DataFrame's
+// folders are those in them, or below them where that is asked for: key folders always
+// are.
 func (p *Planner) find(ctx context.Context, src *plan.Source, patterns []string) ([]glob.File, error) {
+	check := p.rules.Check()
+	for _, pattern := range patterns {
+		if err := check.Read(pattern); err != nil {
+			return nil, err
+		}
+	}
 	find := glob.Find
 	if src.Read != nil {
 		find = glob.FindIn
@@ -99,60 +104,13 @@ func (p *Planner) find(ctx context.Context, src *plan.Source, patterns []string)
 		return nil, fileError(patterns, err)
 	}
 	slices.SortFunc(files, func(a, b glob.File) int { return strings.Compare(a.Path, b.Path) })
-	return slices.Compact(files), p.mayReadAll(files)
-}
-
-// mayRead refuses the node's own folder: keys and other jobs' rows are in it.
-func (p *Planner) mayRead(path string) error {
-	own, err1 := filepath.Abs(p.ownDir)
-	path, err2 := filepath.Abs(path)
-	if err := errors.Join(err1, err2); err != nil {
-		return err
-	}
-	if within(own, path) {
-		return ownFolder(path)
-	}
-	return nil
-}
-
-func within(dir, path string) bool {
-	return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator))
-}
-
-func ownFolder(path string) error {
-	return &plan.Error{Kind: plan.KindDenied, Op: "read", Subject: path, Text: "this is inside the node's own data folder", Hint: "name the files that are meant more closely"}
-}
-
-// mayReadAll is mayRead for files that were found, wherever links lead.
-func (p *Planner) mayReadAll(files []glob.File) error {
-	own, err := filepath.EvalSymlinks(p.ownDir)
-	if err != nil {
-		return nil //nolint:nilerr // there is no such folder
-	}
-	if own, err = filepath.Abs(own); err != nil {
-		return err
-	}
-	dirs := map[string]string{} // resolved
-	for _, f := range files {
-		dir, name := filepath.Split(f.Path)
-		real, ok := dirs[dir]
-		if !ok {
-			if real, err = filepath.EvalSymlinks(dir); err != nil {
-				return fileError([]string{f.Path}, err)
-			}
-			dirs[dir] = real
-		}
-		path := filepath.Join(real, name)
-		if st, err := os.Lstat(path); err == nil && st.Mode()&iofs.ModeSymlink != 0 {
-			if path, err = filepath.EvalSymlinks(path); err != nil {
-				return fileError([]string{f.Path}, err)
-			}
-		}
-		if within(own, path) {
-			return ownFolder(f.Path)
+	files = slices.Compact(files)
+	for _, f := range files { // a link among them may lead anywhere
+		if err := check.Read(f.Path); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return files, nil
 }
 
 // withoutEmpty leaves out files without a byte, which tell nothing of their

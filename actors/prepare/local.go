@@ -102,10 +102,11 @@ func (l Local) whichFile(ctx context.Context, paths []string, err error) error {
 func (l Local) Columns(ctx context.Context, sql string, access []string) ([]plan.Column, error) {
 	ctx, cancel := WithTime(ctx, "", len(access))
 	defer cancel()
-	e, err := l.Engines.Planner(ctx)
+	e, err := l.Engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
 		return nil, engines.Error("read", err)
 	}
+	defer l.Engines.Put(e)
 	schema, err := e.Schema(ctx, sql)
 	if err != nil {
 		return nil, engines.Error("read", err)
@@ -122,13 +123,14 @@ func columnsOf(s *vec.Schema) []plan.Column {
 }
 
 // Sniff implements DuckDB.
-func (l Local) Sniff(ctx context.Context, path string, _ []string, o plan.ScanOptions) (map[string]string, error) {
+func (l Local) Sniff(ctx context.Context, path string, access []string, o plan.ScanOptions) (map[string]string, error) {
 	ctx, cancel := WithTime(ctx, "", 1)
 	defer cancel()
-	e, err := l.Engines.Planner(ctx)
+	e, err := l.Engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
 		return nil, engines.Error("read", err)
 	}
+	defer l.Engines.Put(e)
 	args := plan.QuoteString(plan.EscapeGlob(path))
 	for k, v := range o.CSV {
 		args += ", " + k + " = " + v

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/funcs"
@@ -22,23 +23,23 @@ const formatSalt = "pond-1"
 type Planner struct {
 	duckdb DuckDB
 	config engines.Config
-	ownDir string
+	rules  *access.Rules
 	log    *slog.Logger
 
 	footers  footers
 	checked  memo[struct{}]  // queries that DuckDB could bind
 	plans    memo[*planText] // queries as DuckDB planned them
 	resolved memo[*resolved] // texts whose file names were made absolute
+	derived  memo[struct{}]  // steps that were made from their texts here
 }
 
-// New returns a planner for a node whose tasks run in engines of that configuration.
-// ownDir is the node's data folder, which no statement may read: keys and other jobs'
-// rows are in it.
-func New(d DuckDB, c engines.Config, ownDir string, log *slog.Logger) *Planner {
+// New returns a planner for a node whose tasks run in engines of that configuration,
+// and which gives jobs the files that its rules allow.
+func New(d DuckDB, c engines.Config, rules *access.Rules, log *slog.Logger) *Planner {
 	if c.Funcs == nil {
 		c.Funcs = new(funcs.Registry)
 	}
-	return &Planner{duckdb: d, config: c, ownDir: ownDir, log: log}
+	return &Planner{duckdb: d, config: c, rules: rules, log: log}
 }
 
 // DuckDBVersion is that of the DuckDB that plans.
@@ -127,14 +128,18 @@ func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c Capacity) (*
 	if err := spec.Plan.Validate(); err != nil {
 		return nil, err
 	}
-	if op := soleQuery(spec.Plan); op != nil {
-		return p.compileQuery(ctx, spec, op, c)
-	}
-	catalog, access, err := p.catalog(ctx, spec.Plan)
+	program, err := p.derive(ctx, spec.Plan)
 	if err != nil {
 		return nil, err
 	}
-	job, err := frame.Compile(spec.Plan, catalog, frame.Options{
+	if op := soleQuery(program); op != nil {
+		return p.compileQuery(ctx, spec, op, c)
+	}
+	catalog, access, err := p.catalog(ctx, program)
+	if err != nil {
+		return nil, err
+	}
+	job, err := frame.Compile(program, catalog, frame.Options{
 		JobID: spec.ID, Sizing: plan.Sizing{Parallelism: max(c.Slots, spec.Options.Partitions), TargetBytes: c.TargetBytes}, Functions: p.versions(), Salt: p.salt(),
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/funcs"
@@ -46,7 +47,11 @@ func newBench(t *testing.T, scalars ...funcs.Scalar) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.pool.Close() })
-	b.Planner = prepare.New(prepare.Local{Engines: b.pool}, b.pool.Config, b.own, quiet)
+	rules, err := access.New(access.Config{Own: b.own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Planner = prepare.New(prepare.Local{Engines: b.pool}, b.pool.Config, rules, quiet)
 	return b
 }
 

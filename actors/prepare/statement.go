@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -36,7 +37,8 @@ func (p *Planner) Fill(ctx context.Context, spec *api.JobSpec) (err error) {
 	return err
 }
 
-// fillSteps is a plan with the steps of each query over files.
+// fillSteps is a plan with the steps of each query over files. Whatever the plan says
+// of the files of a query's text is left out: the text says it.
 func (p *Planner) fillSteps(ctx context.Context, in *plan.Plan, q api.Query) (*plan.Plan, error) {
 	if in == nil {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "submit", Text: "there is no statement and no plan", Hint: "give sql or plan"}
@@ -44,12 +46,11 @@ func (p *Planner) fillSteps(ctx context.Context, in *plan.Plan, q api.Query) (*p
 	out := *in
 	out.Nodes = nil
 	for _, n := range in.Nodes {
-		if n.SQL == nil || len(n.Inputs) > 0 || len(n.SQL.Access) > 0 {
+		if n.SQL == nil || len(n.Inputs) > 0 || p.isDerived(n.SQL) {
 			out.Nodes = append(out.Nodes, n)
 			continue
 		}
-		q.SQL = n.SQL.Query
-		part, err := p.PlanSQL(ctx, &q)
+		part, err := p.PlanSQL(ctx, &api.Query{SQL: n.SQL.Query, Dir: q.Dir, Views: slices.Concat(q.Views, n.SQL.Views)})
 		if err != nil {
 			return nil, err
 		}
@@ -98,14 +99,12 @@ func (p *Planner) PlanSQL(ctx context.Context, req *api.Query) (*plan.Plan, erro
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Text: "a query or a COPY of one can be planned, no other statement",
 			Hint: "run it with: pondnode sql"}
 	}
-	q := &statement{p: p, place: placeOf(req.Dir), views: map[string]plan.View{}}
-	for _, v := range req.Views {
-		if err := plan.CheckSQL(v.SQL); err != nil {
-			with := *plan.AsError(err)
-			with.Subject = "view " + v.Name
-			return nil, &with
-		}
-		q.views[strings.ToLower(v.Name)] = v
+	if req.Dir != "" && !filepath.IsAbs(req.Dir) {
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Subject: req.Dir, Text: "the folder in which names of files begin is itself relative", Hint: "give an absolute one"}
+	}
+	q, err := p.statement(req.Dir, req.Views)
+	if err != nil {
+		return nil, err
 	}
 	op, err := q.step(ctx, s.Query)
 	if err != nil {
@@ -118,6 +117,44 @@ func (p *Planner) PlanSQL(ctx context.Context, req *api.Query) (*plan.Plan, erro
 		out.Nodes = append(out.Nodes, plan.Node{ID: "sql", Inputs: []plan.NodeID{"pivot"}, Project: &plan.ProjectOp{}})
 	}
 	return out, nil
+}
+
+// derive is a plan whose queries over files may read what their texts name, and
+// nothing else, whoever made the plan. A query over other steps names no files.
+func (p *Planner) derive(ctx context.Context, in *plan.Plan) (*plan.Plan, error) {
+	out := *in
+	out.Nodes = slices.Clone(in.Nodes)
+	for i := range out.Nodes {
+		n := &out.Nodes[i]
+		switch {
+		case n.SQL == nil:
+		case len(n.Inputs) > 0:
+			n.SQL = &plan.SQLOp{Query: n.SQL.Query}
+		default:
+			if p.isDerived(n.SQL) {
+				continue
+			}
+			q, err := p.statement("", n.SQL.Views)
+			if err != nil {
+				return nil, err
+			}
+			if n.SQL, err = q.step(ctx, n.SQL.Query); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &out, nil
+}
+
+// isDerived reports whether this node has made a step from its text, not long ago.
+func (p *Planner) isDerived(op *plan.SQLOp) bool {
+	_, ours := p.derived.get(stepKey(op))
+	return ours
+}
+
+// stepKey is a step with all that is said of its files.
+func stepKey(op *plan.SQLOp) memoKey {
+	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", op.Query, op.Access, op.Lax, op.Views))
 }
 
 // Describe names and types a query's columns. DuckDB binds it, confined to the
@@ -158,6 +195,20 @@ type statement struct {
 	dynamic bool
 }
 
+// statement begins to make a query's text mean the same on every node.
+func (p *Planner) statement(dir string, views []plan.View) (*statement, error) {
+	q := &statement{p: p, place: placeOf(dir), views: map[string]plan.View{}}
+	for _, v := range views {
+		if err := plan.CheckSQL(v.SQL); err != nil {
+			with := *plan.AsError(err)
+			with.Subject = "view " + v.Name
+			return nil, &with
+		}
+		q.views[strings.ToLower(v.Name)] = v
+	}
+	return q, nil
+}
+
 // told begin statements that tell of a query.
 var told = map[string]bool{"summarize": true, "describe": true, "desc": true, "show": true}
 
@@ -180,6 +231,7 @@ func (q *statement) step(ctx context.Context, sql string) (*plan.SQLOp, error) {
 	op.Access = slices.Compact(op.Access)
 	slices.Sort(op.Lax)
 	op.Lax = slices.Compact(op.Lax)
+	q.p.derived.put(stepKey(op), struct{}{}, 0)
 	return op, nil
 }
 
@@ -264,7 +316,7 @@ func (q *statement) read(ctx context.Context, sql string, js []byte, views []str
 		return nil, err
 	}
 	if list, _ := root["statements"].([]any); len(list) != 1 {
-		return nil, &plan.Error{Kind: plan.KindUser, Op: "parse", Text: "one statement is expected", Hint: "give one at a time"}
+		return nil, oneStatement()
 	}
 	r := &resolved{text: sql, tables: tree.Tables(root)}
 	files := tree.AbsoluteFiles(root, q.place, views...)
@@ -282,6 +334,10 @@ func (q *statement) read(ctx context.Context, sql string, js []byte, views []str
 		r.text, err = q.p.duckdb.Deparse(ctx, js)
 	}
 	return r, err
+}
+
+func oneStatement() error {
+	return &plan.Error{Kind: plan.KindUser, Op: "parse", Text: "one statement is expected", Hint: "give one at a time"}
 }
 
 // unreadable is the error of files that a pond cannot read as one DuckDB would.
@@ -325,6 +381,9 @@ func (q *statement) same(ctx context.Context, text string, root tree.Node) bool 
 func (q *statement) loose(sql string, views []string) (*resolved, error) {
 	if !pivots(sql) {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "parse", Text: "only queries, and COPY of one, run on a pond", Hint: "write a SELECT"}
+	}
+	if list, rest := stmt.Split(sql); len(list) > 1 || len(list) == 1 && stmt.Trim(rest) != "" {
+		return nil, oneStatement()
 	}
 	r := &resolved{tables: stmt.Identifiers(sql)}
 	file := func(reader, name string) string {

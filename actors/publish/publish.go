@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/fs"
@@ -17,9 +18,10 @@ import (
 // Outputs are those of the jobs that one node coordinates. It is safe for concurrent
 // use.
 type Outputs struct {
-	Dir  string                                             // of notes: a file a job that this node stages for, with its target
-	Live func(context.Context) (map[plan.JobID]bool, error) // the jobs of the whole pond that some node coordinates
-	Log  *slog.Logger
+	Dir   string                                             // of notes: a file a job that this node stages for, with its target
+	Live  func(context.Context) (map[plan.JobID]bool, error) // the jobs of the whole pond that some node coordinates
+	Rules *access.Rules                                      // where jobs may write
+	Log   *slog.Logger
 }
 
 // Output is the target of one job's files. The caller ends it with Discard, or with
@@ -47,15 +49,18 @@ func (o *Outputs) Open(ctx context.Context, job plan.JobID, w *plan.Write) (*Out
 	if w == nil {
 		return nil, nil
 	}
-	if err := o.note(job, w.Path); err != nil {
+	target, err := o.Rules.Check().Write(w.Path)
+	if err != nil {
+		return nil, outputError(w, err)
+	}
+	if err := o.note(job, target); err != nil {
 		return nil, err
 	}
 	var st staging
-	var err error
 	if w.Single {
-		st, err = fs.StageFile(ctx, w.Path, string(job), modes[w.Mode])
+		st, err = fs.StageFile(ctx, target, string(job), modes[w.Mode])
 	} else {
-		st, err = fs.Stage(ctx, w.Path, string(job), modes[w.Mode])
+		st, err = fs.Stage(ctx, target, string(job), modes[w.Mode])
 	}
 	if err != nil {
 		o.forget(job)

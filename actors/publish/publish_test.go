@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/fs"
@@ -20,7 +21,11 @@ const job = "0123456789abcdef0123456789abcdef"
 // outputs are those of a node in whose pond these jobs live.
 func outputs(t *testing.T, live ...plan.JobID) *Outputs {
 	t.Helper()
-	return &Outputs{Dir: filepath.Join(t.TempDir(), "staged"), Log: slog.New(slog.DiscardHandler), Live: func(context.Context) (map[plan.JobID]bool, error) {
+	rules, err := access.New(access.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Outputs{Rules: rules, Dir: filepath.Join(t.TempDir(), "staged"), Log: slog.New(slog.DiscardHandler), Live: func(context.Context) (map[plan.JobID]bool, error) {
 		m := map[plan.JobID]bool{}
 		for _, id := range live {
 			m[id] = true

@@ -33,9 +33,12 @@ type Config struct {
 	TLS       *tls.Config
 	Zone      string
 	Version   string
-	CacheMax  int64 // bytes of finished jobs' segments kept for reuse; default 8 GiB; negative: none
-	Log       *slog.Logger
-	Funcs     *funcs.Registry
+	// Read and Write are the folders below which jobs may read and write; none: whatever
+	// the node's user may. Keys are files with secrets, which no job may read.
+	Read, Write, Keys []string
+	CacheMax          int64 // bytes of finished jobs' segments kept for reuse; default 8 GiB; negative: none
+	Log               *slog.Logger
+	Funcs             *funcs.Registry
 	// Program is started for engine processes; nil: engines run in this process.
 	Program []string
 

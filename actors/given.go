@@ -1,0 +1,113 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/pondmesh/pond/actors/access"
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs"
+)
+
+// givenPackets are an attempt's packets, of which none gets through that would have
+// the attempt reach what this node gives no job. Whoever coordinates a job says what
+// its tasks read and write; each node that runs one looks again, right before it.
+type givenPackets struct {
+	*packetCache
+	rules     *access.Rules
+	partition int
+}
+
+// Get implements exec.Packets.
+func (g givenPackets) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
+	p, err := g.packetCache.Get(ctx, stage, version)
+	if err == nil {
+		err = g.check(p, stage)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (g givenPackets) check(p *api.Packet, stage int) error {
+	if err := wellFormed(p, g.job, stage); err != nil {
+		return err
+	}
+	check := g.rules.Check()
+	for _, path := range p.Access {
+		if strings.HasSuffix(path, "/") {
+			return notGiven("read", path, "no job is given whole folders")
+		}
+		if err := check.Read(path); err != nil {
+			return err
+		}
+	}
+	for _, in := range p.Stage().Inputs {
+		if in.Scan == nil {
+			continue
+		}
+		for _, path := range piecesOf(in.Scan, g.partition) {
+			if err := check.Read(path); err != nil {
+				return err
+			}
+		}
+	}
+	if p.Stage().Exchange.Write == nil {
+		return nil
+	}
+	if job, ok := fs.StagedFor(p.Staging); !ok || job != string(g.job) {
+		return notGiven("write", p.Staging, "this is no staging folder of the job")
+	}
+	_, err := check.Write(p.Staging)
+	return err
+}
+
+// piecesOf are the files that a task of a scan opens.
+func piecesOf(s *plan.Scan, partition int) (paths []string) {
+	splits := s.Splits
+	if !s.Broadcast && partition < len(splits) {
+		splits = splits[partition : partition+1]
+	}
+	for _, pieces := range splits {
+		for _, piece := range pieces {
+			paths = append(paths, piece.Path)
+		}
+	}
+	if s.Like != "" {
+		paths = append(paths, s.Like)
+	}
+	return paths
+}
+
+// wellFormed refuses a packet that is not what it was asked for.
+func wellFormed(p *api.Packet, job plan.JobID, stage int) error {
+	bad := func(format string, args ...any) error {
+		return &plan.Error{Kind: plan.KindInternal, Op: "fetch the stage of", Subject: string(job), Text: "what its coordinator sent is no packet: " + fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case p == nil || p.Job == nil:
+		return bad("it has no job")
+	case p.ID != job || p.Index != stage:
+		return bad("it is stage %d of job %.32s", p.Index, string(p.ID))
+	case stage < 0 || stage >= len(p.Job.Stages):
+		return bad("it has %d stages", len(p.Job.Stages))
+	}
+	for i, s := range p.Job.Stages {
+		if s == nil {
+			return bad("stage %d is missing", i)
+		}
+	}
+	for _, up := range p.Stage().Upstream() {
+		if up < 0 || up >= len(p.Job.Stages) || len(p.Where[up]) != len(p.Up[up]) {
+			return bad("stage %d, which it reads, is missing", up)
+		}
+	}
+	return nil
+}
+
+func notGiven(op, path, why string) error {
+	return &plan.Error{Kind: plan.KindDenied, Op: op, Subject: path, Text: why}
+}
