@@ -90,6 +90,17 @@ func advice(text string, files []string) string {
 // ofValues are DuckDB's types of errors about a value that was read or computed.
 var ofValues = map[string]bool{"Conversion": true, "Out of Range": true, "Invalid Input": true, "Invalid type": true, "Divide by Zero": true}
 
+// FilesOf are the files among paths that may be read, for an error.
+func FilesOf(access []string) (out []string) {
+	for _, path := range access {
+		if !strings.HasSuffix(path, "/") && path == plan.EscapeGlob(path) {
+			out = append(out, path)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // filesNamed is how many files a hint names.
 const filesNamed = 3
 

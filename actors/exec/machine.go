@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"strings"
 	"syscall"
 	"time"
 
@@ -153,15 +152,10 @@ func FilesOf(packet *api.Packet, a Attempt) (files []string) {
 			files = append(files, piece.Path)
 		}
 	}
-	if len(files) > 0 {
-		return files
+	if len(files) == 0 {
+		files = packet.Stage().Access
 	}
-	for _, p := range packet.Stage().Access {
-		if !strings.HasSuffix(p, "/") {
-			files = append(files, p)
-		}
-	}
-	return files
+	return engines.FilesOf(files)
 }
 
 func (t *task) run(ctx context.Context, in plan.TaskInput) (*Outcome, error) {

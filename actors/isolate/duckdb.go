@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/pondmesh/pond/actors/engines"
@@ -174,14 +173,14 @@ func request[Resp any](ctx context.Context, d *DuckDB, q asked, req any) (resp R
 			out, err = d.try(ctx, &q, body)
 			return err
 		})
-		died := errors.Is(err, plan.ErrCrash) || errors.Is(err, plan.ErrUnavailable)
-		if !died || try == planTries || ctx.Err() != nil {
+		dead := errors.Is(err, plan.ErrCrash) || errors.Is(err, plan.ErrUnavailable)
+		if !dead || try == planTries || ctx.Err() != nil {
 			break
 		}
 		d.log.Warn("an engine process died of a planner's request, which is made once more", "request", q.method, "err", err)
 	}
 	if err != nil {
-		return resp, q.explain(err)
+		return resp, died(err, "plan", "planned", q.statement, engines.FilesOf(q.files))
 	}
 	return resp, fromBytes(out, &resp)
 }
@@ -247,38 +246,6 @@ func (d *DuckDB) serve(ctx context.Context, q *asked, dir, method string, body [
 		f.Close()
 	}
 	return nil, nil, fmt.Errorf("isolate: an engine process that plans asks for %q", method)
-}
-
-// statementMax is how much of a statement an error shows.
-const statementMax = 200
-
-// explain says what a process died of.
-func (q *asked) explain(err error) error {
-	pe := plan.AsError(err)
-	if pe.Kind != plan.KindCrash && pe.Kind != plan.KindMemory {
-		return err
-	}
-	with := *pe
-	with.Op = "plan"
-	if text := strings.Join(strings.Fields(q.statement), " "); text != "" {
-		if len(text) > statementMax {
-			text = strings.ToValidUTF8(text[:statementMax], "") + " …"
-		}
-		with.Text += " while it planned: " + text
-	}
-	files := prepare.FilesOf(q.files)
-	if len(files) > 0 {
-		with.Text += " over " + engines.Names(files)
-	}
-	switch {
-	case pe.Kind == plan.KindMemory:
-		with.Hint = "make the statement simpler, or give the node more --memory"
-	case len(files) > 0:
-		with.Hint = "DuckDB has a defect here: look whether the files are whole, or write the statement another way"
-	default:
-		with.Hint = "DuckDB has a defect here: write the statement another way"
-	}
-	return &with
 }
 
 // answer answers a planner in the engine process.

@@ -68,7 +68,7 @@ func (m *Machine) Run(ctx context.Context, a exec.Attempt, packets exec.Packets)
 	}
 	body, _, err = pr.Run(ctx, methodRun, body, s.serve)
 	if err != nil {
-		return nil, m.where(err, packet, a)
+		return nil, died(err, "run", "ran", textOf(packet.Stage()), exec.FilesOf(packet, a))
 	}
 	var reply runReply
 	if err := json.Unmarshal(body, &reply); err != nil || reply.Outcome == nil {
@@ -86,22 +86,6 @@ func accessOf(stage *plan.Stage, access []string, staging string) (out process.A
 		out.Write = []string{staging + "/"}
 	}
 	return out
-}
-
-// where adds what was read to the error of a process that died of it.
-func (m *Machine) where(err error, packet *api.Packet, a exec.Attempt) error {
-	pe := plan.AsError(err)
-	if pe.Kind != plan.KindCrash {
-		return err
-	}
-	files := exec.FilesOf(packet, a)
-	if len(files) == 0 {
-		return err
-	}
-	with := *pe
-	with.Text += " while it read " + engines.Names(files)
-	with.Hint = "look whether the files are whole"
-	return &with
 }
 
 // packetBytes keeps the last packets as they travel: a stage's tasks share one.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/pondmesh/pond/actors/engines"
@@ -166,7 +165,7 @@ func (l Local) Describe(ctx context.Context, op *plan.SQLOp, access []string) (o
 	defer l.Engines.Put(e)
 	schema, err := describe(ctx, e, op, &out.Dynamic)
 	if err != nil {
-		return out, engines.Where(engines.Error("bind", err), FilesOf(access))
+		return out, engines.Where(engines.Error("bind", err), engines.FilesOf(access))
 	}
 	out.Columns = columnsOf(schema)
 	return out, nil
@@ -206,18 +205,7 @@ func (l Local) Plan(ctx context.Context, r PlanRequest) (Planned, error) {
 	if errors.As(err, &w) {
 		return Planned{Whole: w.why}, nil
 	}
-	return out, engines.Where(err, FilesOf(r.Access))
-}
-
-// FilesOf are the files among the paths that an answer may look at, for its errors.
-func FilesOf(access []string) (out []string) {
-	for _, path := range access {
-		if !strings.HasSuffix(path, "/") && path == plan.EscapeGlob(path) {
-			out = append(out, path)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return out, engines.Where(err, engines.FilesOf(r.Access))
 }
 
 func writePlan(ctx context.Context, e *duck.Engine, r *PlanRequest) (out Planned, err error) {
@@ -288,5 +276,5 @@ func (l Local) Bind(ctx context.Context, r BindRequest) error {
 	}
 	defer l.Engines.Put(e)
 	_, err = bound(ctx, e, r.SQL, r.Views)
-	return engines.Where(err, FilesOf(r.Options.Files))
+	return engines.Where(err, engines.FilesOf(r.Options.Files))
 }
