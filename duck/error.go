@@ -49,8 +49,11 @@ func NewError(text string) *Error { return newError(text, "") }
 // Class is the sentinel that an error with DuckDB's text matches.
 func Class(text string) error { return newError(text, "").class() }
 
-// inside begins what DuckDB adds when it fails inside.
-const inside = "\nThis error signals an assertion failure within DuckDB."
+// What DuckDB adds to its errors, and nobody here can use.
+const (
+	inside    = "\nThis error signals an assertion failure within DuckDB."
+	solutions = "\n\nPossible solutions:\n" // settings, which are frozen
+)
 
 // newError is DuckDB's text as an *Error.
 func newError(text, query string) *Error {
@@ -63,6 +66,7 @@ func newError(text, query string) *Error {
 		e.Message, e.Stack = text[:at], strings.TrimSpace(text[at:])
 	}
 	e.Message, _, _ = strings.Cut(e.Message, inside)
+	e.Message, _, _ = strings.Cut(e.Message, solutions)
 	return e
 }
 

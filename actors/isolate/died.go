@@ -5,16 +5,20 @@ import (
 
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/process"
 )
 
 // statementMax is how much of a statement an error shows.
 const statementMax = 200
 
-// died says what a process was doing when it died: err unless that is of KindCrash or
-// KindMemory. The statement and the files may be unknown.
-func died(err error, op, doing, statement string, files []string) error {
+// died adds to the error of a request what its process was doing, if it died of that.
+// The statement and the files may be unknown.
+func died(pr *process.Process, err error, op, doing, statement string, files []string) error {
+	if err == nil {
+		return nil
+	}
 	pe := plan.AsError(err)
-	if pe.Kind != plan.KindCrash && pe.Kind != plan.KindMemory {
+	if !pr.Dead() || pe.Kind != plan.KindCrash && pe.Kind != plan.KindMemory {
 		return err
 	}
 	with := *pe

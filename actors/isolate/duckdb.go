@@ -173,14 +173,14 @@ func request[Resp any](ctx context.Context, d *DuckDB, q asked, req any) (resp R
 			out, err = d.try(ctx, &q, body)
 			return err
 		})
-		dead := errors.Is(err, plan.ErrCrash) || errors.Is(err, plan.ErrUnavailable)
-		if !dead || try == planTries || ctx.Err() != nil {
+		died := errors.Is(err, plan.ErrCrash) || errors.Is(err, plan.ErrUnavailable)
+		if !died || try == planTries || ctx.Err() != nil {
 			break
 		}
 		d.log.Warn("an engine process died of a planner's request, which is made once more", "request", q.method, "err", err)
 	}
 	if err != nil {
-		return resp, died(err, "plan", "planned", q.statement, engines.FilesOf(q.files))
+		return resp, err
 	}
 	return resp, fromBytes(out, &resp)
 }
@@ -230,7 +230,7 @@ func (d *DuckDB) try(ctx context.Context, q *asked, body []byte) ([]byte, error)
 	} else {
 		d.processes.Put(pr)
 	}
-	return out, err
+	return out, died(pr, err, "plan", "planned", q.statement, engines.FilesOf(q.files))
 }
 
 // serve answers what a process asks while it plans.

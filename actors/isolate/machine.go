@@ -68,7 +68,7 @@ func (m *Machine) Run(ctx context.Context, a exec.Attempt, packets exec.Packets)
 	}
 	body, _, err = pr.Run(ctx, methodRun, body, s.serve)
 	if err != nil {
-		return nil, died(err, "run", "ran", textOf(packet.Stage()), exec.FilesOf(packet, a))
+		return nil, died(pr, err, "run", "ran", textOf(packet.Stage()), exec.FilesOf(packet, a))
 	}
 	var reply runReply
 	if err := json.Unmarshal(body, &reply); err != nil || reply.Outcome == nil {

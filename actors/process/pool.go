@@ -121,7 +121,7 @@ func (p *Pool) Get(ctx context.Context, n Need) (*Process, error) {
 			pr.key = key
 			return pr, nil
 		}
-		died := pr.dead()
+		died := pr.Dead()
 		pr.kill(endedIdle)
 		if !died || ctx.Err() != nil { // one that died blank says nothing about the next
 			return nil, fmt.Errorf("process: confine an engine process: %w", err)
@@ -129,8 +129,8 @@ func (p *Pool) Get(ctx context.Context, n Need) (*Process, error) {
 	}
 }
 
-// dead reports whether the process has ended by itself.
-func (pr *Process) dead() bool {
+// Dead reports whether the process has ended.
+func (pr *Process) Dead() bool {
 	select {
 	case <-pr.done:
 		return true
@@ -158,14 +158,14 @@ func (p *Pool) take(key string) (*Process, error) {
 	}
 	defer p.poke()
 	for i, pr := range slices.Backward(p.idle) {
-		if pr.key == key && !pr.dead() {
+		if pr.key == key && !pr.Dead() {
 			p.idle = slices.Delete(p.idle, i, i+1)
 			return pr, nil
 		}
 	}
 	for len(p.blank) > 0 {
 		pr := p.blank[0] // the oldest is the likeliest to be ready
-		if p.blank = p.blank[1:]; !pr.dead() {
+		if p.blank = p.blank[1:]; !pr.Dead() {
 			return pr, nil
 		}
 	}
@@ -190,7 +190,7 @@ func (p *Pool) Put(pr *Process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.poke()
-	if p.closed || pr.why.Load() != 0 || pr.key == "" || pr.dead() || p.config.Idle == 0 {
+	if p.closed || pr.why.Load() != 0 || pr.key == "" || pr.Dead() || p.config.Idle == 0 {
 		pr.kill(endedIdle)
 		return
 	}
