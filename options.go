@@ -45,6 +45,8 @@ type nodeConfig struct {
 	gossipKey       []byte
 	zone            string
 	cache           int64
+	read, write     []string
+	keys            []string
 	log             *slog.Logger
 	version         string
 	funcs           *funcs.Registry
@@ -109,6 +111,24 @@ func WithPeers(peers ...string) Option {
 // WithDir sets the data folder: segments, job records and spilled rows. Without
 // it the node has a temporary one, which is removed when it stops.
 func WithDir(dir string) Option { return set(func(c *nodeConfig) { c.dir = dir }) }
+
+// WithReadRoots names folders, or files: jobs read nothing on this node that is not
+// below one, wherever links lead. Without it they read whatever the node's user may,
+// but for the data folders and keys of nodes, /proc, /sys and /dev.
+func WithReadRoots(dirs ...string) Option {
+	return set(func(c *nodeConfig) { c.read = append(c.read, dirs...) })
+}
+
+// WithWriteRoots is WithReadRoots for the files that jobs write.
+func WithWriteRoots(dirs ...string) Option {
+	return set(func(c *nodeConfig) { c.write = append(c.write, dirs...) })
+}
+
+// WithKeyFiles names files with keys of this node: jobs read and write none of them,
+// by whatever name.
+func WithKeyFiles(paths ...string) Option {
+	return set(func(c *nodeConfig) { c.keys = append(c.keys, paths...) })
+}
 
 // WithMemory sets the bytes that tasks may use together; 0, the default: 60 % of
 // the machine's.

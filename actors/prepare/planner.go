@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
@@ -48,7 +49,7 @@ func (p *Planner) DuckDBVersion() string { return p.duckdb.Version() }
 // Job is a plan made ready.
 type Job struct {
 	Plan   *plan.Job
-	Access []string // files, and folders with a trailing slash, that its SQL may read; sorted
+	Access []string // files that its SQL may read, and names that it looks at to find them; sorted
 	// Query plans the rest again once sizes are known; nil for a DataFrame, and once
 	// the job has ended.
 	Query *distribute.Compiled
@@ -57,7 +58,11 @@ type Job struct {
 func newJob(job *plan.Job, access []string, query *distribute.Compiled) *Job {
 	access = slices.Clone(access)
 	for _, s := range job.Stages {
-		access = append(access, s.Access...)
+		for _, path := range s.Access { // with a slash at its end it would give a whole folder
+			if path = strings.TrimRight(path, "/"); path != "" {
+				access = append(access, path)
+			}
+		}
 	}
 	slices.Sort(access)
 	return &Job{Plan: job, Access: slices.Compact(access), Query: query}

@@ -37,6 +37,9 @@ func (t *tlsFlags) config() (*tls.Config, error) {
 	if t.cert == "" || t.key == "" || t.ca == "" {
 		return nil, usageError{"TLS needs a certificate, its key and an authority", "give --tls-cert, --tls-key and --tls-ca together"}
 	}
+	if err := private("--tls-key", t.key); err != nil {
+		return nil, err
+	}
 	cert, err := tls.LoadX509KeyPair(t.cert, t.key)
 	if err != nil {
 		return nil, usageError{fmt.Sprintf("the certificate %s with key %s cannot be used: %v", t.cert, t.key, err), "give PEM files that belong together"}

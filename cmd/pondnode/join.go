@@ -24,6 +24,7 @@ type nodeFlags struct {
 	bind, advertise, data   string
 	port, slots             int
 	peers                   []string
+	readRoots, writeRoots   []string
 	memory, label, zone     string
 	gossipKey               string
 	tls                     tlsFlags
@@ -56,6 +57,8 @@ func (a *app) joinCommand() *cobra.Command {
 	f.StringVar(&n.data, "data", ".pond", "`DIR` for segments, job records and spilled rows")
 	f.StringSliceVar(&n.peers, "peer", nil, "`HOST[:PORT]` of any node to join, its base port; may be repeated (environment: POND_JOIN_PEER)")
 	_ = f.SetAnnotation("peer", envAnnotation, []string{"POND_JOIN_PEER"})
+	f.StringSliceVar(&n.readRoots, "read-root", nil, "`DIR` below which jobs may read files; may be repeated (default whatever this user may)")
+	f.StringSliceVar(&n.writeRoots, "write-root", nil, "`DIR` below which jobs may write files; may be repeated (default whatever this user may)")
 	f.StringVar(&n.memory, "memory", "", "memory for tasks, such as 4GiB (default 60 % of the machine's)")
 	f.IntVar(&n.slots, "slots", runtime.GOMAXPROCS(0), "tasks at once, one a core as a rule; 0: none, only submit and coordinate")
 	f.StringVar(&n.label, "label", "", "name of the pond: nodes with another do not join (default pond)")
@@ -109,11 +112,22 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 		pond.WithBind(n.bind), pond.WithAdvertise(n.advertise), pond.WithPort(n.port), pond.WithPeers(n.peers...), pond.WithDir(dir),
 		pond.WithMemory(n.memoryBytes), pond.WithSlots(n.slots), pond.WithLabel(n.label), pond.WithGossipKey(key), pond.WithTLS(conf),
 		pond.WithZone(n.zone), pond.WithLogger(log), pond.WithVersion(ownVersion()),
+		pond.WithReadRoots(n.readRoots...), pond.WithWriteRoots(n.writeRoots...), pond.WithKeyFiles(n.keyFiles()...),
 	}
 	if n.given("cache") {
 		options = append(options, pond.WithCache(n.cacheBytes))
 	}
 	return options, nil
+}
+
+// keyFiles are those that flags name.
+func (n *nodeFlags) keyFiles() (files []string) {
+	for _, f := range []string{n.tls.key, n.gossipKey} {
+		if abs, err := filepath.Abs(f); err == nil && f != "" {
+			files = append(files, abs)
+		}
+	}
+	return files
 }
 
 func byteSize(flag, s string) (int64, error) {
@@ -135,7 +149,10 @@ func gossipKey(s string) ([]byte, error) {
 	if s == "" {
 		return nil, nil
 	}
-	bad := usageError{"--gossip-key is neither a readable file nor base64 of 16, 24 or 32 bytes", "make one with: head -c 32 /dev/urandom | base64 > gossip.key"}
+	bad := usageError{"--gossip-key is neither a readable file nor base64 of 16, 24 or 32 bytes", "make one with: (umask 077; head -c 32 /dev/urandom | base64 > gossip.key)"}
+	if err := private("--gossip-key", s); err != nil {
+		return nil, err
+	}
 	raw, err := os.ReadFile(s)
 	if err != nil {
 		raw = []byte(s)
@@ -181,10 +198,19 @@ func (a *app) join(ctx context.Context, n *nodeFlags) error {
 	if err != nil {
 		return err
 	}
+	n.say(a, "jobs may read "+below(n.readRoots)+", and write "+below(n.writeRoots)+" (--read-root and --write-root confine them)")
 	if err := a.sayReady(ctx, node, n); err != nil {
 		return errors.Join(err, node.Close())
 	}
 	return a.stay(ctx, node, n)
+}
+
+// below says what roots leave to jobs.
+func below(roots []string) string {
+	if len(roots) == 0 {
+		return "whatever this user may"
+	}
+	return "below " + strings.Join(roots, ", ")
 }
 
 // say writes a notice for the operator of a node, in the form of the log.
