@@ -16,16 +16,33 @@ import (
 type compressor struct {
 	zstd *zstd.Encoder
 	lz4  lz4.Compressor
+	rest int // payloads that are stored as they are before s2 is tried again,
+	last int // and how many those were after it failed last
 }
 
 // worth is the share of a payload that a codec must save, as 1/worth; else the
 // payload is stored as it is and costs nothing to read.
 const worth = 32
 
+// worthS2 is worth for s2, which is for fast links: it spends as much time on a byte
+// as moving it takes. Where links are slow zstd is chosen.
+const worthS2 = 4
+
+// restMax bounds how many payloads pass before s2 is tried again.
+const restMax = 15
+
 // compress appends src, encoded, to dst and returns the codec it took.
 func (c *compressor) compress(dst, src []byte, codec Codec) ([]byte, Codec, error) {
 	at := len(dst)
 	var err error
+	least := len(src) / worth
+	if codec == S2 {
+		least = len(src) / worthS2
+		if c.rest > 0 {
+			c.rest--
+			codec = None
+		}
+	}
 	switch codec {
 	case S2:
 		dst = grow(dst, s2.MaxEncodedLen(len(src)))
@@ -48,9 +65,17 @@ func (c *compressor) compress(dst, src []byte, codec Codec) ([]byte, Codec, erro
 	if err != nil {
 		return dst[:at], None, fmt.Errorf("shuffle: encode with %s: %w", codec, err)
 	}
-	if codec == None || len(dst)-at > len(src)-len(src)/worth-1 {
+	if codec == None {
+		return append(dst, src...), None, nil
+	}
+	if len(dst)-at > len(src)-least-1 {
+		if codec == S2 {
+			c.last = min(2*c.last+1, restMax)
+			c.rest = c.last
+		}
 		return append(dst[:at], src...), None, nil
 	}
+	c.last = 0
 	return dst, codec, nil
 }
 

@@ -154,7 +154,8 @@ type found struct {
 	nulls               int
 	valid, lengths, dat int64 // where they start; valid: -1 when there is none
 	size                int64 // of data
-	code                byte
+	code                byte  // of lengths
+	packed              byte  // of values
 }
 
 // reader is the first pass over a payload.
@@ -162,7 +163,7 @@ type reader struct {
 	raw     []byte
 	at      int64
 	found   []found
-	offsets int64 // bytes that Arrow's offsets will take
+	offsets int64 // bytes that Arrow's offsets and unpacked values will take
 	unread  bool  // the column will not be built
 }
 
@@ -190,8 +191,8 @@ func (r *reader) check(s *shape, rows int64) (err error) {
 		return errLong
 	}
 	flags := r.raw[len(r.found)]
-	f := found{rows: rows, valid: -1, code: flags >> 1}
-	if flags > 7 || (f.code != 0) != (rows > 0 && (s.form == formBytes || s.form == formList)) {
+	f := found{rows: rows, valid: -1, code: flags >> 1 & 3, packed: flags >> 3}
+	if (f.code != 0) != (rows > 0 && (s.form == formBytes || s.form == formList)) || !s.packs(f.packed) {
 		return errFlags
 	}
 	if flags&1 != 0 {
@@ -213,6 +214,12 @@ func (r *reader) check(s *shape, rows int64) (err error) {
 		f.size = (rows + 7) / 8
 	case formFixed:
 		f.size = rows * int64(s.width)
+		if f.packed != 0 {
+			if !r.unread {
+				r.offsets += padded(f.size)
+			}
+			f.size = packHead + rows*packedWidths[f.packed]
+		}
 	case formUnion:
 		f.size = rows
 	case formBytes, formList:
@@ -320,7 +327,11 @@ func (b *assembler) array(s *shape) *array.Data {
 	}
 	switch s.form {
 	case formBits, formFixed, formUnion:
-		buffers[1] = memory.SliceBuffer(b.raw, int(f.dat), int(f.size))
+		if f.packed != 0 {
+			buffers[1] = b.values(s, &f)
+		} else {
+			buffers[1] = memory.SliceBuffer(b.raw, int(f.dat), int(f.size))
+		}
 		n = 2
 	case formBytes:
 		buffers[1] = b.offsets(s, &f)
@@ -344,6 +355,14 @@ func (b *assembler) array(s *shape) *array.Data {
 		k.Release()
 	}
 	return out
+}
+
+// values writes f's values as they were before they were packed.
+func (b *assembler) values(s *shape, f *found) *memory.Buffer {
+	size, at := f.rows*int64(s.width), b.at
+	b.at += padded(size)
+	unpack(b.offs.Bytes()[at:at+size], s.width, b.raw.Bytes()[f.dat:f.dat+f.size], f.packed, int(f.rows))
+	return memory.SliceBuffer(b.offs, int(at), int(size))
 }
 
 // offsets writes Arrow's offsets for f's lengths.

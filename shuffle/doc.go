@@ -13,7 +13,7 @@
 // Integers are little-endian; checksums are CRC-32C.
 //
 //	 0  4  magic "PBLK"
-//	 4  1  version, 1
+//	 4  1  version, 2; 1 had no packed integers
 //	 5  1  codec: 0 s2, 1 zstd, 2 lz4, 3 none
 //	 6  2  flags, 0
 //	 8  4  rows

@@ -64,11 +64,18 @@ func (e *encoder) payload(rows int, parts iter.Seq[*vec.Part]) error {
 			flags |= code << 1
 			e.raw = pad(appendLengths(e.raw, p.Lengths, code))
 		}
-		e.raw = pad(append(e.raw, p.Data...))
 		if i >= n {
 			return fmt.Errorf("shuffle: more than the schema's %d arrays", n)
 		}
-		e.raw[i] = flags
+		code := byte(0)
+		if s := e.layout.all[i]; s.form == formFixed {
+			e.raw, code = pack(e.raw, s.width, p)
+		}
+		if code == 0 {
+			e.raw = append(e.raw, p.Data...)
+		}
+		e.raw = pad(e.raw)
+		e.raw[i] = flags | code<<3
 		i++
 	}
 	if i != n {

@@ -45,7 +45,8 @@ type Extent struct {
 // Codec is how a block's payload is encoded. Values are on disk: append only.
 type Codec uint8
 
-// The codecs. A block that does not shrink is stored as None whatever was asked.
+// The codecs. A block that does not shrink, by a quarter with s2, is stored as None
+// whatever was asked.
 const (
 	S2   Codec = iota // the default: fast both ways
 	Zstd              // half the bytes at a third of the speed: for slow links
@@ -89,7 +90,7 @@ const (
 
 const (
 	blockMagic   = "PBLK"
-	blockVersion = 1
+	blockVersion = 2 // 1 had no packed values, and is read as well
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -129,7 +130,7 @@ func ParseBlockHeader(b []byte) (BlockHeader, error) {
 	if binary.LittleEndian.Uint32(b[28:]) != checksum(b[:28]) {
 		return BlockHeader{}, fmt.Errorf("shuffle: block header: checksum differs: %w", ErrCorrupt)
 	}
-	if b[4] != blockVersion || b[6] != 0 || b[7] != 0 || b[5] >= byte(codecEnd) {
+	if b[4] < 1 || b[4] > blockVersion || b[6] != 0 || b[7] != 0 || b[5] >= byte(codecEnd) {
 		return BlockHeader{}, fmt.Errorf("shuffle: block header: version %d, codec %d, flags %d: not known here: %w",
 			b[4], b[5], binary.LittleEndian.Uint16(b[6:]), ErrCorrupt)
 	}

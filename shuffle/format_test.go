@@ -45,15 +45,20 @@ func TestCodecNames(t *testing.T) {
 	}
 }
 
-// TestBlockFrozen: the bytes of a block may not change under version 1.
+// TestBlockFrozen: the bytes of a block may not change under version 2.
 func TestBlockFrozen(t *testing.T) {
 	h := BlockHeader{Codec: LZ4, Rows: 3, Raw: 1000, Encoded: 5, Layout: 0x01020304, Checksum: 0x0a0b0c0d}
 	b := make([]byte, BlockHeaderLen)
 	h.put(b)
-	want := "PBLK\x01\x02\x00\x00\x03\x00\x00\x00\xe8\x03\x00\x00\x05\x00\x00\x00\x04\x03\x02\x01\x0d\x0c\x0b\x0a"
+	want := "PBLK\x02\x02\x00\x00\x03\x00\x00\x00\xe8\x03\x00\x00\x05\x00\x00\x00\x04\x03\x02\x01\x0d\x0c\x0b\x0a"
 	if string(b[:28]) != want {
 		t.Fatalf("% x", b)
 	}
+	if back, err := ParseBlockHeader(b); err != nil || back != h {
+		t.Fatal(back, err)
+	}
+	b[4] = 1 // as blocks were
+	binary.LittleEndian.PutUint32(b[28:], checksum(b[:28]))
 	if back, err := ParseBlockHeader(b); err != nil || back != h {
 		t.Fatal(back, err)
 	}
@@ -71,7 +76,7 @@ func TestBlockHeaderRefuses(t *testing.T) {
 		"grown":       func(h *BlockHeader, b []byte) { h.Encoded = 9; h.put(b) },
 		"rows":        func(h *BlockHeader, b []byte) { h.Rows = MaxBlockRows + 1; h.put(b) },
 		"codec":       func(h *BlockHeader, b []byte) { h.Codec = codecEnd; h.put(b) },
-		"version":     func(_ *BlockHeader, b []byte) { b[4] = 2; binary.LittleEndian.PutUint32(b[28:], checksum(b[:28])) },
+		"version":     func(_ *BlockHeader, b []byte) { b[4] = 3; binary.LittleEndian.PutUint32(b[28:], checksum(b[:28])) },
 		"later flags": func(_ *BlockHeader, b []byte) { b[6] = 1; binary.LittleEndian.PutUint32(b[28:], checksum(b[:28])) },
 	} {
 		h, b := good, make([]byte, BlockHeaderLen)
@@ -202,6 +207,11 @@ func TestDecodeHostile(t *testing.T) {
 		"good":                   {bytesType, 2, join(eight(1<<1), eight(1, 2), eight('a', 'b', 'c')), nil},
 		"no flags":               {bytesType, 2, nil, ErrCorrupt},
 		"unknown flags":          {bytesType, 2, join(eight(0x80|1<<1), eight(1, 2), eight('a', 'b', 'c')), ErrCorrupt},
+		"packed bytes":           {bytesType, 2, join(eight(1<<1|1<<3), eight(1, 2), eight('a', 'b', 'c')), ErrCorrupt},
+		"packed":                 {[]arrow.DataType{arrow.PrimitiveTypes.Int64}, 2, join(eight(1<<3), eight(7), eight(9), eight(1, 2)), nil},
+		"packed to no less":      {[]arrow.DataType{arrow.PrimitiveTypes.Int32}, 2, join(eight(3<<3), eight(7), eight(9), eight(1, 2)), ErrCorrupt},
+		"packed and cut":         {[]arrow.DataType{arrow.PrimitiveTypes.Int64}, 9, join(eight(1<<3), eight(7), eight(9), eight(1, 2)), ErrCorrupt},
+		"packed decimals":        {[]arrow.DataType{&arrow.Decimal128Type{Precision: 20}}, 2, join(eight(1<<3), eight(7), eight(9), eight(1, 2)), ErrCorrupt},
 		"no lengths":             {bytesType, 2, eight(0), ErrCorrupt},
 		"lengths of no rows":     {bytesType, 0, eight(1 << 1), ErrCorrupt},
 		"lengths cut":            {bytesType, 9, join(eight(1<<1), eight(0)), ErrCorrupt},
@@ -475,7 +485,11 @@ func TestIncompressible(t *testing.T) {
 			t.Errorf("%s: %s, %v", codec, took, err)
 		}
 		text := bytes.Repeat([]byte("pond "), 20_000)
-		out, took, err = c.compress(nil, text, codec)
+		for range restMax { // s2 rests before it is tried again
+			if out, took, err = c.compress(nil, text, codec); took != None {
+				break
+			}
+		}
 		back := make([]byte, len(text))
 		if err != nil || took != codec || decompress(back, out, took) != nil || !reflect.DeepEqual(back, text) {
 			t.Errorf("%s: %s, %v", codec, took, err)

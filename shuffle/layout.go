@@ -18,6 +18,7 @@ import (
 //
 //	flags  bit 0: validity is there (a bit a row, set: not NULL)
 //	       bits 1-2: a length takes 0 (there are none), 1, 2 or 4 bytes
+//	       bits 3-4: a value takes 0 (they are not packed), 1, 2 or 4 bytes: see pack.go
 //
 // Nothing else is stored. The number of rows of a part follows from the block's
 // rows and, inside lists, from the sum of the lengths; the size of its data
@@ -60,6 +61,7 @@ const (
 type layout struct {
 	schema  *arrow.Schema
 	columns []*shape
+	all     []*shape // of the parts, in their order
 	parts   int
 	sum     uint32 // the required Layout of a block header
 }
@@ -85,6 +87,7 @@ func (l *layout) shape(dt arrow.DataType, depth int, text *strings.Builder) (*sh
 		return nil, fmt.Errorf("nested deeper than %d or more than %d arrays: %w", depthMax, partsMax, ErrLimit)
 	}
 	s := &shape{dt: dt}
+	l.all = append(l.all, s)
 	if ext, ok := dt.(arrow.ExtensionType); ok {
 		dt = ext.StorageType()
 	}
