@@ -33,10 +33,10 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	if c.finished {
 		return
 	}
+	c.unplan()                    // of a job that is cancelled while DuckDB plans it
 	if f.Status == sched.Fenced { // a newer term drives the job: nothing is said about it from here
 		c.stop()
 		c.finished = true
-		c.unplan()
 		return
 	}
 	s := c.status()

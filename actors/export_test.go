@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/prepare"
 )
 
 // Forget has the node's worker drop every job, as it does when it has lost sight
@@ -15,3 +17,9 @@ func (n *Node) CloseStore() error { return n.store.Close() }
 
 // Jobs lists the jobs that any node knows, newest first.
 func (n *Node) Jobs(ctx context.Context) ([]api.JobStatus, error) { return n.peers.All(ctx) }
+
+// SetDuckDB has what wrap makes of the node's DuckDB, which is in this process, plan.
+func (n *Node) SetDuckDB(wrap func(prepare.DuckDB) prepare.DuckDB) {
+	here := prepare.Local{Engines: n.engines.(*engines.Pool)}
+	n.planner = prepare.New(wrap(here), n.tasks, n.rules, n.log)
+}
