@@ -45,13 +45,15 @@ func (n *Node) openEngines(ctx context.Context) error {
 		}
 		return err
 	}
+	budget := isolate.Budget(c.Memory)
+	n.tasks.Memory = budget.Inside(n.tasks.SlotMemory()) * int64(max(c.Slots, 1))
 	settings, err := isolate.Settings(n.tasks.SlotMemory(), c.Funcs)
 	if err != nil {
 		return err
 	}
 	pool := process.NewPool(process.Config{
 		Program: c.Program, Config: settings, Dir: n.tasks.Dir, Blank: blankProcesses,
-		Idle: c.Slots*idlePerSlot + idlePlanning, Memory: c.Memory, Log: n.log,
+		Idle: c.Slots*idlePerSlot + idlePlanning, Memory: budget.Processes(), Log: n.log,
 	})
 	n.engines = pool
 	n.log.Info("DuckDB runs in engine processes", "protection", sandbox.Protection())
@@ -73,6 +75,6 @@ func (n *Node) startMachine() {
 			SpoolDir: filepath.Join(n.tasks.Dir, "spools"), Log: n.log,
 		}
 	case *process.Pool:
-		n.machine = &isolate.Machine{Processes: e, Journal: n.segments, Blocks: n.blocks, Funcs: n.cfg.Funcs, Log: n.log}
+		n.machine = &isolate.Machine{Processes: e, Memory: isolate.Budget(n.cfg.Memory), Journal: n.segments, Blocks: n.blocks, Funcs: n.cfg.Funcs, Log: n.log}
 	}
 }

@@ -61,6 +61,7 @@ type Attempt struct {
 	Memory  int64  // bytes that it may use
 	Threads int    // of its DuckDB, at least 1
 	Lineage uint64 // of its inputs: stored with its output
+	Frugal  bool   // one thread and small buffers, from the start
 }
 
 // Outcome is the committed output of an attempt: a segment, or staged files.
@@ -114,9 +115,12 @@ func (m *Machine) Run(ctx context.Context, a Attempt, packets Packets) (_ *Outco
 		return nil, err
 	}
 	cpu := processCPU()
-	t := &task{m: m, a: a, packets: packets, packet: packet, threads: a.Threads}
+	t := &task{m: m, a: a, packets: packets, packet: packet, threads: a.Threads, frugal: a.Frugal}
+	if a.Frugal {
+		t.threads = 1
+	}
 	out, err := t.try(ctx, in)
-	if err != nil && plan.AsError(err).Kind == plan.KindMemory && ctx.Err() == nil {
+	if err != nil && !t.frugal && plan.AsError(err).Kind == plan.KindMemory && ctx.Err() == nil {
 		m.Log.Info("a task is short of memory and runs again with less", "job", a.Job, "attempt", a.ID, "threads", t.threads, "err", err)
 		t = &task{m: m, a: a, packets: packets, packet: packet, threads: 1, frugal: true}
 		out, err = t.try(ctx, in)

@@ -3,6 +3,7 @@ package isolate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -27,6 +28,7 @@ type Journal interface {
 // Its fields are set before the first Run, and not changed.
 type Machine struct {
 	Processes *process.Pool
+	Memory    Budget
 	Journal   Journal
 	Blocks    *transfer.Client // reads segments, of this node and of others
 	Funcs     *funcs.Registry  // called in this process
@@ -55,20 +57,46 @@ func (m *Machine) Run(ctx context.Context, a exec.Attempt, packets exec.Packets)
 	if err != nil {
 		return nil, err
 	}
-	pr, err := m.Processes.Get(ctx, process.Need{Access: accessOf(packet.Stage(), packet.Access, packet.Staging), Memory: a.Memory})
+	out, err := m.try(ctx, a, packet, packets)
+	if err != nil && errors.Is(err, errEnded) && ctx.Err() == nil {
+		m.Log.Info("a task took more memory than it may, and runs again with less", "job", a.Job, "attempt", a.ID, "err", err)
+		a.Frugal = true
+		out, err = m.try(ctx, a, packet, packets)
+	}
+	return out, err
+}
+
+// errEnded is what an error wraps when a process was ended for its memory.
+var errEnded = errors.New("ended for its memory")
+
+// frugalShare is how much of its memory DuckDB is told that it has, in percent, when it
+// took too much before: it does not count all that it takes.
+const frugalShare = 60
+
+// try runs the attempt in one process.
+func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, packets exec.Packets) (*exec.Outcome, error) {
+	pr, err := m.Processes.Get(ctx, process.Need{Access: accessOf(packet.Stage(), packet.Access, packet.Staging), Memory: m.Memory.Limit(a.Memory)})
 	if err != nil {
 		return nil, err
 	}
 	defer m.Processes.Put(pr)
 	s := newSession(m, a, packet, packets, pr.Dir())
 	defer s.close()
-	body, err := json.Marshal(a)
+	inside := a
+	if inside.Memory = m.Memory.Inside(a.Memory); a.Frugal {
+		inside.Memory = inside.Memory * frugalShare / 100
+	}
+	body, err := json.Marshal(inside)
 	if err != nil {
 		return nil, err
 	}
 	body, _, err = pr.Run(ctx, methodRun, body, s.serve)
 	if err != nil {
-		return nil, died(pr, err, "run", "ran", textOf(packet.Stage()), exec.FilesOf(packet, a))
+		err = died(pr, err, "run", "ran", textOf(packet.Stage()), exec.FilesOf(packet, a))
+		if pr.Starved() {
+			err = fmt.Errorf("%w: %w", errEnded, err)
+		}
+		return nil, err
 	}
 	var reply runReply
 	if err := json.Unmarshal(body, &reply); err != nil || reply.Outcome == nil {

@@ -43,7 +43,7 @@ type Config struct {
 	Dir     string               // below which each process has a folder of its own
 	Blank   int                  // processes kept ready for any Access
 	Idle    int                  // used ones kept for the next request of their Access
-	Memory  int64                // bytes that all of them together may have: idle ones are ended before; 0: no limit
+	Memory  int64                // bytes that all of them together may have; 0: no limit
 	Log     *slog.Logger
 }
 
@@ -252,7 +252,7 @@ func (p *Pool) tend() {
 func (p *Pool) refill() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !p.closed && len(p.blank) < p.config.Blank {
+	for !p.closed && len(p.blank) < p.config.Blank && (len(p.blank) == 0 && len(p.all) == 0 || p.roomForBlank()) {
 		pr, err := p.add()
 		if err != nil {
 			p.config.Log.Warn("process: starting an engine process", "err", err)
@@ -274,6 +274,9 @@ func (p *Pool) watch() time.Duration {
 	busy := len(p.all) > len(p.blank)+len(p.idle)
 	p.mu.Unlock()
 	for _, pr := range list {
+		if pr.why.Load() != 0 {
+			continue
+		}
 		has := resident(pr.Pid())
 		pr.memory.Store(has)
 		if limit := pr.limit.Load(); limit > 0 && has > limit {
@@ -281,10 +284,64 @@ func (p *Pool) watch() time.Duration {
 		}
 	}
 	p.endUnneeded()
+	p.keepWithin(list)
 	if busy {
 		return lookBusy
 	}
 	return lookIdle
+}
+
+// keepWithin ends processes while all together have more memory than they may: idle
+// ones, blank ones, then the one that has most.
+func (p *Pool) keepWithin(list []*Process) {
+	if p.config.Memory == 0 {
+		return
+	}
+	sum := int64(0)
+	var most *Process
+	for _, pr := range list {
+		if pr.why.Load() != 0 {
+			continue
+		}
+		has := pr.memory.Load()
+		if sum += has; pr.limit.Load() > 0 && (most == nil || has > most.memory.Load()) {
+			most = pr
+		}
+	}
+	if sum -= p.endIdle(sum - p.config.Memory); sum > p.config.Memory && most != nil {
+		most.kill(endedMemory)
+	}
+}
+
+// blankMemory is about what a blank process takes: there must be room for it.
+const blankMemory = 12 << 20
+
+// roomForBlank reports whether a blank process can be kept; the lock is held.
+func (p *Pool) roomForBlank() bool {
+	if p.config.Memory == 0 {
+		return true
+	}
+	sum := int64(blankMemory)
+	for pr := range p.all {
+		sum += max(pr.memory.Load(), pr.limit.Load())
+	}
+	return sum <= p.config.Memory
+}
+
+// endIdle ends idle and blank processes until they give that many bytes back, and says
+// how many they had.
+func (p *Pool) endIdle(bytes int64) (had int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, list := range []*[]*Process{&p.idle, &p.blank} {
+		for had < bytes && len(*list) > 0 {
+			pr := (*list)[0]
+			*list = (*list)[1:]
+			had += pr.memory.Load()
+			pr.kill(endedIdle)
+		}
+	}
+	return had
 }
 
 // endUnneeded ends processes that have been idle for too long.
@@ -301,26 +358,21 @@ func (p *Pool) endUnneeded() {
 	})
 }
 
-// spare ends idle processes until what is left, and pr with its new limit, is within
-// the memory of all together.
+// spare ends idle and blank processes until what is left, and pr with its new limit, is
+// within the memory of all together.
 func (p *Pool) spare(pr *Process, limit int64) {
 	if p.config.Memory == 0 {
 		return
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	sum := limit
 	for o := range p.all {
 		if o != pr {
 			sum += max(o.memory.Load(), o.limit.Load())
 		}
 	}
-	for sum > p.config.Memory && len(p.idle) > 0 {
-		o := p.idle[0]
-		p.idle = p.idle[1:]
-		sum -= o.memory.Load()
-		o.kill(endedIdle)
-	}
+	p.mu.Unlock()
+	p.endIdle(sum - p.config.Memory)
 }
 
 // Memory is the bytes that all processes had when last looked at.
