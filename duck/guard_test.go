@@ -71,7 +71,7 @@ func TestGuardKnowsAllFunctions(t *testing.T) {
 		if !confined.MatchString(f) {
 			t.Errorf("the guard does not know the function %s", f)
 		}
-		if !slices.ContainsFunc(hostile, func(sql string) bool { return strings.Contains(sql, f+"(") }) {
+		if !slices.ContainsFunc(hostile(t), func(sql string) bool { return strings.Contains(sql, f+"(") }) {
 			t.Errorf("no hostile statement calls the function %s", f)
 		}
 	}

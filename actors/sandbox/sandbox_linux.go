@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"time"
+	"unsafe"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
+	"github.com/elastic/go-seccomp-bpf/arch"
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
@@ -61,44 +64,93 @@ func Confine(a Access, own string) error {
 	if !seccomp.Supported() {
 		return nil
 	}
-	if err := seccomp.LoadFilter(filter()); err != nil {
+	here, err := arch.GetInfo("")
+	if err == nil {
+		err = seccomp.LoadFilter(filter(here))
+	}
+	if err == nil {
+		err = refuseForeign(here)
+	}
+	if err != nil {
 		return fmt.Errorf("sandbox: filter system calls: %w", err)
 	}
 	return nil
 }
 
 // refused are system calls that no engine has a use for: new sockets, programs and
-// processes, other processes' memory, mounts, keys, and ways around filters.
+// processes, other processes' memory and limits, signals to them, mounts, keys, ways
+// around filters, and what Landlock does not see: modes, owners and times of files.
 var refused = []string{
 	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
-	"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_open", "pidfd_getfd", "pidfd_send_signal",
-	"mount", "umount2", "pivot_root", "chroot", "setns", "unshare", "move_mount", "open_tree", "fsopen", "fsmount", "open_by_handle_at",
+	"fork", "vfork", "execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_open", "pidfd_getfd", "pidfd_send_signal",
+	"process_madvise", "process_mrelease", "move_pages", "migrate_pages", "kcmp", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
+	"chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utime", "utimes", "futimesat", "utimensat",
+	"setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "mknod", "mknodat",
+	"shmget", "shmat", "msgget", "semget", "mq_open", "setpriority", "ioprio_set", "sched_setscheduler", "sched_setparam", "sched_setattr",
+	"mount", "umount2", "pivot_root", "chroot", "setns", "unshare", "move_mount", "mount_setattr", "open_tree", "fsopen", "fsmount", "fspick", "open_by_handle_at",
 	"keyctl", "add_key", "request_key", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "init_module", "finit_module", "delete_module",
-	"kexec_load", "reboot", "swapon", "swapoff", "acct", "settimeofday", "clock_settime", "sethostname", "setdomainname", "quotactl",
+	"kexec_load", "reboot", "swapon", "swapoff", "acct", "settimeofday", "clock_settime", "sethostname", "setdomainname", "quotactl", "fanotify_init",
 }
 
-// filter is the seccomp filter of an engine. Threads may be started, processes not;
-// signals go to the process itself.
-func filter() seccomp.Filter {
-	self := uint64(os.Getpid())
-	notSelf := seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.NotEqual, Value: self}}
+// filter is the seccomp filter of an engine on a. Threads may be started, processes
+// not; signals and limits are the process's own.
+func filter(a *arch.Info) seccomp.Filter {
+	pid := uint64(os.Getpid())
+	other := seccomp.Condition{Argument: 0, Operation: seccomp.NotEqual, Value: pid}
 	return seccomp.Filter{
 		NoNewPrivs: true,
 		Flag:       seccomp.FilterFlagTSync,
 		Policy: seccomp.Policy{
 			DefaultAction: seccomp.ActionAllow,
 			Syscalls: []seccomp.SyscallGroup{
-				{Names: append(refused, processCalls...), Action: seccomp.ActionErrno},
+				{Names: known(a, refused), Action: seccomp.ActionErrno},
 				// The library falls back to clone, whose flags a filter can read.
 				{Names: []string{"clone3"}, Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS)},
 				{NamesWithCondtions: []seccomp.NameWithConditions{
 					{Name: "clone", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.BitsNotSet, Value: unix.CLONE_THREAD}}},
-					{Name: "kill", Conditions: notSelf},
-					{Name: "tgkill", Conditions: notSelf},
+					{Name: "kill", Conditions: seccomp.ArgumentConditions{other}},
+					{Name: "tgkill", Conditions: seccomp.ArgumentConditions{other}},
+					{Name: "prlimit64", Conditions: seccomp.ArgumentConditions{other, {Argument: 0, Operation: seccomp.NotEqual, Value: 0}}},
 				}, Action: seccomp.ActionErrno},
 			},
 		},
 	}
+}
+
+// known are the names of system calls that an architecture has.
+func known(a *arch.Info, names []string) (out []string) {
+	for _, n := range names {
+		if _, ok := a.SyscallNames[n]; ok {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Instructions of a filter: load a word of what is called, compare it, and return.
+const (
+	bpfLoad   = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+	bpfEqual  = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	bpfReturn = unix.BPF_RET | unix.BPF_K
+	archAt    = 4 // where the architecture is told
+)
+
+// refuseForeign refuses all system calls by another architecture's numbers, which
+// filter lets pass.
+func refuseForeign(a *arch.Info) error {
+	list := []unix.SockFilter{
+		{Code: bpfLoad, K: archAt},
+		{Code: bpfEqual, K: uint32(a.ID), Jt: 1},
+		{Code: bpfReturn, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
+		{Code: bpfReturn, K: unix.SECCOMP_RET_ALLOW},
+	}
+	prog := unix.SockFprog{Len: uint16(len(list)), Filter: &list[0]}
+	_, _, err := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	runtime.KeepAlive(list)
+	if err != 0 {
+		return err
+	}
+	return nil
 }
 
 // Protection says in a few words what the kernel enforces here.

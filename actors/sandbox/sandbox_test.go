@@ -3,6 +3,7 @@
 package sandbox_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"golang.org/x/sys/unix"
+
 	"github.com/pondmesh/pond/actors/sandbox"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/vec"
@@ -26,7 +30,7 @@ import (
 type script struct {
 	Access sandbox.Access
 	Own    string
-	Steps  []string // SQL, or "go NAME ARGUMENT"
+	Steps  []string // SQL, "alone SQL", or "go NAME ARGUMENT"
 }
 
 const scriptVariable = "SANDBOX_TEST_SCRIPT"
@@ -45,6 +49,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// resultsName is the file, in the child's own folder, that has what came of the steps.
+const resultsName = "results.json"
 
 // child confines itself and tells what came of each step, as JSON.
 func child(text []byte) error {
@@ -68,12 +75,19 @@ func child(text []byte) error {
 	for _, step := range s.Steps {
 		out = append(out, do(ctx, e, s, step))
 	}
-	return json.NewEncoder(os.Stdout).Encode(out)
+	told, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.Own, resultsName), told, 0o600)
 }
 
 // do does one step, and says "ok …" or what hindered it.
 func do(ctx context.Context, e *duck.Engine, s script, step string) string {
 	words := strings.Fields(step)
+	if sql, ok := strings.CutPrefix(step, "alone "); ok {
+		return alone(ctx, s, sql)
+	}
 	if words[0] != "go" {
 		text := "ok"
 		var err error
@@ -120,6 +134,12 @@ func do(ctx context.Context, e *duck.Engine, s script, step string) string {
 		_, err = net.ListenPacket("udp", "127.0.0.1:0")
 	case "kill":
 		err = syscall.Kill(os.Getppid(), 0)
+	case "chmod":
+		err = os.Chmod(words[2], 0o666)
+	case "limit": // another process's
+		err = unix.Prlimit(os.Getppid(), unix.RLIMIT_NOFILE, nil, new(unix.Rlimit))
+	case "limits": // its own
+		err = unix.Prlimit(os.Getpid(), unix.RLIMIT_NOFILE, nil, new(unix.Rlimit))
 	case "engine": // another one, now that it is confined
 		var o *duck.Engine
 		if o, err = duck.Open(ctx, duck.Config{Memory: 64 << 20, Threads: 2, SpillDir: filepath.Join(s.Own, "other")}); err == nil {
@@ -130,6 +150,49 @@ func do(ctx context.Context, e *duck.Engine, s script, step string) string {
 		return err.Error()
 	}
 	return "ok"
+}
+
+// alone runs SQL in an engine of its own, with a table t. It tells the rows, and those
+// of t afterwards.
+func alone(ctx context.Context, s script, sql string) string {
+	e, err := duck.Open(ctx, duck.Config{Memory: 64 << 20, Threads: 1, SpillDir: filepath.Join(s.Own, "alone")})
+	if err != nil {
+		return err.Error()
+	}
+	defer e.Close()
+	if _, err := e.Exec(ctx, "CREATE TEMP TABLE t (s VARCHAR)"); err != nil {
+		return err.Error()
+	}
+	if strings.HasPrefix(sql, "FROM") || strings.HasPrefix(sql, "SELECT") {
+		return rows(ctx, e, sql)
+	}
+	if _, err := e.Exec(ctx, sql); err != nil {
+		return err.Error()
+	}
+	return rows(ctx, e, "FROM t")
+}
+
+// rows are those of a query, as text, or the error.
+func rows(ctx context.Context, e *duck.Engine, sql string) string {
+	schema, err := e.Schema(ctx, sql)
+	if err != nil {
+		return err.Error()
+	}
+	b := vec.NewBuilder(schema, memory.DefaultAllocator)
+	defer b.Release()
+	var all strings.Builder
+	if _, err := e.Fetch(ctx, sql, func(c *vec.Chunk) error {
+		if err := b.Append(c, nil, 0); err != nil {
+			return err
+		}
+		rec := b.Batch()
+		defer rec.Release()
+		fmt.Fprint(&all, rec)
+		return nil
+	}); err != nil {
+		return err.Error()
+	}
+	return "ok " + all.String()
 }
 
 // confined runs a script in a child.
@@ -149,9 +212,12 @@ func confined(t *testing.T, s script) []string {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), scriptVariable+"="+name)
 	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.ReadFile(filepath.Join(s.Own, resultsName))
 	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatal(err)
 	}
 	var results []string
 	if err := json.Unmarshal(out, &results); err != nil {
@@ -203,6 +269,7 @@ func TestConfine(t *testing.T) {
 		{"go read " + path("secret/key.csv"), "permission denied"}, {"go threads " + path("secret/key.csv"), "permission denied"}, {"go read " + path("in/a.csv"), "ok"},
 		{"go write " + path("secret/new"), "permission denied"}, {"go write " + filepath.Join(own, "new"), "ok"}, {"go write " + path("out/new"), "ok"},
 		{"go exec", "not permitted"}, {"go dial " + l.Addr().String(), "not permitted"}, {"go udp", "not permitted"}, {"go kill", "not permitted"},
+		{"go chmod " + path("secret/key.csv"), "not permitted"}, {"go limit", "not permitted"}, {"go limits", "ok"},
 		{"go engine", "ok"},
 	}
 	for _, c := range checks {
@@ -218,6 +285,93 @@ func TestConfine(t *testing.T) {
 			t.Errorf("%s was written", name)
 		}
 	}
+}
+
+// The statements that a locked engine must refuse, in one without a lock: what fails
+// in the kernel only. They read, list and write nothing outside either.
+func TestHostile(t *testing.T) {
+	root := t.TempDir()
+	s := script{Own: t.TempDir(), Access: sandbox.Access{Read: []string{root + "/job/"}, Write: []string{root + "/job/"}}}
+	for _, name := range []string{"secret.csv", "job/ok.csv", "job12/secret.csv", "outside/secret.csv"} {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("s\nthe secret\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(root, filepath.Join(root, "job/link")); err != nil {
+		t.Fatal(err)
+	}
+	makeSecrets(t, root)
+	before := outside(t, root)
+	text, err := os.ReadFile("../../duck/testdata/hostile.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ = bytes.Cut(text, []byte("--- Limits and settings.")) // which harm nobody else
+	for line := range strings.Lines(string(text)) {
+		line = strings.ReplaceAll(strings.TrimSpace(line), `\n`, "\n")
+		if line != "" && !strings.HasPrefix(line, "--") {
+			s.Steps = append(s.Steps, "alone "+strings.ReplaceAll(line, "ROOT", root))
+		}
+	}
+	s.Steps = append(s.Steps, "alone COPY t FROM '"+root+"/job/ok.csv'") // which is seen
+	results := confined(t, s)
+	last := len(results) - 1
+	if !strings.Contains(results[last], "the secret") {
+		t.Errorf("%s:\n  %s", s.Steps[last], results[last])
+	}
+	for i, got := range results[:last] {
+		switch {
+		case !strings.HasPrefix(got, "ok"):
+			t.Logf("%s:\n  %.150s", s.Steps[i], got)
+		case strings.Contains(got, "secret"):
+			t.Errorf("%s:\n  %s", s.Steps[i], got)
+		default:
+			t.Logf("%s: is let, and gives nothing away", s.Steps[i])
+		}
+	}
+	if after := outside(t, root); after != before {
+		t.Errorf("files before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// makeSecrets writes files of other formats.
+func makeSecrets(t *testing.T, root string) {
+	t.Helper()
+	e, err := duck.Open(t.Context(), duck.Config{Memory: 64 << 20, Threads: 1, SpillDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if _, err := e.Exec(t.Context(), "COPY (SELECT 'the secret' AS s) TO '"+root+"/secret.parquet'; ATTACH '"+root+"/secret.db' AS d; CREATE TABLE d.s AS SELECT 'the secret' AS s; DETACH d"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// outside tells the files of root but those of its folder job.
+func outside(t *testing.T, root string) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == "job" {
+			return filepath.SkipDir
+		}
+		info, err := d.Info()
+		if err == nil && !d.IsDir() {
+			fmt.Fprintln(&all, path, info.ModTime(), info.Size())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
 }
 
 // With more files than rules are made for, the folders that hold them are read.
