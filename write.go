@@ -20,8 +20,15 @@ type fileOption func(*plan.Write)
 
 func (o fileOption) write(w *writing) error { o(&w.to); return nil }
 
-// Overwrite replaces the contents of the folder, in one step, when all is written.
+// Overwrite replaces the contents of the folder, in one step, when all is written. It
+// removes only what an earlier output left there: other files in it are an error
+// (ErrExists) that names some.
 func Overwrite() WriteOption { return fileOption(func(w *plan.Write) { w.Mode = plan.WriteOverwrite }) }
+
+// OverwriteAll is Overwrite that removes all other files in the folder too.
+func OverwriteAll() WriteOption {
+	return fileOption(func(w *plan.Write) { w.Mode, w.Force = plan.WriteOverwrite, true })
+}
 
 // Append adds to the contents of the folder.
 func Append() WriteOption { return fileOption(func(w *plan.Write) { w.Mode = plan.WriteAppend }) }

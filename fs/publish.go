@@ -121,6 +121,9 @@ func (s *Staging) settle(ctx context.Context, seal *sealFacts) error {
 		return err
 	}
 	defer unlock()
+	if err := s.noteOutputs(seal); err != nil {
+		return err
+	}
 	canSwap := true
 	var last error
 	for range publishStepsMax {
@@ -133,7 +136,7 @@ func (s *Staging) settle(ctx context.Context, seal *sealFacts) error {
 		}
 		switch st := next(s.mode, v, canSwap); st {
 		case stepDone:
-			return nil
+			return s.pruneOutputs()
 		case stepRefuse:
 			return fmt.Errorf("%s: %w", s.target, ErrExists)
 		case stepSwap, stepAside:
@@ -159,6 +162,9 @@ func raced(err error) bool {
 
 // replace puts new in the place of a target with something in it.
 func (s *Staging) replace(ctx context.Context, seal *sealFacts, st step) error {
+	if err := s.checkForeign(seal); err != nil {
+		return err
+	}
 	if err := copyMode(s.target, s.path("new")); err != nil {
 		return err
 	}
@@ -186,7 +192,10 @@ func (s *Staging) replace(ctx context.Context, seal *sealFacts, st step) error {
 }
 
 // joins reports whether files of the target stay.
-func (s *Staging) joins() bool { return s.mode == ModeAppend || s.mode == ModeReplace }
+func (s *Staging) joins() bool { return s.mode == ModeAppend || s.replaces() }
+
+// replaces reports whether they are those that no new file takes the place of.
+func (s *Staging) replaces() bool { return s.mode == ModeReplace || s.mode == ModeReplaceOwn }
 
 // join links the target's files into new.
 func (s *Staging) join(ctx context.Context, seal *sealFacts) error {
@@ -218,6 +227,9 @@ func (s *Staging) tidy(ctx context.Context, seal *sealFacts, v view, st step) er
 				return err
 			}
 		}
+		if err := s.rescue(seal, s.path("old"), s.path("new")); err != nil {
+			return err
+		}
 		return os.RemoveAll(s.path("old"))
 	}
 	// stepFinishOld. The publish must be on disk before the old folder goes.
@@ -228,6 +240,9 @@ func (s *Staging) tidy(ctx context.Context, seal *sealFacts, v view, st step) er
 		if err := s.carry(ctx, seal, s.path("old"), s.target); err != nil {
 			return err
 		}
+	}
+	if err := s.rescue(seal, s.path("old"), s.target); err != nil {
+		return err
 	}
 	if err := s.step("remove old"); err != nil {
 		return err
@@ -283,6 +298,9 @@ func (s *Staging) discard(ctx context.Context) error {
 	}
 	defer unlock()
 	if err := s.undo(ctx); err != nil {
+		return err
+	}
+	if err := s.forgetOutputs(ctx); err != nil {
 		return err
 	}
 	return s.remove()

@@ -26,6 +26,10 @@ const (
 	// ModeReplace joins it, but in each folder that gets a file, the files that an
 	// earlier output left there go: those of generated names.
 	ModeReplace Mode = "replace"
+	// ModeOverwriteOwn and ModeReplaceOwn remove only what earlier publishes left in the
+	// target, as it was: a *ForeignError names other files that would have to go.
+	ModeOverwriteOwn Mode = "overwrite own"
+	ModeReplaceOwn   Mode = "replace own"
 )
 
 // Limits.
@@ -102,7 +106,7 @@ func Stage(ctx context.Context, target, job string, mode Mode) (*Staging, error)
 
 func newStaging(target, job string, mode Mode) (*Staging, error) {
 	switch mode {
-	case ModeError, ModeOverwrite, ModeAppend, ModeReplace:
+	case ModeError, ModeOverwrite, ModeAppend, ModeReplace, ModeOverwriteOwn, ModeReplaceOwn:
 	default:
 		return nil, fmt.Errorf("mode %.40q: %w", mode, ErrInvalid)
 	}
@@ -204,6 +208,8 @@ func (s *Staging) checkTarget() error {
 		return fmt.Errorf("%s is a mount point, which cannot be replaced; publish to a folder in it: %w", s.target, ErrInvalid)
 	case p == other && s.mode == ModeError:
 		return fmt.Errorf("%s: %w", s.target, ErrExists)
+	case p == other:
+		return s.checkForeign(nil)
 	}
 	return nil
 }

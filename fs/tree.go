@@ -40,7 +40,7 @@ func (s *Staging) carry(ctx context.Context, seal *sealFacts, from, to string) e
 		case !d.Type().IsRegular():
 			return fmt.Errorf("%s is neither a file nor a folder: %w", path, ErrInvalid)
 		}
-		if _, found := slices.BinarySearch(seal.files, name); found || s.mode == ModeReplace && seal.replaces(name) {
+		if _, found := slices.BinarySearch(seal.files, name); found || s.replaces() && seal.replaces(name) {
 			return nil
 		}
 		return s.carryFile(path, dst)

@@ -283,6 +283,7 @@ type Write struct {
 	Single      bool              `json:"single,omitempty"` // one task writes one file of that name
 	Format      Format            `json:"format"`
 	Mode        WriteMode         `json:"mode,omitempty"`
+	Force       bool              `json:"force,omitempty"`        // files make room that no earlier output left there, too
 	Options     map[string]string `json:"options,omitempty"`      // COPY options as SQL literals
 	PartitionBy []string          `json:"partition_by,omitempty"` // hive folders by these columns
 }
@@ -290,7 +291,8 @@ type Write struct {
 // WriteMode says how to publish into a folder that exists.
 type WriteMode string
 
-// Modes of publishing.
+// Modes of publishing. Without Force, overwrite and replace refuse to remove files that
+// no earlier output left there.
 const (
 	WriteError     WriteMode = "error"
 	WriteOverwrite WriteMode = "overwrite"

@@ -41,7 +41,22 @@ type staging interface {
 	Release()
 }
 
-var modes = map[plan.WriteMode]fs.Mode{plan.WriteError: fs.ModeError, plan.WriteOverwrite: fs.ModeOverwrite, plan.WriteAppend: fs.ModeAppend, plan.WriteReplace: fs.ModeReplace, "": fs.ModeError}
+// modeOf is how files are published into a target that is not empty.
+func modeOf(w *plan.Write) fs.Mode {
+	switch {
+	case w.Mode == plan.WriteAppend:
+		return fs.ModeAppend
+	case w.Mode == plan.WriteOverwrite && (w.Force || w.Single): // the one file is named
+		return fs.ModeOverwrite
+	case w.Mode == plan.WriteOverwrite:
+		return fs.ModeOverwriteOwn
+	case w.Mode == plan.WriteReplace && w.Force:
+		return fs.ModeReplace
+	case w.Mode == plan.WriteReplace:
+		return fs.ModeReplaceOwn
+	}
+	return fs.ModeError
+}
 
 // Open makes a job's staging folder, so that a target that cannot be written fails
 // before anything runs. A job that writes no files, w is nil, has no Output.
@@ -58,9 +73,9 @@ func (o *Outputs) Open(ctx context.Context, job plan.JobID, w *plan.Write) (*Out
 	}
 	var st staging
 	if w.Single {
-		st, err = fs.StageFile(ctx, target, string(job), modes[w.Mode])
+		st, err = fs.StageFile(ctx, target, string(job), modeOf(w))
 	} else {
-		st, err = fs.Stage(ctx, target, string(job), modes[w.Mode])
+		st, err = fs.Stage(ctx, target, string(job), modeOf(w))
 	}
 	if err != nil {
 		o.forget(job)
@@ -175,6 +190,8 @@ func outputError(w *plan.Write, err error) error {
 	}
 	te := &plan.Error{Kind: plan.KindResource, Op: "write", Subject: w.Path, Text: strings.TrimPrefix(err.Error(), "fs: ")}
 	switch {
+	case errors.As(err, new(*fs.ForeignError)):
+		te.Kind, te.Hint = plan.KindExists, "choose another folder; or, if they may go too, say so: COPY … (OVERWRITE, FORCE), force: true in a job file, pond.OverwriteAll() in Go"
 	case errors.Is(err, fs.ErrExists):
 		te.Kind, te.Hint = plan.KindExists, "choose another folder, or write with mode overwrite or append"
 	case errors.Is(err, fs.ErrNoSpace):

@@ -90,8 +90,27 @@ func TestPublish(t *testing.T) {
 	if err := out.Discard(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if left := slices.Concat(names(t, parent), names(t, o.Dir)); !slices.Equal(left, []string{"out"}) {
+	if left := slices.Concat(names(t, parent), names(t, o.Dir)); !slices.Equal(left, []string{".out.pond_files", "out"}) { // the list says what an overwrite may remove
 		t.Errorf("left: %v", left)
+	}
+	foreign := filepath.Join(parent, "out", "thesis.txt")
+	if err := os.WriteFile(foreign, []byte("years of work"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	over := &plan.Write{Path: filepath.Join(parent, "out"), Mode: plan.WriteOverwrite}
+	if _, err := o.Open(t.Context(), job, over); plan.KindOf(err) != plan.KindExists || !strings.Contains(err.Error(), "thesis.txt") || !strings.Contains(plan.AsError(err).Hint, "FORCE") {
+		t.Errorf("over somebody else's file: %v", err)
+	}
+	over.Force = true
+	out = open(t, o, job, over)
+	if _, err := out.Publish(t.Context(), []sched.Winner{attempt(t, out, "c", 0)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Discard(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, filepath.Join(parent, "out")); !slices.Equal(got, []string{"part-c.csv"}) {
+		t.Errorf("by force: %v", got)
 	}
 }
 

@@ -110,6 +110,8 @@ func (s *Statement) copyOption(o option, t *target) (err error) {
 		if on {
 			return s.copyMode(o, t)
 		}
+	case "force": // ours
+		w.Force = on
 	case "per_thread_output": // files are written by partition in any case
 		if on {
 			t.folder, t.single = true, append(t.single, strings.ToUpper(o.name))
