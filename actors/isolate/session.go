@@ -31,6 +31,7 @@ type session struct {
 	draft     journal.Shared // that the attempt writes; nil: none
 	committed *api.Held
 	relay     *relay // nil until the process dials
+	over      bool   // nothing begins any more
 }
 
 func newSession(m *Machine, a exec.Attempt, packet *api.Packet, packets exec.Packets, dir string) *session {
@@ -41,6 +42,7 @@ func newSession(m *Machine, a exec.Attempt, packet *api.Packet, packets exec.Pac
 func (s *session) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.over = true
 	if s.draft != nil {
 		s.draft.Abort()
 	}
@@ -135,6 +137,9 @@ func (s *session) sendSchema(ctx context.Context, body []byte) ([]byte, []*os.Fi
 func (s *session) share() ([]byte, []*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over {
+		return nil, nil, errOver
+	}
 	if s.committed != nil {
 		return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process begins a second segment"}
 	}
@@ -154,6 +159,8 @@ func (s *session) share() ([]byte, []*os.File, error) {
 	s.draft = d
 	return nil, []*os.File{f}, nil
 }
+
+var errOver = &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process asks for an attempt that is over"}
 
 var errNoDraft = &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process writes no segment"}
 
@@ -197,6 +204,9 @@ func (s *session) commit(body []byte) ([]byte, []*os.File, error) {
 func (s *session) dial(addr string) ([]byte, []*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over {
+		return nil, nil, errOver
+	}
 	if s.relay == nil {
 		s.relay = newRelay(s.m.Blocks.Relay(s.reads(), s.m.Log))
 	}
@@ -211,17 +221,22 @@ func (s *session) dial(addr string) ([]byte, []*os.File, error) {
 	return nil, []*os.File{theirs}, nil
 }
 
-// reads tells the segments that the attempt reads.
-func (s *session) reads() func(shuffle.SegmentID) bool {
-	all := map[shuffle.SegmentID]bool{}
+// reads tells the segments that the attempt reads, each from the node that the packet
+// says.
+func (s *session) reads() func(addr string, id shuffle.SegmentID) bool {
+	type place struct {
+		addr string
+		id   shuffle.SegmentID
+	}
+	all := map[place]bool{}
 	for _, list := range s.packet.Where {
 		for _, l := range list {
 			if id, err := shuffle.ParseSegmentID(l.Segment); err == nil {
-				all[id] = true
+				all[place{l.Addr, id}] = true
 			}
 		}
 	}
-	return func(id shuffle.SegmentID) bool { return all[id] }
+	return func(addr string, id shuffle.SegmentID) bool { return all[place{addr, id}] }
 }
 
 // relayConnsMax is how many connections a process may have at once.

@@ -70,7 +70,7 @@ func (p *Pool) start() (*Process, error) {
 	pr.cmd.Env = append(environment(), envDir+"="+dir, envConfig+"="+p.config.Config)
 	pr.cmd.ExtraFiles = []*os.File{theirs}
 	pr.cmd.Stderr = pr.said
-	pr.cmd.SysProcAttr = p.config.Attr
+	pr.cmd.SysProcAttr = attributes(p.config.Attr)
 	if err := pr.cmd.Start(); err != nil {
 		mine.Close()
 		os.RemoveAll(dir)
@@ -84,9 +84,21 @@ func (p *Pool) start() (*Process, error) {
 	return pr, nil
 }
 
+// attributes are those of a start, in a process group of its own: a signal that a
+// terminal sends to the node's is the node's to hear, which ends its processes when it
+// is ready to.
+func attributes(given *syscall.SysProcAttr) *syscall.SysProcAttr {
+	a := new(syscall.SysProcAttr)
+	if given != nil {
+		*a = *given
+	}
+	a.Setpgid = true
+	return a
+}
+
 // kept are the variables of the node's environment that its engine processes see:
 // what else is there, such as keys, is none of DuckDB's.
-var kept = []string{"LANG", "LC_ALL", "TZ", "GODEBUG", "GOCOVERDIR", "GORACE"}
+var kept = []string{"LANG", "LC_ALL", "TZ", "GODEBUG", "GOMAXPROCS", "GOCOVERDIR", "GORACE"}
 
 // malloc has the C library give memory back as soon as DuckDB frees it, whose blocks
 // are of 256 KiB: otherwise a process holds half as much again as it uses.

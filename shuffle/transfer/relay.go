@@ -14,8 +14,9 @@ import (
 
 // Relay answers POST Path for another process that may have no connections of its
 // own: the request's Host is the node that is asked, by the client's connections, or
-// its own store. Segments that allow refuses are not asked for.
-func (c *Client) Relay(allow func(shuffle.SegmentID) bool, log *slog.Logger) http.Handler {
+// its own store. allow tells whether that node may be asked for a segment: nothing else
+// is asked, and no other node.
+func (c *Client) Relay(allow func(addr string, id shuffle.SegmentID) bool, log *slog.Logger) http.Handler {
 	r := &relay{client: c, allow: allow, log: log, local: &handler{log: log, limits: Limits{}.withDefaults()}}
 	r.local.bufs.New = func() any { return new(sendBuffer) }
 	mux := http.NewServeMux()
@@ -25,7 +26,7 @@ func (c *Client) Relay(allow func(shuffle.SegmentID) bool, log *slog.Logger) htt
 
 type relay struct {
 	client *Client
-	allow  func(shuffle.SegmentID) bool
+	allow  func(addr string, id shuffle.SegmentID) bool
 	log    *slog.Logger
 	local  *handler // for its buffers and limits
 }
@@ -42,8 +43,8 @@ func (r *relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	for _, id := range asked.segments {
-		if !r.allow(id) {
-			http.Error(w, fmt.Sprintf("segment %s is not one that this task reads", id), http.StatusForbidden)
+		if !r.allow(req.Host, id) {
+			http.Error(w, fmt.Sprintf("segment %s of %s is not one that this task reads", id, req.Host), http.StatusForbidden)
 			return
 		}
 	}
