@@ -23,9 +23,14 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"github.com/pondmesh/pond"
 )
 
 func main() {
+	if pond.Main() {
+		return
+	}
 	if role := os.Getenv(roleEnv); role != "" {
 		os.Exit(runRole(role))
 	}

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/cmd/pondnode/sample"
 )
 
@@ -30,6 +31,9 @@ import (
 const mainVariable = "PONDNODE_TEST_MAIN"
 
 func TestMain(m *testing.M) {
+	if pond.Main() { // an engine process of a node below, or of one in this process
+		return
+	}
 	if os.Getenv(mainVariable) != "" {
 		main()
 		return
