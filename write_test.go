@@ -17,8 +17,8 @@ import (
 	"github.com/pondmesh/pond/chaos/pondtest"
 )
 
-// wantNoStaging polls until nothing but want is in a folder: what a job staged
-// is removed just after its end is told.
+// wantNoStaging polls until nothing but want, and the lists of what outputs left, is
+// in a folder: what a job staged is removed just after its end is told.
 func wantNoStaging(t *testing.T, dir string, want ...string) {
 	t.Helper()
 	within(t, time.Minute, "the staging folder is gone", func() bool {
@@ -28,7 +28,9 @@ func wantNoStaging(t *testing.T, dir string, want ...string) {
 		}
 		var got []string
 		for _, e := range entries {
-			got = append(got, e.Name())
+			if !strings.HasSuffix(e.Name(), ".pond_files") {
+				got = append(got, e.Name())
+			}
 		}
 		return slices.Equal(got, want)
 	})
