@@ -150,6 +150,9 @@ func (p *damagePond) damage(do func(path string) error) {
 	n := 0
 	for _, dir := range p.dirs {
 		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if e != nil && e.IsDir() && e.Name() == "spill" {
+				return filepath.SkipDir // of engine processes, which come and go
+			}
 			if err != nil || e.IsDir() || filepath.Base(filepath.Dir(path)) != "data" || !isSegment(path) {
 				return err
 			}

@@ -39,8 +39,14 @@ func DecodeSchema(b []byte) (s *arrow.Schema, err error) {
 		return nil, fmt.Errorf("schema: %w: %w", err, ErrCorrupt)
 	}
 	defer r.Release()
-	meta := r.Schema().Metadata()
-	return arrow.NewSchema(plainFields(r.Schema().Fields()), &meta), nil
+	return PlainSchema(r.Schema()), nil
+}
+
+// PlainSchema is s without Arrow's extension types, whose names are in the fields'
+// metadata then, as they are in all schemas of blocks.
+func PlainSchema(s *arrow.Schema) *arrow.Schema {
+	meta := s.Metadata()
+	return arrow.NewSchema(plainFields(s.Fields()), &meta)
 }
 
 // plainFields are fields without Arrow's extension types, whose names are in the

@@ -10,6 +10,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+
+	"github.com/pondmesh/pond/shuffle"
 )
 
 // A call of a function is its name, then what it is called with. Batches are IPC
@@ -83,11 +85,46 @@ func readBatch(r io.Reader) (arrow.RecordBatch, error) {
 	if !in.Next() {
 		return nil, fmt.Errorf("isolate: read a batch: %w", errors.Join(in.Err(), io.ErrUnexpectedEOF))
 	}
-	rec := in.RecordBatch()
-	rec.Retain()
+	rec := plain(in.RecordBatch())
 	for in.Next() { // to the stream's end, after which the next one begins
 	}
 	return rec, nil
+}
+
+// plain is a batch without extension types, as batches are that have not crossed: which
+// of them a program knows depends on what it links. The caller releases it.
+func plain(rec arrow.RecordBatch) arrow.RecordBatch {
+	schema := shuffle.PlainSchema(rec.Schema())
+	columns := make([]arrow.Array, rec.NumCols())
+	for i, c := range rec.Columns() {
+		data := plainData(c.Data(), schema.Field(i).Type)
+		columns[i] = array.MakeFromData(data)
+		data.Release()
+	}
+	defer func() {
+		for _, c := range columns {
+			c.Release()
+		}
+	}()
+	return array.NewRecordBatch(schema, columns, rec.NumRows())
+}
+
+// plainData is d as values of type t, which has no extension types.
+func plainData(d arrow.ArrayData, t arrow.DataType) arrow.ArrayData {
+	var children []arrow.ArrayData
+	if n, ok := t.(arrow.NestedType); ok {
+		for i, f := range n.Fields() {
+			children = append(children, plainData(d.Children()[i], f.Type))
+		}
+	}
+	out := array.NewData(t, d.Len(), d.Buffers(), children, d.NullN(), d.Offset())
+	for _, c := range children {
+		c.Release()
+	}
+	if dict, ok := d.Dictionary().(*array.Data); ok && dict != nil {
+		out.SetDictionary(dict)
+	}
+	return out
 }
 
 // writeArray writes an array as a batch of one column.
