@@ -63,27 +63,13 @@ func newServer(n *Node) *http.Server {
 		s.fail(w, &plan.Error{Kind: plan.KindNotFound, Op: r.Method, Subject: r.URL.Path, Text: "no such endpoint"})
 	})
 	return &http.Server{
-		Handler:           sameOrigin(mux),
+		Handler:           s.guard(mux),
 		TLSConfig:         n.cfg.TLS.Clone(), // serving adds protocols to it that the clients do not speak
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleConnTimeout,
 		MaxHeaderBytes:    headerBytesMax,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
-}
-
-// sameOrigin refuses requests that a web page of another origin makes a browser
-// send: on loopback nothing else would stop it from submitting jobs.
-func sameOrigin(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if o := r.Header.Get("Origin"); o != "" {
-			if u, err := url.Parse(o); err != nil || u.Host != r.Host {
-				http.Error(w, "cross-origin request refused", http.StatusForbidden)
-				return
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // handle turns a function's result into JSON and its error into a status.
