@@ -13,11 +13,12 @@ import (
 
 // guard refuses requests that a web page makes a browser send: those of another
 // origin, reading ones too, and those under a name that is not the node's, by which
-// a page that points its own name at this node would share its origin.
+// a page that points its own name at this node would share its origin. Under TLS the
+// certificate says which names are the node's.
 func (s *server) guard(next http.Handler) http.Handler {
 	cross, names := http.NewCrossOriginProtection(), s.n.names()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !ownHost(r.Host, names) {
+		if r.TLS == nil && !ownHost(r.Host, names) {
 			s.fail(w, &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: r.URL.Path,
 				Text: "the Host header names another machine; call this node by its address, as localhost, or as " + strings.Join(names, ", ")})
 			return
