@@ -231,7 +231,7 @@ func testSQLCopy(t *testing.T, p *sqlPond) {
 	wantLines(t, got, fmt.Sprintf("1|[%q]", filepath.Join(p.dir, "r.csv")))
 	p.refused("COPY v TO '{dir}/folder/' (FORMAT csv, PARTITION_BY (nosuch))", pond.ErrExists, "")
 	p.refused("COPY v TO '{dir}/one.json/x' (FORMAT csv)", pond.ErrQuery, "")
-	if left, err := filepath.Glob(filepath.Join(p.dir, ".*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(p.dir, ".*.pond-*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
 	}
 }
