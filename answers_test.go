@@ -97,6 +97,12 @@ var answers = []answer{
 		sql: "SELECT to_hours(a) AS i FROM {f}", err: "interval of 36000000000000000 microseconds"},
 	{name: "the same as text", files: []string{"SELECT 1 AS a", "SELECT 10000000 AS a"},
 		sql: "SELECT to_hours(a)::VARCHAR AS i FROM {f}", want: []string{"01:00:00", "10000000:00:00"}},
+	{name: "groups of a variant", forced: true, files: []string{"SELECT 1 AS a", "SELECT 2 AS a", "SELECT 1 AS a"},
+		sql: "SELECT v::VARCHAR, n FROM (SELECT a::VARIANT AS v, count(*) AS n FROM {f} GROUP BY v)", err: "VARIANT: the type cannot leave the engine; cast it to another"},
+	{name: "rows of a variant", files: []string{"SELECT 1 AS a", "SELECT 2 AS a"},
+		sql: "SELECT a::VARIANT AS v FROM {f}", err: `column "v": VARIANT: the type cannot leave the engine; cast it to another`},
+	{name: "a variant as text", files: []string{"SELECT 1 AS a", "SELECT 2 AS a", "SELECT 1 AS a"},
+		sql: "SELECT a::VARIANT::VARCHAR AS v, count(*) FROM {f} GROUP BY v", want: []string{"1|2", "2|1"}},
 	{name: "a union of one side", files: []string{"SELECT 1 AS a", "SELECT 2 AS a"},
 		sql: "SELECT a FROM {f} UNION SELECT a + 1 FROM {f} WHERE 1 IN (0, NULL::INTEGER)", want: []string{"1", "2"}},
 }

@@ -95,6 +95,8 @@ func describe(t mapping.LogicalType) (*vec.Type, error) {
 			names[i] = mapping.UnionTypeMemberName(t, mapping.IdxT(i))
 		}
 		return nestedType(vec.Union, 0, names, func(i int) mapping.LogicalType { return mapping.UnionTypeMemberType(t, mapping.IdxT(i)) })
+	case mapping.TypeVariant:
+		return nil, fmt.Errorf("VARIANT: %w", errType)
 	}
 	return nil, errType
 }
