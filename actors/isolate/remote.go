@@ -105,7 +105,7 @@ func (j remoteJournal) Create() (journal.Draft, error) {
 	if len(files) != 1 {
 		return nil, errNoReply
 	}
-	return &remoteDraft{node: j.node, file: files[0]}, nil
+	return &remoteDraft{node: j.node, file: files[0], room: roomEvery}, nil // there was room just now
 }
 
 // remoteDraft is a segment that this process writes and the node commits.

@@ -53,6 +53,7 @@ func callWith(t *testing.T, env map[string]string, signals <-chan os.Signal, arg
 func fake(t *testing.T, routes map[string]http.HandlerFunc) (peer string) {
 	t.Helper()
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/job-id", reply(idA))
 	for pattern, h := range routes {
 		mux.HandleFunc(pattern, h)
 	}
