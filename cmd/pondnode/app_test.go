@@ -277,7 +277,7 @@ func TestInterrupt(t *testing.T) {
 				},
 				"POST /v1/jobs": func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
-					reply(&api.JobStatus{ID: idA, State: api.Queued}, &api.JobStatus{ID: idA, State: api.Running})(w, r)
+					reply(&api.JobStatus{ID: idA, State: api.Queued, NextID: idB}, &api.JobStatus{ID: idA, State: api.Running})(w, r)
 					_ = http.NewResponseController(w).Flush()
 					select {
 					case <-cancelled:
