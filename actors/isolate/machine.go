@@ -34,7 +34,7 @@ type Machine struct {
 	Funcs     *funcs.Registry  // called in this process
 	Log       *slog.Logger
 
-	packets packetBytes
+	packets packetNames
 }
 
 // Settings is the configuration of the processes that Machine runs attempts in, each
@@ -116,8 +116,8 @@ func accessOf(stage *plan.Stage, access []string, staging string) (out process.A
 	return out
 }
 
-// packetBytes keeps the last packets as they travel: a stage's tasks share one.
-type packetBytes struct {
+// packetNames names the last packets: a stage's tasks share one, which a process keeps.
+type packetNames struct {
 	mu   sync.Mutex
 	last []*packed // the newest first, at most packetsKept
 	made int
@@ -126,13 +126,12 @@ type packetBytes struct {
 type packed struct {
 	packet *api.Packet
 	token  string
-	body   []byte
 }
 
 const packetsKept = 8
 
 // token names a packet, for as long as it is one of the last.
-func (p *packetBytes) token(packet *api.Packet) string {
+func (p *packetNames) token(packet *api.Packet) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.IndexFunc(p.last, func(o *packed) bool { return o.packet == packet })

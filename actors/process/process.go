@@ -173,12 +173,6 @@ func (pr *Process) kill(why int32) {
 	_ = pr.cmd.Process.Kill() // it may have ended
 }
 
-// end ends a process that nobody uses, and waits for it.
-func (pr *Process) end() {
-	pr.kill(endedIdle)
-	<-pr.done
-}
-
 // wait waits until the process has ended, and clears up behind it.
 func (pr *Process) wait() {
 	err := pr.cmd.Wait()
