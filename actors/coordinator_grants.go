@@ -128,13 +128,16 @@ func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 	if c.d == nil || c.finished || m.stage < 0 || m.stage >= len(c.job.Stages) {
 		return nil, peers.NoJob(c.hosted.spec.ID)
 	}
+	inputs, ok := c.d.Inputs(m.stage)
+	if !ok {
+		return nil, &plan.Error{Kind: plan.KindCancelled, Op: "run", Text: "what the task was to read is being made again"}
+	}
 	p := &api.Packet{
 		ID: c.hosted.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: strip(c.job, m.stage, c.d.Stage(m.stage)), Tasks: c.d.TaskCount(m.stage),
 		Codec: c.hosted.spec.Options.Codec, Access: c.hosted.compiled().Access, Staging: c.output.Dir(),
 		Up: map[int][]plan.SegmentInfo{}, Where: map[int][]api.Location{},
 	}
-	for _, up := range c.job.Stages[m.stage].Upstream() {
-		winners := c.d.Segments(up)
+	for up, winners := range inputs {
 		infos, where := make([]plan.SegmentInfo, len(winners)), make([]api.Location, len(winners))
 		for i, w := range winners {
 			infos[i] = w.Output.Parts

@@ -3,6 +3,7 @@ package sched
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -251,6 +252,16 @@ func (s *script) show(cmd string, w []string) bool {
 		}
 	case "needed":
 		fmt.Fprintln(&s.printed, s.d.Needed(NodeID(w[0])))
+	case "inputs":
+		in, ok := s.d.Inputs(s.names[w[0]])
+		if !ok {
+			fmt.Fprintln(&s.printed, "not complete")
+		}
+		for _, up := range slices.Sorted(maps.Keys(in)) {
+			for _, x := range in[up] {
+				fmt.Fprintf(&s.printed, "%s at %v\n", x.Attempt, x.Holders)
+			}
+		}
 	case "segments":
 		for _, x := range s.d.Segments(s.names[w[0]]) {
 			fmt.Fprintf(&s.printed, "%s at %v %s\n", x.Attempt, x.Holders, x.Output.Segment)

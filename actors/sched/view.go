@@ -54,6 +54,20 @@ func (d *Decider) Segments(stage int) []Winner {
 	return out
 }
 
+// Inputs are the Segments of each stage that a stage reads. ok is false while one of
+// those is not complete, since a segment was lost after a run of the stage was told to
+// start: that run is to be given up, for what it would read is not all.
+func (d *Decider) Inputs(stage int) (in map[int][]Winner, ok bool) {
+	in = map[int][]Winner{}
+	for _, up := range d.stages[stage].deps {
+		if !up.complete() {
+			return nil, false
+		}
+		in[up.index] = d.Segments(up.index)
+	}
+	return in, true
+}
+
 // Version is the Version of Runs of a stage that start now. While it stays the same,
 // so do the Segments of the stages that it reads.
 func (d *Decider) Version(stage int) int64 { return d.stages[stage].version() }
