@@ -51,7 +51,7 @@ const (
 	defaultLabel    = "pond"
 	defaultCacheMax = 8 << 30
 	memoryShare     = 0.6
-	memoryMin       = 128 << 20
+	memoryMin       = 120 << 20
 )
 
 // Ready gives the settings that are left out their defaults, and checks for
