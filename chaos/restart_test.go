@@ -172,14 +172,17 @@ func submitWrite(t *testing.T, ctx context.Context, n *chaos.Node, work int, dir
 	return n.Session().Job(strings.TrimSpace(e.Stdout))
 }
 
-// onlyIn wants a folder to hold just these, hidden ones counted.
+// onlyIn wants a folder to hold just these, hidden ones counted, and the lists of what
+// outputs left there.
 func onlyIn(t *testing.T, ctx context.Context, dir string, names ...string) {
 	t.Helper()
 	must(t, chaos.Await(ctx, func(context.Context) error {
 		var have []string
 		list, err := os.ReadDir(dir)
 		for _, d := range list {
-			have = append(have, d.Name())
+			if !strings.HasSuffix(d.Name(), ".pond_files") {
+				have = append(have, d.Name())
+			}
 		}
 		if err != nil || !slices.Equal(have, names) {
 			return fmt.Errorf("%s holds %q, not %q (%v)", dir, have, names, err)
