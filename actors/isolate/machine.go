@@ -86,7 +86,7 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 	if inside.Memory = m.Memory.Inside(a.Memory); a.Frugal {
 		inside.Memory = inside.Memory * frugalShare / 100
 	}
-	body, err := json.Marshal(inside)
+	body, err := jsonOf(inside)
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +98,11 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 		}
 		return nil, err
 	}
-	var reply runReply
-	if err := json.Unmarshal(body, &reply); err != nil || reply.Outcome == nil {
-		return nil, fmt.Errorf("isolate: run: %w", errNoReply)
+	out := new(exec.Outcome)
+	if err := fromBytes(body, out); err != nil {
+		return nil, err
 	}
-	return reply.Outcome, s.check(reply.Outcome)
+	return out, s.check(out)
 }
 
 // accessOf is what a process that runs tasks of a stage may reach.

@@ -9,7 +9,6 @@ import (
 	"os"
 
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
 )
@@ -64,11 +63,6 @@ type schemaRequest struct {
 type commitRequest struct {
 	Held api.Held
 	Sums fs.Sums
-}
-
-// runReply is exec.Outcome as it travels.
-type runReply struct {
-	Outcome *exec.Outcome
 }
 
 // inlineMax is the largest body of bytes without a bound that goes in a message: more

@@ -143,8 +143,11 @@ func (d *remoteDraft) Commit(h api.Held) (api.Held, error) {
 	if d.file = nil; err != nil {
 		return h, err
 	}
-	h, _, err = process.Ask[api.Held](context.Background(), d.node, methodCommit, commitRequest{h, d.sums})
-	return h, err
+	body, _, err := ask(context.Background(), d.node, methodCommit, commitRequest{h, d.sums})
+	if err != nil {
+		return h, err
+	}
+	return h, fromBytes(body, &h)
 }
 
 // Abort has the node remove the segment, unless it is committed.

@@ -70,7 +70,7 @@ func (s *server) handle(ctx context.Context, method string, body []byte, files [
 		if err != nil {
 			return nil, nil, err
 		}
-		body, err := jsonOf(runReply{out})
+		body, err := jsonOf(out)
 		return body, nil, err
 	}
 	out, err := answer(ctx, s.c, prepare.Local{Engines: s.engines}, method, body)

@@ -140,25 +140,6 @@ func (c *Conn) Call(ctx context.Context, method string, body []byte, files ...*o
 	return m.body, m.files, nil
 }
 
-// Ask is a Call whose request and reply are JSON.
-func Ask[Resp any](ctx context.Context, c Caller, method string, req any, files ...*os.File) (resp Resp, out []*os.File, err error) {
-	body, err := json.Marshal(req)
-	if err != nil {
-		return resp, nil, fmt.Errorf("process: call %s: %w", method, err)
-	}
-	body, out, err = c.Call(ctx, method, body, files...)
-	if err != nil {
-		return resp, nil, err
-	}
-	if len(body) > 0 {
-		if err = json.Unmarshal(body, &resp); err != nil {
-			closeAll(out)
-			return resp, nil, fmt.Errorf("process: reply to %s: %w", method, err)
-		}
-	}
-	return resp, out, nil
-}
-
 func tooLarge(method string, n int) error {
 	return &plan.Error{Kind: plan.KindResource, Op: method, Text: fmt.Sprintf("a message of %d bytes between a node and its engine process: at most %d are allowed", n, MessageMax)}
 }

@@ -36,14 +36,12 @@ type Need struct {
 
 // Config of a Pool.
 type Config struct {
-	Program []string             // that is started; its Main makes it an engine process
-	Config  string               // that each process is given, at most 100 KiB
-	Attr    *syscall.SysProcAttr // how it is started; nil: as any
-	Started func(pid int)        // is told of every process; nil: nobody is
-	Dir     string               // below which each process has a folder of its own
-	Blank   int                  // processes kept ready for any Access
-	Idle    int                  // used ones kept for the next request of their Access
-	Memory  int64                // bytes that all of them together may have; 0: no limit
+	Program []string // that is started; its Main makes it an engine process
+	Config  string   // that each process is given, at most 100 KiB
+	Dir     string   // below which each process has a folder of its own
+	Blank   int      // processes kept ready for any Access
+	Idle    int      // used ones kept for the next request of their Access
+	Memory  int64    // bytes that all of them together may have; 0: no limit
 	Log     *slog.Logger
 }
 
@@ -321,11 +319,18 @@ func (p *Pool) roomForBlank() bool {
 	if p.config.Memory == 0 {
 		return true
 	}
-	sum := int64(blankMemory)
+	return p.promised(nil)+blankMemory <= p.config.Memory
+}
+
+// promised is the memory that all processes but one have, or may come to have; the lock
+// is held.
+func (p *Pool) promised(but *Process) (bytes int64) {
 	for pr := range p.all {
-		sum += max(pr.memory.Load(), pr.limit.Load())
+		if pr != but {
+			bytes += max(pr.memory.Load(), pr.limit.Load())
+		}
 	}
-	return sum <= p.config.Memory
+	return bytes
 }
 
 // endIdle ends idle and blank processes until they give that many bytes back, and says
@@ -365,24 +370,9 @@ func (p *Pool) spare(pr *Process, limit int64) {
 		return
 	}
 	p.mu.Lock()
-	sum := limit
-	for o := range p.all {
-		if o != pr {
-			sum += max(o.memory.Load(), o.limit.Load())
-		}
-	}
+	others := p.promised(pr)
 	p.mu.Unlock()
-	p.endIdle(sum - p.config.Memory)
-}
-
-// Memory is the bytes that all processes had when last looked at.
-func (p *Pool) Memory() (bytes int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for pr := range p.all {
-		bytes += pr.memory.Load()
-	}
-	return bytes
+	p.endIdle(others + limit - p.config.Memory)
 }
 
 // key stands for an Access, and for which files its names mean now: rules of the

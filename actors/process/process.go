@@ -70,30 +70,17 @@ func (p *Pool) start() (*Process, error) {
 	pr.cmd.Env = append(environment(), envDir+"="+dir, envConfig+"="+p.config.Config)
 	pr.cmd.ExtraFiles = []*os.File{theirs}
 	pr.cmd.Stderr = pr.said
-	pr.cmd.SysProcAttr = attributes(p.config.Attr)
+	// A signal that a terminal sends to the node's process group is the node's to hear,
+	// which ends its processes when it is ready to.
+	pr.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := pr.cmd.Start(); err != nil {
 		mine.Close()
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("process: start an engine process: %w", err)
 	}
-	if p.config.Started != nil {
-		p.config.Started(pr.cmd.Process.Pid)
-	}
 	pr.conn = NewConn(mine, pr.serve, p.config.Log)
 	p.ends.Go(pr.wait)
 	return pr, nil
-}
-
-// attributes are those of a start, in a process group of its own: a signal that a
-// terminal sends to the node's is the node's to hear, which ends its processes when it
-// is ready to.
-func attributes(given *syscall.SysProcAttr) *syscall.SysProcAttr {
-	a := new(syscall.SysProcAttr)
-	if given != nil {
-		*a = *given
-	}
-	a.Setpgid = true
-	return a
 }
 
 // kept are the variables of the node's environment that its engine processes see:
