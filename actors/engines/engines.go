@@ -11,6 +11,7 @@
 package engines
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ const plannerMemory = 256 << 20
 type Config struct {
 	Memory int64 // bytes, of all slots together
 	Slots  int   // tasks at once
+	Blank  int   // engines kept open, ready for any work; 0: one a slot, and one that plans
 	Dir    string
 	Funcs  *funcs.Registry // that SQL may call; nil: none
 	Log    *slog.Logger
@@ -88,7 +90,7 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 	slots := max(c.Slots, 1)
 	p.Pool = duck.NewPool(duck.PoolConfig{
 		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: 1, SpillDir: filepath.Join(c.Dir, "engines"), Log: c.Log},
-		Blank:  slots + 1, // one of them plans
+		Blank:  cmp.Or(c.Blank, slots+1),
 		Idle:   slots*keptPerSlot + planningKept,
 		Much:   c.Memory / 2,
 		Setup:  p.setup,

@@ -37,7 +37,7 @@ func Serve(ctx context.Context, c process.Child) (process.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := engines.Open(ctx, engines.Config{Memory: s.Memory, Slots: 1, Dir: c.Dir, Funcs: f, Log: c.Log})
+	pool, err := engines.Open(ctx, engines.Config{Memory: s.Memory, Slots: 1, Blank: 1, Dir: c.Dir, Funcs: f, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}
