@@ -66,8 +66,10 @@ const (
 	idleMax   = 30 * time.Second      // a process that nobody needs for so long is ended
 	idleBig   = 2 * time.Second       // the same for one that has much memory
 	bigMemory = 96 << 20              // bytes that are much for one that does nothing
-	lookBusy  = 25 * time.Millisecond // between two looks at memory while requests run
+	lookNear  = 4 * time.Millisecond  // between two looks at memory while it may soon be too much
+	lookBusy  = 25 * time.Millisecond // the same while requests run
 	lookIdle  = time.Second           // the same while none does
+	nearShare = 70                    // percent of what may be had, from which on it is looked at so often
 	tidyPause = 20 * time.Millisecond // starting waits so long, so that it stands in no request's way
 	retryWait = time.Second           // after a start that failed
 )
@@ -271,23 +273,32 @@ func (p *Pool) watch() time.Duration {
 	}
 	busy := len(p.all) > len(p.blank)+len(p.idle)
 	p.mu.Unlock()
+	near, sum := false, int64(0)
 	for _, pr := range list {
 		if pr.why.Load() != 0 {
 			continue
 		}
 		has := resident(pr.Pid())
 		pr.memory.Store(has)
-		if limit := pr.limit.Load(); limit > 0 && has > limit {
+		sum += has
+		limit := pr.limit.Load()
+		if near = near || isNear(has, limit); limit > 0 && has > limit {
 			pr.kill(endedMemory)
 		}
 	}
 	p.endUnneeded()
 	p.keepWithin(list)
-	if busy {
+	switch {
+	case busy && (near || isNear(sum, p.config.Memory)):
+		return lookNear
+	case busy:
 		return lookBusy
 	}
 	return lookIdle
 }
+
+// isNear reports whether memory is near its limit; 0 is none.
+func isNear(has, limit int64) bool { return limit > 0 && has*100 > limit*nearShare }
 
 // keepWithin ends processes while all together have more memory than they may: idle
 // ones, blank ones, then the one that has most.
