@@ -67,7 +67,7 @@ func Main() bool { return process.Main(isolate.Serve) }
 // setup is the settings as package setup takes them.
 func (c *nodeConfig) setup() setup.Config {
 	return setup.Config{
-		Bind: c.bind, Advertise: c.advertise, Port: c.port, Peers: c.peers, Dir: c.dir, Memory: c.memory, Slots: c.slots, Label: c.label,
+		Bind: c.bind, Advertise: c.advertise, Port: c.port, Peers: c.peers, JoinFor: c.joinFor, Dir: c.dir, Memory: c.memory, Slots: c.slots, Label: c.label,
 		GossipKey: c.gossipKey, Zone: c.zone, CacheMax: c.cache, Read: c.read, Write: c.write, Keys: c.keys, Log: c.log, Version: c.version, Funcs: c.funcs, Program: process.Program(),
 	}
 }

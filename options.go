@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"strconv"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -38,6 +39,7 @@ type nodeConfig struct {
 	bind, advertise string
 	port            int
 	peers           []string
+	joinFor         time.Duration
 	dir             string
 	memory          int64
 	slots           int
@@ -102,10 +104,24 @@ func WithPort(base int) Option {
 	})
 }
 
-// WithPeers names nodes to join, as HOST or HOST:PORT with their base port. One
-// that answers is enough. Without peers the node starts a pond of its own.
+// WithPeers names nodes to join, as HOST or HOST:PORT with their base port. A name
+// means all the addresses that it has. One that answers is enough, and nodes that are
+// started together may name one another; see [WithJoinTimeout]. Without peers the node
+// starts a pond of its own.
 func WithPeers(peers ...string) Option {
 	return set(func(c *nodeConfig) { c.peers = append(c.peers, peers...) })
+}
+
+// WithJoinTimeout sets how long Join calls peers of which none answers, which the
+// node logs meanwhile: a minute without it. 0: until Join's context ends.
+func WithJoinTimeout(d time.Duration) Option {
+	return nodeOption(func(c *nodeConfig) error {
+		if d < 0 {
+			return badOption("join-timeout", "write a length of time, such as 90s; 0: for ever", "it is negative")
+		}
+		c.joinFor = orNone(d)
+		return nil
+	})
 }
 
 // WithDir sets the data folder: segments, job records and spilled rows. Without
@@ -157,7 +173,7 @@ func WithSlots(n int) Option {
 
 // orNone is a number as package actors takes it, where 0 is the default and less
 // than that is none.
-func orNone[N int | int64](n N) N {
+func orNone[N int | int64 | time.Duration](n N) N {
 	if n == 0 {
 		return -1
 	}

@@ -69,6 +69,7 @@ type Node struct {
 	running  atomic.Int64 // attempts: granted and not yet ended
 	server   *http.Server
 
+	up        atomic.Bool     // it has joined: mesh is set, and the API answers
 	ctx       context.Context // ends when the node stops
 	stop      context.CancelFunc
 	goes      sync.WaitGroup // every goroutine of the node but the server's handlers: close waits for them
@@ -114,7 +115,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		return nil, setup.PortError(err, base+api.PortOffset, base)
 	}
 	defer func() {
-		if err != nil {
+		if err != nil && n.server == nil { // which closes it
 			l.Close()
 		}
 	}()
@@ -145,13 +146,14 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if err != nil {
 		return nil, fmt.Errorf("actors: start the worker: %w", err)
 	}
+	n.server = newServer(n)
+	n.goes.Go(func() { n.serve(l) }) // who asks while peers are called hears that, rather than nothing
 	gossip := cfg.Mesh(base)
 	gossip.Node, gossip.OnPause = n.id, n.onPause
 	if n.mesh, err = mesh.Join(ctx, gossip); err != nil {
 		return nil, setup.PortError(err, base, base)
 	}
-	n.server = newServer(n)
-	n.goes.Go(func() { n.serve(l) })
+	n.up.Store(true)
 	n.goes.Go(n.followView)
 	n.goes.Go(func() { n.outputs.ClearNoted(n.ctx) })
 	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir, "access", n.rules)

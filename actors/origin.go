@@ -29,9 +29,16 @@ func (s *server) guard(next http.Handler) http.Handler {
 			s.fail(w, &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: r.URL.Path, Text: "cross-origin request refused"})
 			return
 		}
+		if strings.HasPrefix(r.URL.Path, apiPrefix) && !s.n.up.Load() {
+			s.fail(w, &plan.Error{Kind: plan.KindUnavailable, Op: "start", Text: "this node is starting: none of its peers has answered yet"})
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+// apiPrefix is of all that needs a node that has joined.
+const apiPrefix = "/v1/"
 
 // names lists what this node may be called, beside addresses and localhost.
 func (n *Node) names() []string {

@@ -12,6 +12,7 @@ import (
 func TestGuard(t *testing.T) {
 	n := &Node{id: "n", log: slog.New(slog.DiscardHandler)}
 	n.cfg.Bind, n.cfg.Advertise = "127.0.0.1", "db.example"
+	n.up.Store(true)
 	served := (&server{n}).guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for _, c := range []struct {
 		name, method, host, header, value string
@@ -42,6 +43,20 @@ func TestGuard(t *testing.T) {
 		served.ServeHTTP(w, r)
 		if w.Code != c.want {
 			t.Errorf("%s: %d, want %d: %s", c.name, w.Code, c.want, w.Body)
+		}
+	}
+}
+
+// TestNotYetUp: who asks a node that still calls its peers is told so, at once.
+func TestNotYetUp(t *testing.T) {
+	n := &Node{id: "n", log: slog.New(slog.DiscardHandler)}
+	served := (&server{n}).guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for _, up := range []bool{false, true} {
+		n.up.Store(up)
+		w := httptest.NewRecorder()
+		served.ServeHTTP(w, httptest.NewRequest("GET", "http://127.0.0.1/v1/members", nil))
+		if up != (w.Code == http.StatusOK) || !up && w.Code != http.StatusServiceUnavailable {
+			t.Errorf("up: %v: %d %s", up, w.Code, w.Body)
 		}
 	}
 }

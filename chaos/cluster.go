@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
@@ -36,11 +39,8 @@ type Cluster struct {
 // join one another, and returns when each sees all. The caller ends it with
 // Close.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
-	c := &Cluster{opts: o}
-	c.ctx, c.kill = context.WithCancel(context.WithoutCancel(ctx))
-	var err error
-	if c.lock, err = lockMachine(ctx); err != nil {
-		c.kill()
+	c, err := empty(ctx, o)
+	if err != nil {
 		return nil, err
 	}
 	for range o.Nodes {
@@ -54,10 +54,89 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
+// StartTogether is Start for nodes that all start at the same moment, each with the
+// others as peers.
+func StartTogether(ctx context.Context, o Options) (*Cluster, error) {
+	c, err := empty(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	bases, err := freeBases(o.Nodes)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	starts, sctx := errgroup.WithContext(ctx)
+	for i, base := range bases {
+		n := &Node{c: c, dir: c.folder(i)}
+		var peers []string
+		for _, other := range bases {
+			if other != base {
+				peers = append(peers, net.JoinHostPort("127.0.0.1", other))
+			}
+		}
+		if err := n.spawn(base, peers); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		c.nodes = append(c.nodes, n)
+		starts.Go(func() error { return n.awaitReady(sctx) })
+	}
+	if err := starts.Wait(); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	if err := c.AwaitMembers(ctx, o.Nodes); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// empty is a cluster without nodes, whose turn it is on this machine.
+func empty(ctx context.Context, o Options) (*Cluster, error) {
+	c := &Cluster{opts: o}
+	c.ctx, c.kill = context.WithCancel(context.WithoutCancel(ctx))
+	var err error
+	if c.lock, err = lockMachine(ctx); err != nil {
+		c.kill()
+		return nil, err
+	}
+	return c, nil
+}
+
+// freeBases are base ports of so many nodes.
+func freeBases(n int) (bases []string, err error) {
+	var held []net.Listener
+	defer func() {
+		for _, l := range held {
+			l.Close()
+		}
+	}()
+	for len(bases) < n {
+		first, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("chaos: a free port: %w", err)
+		}
+		held = append(held, first)
+		base, free := first.Addr().(*net.TCPAddr).Port, 1
+		for ; free < api.PortsPerNode; free++ {
+			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(base+free)))
+			if err != nil {
+				break
+			}
+			held = append(held, l)
+		}
+		if free == api.PortsPerNode {
+			bases = append(bases, strconv.Itoa(base))
+		}
+	}
+	return bases, nil
+}
+
+// folder is the data folder of the i-th node.
+func (c *Cluster) folder(i int) string { return filepath.Join(c.opts.Dir, "node-"+strconv.Itoa(i+1)) }
+
 // Add starts one more node on free ports, with flags of its own after those of
 // all, and returns when it is ready.
 func (c *Cluster) Add(ctx context.Context, flags ...string) (*Node, error) {
-	return c.AddAt(ctx, filepath.Join(c.opts.Dir, "node-"+strconv.Itoa(len(c.nodes)+1)), flags...)
+	return c.AddAt(ctx, c.folder(len(c.nodes)), flags...)
 }
 
 // AddAt is Add with a data folder from elsewhere.

@@ -37,19 +37,27 @@ const readyTimeout = 20 * time.Second
 
 // start runs the process and waits until it is ready.
 func (n *Node) start(ctx context.Context, port string, peers []string) error {
+	if err := n.spawn(port, peers); err != nil {
+		return err
+	}
+	return n.awaitReady(ctx)
+}
+
+func (n *Node) spawn(port string, peers []string) error {
 	args := []string{"join", "--port", port, "--data", n.dir}
 	for _, p := range peers {
 		args = append(args, "--peer", p)
 	}
 	args = append(append(args, n.c.opts.Flags...), n.flags...)
 	p, err := Spawn(n.c.ctx, "", n.c.opts.Binary, args...)
-	if err != nil {
-		return err
-	}
 	n.proc = p
+	return err
+}
+
+func (n *Node) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	m, err := p.Await(ctx, ready)
+	m, err := n.proc.Await(ctx, ready)
 	if err != nil {
 		return err
 	}

@@ -35,11 +35,14 @@ type Config struct {
 	ActorsPort, APIPort int
 	// Seeds are host:port of any nodes of the mesh; without a port, Port is
 	// meant. One that answers is enough, the others are tried again later.
-	// None: this node starts a mesh of its own. So may a node that finds only
-	// itself among its seeds.
+	// A name means all the addresses that it has. None: this node starts a mesh of
+	// its own. So may a node that finds only itself among its seeds.
 	Seeds []string
-	Label string // keeps meshes apart that share a network
-	Key   []byte // AES: 16, 24 or 32 bytes, or none
+	// JoinFor is how long Join calls seeds of which none answers. 0: once.
+	// Negative: until its context ends.
+	JoinFor time.Duration
+	Label   string // keeps meshes apart that share a network
+	Key     []byte // AES: 16, 24 or 32 bytes, or none
 
 	Zone, Version string // at most 64 bytes each
 	Slots         int
@@ -54,8 +57,9 @@ type Config struct {
 	OnPause func(gap time.Duration)
 
 	// For tests: to cut the wire, and to skip time for the watchdog.
-	wrap  func(gossipTransport) gossipTransport
-	clock func() time.Time
+	wrap    func(gossipTransport) gossipTransport
+	clock   func() time.Time
+	resolve func(ctx context.Context, host string) ([]net.IP, error)
 }
 
 // Tuning holds what trades detection time against traffic and false alarms.
@@ -69,7 +73,7 @@ type Tuning struct {
 	ReconnectInterval       time.Duration // 5 s: how often Serf calls on the dead
 	ReconnectTimeout        time.Duration // 24 h: when Serf forgets them
 	RejoinInterval          time.Duration // 5 s: how often lost seeds and members are called, for ever
-	JoinTimeout             time.Duration // 5 s
+	JoinTimeout             time.Duration // 5 s: how long a round of calling seeds takes
 }
 
 func (t Tuning) withDefaults() Tuning {
@@ -124,6 +128,9 @@ func (c Config) checked(ctx context.Context) (Config, error) {
 	if c.clock == nil {
 		c.clock = time.Now
 	}
+	if c.resolve == nil {
+		c.resolve = lookup
+	}
 	c.Tuning = c.Tuning.withDefaults()
 	switch {
 	case !nodeIDPattern.MatchString(string(c.Node)):
@@ -158,17 +165,31 @@ func (c Config) checked(ctx context.Context) (Config, error) {
 // resolve returns the address of host, an IP address or a name; of several, an
 // IPv4 one, so that "localhost" means the same to all.
 func resolve(ctx context.Context, host string) (net.IP, error) {
+	ips, err := lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	return ips[0], nil
+}
+
+// lookup returns the addresses of host: the IPv4 ones if it has any, since the
+// others are of the same machines. There is at least one.
+func lookup(ctx context.Context, host string) ([]net.IP, error) {
 	if ip := net.ParseIP(host); ip != nil {
-		return ip, nil
+		return []net.IP{ip}, nil
 	}
 	ips, err := net.DefaultResolver.LookupIP(ctx, "ip", host)
 	if err != nil {
 		return nil, err
 	}
+	var v4 []net.IP
 	for _, ip := range ips {
 		if ip.To4() != nil {
-			return ip, nil
+			v4 = append(v4, ip)
 		}
 	}
-	return ips[0], nil
+	if len(v4) > 0 {
+		return v4, nil
+	}
+	return ips, nil
 }

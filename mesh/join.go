@@ -12,8 +12,58 @@ import (
 	"time"
 )
 
-// joinSeeds calls all seeds at once and returns when the first answers.
+// joinSeeds calls all seeds at once until one answers, or calls this node, for as
+// long as Config.JoinFor says. What no waiting mends ends it at once.
 func (m *Mesh) joinSeeds(ctx context.Context) error {
+	begun := time.Now()
+	var calls calling
+	for {
+		err := m.callSeeds(ctx)
+		if err == nil || m.met() {
+			return nil
+		}
+		pause, again := calls.failed(err, time.Since(begun), m.cfg.JoinFor)
+		if !again || ctx.Err() != nil {
+			return err
+		}
+		if calls.tell(time.Since(begun)) {
+			m.log.Warn("no peer answers: this node goes on calling them, and is ready once one does", "peers", m.cfg.Seeds, "why", oneLine(err))
+		}
+		if met := m.awaitCall(ctx, pause); met {
+			return nil
+		}
+	}
+}
+
+// awaitCall waits, and reports whether another node has called meanwhile.
+func (m *Mesh) awaitCall(ctx context.Context, pause time.Duration) bool {
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	for {
+		select {
+		case <-m.wake:
+			if m.met() {
+				return true
+			}
+		case <-t.C:
+			return m.met()
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// met reports whether any other node is known to be alive.
+func (m *Mesh) met() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.boot != nil && slices.ContainsFunc(m.boot.members(), func(o Member) bool { return o.ID != m.self.ID })
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// callSeeds calls all seeds once and returns when the first answers.
+func (m *Mesh) callSeeds(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.Tuning.JoinTimeout)
 	defer cancel()
 	seeds, myself, errs := m.resolveSeeds(ctx)
@@ -32,8 +82,8 @@ func (m *Mesh) joinSeeds(ctx context.Context) error {
 	return err
 }
 
-// resolveSeeds turns names into addresses and drops this node's own; myself
-// says whether that was among them.
+// resolveSeeds turns names into addresses, all that a name has, and drops this
+// node's own; myself says whether that was among them.
 func (m *Mesh) resolveSeeds(ctx context.Context) (addrs []string, myself bool, errs []error) {
 	self := m.Self()
 	for _, seed := range m.cfg.Seeds {
@@ -42,16 +92,18 @@ func (m *Mesh) resolveSeeds(ctx context.Context) (addrs []string, myself bool, e
 			errs = append(errs, err)
 			continue
 		}
-		ip, err := resolve(ctx, host)
+		ips, err := m.cfg.resolve(ctx, host)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w: %w", seed, ErrNoSeed, err))
 			continue
 		}
-		addr := hostPort(ip.String(), port)
-		if addr == self.GossipAddr() || addr == hostPort(m.cfg.Bind, m.cfg.Port) {
-			myself = true
-		} else if !slices.Contains(addrs, addr) {
-			addrs = append(addrs, addr)
+		for _, ip := range ips {
+			addr := hostPort(ip.String(), port)
+			if addr == self.GossipAddr() || addr == hostPort(m.cfg.Bind, m.cfg.Port) {
+				myself = true
+			} else if !slices.Contains(addrs, addr) {
+				addrs = append(addrs, addr)
+			}
 		}
 	}
 	return addrs, myself, errs

@@ -39,9 +39,10 @@ const (
 )
 
 // Join starts gossiping and joins the mesh that c.Seeds are part of. It returns
-// once a seed has answered, within c.Tuning.JoinTimeout, or when all have failed;
-// the error then wraps an ErrNoSeed, ErrWrongKey or ErrWrongLabel for each.
-// ErrPortInUse, ErrInsecure and ErrConfig are about this node. The first View is
+// once a seed has answered or another node has called, or when all seeds have failed
+// for as long as c.JoinFor says; the error then wraps an ErrNoSeed, ErrWrongKey or
+// ErrWrongLabel for each. Nodes that are started together, each with the others as
+// seeds, find one another. ErrPortInUse, ErrInsecure and ErrConfig are about this node. The first View is
 // there when Join returns. ctx bounds Join alone.
 func Join(ctx context.Context, c Config) (*Mesh, error) {
 	c, err := c.checked(ctx)

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/funcs"
@@ -25,6 +26,9 @@ type Config struct {
 	Advertise string // host that others dial; default Bind
 	Port      int    // base port; 0: free ones are picked
 	Peers     []string
+	// JoinFor is how long peers are called of which none answers; default a minute;
+	// negative: until the caller's context ends.
+	JoinFor   time.Duration
 	Dir       string // data folder; required
 	Memory    int64  // bytes for DuckDB and shuffle buffers; default 60 % of the machine's
 	Slots     int    // tasks at once, up to wire.RunningMax; default one a core; negative: none
@@ -50,6 +54,7 @@ const (
 	defaultBind     = "127.0.0.1"
 	defaultLabel    = "pond"
 	defaultCacheMax = 8 << 30
+	defaultJoinFor  = time.Minute
 	memoryShare     = 0.6
 	memoryMin       = 120 << 20
 )
@@ -95,7 +100,7 @@ func (c Config) Ready(ctx context.Context) (Config, error) {
 func (c *Config) Mesh(base int) mesh.Config {
 	return mesh.Config{
 		Bind: c.Bind, Advertise: c.Advertise, Port: base, ActorsPort: base + api.ActorsPortOffset, APIPort: base + api.PortOffset,
-		Seeds: c.seeds, Label: c.Label, Key: c.GossipKey, Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.Memory, Log: c.Log,
+		Seeds: c.seeds, JoinFor: c.JoinFor, Label: c.Label, Key: c.GossipKey, Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.Memory, Log: c.Log,
 	}
 }
 
@@ -119,6 +124,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Memory == 0 {
 		total, _ := machineMemory()
 		c.Memory = max(int64(float64(total)*memoryShare), memoryMin)
+	}
+	if c.JoinFor == 0 {
+		c.JoinFor = defaultJoinFor
 	}
 	if c.CacheMax == 0 {
 		c.CacheMax = defaultCacheMax

@@ -34,7 +34,7 @@ func PortError(err error, port, base int) error {
 		te.Kind = plan.KindDenied
 		te.Hint = "give the same --label as the other nodes, and the base port of a node as --peer"
 	case errors.Is(err, mesh.ErrNoSeed):
-		te.Hint = "check the address: it is a node's base port (default 7946). To start a new pond, give no --peer"
+		te.Hint = "check the address: it is a node's base port (default 7946). To start a new pond, give no --peer; to wait longer, a longer --join-timeout"
 	case errors.Is(err, mesh.ErrConfig):
 		te.Kind, te.Op = plan.KindUser, plan.OpConfigure
 		te.Text = strings.TrimPrefix(te.Text, "mesh: "+mesh.ErrConfig.Error()+": ")

@@ -24,6 +24,7 @@ type nodeFlags struct {
 	bind, advertise, data   string
 	port, slots             int
 	peers                   []string
+	joinTimeout             time.Duration
 	readRoots, writeRoots   []string
 	memory, label, zone     string
 	gossipKey               string
@@ -41,6 +42,9 @@ func (a *app) joinCommand() *cobra.Command {
 		Short: "Start a node here and join it to the pond of its peers",
 		Long: "Start a node in the foreground and join it to the pond of its peers; without\n" +
 			"peers it begins a pond of its own. It says when it is ready.\n\n" +
+			"One peer that answers is enough. While none does, the node goes on calling them,\n" +
+			"and says so: nodes that are started together, each with the others as peers, find\n" +
+			"one another. A name means all the addresses that it has.\n\n" +
 			"Ctrl-C or SIGTERM makes it finish what it runs and leave; a second one stops it\n" +
 			"at once.",
 		Example: "  pondnode join\n  pondnode join --port 0 --peer 127.0.0.1 --data /tmp/second",
@@ -55,8 +59,9 @@ func (a *app) joinCommand() *cobra.Command {
 	f.IntVar(&n.port, "port", 7946, "base port: gossip on it, actors on +1, API and data on +2; 0: free ones")
 	f.StringVar(&n.advertise, "advertise", "", "`HOST` at which others reach this node (default that of --bind)")
 	f.StringVar(&n.data, "data", ".pond", "`DIR` for segments, job records and spilled rows")
-	f.StringSliceVar(&n.peers, "peer", nil, "`HOST[:PORT]` of any node to join, its base port; may be repeated (environment: POND_JOIN_PEER)")
+	f.StringSliceVar(&n.peers, "peer", nil, "`HOST[:PORT]` of any node to join, its base port; may be repeated, or a list with commas (environment: POND_JOIN_PEER)")
 	_ = f.SetAnnotation("peer", envAnnotation, []string{"POND_JOIN_PEER"})
+	f.DurationVar(&n.joinTimeout, "join-timeout", 0, "give up when no peer has answered for so long (default never)")
 	f.StringSliceVar(&n.readRoots, "read-root", nil, "`DIR` below which jobs may read files; may be repeated (default whatever this user may)")
 	f.StringSliceVar(&n.writeRoots, "write-root", nil, "`DIR` below which jobs may write files; may be repeated (default whatever this user may)")
 	f.StringVar(&n.memory, "memory", "", "memory for tasks, such as 4GiB (default 60 % of the machine's)")
@@ -109,7 +114,7 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 	}
 	n.data = dir
 	options := []pond.Option{
-		pond.WithBind(n.bind), pond.WithAdvertise(n.advertise), pond.WithPort(n.port), pond.WithPeers(n.peers...), pond.WithDir(dir),
+		pond.WithBind(n.bind), pond.WithAdvertise(n.advertise), pond.WithPort(n.port), pond.WithPeers(n.peers...), pond.WithJoinTimeout(n.joinTimeout), pond.WithDir(dir),
 		pond.WithMemory(n.memoryBytes), pond.WithSlots(n.slots), pond.WithLabel(n.label), pond.WithGossipKey(key), pond.WithTLS(conf),
 		pond.WithZone(n.zone), pond.WithLogger(log), pond.WithVersion(ownVersion()),
 		pond.WithReadRoots(n.readRoots...), pond.WithWriteRoots(n.writeRoots...), pond.WithKeyFiles(n.keyFiles()...),
