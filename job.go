@@ -108,41 +108,6 @@ func (j *Job) remake(ctx context.Context, why error, fresh bool) (*api.ResultInf
 	return st.Result, nil
 }
 
-// Bounds of watching a job while its coordinator cannot be reached.
-const (
-	watchTriesMax = 20
-	watchPause    = 500 * time.Millisecond
-)
-
-func (j *Job) watch(ctx context.Context) iter.Seq2[*api.JobStatus, error] {
-	return func(yield func(*api.JobStatus, error) bool) {
-		for tries := 0; ; tries++ {
-			var err error
-			for s, e := range j.s.api.Watch(ctx, j.id) {
-				if err = e; err != nil {
-					break
-				}
-				tries = 0
-				if !yield(s, nil) || s.State.Ended() {
-					return
-				}
-			}
-			if ctx.Err() != nil {
-				yield(nil, context.Cause(ctx))
-				return
-			}
-			if !errors.Is(err, ErrUnavailable) || tries == watchTriesMax {
-				yield(nil, err)
-				return
-			}
-			select {
-			case <-time.After(watchPause):
-			case <-ctx.Done():
-			}
-		}
-	}
-}
-
 // wait watches the job to its end. A job that did not succeed is an error, beside
 // its status.
 func (j *Job) wait(ctx context.Context) (*api.JobStatus, error) {
@@ -154,75 +119,7 @@ func (j *Job) wait(ctx context.Context) (*api.JobStatus, error) {
 			return s, statusOf(s).Err()
 		}
 	}
-	return nil, j.unseen()
-}
-
-// newID is an id for the next job: one that the node has offered with the one before,
-// or asked for. By the job's id a call whose context ends cancels the job, though no
-// answer came.
-func (s *Session) newID(ctx context.Context) (plan.JobID, error) {
-	if id := s.nextID.Swap(nil); id != nil {
-		return *id, nil
-	}
-	return s.api.NewJobID(ctx)
-}
-
-// life submits a job and yields its status, in one request: first its id, before
-// anything is done about it, then the status whenever it changes. A connection that
-// breaks is made anew once the node has answered.
-func (s *Session) life(ctx context.Context, spec *api.JobSpec) iter.Seq2[*api.JobStatus, error] {
-	return func(yield func(*api.JobStatus, error) bool) {
-		j, answered := &Job{s: s, id: spec.ID}, false
-		for st, err := range s.api.Run(ctx, spec) {
-			if err != nil && (!answered || !broken(err)) {
-				yield(nil, err)
-				return
-			}
-			if err != nil {
-				break
-			}
-			if answered = true; st.NextID != "" {
-				s.nextID.Store(&st.NextID)
-			}
-			if !yield(st, nil) || st.State.Ended() {
-				return
-			}
-		}
-		for st, err := range j.watch(ctx) {
-			if !yield(st, err) {
-				return
-			}
-		}
-	}
-}
-
-// broken reports whether err is of the connection to the node, not an answer.
-func broken(err error) bool {
-	return errors.Is(err, ErrUnavailable) && plan.AsError(err).Op == "call"
-}
-
-// submit starts a job that needs nobody to wait for it. When ctx ends before it is
-// taken, it ends too: it has its id from here, so that it can be cancelled though
-// no answer came.
-func (s *Session) submit(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, error) {
-	id, err := s.newID(ctx)
-	if err != nil {
-		return nil, err
-	}
-	spec.ID, spec.Options.LeaseMillis = id, 0
-	j := &Job{s: s, id: spec.ID}
-	st, err := s.api.Submit(ctx, spec)
-	if err != nil {
-		return nil, j.abandoned(ctx, err)
-	}
-	if seen != nil {
-		seen(statusOf(st))
-	}
-	return j, nil
-}
-
-func (j *Job) unseen() error {
-	return failure(plan.KindUnavailable, "wait", string(j.id), "", "the job's end was not seen")
+	return nil, j.unknown(errUnseen)
 }
 
 // Lengths of leases: see Lease.
@@ -253,7 +150,7 @@ func (s *Session) run(ctx context.Context, spec *api.JobSpec, seen func(*Status)
 			return j, st, statusOf(st).Err()
 		}
 	}
-	return nil, nil, j.unseen()
+	return nil, nil, j.unknown(errUnseen)
 }
 
 // hold renews the job's lease until release is called. A renewal that fails or is
@@ -311,7 +208,7 @@ func (j *Job) abandon(ctx context.Context) error {
 			return nil
 		case errors.Is(err, ErrNotFound):
 			unknown++
-		case broken(err): // nobody is left to ask
+		case api.Broken(err): // nobody is left to ask
 			return j.unended()
 		}
 		select {

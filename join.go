@@ -22,7 +22,7 @@ func Join(ctx context.Context, options ...Option) (*Node, error) {
 	if err := process.Check(); err != nil {
 		return nil, fmt.Errorf("pond: join: %w", err)
 	}
-	c := &config{job: firstSettings(), node: nodeConfig{funcs: new(funcs.Registry)}}
+	c := &config{job: firstSettings(), wait: reconnectTime, node: nodeConfig{funcs: new(funcs.Registry)}}
 	for _, o := range options {
 		if err := o.join(c); err != nil {
 			return nil, public(err)
@@ -46,7 +46,7 @@ func Join(ctx context.Context, options ...Option) (*Node, error) {
 		removeTemp(tmp)
 		return nil, public(err)
 	}
-	return &Node{Session: newSession(n.APIAddr(), c), n: n, tmp: tmp}, nil
+	return &Node{Session: newSession([]string{n.APIAddr()}, c, 0), n: n, tmp: tmp}, nil
 }
 
 // Main makes this process an engine process when a node of this program started it as

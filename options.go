@@ -28,6 +28,7 @@ type ClientOption interface {
 type config struct {
 	tls   *tls.Config
 	warn  func(error)
+	wait  time.Duration // for a node that answers
 	job   settings
 	views []plan.View
 	node  nodeConfig
@@ -78,8 +79,31 @@ type warnOption func(error)
 func (o warnOption) join(c *config) error    { return o.connect(c) }
 func (o warnOption) connect(c *config) error { c.warn = o; return nil }
 
-// OnWarning calls f with faults that are being mended: rows of a result that were
-// lost or damaged, and are computed again. The goroutine that reads them calls it.
+type waitOption time.Duration
+
+func (o waitOption) join(c *config) error { return o.connect(c) }
+func (o waitOption) connect(c *config) error {
+	if o < 0 {
+		return badOption("reconnect", "write a length of time, such as 90s; 0: not at all", "it is negative")
+	}
+	c.wait = time.Duration(o)
+	return nil
+}
+
+// Reconnect sets how long calls of a Session go on when no node of the pond answers
+// any more: two minutes without it. Nodes that are known are asked one after the
+// other, those that the pond has told of too. 0: the node that has answered first is
+// the only one, and its death ends the call. Before any node has answered each address
+// is tried once. The Session of a Node asks that node alone, and what is made of it
+// with At does as any other.
+func Reconnect(d time.Duration) ClientOption { return waitOption(d) }
+
+// reconnectTime is Reconnect's default.
+const reconnectTime = 2 * time.Minute
+
+// OnWarning calls f with faults that are being mended: a node that does not answer,
+// for which another is asked (its Op is "reach"); rows of a result that were lost or
+// damaged, and are computed again. The goroutine that found out calls it.
 func OnWarning(f func(error)) ClientOption { return warnOption(f) }
 
 // WithBind sets the host to listen on; the default is 127.0.0.1. Any other than

@@ -4,7 +4,9 @@ import (
 	"context"
 	"os"
 	"os/user"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
@@ -23,12 +25,15 @@ type Session struct {
 	nextID atomic.Pointer[plan.JobID] // offered by the node and not yet used
 }
 
-// Connect returns a Session on a running node, given by its base address: HOST
-// or HOST:PORT. Nothing is dialled before it is used. The caller closes it.
+// Connect returns a Session on a running pond, given by the base addresses of one or
+// several of its nodes: HOST or HOST:PORT, with commas between. The first that answers
+// is asked, and another when it dies, is cut off or leaves; the pond tells of more of
+// them (see [Reconnect]). What is asked twice for it happens once: a job has its id
+// before it is handed in. Nothing is dialled before it is used. The caller closes it.
 //
 // A program that connects, and does not Join, needs neither cgo nor a build tag.
-func Connect(peer string, options ...ClientOption) (*Session, error) {
-	c := &config{job: firstSettings()}
+func Connect(peers string, options ...ClientOption) (*Session, error) {
+	c := &config{job: firstSettings(), wait: reconnectTime}
 	for _, o := range options {
 		if err := o.connect(c); err != nil {
 			return nil, public(err)
@@ -38,22 +43,38 @@ func Connect(peer string, options ...ClientOption) (*Session, error) {
 	if c.tls, err = api.Secure(c.tls); err != nil {
 		return nil, public(err)
 	}
-	return connect(peer, c)
+	return connect(peers, c)
 }
 
-func connect(peer string, c *config) (*Session, error) {
-	addr, err := api.Addr(peer)
-	if err != nil {
-		return nil, public(err)
+func connect(peers string, c *config) (*Session, error) {
+	var addrs []string
+	for _, peer := range strings.Split(peers, ",") {
+		addr, err := api.Addr(strings.TrimSpace(peer))
+		if err != nil {
+			return nil, public(err)
+		}
+		addrs = append(addrs, addr)
 	}
-	return newSession(addr, c), nil
+	return newSession(addrs, c, c.wait), nil
 }
 
-func newSession(addr string, c *config) *Session {
-	s := &Session{api: api.NewClient(addr, c.tls), config: c, user: currentUser(), sql: sqlState{initial: c.job, current: c.job, views: c.views}}
+// newSession is a session on nodes, given by their APIs.
+func newSession(addrs []string, c *config, patience time.Duration) *Session {
+	s := &Session{config: c, user: currentUser(), sql: sqlState{initial: c.job, current: c.job, views: c.views}}
+	s.api = api.NewPondClient(api.ClientConfig{Addrs: addrs, TLS: c.tls, Patience: patience, Told: s.reconnecting})
 	s.blocks = transfer.NewClient(transfer.ClientConfig{TLS: c.tls})
 	s.reader = api.NewResultReader(s.api, s.blocks)
 	return s
+}
+
+// opReach is the Op of warnings about a node that does not answer.
+const opReach = "reach"
+
+// reconnecting hears of nodes that do not answer.
+func (s *Session) reconnecting(what string) {
+	if warn := s.config.warn; warn != nil {
+		warn(&Error{Kind: plan.KindUnavailable.String(), Op: opReach, Text: what})
+	}
 }
 
 // currentUser returns the user of this process, as far as the system tells.
@@ -64,13 +85,17 @@ func currentUser() string {
 	return os.Getenv("USER")
 }
 
-// At is a Session on another node, with the views and settings that this one has
-// now. The caller closes both.
-func (s *Session) At(peer string) (*Session, error) {
+// At is a Session on other nodes, given as Connect takes them, with the views and
+// settings that this one has now. The caller closes both.
+func (s *Session) At(peers string) (*Session, error) {
 	c := *s.config
 	c.job, c.views = s.sql.settings(), s.sql.list()
-	return connect(peer, &c)
+	return connect(peers, &c)
 }
+
+// Peer is the base address of the node that the session asks: the one that answered
+// last, or the first that was given.
+func (s *Session) Peer() string { return s.api.Peer() }
 
 // Close drops the session's connections. Jobs go on.
 func (s *Session) Close() error {

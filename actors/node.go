@@ -69,6 +69,7 @@ type Node struct {
 	running  atomic.Int64 // attempts: granted and not yet ended
 	server   *http.Server
 
+	others    others          // for clients
 	up        atomic.Bool     // it has joined: mesh is set, and the API answers
 	ctx       context.Context // ends when the node stops
 	stop      context.CancelFunc

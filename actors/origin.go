@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
@@ -29,12 +30,23 @@ func (s *server) guard(next http.Handler) http.Handler {
 			s.fail(w, &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: r.URL.Path, Text: "cross-origin request refused"})
 			return
 		}
-		if strings.HasPrefix(r.URL.Path, apiPrefix) && !s.n.up.Load() {
-			s.fail(w, &plan.Error{Kind: plan.KindUnavailable, Op: "start", Text: "this node is starting: none of its peers has answered yet"})
+		if strings.HasPrefix(r.URL.Path, apiPrefix) && !s.ready(w, r) {
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// ready refuses requests until this node has joined. Clients hear of other nodes.
+func (s *server) ready(w http.ResponseWriter, r *http.Request) bool {
+	if !s.n.up.Load() {
+		s.fail(w, &plan.Error{Kind: plan.KindUnavailable, Op: api.OpStart, Text: "this node is starting: none of its peers has answered yet"})
+		return false
+	}
+	if r.Header.Get(api.HopHeader) == "" {
+		s.n.nameOthers(w.Header())
+	}
+	return true
 }
 
 // apiPrefix is of all that needs a node that has joined.

@@ -70,7 +70,7 @@ func (n *Node) awaitReady(ctx context.Context) error {
 		return err
 	}
 	n.api = api.NewPeer(nil, nil).At(addr)
-	n.session, err = pond.Connect(n.addr)
+	n.session, err = pond.Connect(n.addr, pond.Reconnect(0)) // of this node, and no other
 	return err
 }
 

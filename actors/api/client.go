@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -30,12 +31,14 @@ const (
 	errorBodyMax   = 64 << 10
 )
 
-// Client calls the API of one node for a person or a program. It is safe for
-// concurrent use. What nodes ask of one another has Peer.
+// Client calls the API of a pond for a person or a program: of one node, or of any
+// that answers among those that it knows. It is safe for concurrent use. What nodes
+// ask of one another has Peer.
 type Client struct {
-	base string
-	http *http.Client
-	hop  bool
+	base  string // of the one node
+	http  *http.Client
+	hop   bool
+	reach *reach // finds a node; nil: base alone
 }
 
 // NewClient returns a client of the node whose API is at addr (host:port). tls
@@ -51,6 +54,37 @@ func NewClient(addr string, tlsc *tls.Config) *Client {
 	return &Client{base: baseOf(addr, tlsc), http: &http.Client{Transport: t}}
 }
 
+// ClientConfig configures a Client of a pond.
+type ClientConfig struct {
+	Addrs []string    // APIs of nodes, host:port, in order of preference
+	TLS   *tls.Config // nil: plain HTTP
+	// Patience is how long a request is tried while no node answers any more. It is
+	// asked of nodes that others tell of, too. 0: the node that has answered is the
+	// only one that is asked. No request waits for a node before any has answered.
+	Patience time.Duration
+	// Told hears, in a line, which node does not answer and what is done. Nil: nobody.
+	Told func(string)
+}
+
+// NewPondClient returns a client of the pond that some nodes belong to. It asks one
+// of them, and another when that does not answer: what may be asked twice (see
+// repeat.go) is asked again.
+func NewPondClient(conf ClientConfig) *Client {
+	c := NewClient("", conf.TLS)
+	c.reach = &reach{patience: conf.Patience, told: conf.Told, given: conf.Addrs, gone: map[string]bool{}}
+	c.reach.probe = func(ctx context.Context, addr string) error {
+		_, err := c.at(addr).Version(ctx)
+		if plan.KindOf(err) == plan.KindUnavailable || ctx.Err() != nil {
+			return err
+		}
+		return nil // it answers, whatever
+	}
+	c.reach.lookup = func(ctx context.Context, host string) ([]net.IP, error) {
+		return net.DefaultResolver.LookupIP(ctx, "ip", host)
+	}
+	return c
+}
+
 func baseOf(addr string, tlsc *tls.Config) string {
 	if tlsc != nil {
 		return "https://" + addr
@@ -58,9 +92,20 @@ func baseOf(addr string, tlsc *tls.Config) string {
 	return "http://" + addr
 }
 
-// at is the same client for another node. They share connections.
+// at is the same client for one node. They share connections.
 func (c *Client) at(addr string) *Client {
-	return &Client{base: baseOf(addr, c.http.Transport.(*http.Transport).TLSClientConfig), http: c.http, hop: c.hop}
+	return &Client{base: baseOf(addr, c.tls()), http: c.http, hop: c.hop}
+}
+
+func (c *Client) tls() *tls.Config { return c.http.Transport.(*http.Transport).TLSClientConfig }
+
+// Peer is the base address of the node that is asked.
+func (c *Client) Peer() string {
+	if c.reach == nil {
+		_, addr, _ := strings.Cut(c.base, "://")
+		return baseAddr(addr)
+	}
+	return baseAddr(c.reach.at())
 }
 
 // Close drops idle connections.
@@ -169,30 +214,32 @@ func (c *Client) Watch(ctx context.Context, id plan.JobID) iter.Seq2[*JobStatus,
 // statuses reads a job's status line by line.
 func (c *Client) statuses(ctx context.Context, method, path string, in any) iter.Seq2[*JobStatus, error] {
 	return func(yield func(*JobStatus, error) bool) {
-		resp, err := c.do(ctx, method, path, in)
+		err := c.exchange(ctx, method, path, in, func(r *reply) error { return r.statuses(yield) })
 		if err != nil {
 			yield(nil, err)
-			return
 		}
-		defer resp.Body.Close()
-		lines := bufio.NewScanner(resp.Body)
-		lines.Buffer(make([]byte, 64<<10), watchLineMax)
-		for lines.Scan() {
-			s := new(JobStatus)
-			if err := json.Unmarshal(lines.Bytes(), s); err != nil {
-				yield(nil, unavailable(c.base, err))
-				return
-			}
-			if s.State == "" && s.Error != nil {
-				yield(nil, s.Error.Err())
-				return
-			}
-			if !yield(s, nil) || s.State.Ended() {
-				return
-			}
-		}
-		yield(nil, unavailable(c.base, cmpErr(ctx.Err(), lines.Err(), io.ErrUnexpectedEOF)))
 	}
+}
+
+// statuses yields lines until the last one, or until nobody wants more.
+func (r *reply) statuses(yield func(*JobStatus, error) bool) error {
+	lines, begun := bufio.NewScanner(r.Body), false
+	lines.Buffer(make([]byte, 64<<10), watchLineMax)
+	for lines.Scan() {
+		r.heard(nil)
+		s := new(JobStatus)
+		if err := json.Unmarshal(lines.Bytes(), s); err != nil {
+			return r.broken(err, begun)
+		}
+		if s.State == "" && s.Error != nil {
+			return s.Error.Err()
+		}
+		begun = true
+		if !yield(s, nil) || s.State.Ended() {
+			return nil
+		}
+	}
+	return r.broken(cmpErr(lines.Err(), io.ErrUnexpectedEOF), begun)
 }
 
 func cmpErr(errs ...error) error {
@@ -222,46 +269,85 @@ func jobPath(id plan.JobID, rest string) string { return "/v1/jobs/" + string(id
 
 // call sends in as JSON and decodes the reply as a T.
 func call[T any](ctx context.Context, c *Client, method, path string, in any) (*T, error) {
-	resp, err := c.do(ctx, method, path, in)
+	out := new(T)
+	err := c.exchange(ctx, method, path, in, func(r *reply) error {
+		if r.StatusCode == http.StatusNoContent {
+			return nil
+		}
+		*out = *new(T) // of an attempt before
+		if err := json.NewDecoder(io.LimitReader(r.Body, PacketBytesMax)).Decode(out); err != nil {
+			return r.broken(fmt.Errorf("reading the reply to %s %s: %w", method, path, err), false)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	defer resp.Body.Close()
-	out := new(T)
-	if resp.StatusCode == http.StatusNoContent {
-		return out, nil
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, PacketBytesMax)).Decode(out); err != nil {
-		return nil, unavailable(c.base, fmt.Errorf("reading the reply to %s %s: %w", method, path, err))
 	}
 	return out, nil
 }
 
-func (c *Client) text(ctx context.Context, method, path string, in any) (string, error) {
-	resp, err := c.do(ctx, method, path, in)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, replyBytesMax))
-	return string(b), err
+func (c *Client) text(ctx context.Context, method, path string, in any) (text string, err error) {
+	err = c.exchange(ctx, method, path, in, func(r *reply) error {
+		b, err := io.ReadAll(io.LimitReader(r.Body, replyBytesMax))
+		if err != nil {
+			return r.broken(err, false)
+		}
+		text = string(b)
+		return nil
+	})
+	return text, err
 }
 
-// do sends a request and turns every failure into a plan.Error.
-func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return nil, fmt.Errorf("api: encode %s: %w", path, err)
+// reply is a node's good answer.
+type reply struct {
+	*http.Response
+	base  string
+	heard func(http.Header) // to be called for each sign of life
+	ctx   context.Context
+}
+
+// broken is an answer that has broken off, when part of it may have been used.
+func (r *reply) broken(err error, begun bool) error {
+	if r.ctx.Err() != nil {
+		err = context.Cause(r.ctx)
+		var m *missed
+		if !errors.As(err, &m) { // the caller's doing
+			return err
 		}
-		body = bytes.NewReader(b)
+		return &missed{err: m.err, begun: begun}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
-	if err != nil {
-		return nil, fmt.Errorf("api: %s: %w", path, err)
-	}
+	return unavailable(r.base, err, begun)
+}
+
+// exchange makes a request and has use take the answer. Every failure becomes a
+// plan.Error.
+func (c *Client) exchange(ctx context.Context, method, path string, in any, use func(*reply) error) error {
+	var body []byte
 	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return fmt.Errorf("api: encode %s: %w", path, err)
+		}
+	}
+	if c.reach == nil {
+		return c.send(ctx, c.base, method, path, body, func(http.Header) {}, use)
+	}
+	return c.reach.ask(ctx, mayRepeat(method, path, in), func(ctx context.Context, addr string, heard func(http.Header)) error {
+		return c.send(ctx, baseOf(addr, c.tls()), method, path, body, heard, use)
+	})
+}
+
+// send makes a request of one node.
+func (c *Client) send(ctx context.Context, base, method, path string, body []byte, heard func(http.Header), use func(*reply) error) error {
+	var in io.Reader
+	if body != nil {
+		in = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, base+path, in)
+	if err != nil {
+		return fmt.Errorf("api: %s: %w", path, err)
+	}
+	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if c.hop {
@@ -270,23 +356,37 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
-		return nil, unavailable(c.base, err)
-	}
-	if resp.StatusCode < 300 {
-		return resp, nil
+		return unavailable(base, err, false)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < 300 {
+		heard(resp.Header)
+		return use(&reply{resp, base, heard, ctx})
+	}
+	err = refusal(base, method, path, resp)
+	if m := (*missed)(nil); !errors.As(err, &m) {
+		heard(resp.Header)
+	}
+	return err
+}
+
+// refusal is the error that a node answers with.
+func refusal(base, method, path string, resp *http.Response) error {
 	e := new(Error)
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, errorBodyMax))
 	if json.Unmarshal(b, e) != nil || e.Kind == "" {
 		if bytes.Contains(b, []byte("HTTP request to an HTTPS server")) {
-			return nil, untrusted(c.base, "it speaks only TLS", "give --tls-cert, --tls-key and --tls-ca; pond.WithTLS in a program")
+			return untrusted(base, "it speaks only TLS", "give --tls-cert, --tls-key and --tls-ca; pond.WithTLS in a program")
 		}
-		return nil, unavailable(c.base, fmt.Errorf("%s %s: HTTP %d: is this the port of a Pond node?", method, path, resp.StatusCode))
+		return unavailable(base, fmt.Errorf("%s %s: HTTP %d: is this the port of a Pond node?", method, path, resp.StatusCode), false)
 	}
-	return nil, e.Err()
+	err := e.Err()
+	if pe := plan.AsError(err); pe.Kind == plan.KindUnavailable && pe.Op == OpStart {
+		return &missed{err: pe}
+	}
+	return err
 }
 
 // untrusted is a node that answers, but not us.
@@ -302,10 +402,12 @@ func notHTTP(err error) bool {
 	return strings.Contains(text, "malformed HTTP") || strings.Contains(text, "readLoopPeekFailLocked")
 }
 
-// unavailable is a node that cannot be reached, or does not talk as one should.
-func unavailable(base string, err error) error {
+// unavailable is a node that cannot be reached, or does not talk as one should. That
+// it is gone, cut off, or has broken off are told apart.
+func unavailable(base string, err error, begun bool) error {
 	var ne *net.OpError
 	var verify *tls.CertificateVerificationError
+	_, addr, _ := strings.Cut(base, "://")
 	text := err.Error()
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch):
@@ -314,10 +416,27 @@ func unavailable(base string, err error) error {
 		return untrusted(base, "its certificate is not trusted: "+verify.Err.Error(), "give the authority that signed it with --tls-ca")
 	case errors.As(err, &ne) && ne.Op == "remote error": // as crypto/tls has alerts
 		return untrusted(base, "it does not trust our certificate: "+ne.Err.Error(), "give a certificate with --tls-cert that the authority of its --tls-ca has signed")
-	case ne != nil:
+	case errors.Is(err, syscall.ECONNREFUSED):
+		text = "nothing listens there: the node is gone, or not up yet"
+	case ne != nil && ne.Op == "dial" && ne.Timeout():
+		text = "nothing there answers a call: its machine is gone, or cut off from here"
+	case ne != nil && ne.Op == "dial":
 		text = ne.Err.Error()
 	case notHTTP(err):
 		text = "what answers there is no HTTP server: is this the port of a Pond node?"
+	case ne != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		text = "the connection broke before the whole answer was there: " + cause(err).Error()
 	}
-	return &plan.Error{Kind: plan.KindUnavailable, Op: "call", Subject: base, Text: text}
+	return &missed{err: notReached(addr, text), unsent: ne != nil && ne.Op == "dial", begun: begun}
+}
+
+// cause is what is below an error's layers of context.
+func cause(err error) error {
+	for {
+		below := errors.Unwrap(err)
+		if below == nil {
+			return err
+		}
+		err = below
+	}
 }

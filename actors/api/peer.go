@@ -95,13 +95,10 @@ func (p *Peer) Parts(ctx context.Context, segment string) (*plan.SegmentInfo, er
 
 // gob reads a reply that is large and never leaves Pond.
 func (p *Peer) gob(ctx context.Context, path string, into any) error {
-	resp, err := p.do(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if err := gob.NewDecoder(io.LimitReader(resp.Body, PacketBytesMax)).Decode(into); err != nil {
-		return unavailable(p.base, fmt.Errorf("reading the reply to GET %s: %w", path, err))
-	}
-	return nil
+	return p.exchange(ctx, http.MethodGet, path, nil, func(r *reply) error {
+		if err := gob.NewDecoder(io.LimitReader(r.Body, PacketBytesMax)).Decode(into); err != nil {
+			return r.broken(fmt.Errorf("reading the reply to GET %s: %w", path, err), false)
+		}
+		return nil
+	})
 }

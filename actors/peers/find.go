@@ -30,7 +30,7 @@ func (p *Peers) WhyNot(ctx context.Context, id plan.JobID) error {
 }
 
 func errOrphan(id plan.JobID, why string) error {
-	return &plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: why, Hint: "submit it again: what nodes still hold of it is reused"}
+	return &plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: why, Hint: "it is not known how it stands: look again with pondnode job watch " + string(id)}
 }
 
 // NoJob is the error of a job that nobody knows.

@@ -25,7 +25,7 @@ type system struct {
 // app is one run of the program.
 type app struct {
 	system
-	peer string // that the command talks to, for errors
+	peer string // or peers that the command talks to, for errors
 }
 
 // run runs the command that args name and returns the exit code.
@@ -49,6 +49,8 @@ func (a *app) root() *cobra.Command {
 			"  pondnode submit --peer 10.0.0.5 \"SELECT count(*) FROM '/data/*.parquet'\"\n\n" +
 			"or type SQL:\n\n" +
 			"  pondnode sql --peer 10.0.0.5\n\n" +
+			"--peer takes several nodes: when the one that is asked dies, is cut off or leaves, the\n" +
+			"next is asked for the same job; so are nodes that the pond tells of.\n\n" +
 			"Settings may also be given as environment variables: POND_PEER for --peer.\n" +
 			"Exit codes: 0 done, 1 job failed, 2 usage, 3 no node reached, 4 denied, 5 deadline, 130 interrupted.",
 		Version:       ownVersion(),

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -60,29 +61,35 @@ func (t *tlsFlags) config() (*tls.Config, error) {
 
 // clientFlags say which node a command talks to, and how.
 type clientFlags struct {
-	peer string
-	tls  tlsFlags
+	peers     []string
+	reconnect time.Duration
+	tls       tlsFlags
 }
 
 func (c *clientFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&c.peer, "peer", defaultPeer, "`HOST[:PORT]` of any node: its base port")
+	cmd.Flags().StringSliceVar(&c.peers, "peer", []string{defaultPeer}, "`HOST[:PORT]` of any node, its base port; more of them, repeated or with commas, are asked when it does not answer")
+	cmd.Flags().DurationVar(&c.reconnect, "reconnect", 2*time.Minute, "how long to go on when no node answers any more; 0: only the first that answers is asked")
 	c.tls.add(cmd)
 }
 
-// connect opens a session on the peer. Nothing is dialled yet.
+// connect opens a session on the peers. Nothing is dialled yet.
 func (a *app) connect(c *clientFlags, options ...pond.ClientOption) (*pond.Session, error) {
 	conf, err := c.tls.config()
 	if err != nil {
 		return nil, err
 	}
-	a.peer = c.peer
-	return pond.Connect(c.peer, append(options, pond.WithTLS(conf), pond.OnWarning(a.warn))...)
+	a.peer = strings.Join(c.peers, ",")
+	return pond.Connect(a.peer, append(options, pond.WithTLS(conf), pond.OnWarning(a.warn), pond.Reconnect(c.reconnect))...)
 }
 
 // warn prints a fault that is being mended, in one line.
 func (a *app) warn(err error) {
 	why := err
 	if e := (*pond.Error)(nil); errors.As(err, &e) {
+		if e.Op == "reach" {
+			fmt.Fprintln(a.stderr, e.Text)
+			return
+		}
 		mended := *e
 		mended.Hint = ""
 		why = &mended
@@ -90,7 +97,7 @@ func (a *app) warn(err error) {
 	fmt.Fprintf(a.stderr, "warning: %v: it is made anew\n", why)
 }
 
-// asking gives cmd the flags of a client and runs ask with a session on the peer.
+// asking gives cmd the flags of a client and runs ask with a session on the peers.
 // A signal ends its context.
 func (a *app) asking(cmd *cobra.Command, ask func(ctx context.Context, s *pond.Session, args []string) error) *cobra.Command {
 	var c clientFlags

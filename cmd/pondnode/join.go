@@ -306,14 +306,29 @@ func (a *app) leaveCommand() *cobra.Command {
 		Args:  args(0, 0, ""),
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait until the node is gone; it leaves all the same")
-	return a.asking(cmd, func(ctx context.Context, s *pond.Session, _ []string) error {
+	var c clientFlags
+	c.add(cmd)
+	_ = cmd.Flags().MarkHidden("reconnect") // another node would not do
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if len(c.peers) > 1 {
+			return usageError{"leave is about one node, and --peer names several", "name the node that is to leave"}
+		}
 		if timeout <= 0 {
 			return usageError{fmt.Sprintf("--timeout %v is no time to wait", timeout), "write a length of time, such as 90s or 5m"}
 		}
+		c.reconnect = 0
+		s, err := a.connect(&c)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		ctx, cancel := a.until(cmd.Context())
+		defer cancel()
 		ctx, stop := context.WithTimeout(ctx, timeout)
 		defer stop()
 		return a.leave(ctx, s)
-	})
+	}
+	return cmd
 }
 
 func (a *app) leave(ctx context.Context, s *pond.Session) error {

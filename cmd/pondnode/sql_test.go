@@ -183,7 +183,7 @@ func typed(t *testing.T, peer string, signals []os.Signal, lines ...string) (y *
 		}
 	}}
 	a := &app{system: system{stdin: strings.NewReader(""), stdout: &stdout, stderr: stderr, signals: ch, env: func(string) (string, bool) { return "", false }}}
-	f := &sqlFlags{client: clientFlags{peer: peer}, sub: submission{format: output.CSV, out: outputFlags{maxRows: -1}}}
+	f := &sqlFlags{client: clientFlags{peers: []string{peer}}, sub: submission{format: output.CSV, out: outputFlags{maxRows: -1}}}
 	s, err := a.connect(&f.client, f.sub.options()...)
 	if err != nil {
 		t.Fatal(err)

@@ -57,12 +57,13 @@ func (p *prompt) loop(ctx context.Context) error {
 	}
 }
 
-// label shows the peer, or that a statement goes on.
+// label shows the node that is asked, or that a statement goes on.
 func (p *prompt) label() string {
+	peer := p.session.Peer()
 	if p.typed == "" {
-		return p.a.peer + "> "
+		return peer + "> "
 	}
-	return strings.Repeat(" ", max(len(p.a.peer)-1, 0)) + "-> "
+	return strings.Repeat(" ", max(len(peer)-1, 0)) + "-> "
 }
 
 // plainCommands maps words that newcomers type to commands of the prompt.
@@ -122,7 +123,7 @@ func commands() []promptCommand {
 		{`\o`, "[FORMAT]", "show or set how rows are written: " + strings.Join(output.Formats, ", "), (*prompt).setFormat},
 		{`\x`, "[on|off]", "show each value of a table on a line of its own", (*prompt).setExpanded},
 		{`\timing`, "[on|off]", "say how long each statement took", (*prompt).setTiming},
-		{`\peer`, "[HOST[:PORT]]", "show the node that is asked, or ask another; views and settings come along", (*prompt).setPeer},
+		{`\peer`, "[HOST[:PORT],…]", "show the node that is asked, or ask others; views and settings come along", (*prompt).setPeer},
 		{`\jobs`, "", "list the pond's jobs", (*prompt).jobs},
 		{`\cancel`, "ID", "end a job", (*prompt).cancel},
 	}
@@ -245,7 +246,7 @@ func (p *prompt) views() []string {
 // setPeer moves to another node, once that has answered.
 func (p *prompt) setPeer(ctx context.Context, arg string) error {
 	if arg == "" {
-		fmt.Fprintln(p.a.stderr, p.a.peer)
+		fmt.Fprintln(p.a.stderr, p.session.Peer())
 		return nil
 	}
 	was := p.a.peer

@@ -1,0 +1,194 @@
+package pond
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+)
+
+// Bounds of following a job that nodes do not answer for, though they answer: one
+// takes it over, or looks for it.
+const (
+	movingLeast  = 10 * time.Second // Reconnect's time at least
+	movingPause  = 250 * time.Millisecond
+	unknownMost  = 15 * time.Second // for a job that was there a while ago
+	brokenPause  = 50 * time.Millisecond
+	movingTellAt = 3 * time.Second
+)
+
+// newID is an id for the next job: one that the node has offered with the one before,
+// or asked for. By the job's id a call whose context ends cancels the job, though no
+// answer came, and what is handed in twice is one job.
+func (s *Session) newID(ctx context.Context) (plan.JobID, error) {
+	if id := s.nextID.Swap(nil); id != nil {
+		return *id, nil
+	}
+	return s.api.NewJobID(ctx)
+}
+
+// following is the attempts to hear of one job.
+type following struct {
+	j      *Job
+	taken  bool      // a node has said that the job is recorded
+	unsure bool      // it may be, though none has
+	since  time.Time // when nodes began to say nothing of it; zero: they do
+	told   bool
+}
+
+// heard notes news of the job.
+func (f *following) heard() { f.since, f.told = time.Time{}, false }
+
+// verdict is what to do after err, so long after the first of its like: wait for
+// pause and ask again, or fail.
+func (f *following) verdict(err error, news bool, since, patience time.Duration) (pause time.Duration, again bool) {
+	kind := plan.KindOf(err)
+	switch {
+	case api.Broken(err) && news: // the client finds another node
+		return brokenPause, since < patience
+	case api.Broken(err): // it has looked for one
+		return 0, false
+	case kind == plan.KindUnavailable && (f.taken || f.unsure): // it moves to another node
+		return movingPause, since < patience
+	case kind == plan.KindNotFound && f.taken: // who knows of it does not answer
+		return movingPause, since < min(patience, unknownMost)
+	}
+	return 0, false
+}
+
+// again waits until the job may be asked for once more; an error ends the following.
+// news: nodes had something to say before err.
+func (f *following) again(ctx context.Context, err error, news bool) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	f.unsure = f.unsure || api.Unsure(err)
+	if f.since.IsZero() {
+		f.since = time.Now()
+	}
+	quiet := time.Since(f.since)
+	pause, again := f.verdict(err, news, quiet, max(f.j.s.config.wait, movingLeast))
+	if !again {
+		return f.end(err)
+	}
+	if quiet > movingTellAt && !f.told {
+		f.told = true
+		f.j.s.reconnecting("job " + f.j.ID() + " is between nodes (" + plan.AsError(err).Text + "): waiting for it")
+	}
+	select {
+	case <-time.After(pause):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// end is why a job is followed no further. What became of it is known only when a
+// node has said so.
+func (f *following) end(err error) error {
+	kind := plan.KindOf(err)
+	if kind == plan.KindUnavailable && (f.taken || f.unsure) || kind == plan.KindNotFound && f.taken {
+		return f.j.unknown(err)
+	}
+	return err
+}
+
+var errUnseen = errors.New("the job's end was not seen")
+
+// unknown is the error of a job of which nobody knows how it stands. Nobody is told
+// to hand it in again: it may be running, and would be another job.
+func (j *Job) unknown(why error) error {
+	return failure(plan.KindUnavailable, "follow", j.ID(), "it may be running, and needs nobody to wait for it: any node finds it, with: pondnode job watch "+j.ID(), "%s", plan.AsError(why).Text)
+}
+
+// watch yields the job's status whenever it changes, from whichever node answers.
+func (j *Job) watch(ctx context.Context) iter.Seq2[*api.JobStatus, error] {
+	return func(yield func(*api.JobStatus, error) bool) {
+		(&following{j: j}).watch(ctx, yield)
+	}
+}
+
+func (f *following) watch(ctx context.Context, yield func(*api.JobStatus, error) bool) {
+	for {
+		news, ended, err := f.take(f.j.s.api.Watch(ctx, f.j.id), yield)
+		if f.taken = f.taken || news; ended {
+			return
+		}
+		if err := f.again(ctx, err, news); err != nil {
+			yield(nil, err)
+			return
+		}
+	}
+}
+
+// take passes on what one request yields. ended: the job has, or nobody wants more.
+func (f *following) take(all iter.Seq2[*api.JobStatus, error], yield func(*api.JobStatus, error) bool) (news, ended bool, err error) {
+	for st, err := range all {
+		if err != nil {
+			return news, false, err
+		}
+		news = true
+		f.heard()
+		if !yield(st, nil) || st.State.Ended() {
+			return true, true, nil
+		}
+	}
+	return news, false, errUnseen
+}
+
+// life submits a job and yields its status, in one request: first its id, before
+// anything is done about it, then the status whenever it changes. While it is not known
+// whether the job was taken it is handed in again, by the same id, to whichever node
+// answers; from then on it is watched.
+func (s *Session) life(ctx context.Context, spec *api.JobSpec) iter.Seq2[*api.JobStatus, error] {
+	return func(yield func(*api.JobStatus, error) bool) {
+		f := &following{j: &Job{s: s, id: spec.ID}}
+		for !f.taken {
+			since := f.since
+			news, ended, err := f.take(s.api.Run(ctx, spec), func(st *api.JobStatus, err error) bool {
+				if st.NextID == "" {
+					f.taken = true
+				} else {
+					f.since = since // the id alone is no news
+					s.nextID.Store(&st.NextID)
+				}
+				return yield(st, err)
+			})
+			if ended {
+				return
+			}
+			if err := f.again(ctx, err, news); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+		f.watch(ctx, yield)
+	}
+}
+
+// submit starts a job that needs nobody to wait for it. When ctx ends before it is
+// taken, it ends too: it has its id from here, so that it can be cancelled though
+// no answer came.
+func (s *Session) submit(ctx context.Context, spec *api.JobSpec, seen func(*Status)) (*Job, error) {
+	id, err := s.newID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	spec.ID, spec.Options.LeaseMillis = id, 0
+	f := &following{j: &Job{s: s, id: id}}
+	for {
+		st, err := s.api.Submit(ctx, spec)
+		if err == nil && seen != nil {
+			seen(statusOf(st))
+		}
+		if err == nil {
+			return f.j, nil
+		}
+		if err := f.again(ctx, err, false); err != nil {
+			return nil, f.j.abandoned(ctx, err)
+		}
+	}
+}
