@@ -6,6 +6,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/actors/registers"
 )
 
 // Forget has the node's worker drop every job, as it does when it has lost sight
@@ -23,3 +24,6 @@ func (n *Node) SetDuckDB(wrap func(prepare.DuckDB) prepare.DuckDB) {
 	here := prepare.Local{Engines: n.engines.(*engines.Pool)}
 	n.planner = prepare.New(wrap(here), n.tasks, n.rules, n.log)
 }
+
+// Registers are the node's.
+func (n *Node) Registers() *registers.Registers { return n.registers }

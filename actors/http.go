@@ -59,6 +59,7 @@ func newServer(n *Node) *http.Server {
 	mux.HandleFunc("PUT /v1/specs/{id}", s.handle(s.putSpec))
 	mux.HandleFunc("GET /v1/specs", s.handle(s.getSpecs))
 	mux.HandleFunc("POST /v1/held", s.handle(s.postHeld))
+	mux.HandleFunc("POST /v1/registers", s.handle(s.postRegisters))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, &plan.Error{Kind: plan.KindNotFound, Op: r.Method, Subject: r.URL.Path, Text: "no such endpoint"})
 	})
@@ -382,6 +383,14 @@ func (s *server) postHeld(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return s.n.segments.Held(req.Stages), nil
+}
+
+func (s *server) postRegisters(_ http.ResponseWriter, r *http.Request) (any, error) {
+	call := new(api.RegisterCall)
+	if err := decode(r, api.RegisterBytesMax, call); err != nil {
+		return nil, err
+	}
+	return s.n.registers.Answer(r.Context(), call)
 }
 
 func (s *server) getSchema(w http.ResponseWriter, r *http.Request) (any, error) {

@@ -27,6 +27,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/publish"
+	"github.com/pondmesh/pond/actors/registers"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/fs"
@@ -49,25 +50,27 @@ type Node struct {
 	cfg setup.Config
 	log *slog.Logger
 
-	store    *fs.Store
-	records  *journal.Records
-	segments *journal.Segments
-	tasks    engines.Config // of the engines that run tasks
-	engines  io.Closer      // a pool of them, or of engine processes
-	planner  *prepare.Planner
-	machine  runner
-	mesh     *mesh.Mesh
-	wire     *wire.Wire
-	api      *api.Peer
-	blocks   *transfer.Client
-	conns    *api.Conns // of api and blocks
-	jobs     *jobs
-	peers    *peers.Peers
-	outputs  *publish.Outputs
-	rules    *access.Rules
-	worker   *actor.PID
-	running  atomic.Int64 // attempts: granted and not yet ended
-	server   *http.Server
+	store     *fs.Store
+	keeper    *fs.Keeper
+	records   *journal.Records
+	segments  *journal.Segments
+	tasks     engines.Config // of the engines that run tasks
+	engines   io.Closer      // a pool of them, or of engine processes
+	planner   *prepare.Planner
+	machine   runner
+	mesh      *mesh.Mesh
+	wire      *wire.Wire
+	api       *api.Peer
+	blocks    *transfer.Client
+	conns     *api.Conns // of api and blocks
+	jobs      *jobs
+	peers     *peers.Peers
+	outputs   *publish.Outputs
+	registers *registers.Registers
+	rules     *access.Rules
+	worker    *actor.PID
+	running   atomic.Int64 // attempts: granted and not yet ended
+	server    *http.Server
 
 	others    others          // for clients
 	up        atomic.Bool     // it has joined: mesh is set, and the API answers
@@ -154,6 +157,9 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if n.mesh, err = mesh.Join(ctx, gossip); err != nil {
 		return nil, setup.PortError(err, base, base)
 	}
+	if err := n.openRegisters(); err != nil {
+		return nil, err
+	}
 	n.up.Store(true)
 	n.goes.Go(n.followView)
 	n.goes.Go(func() { n.outputs.ClearNoted(n.ctx) })
@@ -168,6 +174,9 @@ func (n *Node) openStore(ctx context.Context) error {
 		return err
 	}
 	n.store, n.id = store, mesh.NodeID(id)
+	if n.keeper, err = setup.OpenKeeper(n.cfg.Dir, id, n.log); err != nil {
+		return err
+	}
 	if n.records, err = journal.OpenRecords(journal.OnDisk(store), n.log); err != nil {
 		return err
 	}
@@ -305,6 +314,7 @@ func (n *Node) Leave(ctx context.Context) error {
 		case <-n.stopped:
 		}
 	}
+	n.leaveRegisters(ctx)
 	err := n.mesh.Leave(context.WithoutCancel(ctx))
 	return errors.Join(err, n.Close())
 }
@@ -352,6 +362,9 @@ func (n *Node) close() error {
 		n.jobs.stop()
 		errs = append(errs, n.wire.Close(ctx))
 	}
+	if n.registers != nil {
+		n.registers.Close()
+	}
 	n.goes.Wait()
 	if n.blocks != nil {
 		errs = append(errs, n.blocks.Close())
@@ -362,6 +375,9 @@ func (n *Node) close() error {
 	}
 	if n.segments != nil {
 		n.segments.Close()
+	}
+	if n.keeper != nil {
+		errs = append(errs, n.keeper.Close())
 	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())

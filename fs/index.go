@@ -299,7 +299,7 @@ const recordFixed = 1 + 1 + 8 + 8 + 1 + 4
 //	version[1]=1 flags[1] size[8] committed[8] kindLen[1] kind attrs crc32c[4]
 //
 // flags bit 0: durable. committed: Unix nanoseconds. The CRC is over the id and
-// everything before it, so that no record can stand in for another.
+// everything before it.
 func encodeRecord(i *Info) []byte {
 	b := make([]byte, 0, recordFixed+len(i.Kind)+len(i.Attrs))
 	flags := byte(0)
@@ -312,11 +312,13 @@ func encodeRecord(i *Info) []byte {
 	b = append(b, byte(len(i.Kind)))
 	b = append(b, i.Kind...)
 	b = append(b, i.Attrs...)
-	return binary.BigEndian.AppendUint32(b, recordCRC(i.ID, b))
+	return binary.BigEndian.AppendUint32(b, recordSum(i.ID[:], b))
 }
 
-func recordCRC(id UploadID, b []byte) uint32 {
-	return crc32.Update(crc32.Checksum(id[:], castagnoli), castagnoli, b)
+// recordSum is over a record and what names it, so that no record stands in for
+// another.
+func recordSum(name, b []byte) uint32 {
+	return crc32.Update(crc32.Checksum(name, castagnoli), castagnoli, b)
 }
 
 // decodeRecord reads what encodeRecord wrote; anything else is ErrCorrupt. The
@@ -329,7 +331,7 @@ func decodeRecord(id UploadID, b []byte) (Info, error) {
 		return bad("too short")
 	}
 	body := b[:len(b)-4]
-	if binary.BigEndian.Uint32(b[len(body):]) != recordCRC(id, body) {
+	if binary.BigEndian.Uint32(b[len(body):]) != recordSum(id[:], body) {
 		return bad("checksum")
 	}
 	kindEnd := recordFixed - 4 + int(body[18])

@@ -379,6 +379,6 @@ func FuzzRecord(f *testing.F) {
 }
 
 func encodeCRC(id UploadID, body []byte) []byte {
-	sum := recordCRC(id, body)
+	sum := recordSum(id[:], body)
 	return append(append([]byte(nil), body...), byte(sum>>24), byte(sum>>16), byte(sum>>8), byte(sum))
 }

@@ -30,6 +30,7 @@
 //	GET  /v1/segments/{id}/parts  rows and bytes a partition   node to node
 //	DELETE /v1/segments/{id}      drop it                      node to node
 //	POST /v1/held                 segments held for stages     node to node
+//	POST /v1/registers            requests to a keeper         node to node
 //	POST /v1/blocks               see package transfer         node to node
 package api
 

@@ -61,6 +61,11 @@ func (p *Peer) Start(ctx context.Context, id plan.JobID, term uint64) (*JobStatu
 	return call[JobStatus](ctx, &p.Client, http.MethodPost, jobPath(id, fmt.Sprintf("/start?term=%d", term)), struct{}{})
 }
 
+// Registers carries requests to the node's keeper.
+func (p *Peer) Registers(ctx context.Context, c *RegisterCall) (*RegisterReply, error) {
+	return call[RegisterReply](ctx, &p.Client, http.MethodPost, "/v1/registers", c)
+}
+
 // Packet fetches a stage for a worker.
 func (p *Peer) Packet(ctx context.Context, id plan.JobID, stage int, version uint64) (*Packet, error) {
 	out := new(Packet)

@@ -40,7 +40,8 @@ type Config struct {
 	// Read and Write are the folders below which jobs may read and write; none: whatever
 	// the node's user may. Keys are files with secrets, which no job may read.
 	Read, Write, Keys []string
-	CacheMax          int64 // bytes of finished jobs' segments kept for reuse; default 8 GiB; negative: none
+	KeeperGrace       time.Duration // how long a keeper of registers may be dead before it is replaced; default 1 min
+	CacheMax          int64         // bytes of finished jobs' segments kept for reuse; default 8 GiB; negative: none
 	Log               *slog.Logger
 	Funcs             *funcs.Registry
 	// Program is started for engine processes; nil: engines run in this process.
@@ -55,6 +56,7 @@ const (
 	defaultLabel    = "pond"
 	defaultCacheMax = 8 << 30
 	defaultJoinFor  = time.Minute
+	defaultGrace    = time.Minute
 	memoryShare     = 0.6
 	memoryMin       = 120 << 20
 )
@@ -127,6 +129,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.JoinFor == 0 {
 		c.JoinFor = defaultJoinFor
+	}
+	if c.KeeperGrace <= 0 {
+		c.KeeperGrace = defaultGrace
 	}
 	if c.CacheMax == 0 {
 		c.CacheMax = defaultCacheMax

@@ -23,12 +23,14 @@ import (
 //	format    the mark: which layout this is
 //	node.id   the node's identity
 //	store     segments and job records, see package fs
+//	registers the node's keeper, see fs.OpenKeeper
 //	spill     what running tasks spill; emptied at start
 //	staged    where running jobs stage their outputs: a note a job
 const (
 	formatFile = "format"
 	idFile     = "node.id"
 	storeDir   = "store"
+	keeperDir  = "registers"
 	SpillDir   = "spill"
 	StagedDir  = "staged"
 	tempSuffix = ".tmp"
@@ -137,6 +139,16 @@ func OpenDataDir(ctx context.Context, dir string, log *slog.Logger) (store *pond
 		return nil, "", errors.Join(err, store.Close())
 	}
 	return store, id, nil
+}
+
+// OpenKeeper opens the node's keeper in its data folder, whose store is open. The
+// caller closes it.
+func OpenKeeper(dir, id string, log *slog.Logger) (*pondfs.Keeper, error) {
+	k, err := pondfs.OpenKeeper(filepath.Join(dir, keeperDir), id, pondfs.Options{Log: log})
+	if err != nil {
+		return nil, storeError(dir, err)
+	}
+	return k, nil
 }
 
 // markDataDir makes the folder, if need be, and marks it.

@@ -144,9 +144,10 @@ func (a *Acceptor) write(k Key, c Cell) *Write {
 	return &Write{Key: k, Cell: c}
 }
 
-// install takes a newer roster. An older one is one's own already.
+// install takes a newer roster. An older one is one's own already, and another pond's
+// is refused by its version.
 func (a *Acceptor) install(r Roster) *Write {
-	if r.Version <= a.s.Roster.Version {
+	if !r.Newer(a.s.Roster) {
 		return nil
 	}
 	a.s.Roster = r

@@ -21,7 +21,7 @@ func (p *Proposer) Roster() Roster { return p.roster }
 
 // Learn tells it of a roster.
 func (p *Proposer) Learn(r Roster) {
-	if r.Version > p.roster.Version {
+	if r.Newer(p.roster) {
 		p.roster = r
 	}
 }
@@ -118,7 +118,7 @@ func (o *Operation) Result() (Value, error) {
 	if o.risky {
 		err = ErrUnknown
 	}
-	return Value{}, fmt.Errorf("%w: %d of %d keepers, of register %q", err, len(o.got)+len(o.outbid), len(o.roster.All()), o.key)
+	return Value{}, fmt.Errorf("%w: %d of %d keepers answered, for register %q", err, len(o.got)+len(o.outbid), len(o.roster.All()), o.key)
 }
 
 // begin starts a phase under the newest roster.
@@ -170,6 +170,8 @@ func (o *Operation) Step(r Reply) ([]Request, Status) {
 // otherRoster goes on under a newer roster, or brings an acceptor up to this one.
 func (o *Operation) otherRoster(r Reply) []Request {
 	switch {
+	case r.Roster.Version > 0 && o.roster.Version > 0 && r.Roster.Pond != o.roster.Pond:
+		return nil // a keeper of another pond is none of this
 	case r.Roster.Version > o.roster.Version:
 		o.p.Learn(r.Roster)
 		if o.kind == Accept {

@@ -22,6 +22,10 @@ type Key string
 // RosterKey is the register that holds the roster.
 const RosterKey Key = "roster"
 
+// FoundingKey is the register by which those that found a pond agree on its first
+// roster, under one of version 0.
+const FoundingKey Key = "founding"
+
 // KeeperID names a keeper. It is drawn when its store is made and kept in it.
 type KeeperID string
 
@@ -59,8 +63,10 @@ func (v Value) change(id ChangeID, data []byte) Value {
 func (v Value) has(id ChangeID) bool { return id != "" && slices.Contains(v.Recent, id) }
 
 // Roster is who keeps the registers. Of a joint roster both sets must agree: a change
-// from Keepers to Next is under way.
+// from Keepers to Next is under way. One of version 0 is of those that found a pond: all
+// of them must agree.
 type Roster struct {
+	Pond    string // drawn when the pond is founded: rosters of others are of no use
 	Version uint64 // counts changes; 0: there is none
 	Keepers []KeeperID
 	Next    []KeeperID // nil unless joint
@@ -76,9 +82,18 @@ func (r Roster) All() []KeeperID {
 	return slices.Compact(all)
 }
 
+// Newer reports whether r replaces o: another version of one pond's roster, or the
+// first that is known.
+func (r Roster) Newer(o Roster) bool {
+	return r.Version > o.Version && (o.Version == 0 || r.Pond == o.Pond)
+}
+
 // Quorum reports whether those that have answered are enough: more than half of the
-// keepers, in either set.
+// keepers, in either set; all of those that found a pond.
 func (r Roster) Quorum(has func(KeeperID) bool) bool {
+	if r.Version == 0 {
+		return len(r.Keepers) > 0 && !slices.ContainsFunc(r.Keepers, func(k KeeperID) bool { return !has(k) })
+	}
 	return majority(r.Keepers, has) && (!r.Joint() || majority(r.Next, has))
 }
 
@@ -94,12 +109,12 @@ func majority(set []KeeperID, has func(KeeperID) bool) bool {
 
 // to is the joint roster by which keepers become next.
 func (r Roster) to(next []KeeperID) Roster {
-	return Roster{Version: r.Version + 1, Keepers: slices.Clone(r.Keepers), Next: slices.Clone(next)}
+	return Roster{Pond: r.Pond, Version: r.Version + 1, Keepers: slices.Clone(r.Keepers), Next: slices.Clone(next)}
 }
 
 // settled is the roster after a joint one.
 func (r Roster) settled() Roster {
-	return Roster{Version: r.Version + 1, Keepers: slices.Clone(r.Next)}
+	return Roster{Pond: r.Pond, Version: r.Version + 1, Keepers: slices.Clone(r.Next)}
 }
 
 // Encode is the roster as the value of its register.
@@ -147,5 +162,5 @@ var (
 	// or may happen yet. A retry with the same id finds out.
 	ErrUnknown = errors.New("register: the outcome is not known")
 	// ErrMinority: too few keepers answered in time. Nothing was changed.
-	ErrMinority = errors.New("register: too few keepers answered")
+	ErrMinority = errors.New("register: no majority of the keepers")
 )
