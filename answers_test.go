@@ -103,6 +103,10 @@ var answers = []answer{
 		sql: "SELECT a::VARIANT AS v FROM {f}", err: `column "v": VARIANT: the type cannot leave the engine; cast it to another`},
 	{name: "a variant as text", files: []string{"SELECT 1 AS a", "SELECT 2 AS a", "SELECT 1 AS a"},
 		sql: "SELECT a::VARIANT::VARCHAR AS v, count(*) FROM {f} GROUP BY v", want: []string{"1|2", "2|1"}},
+	{name: "groups of a type of several", files: []string{"SELECT 1 AS a", "SELECT 2 AS a", "SELECT NULL::INTEGER AS a", "SELECT 3 AS a UNION ALL SELECT 4"},
+		sql: "SELECT u::VARCHAR, union_tag(u)::VARCHAR AS t, u IS NULL, count(*) FROM (SELECT CASE WHEN a = 3 THEN NULL WHEN a = 4 THEN NULL::VARCHAR::UNION(n INTEGER, s VARCHAR) ELSE a::UNION(n INTEGER, s VARCHAR) END AS u FROM {f}) GROUP BY u", want: []string{"1|n|false|1", "2|n|false|1", "NULL|n|false|1", "NULL|s|false|1", "(null)|(null)|true|1"}},
+	{name: "types of several inside lists and structs", files: []string{"SELECT 1 AS a", "SELECT NULL::INTEGER AS a", "SELECT 3 AS a"},
+		sql: "SELECT a, union_tag(s.l[1])::VARCHAR AS t, s.l[1] IS NULL AS z, s.l[2] IS NULL AS z2 FROM (SELECT a, {'l': [CASE WHEN a = 3 THEN NULL ELSE a::UNION(n INTEGER, s VARCHAR) END, NULL]} AS s FROM {f}) ORDER BY a DESC NULLS LAST", want: []string{"3|(null)|true|true", "1|n|false|true", "(null)|n|false|true"}},
 	{name: "a union of one side", files: []string{"SELECT 1 AS a", "SELECT 2 AS a"},
 		sql: "SELECT a FROM {f} UNION SELECT a + 1 FROM {f} WHERE 1 IN (0, NULL::INTEGER)", want: []string{"1", "2"}},
 }

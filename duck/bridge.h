@@ -7,6 +7,8 @@
 
 // How the vectors of a column hang together, in pre-order.
 enum { pond_flat, pond_list, pond_array, pond_struct };
+
+enum { pond_null_union = 0x80 }; // vec.NullUnion
 typedef struct {
 	uint32_t shape;
 	uint32_t children;

@@ -256,8 +256,7 @@ static const char *structs(void *vector, const pond_target *t, pond_input *a, ui
 	return NULL;
 }
 
-// unions fills all members, then leaves each row its own. Arrow's unions have no
-// NULLs: one whose member is NULL is.
+// unions fills all members, then leaves each row its own.
 static const char *unions(void *vector, const pond_target *t, pond_input *a, uint64_t at, uint64_t n, uint64_t to, above up) {
 	const char *error = structs(vector, t, a, at, n, to, 1, up);
 	if (error) {
@@ -266,14 +265,13 @@ static const char *unions(void *vector, const pond_target *t, pond_input *a, uin
 	uint8_t *tags = duckdb_vector_get_data(duckdb_struct_vector_get_child(vector, 0));
 	for (uint64_t i = 0; i < n; i++) {
 		uint8_t id = a->data[at + i];
+		if (id == pond_null_union) {
+			null(vector, t, to + i);
+			continue;
+		}
 		int member = id < 128 ? t->members[id] : -1;
 		if (member < 0) {
 			return "a union has a type id that it does not declare";
-		}
-		uint64_t *mask = duckdb_vector_get_validity(duckdb_struct_vector_get_child(vector, (uint64_t)member + 1));
-		if (mask && !has(mask, to + i)) {
-			null(vector, t, to + i);
-			continue;
 		}
 		tags[to + i] = (uint8_t)member;
 		const pond_target *kid = t + 1;

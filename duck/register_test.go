@@ -264,10 +264,14 @@ func TestRoundTrip(t *testing.T) {
 	ctx := context.Background()
 	exec(t, e, "CREATE TABLE t AS SELECT row_number() OVER () AS row_id, * FROM test_all_types()")
 	exec(t, e, `CREATE TABLE n AS SELECT i AS row_id, {'h': i::HUGEINT, 'c': 'const', 'e': 'b'::ENUM('a', 'b')} AS s, [i::UHUGEINT, NULL] AS l,
-		MAP {'k': [(i % 90)::DECIMAL(3, 1)]} AS m, [NULL, 'x'::BLOB, NULL]::BLOB[3] AS a, '{"a": 1}'::JSON AS j, ['1'::JSON] AS lj, CASE WHEN i % 3 = 0 THEN union_value(num := i) ELSE 'text'::UNION(num BIGINT, str VARCHAR) END AS u, {'u': CASE WHEN i % 7 = 0 THEN union_value(num := i) ELSE 'text'::UNION(num BIGINT, str VARCHAR) END, 'i': i} AS su, [CASE WHEN i % 2 = 0 THEN union_value(num := i) ELSE 'text'::UNION(num BIGINT, str VARCHAR) END] AS lu, '00:00:00.123456789'::TIME_NS AS ns,
+		MAP {'k': [(i % 90)::DECIMAL(3, 1)]} AS m, [NULL, 'x'::BLOB, NULL]::BLOB[3] AS a, '{"a": 1}'::JSON AS j, ['1'::JSON] AS lj, CASE WHEN i % 3 = 0 THEN union_value(num := i) ELSE 'text'::UNION(num BIGINT, str VARCHAR) END AS u, {'u': CASE WHEN i % 7 = 0 THEN union_value(num := i) ELSE 'text'::UNION(num BIGINT, str VARCHAR) END, 'i': i} AS su, [CASE WHEN i % 2 = 0 THEN union_value(num := i) ELSE 'text'::UNION(num BIGINT, str VARCHAR) END] AS lu, CASE WHEN i % 3 = 0 THEN union_value(num := NULL::BIGINT)::UNION(num BIGINT, str VARCHAR) ELSE NULL::VARCHAR::UNION(num BIGINT, str VARCHAR) END AS un, '00:00:00.123456789'::TIME_NS AS ns,
 		CASE WHEN i % 2 = 0 THEN NULL ELSE {'d': [{'b': '101'::BIT}]} END AS deep, 'x'::ENUM('x', 'y') AS "dup ""name" FROM range(5000) t(i)`)
 	for _, name := range []string{"t", "n"} {
 		schema, list := gather(t, e, "FROM "+name)
+		if name == "t" { // as a block's decoder has it: Arrow has no NULL unions
+			at := schema.Arrow().FieldIndices("union")[0]
+			list[0].Column(at).Data().Buffers()[1].Bytes()[2] = vec.NullUnion
+		}
 		var c counted
 		var openers []Opener
 		rows := list[0].NumRows()

@@ -11,6 +11,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/pondmesh/pond/duck/vec"
 )
 
 // Limits bound what decoding one block may take. Zero means the most that a
@@ -27,6 +29,7 @@ type Decoder struct {
 	pick   []int         // their columns
 	mem    memory.Allocator
 	lim    Limits
+	marks  bool // NULL unions keep vec.NullUnion
 }
 
 // NewDecoder makes a decoder whose batches lie in memory from mem: a C
@@ -49,14 +52,15 @@ func NewDecoder(schema *arrow.Schema, mem memory.Allocator, lim Limits) (*Decode
 	return d, nil
 }
 
-// Columns decodes the same blocks into batches of some of their columns, in that
-// order. Of no columns only the numbers of rows are read.
-func (d *Decoder) Columns(columns []int) *Decoder {
+// Intake decodes the same blocks into batches of some of their columns, in that
+// order, for DuckDB: the type ids of their NULL unions are [vec.NullUnion], which is
+// not Arrow's. Of no columns only the numbers of rows are read.
+func (d *Decoder) Intake(columns []int) *Decoder {
 	fields := make([]arrow.Field, len(columns))
 	for i, c := range columns {
 		fields[i] = d.layout.schema.Field(c)
 	}
-	return &Decoder{layout: d.layout, schema: arrow.NewSchema(fields, nil), pick: columns, mem: d.mem, lim: d.lim}
+	return &Decoder{layout: d.layout, schema: arrow.NewSchema(fields, nil), pick: columns, mem: d.mem, lim: d.lim, marks: true}
 }
 
 // Decode turns one block into a batch, which the caller releases. Everything is
@@ -129,7 +133,7 @@ func (d *Decoder) batch(raw *memory.Buffer, rows int) (arrow.RecordBatch, error)
 	if r.offsets > d.lim.Bytes-int64(len(r.raw)) {
 		return nil, fmt.Errorf("shuffle: decode: offsets of %d bytes: %w", r.offsets, ErrLimit)
 	}
-	b := assembler{raw: raw}
+	b := assembler{raw: raw, marks: d.marks}
 	if r.offsets > 0 {
 		b.offs = buffer(d.mem, int(r.offsets))
 		defer b.offs.Release()
@@ -303,7 +307,7 @@ func sum(b []byte, n int64, code byte) int64 {
 
 func known(codes *[128]bool, ids []byte) bool {
 	for _, id := range ids {
-		if id > 127 || !codes[id] {
+		if id != vec.NullUnion && (id > 127 || !codes[id]) {
 			return false
 		}
 	}
@@ -315,6 +319,7 @@ type assembler struct {
 	raw, offs *memory.Buffer
 	found     []found
 	at        int64 // in offs
+	marks     bool
 }
 
 func (b *assembler) array(s *shape) *array.Data {
@@ -331,6 +336,9 @@ func (b *assembler) array(s *shape) *array.Data {
 			buffers[1] = b.values(s, &f)
 		} else {
 			buffers[1] = memory.SliceBuffer(b.raw, int(f.dat), int(f.size))
+		}
+		if s.form == formUnion && !b.marks {
+			vec.PlainUnions(buffers[1].Bytes(), s.first)
 		}
 		n = 2
 	case formBytes:

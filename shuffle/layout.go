@@ -47,6 +47,7 @@ type shape struct {
 	wide  bool      // offsets of 64 bits
 	whole bool      // NULL is not allowed: a map's entries and keys
 	codes [128]bool // formUnion: the type ids in use
+	first uint8     // formUnion: of the first member
 	dt    arrow.DataType
 	kids  []*shape
 }
@@ -112,8 +113,11 @@ func (l *layout) shape(dt arrow.DataType, depth int, text *strings.Builder) (*sh
 		s.form, inside = formStruct, fieldTypes(t.Fields())
 	case *arrow.SparseUnionType:
 		s.form, inside = formUnion, fieldTypes(t.Fields())
-		for _, c := range t.TypeCodes() {
+		for i, c := range t.TypeCodes() {
 			s.codes[c&127] = true
+			if i == 0 {
+				s.first = uint8(c)
+			}
 		}
 	default:
 		fixed, ok := dt.(arrow.FixedWidthDataType)

@@ -123,7 +123,7 @@ func (t *task) openStage(ctx context.Context, view string, stage int, ranges []b
 	for _, list := range spread(ranges, n) {
 		if len(list) > 0 {
 			openers = append(openers, func(ctx context.Context, columns []int) (duck.Stream, error) {
-				return newBlockStream(ctx, client, decode.Columns(columns), list), nil
+				return newBlockStream(ctx, client, decode.Intake(columns), list), nil
 			})
 		}
 	}

@@ -85,7 +85,7 @@ func (s *spool) open(_ context.Context, columns []int) (duck.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &spoolReader{s: s, decode: d.Columns(columns), r: bufio.NewReaderSize(io.NewSectionReader(s.file, 0, s.size), spoolBufferBytes), left: s.size}, nil
+	return &spoolReader{s: s, decode: d.Intake(columns), r: bufio.NewReaderSize(io.NewSectionReader(s.file, 0, s.size), spoolBufferBytes), left: s.size}, nil
 }
 
 // damaged wraps an error of reading the spooled rows: the task runs again, elsewhere

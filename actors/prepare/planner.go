@@ -17,7 +17,7 @@ import (
 
 // formatSalt is hashed into every stage id. It changes when rows would be cut,
 // hashed or encoded otherwise than before.
-const formatSalt = "pond-1"
+const formatSalt = "pond-2"
 
 // Planner makes statements into plans, and plans into jobs. It is safe for
 // concurrent use.

@@ -41,8 +41,8 @@ func (t *Type) Width() int {
 //
 // DuckDB itself imports all of it as the type it was, but for these, which a
 // cast to TypeKey's type restores: ENUM and TIME_NS travel as text, and types
-// with a name of their own (aliases) as their base type. It also reads a
-// union whose member is NULL as a NULL union.
+// with a name of their own (aliases) as their base type. Arrow has no NULL unions:
+// see [NullUnion].
 func (f Field) Arrow() arrow.Field {
 	out := f.inner()
 	keys := append([]string{TypeKey}, out.Metadata.Keys()...)

@@ -157,6 +157,9 @@ func (c *column) take(dt arrow.DataType) *array.Data {
 		buffers = append(buffers, c.offsets(), c.data.take(c.store))
 	case List, Map:
 		buffers = append(buffers, c.offsets())
+	case Union:
+		PlainUnions(c.data.b[:c.data.n], 0)
+		buffers = append(buffers, c.data.take(c.store))
 	default:
 		buffers = append(buffers, c.data.take(c.store))
 	}

@@ -124,14 +124,18 @@ func appendStructs[I index](c *column, v *Vector, rows []I, all bool, nulls int,
 	return nil
 }
 
+// NullUnion is the type id of a NULL union in blocks. Arrow's unions have no NULLs of
+// their own: to Arrow's readers a NULL one is its first member, NULL, which another
+// union may be too.
+const NullUnion = 0x80
+
 // appendUnions appends type ids and every member's rows; a member that is not
-// the row's own is a hole there. Arrow's unions have no NULLs of their own: a
-// NULL one is its first member, NULL.
+// the row's own is a hole there.
 func appendUnions[I index](c *column, v *Vector, rows []I, nulls int, holes bool) error {
 	ids, tags := extend[uint8](c, &c.data, len(rows)), &v.Children[0]
 	from := unsafe.Slice((*uint8)(tags.Data), tags.Rows)
 	for k, i := range rows {
-		ids[k] = 0
+		ids[k] = NullUnion
 		if nulls > 0 && isNull(v, i, holes) || tags.Null(int(i)) {
 			continue
 		}
@@ -143,7 +147,7 @@ func appendUnions[I index](c *column, v *Vector, rows []I, nulls int, holes bool
 	for m := range c.kids {
 		idx := c.inside(len(rows))
 		for k, i := range rows {
-			if int(ids[k]) != m || nulls > 0 && isNull(v, i, holes) || tags.Null(int(i)) {
+			if int(ids[k]) != m {
 				idx = append(idx, hole[uint32]())
 			} else {
 				idx = append(idx, uint32(i))
@@ -155,6 +159,15 @@ func appendUnions[I index](c *column, v *Vector, rows []I, nulls int, holes bool
 		}
 	}
 	return nil
+}
+
+// PlainUnions makes type ids Arrow's: those of NULL unions become the first member's.
+func PlainUnions(ids []byte, first uint8) {
+	for i, id := range ids {
+		if id == NullUnion {
+			ids[i] = first
+		}
+	}
 }
 
 // Size is the approximate size in bytes of the chunk's rows, without its first skip
