@@ -65,11 +65,12 @@ var layers = map[string][]string{
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "shuffle/transfer"},
 
 	// Programs stand above everything, and nothing imports them.
+	"cmd/pondnode/internal/certs":    nil,
 	"cmd/pondnode/internal/near":     nil,
 	"cmd/pondnode/internal/jobfile":  {"actors/plan", "cmd/pondnode/internal/near"},
 	"cmd/pondnode/internal/progress": {""},
 	"cmd/pondnode/sample":            nil,
-	"cmd/pondnode": {"", "actors/output", "actors/plan", "actors/plan/stmt", "cmd/pondnode/internal/jobfile", "cmd/pondnode/internal/near",
+	"cmd/pondnode": {"", "actors/output", "actors/plan", "actors/plan/stmt", "cmd/pondnode/internal/certs", "cmd/pondnode/internal/jobfile", "cmd/pondnode/internal/near",
 		"cmd/pondnode/internal/progress", "cmd/pondnode/sample", "duck/lexer"},
 	"chaos/pondtest": {""},
 	"chaos":          {"", "actors/api", "actors/plan", "duck", "duck/vec"},

@@ -162,7 +162,7 @@ func (c *Config) check() (err error) {
 	case !isLoopback(c.Bind) && (c.TLS == nil || len(c.GossipKey) == 0):
 		return &plan.Error{Kind: plan.KindDenied, Op: "bind", Subject: c.Bind,
 			Text: "a node listens outside loopback only with a gossip key and TLS certificates",
-			Hint: "give --gossip-key, --tls-cert, --tls-key and --tls-ca, or bind to 127.0.0.1"}
+			Hint: "make them with pondnode tls init and pondnode tls issue, and give --gossip-key, --tls-cert, --tls-key and --tls-ca; or bind to 127.0.0.1"}
 	case isUnspecified(c.Advertise):
 		return badSetting("advertise", "give the address at which other nodes reach this machine", "%s is no address that other nodes can call", c.Advertise)
 	}

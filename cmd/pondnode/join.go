@@ -154,7 +154,7 @@ func gossipKey(s string) ([]byte, error) {
 	if s == "" {
 		return nil, nil
 	}
-	bad := usageError{"--gossip-key is neither a readable file nor base64 of 16, 24 or 32 bytes", "make one with: (umask 077; head -c 32 /dev/urandom | base64 > gossip.key)"}
+	bad := usageError{"--gossip-key is neither a readable file nor base64 of 16, 24 or 32 bytes", "make one with: pondnode tls init"}
 	if err := private("--gossip-key", s); err != nil {
 		return nil, err
 	}
