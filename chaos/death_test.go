@@ -270,7 +270,7 @@ func TestKillCoordinator(t *testing.T) {
 	s, err := spawned.Status(ctx)
 	must(t, err)
 	other := c.Others(s.Coordinator)[0]
-	watch, err := chaos.Spawn(ctx, "", binary, "job", "watch", "--peer", other.Addr(), spawned.ID())
+	watch, err := chaos.Spawn(ctx, "", binary, "job", "watch", "--reconnect", "5s", "--peer", other.Addr(), spawned.ID())
 	must(t, err)
 	_, err = watch.Await(ctx, regexp.MustCompile(`stage 1 of 2`))
 	must(t, err)

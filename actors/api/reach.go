@@ -165,7 +165,11 @@ func (r *reach) ask(ctx context.Context, repeat bool, once func(ctx context.Cont
 		}
 		r.mu.Lock()
 		try.Failed(addr, m, time.Now().Add(-m.quiet))
+		next, _, ok := try.Next(time.Now())
 		r.mu.Unlock()
+		if ok {
+			r.tell(addr, next, m)
+		}
 		if last = m; m.begun || !repeat && !m.unsent {
 			return m
 		}
@@ -176,13 +180,10 @@ func (r *reach) ask(ctx context.Context, repeat bool, once func(ctx context.Cont
 func (r *reach) next(ctx context.Context, try *endpoints.Try, last *missed) (string, error) {
 	r.mu.Lock()
 	addr, pause, ok := try.Next(time.Now())
-	failures, known, before := r.nodes.Failures(), r.nodes.Known(), r.nodes.At()
+	failures, known := r.nodes.Failures(), r.nodes.Known()
 	r.mu.Unlock()
 	if !ok {
 		return "", r.unreachable(failures, known, last)
-	}
-	if last != nil {
-		r.tell(before, addr, last)
 	}
 	if pause == 0 {
 		return addr, nil
@@ -197,12 +198,8 @@ func (r *reach) next(ctx context.Context, try *endpoints.Try, last *missed) (str
 	}
 }
 
-// tell says that a node does not answer, once until it does.
-func (r *reach) tell(before, next string, why *missed) {
-	silent := before
-	if s := why.err.Subject; s != "" {
-		silent = s
-	}
+// tell says that a node does not answer and which is asked next, once until one does.
+func (r *reach) tell(silent, next string, why *missed) {
 	r.mu.Lock()
 	again := r.gone[silent]
 	r.gone[silent] = true
@@ -212,7 +209,7 @@ func (r *reach) tell(before, next string, why *missed) {
 	}
 	what := "asking " + baseAddr(next)
 	if next == silent {
-		what = "asking again, for " + r.patience.String()
+		what = "asking it again, for " + r.patience.String()
 	}
 	r.told(fmt.Sprintf("node %s does not answer (%s): %s", baseAddr(silent), why.err.Text, what))
 }

@@ -101,7 +101,7 @@ func TestReach(t *testing.T) {
 		{name: "no", given: "a,b", do: "a=deny,b=answer", patience: time.Minute, asked: "a", kind: plan.KindDenied},
 		{name: "a learned one", given: "a", do: "a=learn,b=answer", then: "b=refuse,c=answer", patience: time.Minute, asked: "a a b c", says: []string{"asking b", "asking c"}},
 		{name: "gone for good", given: "a", do: "a=answer", then: "a=refuse", patience: 2 * time.Minute, asked: "a a a…", kind: plan.KindUnavailable,
-			says: []string{"asking again, for 2m0s", "no node has answered for 2m0s"}, takes: 2 * time.Minute},
+			says: []string{"asking it again, for 2m0s", "no node has answered for 2m0s"}, takes: 2 * time.Minute},
 		{name: "no patience", given: "a", do: "a=learn,b=answer", then: "b=answer", asked: "a a", kind: plan.KindUnavailable},
 		{name: "not to be repeated, and perhaps heard", given: "a,b", do: "a=answer", then: "a=break,b=answer", once: true, patience: time.Minute, asked: "a a", kind: plan.KindUnavailable},
 		{name: "not to be repeated, and not heard", given: "a,b", do: "a=answer", then: "b=answer", once: true, patience: time.Minute, asked: "a a b"},
