@@ -1,9 +1,6 @@
 package register
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // Kind is what a request asks.
 type Kind uint8
@@ -17,7 +14,7 @@ const (
 	Accept
 	// Install makes a newer roster the acceptor's own.
 	Install
-	// List tells the keys that there are.
+	// List tells the keys that come after Key, a page of them.
 	List
 )
 
@@ -56,7 +53,9 @@ type Reply struct {
 	Promised Ballot // of LowBallot
 	Accepted Ballot // of Read and Prepare: of Value
 	Value    Value
+	Key      Key   // of List: that of the request
 	Keys     []Key // of List
+	More     bool  // of List: there are keys after these
 }
 
 // Cell is what an acceptor knows of one register.
@@ -82,7 +81,10 @@ type State struct {
 }
 
 // Acceptor is one keeper's memory of the registers. It is not safe for concurrent use.
-type Acceptor struct{ s State }
+type Acceptor struct {
+	s       State
+	pageMax int // keys of a reply to List
+}
 
 // NewAcceptor goes on from s, which it owns: what its store has, or, of a new keeper,
 // an id that was never used.
@@ -90,7 +92,7 @@ func NewAcceptor(s State) *Acceptor {
 	if s.Cells == nil {
 		s.Cells = map[Key]Cell{}
 	}
-	return &Acceptor{s}
+	return &Acceptor{s, pageMax}
 }
 
 // ID is the keeper's.
@@ -119,7 +121,8 @@ func (a *Acceptor) Step(r Request) (Reply, *Write) {
 	case Read:
 		reply.Accepted, reply.Value = cell.Accepted, cell.Value
 	case List:
-		reply.Keys = slices.Sorted(maps.Keys(a.s.Cells))
+		reply.Key = r.Key
+		reply.Keys, reply.More = a.page(r.Key)
 	case Prepare:
 		// A ballot is prepared once by its proposer; again is a copy of the message.
 		if r.Ballot.Compare(cell.Promised) < 0 {
@@ -137,6 +140,18 @@ func (a *Acceptor) Step(r Request) (Reply, *Write) {
 		return reply, a.write(r.Key, Cell{Promised: r.Ballot, Accepted: r.Ballot, Value: r.Value})
 	}
 	return reply, nil
+}
+
+// page is the next keys after one.
+func (a *Acceptor) page(after Key) (keys []Key, more bool) {
+	for k := range a.s.Cells {
+		if k > after {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	n := min(len(keys), a.pageMax)
+	return keys[:n], n < len(keys)
 }
 
 func (a *Acceptor) write(k Key, c Cell) *Write {

@@ -12,7 +12,7 @@ func TestBugs(t *testing.T) {
 		from uint64 // a seed little before the first that finds it: to be quick
 	}{
 		{bug: stalePromise}, {bug: viewQuorum}, {bug: missedKey}, {bug: noFsync}, {bug: anyRoster}, {bug: forgottenRetry},
-		{emptyKeeper, 260}, {softConflict, 430}, {oldBoot, 2890},
+		{emptyKeeper, 260}, {softConflict, 430}, {oldBoot, 330},
 	} {
 		t.Run(string(c.bug), func(t *testing.T) {
 			t.Parallel()

@@ -23,10 +23,12 @@ type Change struct {
 	joint Roster
 	final Roster
 
-	op   *Operation // of the steps that have one
-	seq  uint64
-	got  map[KeeperID]bool
-	keys map[Key]bool // to be written again
+	ops   []*Operation // of the steps that have some; only of rewriteKeys more than one
+	seq   uint64       // of the others
+	got   map[KeeperID]bool
+	after map[KeeperID]Key // of listKeys: the last key that was told
+	keys  map[Key]bool     // that were told
+	todo  []Key            // of rewriteKeys: to be written again
 
 	status Status
 	err    error
@@ -51,8 +53,7 @@ func (p *Proposer) Change(id ChangeID, next []KeeperID) (*Change, []Request) {
 	}
 	c := &Change{p: p, id: id, joint: p.roster.to(next)}
 	c.final = c.joint.settled()
-	c.op = p.CAS(RosterKey, id, p.roster.Version, c.joint.Encode())
-	return c, c.op.Start()
+	return c, c.operate(p.CAS(RosterKey, id, p.roster.Version, c.joint.Encode()))
 }
 
 // Finish goes on with a change whose joint roster was proposed.
@@ -68,8 +69,8 @@ func (c *Change) Result() error {
 	if c.status == Done {
 		return c.err
 	}
-	if c.op != nil {
-		_, err := c.op.Result()
+	for _, o := range c.ops {
+		_, err := o.Result()
 		return err
 	}
 	return ErrUnknown
@@ -77,8 +78,11 @@ func (c *Change) Result() error {
 
 // Resend gives those requests again that have not been answered.
 func (c *Change) Resend() (out []Request) {
-	if c.op != nil {
-		return c.op.Resend()
+	for _, o := range c.ops {
+		out = append(out, o.Resend()...)
+	}
+	if len(c.ops) > 0 || c.status == Done {
+		return out
 	}
 	for _, k := range c.joint.All() {
 		if !c.got[k] {
@@ -89,7 +93,14 @@ func (c *Change) Resend() (out []Request) {
 }
 
 // Again gives the requests of another try, after Outbid.
-func (c *Change) Again() []Request { return c.op.Again() }
+func (c *Change) Again() (out []Request) {
+	for _, o := range c.ops {
+		if o.status == Outbid {
+			out = append(out, o.Again()...)
+		}
+	}
+	return out
+}
 
 func (c *Change) request(to KeeperID) Request {
 	switch c.step {
@@ -98,28 +109,40 @@ func (c *Change) request(to KeeperID) Request {
 	case installFinal:
 		return Request{Kind: Install, To: to, Next: c.final, Seq: c.seq}
 	}
-	return Request{Kind: List, To: to, Roster: c.joint.Version, Seq: c.seq}
+	return Request{Kind: List, To: to, Roster: c.joint.Version, Key: c.after[to], Seq: c.seq}
 }
 
 // begin starts a step that has no operation.
 func (c *Change) begin(s changeStep) []Request {
-	c.step, c.op, c.got = s, nil, map[KeeperID]bool{}
+	c.step, c.ops, c.got = s, nil, map[KeeperID]bool{}
 	c.p.seq++
 	c.seq = c.p.seq
 	return c.Resend()
 }
 
+// operate starts an operation.
+func (c *Change) operate(o *Operation) []Request {
+	c.ops = append(c.ops, o)
+	return o.Start()
+}
+
 // Step takes a reply and gives the next requests.
 func (c *Change) Step(r Reply) ([]Request, Status) {
-	if c.status == Done {
+	switch {
+	case c.status == Done:
 		return nil, Done
-	}
-	if c.op == nil {
+	case len(c.ops) == 0:
 		return c.collect(r), c.status
 	}
-	out, s := c.op.Step(r)
+	i := slices.IndexFunc(c.ops, func(o *Operation) bool { return o.seq == r.Seq })
+	if i < 0 {
+		return nil, Waiting
+	}
+	o := c.ops[i]
+	out, s := o.Step(r)
 	if s == Done {
-		out, s = c.operated(), c.status
+		c.ops = slices.Delete(c.ops, i, i+1)
+		out, s = c.operated(o), c.status
 	}
 	return out, s
 }
@@ -138,17 +161,18 @@ func (c *Change) collect(r Reply) []Request {
 	case r.Refused != Taken:
 		return nil
 	}
-	c.got[r.From] = true
-	for _, k := range r.Keys {
-		c.keys[k] = true
+	if c.step == listKeys && !c.listed(r) {
+		return []Request{c.request(r.From)}
 	}
+	c.got[r.From] = true
 	has := func(k KeeperID) bool { return c.got[k] }
 	switch {
 	case c.step == installJoint && c.joint.Quorum(has):
 		c.p.Learn(c.joint)
-		c.keys = map[Key]bool{RosterKey: true}
+		c.keys, c.after = map[Key]bool{RosterKey: true}, map[KeeperID]Key{}
 		return c.begin(listKeys)
 	case c.step == listKeys && majority(c.joint.Keepers, has):
+		c.step, c.todo = rewriteKeys, slices.Sorted(maps.Keys(c.keys))
 		return c.rewriteNext()
 	case c.step == installFinal && majority(c.joint.Next, has):
 		c.p.Learn(c.final)
@@ -157,23 +181,33 @@ func (c *Change) collect(r Reply) []Request {
 	return nil
 }
 
-// rewriteNext writes the next key again; when all are, the settled roster is proposed.
-func (c *Change) rewriteNext() []Request {
-	if len(c.keys) == 0 {
-		c.step = proposeFinal
-		c.op = c.p.CAS(RosterKey, c.id+"'", c.joint.Version, c.final.Encode())
-		return c.op.Start()
+// listed notes a page of a keeper's keys, and reports whether it was the last.
+func (c *Change) listed(r Reply) bool {
+	if r.Key != c.after[r.From] {
+		return false // an old one, that came twice
 	}
-	c.step = rewriteKeys
-	k := slices.Min(slices.Collect(maps.Keys(c.keys)))
-	delete(c.keys, k)
-	c.op = c.p.rewrite(k)
-	return c.op.Start()
+	for _, k := range r.Keys {
+		c.keys[k], c.after[r.From] = true, k
+	}
+	return !r.More
+}
+
+// rewriteNext writes the next keys again; when all are, the settled roster is proposed.
+func (c *Change) rewriteNext() (out []Request) {
+	for len(c.todo) > 0 && len(c.ops) < rewriteMax {
+		out = append(out, c.operate(c.p.rewrite(c.todo[0]))...)
+		c.todo = c.todo[1:]
+	}
+	if len(c.ops) > 0 {
+		return out
+	}
+	c.step = proposeFinal
+	return c.operate(c.p.CAS(RosterKey, c.id+"'", c.joint.Version, c.final.Encode()))
 }
 
 // operated goes on after an operation.
-func (c *Change) operated() []Request {
-	v, err := c.op.Result()
+func (c *Change) operated(o *Operation) []Request {
+	v, err := o.Result()
 	// Another may have finished this change while this one was at it.
 	if now, e := DecodeRoster(v.Data); c.step == proposeFinal && e == nil && now.Version > c.joint.Version && errors.Is(err, ErrConflict) {
 		c.p.Learn(now)
@@ -184,7 +218,7 @@ func (c *Change) operated() []Request {
 	case err != nil:
 		c.end(err)
 		return nil
-	case c.op.roster.Version > c.joint.Version:
+	case o.roster.Version > c.joint.Version:
 		c.end(nil)
 		return nil
 	case c.step == proposeJoint:

@@ -72,6 +72,14 @@ type change struct {
 	data   []byte
 }
 
+// refused is why a change whose id current does not have is not made.
+func (c *change) refused(current Value) error {
+	if current.Version > c.expect+uint64(len(current.Recent)) {
+		return fmt.Errorf("%w: %w: %d changes ago it may have been this one", ErrConflict, ErrUnknown, current.Version-c.expect-1)
+	}
+	return ErrConflict
+}
+
 // Get reads a register.
 func (p *Proposer) Get(k Key) *Operation {
 	return &Operation{p: p, key: k, kind: Read}
@@ -94,11 +102,21 @@ func (o *Operation) Start() []Request { return o.begin(o.kind) }
 // Again gives the requests of another try, after Outbid.
 func (o *Operation) Again() []Request { return o.begin(Prepare) }
 
-// Resend gives those requests again that have not been answered.
+// Resend gives those requests again that have not been answered; it starts anew when
+// the roster has changed meanwhile: perhaps none of the old one answers any more.
 func (o *Operation) Resend() (out []Request) {
-	if o.status != Waiting {
+	switch {
+	case o.status != Waiting:
 		return nil
+	case o.p.roster.Version > o.roster.Version && o.kind == Accept:
+		return o.begin(Prepare)
+	case o.p.roster.Version > o.roster.Version:
+		return o.begin(o.kind)
 	}
+	return o.unanswered()
+}
+
+func (o *Operation) unanswered() (out []Request) {
 	for _, k := range o.roster.All() {
 		if _, ok := o.got[k]; !ok && !o.outbid[k] {
 			out = append(out, o.request(k))
@@ -108,7 +126,8 @@ func (o *Operation) Resend() (out []Request) {
 }
 
 // Result is the outcome of an operation that is Done: the register's value, and
-// ErrConflict if it was not changed for its version. Before, it is what is known when
+// ErrConflict if it was not changed for its version, which is ErrUnknown too when that
+// version is so old that this change may have followed it. Before, it is what is known when
 // nobody waits any longer: ErrUnknown or ErrMinority, with how many have answered.
 func (o *Operation) Result() (Value, error) {
 	if o.status == Done {
@@ -132,7 +151,7 @@ func (o *Operation) begin(kind Kind) []Request {
 	o.p.seq++
 	o.seq = o.p.seq
 	o.status, o.got, o.outbid = Waiting, map[KeeperID]Reply{}, map[KeeperID]bool{}
-	return o.Resend()
+	return o.unanswered()
 }
 
 func (o *Operation) request(to KeeperID) Request {
@@ -204,7 +223,7 @@ func (o *Operation) quorum() []Request {
 		if current.Version == c.expect {
 			o.value, o.risky = current.change(c.id, c.data), true
 		} else {
-			o.err = ErrConflict
+			o.err = c.refused(current)
 		}
 	}
 	return o.begin(Accept)
@@ -214,8 +233,8 @@ func (o *Operation) quorum() []Request {
 // has it: then it is chosen.
 func (o *Operation) latest() (v Value, agreed bool) {
 	var top Ballot
-	for _, r := range o.got {
-		if r.Accepted.Compare(top) > 0 {
+	for _, k := range o.roster.All() { // in order: a run replays
+		if r := o.got[k]; r.Accepted.Compare(top) > 0 {
 			top, v = r.Accepted, r.Value
 		}
 	}

@@ -14,6 +14,8 @@ const (
 	DataMax    = 64 << 10 // bytes of a value
 	keepersMax = 7        // in a roster
 	recentMax  = 8        // ids of changes that a value keeps
+	pageMax    = 512      // keys of a reply to List
+	rewriteMax = 32       // keys that a change of the roster writes at once
 )
 
 // Key names a register.
@@ -156,7 +158,8 @@ func (r Roster) check() error {
 // Errors, for errors.Is.
 var (
 	// ErrConflict: the register has another version than was expected. Nothing was
-	// changed.
+	// changed, unless it is ErrUnknown too: then it was changed so often since that the
+	// ids of its changes tell no more whether this was one.
 	ErrConflict = errors.New("register: changed by another")
 	// ErrUnknown: too few keepers answered in time, and the change may have happened
 	// or may happen yet. A retry with the same id finds out.

@@ -128,7 +128,7 @@ func newWorld(seed uint64, b bug) *world {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 7)), bug: b, keepers: map[KeeperID]*keeper{}, cut: map[string]bool{}, fired: map[string]int{}}
 	first := w.addKeeper(Roster{})
 	first.disk.Roster = Roster{Version: 1, Keepers: []KeeperID{first.id}}
-	first.acc = NewAcceptor(first.load())
+	first.acc = first.open()
 	w.newest = first.disk.Roster
 	for range 4 {
 		w.addKeeper(Roster{})
@@ -158,7 +158,7 @@ func (w *world) id() ChangeID {
 func (w *world) addKeeper(r Roster) *keeper {
 	k := &keeper{id: KeeperID(fmt.Sprintf("k%d", len(w.keepers)))}
 	k.disk = State{ID: k.id, Roster: r, Cells: map[Key]Cell{}}
-	k.acc = NewAcceptor(k.load())
+	k.acc = k.open()
 	w.keepers[k.id] = k
 	return k
 }
@@ -166,6 +166,13 @@ func (w *world) addKeeper(r Roster) *keeper {
 // load is the disk as it is read at a start.
 func (k *keeper) load() State {
 	return State{ID: k.disk.ID, Roster: k.disk.Roster, Cells: maps.Clone(k.disk.Cells)}
+}
+
+// open is the acceptor after a start. It tells its few keys in pages too.
+func (k *keeper) open() *Acceptor {
+	a := NewAcceptor(k.load())
+	a.pageMax = 2
+	return a
 }
 
 func (k *keeper) store(wr *Write) {
@@ -387,17 +394,17 @@ func (w *world) answer(r Request) (Reply, bool) {
 func (w *world) step(pr *proc, r Reply) {
 	var out []Request
 	var s Status
-	again := pr.op.Again
+	var again func() []Request
 	switch {
-	case pr.change != nil && w.bug == missedKey && len(pr.change.keys) > 0 && pr.change.step == listKeys:
+	case pr.change != nil && w.bug == missedKey && pr.change.step == listKeys:
+		r.Keys = nil
 		out, s = pr.change.Step(r)
-		if pr.change.step == rewriteKeys {
-			clear(pr.change.keys)
-		}
+		again = pr.change.Again
 	case pr.change != nil:
 		out, s = pr.change.Step(r)
 		again = pr.change.Again
 	default:
+		again = pr.op.Again
 		if w.bug == viewQuorum {
 			pr.op.roster = w.aliveOf(pr.op.roster)
 		}
@@ -437,7 +444,8 @@ func (w *world) end(pr *proc, v Value, err error) {
 	pr.gen++
 	pr.err = err
 	if pr.input.key != RosterKey {
-		out := opOutput{version: v.Version, data: string(v.Data), conflict: errors.Is(err, ErrConflict), unknown: err != nil && !errors.Is(err, ErrConflict)}
+		conflict := errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnknown)
+		out := opOutput{version: v.Version, data: string(v.Data), conflict: conflict, unknown: err != nil && !conflict}
 		w.note(pr, out)
 	}
 	if err == nil || errors.Is(err, ErrConflict) {
@@ -515,7 +523,7 @@ func (w *world) crash(k *keeper) {
 	k.acc = nil
 	w.after(20+w.rng.IntN(200), func() {
 		if k.acc == nil && !k.lost {
-			k.acc = NewAcceptor(k.load())
+			k.acc = k.open()
 		}
 	})
 }
@@ -540,7 +548,7 @@ func (w *world) loseDisk(k *keeper) {
 	k.lost, k.acc = true, nil
 	if w.bug == emptyKeeper {
 		k.disk.Cells = map[Key]Cell{}
-		w.after(50, func() { k.acc = NewAcceptor(k.load()) })
+		w.after(50, func() { k.acc = k.open() })
 		return
 	}
 	w.addKeeper(Roster{}) // the same machine, with another disk: another keeper
@@ -552,7 +560,7 @@ func (w *world) heal() {
 	clear(w.cut)
 	for _, k := range w.keepers {
 		if k.acc == nil && !k.lost {
-			k.acc = NewAcceptor(k.load())
+			k.acc = k.open()
 		}
 	}
 }
