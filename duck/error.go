@@ -20,6 +20,7 @@ var (
 	ErrDenied      = errors.New("denied by the engine") // SQL reached beyond its Access
 	ErrIO          = errors.New("file error")           // the system failed to read or write a file
 	ErrInternal    = errors.New("DuckDB failed inside") // a defect of DuckDB; this engine works on
+	ErrShort       = errors.New("rows are missing")     // streams ended with other than the rows they were registered with
 	ErrBroken      = errors.New("engine is unusable")   // DuckDB failed inside: close the engine
 	ErrClosed      = errors.New("engine is closed")     // used after Close
 	ErrLocked      = errors.New("engine is locked")     // SetMemory or Lock after Lock

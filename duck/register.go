@@ -90,7 +90,8 @@ type source struct {
 // have so many rows. It can be scanned any number of times; each scan opens each
 // stream anew and closes it by the end of the query. Several threads of DuckDB read
 // a stream each; one thread reads them in their order. No streams make an empty
-// view. Fields whose metadata carries vec.TypeKey have that DuckDB type; those
+// view. A scan that reads to the end and finds another number of rows fails with
+// ErrShort. Fields whose metadata carries vec.TypeKey have that DuckDB type; those
 // without a name are called c0, c1, … by their place, and DuckDB tells equal names
 // apart by _1, _2. An error of an Opener or a Stream is returned, as it is, by the
 // query that reads the view.

@@ -386,3 +386,41 @@ func TestRegisterOddNames(t *testing.T) {
 		t.Errorf("%v, %v", back, err)
 	}
 }
+
+// TestOtherNumberOfRows: streams that end before the rows they were registered with,
+// or after them, fail the query that reads them to their end. A stream's own error
+// comes first, whichever thread meets the end.
+func TestOtherNumberOfRows(t *testing.T) {
+	broken := errors.New("the segment is gone")
+	batch := numbers(t, memory.DefaultAllocator, 0, 3000)
+	ctx := context.Background()
+	for _, threads := range []int{1, 3} {
+		e := start(t, Config{Threads: threads})
+		for name, c := range map[string]struct {
+			rows int64
+			fail error
+			want error
+		}{
+			"all":            {9000, nil, nil},
+			"unknown":        {UnknownRows, nil, nil},
+			"one is missing": {9001, nil, ErrShort},
+			"a run is":       {300_000, nil, ErrShort},
+			"one too many":   {8999, nil, ErrShort},
+			"broken":         {300_000, broken, broken},
+		} {
+			var n counted
+			openers := []Opener{n.opener(nil, batch), n.opener(c.fail, batch), n.opener(nil, batch)}
+			if err := e.Register(ctx, "v", batch.Schema(), openers, c.rows); err != nil {
+				t.Fatal(err)
+			}
+			for how, run := range runners(e) {
+				if err := run(ctx, "SELECT * FROM v"); !errors.Is(err, c.want) {
+					t.Errorf("%d threads, %s, %s: %v, want %v", threads, name, how, err, c.want)
+				}
+			}
+			if left := n.open.Load(); left != 0 {
+				t.Errorf("%s: %d streams are still open", name, left)
+			}
+		}
+	}
+}

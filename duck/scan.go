@@ -53,6 +53,7 @@ type scan struct {
 	targets []C.pond_target // in C's memory
 	feeds   []feed
 	next    atomic.Int64 // the first feed that no thread has begun
+	rows    atomic.Int64 // read from all feeds
 	handle  cgo.Handle
 }
 
@@ -235,10 +236,19 @@ func (r *reader) read() (arrow.RecordBatch, error) {
 			continue
 		}
 		if r.at = r.helped; r.at == len(feeds) {
-			return nil, nil
+			return nil, r.scan.complete()
 		}
 		r.helped++
 	}
+}
+
+// complete says, once all feeds have ended, whether they had the rows they were
+// declared to have: DuckDB takes any end for the end of the data.
+func (s *scan) complete() error {
+	if got := s.rows.Load(); s.source.rows != UnknownRows && got != s.source.rows {
+		return fmt.Errorf("duck: streams ended after %d of %d rows: %w", got, s.source.rows, ErrShort)
+	}
+	return nil
 }
 
 // readFeed is the next batch of f, nil at its end.
@@ -265,14 +275,20 @@ func (f *feed) read(s *scan) (batch arrow.RecordBatch, err error) {
 	}
 	if f.stream == nil {
 		if f.stream, err = f.open(s.op.ctx, s.columns); err != nil {
+			s.op.fail(err)
 			return nil, err
 		}
 	}
-	if batch, err = f.stream.Next(); err == io.EOF {
+	switch batch, err = f.stream.Next(); {
+	case err == io.EOF:
 		f.close(s.op)
 		return nil, nil
+	case err != nil:
+		s.op.fail(err) // before another thread can find rows missing
+		return nil, err
 	}
-	return batch, err
+	s.rows.Add(batch.NumRows())
+	return batch, nil
 }
 
 // close ends the stream. Nobody reads it any more.

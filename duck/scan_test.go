@@ -4,6 +4,7 @@ package duck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,8 +53,8 @@ func TestRegisterRows(t *testing.T) {
 		if many < 0 || few < many {
 			t.Errorf("%s\n%s", query, p)
 		}
-		if got := value(t, e, "SELECT count(*) FROM ("+query+")"); got != "0" {
-			t.Errorf("%s: %s rows", query, got)
+		if _, err := e.Drain(ctx, query, func(*vec.Chunk) error { return nil }); !errors.Is(err, ErrShort) {
+			t.Errorf("%s: %v, though the rows are not there", query, err)
 		}
 	}
 	s, err := e.Schema(ctx, "FROM few")

@@ -85,7 +85,7 @@ func (x *reading) part(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows := x.reader.blocks.Rows(ctx, decode, []transfer.Run{{Addr: p.Addr, Segment: id, Partition: transfer.AllPartitions, Rows: -1}})
+	rows := x.reader.blocks.Rows(ctx, decode, []transfer.Run{{Addr: p.Addr, Segment: id, Partition: transfer.AllPartitions, Rows: p.Rows}})
 	defer rows.Close()
 	for !x.over {
 		rec, err := rows.Next()

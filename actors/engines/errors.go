@@ -30,6 +30,7 @@ var kinds = []kindRow{
 	{class: duck.ErrDenied, kind: plan.KindUser, hint: "name the files as texts in the statement: it may read no others"},
 	{class: duck.ErrData, kind: plan.KindUser, hint: "look whether the files are whole", files: true},
 	{class: duck.ErrQuery, kind: plan.KindUser},
+	{class: duck.ErrShort, kind: plan.KindInternal},
 	{class: duck.ErrInternal, kind: plan.KindInternal, hint: "DuckDB has a defect here, or met a damaged file that it does not expect", files: true},
 	{class: duck.ErrBroken, kind: plan.KindInternal, hint: "DuckDB has a defect here, or met a damaged file that it does not expect", files: true},
 }

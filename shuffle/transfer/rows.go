@@ -3,7 +3,9 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -17,7 +19,7 @@ type Run struct {
 	Segment   shuffle.SegmentID
 	Partition int   // or AllPartitions
 	Skip      int64 // rows left out at the front
-	Rows      int64 // rows taken; -1: all that follow
+	Rows      int64 // rows taken, which must be there; -1: all that follow
 }
 
 // Rows reads runs one after another as record batches. Neighbouring runs of one
@@ -32,7 +34,7 @@ type Rows struct {
 	base  int // index in runs of the current request's first want
 	next  int // first run not yet asked for
 	skip  []int64
-	limit []int64
+	limit []int64 // rows still due, by want; -1: not known
 }
 
 // Rows returns a reader of runs, whose segments all have the decoder's schema.
@@ -41,7 +43,7 @@ func (c *Client) Rows(ctx context.Context, d *shuffle.Decoder, runs []Run) *Rows
 }
 
 // Next is the next batch, which the caller releases, or io.EOF. A *LostError
-// names segments that are gone or damaged.
+// names segments that are gone or damaged, or that end before the rows of their run.
 func (r *Rows) Next() (arrow.RecordBatch, error) {
 	for {
 		if r.cur == nil {
@@ -53,12 +55,17 @@ func (r *Rows) Next() (arrow.RecordBatch, error) {
 		if errors.Is(err, io.EOF) {
 			r.cur.Close()
 			r.cur = nil
+			if err := r.short(); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if err != nil {
+			r.settle(err)
 			return nil, err
 		}
 		rec, err := r.cut(block)
+		r.settle(err)
 		if err != nil || rec != nil {
 			return rec, err
 		}
@@ -84,6 +91,41 @@ func (r *Rows) open() error {
 	}
 	r.cur = cur
 	return nil
+}
+
+// short names the segments of the request that has ended which gave fewer rows than
+// were due: an end that comes too early is a loss, not an end.
+func (r *Rows) short() error {
+	var lost *LostError
+	for w, due := range r.limit {
+		if due <= 0 {
+			continue
+		}
+		run := r.runs[r.base+w]
+		if lost == nil {
+			lost = &LostError{Addr: run.Addr, Reason: shuffle.ErrCorrupt, Detail: fmt.Sprintf("it ended %d rows early", due)}
+		}
+		if !slices.Contains(lost.Segments, run.Segment) {
+			lost.Segments = append(lost.Segments, run.Segment)
+		}
+	}
+	if lost == nil {
+		return nil
+	}
+	return lost
+}
+
+// settle expects no more rows of segments that err says are lost.
+func (r *Rows) settle(err error) {
+	var lost *LostError
+	if !errors.As(err, &lost) {
+		return
+	}
+	for w := range r.limit {
+		if slices.Contains(lost.Segments, r.runs[r.base+w].Segment) {
+			r.limit[w] = 0
+		}
+	}
 }
 
 // cut turns a block into a batch, cut to its run's rows; nil when none of its

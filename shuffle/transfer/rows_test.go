@@ -1,0 +1,103 @@
+package transfer
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/pondmesh/pond/shuffle"
+)
+
+// rowsSource has segments of one partition of 1000 rows each, in several blocks.
+func rowsSource(t *testing.T, segments int) (*memSource, *arrow.Schema) {
+	schema := arrow.NewSchema([]arrow.Field{{Name: "i", Type: arrow.PrimitiveTypes.Int64}}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer b.Release()
+	for i := range int64(1000) {
+		b.Field(0).(*array.Int64Builder).Append(i * 7919 % 1009 << 40)
+	}
+	rec := b.NewRecordBatch()
+	defer rec.Release()
+	blocks, sum, err := shuffle.EncodeBatch(nil, rec, shuffle.None, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := &memSource{segs: map[shuffle.SegmentID]*memSegment{}}
+	for i := range segments {
+		sum.Offset, sum.Length = 0, int64(len(blocks))
+		src.segs[id(i)] = &memSegment{data: blocks, parts: [][]shuffle.Extent{{sum}}}
+	}
+	return src, schema
+}
+
+// TestRowsDue: a run that ends before its rows is lost, by name, and is told once;
+// the other runs are read. Without a number of rows any end is the end.
+func TestRowsDue(t *testing.T) {
+	run := func(addr string, seg int, skip, rows int64) Run {
+		return Run{Addr: addr, Segment: id(seg), Partition: 0, Skip: skip, Rows: rows}
+	}
+	for name, c := range map[string]struct {
+		skip, due int64 // of the middle one of three runs
+		absent    bool  // its segment is gone
+		rows      int64
+		want      error
+	}{
+		"all":           {0, 1000, false, 3000, nil},
+		"a part":        {300, 600, false, 2600, nil},
+		"unknown":       {0, -1, false, 3000, nil},
+		"none":          {0, 0, false, 2000, nil},
+		"one too few":   {0, 1001, false, 3000, shuffle.ErrCorrupt},
+		"after a skip":  {300, 701, false, 2700, shuffle.ErrCorrupt},
+		"beyond it all": {5000, 1, false, 2000, shuffle.ErrCorrupt},
+		"gone":          {0, 1000, true, 2000, ErrGone},
+	} {
+		for _, mode := range []string{"remote", "local"} {
+			src, schema := rowsSource(t, 3)
+			if c.absent {
+				delete(src.segs, id(1))
+			}
+			addr := addrOf(serve(t, src, Limits{}))
+			cfg := ClientConfig{}
+			if mode == "local" {
+				cfg.Local, cfg.LocalAddr = src, addr
+			}
+			decode, err := shuffle.NewDecoder(schema, memory.DefaultAllocator, shuffle.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := newTestClient(t, cfg)
+			rows := client.Rows(t.Context(), decode, []Run{run(addr, 0, 0, 1000), run(addr, 1, c.skip, c.due), run(addr, 2, 0, 1000)})
+			var got int64
+			var told []error
+			for {
+				rec, err := rows.Next()
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					if told = append(told, err); len(told) > 3 {
+						break
+					}
+					continue
+				}
+				got += rec.NumRows()
+				rec.Release()
+			}
+			rows.Close()
+			var lost *LostError
+			switch {
+			case got != c.rows:
+				t.Errorf("%s, %s: %d rows, want %d", name, mode, got, c.rows)
+			case c.want == nil && len(told) > 0:
+				t.Errorf("%s, %s: %v", name, mode, told)
+			case c.want != nil && (len(told) != 1 || !errors.Is(told[0], c.want) || !errors.As(told[0], &lost) || !slices.Equal(lost.Segments, []shuffle.SegmentID{id(1)})):
+				t.Errorf("%s, %s: told %v, want one %v of the second segment", name, mode, told, c.want)
+			}
+		}
+	}
+}
