@@ -156,7 +156,7 @@ func (d *single) try(sql string) (table, error) {
 	if err != nil {
 		return table{}, err
 	}
-	columns, _ := api.DecimalSchema(schema.Arrow())
+	columns, _ := api.PlainSchema(schema.Arrow())
 	out := table{columns: columnsOf(columns)}
 	b := vec.NewBuilder(schema, memory.DefaultAllocator)
 	defer b.Release()
@@ -164,9 +164,14 @@ func (d *single) try(sql string) (table, error) {
 		if err := b.Append(c, nil, 0); err != nil {
 			return err
 		}
-		rec := b.Batch()
+		rec, err := b.Batch()
+		if err != nil {
+			return err
+		}
 		defer rec.Release()
-		rec = api.DecimalBatch(rec, columns)
+		if rec, err = api.PlainBatch(rec, columns); err != nil {
+			return err
+		}
 		defer rec.Release()
 		out.rows = append(out.rows, recordLines(rec)...)
 		return nil

@@ -117,7 +117,10 @@ func (d *duckServer) rows(ctx context.Context, query string) ([][]string, error)
 		if err := b.Append(c, nil, 0); err != nil {
 			return err
 		}
-		rec := b.Batch()
+		rec, err := b.Batch()
+		if err != nil {
+			return err
+		}
 		defer rec.Release()
 		for i := range int(rec.NumRows()) {
 			row := make([]string, rec.NumCols())

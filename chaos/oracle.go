@@ -130,7 +130,10 @@ func (o *Oracle) text(ctx context.Context, query string) ([]string, error) {
 		if err := b.Append(c, nil, 0); err != nil {
 			return err
 		}
-		rec := b.Batch()
+		rec, err := b.Batch()
+		if err != nil {
+			return err
+		}
 		defer rec.Release()
 		col, ok := rec.Column(0).(*array.String)
 		if !ok {

@@ -205,7 +205,7 @@ func batchOf(c *vec.Chunk) (arrow.RecordBatch, error) {
 	if err := b.Append(c, nil, 0); err != nil {
 		return nil, err
 	}
-	return b.Batch(), nil
+	return b.Batch()
 }
 
 // load makes a function's result readable to C.

@@ -139,6 +139,8 @@ func (in *intake) flat(f arrow.Field, node *C.pond_target) (mapping.LogicalType,
 		switch fmt.Sprint(name, " ", dt.ByteWidth) {
 		case "hugeint 16":
 			return plain(C.pond_put_fixed, 16, mapping.TypeHugeInt)
+		case "interval 16":
+			return plain(C.pond_put_fixed, 16, mapping.TypeInterval)
 		case "uhugeint 16":
 			return plain(C.pond_put_fixed, 16, mapping.TypeUHugeInt)
 		case "time_tz 8":

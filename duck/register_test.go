@@ -362,7 +362,10 @@ func gather(t *testing.T, e *Engine, query string) (*vec.Schema, []arrow.RecordB
 	if _, err := e.Drain(context.Background(), query, func(c *vec.Chunk) error { return b.Append(c, nil, 0) }); err != nil {
 		t.Fatal(err)
 	}
-	batch := b.Batch()
+	batch, err := b.Batch()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(batch.Release)
 	return schema, []arrow.RecordBatch{batch}
 }

@@ -3,7 +3,6 @@ package shuffle
 import (
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/klauspost/compress/s2"
@@ -146,37 +145,4 @@ func decompress(dst, src []byte, codec Codec) error {
 		return nil
 	}
 	return fmt.Errorf("codec %d is not known", codec)
-}
-
-// Speeds of the codecs on one core, in bytes of raw payload a second, measured
-// on lineitem-like columns.
-const (
-	s2Encode, s2Decode     = 777e6, 1880e6
-	zstdEncode, zstdDecode = 246e6, 968e6
-	// zstdGain: where s2 shrinks by r, zstd shrinks by about r to this power.
-	zstdGain = 1.5
-)
-
-// ChooseCodec picks the codec that moves raw bytes fastest over a link that
-// gives each core link bytes a second, for data that a sample shrank ratio
-// times (raw over encoded) with s2. A link of 0 is no link: the disk or memory
-// of this machine.
-func ChooseCodec(link, ratio float64) Codec {
-	if !(ratio > 1+1.0/worth) {
-		return None
-	}
-	if !(link > 0) {
-		return S2 // fewer bytes to write and to cache, at little cost
-	}
-	cost := func(encode, decode, ratio float64) float64 {
-		return math.Max(1/encode+1/decode, 1/(link*ratio))
-	}
-	fast, small := cost(s2Encode, s2Decode, ratio), cost(zstdEncode, zstdDecode, math.Pow(ratio, zstdGain))
-	switch plain := 1 / link; {
-	case plain < fast && plain < small:
-		return None
-	case small < fast:
-		return Zstd
-	}
-	return S2
 }

@@ -439,26 +439,6 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func TestChooseCodec(t *testing.T) {
-	for _, test := range []struct {
-		link, ratio float64
-		want        Codec
-	}{
-		{0, 3, S2},         // this machine
-		{0, 1, None},       // does not shrink
-		{10e6, 1.01, None}, // hardly
-		{10e6, 2.4, Zstd},  // a slow link
-		{400e6, 2.4, S2},   // 25 Gb/s over 8 cores
-		{800e6, 2.4, None}, // 100 Gb/s over 16
-		{math.Inf(1), 9, None},
-		{math.NaN(), 2, S2}, {1e6, math.NaN(), None},
-	} {
-		if got := ChooseCodec(test.link, test.ratio); got != test.want {
-			t.Errorf("link %g, ratio %g: %s, want %s", test.link, test.ratio, got, test.want)
-		}
-	}
-}
-
 func TestEncodeRefuses(t *testing.T) {
 	for _, dt := range []arrow.DataType{
 		&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String},

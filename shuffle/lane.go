@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -44,7 +43,7 @@ const (
 func newLane(w *Writer) *lane {
 	return &lane{
 		w: w, enc: encoder{layout: w.layout, codec: w.c.Codec},
-		builders: make([]*vec.Builder, w.c.Partitions), count: make([]int32, w.c.Partitions),
+		builders: make([]*vec.Builder, w.partitions), count: make([]int32, w.partitions),
 	}
 }
 
@@ -60,7 +59,7 @@ func (l *lane) append(c *vec.Chunk) error {
 	if c.Size(l.w.c.Keys) > min(largeChunk, l.w.laneMax/2) {
 		step = 1
 	}
-	if l.w.c.Partitions == 1 && step > 1 {
+	if l.w.partitions == 1 && step > 1 {
 		return l.add(0, c, nil)
 	}
 	if err := l.w.c.Partitioner.Assign(c, l.to[:c.Rows]); err != nil {
@@ -178,16 +177,6 @@ func (l *lane) queue(p, rows int) (int64, error) {
 	return int64(len(block)), nil
 }
 
-// push queues a copy of block.
-func (l *lane) push(p int, block []byte, rows, raw int64) error {
-	l.mu.Lock()
-	bytes := append(l.room(len(block)), block...)
-	l.used += len(bytes)
-	l.blocks = append(l.blocks, pending{p, rows, raw, bytes})
-	l.mu.Unlock()
-	return l.w.queued(int64(len(block)))
-}
-
 // room returns an empty slice at the end of the last slab, with capacity for n
 // bytes; the caller adds the bytes it fills to used. The caller holds mu.
 func (l *lane) room(n int) []byte {
@@ -254,14 +243,6 @@ func (l *lane) drain() error {
 		l.drop(b)
 	}
 	return nil
-}
-
-// batch makes blocks of an Arrow batch, for one partition.
-func (l *lane) batch(rec arrow.RecordBatch, p int) error {
-	e := &batchEncoder{encoder: encoder{layout: l.w.layout, codec: l.w.c.Codec}, rec: rec, target: l.w.c.BlockBytes}
-	return e.each(func(block []byte, rows, raw int) error {
-		return l.push(p, block, int64(rows), int64(raw))
-	})
 }
 
 func (l *lane) release() {

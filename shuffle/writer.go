@@ -11,12 +11,11 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
-// WriterConfig is how a segment is cut and encoded. Schema (or Arrow) and
+// WriterConfig is how a segment is cut and encoded. Schema and
 // Partitioner are required; zero means the default elsewhere.
 type WriterConfig struct {
 	Schema      *vec.Schema // of the chunks, keys included
@@ -28,10 +27,6 @@ type WriterConfig struct {
 	BlockBytes  int              // raw bytes of a full block; default 256 KiB
 	Mem         memory.Allocator // where buffers come from; default: the Go heap, pooled; see [vec.Pool]
 	Log         *slog.Logger     // default: discard
-	// Arrow is the schema when rows come as Arrow batches, through AppendBatch
-	// alone; Schema, Keys and Partitioner are then not used.
-	Arrow      *arrow.Schema
-	Partitions int // with Arrow: how many; default 1
 }
 
 // Defaults and bounds of a writer.
@@ -60,14 +55,15 @@ type Summary struct {
 // written as one run, in order of partition. When builders take more than
 // theirs, the largest become blocks before they are full.
 type Writer struct {
-	c       WriterConfig
-	layout  *layout
-	schema  *vec.Schema // of the payload
-	laneMax int64       // bytes of builders, a lane
-	runMax  int64       // bytes of waiting blocks, all lanes
-	waiting atomic.Int64
-	failed  atomic.Pointer[error]
-	free    chan struct{} // a token a lane
+	c          WriterConfig
+	layout     *layout
+	partitions int
+	schema     *vec.Schema // of the payload
+	laneMax    int64       // bytes of builders, a lane
+	runMax     int64       // bytes of waiting blocks, all lanes
+	waiting    atomic.Int64
+	failed     atomic.Pointer[error]
+	free       chan struct{} // a token a lane
 
 	mu    sync.Mutex
 	idle  []*lane // last used, first taken: one caller keeps to one lane
@@ -88,18 +84,15 @@ func NewWriter(dst io.Writer, c WriterConfig) (*Writer, error) {
 		return nil, fmt.Errorf("shuffle: writer: %w", err)
 	}
 	w := &Writer{c: c, laneMax: c.Memory / 2 / int64(c.Threads), runMax: c.Memory / 4, free: make(chan struct{}, c.Threads)}
-	schema := c.Arrow
-	if schema == nil {
-		w.schema = &vec.Schema{Fields: c.Schema.Fields[c.Keys:]}
-		schema = w.schema.Arrow()
-	}
+	w.schema = &vec.Schema{Fields: c.Schema.Fields[c.Keys:]}
+	w.partitions = c.Partitioner.Partitions()
 	var err error
-	if w.layout, err = newLayout(schema); err != nil {
+	if w.layout, err = newLayout(w.schema.Blocks()); err != nil {
 		return nil, err
 	}
 	w.dst = bufio.NewWriterSize(dst, writeBuffer)
-	w.summary.PartitionRows = make([]int64, c.Partitions)
-	w.summary.PartitionBytes = make([]int64, c.Partitions)
+	w.summary.PartitionRows = make([]int64, w.partitions)
+	w.summary.PartitionBytes = make([]int64, w.partitions)
 	n, err := w.dst.WriteString(segmentMagic)
 	w.at = int64(n)
 	return w, err
@@ -107,22 +100,18 @@ func NewWriter(dst io.Writer, c WriterConfig) (*Writer, error) {
 
 // complete checks c and fills in the defaults.
 func (c *WriterConfig) complete() error {
-	if c.Arrow == nil {
-		if c.Schema == nil || c.Partitioner == nil || c.Keys < 0 || c.Keys > len(c.Schema.Fields) {
-			return fmt.Errorf("no schema, no partitioner or %d keys", c.Keys)
-		}
-		payload := vec.Schema{Fields: c.Schema.Fields[c.Keys:]}
-		if err := payload.Check(); err != nil {
-			return err
-		}
-		c.Partitions = c.Partitioner.Partitions()
+	if c.Schema == nil || c.Partitioner == nil || c.Keys < 0 || c.Keys > len(c.Schema.Fields) {
+		return fmt.Errorf("no schema, no partitioner or %d keys", c.Keys)
 	}
-	c.Partitions = cmp.Or(c.Partitions, 1)
+	payload := vec.Schema{Fields: c.Schema.Fields[c.Keys:]}
+	if err := payload.Check(); err != nil {
+		return err
+	}
 	c.Threads = cmp.Or(c.Threads, 1)
 	c.Memory = max(cmp.Or(c.Memory, defaultMemory), memoryMin)
 	c.BlockBytes = cmp.Or(c.BlockBytes, DefaultBlockBytes)
-	if c.Partitions < 1 || c.Partitions > MaxPartitions || c.Threads < 1 || c.Threads > threadsMax {
-		return fmt.Errorf("%d partitions of %d, %d threads of %d: %w", c.Partitions, MaxPartitions, c.Threads, threadsMax, ErrLimit)
+	if n := c.Partitioner.Partitions(); n < 1 || n > MaxPartitions || c.Threads < 1 || c.Threads > threadsMax {
+		return fmt.Errorf("%d partitions of %d, %d threads of %d: %w", n, MaxPartitions, c.Threads, threadsMax, ErrLimit)
 	}
 	if c.Codec >= codecEnd || c.BlockBytes < 1 || c.BlockBytes > MaxBlockRaw/4 {
 		return fmt.Errorf("codec %s, blocks of %d bytes: %w", c.Codec, c.BlockBytes, ErrLimit)
@@ -143,28 +132,10 @@ var errFinished = errors.New("shuffle: the writer has finished")
 // them all. After an error every later Append and Finish returns it.
 func (w *Writer) Append(c *vec.Chunk) error {
 	return w.with(func(l *lane) error {
-		if w.schema == nil || len(c.Columns) != len(w.c.Schema.Fields) || c.Rows < 0 || c.Rows > vec.MaxRows {
+		if len(c.Columns) != len(w.c.Schema.Fields) || c.Rows < 0 || c.Rows > vec.MaxRows {
 			return fmt.Errorf("shuffle: append: %d columns, %d rows", len(c.Columns), c.Rows)
 		}
 		return l.append(c)
-	})
-}
-
-// AppendBatch takes the rows of an Arrow batch, whose schema is the writer's,
-// into one partition.
-func (w *Writer) AppendBatch(rec arrow.RecordBatch, partition int) error {
-	return w.with(func(l *lane) error {
-		if partition < 0 || partition >= w.c.Partitions {
-			return fmt.Errorf("shuffle: append: partition %d of %d", partition, w.c.Partitions)
-		}
-		got, err := newLayout(rec.Schema())
-		if err != nil {
-			return err
-		}
-		if got.sum != w.layout.sum {
-			return fmt.Errorf("shuffle: append: batch of schema %s, want %s", rec.Schema(), w.layout.schema)
-		}
-		return l.batch(rec, partition)
 	})
 }
 
@@ -349,7 +320,7 @@ func (w *Writer) end() error {
 		return fmt.Errorf("shuffle: finish: %w", err)
 	}
 	f := footer{
-		partitions: w.c.Partitions, end: w.at,
+		partitions: w.partitions, end: w.at,
 		schema: int64(len(schema)), index: int64(len(w.index.b)),
 		rows: w.summary.Rows, raw: w.summary.RawBytes, blocks: w.summary.Blocks, extents: w.index.extents,
 		schemaSum: checksum(schema), indexSum: checksum(w.index.b),

@@ -96,20 +96,26 @@ func (x *reading) part(ctx context.Context) error {
 			<-x.check(ctx, x.at) // so that the holder finds the damage that this reader found
 			return FetchError(ctx, err)
 		}
-		x.give(rec)
+		if err := x.give(rec); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (x *reading) give(rec arrow.RecordBatch) {
-	if x.huge {
-		stored := rec
-		rec = DecimalBatch(stored, x.Schema)
-		stored.Release()
+func (x *reading) give(rec arrow.RecordBatch) error {
+	if x.recast {
+		plain, err := PlainBatch(rec, x.Schema)
+		rec.Release()
+		if err != nil {
+			return err
+		}
+		rec = plain
 	}
 	x.begun = true
 	x.over = !x.yield(rec, nil)
 	rec.Release()
+	return nil
 }
 
 // check has the holder of the i-th part, if there is one, read all of it.

@@ -39,7 +39,7 @@ type Result struct {
 	reader *ResultReader
 	remake Remake
 	stored *arrow.Schema // of the rows as the nodes hold them
-	huge   bool          // Schema differs from stored
+	recast bool          // Schema differs from stored
 	fresh  atomic.Bool   // the first part has just been checked
 
 	mu    sync.Mutex
@@ -55,7 +55,7 @@ func (r *ResultReader) Open(ctx context.Context, info *ResultInfo, remake Remake
 		s, err := r.api.at(first.Addr).schema(ctx, first.Segment, true)
 		if err == nil {
 			out.stored = s
-			out.Schema, out.huge = DecimalSchema(s)
+			out.Schema, out.recast = PlainSchema(s)
 			out.fresh.Store(true)
 			break
 		}

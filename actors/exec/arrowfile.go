@@ -97,7 +97,10 @@ func (t *task) writeArrow(ctx context.Context, path string) (rows int64, err err
 	b := vec.NewBuilder(schema, t.m.Mem)
 	defer b.Release()
 	flush := func() error {
-		rec := b.Batch()
+		rec, err := b.Batch()
+		if err != nil {
+			return err
+		}
 		defer rec.Release()
 		return w.Write(rec)
 	}

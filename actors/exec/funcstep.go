@@ -53,7 +53,10 @@ func (t *task) eachBatch(ctx context.Context, sql string, schema *vec.Schema, si
 	b := vec.NewBuilder(schema, t.m.Mem)
 	defer b.Release()
 	flush := func() error {
-		rec := b.Batch()
+		rec, err := b.Batch()
+		if err != nil {
+			return err
+		}
 		defer rec.Release()
 		return f(rec)
 	}

@@ -185,7 +185,10 @@ func rows(ctx context.Context, e *duck.Engine, sql string) string {
 		if err := b.Append(c, nil, 0); err != nil {
 			return err
 		}
-		rec := b.Batch()
+		rec, err := b.Batch()
+		if err != nil {
+			return err
+		}
 		defer rec.Release()
 		fmt.Fprint(&all, rec)
 		return nil

@@ -43,8 +43,7 @@ func appendRows[I index](c *column, v *Vector, rows []I, all, holes bool) error 
 		from := appendFixed[[2]uint64](c, v, rows, all, nulls, holes)
 		toUUID(c, from, rows, v, nulls, holes)
 	case Interval:
-		from := appendFixed[[2]uint64](c, v, rows, all, nulls, holes)
-		err = toNanos(c, from)
+		c.far = beyondNanos(appendFixed[[2]uint64](c, v, rows, all, nulls, holes)) || c.far
 	case List, Map:
 		err = appendLists(c, v, rows, nulls, holes)
 	case Array:

@@ -43,27 +43,48 @@ func (t *Type) Width() int {
 // cast to TypeKey's type restores: ENUM and TIME_NS travel as text, and types
 // with a name of their own (aliases) as their base type. Arrow has no NULL unions:
 // see [NullUnion].
-func (f Field) Arrow() arrow.Field {
-	out := f.inner()
+func (f Field) Arrow() arrow.Field { return f.carried(arrows) }
+
+// carried is the field with DuckDB's type in its metadata.
+func (f Field) carried(l layout) arrow.Field {
+	out := f.inner(l)
 	keys := append([]string{TypeKey}, out.Metadata.Keys()...)
 	values := append([]string{f.Type.SQL}, out.Metadata.Values()...)
 	out.Metadata = arrow.NewMetadata(keys, values)
 	return out
 }
 
+// layout says for whom rows are laid out.
+type layout bool
+
+const (
+	arrows layout = false // for everybody
+	blocks layout = true  // for DuckDB: intervals are its own 16 bytes, which hold more than Arrow's
+)
+
 // Arrow is the schema as Arrow carries it.
-func (s *Schema) Arrow() *arrow.Schema {
+func (s *Schema) Arrow() *arrow.Schema { return s.carried(arrows) }
+
+// Blocks is the schema of the rows in blocks: Arrow's, but that an INTERVAL is the 16
+// bytes that DuckDB has, as only DuckDB knows them.
+func (s *Schema) Blocks() *arrow.Schema { return s.carried(blocks) }
+
+func (s *Schema) carried(l layout) *arrow.Schema {
 	fields := make([]arrow.Field, len(s.Fields))
 	for i, f := range s.Fields {
-		fields[i] = f.Arrow()
+		fields[i] = f.carried(l)
 	}
 	return arrow.NewSchema(fields, nil)
 }
 
 // inner is the field as it stands inside another.
-func (f Field) inner() arrow.Field {
-	out := arrow.Field{Name: f.Name, Type: f.Type.arrow(), Nullable: true}
+func (f Field) inner(l layout) arrow.Field {
+	out := arrow.Field{Name: f.Name, Type: f.Type.arrow(l), Nullable: true}
 	switch f.Type.Kind {
+	case Interval:
+		if l == blocks {
+			out.Type, out.Metadata = &arrow.FixedSizeBinaryType{ByteWidth: 16}, opaque("interval")
+		}
 	case Int128:
 		out.Metadata = opaque("hugeint")
 	case Uint128:
@@ -113,26 +134,26 @@ var flatTypes = map[Kind]arrow.DataType{
 }
 
 // arrow is the storage type that carries t.
-func (t *Type) arrow() arrow.DataType {
+func (t *Type) arrow(l layout) arrow.DataType {
 	switch t.Kind {
 	case Decimal:
 		return t.decimal()
 	case List:
-		return arrow.ListOfField(named(t.Fields[0], "item"))
+		return arrow.ListOfField(named(t.Fields[0], "item", l))
 	case Array:
-		return arrow.FixedSizeListOfField(int32(t.Size), named(t.Fields[0], "item"))
+		return arrow.FixedSizeListOfField(int32(t.Size), named(t.Fields[0], "item", l))
 	case Map:
-		key, value := named(t.Fields[0], "key"), named(t.Fields[1], "value")
+		key, value := named(t.Fields[0], "key", l), named(t.Fields[1], "value", l)
 		key.Nullable = false
 		return arrow.MapOfFields(key, value)
 	case Struct:
-		return arrow.StructOf(inners(t.Fields)...)
+		return arrow.StructOf(inners(t.Fields, l)...)
 	case Union:
 		codes := make([]arrow.UnionTypeCode, len(t.Fields))
 		for i := range codes {
 			codes[i] = arrow.UnionTypeCode(i)
 		}
-		return arrow.SparseUnionOf(inners(t.Fields), codes)
+		return arrow.SparseUnionOf(inners(t.Fields, l), codes)
 	}
 	return flatTypes[t.Kind]
 }
@@ -149,16 +170,16 @@ func (t *Type) decimal() arrow.DataType {
 	return &arrow.Decimal128Type{Precision: p, Scale: s}
 }
 
-func named(f Field, name string) arrow.Field {
-	out := f.inner()
+func named(f Field, name string, l layout) arrow.Field {
+	out := f.inner(l)
 	out.Name = name
 	return out
 }
 
-func inners(fields []Field) []arrow.Field {
+func inners(fields []Field, l layout) []arrow.Field {
 	out := make([]arrow.Field, len(fields))
 	for i, f := range fields {
-		out[i] = f.inner()
+		out[i] = f.inner(l)
 	}
 	return out
 }

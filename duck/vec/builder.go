@@ -119,8 +119,15 @@ func (b *Builder) Parts() iter.Seq[*Part] {
 }
 
 // Batch hands the rows over, buffers and all, as a batch that the caller
-// releases, and leaves the builder empty.
-func (b *Builder) Batch() arrow.RecordBatch {
+// releases, and leaves the builder empty. It fails with [ErrValue], and leaves the
+// builder as it is, when a value is none that Arrow can hold: an interval of more than
+// 292 years of hours.
+func (b *Builder) Batch() (arrow.RecordBatch, error) {
+	for i := range b.columns {
+		if f := b.schema.Fields[i]; !b.columns[i].plain() {
+			return nil, fmt.Errorf("vec: column %q: an interval of more than %d microseconds beside its months and days: %w", f.Name, int64(nanosMax), ErrValue)
+		}
+	}
 	schema := b.schema.Arrow()
 	columns := make([]arrow.Array, len(b.columns))
 	for i := range columns {
@@ -133,5 +140,5 @@ func (b *Builder) Batch() arrow.RecordBatch {
 		c.Release()
 	}
 	b.rows, b.bytes = 0, 0
-	return rec
+	return rec, nil
 }

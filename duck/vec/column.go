@@ -1,6 +1,7 @@
 package vec
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -79,6 +80,7 @@ type column struct {
 	idx   []uint32
 	words []uint64 // validity of the rows being appended; see validWords
 	kids  []column
+	far   bool // there is an interval that Arrow's nanoseconds cannot hold
 }
 
 func (c *column) init(t *Type, s *store) {
@@ -98,7 +100,7 @@ func (c *column) init(t *Type, s *store) {
 }
 
 func (c *column) reset() {
-	c.rows, c.nulls, c.total, c.most = 0, 0, 0, 0
+	c.rows, c.nulls, c.total, c.most, c.far = 0, 0, 0, 0, false
 	c.valid.n, c.data.n, c.lens.n = 0, 0, 0
 	for i := range c.kids {
 		c.kids[i].reset()
@@ -143,6 +145,11 @@ func (c *column) parts(p *Part, yield func(*Part) bool) bool {
 	return true
 }
 
+// plain reports whether Arrow can hold all values.
+func (c *column) plain() bool {
+	return !c.far && !slices.ContainsFunc(c.kids, func(k column) bool { return !k.plain() })
+}
+
 // take gives the rows away as an array of type dt and leaves the column empty.
 func (c *column) take(dt arrow.DataType) *array.Data {
 	rows, nulls := c.rows, c.nulls
@@ -157,6 +164,9 @@ func (c *column) take(dt arrow.DataType) *array.Data {
 		buffers = append(buffers, c.offsets(), c.data.take(c.store))
 	case List, Map:
 		buffers = append(buffers, c.offsets())
+	case Interval:
+		toNanos(c.data.b[:c.data.n])
+		buffers = append(buffers, c.data.take(c.store))
 	case Union:
 		PlainUnions(c.data.b[:c.data.n], 0)
 		buffers = append(buffers, c.data.take(c.store))

@@ -1,6 +1,7 @@
 package vec
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/bits"
@@ -22,16 +23,21 @@ func toUUID[I index](c *column, values [][2]uint64, rows []I, v *Vector, nulls i
 // nanosMax is the longest microseconds part that Arrow's nanoseconds hold.
 const nanosMax = math.MaxInt64 / 1000
 
-// toNanos turns an interval's microseconds into Arrow's nanoseconds.
-func toNanos(c *column, values [][2]uint64) error {
+// beyondNanos reports whether there is an interval that Arrow's nanoseconds cannot hold.
+func beyondNanos(values [][2]uint64) bool {
 	for k := range values {
-		us := int64(values[k][1])
-		if us > nanosMax || us < -nanosMax {
-			return fmt.Errorf("interval of %d microseconds, beyond %d: %w", us, int64(nanosMax), ErrValue)
+		if us := int64(values[k][1]); us > nanosMax || us < -nanosMax {
+			return true
 		}
-		values[k][1] = uint64(us * 1000)
 	}
-	return nil
+	return false
+}
+
+// toNanos turns intervals' microseconds into Arrow's nanoseconds.
+func toNanos(b []byte) {
+	for i := 8; i < len(b); i += 16 {
+		binary.NativeEndian.PutUint64(b[i:], 1000*binary.NativeEndian.Uint64(b[i:]))
+	}
 }
 
 // inside is c's list of rows for its children, with room for n.

@@ -97,7 +97,7 @@ func read(t *vec.Type, a arrow.Array, i int) any {
 		}
 		return nil
 	}
-	return fixed(t, data.Buffers()[1].Bytes(), at)
+	return fixed(t, data.Buffers()[1].Bytes(), at, a.DataType().ID() == arrow.INTERVAL_MONTH_DAY_NANO)
 }
 
 func list(t *vec.Type, a arrow.Array, from, to int64) any {
@@ -119,7 +119,7 @@ func text(a arrow.Array, i int) string {
 }
 
 // fixed undoes what differs between DuckDB's layout and Arrow's.
-func fixed(t *vec.Type, b []byte, at int) any {
+func fixed(t *vec.Type, b []byte, at int, plain bool) any {
 	le := binary.LittleEndian
 	switch w := t.Width(); {
 	case w == 2 && t.Kind == vec.Decimal:
@@ -130,7 +130,9 @@ func fixed(t *vec.Type, b []byte, at int) any {
 		case vec.UUID:
 			x = [2]uint64{bits.ReverseBytes64(x[1]), bits.ReverseBytes64(x[0]) ^ 1<<63}
 		case vec.Interval:
-			x[1] = uint64(int64(x[1]) / 1000)
+			if plain {
+				x[1] = uint64(int64(x[1]) / 1000)
+			}
 		}
 		return x
 	default:
