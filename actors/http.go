@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/intake"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/shuffle"
@@ -30,10 +31,13 @@ const (
 )
 
 // server answers the node's HTTP API: see package api for its routes.
-type server struct{ n *Node }
+type server struct {
+	n    *Node
+	gate intake.Gate
+}
 
 func newServer(n *Node) *http.Server {
-	s := &server{n}
+	s := &server{n: n}
 	mux := http.NewServeMux()
 	mux.Handle("POST /v1/blocks", transfer.Handler(n.segments, transfer.Limits{}, n.log))
 	mux.HandleFunc("GET /v1/segments/{id}/schema", s.handle(s.getSchema))
@@ -64,13 +68,21 @@ func newServer(n *Node) *http.Server {
 		s.fail(w, &plan.Error{Kind: plan.KindNotFound, Op: r.Method, Subject: r.URL.Path, Text: "no such endpoint"})
 	})
 	return &http.Server{
-		Handler:           s.guard(mux),
+		Handler:           s.guard(s.gate.Bound(bodyMax(mux), mux)),
 		TLSConfig:         n.cfg.TLS.Clone(), // serving adds protocols to it that the clients do not speak
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleConnTimeout,
 		MaxHeaderBytes:    headerBytesMax,
+		Protocols:         http1(),
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
+}
+
+// http1 is all that nodes and clients speak: each protocol more is one more to bound.
+func http1() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	return p
 }
 
 // handle turns a function's result into JSON and its error into a status.
@@ -141,10 +153,35 @@ func (s *server) proxy(addr string) http.Handler {
 	}
 }
 
+// bodyBytesMax bounds bodies of requests, by route.
+var bodyBytesMax = map[string]int64{
+	"POST /v1/jobs":      api.SpecBytesMax,
+	"POST /v1/describe":  api.SpecBytesMax,
+	"POST /v1/explain":   api.SpecBytesMax,
+	"PUT /v1/specs/{id}": api.SpecBytesMax,
+	"POST /v1/held":      api.HeldBytesMax,
+	"POST /v1/registers": api.RegisterBytesMax,
+	"POST /v1/blocks":    -1, // transfer's handler has bounds of its own
+}
+
+// otherBytesMax bounds those of all other routes, of which none reads any.
+const otherBytesMax = 4 << 10
+
+func bodyMax(mux *http.ServeMux) func(*http.Request) int64 {
+	return func(r *http.Request) int64 {
+		_, pattern := mux.Handler(r)
+		if most, ok := bodyBytesMax[pattern]; ok {
+			return most
+		}
+		return otherBytesMax
+	}
+}
+
 // decode reads a request to its end: only then is it noticed when its client
 // goes away.
-func decode(r *http.Request, limit int64, into any) error {
-	b, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
+func decode(r *http.Request, into any) error {
+	defer r.Body.Close() // its bytes are of no more use
+	b, err := io.ReadAll(r.Body)
 	if err == nil {
 		err = json.Unmarshal(b, into)
 	}
@@ -164,7 +201,7 @@ func (s *server) getJobID(http.ResponseWriter, *http.Request) (any, error) {
 
 func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	spec := new(api.JobSpec)
-	if err := decode(r, api.SpecBytesMax, spec); err != nil {
+	if err := decode(r, spec); err != nil {
 		return nil, err
 	}
 	spec.Submitted, spec.Digest = 0, "" // by this node's clock and hand, not the client's
@@ -267,7 +304,7 @@ func (s *server) cancelJob(_ http.ResponseWriter, r *http.Request, id plan.JobID
 
 func (s *server) postDescribe(_ http.ResponseWriter, r *http.Request) (any, error) {
 	req := new(api.Query)
-	if err := decode(r, api.SpecBytesMax, req); err != nil {
+	if err := decode(r, req); err != nil {
 		return nil, err
 	}
 	return s.n.planner.Describe(r.Context(), req)
@@ -283,7 +320,7 @@ func (s *server) explainJob(w http.ResponseWriter, r *http.Request, id plan.JobI
 
 func (s *server) postExplain(w http.ResponseWriter, r *http.Request) (any, error) {
 	spec := new(api.JobSpec)
-	if err := decode(r, api.SpecBytesMax, spec); err != nil {
+	if err := decode(r, spec); err != nil {
 		return nil, err
 	}
 	if err := s.n.planner.Fill(r.Context(), spec); err != nil {
@@ -357,7 +394,7 @@ func (s *server) startJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 
 func (s *server) putSpec(w http.ResponseWriter, r *http.Request) (any, error) {
 	rec := new(api.Record)
-	if err := decode(r, api.SpecBytesMax, rec); err != nil {
+	if err := decode(r, rec); err != nil {
 		return nil, err
 	}
 	if rec.Spec == nil || string(rec.Spec.ID) != r.PathValue("id") {
@@ -379,7 +416,7 @@ func (s *server) getSpecs(http.ResponseWriter, *http.Request) (any, error) {
 
 func (s *server) postHeld(_ http.ResponseWriter, r *http.Request) (any, error) {
 	req := new(api.HeldRequest)
-	if err := decode(r, api.SpecBytesMax, req); err != nil {
+	if err := decode(r, req); err != nil {
 		return nil, err
 	}
 	return s.n.segments.Held(req.Stages), nil
@@ -387,7 +424,7 @@ func (s *server) postHeld(_ http.ResponseWriter, r *http.Request) (any, error) {
 
 func (s *server) postRegisters(_ http.ResponseWriter, r *http.Request) (any, error) {
 	call := new(api.RegisterCall)
-	if err := decode(r, api.RegisterBytesMax, call); err != nil {
+	if err := decode(r, call); err != nil {
 		return nil, err
 	}
 	return s.n.registers.Answer(r.Context(), call)

@@ -13,7 +13,7 @@ func TestGuard(t *testing.T) {
 	n := &Node{id: "n", log: slog.New(slog.DiscardHandler)}
 	n.cfg.Bind, n.cfg.Advertise = "127.0.0.1", "db.example"
 	n.up.Store(true)
-	served := (&server{n}).guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	served := (&server{n: n}).guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for _, c := range []struct {
 		name, method, host, header, value string
 		want                              int
@@ -50,7 +50,7 @@ func TestGuard(t *testing.T) {
 // TestNotYetUp: who asks a node that still calls its peers is told so, at once.
 func TestNotYetUp(t *testing.T) {
 	n := &Node{id: "n", log: slog.New(slog.DiscardHandler)}
-	served := (&server{n}).guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	served := (&server{n: n}).guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for _, up := range []bool{false, true} {
 		n.up.Store(up)
 		w := httptest.NewRecorder()

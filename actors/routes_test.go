@@ -36,3 +36,16 @@ func TestRoutesAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// Every bound of a body is of a route that there is.
+func TestBodiesOfRoutes(t *testing.T) {
+	text, err := os.ReadFile("http.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pattern := range bodyBytesMax {
+		if n := len(regexp.MustCompile(regexp.QuoteMeta(`("`+pattern+`",`)).FindAll(text, -1)); n != 1 {
+			t.Errorf("%s is registered %d times", pattern, n)
+		}
+	}
+}

@@ -49,6 +49,7 @@ import (
 const (
 	SpecBytesMax   = 256 << 20 // a job's plan, literal rows included
 	PacketBytesMax = 256 << 20
+	HeldBytesMax   = 16 << 20 // a HeldRequest: a job's stages, 64 bytes each
 	replyBytesMax  = 64 << 20
 )
 

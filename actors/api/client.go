@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -29,6 +30,9 @@ const (
 	idlePerHostMax = 8
 	watchLineMax   = 64 << 20 // a status names all files that were written
 	errorBodyMax   = 64 << 10
+	// A node without room for a request is asked again after a pause that doubles.
+	busyPause    = 100 * time.Millisecond
+	busyPauseMax = 3200 * time.Millisecond // the last: about six seconds in all
 )
 
 // Client calls the API of a pond for a person or a program: of one node, or of any
@@ -337,8 +341,34 @@ func (c *Client) exchange(ctx context.Context, method, path string, in any, use 
 	})
 }
 
-// send makes a request of one node.
+// send makes a request of one node. While the node has no room for it, it is sent
+// again after a pause.
 func (c *Client) send(ctx context.Context, base, method, path string, body []byte, heard func(http.Header), use func(*reply) error) error {
+	for pause := busyPause; ; pause *= 2 {
+		err := c.sendOnce(ctx, base, method, path, body, heard, use)
+		var m *missed
+		if !errors.As(err, &m) || m.err.Op != OpReceive || pause > busyPauseMax {
+			return err
+		}
+		heard(nil)
+		if err := sleep(ctx, pause/2+rand.N(pause)); err != nil {
+			return err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *Client) sendOnce(ctx context.Context, base, method, path string, body []byte, heard func(http.Header), use func(*reply) error) error {
 	var in io.Reader
 	if body != nil {
 		in = bytes.NewReader(body)
@@ -383,8 +413,8 @@ func refusal(base, method, path string, resp *http.Response) error {
 		return unavailable(base, fmt.Errorf("%s %s: HTTP %d: is this the port of a Pond node?", method, path, resp.StatusCode), false)
 	}
 	err := e.Err()
-	if pe := plan.AsError(err); pe.Kind == plan.KindUnavailable && pe.Op == OpStart {
-		return &missed{err: pe}
+	if pe := plan.AsError(err); pe.Kind == plan.KindUnavailable && (pe.Op == OpStart || pe.Op == OpReceive) {
+		return &missed{err: pe, unsent: pe.Op == OpReceive}
 	}
 	return err
 }

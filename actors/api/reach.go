@@ -323,6 +323,9 @@ func (r *reach) silent(ctx context.Context, addr string, quiet time.Duration) er
 const (
 	OpCall  = "call"  // of the connection to a node
 	OpStart = "start" // the node is not up yet, or stops
+	// OpReceive is of a node without room for the request, of which it has done nothing.
+	// Of other kinds it is an answer: the request is too large, or came too slowly.
+	OpReceive = "receive"
 )
 
 func notReached(addr, why string) *plan.Error {
