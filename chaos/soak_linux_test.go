@@ -1,0 +1,260 @@
+//go:build duckdb_arrow
+
+package chaos_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos"
+)
+
+// The soak is run by hand, with -timeout 0: 1000 kills take a quarter of an hour on
+// two cores.
+var (
+	kills = flag.Int("kills", 0, "how many engine processes TestKillEngines kills")
+	tpch  = flag.String("tpch", "", "folder of TPC-H's tables as Parquet files, whose queries TestKillEngines runs too")
+	seed  = flag.Uint64("seed", 0, "of TestKillEngines; 0: one of its own")
+)
+
+const (
+	killEvery   = 400 * time.Millisecond // a process is killed about so often
+	soakJobMax  = 5 * time.Minute        // a job that takes longer hangs
+	crashesOf   = 4                      // one of so many kills looks like a crash of DuckDB's own
+	crashedMax  = 10                     // percent of jobs whose task was hit too often to be tried again
+	processorAt = 11                     // of user time in a process's stat, behind its name
+	parentAt    = 1                      // of the parent's id, likewise
+	tpchQueries = "../duck/logical/testdata/tpch/q*.sql"
+	soakNodes   = 3
+)
+
+// Whatever engine processes are killed while queries and sorts run, at any moment, the
+// answers are DuckDB's, and no node dies.
+func TestKillEngines(t *testing.T) {
+	if *kills == 0 {
+		t.Skip("a soak: run with -kills 1000 -timeout 0, and -tpch with a folder of TPC-H's tables")
+	}
+	if *seed == 0 {
+		*seed = rand.Uint64()
+	}
+	t.Logf("seed %d", *seed)
+	_, c := newCluster(t, soakNodes)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	boots := map[string]string{}
+	for _, n := range c.Nodes() {
+		boot, err := n.Boot(ctx)
+		must(t, err)
+		boots[n.ID()] = boot
+	}
+	var s soak
+	var clients sync.WaitGroup
+	killer, done := context.WithCancel(ctx)
+	jobs, views := soakJobs(t), soakViews(t)
+	for i, n := range c.Nodes() {
+		cl := &soakClient{t: t, s: &s, session: n.Session(), oracle: newOracle(t), random: rand.New(rand.NewPCG(*seed, uint64(i))), out: t.TempDir()}
+		clients.Go(func() {
+			for killer.Err() == nil && !t.Failed() && !cl.prepare(ctx, views) {
+			}
+			for killer.Err() == nil && !t.Failed() {
+				cl.job(ctx, jobs[cl.random.IntN(len(jobs))])
+			}
+		})
+	}
+	begun := time.Now()
+	s.kill(killer, c, *kills, rand.New(rand.NewPCG(*seed, 1<<32)))
+	done()
+	clients.Wait()
+	t.Logf("%d engine processes killed at work in %v, %d of them as if they crashed: %d answers right, %d jobs hit too often",
+		s.kills, time.Since(begun).Round(time.Second), s.crashes, s.right.Load(), s.failed.Load())
+	if s.kills < *kills {
+		t.Errorf("%d kills of %d: %v", s.kills, *kills, chaos.ErrNotFired)
+	}
+	if jobs := s.right.Load() + s.failed.Load(); s.failed.Load()*100 > jobs*crashedMax {
+		t.Errorf("%d of %d jobs failed", s.failed.Load(), jobs)
+	}
+	alive(t, ctx, c, boots)
+	noneRunning(t, ctx, c)
+}
+
+// soak counts what happened.
+type soak struct {
+	kills, crashes int
+	right, failed  atomic.Int64
+}
+
+// kill kills engine processes that work, at random, until it has killed so many.
+func (s *soak) kill(ctx context.Context, c *chaos.Cluster, n int, random *rand.Rand) {
+	before := map[int]int{}
+	for s.kills < n && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(killEvery/2 + rand.N(killEvery)):
+		}
+		now, busy := engineTimes(c), []int(nil)
+		for pid, ticks := range now {
+			if was, ok := before[pid]; ok && ticks > was {
+				busy = append(busy, pid)
+			}
+		}
+		if before = now; len(busy) == 0 {
+			continue
+		}
+		slices.Sort(busy)
+		sig := syscall.SIGKILL
+		if random.IntN(crashesOf) == 0 {
+			sig = syscall.SIGSEGV
+		}
+		if syscall.Kill(busy[random.IntN(len(busy))], sig) == nil {
+			s.kills++
+			if sig != syscall.SIGKILL {
+				s.crashes++
+			}
+		}
+	}
+}
+
+// engineTimes are the engine processes of all nodes, with the ticks of the processor
+// that each has used.
+func engineTimes(c *chaos.Cluster) map[int]int {
+	out := map[int]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		text, err := os.ReadFile(path) // gone: it has ended
+		_, fields, ok := bytes.Cut(text, []byte(") "))
+		f := strings.Fields(string(fields))
+		if err != nil || !ok || len(f) <= processorAt+1 {
+			continue
+		}
+		parent, _ := strconv.Atoi(f[parentAt])
+		if !slices.ContainsFunc(c.Nodes(), func(n *chaos.Node) bool { return n.PID() == parent }) {
+			continue
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		user, _ := strconv.Atoi(f[processorAt])
+		system, _ := strconv.Atoi(f[processorAt+1])
+		out[pid] = user + system
+	}
+	return out
+}
+
+// soakJob is a query, or a sort into files, over views.
+type soakJob struct {
+	name, sql string
+	sort      string // the column by which the rows are to be in order; "": a query
+}
+
+// soakJobs are those that clients draw from.
+func soakJobs(t *testing.T) []soakJob {
+	jobs := []soakJob{
+		{"group", "SELECT k, count(*) AS n, sum(v)::BIGINT AS v, min(s) AS s, sum(price) AS price FROM events GROUP BY k", ""},
+		{"join", "SELECT a.k, count(*) AS n, sum(b.price) AS price FROM events a JOIN events b ON a.id = b.id + 1 GROUP BY a.k", ""},
+		{"window", "SELECT id, rank() OVER (PARTITION BY k ORDER BY id) AS place FROM events WHERE v = 3", ""},
+		{"sort", "SELECT * FROM events ORDER BY k, id", "k"},
+	}
+	if *tpch == "" {
+		return jobs
+	}
+	paths, err := filepath.Glob(tpchQueries)
+	must(t, err)
+	for _, p := range paths {
+		text, err := os.ReadFile(p)
+		must(t, err)
+		name, sql := strings.TrimSuffix(filepath.Base(p), ".sql"), strings.TrimSuffix(strings.TrimSpace(string(text)), ";")
+		if name == "q01" { // averages of doubles depend on the order of rows
+			sql = "SELECT COLUMNS(c -> NOT starts_with(c, 'avg')), round(avg_qty, 6) AS q, round(avg_price, 6) AS p, round(avg_disc, 6) AS d FROM (" + sql + ")"
+		}
+		jobs = append(jobs, soakJob{name, sql, ""})
+	}
+	lines := soakJob{"sort lines", "SELECT * FROM lineitem ORDER BY l_shipdate, l_orderkey, l_linenumber", "l_shipdate"}
+	return append(jobs, lines, lines, lines)
+}
+
+// soakViews define what jobs read.
+func soakViews(t *testing.T) []string {
+	view := "CREATE OR REPLACE VIEW %s AS SELECT * FROM '%s'"
+	views := []string{fmt.Sprintf(view, "events", dataGlob(t))}
+	if *tpch == "" {
+		return views
+	}
+	files, err := filepath.Glob(*tpch + "/*.parquet")
+	must(t, err)
+	for _, f := range files {
+		f, err := filepath.Abs(f)
+		must(t, err)
+		views = append(views, fmt.Sprintf(view, strings.TrimSuffix(filepath.Base(f), ".parquet"), f))
+	}
+	return views
+}
+
+// soakClient runs one job after another.
+type soakClient struct {
+	t       *testing.T
+	s       *soak
+	session *pond.Session
+	oracle  *chaos.Oracle
+	random  *rand.Rand
+	out     string // folder of files that are sorted
+	done    int
+}
+
+// prepare makes the views that jobs read, in the pond's session and in the oracle. It
+// may have to be tried again: the process that made one may have been killed.
+func (c *soakClient) prepare(ctx context.Context, views []string) bool {
+	for _, sql := range views {
+		if err := c.oracle.Exec(ctx, sql); err != nil {
+			c.t.Error(err)
+			return false
+		}
+		if _, err := c.session.SQL(ctx, sql); err != nil {
+			c.t.Logf("%s: %v", sql, err)
+			return false
+		}
+	}
+	return true
+}
+
+// job runs one, and compares its answer.
+func (c *soakClient) job(ctx context.Context, j soakJob) {
+	ctx, cancel := context.WithTimeout(ctx, soakJobMax)
+	defer cancel()
+	c.done++
+	dir := filepath.Join(c.out, strconv.Itoa(c.done))
+	defer os.RemoveAll(dir)
+	sql := j.sql
+	if j.sort != "" {
+		sql = fmt.Sprintf("COPY (%s) TO '%s/' (FORMAT parquet)", j.sql, dir)
+	}
+	rows, err := c.session.SQL(ctx, sql, pond.Force(true), pond.Reuse(false), pond.Partitions(6))
+	if err == nil && j.sort == "" {
+		err = c.oracle.Compare(ctx, rows, j.sql)
+	} else if err == nil {
+		files := "'" + dir + "/*.parquet'"
+		err = errors.Join(c.oracle.CompareQueries(ctx, "SELECT * FROM "+files, j.sql),
+			c.oracle.CompareQueries(ctx, fmt.Sprintf("SELECT count(*) AS n FROM (SELECT %s AS k, lag(%[1]s) OVER () AS before FROM %s) WHERE k < before", j.sort, files), "SELECT 0::BIGINT AS n"))
+	}
+	switch {
+	case err == nil:
+		c.s.right.Add(1)
+	case errors.Is(err, pond.ErrCrash), errors.Is(err, pond.ErrUnavailable):
+		c.s.failed.Add(1)
+		c.t.Logf("%s: %v", j.name, err)
+	default:
+		c.t.Errorf("%s: %v", j.name, err)
+	}
+}
