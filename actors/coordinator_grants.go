@@ -133,7 +133,7 @@ func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 		return nil, &plan.Error{Kind: plan.KindCancelled, Op: "run", Text: "what the task was to read is being made again"}
 	}
 	p := &api.Packet{
-		ID: c.hosted.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: strip(c.job, m.stage, c.d.Stage(m.stage)), Tasks: c.d.TaskCount(m.stage),
+		ID: c.hosted.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: c.strip(m.stage), Tasks: c.d.TaskCount(m.stage),
 		Codec: c.hosted.spec.Options.Codec, Access: c.hosted.compiled().Access, Staging: c.output.Dir(),
 		Up: map[int][]plan.SegmentInfo{}, Where: map[int][]api.Location{},
 	}
@@ -158,16 +158,16 @@ func (c *coordinator) holder(w sched.Winner) string {
 	return ""
 }
 
-// strip returns job with the inputs of one stage only, its tasks known: other
-// stages' inputs are not needed to run it.
-func strip(job *plan.Job, keep int, fitted *plan.Stage) *plan.Job {
-	out := &plan.Job{Result: job.Result, Stages: make([]*plan.Stage, len(job.Stages))}
-	for i, s := range job.Stages {
+// strip is the job with the inputs of one stage only, its tasks known: of the others
+// their number is enough to run it.
+func (c *coordinator) strip(keep int) *plan.Job {
+	out := &plan.Job{Result: c.job.Result, Stages: make([]*plan.Stage, len(c.job.Stages))}
+	for i, s := range c.job.Stages {
 		if i == keep {
-			out.Stages[i] = fitted
+			out.Stages[i] = c.d.Stage(i)
 			continue
 		}
-		out.Stages[i] = &plan.Stage{ID: s.ID, Name: s.Name, Tasks: s.Tasks, Exchange: s.Exchange}
+		out.Stages[i] = &plan.Stage{ID: s.ID, Name: s.Name, Tasks: plan.Tasks{N: c.d.TaskCount(i)}, Exchange: s.Exchange}
 	}
 	return out
 }

@@ -104,6 +104,9 @@ func wellFormed(p *api.Packet, job plan.JobID, stage int) error {
 		if up < 0 || up >= len(p.Job.Stages) || len(p.Where[up]) != len(p.Up[up]) {
 			return bad("stage %d, which it reads, is missing", up)
 		}
+		if have, want := len(p.Up[up]), p.Job.Stages[up].Tasks.N; have != want {
+			return bad("it has %d segments of stage %d, whose tasks are %d", have, up, want)
+		}
 	}
 	return nil
 }

@@ -37,13 +37,23 @@ func TestGiven(t *testing.T) {
 		change func(p *api.Packet)
 		want   error // nil: it is given
 	}{
-		"as it should be":        {func(*api.Packet) {}, nil},
-		"no job":                 {func(p *api.Packet) { p.Job = nil }, plan.ErrInternal},
-		"another job":            {func(p *api.Packet) { p.ID = "x" }, plan.ErrInternal},
-		"another stage":          {func(p *api.Packet) { p.Index = 1 }, plan.ErrInternal},
-		"no stages":              {func(p *api.Packet) { p.Job.Stages = nil }, plan.ErrInternal},
-		"a missing stage":        {func(p *api.Packet) { p.Job.Stages = append(p.Job.Stages, nil) }, plan.ErrInternal},
-		"a stage that is not":    {func(p *api.Packet) { p.Stage().Inputs[0] = plan.Input{Read: &plan.Read{Stages: []int{7}}} }, plan.ErrInternal},
+		"as it should be":     {func(*api.Packet) {}, nil},
+		"no job":              {func(p *api.Packet) { p.Job = nil }, plan.ErrInternal},
+		"another job":         {func(p *api.Packet) { p.ID = "x" }, plan.ErrInternal},
+		"another stage":       {func(p *api.Packet) { p.Index = 1 }, plan.ErrInternal},
+		"no stages":           {func(p *api.Packet) { p.Job.Stages = nil }, plan.ErrInternal},
+		"a missing stage":     {func(p *api.Packet) { p.Job.Stages = append(p.Job.Stages, nil) }, plan.ErrInternal},
+		"a stage that is not": {func(p *api.Packet) { p.Stage().Inputs[0] = plan.Input{Read: &plan.Read{Stages: []int{7}}} }, plan.ErrInternal},
+		"a part of a stage": {func(p *api.Packet) {
+			p.Stage().Inputs[0] = plan.Input{Read: &plan.Read{Stages: []int{1}}}
+			p.Job.Stages = append(p.Job.Stages, &plan.Stage{Tasks: plan.Tasks{N: 3}})
+			p.Up, p.Where = map[int][]plan.SegmentInfo{1: make([]plan.SegmentInfo, 2)}, map[int][]api.Location{1: make([]api.Location, 2)}
+		}, plan.ErrInternal},
+		"a whole stage": {func(p *api.Packet) {
+			p.Stage().Inputs[0] = plan.Input{Read: &plan.Read{Stages: []int{1}}}
+			p.Job.Stages = append(p.Job.Stages, &plan.Stage{Tasks: plan.Tasks{N: 2}})
+			p.Up, p.Where = map[int][]plan.SegmentInfo{1: make([]plan.SegmentInfo, 2)}, map[int][]api.Location{1: make([]api.Location, 2)}
+		}, nil},
 		"a whole folder":         {func(p *api.Packet) { p.Access = append(p.Access, root+"/in/") }, plan.ErrDenied},
 		"everything":             {func(p *api.Packet) { p.Access = []string{"/"} }, plan.ErrDenied},
 		"outside of the roots":   {func(p *api.Packet) { p.Access = append(p.Access, "/etc/passwd") }, plan.ErrDenied},

@@ -101,6 +101,11 @@ var bugs = map[string]func(w *world, e Event){
 		}
 	},
 	"a node offers again what it cannot read": func(w *world, _ Event) { w.hoard = true },
+	"an output is lost before the storage is asked again": func(w *world, e Event) {
+		if _, ok := e.(Tick); ok && w.d.publish.retryAt > 0 {
+			w.d.discard(&w.d.last().tasks[0], false)
+		}
+	},
 	"cancel does not wait for the storage": func(w *world, e Event) {
 		if _, ok := e.(Cancel); ok {
 			w.d.publish.active = false

@@ -117,6 +117,10 @@ func (w *world) checkStep(e Event, actions []Action) {
 			if t := w.d.task(a.Attempt.Task); t != nil && t.state == done && t.out.Segment == a.Segment && !t.stage.durable {
 				w.breaks("released the winner %s", a.Attempt)
 			}
+		case Publish:
+			if want := w.d.TaskCount(len(w.d.stages) - 1); len(a.Winners) != want {
+				w.breaks("%d outputs of %d are to be published", len(a.Winners), want)
+			}
 		}
 	}
 	if p, ok := e.(Pull); ok && granted > p.Slots {
@@ -161,6 +165,9 @@ func (w *world) known(e NodeLeaving) bool {
 // audit recomputes every count of the Decider from its tasks.
 func (w *world) audit() string {
 	d := w.d
+	if d.publish.active && !d.last().complete() {
+		return "a set is published, or will be, that is not whole"
+	}
 	type sums struct{ done, ready, running int }
 	total, attempts := 0, 0
 	for _, s := range d.stages {
