@@ -104,7 +104,7 @@ func TestJoinWaits(t *testing.T) {
 	early.JoinFor, early.Seeds = -1, []string{"pond.example:" + strconv.Itoa(late.Port)}
 	early.resolve = func(_ context.Context, host string) ([]net.IP, error) {
 		if host != "pond.example" {
-			return lookup(t.Context(), host)
+			return Lookup(t.Context(), host)
 		}
 		return []net.IP{net.IPv4(127, 0, 0, 2), net.IPv4(127, 0, 0, 1)}, nil
 	}

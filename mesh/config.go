@@ -129,7 +129,7 @@ func (c Config) checked(ctx context.Context) (Config, error) {
 		c.clock = time.Now
 	}
 	if c.resolve == nil {
-		c.resolve = lookup
+		c.resolve = Lookup
 	}
 	c.Tuning = c.Tuning.withDefaults()
 	switch {
@@ -165,16 +165,16 @@ func (c Config) checked(ctx context.Context) (Config, error) {
 // resolve returns the address of host, an IP address or a name; of several, an
 // IPv4 one, so that "localhost" means the same to all.
 func resolve(ctx context.Context, host string) (net.IP, error) {
-	ips, err := lookup(ctx, host)
+	ips, err := Lookup(ctx, host)
 	if err != nil {
 		return nil, err
 	}
 	return ips[0], nil
 }
 
-// lookup returns the addresses of host: the IPv4 ones if it has any, since the
+// Lookup returns the addresses of host: the IPv4 ones if it has any, since the
 // others are of the same machines. There is at least one.
-func lookup(ctx context.Context, host string) ([]net.IP, error) {
+func Lookup(ctx context.Context, host string) ([]net.IP, error) {
 	if ip := net.ParseIP(host); ip != nil {
 		return []net.IP{ip}, nil
 	}

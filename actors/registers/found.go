@@ -4,47 +4,58 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/fs/register"
 )
 
+// Bounds of founding.
+const (
+	foundMax = 5 * time.Second        // of agreeing on the first roster
+	meetMax  = 500 * time.Millisecond // of a seed's answer
+	// missingMax is how long nodes are waited for that were named and do not answer.
+	missingMax = 20 * time.Second
+)
+
+// Seed is what a node was told to join: a name, and the APIs of the nodes that it means.
+type Seed struct {
+	Name  string
+	Addrs []string // none: the name means nothing yet
+}
+
 // found founds the pond, or learns that it is. Nodes that start together must found one
 // pond, though each knows but some of the others:
 //
 //   - A node asks all that it knows of, and they tell whom they know of: those in their
-//     views, and those that they were told to join. All of these must answer, and none
-//     must have a roster: otherwise that roster is the pond's.
+//     views, and those that they were told to join. If any of them has a roster, that is
+//     the pond's.
+//   - All must answer; after 20 s those that answer are enough if they are more than half.
 //   - The first of them by id then proposes a roster, as the value of a register that all
-//     of them keep: it is chosen once every one of them has accepted it. Two that propose
-//     know of a node in common, and that node accepts from one of them alone.
+//     who answered keep: it is chosen once every one of them has accepted it. Two that
+//     propose know of a node in common, and that node accepts one of them alone.
 //
 // So a node that was told to join another founds nothing without it. One that was told
 // of none, and knows of none, founds a pond by itself.
 func (k *caretaker) found(ctx context.Context, members []Member) {
-	if k.cfg.Keeper.Lost() {
-		k.because("the registers that this node kept are lost, and no other node knows the pond: restore the data folder, or remove its folder of registers to begin without them")
-	}
 	k.meet(ctx)
-	circle, why := k.circle(ctx, members)
+	circle, missing := gather(k.cfg.Node, k.acquaintances(ctx, members))
+	why := whyNot(k.cfg.Node, slices.Collect(maps.Keys(circle)), missing, time.Since(k.started))
 	switch {
 	case k.Roster().Version > 0:
 		return
 	case k.cfg.Keeper.Lost():
-		return
-	case why != "":
-		k.because(why)
-		return
+		why = "the registers that this node kept are lost, and no node that it knows has others: restore the data folder, or remove its folder of registers to begin without them"
 	}
-	if first := slices.Min(nodesOf(circle)); first != k.cfg.Node {
-		k.because("node " + first + " is about to found the pond")
-		return
-	}
-	k.because("the pond is being founded")
-	if err := k.agree(ctx, circle); err != nil {
-		k.because(err.Error())
+	k.because(why)
+	if why == "" {
+		k.because("the pond is being founded")
+		if err := k.agree(ctx, members, circle); err != nil {
+			k.because(err.Error())
+		}
 	}
 }
 
@@ -52,117 +63,117 @@ func (k *caretaker) found(ctx context.Context, members []Member) {
 func (k *caretaker) because(why string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.why != why {
+	if why != "" && k.why != why {
 		k.cfg.Log.Info("registers: no keepers are known yet", "because", why)
+		k.why = why
 	}
-	k.why = why
 }
 
-// meet asks the nodes that this one was told to join who they are.
+// meet asks the nodes that this one was told to join who they are, until each has
+// answered once, and notes what it tells others of them.
 func (k *caretaker) meet(ctx context.Context) {
-	if k.met == nil {
-		k.met = map[string]string{}
-	}
-	for _, addr := range k.cfg.Seeds {
-		if k.met[addr] != "" {
-			continue
+	var peers, missing []string
+	for _, seed := range k.cfg.Seeds(ctx) {
+		if len(seed.Addrs) == 0 {
+			missing = append(missing, seed.Name)
 		}
-		ctx, cancel := context.WithTimeout(ctx, askMax)
+		for _, addr := range seed.Addrs {
+			if node := k.whoIs(ctx, addr); node != "" {
+				peers = append(peers, node)
+			} else {
+				missing = append(missing, addr)
+			}
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.peers, k.missing, k.asked = append(peers, slices.Collect(maps.Keys(k.addrs))...), missing, true
+}
+
+// whoIs is the node at an address; empty if none has answered yet.
+func (k *caretaker) whoIs(ctx context.Context, addr string) string {
+	if k.met[addr] == "" {
+		ctx, cancel := context.WithTimeout(ctx, meetMax)
+		defer cancel()
 		if reply, err := k.askAt(ctx, addr, &api.RegisterCall{}); err == nil {
 			k.met[addr] = reply.Node
 		}
-		cancel()
 	}
-	k.tell()
+	return k.met[addr]
 }
 
-// tell keeps what others are told who ask.
-func (k *caretaker) tell() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.peers, k.missing = nil, nil
-	for _, addr := range k.cfg.Seeds {
-		if node := k.met[addr]; node != "" {
-			k.peers = append(k.peers, node)
-		} else {
-			k.missing = append(k.missing, addr)
-		}
-	}
-	for node := range k.addrs {
-		k.peers = append(k.peers, node)
-	}
-	k.asked = true
-}
-
-// circle is everyone that this node knows of, through others too: or why it is not
-// whole.
-func (k *caretaker) circle(ctx context.Context, members []Member) (circle map[string]*api.RegisterReply, why string) {
-	zones := map[string]Member{}
-	for _, m := range members {
-		zones[m.Node] = m
-	}
-	circle = map[string]*api.RegisterReply{}
-	for todo := []string{k.cfg.Node}; len(todo) > 0; {
-		node := todo[0]
-		todo = todo[1:]
-		if circle[node] != nil {
-			continue
-		}
-		if _, ok := zones[node]; !ok {
-			return nil, "node " + node + " is not in this node's view yet"
+// acquaintances asks a node of the view whom it knows; nil of one that is not there, does
+// not answer, or has not looked around yet.
+func (k *caretaker) acquaintances(ctx context.Context, members []Member) func(node string) *api.RegisterReply {
+	return func(node string) *api.RegisterReply {
+		if !slices.ContainsFunc(members, func(m Member) bool { return m.Node == node }) {
+			return nil
 		}
 		reply, err := k.ask(ctx, node, &api.RegisterCall{})
-		switch {
-		case err != nil:
-			return nil, err.Error()
-		case reply.Roster.Version > 0:
-			return nil, "another has just founded the pond"
-		case reply.Keeper == "":
-			return nil, "the disk of node " + node + " has failed"
-		case !reply.Asked:
-			return nil, "node " + node + " has just started"
-		case len(reply.Missing) > 0:
-			return nil, fmt.Sprintf("node %s was told to join %s, and no node has answered there yet", node, strings.Join(reply.Missing, ", "))
+		if err != nil || reply.Node != node || reply.Keeper == "" || !reply.Asked {
+			return nil
 		}
-		circle[node] = reply
-		todo = append(todo, reply.Peers...)
+		return reply
 	}
-	return circle, ""
 }
 
-func nodesOf(circle map[string]*api.RegisterReply) (out []string) {
-	for node := range circle {
-		out = append(out, node)
+// gather is everyone that a node knows of, through others too, and who of those does
+// not answer.
+func gather(self string, ask func(node string) *api.RegisterReply) (circle map[string]*api.RegisterReply, missing []string) {
+	circle = map[string]*api.RegisterReply{}
+	asked := map[string]bool{}
+	for todo := []string{self}; len(todo) > 0; todo = todo[1:] {
+		node := todo[0]
+		if asked[node] {
+			continue
+		}
+		asked[node] = true
+		reply := ask(node)
+		if reply == nil {
+			missing = append(missing, "node "+node)
+			continue
+		}
+		circle[node] = reply
+		missing = append(missing, reply.Missing...)
+		todo = append(todo, reply.Peers...)
 	}
-	return out
+	slices.Sort(missing)
+	return circle, slices.Compact(missing)
+}
+
+// whyNot is why a node does not found a pond with those who answer; empty if it does.
+func whyNot(self string, circle, missing []string, waited time.Duration) string {
+	switch {
+	case len(missing) > 0 && waited < missingMax, len(missing) >= len(circle):
+		return "no answer yet from " + strings.Join(missing, ", ")
+	case !slices.Contains(circle, self):
+		return "the disk of this node has failed"
+	case slices.Min(circle) != self:
+		return "node " + slices.Min(circle) + " is to found the pond"
+	}
+	return ""
 }
 
 // agree has all of the circle agree on a first roster, this node's or one that was
 // proposed before.
-func (k *caretaker) agree(ctx context.Context, circle map[string]*api.RegisterReply) error {
+func (k *caretaker) agree(ctx context.Context, members []Member, circle map[string]*api.RegisterReply) error {
 	founders := register.Roster{}
 	var candidates []register.Candidate
-	members, _ := k.cfg.View()
-	for node, reply := range circle {
-		founders.Keepers = append(founders.Keepers, reply.Keeper)
-		c := register.Candidate{ID: reply.Keeper, Fit: true}
-		if i := slices.IndexFunc(members, func(m Member) bool { return m.Node == node }); i >= 0 {
-			c.Zone = members[i].Zone
+	for _, m := range members {
+		if reply := circle[m.Node]; reply != nil {
+			founders.Keepers = append(founders.Keepers, reply.Keeper)
+			candidates = append(candidates, register.Candidate{ID: reply.Keeper, Zone: m.Zone, Fit: true})
 		}
-		candidates = append(candidates, c)
 	}
 	first := register.Roster{Pond: rand.Text(), Version: 1, Keepers: register.First(candidates)}
 	p := register.NewProposer(k.cfg.Node+"-"+rand.Text(), founders)
 	ctx, cancel := context.WithTimeout(ctx, foundMax)
 	defer cancel()
-	k.mu.Lock()
-	op := p.CAS(register.FoundingKey, NewChange(), 0, first.Encode())
-	out := op.Start()
-	k.mu.Unlock()
-	k.run(ctx, founding{op}, out)
+	op := founding{p.CAS(register.FoundingKey, NewChange(), 0, first.Encode())}
+	k.run(ctx, op, op.Start())
 	v, err := op.Result()
-	chosen, e := register.DecodeRoster(v.Data)
-	if e != nil || chosen.Version == 0 {
+	chosen, bad := register.DecodeRoster(v.Data)
+	if bad != nil || chosen.Version == 0 {
 		return fmt.Errorf("registers: found the pond: %w", err)
 	}
 	k.hear("", chosen)

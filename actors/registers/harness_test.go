@@ -76,7 +76,12 @@ func (n *net) start(name string, seeds ...string) *node {
 	}
 	var err error
 	nd.Registers, err = Open(Config{
-		Node: name, Keeper: nd.keeper, Seeds: seeds, Grace: n.grace, Log: slog.New(slog.DiscardHandler),
+		Node: name, Keeper: nd.keeper, Seeds: func(context.Context) (out []Seed) {
+			for _, s := range seeds {
+				out = append(out, Seed{s, []string{s}})
+			}
+			return out
+		}, Grace: n.grace, Log: slog.New(slog.DiscardHandler),
 		View: func() ([]Member, <-chan struct{}) { return n.view() },
 		Ask: func(ctx context.Context, addr string, c *api.RegisterCall) (*api.RegisterReply, error) {
 			return n.carry(ctx, name, addr, c)

@@ -147,6 +147,11 @@ func (r *Registers) Answer(ctx context.Context, call *api.RegisterCall) (*api.Re
 	if len(call.Requests) > batchMax {
 		return nil, fmt.Errorf("registers: %d requests in one call: %d are possible", len(call.Requests), batchMax)
 	}
+	for _, q := range call.Requests {
+		if err := q.Check(); err != nil {
+			return nil, fmt.Errorf("registers: asked by node %s: %w", call.Node, err)
+		}
+	}
 	r.hear(call.Node, call.Roster)
 	reply := &api.RegisterReply{Node: r.cfg.Node, Keeper: r.self}
 	if err := r.cfg.Keeper.Err(); err != nil {

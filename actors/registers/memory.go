@@ -79,7 +79,8 @@ func Alone(node string) (*Registers, error) {
 	never := make(chan struct{})
 	return Open(Config{
 		Node: node, Keeper: NewMemory(node), Log: slog.New(slog.DiscardHandler),
-		View: func() ([]Member, <-chan struct{}) { return []Member{{Node: node}}, never },
+		Seeds: func(context.Context) []Seed { return nil },
+		View:  func() ([]Member, <-chan struct{}) { return []Member{{Node: node}}, never },
 		Ask: func(_ context.Context, addr string, _ *api.RegisterCall) (*api.RegisterReply, error) {
 			return nil, fmt.Errorf("registers: nobody is at %q", addr)
 		},

@@ -68,9 +68,9 @@ type Config struct {
 	View func() ([]Member, <-chan struct{})
 	// Ask carries a call to the node whose API is at an address.
 	Ask func(ctx context.Context, addr string, c *api.RegisterCall) (*api.RegisterReply, error)
-	// Seeds are the APIs of the nodes that this one was told to join: a node that has
-	// some founds no pond without them.
-	Seeds []string
+	// Seeds are the nodes that this one was told to join: a node that has some founds no
+	// pond without them.
+	Seeds func(context.Context) []Seed
 	Grace time.Duration // how long a keeper may be dead before it is replaced
 	Log   *slog.Logger
 }
@@ -112,6 +112,9 @@ func Open(cfg Config) (*Registers, error) {
 	if own.Version > 0 {
 		close(r.known)
 	}
+	members, _ := cfg.View()
+	r.note(members)
+	r.goes.Go(r.follow)
 	r.goes.Go(r.keep)
 	return r, nil
 }
@@ -158,18 +161,22 @@ func (r *Registers) Get(ctx context.Context, key register.Key) (data []byte, ver
 	return v.Data, v.Version, err
 }
 
-// CAS gives a register new data if its version is expect, and tells its version then.
-// On register.ErrConflict that is not so, and version and current are what is there.
-// id names the change: the same one again, by whomever, is the same change, and its
-// success is seen while it is one of the last eight of the register; it is retried
-// until ctx ends. After register.ErrUnknown it may have happened, or may happen yet;
-// after register.ErrMinority and ErrNoRoster it has not.
+// CAS gives a register new data if its version is expect, and tells its version and
+// data then. id names the change: the same one again, by whomever, is the same change,
+// and its success is seen, though others have changed the value since; it is retried
+// until ctx ends. Errors are, for errors.Is:
+//
+//	register.ErrConflict   the version is another: it and the data are those that there
+//	                       are. The change has not happened; if the error is ErrUnknown
+//	                       too, it may have, and eight others since: the data must tell
+//	register.ErrUnknown    the change may have happened, or may happen yet
+//	register.ErrMinority   it has not, nor will it; so too after ErrNoRoster
 func (r *Registers) CAS(ctx context.Context, key register.Key, id register.ChangeID, expect uint64, data []byte) (version uint64, current []byte, err error) {
 	if err := check(key, data); err != nil {
 		return 0, nil, err
 	}
-	if id == "" {
-		return 0, nil, fmt.Errorf("registers: a change of %q without an id", key)
+	if id == "" || len(id) > register.KeyMax {
+		return 0, nil, fmt.Errorf("registers: a change of %q with an id of %d bytes: 1 to %d are possible", key, len(id), register.KeyMax)
 	}
 	v, err := r.operate(ctx, func() *register.Operation { return r.p.CAS(key, id, expect, data) })
 	return v.Version, v.Data, err

@@ -18,33 +18,53 @@ import (
 const (
 	lookEvery  = time.Second     // at what others know
 	surveyMax  = 32              // nodes asked at once
-	foundMax   = 5 * time.Second // of agreeing on the first roster
 	changeMax  = 2 * time.Minute // of one change, all keys written again
 	leaveEvery = 200 * time.Millisecond
-	nudgeEvery = 100 * time.Millisecond
+	nudgeEvery = 100 * time.Millisecond // at most; as long as there is no roster, at least
 )
 
 // keep looks after the roster until Close: it founds the pond, hears what others know,
 // and mends the roster where this node is the one to do so.
 func (r *Registers) keep() {
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
-	k := &caretaker{Registers: r, deadSince: map[register.KeeperID]time.Time{}}
+	k := &caretaker{Registers: r, started: time.Now(), met: map[string]string{}, deadSince: map[register.KeeperID]time.Time{}}
+	for {
+		members, changed := r.cfg.View()
+		k.look(r.ctx, members)
+		if !r.pause(nudgeEvery, nil) {
+			return
+		}
+		if r.Roster().Version > 0 && !r.pause(lookEvery-nudgeEvery, changed) {
+			return
+		}
+	}
+}
+
+// pause waits, for no longer than until the view changes or there is something to do; it
+// reports false when the registers end.
+func (r *Registers) pause(d time.Duration, changed <-chan struct{}) bool {
+	wake := r.wake
+	if changed == nil {
+		wake = nil
+	}
+	select {
+	case <-r.ctx.Done():
+		return false
+	case <-time.After(d):
+	case <-changed:
+	case <-wake:
+	}
+	return true
+}
+
+// follow keeps the addresses of nodes, until Close.
+func (r *Registers) follow() {
 	for {
 		members, changed := r.cfg.View()
 		r.note(members)
-		k.look(r.ctx, members)
 		select {
 		case <-r.ctx.Done():
 			return
 		case <-changed:
-		case <-look.C:
-		case <-r.wake:
-		}
-		select { // not more often than this
-		case <-r.ctx.Done():
-			return
-		case <-time.After(nudgeEvery):
 		}
 	}
 }
@@ -78,7 +98,8 @@ type caretaker struct {
 	*Registers
 	installed uint64                          // version of the roster that the own keeper has
 	deadSince map[register.KeeperID]time.Time // keepers that do not answer
-	met       map[string]string               // of seeds, by address: their nodes
+	started   time.Time
+	met       map[string]string // nodes that it was told to join, by address
 }
 
 // look does what there is to do now.

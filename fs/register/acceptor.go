@@ -1,6 +1,10 @@
 package register
 
-import "slices"
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
 
 // Kind is what a request asks.
 type Kind uint8
@@ -28,6 +32,26 @@ type Request struct {
 	Value  Value  // of Accept
 	Next   Roster // of Install
 	Seq    uint64 // of the operation's step: a reply carries it back, and stale ones are dropped
+}
+
+// Check refuses a request beyond the bounds: no proposer makes one.
+func (r Request) Check() error {
+	switch {
+	case len(r.Key) > KeyMax || len(r.To) > KeyMax || len(r.Ballot.Proposer) > KeyMax:
+		return errors.New("register: a name of a request is too long")
+	case len(r.Value.Data) > DataMax || len(r.Value.Recent) > recentMax:
+		return errors.New("register: the value of a request is too large")
+	case r.Kind < Read || r.Kind > List:
+		return fmt.Errorf("register: a request of kind %d", r.Kind)
+	case r.Kind == Install:
+		return r.Next.check()
+	}
+	for _, id := range r.Value.Recent {
+		if len(id) > KeyMax {
+			return errors.New("register: the id of a change is too long")
+		}
+	}
+	return nil
 }
 
 // Refusal is why a request was refused.
