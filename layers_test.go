@@ -40,7 +40,8 @@ var layers = map[string][]string{
 	"fs/register":            nil,
 	"actors/sched":           {"actors/plan"},
 	"actors/access":          {"actors/plan"},
-	"actors/wire":            {"actors/plan"},
+	"actors/refusals":        nil,
+	"actors/wire":            {"actors/plan", "actors/refusals"},
 	"actors/endpoints":       nil,
 	"actors/api":             {"actors/endpoints", "actors/plan", "fs/register", "shuffle", "shuffle/transfer"},
 	"actors/funcs":           {"actors/plan"},
@@ -61,7 +62,7 @@ var layers = map[string][]string{
 	"actors/registers": {"actors/api", "fs/register"},
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/plan", "actors/wire", "fs", "mesh"},
 	"actors": {"actors/access", "actors/api", "actors/engines", "actors/exec", "actors/intake", "actors/isolate", "actors/journal", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
-		"actors/publish", "actors/registers", "actors/sandbox", "actors/sched", "actors/setup", "actors/wire",
+		"actors/publish", "actors/refusals", "actors/registers", "actors/sandbox", "actors/sched", "actors/setup", "actors/wire",
 		"duck/vec", "fs", "mesh", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "shuffle/transfer"},
 

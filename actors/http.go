@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -74,7 +75,7 @@ func newServer(n *Node) *http.Server {
 		IdleTimeout:       idleConnTimeout,
 		MaxHeaderBytes:    headerBytesMax,
 		Protocols:         http1(),
-		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+		ErrorLog:          n.refused.ErrorLog(),
 	}
 }
 
@@ -91,6 +92,10 @@ func (s *server) handle(f func(w http.ResponseWriter, r *http.Request) (any, err
 		out, err := f(w, r)
 		switch {
 		case err != nil:
+			if plan.AsError(err).Op == api.OpReceive {
+				s.refuse(w, r, err)
+				return
+			}
 			s.fail(w, err)
 		case out != nil:
 			w.Header().Set("Content-Type", "application/json")
@@ -99,6 +104,12 @@ func (s *server) handle(f func(w http.ResponseWriter, r *http.Request) (any, err
 			}
 		}
 	}
+}
+
+// refuse is fail for a request that should not have come. The log says so.
+func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	s.n.refused.Note("a request", "from", r.RemoteAddr, "host", fmt.Sprintf("%.100q", r.Host), "request", r.Method+" "+r.URL.Path, "err", err)
+	s.fail(w, err)
 }
 
 func (s *server) fail(w http.ResponseWriter, err error) {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/publish"
+	"github.com/pondmesh/pond/actors/refusals"
 	"github.com/pondmesh/pond/actors/registers"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/wire"
@@ -71,6 +73,7 @@ type Node struct {
 	worker    *actor.PID
 	running   atomic.Int64 // attempts: granted and not yet ended
 	server    *http.Server
+	refused   *refusals.Log // of the wire and the server
 
 	others    others          // for clients
 	up        atomic.Bool     // it has joined: mesh is set, and the API answers
@@ -107,7 +110,7 @@ func Start(ctx context.Context, cfg setup.Config) (*Node, error) {
 // start brings up the parts from the bottom, and takes down those that are up
 // when one fails.
 func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error) {
-	n := &Node{cfg: cfg, log: cfg.Log, stopped: make(chan struct{}), closed: make(chan struct{})}
+	n := &Node{cfg: cfg, log: cfg.Log, refused: refusals.New(cfg.Log), stopped: make(chan struct{}), closed: make(chan struct{})}
 	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -140,7 +143,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	n.jobs = newJobs(n)
 	n.peers = &peers.Peers{Self: n.id, View: func() *mesh.View { return n.mesh.View() }, API: n.api, Here: n.jobs.list, Log: n.log}
 	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Rules: n.rules, Log: n.log}
-	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Handle: n.handleMessage})
+	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Refused: n.refused, Handle: n.handleMessage})
 	if err != nil {
 		return nil, setup.PortError(err, base+api.ActorsPortOffset, base)
 	}
@@ -264,6 +267,10 @@ func (n *Node) onPause(gap time.Duration) {
 
 // handleMessage is where the wire's router delivers what other nodes send.
 func (n *Node) handleMessage(ctx context.Context, from wire.Peer, msg proto.Message) (proto.Message, error) {
+	if err := n.checkSender(from, msg); err != nil {
+		n.refused.Note("a message of no node of this pond", "from", from.Addr, "node", from.Node, "type", fmt.Sprintf("%T", msg), "err", err)
+		return nil, err
+	}
 	root := n.wire.System().Root
 	switch m := msg.(type) {
 	case *wire.Work:
@@ -280,6 +287,24 @@ func (n *Node) handleMessage(ctx context.Context, from wire.Peer, msg proto.Mess
 		return n.jobs.deliver(ctx, m.GetHeader(), from, m)
 	}
 	return nil, &plan.Error{Kind: plan.KindInternal, Op: "receive", Text: fmt.Sprintf("no one here takes a %T", msg)}
+}
+
+// checkSender refuses messages of others than members of this node's view, and work
+// that is to be pulled from others. A member that is not in the view yet sends again.
+func (n *Node) checkSender(from wire.Peer, msg proto.Message) error {
+	if !n.up.Load() {
+		return &plan.Error{Kind: plan.KindUnavailable, Op: api.OpStart, Text: "this node is starting"}
+	}
+	at := func(id mesh.NodeID, addr string) bool {
+		return slices.ContainsFunc(n.mesh.View().Members, func(m mesh.Member) bool { return (id == "" || m.ID == id) && m.ActorsAddr() == addr })
+	}
+	if !at(mesh.NodeID(from.Node), from.Addr) {
+		return &plan.Error{Kind: plan.KindUnavailable, Op: "receive", Subject: from.Node, Text: "its sender is not in this node's view"}
+	}
+	if w, ok := msg.(*wire.Work); ok && !at("", w.GetCoordinatorAddr()) {
+		return &plan.Error{Kind: plan.KindUnavailable, Op: "receive", Subject: w.GetCoordinatorAddr(), Text: "its coordinator is not in this node's view"}
+	}
+	return nil
 }
 
 // sleep waits for d, and reports false when the node stops first.
@@ -382,5 +407,6 @@ func (n *Node) close() error {
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
 	}
+	n.refused.Close()
 	return errors.Join(errs...)
 }

@@ -20,14 +20,14 @@ func (s *server) guard(next http.Handler) http.Handler {
 	cross, names := http.NewCrossOriginProtection(), s.n.names()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil && !ownHost(r.Host, names) {
-			s.fail(w, &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: r.URL.Path,
+			s.refuse(w, r, &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: r.URL.Path,
 				Text: "the Host header names another machine; call this node by its address, as localhost, or as " + strings.Join(names, ", ")})
 			return
 		}
 		asWrite := r.WithContext(r.Context()) // a copy: the protection lets every GET through
 		asWrite.Method = http.MethodPost
 		if err := cross.Check(asWrite); err != nil {
-			s.fail(w, &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: r.URL.Path, Text: "cross-origin request refused"})
+			s.refuse(w, r, &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: r.URL.Path, Text: "cross-origin request refused"})
 			return
 		}
 		if strings.HasPrefix(r.URL.Path, apiPrefix) && !s.ready(w, r) {

@@ -121,10 +121,10 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 	case w.leaving:
 		return
 	case id.Check() != nil:
-		w.log.Warn("work of a job without a proper id is refused", "from", m.from.Node)
+		w.n.refused.Note("work of a job without a proper id", "from", m.from.Node)
 		return
 	case j == nil && len(w.jobs) >= jobsPerWorkerMax:
-		w.log.Warn("too many open jobs: work refused", "job", id)
+		w.n.refused.Note("work: too many jobs are open", "from", m.from.Node, "job", id)
 		return
 	case j == nil:
 		j = &workerJob{id: id, packets: newPacketCache(w.n, id), running: map[attemptKey]*runningAttempt{}}

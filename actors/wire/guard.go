@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime/debug"
 	"sync/atomic"
 
@@ -13,7 +14,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"github.com/pondmesh/pond/actors/refusals"
 )
 
 // receiveMethod is the only method that is served.
@@ -28,6 +32,7 @@ const routerName = "router"
 type guard struct {
 	addr    string // this node's, put into every target so that nothing is relayed
 	log     *slog.Logger
+	refused *refusals.Log
 	ready   chan struct{} // closed when the node can answer
 	streams atomic.Int64
 }
@@ -46,29 +51,57 @@ func (g *guard) serverOptions(conf *tls.Config) []grpc.ServerOption {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinAllowed}),
 	}
 	if conf != nil {
-		opts = append(opts, grpc.Creds(credentials.NewTLS(conf)))
+		opts = append(opts, grpc.Creds(notedCreds{credentials.NewTLS(conf), g.refused}))
 	}
 	return opts
 }
 
+// notedCreds are credentials whose failed handshakes are logged: gRPC says nothing.
+type notedCreds struct {
+	credentials.TransportCredentials
+	refused *refusals.Log
+}
+
+func (c notedCreds) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := c.TransportCredentials.ServerHandshake(raw)
+	if err != nil {
+		c.refused.Note("a TLS handshake of a node", "from", raw.RemoteAddr(), "err", err)
+	}
+	return conn, info, err
+}
+
+func (c notedCreds) Clone() credentials.TransportCredentials {
+	return notedCreds{c.TransportCredentials.Clone(), c.refused}
+}
+
 // unary refuses ListProcesses and GetProcessDiagnostics, which panic in remote.
-func (g *guard) unary(_ context.Context, _ any, info *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
-	return nil, status.Errorf(codes.PermissionDenied, "%s is not served here", info.FullMethod)
+func (g *guard) unary(ctx context.Context, _ any, info *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
+	return nil, g.refuse(ctx, status.Errorf(codes.PermissionDenied, "%s is not served here", info.FullMethod))
+}
+
+// refuse notes an error that a peer gets.
+func (g *guard) refuse(ctx context.Context, err error) error {
+	from := "?"
+	if p, ok := grpcpeer.FromContext(ctx); ok {
+		from = p.Addr.String()
+	}
+	g.refused.Note("a node's message", "from", from, "err", status.Convert(err).Message())
+	return err
 }
 
 func (g *guard) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
 	if info.FullMethod != receiveMethod {
-		return status.Errorf(codes.PermissionDenied, "%s is not served here", info.FullMethod)
+		return g.refuse(s.Context(), status.Errorf(codes.PermissionDenied, "%s is not served here", info.FullMethod))
 	}
 	if g.streams.Add(1) > streamsMax {
 		g.streams.Add(-1)
-		return status.Error(codes.ResourceExhausted, "too many peers")
+		return g.refuse(s.Context(), status.Error(codes.ResourceExhausted, "too many peers"))
 	}
 	defer g.streams.Add(-1)
 	defer func() {
 		if r := recover(); r != nil {
-			g.log.Error("wire: a peer's message made remote panic", "panic", r, "stack", string(debug.Stack()))
-			err = status.Error(codes.Internal, "message not understood")
+			g.log.Debug("wire: a peer's message made remote panic", "panic", r, "stack", string(debug.Stack()))
+			err = g.refuse(s.Context(), status.Error(codes.Internal, fmt.Sprintf("message not understood: %v", r)))
 		}
 	}()
 	select {
@@ -94,8 +127,7 @@ func (s *inStream) RecvMsg(m any) error {
 		return status.Errorf(codes.Internal, "unexpected %T", m)
 	}
 	if err := allow(rm, s.guard.addr); err != nil {
-		s.guard.log.Warn("wire: refused a peer's message", "err", err)
-		return status.Error(codes.PermissionDenied, err.Error())
+		return s.guard.refuse(s.Context(), status.Error(codes.PermissionDenied, err.Error()))
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func probe(ctx context.Context, host string, port int) (int, error) {
 
 // listen makes remote serve w on port, which was free a moment ago.
 func listen(w *Wire, port int) error {
-	g := &guard{addr: w.addr, log: w.log, ready: make(chan struct{})}
+	g := &guard{addr: w.addr, log: w.log, refused: w.conf.Refused, ready: make(chan struct{})}
 	host := w.conf.Bind
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"

@@ -69,8 +69,16 @@ func (w *Wire) receive(env *Envelope) error {
 	}
 }
 
+// noteInvalid notes a message that no node of ours sends.
+func (w *Wire) noteInvalid(env *Envelope, err error) {
+	w.conf.Refused.Note("a node's message", "from", fmt.Sprintf("%.100q", env.FromAddr), "type", env.Type, "err", err)
+}
+
 // refuse answers a call that did not get into the pool.
 func (w *Wire) refuse(env *Envelope, err error) {
+	if errors.Is(err, ErrInvalid) {
+		w.noteInvalid(env, err)
+	}
 	w.log.Debug("wire: refused a message", "from", env.FromNode, "type", env.Type, "err", err)
 	if env.Kind == Envelope_SEND && errors.Is(err, errBusy) {
 		if n := w.dropped.Add(1); n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th …
@@ -142,6 +150,7 @@ type hasHeader interface{ GetHeader() *Header }
 func (w *Wire) open(env *Envelope) (proto.Message, error) {
 	msg, err := decode(env.Type, env.Payload)
 	if err != nil {
+		w.noteInvalid(env, err)
 		return nil, err
 	}
 	h, ok := msg.(hasHeader)

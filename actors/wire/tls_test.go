@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,12 +10,21 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/remote"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/refusals"
 )
 
 // authority is a certificate authority of a test.
@@ -110,4 +121,85 @@ func TestMutualTLS(t *testing.T) {
 	if r := server.order(order{Op: "alive"}); r.Handled != 51 {
 		t.Errorf("the server handled %d messages, not 51", r.Handled)
 	}
+}
+
+// TestRefusedIsNoted: whoever fails to prove that it is a node, or says what no node
+// says, is in the log: a few times, however often it tries.
+func TestRefusedIsNoted(t *testing.T) {
+	ours, theirs := newCA(t), newCA(t)
+	for _, c := range []struct {
+		name string
+		tls  *tls.Config
+		try  func(addr string) error
+		says string
+	}{
+		{"a certificate of another authority", tlsConfigOf(t, ours), func(addr string) error {
+			conf := tlsConfigOf(t, theirs)
+			conf.InsecureSkipVerify = true
+			conn, err := tls.Dial("tcp", addr, conf)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			_, err = conn.Read(make([]byte, 1)) // in TLS 1.3 the server's verdict comes here
+			return err
+		}, "refused a TLS handshake of a node"},
+		{"no TLS", tlsConfigOf(t, ours), func(addr string) error { return strangerSays(addr, "actor.Stop") }, "refused a TLS handshake of a node"},
+		{"a stop", nil, func(addr string) error { return strangerSays(addr, "actor.Stop") }, "refused a node's message"},
+	} {
+		log := new(lockedBuffer)
+		r := refusals.New(slog.New(slog.NewTextHandler(log, nil)))
+		defer r.Close()
+		w, err := Open(t.Context(), Config{Node: "n", Boot: "b", TLS: c.tls, Refused: r, Handle: func(context.Context, Peer, proto.Message) (proto.Message, error) { return nil, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if err := c.try(w.Addr()); err == nil {
+				t.Errorf("%s: it is let in", c.name)
+			}
+		}
+		if err := w.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(log.String(), c.says); n < 1 || n > 10 || !strings.Contains(log.String(), "from=127.0.0.1:") {
+			t.Errorf("%s: %d lines have %q:\n%s", c.name, n, c.says, log)
+		}
+	}
+}
+
+// strangerSays sends one message of a type, and returns what comes of it.
+func strangerSays(addr, typ string) error {
+	cc, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer cc.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	s, err := remote.NewRemotingClient(cc).Receive(ctx)
+	if err != nil {
+		return err
+	}
+	_ = s.Send(ofBatch(batch(typ, actor.NewPID(addr, "x"), nil))) // its end tells
+	_, err = s.Recv()
+	return err
+}
+
+// lockedBuffer is for a log.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }

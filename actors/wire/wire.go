@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/refusals"
 )
 
 // Config configures a Wire. Node, Boot and Handle are required.
@@ -29,6 +30,7 @@ type Config struct {
 	Node        string // this node's id: letters, digits, - and _
 	Boot        string // this start's id, likewise
 	Log         *slog.Logger
+	Refused     *refusals.Log // hears of messages and peers that are turned away; nil: nobody
 	Handle      Handler
 	CallTimeout time.Duration // of a Call, and of a handler for a Send; default 10 s
 	// Switch joins this Wire to others of the same process instead of to the

@@ -231,4 +231,9 @@ func TestSecured(t *testing.T) {
 			}
 		}
 	}
+	for _, says := range []string{"refused a TLS handshake", "certificate"} { // the other side's word of strangers
+		if !strings.Contains(first.String(), says) {
+			t.Errorf("the node's log lacks %q:\n%s", says, first)
+		}
+	}
 }
