@@ -55,9 +55,10 @@ func (r *Rows) Len() int64 {
 // keeps it longer calls Retain, and then Release. After an error nothing more
 // comes.
 //
-// Rows that a node has lost, or that have rotted on its disk, are made anew by
-// running the job once more (see [OnWarning]). ErrLost: that was no longer possible,
-// since some rows of the same part had been yielded.
+// Rows that a node has lost, that have rotted on its disk or have died with it are
+// made anew by running the job once more (see [OnWarning]), and the reading goes on
+// behind those that were yielded. ErrLost: the job gives other rows when it runs once
+// more (random(), say), or more than 16 million rows of the part had been yielded.
 func (r *Rows) All() iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		for _, b := range r.here {

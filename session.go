@@ -62,10 +62,17 @@ func connect(peers string, c *config) (*Session, error) {
 func newSession(addrs []string, c *config, patience time.Duration) *Session {
 	s := &Session{config: c, user: currentUser(), sql: sqlState{initial: c.job, current: c.job, views: c.views}}
 	s.api = api.NewPondClient(api.ClientConfig{Addrs: addrs, TLS: c.tls, Patience: patience, Told: s.reconnecting})
-	s.blocks = transfer.NewClient(transfer.ClientConfig{TLS: c.tls})
+	s.blocks = transfer.NewClient(transfer.ClientConfig{TLS: c.tls, StallTimeout: blocksStall, RetriesMax: blocksRetries})
 	s.reader = api.NewResultReader(s.api, s.blocks)
 	return s
 }
+
+// Bounds of reading rows from a node that does not answer, before it is found out
+// what became of it.
+const (
+	blocksStall   = 5 * time.Second
+	blocksRetries = 1
+)
 
 // opReach is the Op of warnings about a node that does not answer.
 const opReach = "reach"

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow/array"
+
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos"
 )
@@ -119,5 +121,41 @@ func TestAskedNodeDies(t *testing.T) {
 			}
 			t.Fatal("the node asked coordinated each time")
 		})
+	}
+}
+
+// Nodes die while their rows are read: the one that was asked first, in the middle of a
+// part, later another. The reader has lost rows made anew, and every row comes once.
+func TestHoldersDieWhileRead(t *testing.T) {
+	long(t)
+	ctx, c := newCluster(t, 3)
+	nodes := c.Nodes()
+	s, err := pond.Connect(nodes[0].Addr()+","+nodes[1].Addr(), pond.OnWarning(func(err error) { t.Log(err) }))
+	must(t, err)
+	defer s.Close()
+	rows, err := s.ReadParquet(dataGlob(t)).Repartition(dataFiles, pond.ByFiles()).
+		Repartition(6, pond.ByHash("id")).SQL("SELECT id, s FROM {0}").Collect(ctx)
+	must(t, err)
+	const all = dataFiles * fileRows
+	seen, n := make([]bool, all), 0
+	kill := map[int]*chaos.Node{1: nodes[0], all / 2: nodes[2]}
+	for rec, err := range rows.All() {
+		must(t, err)
+		for _, id := range rec.Column(0).(*array.Int64).Int64Values() {
+			if seen[id] {
+				t.Fatalf("row %d came twice", id)
+			}
+			seen[id] = true
+			n++
+		}
+		for at, node := range kill {
+			if n >= at {
+				delete(kill, at)
+				must(t, node.Kill9(ctx))
+			}
+		}
+	}
+	if n != all || len(kill) > 0 {
+		t.Errorf("%d rows of %d; %d nodes were to die", n, all, len(kill))
 	}
 }

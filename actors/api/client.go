@@ -43,6 +43,10 @@ type Client struct {
 	http  *http.Client
 	hop   bool
 	reach *reach // finds a node; nil: base alone
+	// beside knows other nodes than the one at addr, so that its silence can be told
+	// from that of all; it may be nil.
+	beside *reach
+	addr   string
 }
 
 // NewClient returns a client of the node whose API is at addr (host:port). tls
@@ -77,11 +81,7 @@ func NewPondClient(conf ClientConfig) *Client {
 	c := NewClient("", conf.TLS)
 	c.reach = &reach{patience: conf.Patience, told: conf.Told, given: conf.Addrs, gone: map[string]bool{}}
 	c.reach.probe = func(ctx context.Context, addr string) error {
-		_, err := c.at(addr).Version(ctx)
-		if plan.KindOf(err) == plan.KindUnavailable || ctx.Err() != nil {
-			return err
-		}
-		return nil // it answers, whatever
+		return (&Client{base: baseOf(addr, conf.TLS), http: c.http}).answers(ctx)
 	}
 	c.reach.lookup = func(ctx context.Context, host string) ([]net.IP, error) {
 		return net.DefaultResolver.LookupIP(ctx, "ip", host)
@@ -96,9 +96,23 @@ func baseOf(addr string, tlsc *tls.Config) string {
 	return "http://" + addr
 }
 
-// at is the same client for one node. They share connections.
+// answers fails when the node does not answer, whatever.
+func (c *Client) answers(ctx context.Context) error {
+	_, err := c.Version(ctx)
+	if plan.KindOf(err) == plan.KindUnavailable || ctx.Err() != nil {
+		return cmpErr(err, ctx.Err())
+	}
+	return nil
+}
+
+// at is the same client for one node, of which no other is asked. They share
+// connections, and the node's silence is noticed.
 func (c *Client) at(addr string) *Client {
-	return &Client{base: baseOf(addr, c.tls()), http: c.http, hop: c.hop}
+	one := &Client{base: baseOf(addr, c.tls()), http: c.http, hop: c.hop}
+	if c.reach != nil {
+		one.beside, one.addr = c.reach, addr
+	}
+	return one
 }
 
 func (c *Client) tls() *tls.Config { return c.http.Transport.(*http.Transport).TLSClientConfig }
@@ -333,7 +347,12 @@ func (c *Client) exchange(ctx context.Context, method, path string, in any, use 
 			return fmt.Errorf("api: encode %s: %w", path, err)
 		}
 	}
-	if c.reach == nil {
+	switch {
+	case c.beside != nil:
+		return c.beside.one(ctx, c.addr, true, func(ctx context.Context, _ string, heard func(http.Header)) error {
+			return c.send(ctx, c.base, method, path, body, func(http.Header) { heard(nil) }, use)
+		})
+	case c.reach == nil:
 		return c.send(ctx, c.base, method, path, body, func(http.Header) {}, use)
 	}
 	return c.reach.ask(ctx, mayRepeat(method, path, in), func(ctx context.Context, addr string, heard func(http.Header)) error {

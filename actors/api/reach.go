@@ -236,10 +236,11 @@ func (r *reach) unreachable(failures []endpoints.Failure, known bool, last *miss
 // one asks one node. Where the request can be repeated, a node that falls silent
 // while another answers ends it.
 func (r *reach) one(ctx context.Context, addr string, repeat bool, once func(ctx context.Context, addr string, heard func(http.Header)) error) error {
+	r.set(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	signs := make(chan struct{}, 1)
-	if repeat && r.patience > 0 {
+	if repeat {
 		go r.watch(ctx, addr, signs, cancel)
 	}
 	return once(ctx, addr, func(h http.Header) {
@@ -313,7 +314,7 @@ func (r *reach) silent(ctx context.Context, addr string, quiet time.Duration) er
 	switch {
 	case other != "" && r.answers(ctx, other):
 		return &missed{err: notReached(addr, fmt.Sprintf("it has been silent for %v, while %s answers: it is frozen, or cut off from here", quiet, baseAddr(other)))}
-	case quiet >= r.patience:
+	case r.patience > 0 && quiet >= r.patience:
 		return &missed{quiet: quiet, err: notReached(addr, fmt.Sprintf("it has been silent for %v, and so are the others: they are frozen, or this machine is cut off", quiet))}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -16,25 +17,30 @@ import (
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
-// remakesMax is how often one reading has its job run once more for the sake of one
-// part: the first time with what nodes still hold, then from the beginning.
-const remakesMax = 3
+// Bounds of one part of a result that cannot be read.
+const (
+	remakesMax = 3 // times that the job is run once more: at first with what nodes still hold, then from the beginning
+	returnsMax = 5 // times that its holder has come back, and breaks off again without a row between
+)
 
 // reading is one reading of a result, part by part. Rows that were yielded cannot
 // be taken back, so the holder checks the whole of a part before its first row is.
 type reading struct {
 	*Result
-	yield  func(arrow.RecordBatch, error) bool
-	parts  []ResultPart
-	at     int  // the part that is read; those before have been yielded
-	begun  bool // some of its rows have been yielded
-	over   bool // nobody wants more
-	tries  int
-	passed <-chan error // the check of parts[at], when it is under way
+	yield   func(arrow.RecordBatch, error) bool
+	parts   []ResultPart
+	at      int  // the part that is read; those before have been yielded
+	over    bool // nobody wants more
+	given   given
+	segment string // whose first rows are the ones that were given of the part; empty: of several
+	rows    int64  // how many
+	remakes int
+	returns int
+	passed  <-chan error // the check of parts[at], when it is under way
 }
 
-// all reads every part. What is lost before any of its rows were yielded is made
-// anew, and the reading goes on.
+// all reads every part. What is lost is made anew, and the reading goes on behind the
+// rows that were yielded.
 func (x *reading) all(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -46,25 +52,72 @@ func (x *reading) all(ctx context.Context) error {
 	for x.at < len(x.parts) && !x.over {
 		err := x.part(ctx)
 		if err == nil {
-			x.at, x.tries = x.at+1, 0
+			x.at, x.remakes, x.returns, x.segment, x.rows = x.at+1, 0, 0, "", 0
 			continue
 		}
 		x.passed = nil
-		err = lostPart(err, x.parts, x.at)
-		if x.begun {
+		if err = x.mend(ctx, lostPart(err, x.parts, x.at)); err != nil {
 			return err
 		}
-		if x.parts, err = x.again(ctx, err, x.parts, x.at, x.tries); err != nil {
-			return err
+	}
+	return nil
+}
+
+// mend gets the present part back: from its holder, if that answers again, else by
+// running the job once more.
+func (x *reading) mend(ctx context.Context, why error) error {
+	back, why := x.settle(ctx, why, x.parts[x.at])
+	switch {
+	case back && x.returns < returnsMax:
+		x.returns++
+		return nil
+	case back, x.given.many:
+		return why
+	}
+	made, err := x.again(ctx, why, x.parts, x.at, x.remakes)
+	if err != nil {
+		return err
+	}
+	x.remakes++
+	if err := x.sameRows(ctx, made); err != nil {
+		return err
+	}
+	if x.at < len(made) && made[x.at].Segment != x.segment {
+		x.segment = ""
+	}
+	x.parts = made
+	return nil
+}
+
+// sameRows refuses a result made anew in which the parts that were read have other
+// rows. Segments that are still the same need no look.
+func (x *reading) sameRows(ctx context.Context, made []ResultPart) error {
+	if x.at >= len(made) && (x.at > 0 || x.given.begun()) {
+		return errOtherRows
+	}
+	for i := range x.at {
+		if made[i].Segment == x.parts[i].Segment || made[i].Rows == 0 && x.parts[i].Rows == 0 {
+			continue
 		}
-		x.tries++
+		var all tally
+		var hashes []uint64
+		err := x.read(ctx, made[i], 0, func(rec arrow.RecordBatch) error {
+			hashes = rowHashes(hashes[:0], rec)
+			all.add(hashes)
+			return nil
+		})
+		if err != nil {
+			return lostPart(err, made, i)
+		}
+		if all != x.given.before[i] {
+			return errOtherRows
+		}
 	}
 	return nil
 }
 
 // part yields the rows of the current part. The next one is checked meanwhile.
 func (x *reading) part(ctx context.Context) error {
-	x.begun = false
 	passed := x.passed
 	if passed == nil {
 		passed = x.check(ctx, x.at)
@@ -74,9 +127,22 @@ func (x *reading) part(ctx context.Context) error {
 	}
 	x.passed = x.check(ctx, x.at+1)
 	p := x.parts[x.at]
-	if p.Rows == 0 {
-		return nil
+	if x.segment != p.Segment {
+		x.given.begins()
+		if x.rows = 0; !x.given.begun() {
+			x.segment = p.Segment
+		}
 	}
+	if p.Rows > x.rows {
+		if err := x.read(ctx, p, x.rows, x.give); err != nil || x.over {
+			return err
+		}
+	}
+	return x.given.ends()
+}
+
+// read passes on a part's rows behind the first so many.
+func (x *reading) read(ctx context.Context, p ResultPart, skip int64, use func(arrow.RecordBatch) error) error {
 	id, err := shuffle.ParseSegmentID(p.Segment)
 	if err != nil {
 		return err
@@ -85,7 +151,7 @@ func (x *reading) part(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows := x.reader.blocks.Rows(ctx, decode, []transfer.Run{{Addr: p.Addr, Segment: id, Partition: transfer.AllPartitions, Rows: p.Rows}})
+	rows := x.reader.blocks.Rows(ctx, decode, []transfer.Run{{Addr: p.Addr, Segment: id, Partition: transfer.AllPartitions, Skip: skip, Rows: p.Rows - skip}})
 	defer rows.Close()
 	for !x.over {
 		rec, err := rows.Next()
@@ -93,29 +159,33 @@ func (x *reading) part(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
-			<-x.check(ctx, x.at) // so that the holder finds the damage that this reader found
+			_ = x.checkPart(ctx, p) // so that the holder finds the damage that this reader found
 			return FetchError(ctx, err)
 		}
-		if err := x.give(rec); err != nil {
+		err = use(rec)
+		rec.Release()
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (x *reading) give(rec arrow.RecordBatch) error {
-	if x.recast {
-		plain, err := PlainBatch(rec, x.Schema)
-		rec.Release()
-		if err != nil {
-			return err
+// give yields what of a batch has not been given yet.
+func (x *reading) give(stored arrow.RecordBatch) (err error) {
+	x.rows += stored.NumRows()
+	x.returns = 0
+	x.given.take(stored, func(rec arrow.RecordBatch) bool {
+		if x.recast {
+			if rec, err = PlainBatch(rec, x.Schema); err != nil {
+				return false
+			}
+			defer rec.Release()
 		}
-		rec = plain
-	}
-	x.begun = true
-	x.over = !x.yield(rec, nil)
-	rec.Release()
-	return nil
+		x.over = !x.yield(rec, nil)
+		return !x.over
+	})
+	return err
 }
 
 // check has the holder of the i-th part, if there is one, read all of it.
@@ -166,8 +236,43 @@ func (r *Result) checkAll(ctx context.Context, parts []ResultPart) {
 	}
 }
 
-// again runs the job once more when rows are lost, and returns the new parts if the
-// first read of them are those that were read.
+// Bounds of waiting until it is clear whether a part's holder is gone.
+const (
+	settlePause = 250 * time.Millisecond
+	settleMax   = 30 * time.Second
+)
+
+// settle finds out what became of the holder of a part that cannot be reached. back:
+// it answers again. A holder that no other node sees any more is gone, and what it
+// held is lost.
+func (r *Result) settle(ctx context.Context, why error, p ResultPart) (back bool, _ error) {
+	if !errors.Is(why, plan.ErrUnavailable) {
+		return false, why
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleMax)
+	defer cancel()
+	for {
+		m, err := r.reader.api.Members(ctx)
+		if err != nil {
+			return false, why
+		}
+		if !slices.ContainsFunc(m.Members, func(m MemberInfo) bool { return m.API == p.Addr }) {
+			lost := *plan.AsError(why)
+			lost.Kind, lost.Text, lost.Hint = plan.KindFetch, "the node that held it is gone: "+lost.Text, lostHint
+			return false, &lost
+		}
+		if r.reader.api.at(p.Addr).answers(ctx) == nil {
+			return true, why
+		}
+		select {
+		case <-time.After(settlePause):
+		case <-ctx.Done():
+			return false, why
+		}
+	}
+}
+
+// again runs the job once more when rows are lost, and returns the new parts.
 func (r *Result) again(ctx context.Context, why error, parts []ResultPart, read, tries int) ([]ResultPart, error) {
 	if r.remake == nil || tries == remakesMax || !errors.Is(why, plan.ErrFetch) {
 		return nil, why
@@ -177,23 +282,15 @@ func (r *Result) again(ctx context.Context, why error, parts []ResultPart, read,
 	if err != nil {
 		return nil, err
 	}
-	if !goesOn(parts, info.Parts, read) {
-		return nil, why
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.parts = info.Parts
 	return info.Parts, nil
 }
 
-// goesOn reports whether a reading of old that has got through the first parts may
-// go on in parts that were made later: those read must be the same segments, for
-// the rows of others may lie in another order.
-func goesOn(old, made []ResultPart, read int) bool {
-	return read <= len(made) && slices.EqualFunc(old[:read], made[:read], func(a, b ResultPart) bool {
-		return a.Segment == b.Segment || a.Rows == 0 && b.Rows == 0
-	})
-}
+// lostHint is for rows of an ended job: reading them has no effect that could come
+// twice.
+const lostHint = "run the statement again: what is lost is made anew, what is still held is reused"
 
 // lostPart says which part of a result cannot be read, why, and what to do. That
 // its node cannot be reached is another matter than that the rows are lost.
@@ -203,9 +300,9 @@ func lostPart(err error, parts []ResultPart, at int) error {
 		Subject: fmt.Sprintf("part %d of %d (segment %s)", at+1, len(parts), parts[at].Segment)}
 	switch pe.Kind {
 	case plan.KindFetch:
-		out.Hint = "run the statement again: what is damaged is made anew, what is still held is reused"
+		out.Hint = lostHint
 	case plan.KindUnavailable:
-		out.Hint = "the node that holds it cannot be reached: read the result later, or run the statement again"
+		out.Hint = "the node that holds it cannot be reached from here: read the result later, or from a machine that reaches it"
 	default:
 		return err
 	}

@@ -50,7 +50,7 @@ type Result struct {
 // with remake, here and while reading; with nil they are an error of kind fetch.
 func (r *ResultReader) Open(ctx context.Context, info *ResultInfo, remake Remake) (*Result, error) {
 	out := &Result{reader: r, remake: remake, parts: info.Parts}
-	for tries := 0; len(out.parts) > 0; tries++ {
+	for tries, returns := 0, 0; len(out.parts) > 0; {
 		first := out.parts[0]
 		s, err := r.api.at(first.Addr).schema(ctx, first.Segment, true)
 		if err == nil {
@@ -59,9 +59,15 @@ func (r *ResultReader) Open(ctx context.Context, info *ResultInfo, remake Remake
 			out.fresh.Store(true)
 			break
 		}
-		if out.parts, err = out.again(ctx, lostPart(err, out.parts, 0), out.parts, 0, tries); err != nil {
+		back, err := out.settle(ctx, lostPart(err, out.parts, 0), first)
+		if back && returns < returnsMax {
+			returns++
+			continue
+		}
+		if out.parts, err = out.again(ctx, err, out.parts, 0, tries); err != nil {
 			return nil, err
 		}
+		tries++
 	}
 	return out, nil
 }
