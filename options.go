@@ -47,6 +47,7 @@ type nodeConfig struct {
 	label           string
 	gossipKey       []byte
 	zone            string
+	keeperGrace     time.Duration
 	cache           int64
 	read, write     []string
 	keys            []string
@@ -144,6 +145,19 @@ func WithJoinTimeout(d time.Duration) Option {
 			return badOption("join-timeout", "write a length of time, such as 90s; 0: for ever", "it is negative")
 		}
 		c.joinFor = orNone(d)
+		return nil
+	})
+}
+
+// WithKeeperGrace sets how long a keeper of the pond's registers may be dead before
+// another node's replaces it: a minute without it. The one of the nodes counts that is
+// the first of the keepers, by its id.
+func WithKeeperGrace(d time.Duration) Option {
+	return nodeOption(func(c *nodeConfig) error {
+		if d <= 0 {
+			return badOption("keeper-grace", "write a length of time, such as 90s", "it is not positive")
+		}
+		c.keeperGrace = d
 		return nil
 	})
 }

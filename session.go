@@ -136,6 +136,7 @@ type Member struct {
 	Zone   string
 	Slots  int   // tasks that it runs at once
 	Memory int64 // bytes
+	Keeper bool  // it keeps the pond's registers
 	Self   bool  // it is the session's own
 }
 

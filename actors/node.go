@@ -215,14 +215,23 @@ func (n *Node) Done() <-chan struct{} { return n.closed }
 func (n *Node) Members() *api.Members {
 	v := n.mesh.View()
 	out := &api.Members{Digest: fmt.Sprintf("%016x", v.Digest)}
+	keepers := n.registers.Keepers()
 	for _, m := range v.Members {
 		out.Members = append(out.Members, api.MemberInfo{
 			ID: string(m.ID), Boot: string(m.Boot), Addr: m.GossipAddr(), API: m.APIAddr(), State: m.State.String(),
-			Zone: m.Zone, Slots: m.Slots, Memory: m.Memory, Self: m.ID == n.id,
+			Zone: m.Zone, Slots: m.Slots, Memory: m.Memory, Keeper: slices.Contains(keepers, string(m.ID)), Self: m.ID == n.id,
 		})
 		if n.peers.Refused(m.ID) {
 			out.Members[len(out.Members)-1].State = peers.StateUntrusted
 		}
+	}
+	for _, k := range keepers {
+		if _, alive := v.Find(mesh.NodeID(k)); !alive {
+			out.MissingKeepers = append(out.MissingKeepers, k)
+		}
+	}
+	if err := n.registers.Health(); err != nil {
+		out.Registers = err.Error()
 	}
 	return out
 }

@@ -85,6 +85,15 @@ func TestKeepers(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "three keepers of four nodes", func() bool { return len(keepersOf(nodes[1])) == 3 })
+	told := nodes[1].Members()
+	for _, m := range told.Members {
+		if m.Keeper != slices.Contains(keepersOf(nodes[1]), m.ID) {
+			t.Errorf("members: %+v of keepers %v", m, keepersOf(nodes[1]))
+		}
+	}
+	if len(told.MissingKeepers) > 0 || told.Registers != "" {
+		t.Errorf("members: %+v", told)
+	}
 	last := nodes[len(nodes)-1].Registers()
 	for i := range 20 {
 		key := register.Key(fmt.Sprint("k", i))

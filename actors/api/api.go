@@ -302,6 +302,7 @@ type MemberInfo struct {
 	Zone   string `json:"zone,omitempty"`
 	Slots  int    `json:"slots"`
 	Memory int64  `json:"memory"`
+	Keeper bool   `json:"keeper,omitempty"` // it keeps the registers
 	Self   bool   `json:"self,omitempty"`
 }
 
@@ -309,6 +310,10 @@ type MemberInfo struct {
 type Members struct {
 	Digest  string       `json:"digest"`
 	Members []MemberInfo `json:"members"`
+	// MissingKeepers are nodes that keep the registers and are no members, and Registers
+	// says why there are no registers, if there are none.
+	MissingKeepers []string `json:"missing_keepers,omitempty"`
+	Registers      string   `json:"registers,omitempty"`
 }
 
 // Version says what runs.

@@ -144,6 +144,28 @@ func (r *Registers) Roster() register.Roster {
 	return r.p.Roster()
 }
 
+// Keepers are the nodes that keep the registers, as far as this one has heard.
+func (r *Registers) Keepers() (nodes []string) {
+	for _, k := range r.Roster().All() {
+		nodes = append(nodes, NodeOf(k))
+	}
+	return nodes
+}
+
+// Health is why registers cannot be used by this node, or its keeper not by others; nil
+// if all is well as far as is known without asking others.
+func (r *Registers) Health() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.cfg.Keeper.Err(); err != nil {
+		return fmt.Errorf("registers: this node's keeper has stopped: %w", err)
+	}
+	if r.p.Roster().Version == 0 {
+		return fmt.Errorf("%w: %s", ErrNoRoster, r.why)
+	}
+	return nil
+}
+
 // NodeOf is the node that a keeper belongs to.
 func NodeOf(k register.KeeperID) string {
 	node, _, _ := strings.Cut(string(k), "/")

@@ -192,14 +192,14 @@ func TestVersion(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	members := map[string]http.HandlerFunc{"GET /v1/members": reply(api.Members{Members: []api.MemberInfo{{ID: "n1", Addr: "h:1", State: "alive", Slots: 2, Memory: 4 << 30, Self: true}}})}
+	members := map[string]http.HandlerFunc{"GET /v1/members": reply(api.Members{Members: []api.MemberInfo{{ID: "n1", Addr: "h:1", State: "alive", Slots: 2, Memory: 4 << 30, Keeper: true, Self: true}}})}
 	peer := fake(t, members)
 	env := map[string]string{"POND_PEER": peer, "POND_OUTPUT": "csv"}
-	want := "id,boot,addr,api,state,zone,slots,memory,self\nn1,\"\",h:1,\"\",alive,,2,4294967296,true\n"
+	want := "id,boot,addr,api,state,zone,slots,memory,keeper,self\nn1,\"\",h:1,\"\",alive,,2,4294967296,true,true\n"
 	if got := call(t, env, "members"); got.code != 0 || got.out != want {
 		t.Errorf("from the environment: %+v", got)
 	}
-	if got := call(t, env, "members", "-o", "table"); got.out != "NODE  ADDRESS  STATE  SLOTS  MEMORY   ZONE\nn1    h:1      alive      2  4.0 GiB  -     (answers)\n" {
+	if got := call(t, env, "members", "-o", "table"); got.out != "NODE  ADDRESS  STATE  SLOTS  MEMORY   ZONE  KEEPER\nn1    h:1      alive      2  4.0 GiB  -     yes     (answers)\n" {
 		t.Errorf("a flag goes before the environment: %+v", got)
 	}
 	if got := call(t, map[string]string{"POND_OUT": "x", "POND_PEER": peer}, "members"); got.code != 0 {

@@ -24,6 +24,7 @@ type nodeFlags struct {
 	bind, advertise, data   string
 	port, slots             int
 	peers                   []string
+	keeperGrace             time.Duration
 	joinTimeout             time.Duration
 	readRoots, writeRoots   []string
 	memory, label, zone     string
@@ -70,6 +71,7 @@ func (a *app) joinCommand() *cobra.Command {
 	f.StringVar(&n.gossipKey, "gossip-key", "", "16, 24 or 32 bytes that all nodes share: a `FILE`, or in base64")
 	n.tls.add(cmd)
 	f.StringVar(&n.zone, "zone", "", "what fails together with this node: a rack, a site")
+	f.DurationVar(&n.keeperGrace, "keeper-grace", time.Minute, "replace a keeper of the pond's registers that is dead for so long")
 	f.StringVar(&n.cache, "cache", "", "disk for rows kept for reuse, such as 20GiB; 0: keep none (default 8GiB)")
 	f.StringVar(&n.logLevel, "log-level", "warn", "debug, info, warn or error")
 	f.StringVar(&n.logFormat, "log-format", "text", "text or json")
@@ -116,7 +118,7 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 	options := []pond.Option{
 		pond.WithBind(n.bind), pond.WithAdvertise(n.advertise), pond.WithPort(n.port), pond.WithPeers(n.peers...), pond.WithJoinTimeout(n.joinTimeout), pond.WithDir(dir),
 		pond.WithMemory(n.memoryBytes), pond.WithSlots(n.slots), pond.WithLabel(n.label), pond.WithGossipKey(key), pond.WithTLS(conf),
-		pond.WithZone(n.zone), pond.WithLogger(log), pond.WithVersion(ownVersion()),
+		pond.WithZone(n.zone), pond.WithKeeperGrace(n.keeperGrace), pond.WithLogger(log), pond.WithVersion(ownVersion()),
 		pond.WithReadRoots(n.readRoots...), pond.WithWriteRoots(n.writeRoots...), pond.WithKeyFiles(n.keyFiles()...),
 	}
 	if n.given("cache") {

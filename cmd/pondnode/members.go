@@ -34,15 +34,18 @@ func (a *app) membersCommand() *cobra.Command {
 }
 
 func (a *app) listMembers(f output.Format, members []pond.Member) error {
-	people := output.NewListing(col("node", ""), col("address", ""), col("state", ""), col("slots", 0), col("memory", ""), col("zone", ""), col("", ""))
-	programs := output.NewListing(col("id", ""), col("boot", ""), col("addr", ""), col("api", ""), col("state", ""), col("zone", ""), col("slots", 0), col("memory", 0), col("self", false))
+	people := output.NewListing(col("node", ""), col("address", ""), col("state", ""), col("slots", 0), col("memory", ""), col("zone", ""), col("keeper", ""), col("", ""))
+	programs := output.NewListing(col("id", ""), col("boot", ""), col("addr", ""), col("api", ""), col("state", ""), col("zone", ""), col("slots", 0), col("memory", 0), col("keeper", false), col("self", false))
 	for _, m := range members {
-		self := ""
+		self, keeper := "", ""
+		if m.Keeper {
+			keeper = "yes"
+		}
 		if m.Self {
 			self = "(answers)"
 		}
-		people.Add(m.ID, m.Addr, m.State, m.Slots, size(m.Memory), orNull(m.Zone), self)
-		programs.Add(m.ID, m.Boot, m.Addr, m.API, m.State, orNull(m.Zone), m.Slots, m.Memory, m.Self)
+		people.Add(m.ID, m.Addr, m.State, m.Slots, size(m.Memory), orNull(m.Zone), keeper, self)
+		programs.Add(m.ID, m.Boot, m.Addr, m.API, m.State, orNull(m.Zone), m.Slots, m.Memory, m.Keeper, m.Self)
 	}
 	return a.list(f, people, programs)
 }
