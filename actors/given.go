@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
@@ -22,25 +24,61 @@ type givenPackets struct {
 
 // Get implements exec.Packets.
 func (g givenPackets) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
-	p, err := g.packetCache.Get(ctx, stage, version)
+	e, err := g.packetCache.get(ctx, stage, version)
 	if err == nil {
-		err = g.check(p, stage)
+		err = wellFormed(e.packet, g.job, stage)
+	}
+	if err == nil {
+		err = e.judged.once(func() error { return judge(g.rules, e.packet) })
+	}
+	if err == nil {
+		err = g.check(e.packet)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return p, nil
+	return e.packet, nil
 }
 
-func (g givenPackets) check(p *api.Packet, stage int) error {
-	if err := wellFormed(p, g.job, stage); err != nil {
-		return err
+// judgement is what the rules say of all that a packet names, which may be thousands of
+// files: attempts that begin within judgedFor share it.
+type judgement struct {
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+const judgedFor = time.Second
+
+func (j *judgement) once(judge func() error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if time.Since(j.at) > judgedFor {
+		j.err = judge()
+		j.at = time.Now()
 	}
-	check := g.rules.Check()
+	return j.err
+}
+
+// judge says whether jobs may read what a packet gives them.
+func judge(rules *access.Rules, p *api.Packet) error {
+	check := rules.Check()
 	for _, path := range p.Access {
 		if strings.HasSuffix(path, "/") {
 			return notGiven("read", path, "no job is given whole folders")
 		}
+		if err := check.Read(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check says whether the attempt may open what it opens by itself. It is asked right
+// before each.
+func (g givenPackets) check(p *api.Packet) error {
+	check := g.rules.Check()
+	for _, path := range p.Stage().Access {
 		if err := check.Read(path); err != nil {
 			return err
 		}

@@ -73,8 +73,10 @@ func TestGiven(t *testing.T) {
 			Exchange: plan.Exchange{Kind: plan.Files, Write: &plan.Write{}},
 		}}}}
 		c.change(p)
-		g := givenPackets{packetCache: &packetCache{job: job}, rules: rules}
-		if err := g.check(p, 0); !errors.Is(err, c.want) {
+		e := &packetEntry{ready: make(chan struct{}), packet: p}
+		close(e.ready)
+		g := givenPackets{packetCache: &packetCache{job: job, packets: map[int]*packetEntry{0: e}}, rules: rules}
+		if _, err := g.Get(t.Context(), 0, 0); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}

@@ -29,6 +29,7 @@ type packetEntry struct {
 	ready   chan struct{}
 	packet  *api.Packet
 	err     error
+	judged  judgement // of packet
 }
 
 func newPacketCache(n *Node, job plan.JobID) *packetCache {
@@ -49,8 +50,8 @@ func (p *packetCache) moved(router string) {
 	clear(p.packets)
 }
 
-// Get is the packet of a stage, of that version or a newer one.
-func (p *packetCache) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
+// get is the packet of a stage, of that version or a newer one.
+func (p *packetCache) get(ctx context.Context, stage int, version uint64) (*packetEntry, error) {
 	p.mu.Lock()
 	e := p.packets[stage]
 	if e == nil || e.version < version {
@@ -62,7 +63,7 @@ func (p *packetCache) Get(ctx context.Context, stage int, version uint64) (*api.
 	p.mu.Unlock()
 	select {
 	case <-e.ready:
-		return e.packet, e.err
+		return e, e.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

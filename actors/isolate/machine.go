@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
@@ -75,7 +76,7 @@ const frugalShare = 60
 
 // try runs the attempt in one process.
 func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, packets exec.Packets) (*exec.Outcome, error) {
-	pr, err := m.Processes.Get(ctx, process.Need{Access: accessOf(packet.Stage(), packet.Access, packet.Staging), Memory: m.Memory.Limit(a.Memory)})
+	pr, err := m.Processes.Get(ctx, process.Need{Access: m.packets.access(packet), Memory: m.Memory.Limit(a.Memory)})
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,8 @@ func accessOf(stage *plan.Stage, access []string, staging string) (out process.A
 	return out
 }
 
-// packetNames names the last packets: a stage's tasks share one, which a process keeps.
+// packetNames keeps what is known of the last packets: a stage's tasks share one, of
+// which some name thousands of files.
 type packetNames struct {
 	mu   sync.Mutex
 	last []*packed // the newest first, at most packetsKept
@@ -124,22 +126,42 @@ type packetNames struct {
 }
 
 type packed struct {
-	packet *api.Packet
-	token  string
+	packet   *api.Packet
+	token    string         // names the packet for as long as it is one of the last: a process keeps one
+	access   process.Access // resolved
+	resolved time.Time
 }
 
-const packetsKept = 8
+const (
+	packetsKept = 8
+	resolvedFor = time.Second // which files an Access means is looked at no more often
+)
 
-// token names a packet, for as long as it is one of the last.
-func (p *packetNames) token(packet *api.Packet) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.last, func(o *packed) bool { return o.packet == packet })
-	if i >= 0 {
-		return p.last[i].token
+// of is what is known of a packet; the lock is held.
+func (p *packetNames) of(packet *api.Packet) *packed {
+	if i := slices.IndexFunc(p.last, func(o *packed) bool { return o.packet == packet }); i >= 0 {
+		return p.last[i]
 	}
 	p.made++
 	p.last = slices.Insert(p.last, 0, &packed{packet: packet, token: fmt.Sprint(p.made)})
 	p.last = p.last[:min(len(p.last), packetsKept)]
-	return p.last[0].token
+	return p.last[0]
+}
+
+func (p *packetNames) token(packet *api.Packet) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.of(packet).token
+}
+
+// access is what a process that runs tasks of the packet's stage may reach.
+func (p *packetNames) access(packet *api.Packet) process.Access {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.of(packet)
+	if time.Since(known.resolved) > resolvedFor {
+		known.access = accessOf(packet.Stage(), packet.Access, packet.Staging).Resolved()
+		known.resolved = time.Now()
+	}
+	return known.access
 }

@@ -26,6 +26,15 @@ const MethodConfine = "confine"
 type Access struct {
 	Read  []string
 	Write []string
+
+	key string // see Resolved
+}
+
+// Resolved is a with the files that its names mean now, which takes a look at each: Get
+// believes it. Of an Access that was not resolved Get does so by itself.
+func (a Access) Resolved() Access {
+	a.key = a.resolve()
+	return a
 }
 
 // Need is what a request asks of a process.
@@ -105,7 +114,10 @@ func (p *Pool) Close() error {
 // Get takes a process out of the pool: one that had the same Access before, else a
 // blank one, else a new one. The caller gives it back with Put.
 func (p *Pool) Get(ctx context.Context, n Need) (*Process, error) {
-	key := n.Access.key()
+	key := n.Access.key
+	if key == "" {
+		key = n.Access.resolve()
+	}
 	for {
 		pr, err := p.take(key)
 		if err != nil {
@@ -386,9 +398,9 @@ func (p *Pool) spare(pr *Process, limit int64) {
 	p.endIdle(others + limit - p.config.Memory)
 }
 
-// key stands for an Access, and for which files its names mean now: rules of the
+// resolve stands for an Access, and for which files its names mean now: rules of the
 // kernel are about files, not about names.
-func (a Access) key() string {
+func (a Access) resolve() string {
 	h := sha256.New()
 	for _, list := range [][]string{a.Read, a.Write} {
 		for _, path := range list {
