@@ -48,7 +48,7 @@ func (s *server) getRows(w http.ResponseWriter, r *http.Request, id plan.JobID) 
 	if err := noRows(st); err != nil {
 		return nil, err
 	}
-	result, err := api.NewResultReader(&s.n.api.Client, s.n.blocks).Open(ctx, st.Result, nil)
+	result, err := api.NewResultReader(&s.n.api.At(s.n.APIAddr()).Client, s.n.blocks).Open(ctx, st.Result, nil)
 	if err == nil {
 		err = writeRows(w, format, result.Schema, result.All(ctx))
 	}

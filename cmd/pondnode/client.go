@@ -18,8 +18,12 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// defaultPeer is the node that commands talk to when none is named.
-const defaultPeer = "127.0.0.1:7946"
+// defaultPeer is the node that commands talk to when none is named, and reconnectTime
+// how long they go on when no node answers any more.
+const (
+	defaultPeer   = "127.0.0.1:7946"
+	reconnectTime = 2 * time.Minute
+)
 
 // tlsFlags are the files of a certificate.
 type tlsFlags struct{ cert, key, ca string }
@@ -68,7 +72,7 @@ type clientFlags struct {
 
 func (c *clientFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&c.peers, "peer", []string{defaultPeer}, "`HOST[:PORT]` of any node, its base port; more of them, repeated or with commas, are asked when it does not answer")
-	cmd.Flags().DurationVar(&c.reconnect, "reconnect", 2*time.Minute, "how long to go on when no node answers any more; 0: only the first that answers is asked")
+	cmd.Flags().DurationVar(&c.reconnect, "reconnect", reconnectTime, "how long to go on when no node answers any more; 0: only the first that answers is asked")
 	c.tls.add(cmd)
 }
 

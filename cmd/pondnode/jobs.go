@@ -259,8 +259,8 @@ func (a *app) resultCommand() *cobra.Command {
 		Use:   "result ID",
 		Short: "Print a job's rows, once it has ended",
 		Long: "Print a job's rows, once it has ended, as they would have been printed if this command\n" +
-			"had submitted it. Nodes keep them for ten minutes at least; what they have let go of is\n" +
-			"made anew by submitting the job again.\n\n" +
+			"had submitted it. Nodes keep them for ten minutes at least; what they have let go of, or\n" +
+			"what died with a node, is made anew.\n\n" +
 			"The beginning of an id will do where it is the only one.",
 		Example: "  pondnode job result 59e3e9fd\n  pondnode job result 59e3e9fd -o parquet --out result.parquet",
 		Args:    args(1, 1, "a job's id"),
