@@ -60,9 +60,10 @@ var layers = map[string][]string{
 	"actors/peers":     {"actors/api", "actors/plan", "mesh", "mesh/ring"},
 	"actors/publish":   {"actors/access", "actors/plan", "actors/sched", "fs"},
 	"actors/registers": {"actors/api", "fs/register"},
+	"actors/terms":     {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/plan", "actors/wire", "fs", "mesh"},
 	"actors": {"actors/access", "actors/api", "actors/engines", "actors/exec", "actors/intake", "actors/isolate", "actors/journal", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
-		"actors/publish", "actors/refusals", "actors/registers", "actors/sandbox", "actors/sched", "actors/setup", "actors/wire",
+		"actors/publish", "actors/refusals", "actors/registers", "actors/sandbox", "actors/sched", "actors/setup", "actors/terms", "actors/wire",
 		"duck/vec", "fs", "mesh", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "shuffle/transfer"},
 

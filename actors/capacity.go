@@ -1,12 +1,13 @@
 package actors
 
 import (
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/mesh"
 )
 
 // capacity returns the resources that the live nodes of a view offer a job.
-func capacity(v *mesh.View) prepare.Capacity {
+func capacity(v *mesh.View) api.Capacity {
 	var nodes []prepare.NodeSize
 	for _, m := range v.Members {
 		if m.State == mesh.Alive {

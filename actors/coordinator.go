@@ -17,6 +17,7 @@ import (
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -39,25 +40,27 @@ type coordinator struct {
 	hosted *hostedJob
 	term   uint64 // messages of another one are refused
 
-	d        *sched.Decider              // nil until the job is planned
-	job      *plan.Job                   // what d schedules; its stages are only ever added to
-	view     *mesh.View                  // the latest that was told
-	nodes    map[mesh.NodeID]mesh.Member // in view, as told to d
-	addrs    map[mesh.NodeID]string      // API of every node ever seen: holders may be leaving
-	heard    map[mesh.NodeID]time.Time   // when a node last said anything, or was asked to
-	output   *publish.Output             // nil: the job writes no files
-	files    []string                    // published ones
-	clocks   []stageClock                // one a stage, as is named
-	named    []int64                     // bytes of the files that the stage's SQL names
-	reviser  sched.Reviser               // says when to plan the rest again
-	lease    lease
-	unplan   context.CancelFunc // ends the planning
-	ticker   *time.Ticker
-	done     chan struct{} // ends the ticker's goroutine; nil once closed
-	start    time.Time     // 0 of the Decider's clock
-	shown    time.Time     // when status was last published
-	dirty    bool          // something happened since
-	finished bool          // the end is reported: no event reaches d any more
+	d          *sched.Decider              // nil until the job is planned
+	job        *plan.Job                   // what d schedules; its stages are only ever added to
+	view       *mesh.View                  // the latest that was told
+	nodes      map[mesh.NodeID]mesh.Member // in view, as told to d
+	addrs      map[mesh.NodeID]string      // API of every node ever seen: holders may be leaving
+	heard      map[mesh.NodeID]time.Time   // when a node last said anything, or was asked to
+	output     *publish.Output             // nil: the job writes no files
+	files      []string                    // published ones
+	clocks     []stageClock                // one a stage, as is named
+	named      []int64                     // bytes of the files that the stage's SQL names
+	reviser    sched.Reviser               // says when to plan the rest again
+	lease      lease
+	unplan     context.CancelFunc // ends the planning
+	ticker     *time.Ticker
+	done       chan struct{} // ends the ticker's goroutine; nil once closed
+	start      time.Time     // 0 of the Decider's clock
+	shown      time.Time     // when status was last published
+	dirty      bool          // something happened since
+	publishing bool          // it is decided that the files are published, or about to be
+	first      bool          // the nodes that come into view now have been asked what they hold
+	finished   bool          // the end is reported: no event reaches d any more
 }
 
 func (c *coordinator) Receive(ctx actor.Context) {
@@ -84,6 +87,8 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *publishedMsg:
 		c.files = m.files
 		c.step(ctx, sched.Published{Try: m.try, Err: m.err})
+	case *decidedMsg:
+		c.onDecided(m)
 	case *tickMsg:
 		c.tick(ctx)
 	}
@@ -151,7 +156,7 @@ func (c *coordinator) stopTicker() {
 // the job's stages that it already holds.
 func (j *jobs) prepare(ctx context.Context, r *hostedJob, term uint64) *plannedMsg {
 	spec := r.spec
-	job, err := j.n.planner.Compile(prepare.WithProgress(ctx, r.planning), spec, capacity(j.n.mesh.View()))
+	job, err := j.n.planner.Compile(prepare.WithProgress(ctx, r.planning), spec, r.record().Capacity)
 	switch {
 	case err == nil:
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -170,6 +175,11 @@ func (j *jobs) prepare(ctx context.Context, r *hostedJob, term uint64) *plannedM
 		j.n.goes.Go(func() { j.n.outputs.ClearBeside(j.n.ctx, spec.ID, w.Path) })
 	}
 	m := &plannedMsg{job: job, out: out, size: j.n.planner.NamedBytes(ctx, job.Plan)}
+	if term > 1 && out != nil {
+		if m.files, m.published, err = out.Published(); err != nil {
+			return &plannedMsg{err: err, out: out}
+		}
+	}
 	if !spec.Options.NoReuse || term > 1 { // else nobody can hold any
 		m.held = j.heldBy(ctx, job.Plan, j.n.mesh.View().Members)
 	}
@@ -207,6 +217,7 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 		c.n.goes.Go(func() { c.n.jobs.discard(c.hosted.spec.ID, m.out) })
 		return
 	}
+	c.output = m.out
 	if m.err != nil {
 		c.finish(ctx, &sched.Finish{Status: sched.Failure, Err: m.err})
 		return
@@ -214,11 +225,19 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	c.hosted.mu.Lock()
 	c.hosted.job = m.job
 	c.hosted.mu.Unlock()
-	c.job, c.output, c.named = m.job.Plan, m.out, m.size
+	c.job, c.named = m.job.Plan, m.size
 	c.grow()
+	c.publishing = c.hosted.term.Inherited().Decision == terms.Publish
+	if m.published { // by a predecessor, which told nobody
+		c.files = m.files
+		c.finish(ctx, &sched.Finish{Status: sched.Succeeded, Rows: c.hosted.term.Inherited().Rows})
+		return
+	}
 	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: c.near()})
 	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))
+	c.first = true // those in view have been asked
 	c.onView(ctx, c.n.mesh.View())
+	c.first = false
 	c.onHeld(ctx, m.held)
 	c.publishStatus(true)
 	if !c.replanned() { // else nodes are being asked for segments of the new ones
@@ -304,7 +323,7 @@ func (c *coordinator) onView(ctx actor.Context, v *mesh.View) {
 		id := sched.NodeID(m.ID)
 		if !known || old.Boot != m.Boot || old.Slots != m.Slots {
 			c.step(ctx, sched.NodeUp{Node: id, Boot: sched.Boot(m.Boot), Slots: m.Slots, Memory: m.Memory})
-			if seen && !known || known && old.Boot != m.Boot {
+			if seen && !known || known && old.Boot != m.Boot || c.term > 1 && !known && !c.first {
 				c.askHeld(ctx, m)
 			}
 		}
@@ -325,6 +344,8 @@ func (c *coordinator) onView(ctx actor.Context, v *mesh.View) {
 func (c *coordinator) onCancel(ctx actor.Context, m *cancelJobMsg) {
 	switch {
 	case c.finished:
+	case c.hosted.term.Inherited().Decision == terms.Publish:
+		c.log.Info("the job is not cancelled: it publishes its files already")
 	case c.d == nil:
 		c.finish(ctx, &sched.Finish{Status: sched.Cancelled, Err: &plan.Error{Kind: plan.KindCancelled, Op: "job", Text: m.reason}})
 	default:

@@ -2,6 +2,8 @@ package actors
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -11,34 +13,119 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
 )
 
-// publish makes the winners' files visible and clears up behind them, beside the
-// actor.
+// decideTimeout bounds how long keepers are waited for, for one decision.
+const decideTimeout = time.Minute
+
+// publish makes the winners' files visible, beside the actor. First it is decided
+// that they may be: from then on the job is not cancelled, and a newer term can only
+// publish the same.
 func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
-	root, self, id, out := ctx.ActorSystem().Root, ctx.Self(), c.hosted.spec.ID, c.output
+	root, self, out, term := ctx.ActorSystem().Root, ctx.Self(), c.output, c.hosted.term
+	rows := c.d.Rows()
+	c.publishing = true
 	c.n.goes.Go(func() {
-		files, err := out.Publish(c.n.ctx, p.Winners)
-		if err == nil {
-			c.n.jobs.discard(id, out)
+		m := &publishedMsg{try: p.Try}
+		m.err = decide(c.n.ctx, term, terms.Publish, rows, nil)
+		if m.err == nil {
+			m.files, m.err = out.Publish(c.n.ctx, p.Winners)
 		}
-		root.Send(self, &publishedMsg{try: p.Try, files: files, err: err})
+		root.Send(self, m)
 	})
 }
 
-// finish is the end of the job: the one status that stays.
+// decide decides for all terms of a job to come. That too few keepers answer is
+// plan.ErrUnavailable.
+func decide(ctx context.Context, term *terms.Term, d terms.Decision, rows int64, cause error) error {
+	ctx, stop := context.WithTimeout(ctx, decideTimeout)
+	defer stop()
+	err := term.Decide(ctx, d, rows, cause)
+	if err == nil || errors.As(err, new(*plan.Error)) {
+		return err
+	}
+	return &plan.Error{Kind: plan.KindUnavailable, Op: "decide", Subject: string(d), Text: err.Error(), Hint: "look at the nodes that are keepers: pondnode members"}
+}
+
+// finish is the end of the job: the one status that stays. An end that another term
+// may see otherwise is decided first.
 func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	if c.finished {
 		return
 	}
-	c.unplan()                    // of a job that is cancelled while DuckDB plans it
-	if f.Status == sched.Fenced { // a newer term drives the job: nothing is said about it from here
-		c.stop()
-		c.finished = true
-		return
+	c.unplan() // of a job that is cancelled while DuckDB plans it
+	c.finished = true
+	c.stopTicker()
+	d := c.voteOf(f)
+	switch {
+	case f.Status == sched.Fenced:
+		c.fenced()
+	case d == terms.None:
+		c.conclude(f)
+	default:
+		root, self, term := ctx.ActorSystem().Root, ctx.Self(), c.hosted.term
+		c.n.goes.Go(func() { root.Send(self, &decidedMsg{f, decide(c.n.ctx, term, d, f.Rows, f.Err)}) })
 	}
+}
+
+// voteOf is what has to be decided for a job to end so. That a query succeeded needs
+// no vote, nor what is wrong with a job that has published nothing: any term comes to
+// the same.
+func (c *coordinator) voteOf(f *sched.Finish) terms.Decision {
+	switch {
+	case f.Status == sched.Succeeded && c.output == nil:
+		return terms.None
+	case f.Status == sched.Succeeded:
+		return terms.Succeeded
+	case f.Status == sched.Cancelled:
+		return terms.Cancelled
+	case c.publishing:
+		return terms.Failed
+	}
+	switch plan.KindOf(f.Err) {
+	case plan.KindUser, plan.KindCrash, plan.KindDenied, plan.KindNotFound:
+		return terms.None
+	}
+	return terms.Failed
+}
+
+// onDecided ends the job as was decided. Without enough keepers nothing is known of
+// other terms: the watchers here are told so, and nobody else is.
+func (c *coordinator) onDecided(m *decidedMsg) {
+	switch {
+	case m.err == nil:
+		c.conclude(m.end)
+	case errors.Is(m.err, plan.ErrFenced):
+		c.fenced()
+	case m.end.Status == sched.Succeeded:
+		c.log.Warn("the files are published, and too few keepers know", "err", m.err)
+		c.output.Release() // a successor may look at what was staged
+		c.output = nil
+		c.conclude(m.end)
+	default:
+		c.log.Error("the job's end could not be decided", "state", m.end.Status, "err", m.err)
+		s := c.status()
+		s.State, s.Ended = api.Failed, time.Now().UnixMilli()
+		s.Error = api.FromError(&plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(c.hosted.spec.ID),
+			Text: fmt.Sprintf("what becomes of the job is not known here: %v (%v)", m.err, m.end.Err), Hint: "ask another node: pondnode job status " + string(c.hosted.spec.ID)})
+		c.hosted.topic.set(s)
+		c.n.jobs.ends()
+		c.output.Release()
+	}
+}
+
+// fenced: a newer term drives the job. Nothing is said about it from here.
+func (c *coordinator) fenced() {
+	c.log.Info("another node drives the job now")
+	c.output.Release()
+	c.n.jobs.fence(c.hosted.spec.ID, c.term+1)
+}
+
+// conclude makes the end known.
+func (c *coordinator) conclude(f *sched.Finish) {
 	s := c.status()
 	c.measure(s)
 	s.Ended = time.Now().UnixMilli()
@@ -52,16 +139,12 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	default:
 		s.State, s.Error = api.Failed, api.FromError(f.Err)
 	}
-	c.finished = true
 	c.hosted.ended()
-	c.stopTicker()
 	c.log.Info("job ended", "state", s.State, "rows", s.Rows, "took", time.Since(c.start), "err", f.Err)
-	rec := &api.Record{Spec: c.hosted.spec, Term: c.term, Status: s}
+	rec := *c.hosted.record()
+	rec.Status = s
 	if c.replanned() {
 		rec.Job = c.job
-	}
-	if c.output != nil { // files have appeared: that is not to be forgotten
-		c.n.jobs.record(rec)
 	}
 	members := make([]mesh.Member, 0, len(c.nodes))
 	for _, m := range c.nodes {
@@ -69,13 +152,21 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	}
 	header := c.header()
 	header.DeadlineUnixMs = 0
-	c.hosted.topic.set(s)
-	c.n.jobs.ends()
-	c.n.goes.Go(func() { c.n.jobs.wrapUp(rec, members, header, c.output) })
+	tell := func() {
+		c.hosted.topic.set(s)
+		c.n.jobs.ends()
+	}
+	if c.output == nil {
+		tell()
+	}
+	c.n.goes.Go(func() {
+		c.n.jobs.wrapUp(&rec, members, header, c.output)
+		tell() // files have appeared: that is on record before anybody hears of it
+	})
 }
 
-// record keeps the end of a job here.
-func (j *jobs) record(rec *api.Record) {
+// recordEnd keeps the end of a job here.
+func (j *jobs) recordEnd(rec *api.Record) {
 	if err := j.n.records.Put(rec); err != nil {
 		j.n.log.Warn("recording a job's end", "job", rec.Spec.ID, "err", err)
 	}
@@ -85,19 +176,17 @@ func (j *jobs) record(rec *api.Record) {
 func (j *jobs) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *publish.Output) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.n.ctx), recordTimeout)
 	defer cancel()
-	j.record(rec)
-	for _, m := range members {
-		if err := j.n.wire.Send(ctx, m.ActorsAddr(), &wire.Stop{Header: header}); err != nil {
-			j.n.log.Debug("closing a job", "job", rec.Spec.ID, "node", m.ID, "err", err)
-		}
-	}
-	if rec.Status.State != api.Succeeded { // else publish has cleared up
-		j.discard(rec.Spec.ID, out)
-	}
+	j.recordEnd(rec)
 	homes, _ := j.n.peers.Homes(rec.Spec.ID)
-	_ = peers.Each(ctx, len(homes), func(ctx context.Context, i int) error {
-		if err := j.putRecord(ctx, homes[i], rec); err != nil {
-			j.n.log.Debug("recording a job's end", "job", rec.Spec.ID, "addr", homes[i], "err", err)
+	if j.putAll(ctx, rec, homes).majority() {
+		j.discard(rec.Spec.ID, out) // nobody will look there for what became of the job
+	} else {
+		j.n.log.Warn("the end of a job is recorded on too few nodes: what it staged stays", "job", rec.Spec.ID)
+		out.Release()
+	}
+	_ = peers.Each(ctx, len(members), func(ctx context.Context, i int) error {
+		if err := j.n.wire.Send(ctx, members[i].ActorsAddr(), &wire.Stop{Header: header}); err != nil {
+			j.n.log.Debug("closing a job", "job", rec.Spec.ID, "node", members[i].ID, "err", err)
 		}
 		return nil
 	})
@@ -136,11 +225,14 @@ func (c *coordinator) publishStatus(now bool) {
 func (c *coordinator) status() *api.JobStatus {
 	s := c.hosted.spec.Status()
 	s.State, s.Coordinator, s.Term = api.Running, string(c.n.id), c.term
-	if c.d == nil {
+	if c.job == nil {
 		return s
 	}
 	if w := c.job.Result.Write; w != nil {
 		s.Output = w.Path
+	}
+	if c.d == nil {
+		return s
 	}
 	for _, st := range c.d.Status() {
 		s.Stages = append(s.Stages, api.StageStatus{

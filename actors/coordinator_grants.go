@@ -125,6 +125,9 @@ func (c *coordinator) grant(r sched.Run) *wire.Run {
 
 // packet returns the packet that nodes need to run tasks of a stage.
 func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
+	if m.term != c.term {
+		return nil, &plan.Error{Kind: plan.KindFenced, Op: "run", Subject: string(c.hosted.spec.ID), Text: fmt.Sprintf("term %d is not %d", m.term, c.term)}
+	}
 	if c.d == nil || c.finished || m.stage < 0 || m.stage >= len(c.job.Stages) {
 		return nil, peers.NoJob(c.hosted.spec.ID)
 	}

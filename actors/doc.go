@@ -17,6 +17,6 @@
 // SQL (exec) and to keep anything on disk itself (journal). DuckDB never runs
 // inside an actor's Receive: system messages would wait.
 //
-// Read node.go, then jobs.go and submit.go, coordinator.go, worker.go and
+// Read node.go, then jobs.go, submit.go and takeover.go, coordinator.go, worker.go and
 // partition.go; http.go for what people and other nodes ask.
 package actors

@@ -260,12 +260,16 @@ func (s *server) getJobs(_ http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 func (s *server) getJob(_ http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
-	return s.n.jobs.status(id), nil
+	return s.n.jobs.status(id)
 }
 
 // getSpec returns a job as it was submitted, so that it can be submitted again.
 func (s *server) getSpec(_ http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
-	return s.n.jobs.spec(id), nil
+	rec, err := s.n.jobs.record(id)
+	if err != nil {
+		return nil, err
+	}
+	return rec.Spec, nil
 }
 
 // watchJob writes a line for every change of a job's status until it has ended.
@@ -279,7 +283,7 @@ func (s *server) watchLines(out *statusLines, r *http.Request, id plan.JobID) {
 	defer tick.Stop()
 	for {
 		status, changed := s.n.jobs.watch(id)
-		if !out.write(status) || status.State.Ended() {
+		if status == nil || !out.write(status) || status.State.Ended() {
 			return
 		}
 		select {
@@ -356,10 +360,11 @@ func writeExplain(w http.ResponseWriter, r *http.Request, job *plan.Job) (any, e
 func (s *server) getPacket(w http.ResponseWriter, r *http.Request) (any, error) {
 	stage, err1 := strconv.Atoi(r.URL.Query().Get("stage"))
 	version, err2 := strconv.ParseUint(r.URL.Query().Get("version"), 10, 64)
-	if err := errors.Join(err1, err2); err != nil {
+	term, err3 := strconv.ParseUint(r.URL.Query().Get("term"), 10, 64)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "packet", Text: err.Error()}
 	}
-	p, err := s.n.jobs.packet(r.Context(), plan.JobID(r.PathValue("id")), stage, version)
+	p, err := s.n.jobs.packet(r.Context(), plan.JobID(r.PathValue("id")), term, stage, version)
 	if err != nil {
 		return nil, err
 	}
@@ -391,16 +396,12 @@ func writeGob(w http.ResponseWriter, v any) error {
 }
 
 func (s *server) startJob(_ http.ResponseWriter, r *http.Request) (any, error) {
-	term, err := strconv.ParseUint(r.URL.Query().Get("term"), 10, 64)
-	if err != nil {
-		return nil, &plan.Error{Kind: plan.KindUser, Op: "start", Text: err.Error()}
-	}
 	id := plan.JobID(r.PathValue("id"))
 	rec := s.n.records.Get(id)
 	if rec == nil {
 		return nil, peers.NoJob(id)
 	}
-	return s.n.jobs.coordinate(r.Context(), rec.Spec, term)
+	return s.n.jobs.coordinate(r.Context(), rec)
 }
 
 func (s *server) putSpec(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -417,6 +418,7 @@ func (s *server) putSpec(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := s.n.records.Put(rec); err != nil {
 		return nil, err
 	}
+	s.n.jobs.fence(rec.Spec.ID, rec.Term)
 	w.WriteHeader(http.StatusNoContent)
 	return nil, nil
 }

@@ -67,6 +67,9 @@ func lostRows(id plan.JobID, err error) error {
 func (s *server) awaitEnd(ctx context.Context, id plan.JobID) (*api.JobStatus, error) {
 	for {
 		st, changed := s.n.jobs.watch(id)
+		if st == nil {
+			return nil, moved(id)
+		}
 		if st.State.Ended() {
 			return st, nil
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -44,15 +45,24 @@ func (r *hostedJob) planning(done, of int) {
 	r.topic.set(&now)
 }
 
-// hostedJob is a job that this node coordinates.
+// hostedJob is a job that this node coordinates, in one term.
 type hostedJob struct {
 	spec     *api.JobSpec // never changed
+	term     *terms.Term
 	pid      *actor.PID   // of its coordinator, which outlives the job's end
 	topic    *topic       // its status; an ended one is final
 	renewals atomic.Int64 // how often the job's client said that it still waits
 
 	mu  sync.Mutex
+	rec *api.Record  // as it was last given to the job's homes; replaced, never changed
 	job *prepare.Job // nil until it is planned; replaced when planned again, never changed
+}
+
+// record is the job's record as it is while it runs.
+func (r *hostedJob) record() *api.Record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rec
 }
 
 func (r *hostedJob) compiled() *prepare.Job {
@@ -93,12 +103,16 @@ func (j *jobs) ended(id plan.JobID) *api.Record {
 	return nil
 }
 
-func (j *jobs) status(id plan.JobID) *api.JobStatus {
+func (j *jobs) status(id plan.JobID) (*api.JobStatus, error) {
 	s, _ := j.watch(id)
-	return s
+	if s == nil {
+		return nil, moved(id)
+	}
+	return s, nil
 }
 
-// watch is a job's status and a channel that closes when there is a newer one.
+// watch is a job's status and a channel that closes when there is a newer one. The
+// status is nil when this node does not coordinate the job any more.
 func (j *jobs) watch(id plan.JobID) (*api.JobStatus, <-chan struct{}) {
 	if r := j.get(id); r != nil {
 		return r.topic.get()
@@ -106,7 +120,12 @@ func (j *jobs) watch(id plan.JobID) (*api.JobStatus, <-chan struct{}) {
 	if rec := j.ended(id); rec != nil {
 		return rec.Status, nil
 	}
-	return &api.JobStatus{ID: id, State: api.Queued}, nil
+	return nil, nil
+}
+
+// moved is the error of a job that this node coordinated until now.
+func moved(id plan.JobID) error {
+	return &plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: "another node takes the job over", Hint: "ask again in a moment"}
 }
 
 // running is the jobs that this node coordinates and that have not ended.
@@ -151,13 +170,16 @@ func (j *jobs) list() []api.JobStatus {
 func (j *jobs) cancel(ctx context.Context, id plan.JobID) (*api.JobStatus, error) {
 	r := j.get(id)
 	if r == nil {
-		return j.status(id), nil
+		return j.status(id)
 	}
 	j.n.wire.System().Root.Send(r.pid, &cancelJobMsg{reason: "cancelled by request"})
 	for {
 		s, changed := r.topic.get()
 		if s.State.Ended() {
 			return s, nil
+		}
+		if r.topic.closed() {
+			return nil, moved(id)
 		}
 		select {
 		case <-changed:
@@ -169,36 +191,43 @@ func (j *jobs) cancel(ctx context.Context, id plan.JobID) (*api.JobStatus, error
 
 // compiled is a job's stages, planned anew if they are not kept.
 func (j *jobs) compiled(ctx context.Context, id plan.JobID) (*plan.Job, error) {
+	rec, err := j.record(id)
+	if err != nil {
+		return nil, err
+	}
 	if r := j.get(id); r != nil {
 		if c := r.compiled(); c != nil {
 			return c.Plan, nil
 		}
-	} else if rec := j.ended(id); rec.Job != nil {
+	} else if rec.Job != nil {
 		return rec.Job, nil
 	}
-	c, err := j.n.planner.Compile(ctx, j.spec(id), capacity(j.n.mesh.View()))
+	c, err := j.n.planner.Compile(ctx, rec.Spec, rec.Capacity)
 	if err != nil {
 		return nil, err
 	}
 	return c.Plan, nil
 }
 
-// spec is a job that this node knows, as it was submitted.
-func (j *jobs) spec(id plan.JobID) *api.JobSpec {
+// record is that of a job for which this node can answer.
+func (j *jobs) record(id plan.JobID) (*api.Record, error) {
 	if r := j.get(id); r != nil {
-		return r.spec
+		return r.record(), nil
 	}
-	return j.ended(id).Spec
+	if rec := j.ended(id); rec != nil {
+		return rec, nil
+	}
+	return nil, moved(id)
 }
 
 // packet asks a job's coordinator for a stage.
-func (j *jobs) packet(ctx context.Context, id plan.JobID, stage int, version uint64) (*api.Packet, error) {
+func (j *jobs) packet(ctx context.Context, id plan.JobID, term uint64, stage int, version uint64) (*api.Packet, error) {
 	r := j.get(id)
 	if r == nil {
 		return nil, peers.NoJob(id)
 	}
 	reply := make(chan packetReply, 1)
-	j.n.wire.System().Root.Send(r.pid, &packetMsg{stage: stage, version: version, reply: reply})
+	j.n.wire.System().Root.Send(r.pid, &packetMsg{term: term, stage: stage, version: version, reply: reply})
 	return wait(ctx, j.n, reply, func(p packetReply) (*api.Packet, error) { return p.packet, p.err })
 }
 
@@ -254,12 +283,7 @@ func (j *jobs) ends() {
 			ended = append(ended, r)
 		}
 	}
-	if len(ended) == len(j.byID) {
-		for _, ch := range j.waiters {
-			close(ch)
-		}
-		j.waiters = nil
-	}
+	j.wakeDrained()
 	if len(ended) <= endedRunsMax {
 		return
 	}
@@ -267,6 +291,19 @@ func (j *jobs) ends() {
 	for _, r := range ended[:len(ended)-endedRunsMax] {
 		delete(j.byID, r.spec.ID)
 	}
+}
+
+// wakeDrained tells those who wait for it that no job runs. The lock is held.
+func (j *jobs) wakeDrained() {
+	for _, r := range j.byID {
+		if s, _ := r.topic.get(); !s.State.Ended() {
+			return
+		}
+	}
+	for _, ch := range j.waiters {
+		close(ch)
+	}
+	j.waiters = nil
 }
 
 // drained is closed when this node coordinates no running job.
@@ -287,25 +324,60 @@ func (j *jobs) stop() {
 	}
 }
 
-// start spawns the coordinator of a job, once. The same job started again is the one
-// that runs; another by its id is refused.
-func (j *jobs) start(spec *api.JobSpec, term uint64) (*hostedJob, error) {
+// start spawns the coordinator of a job's term. The same job started again is the
+// one that runs; another by its id is refused. A newer term takes the place of an
+// older one.
+func (j *jobs) start(rec *api.Record, term *terms.Term) (*hostedJob, error) {
+	id := rec.Spec.ID
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if r := j.byID[spec.ID]; r != nil {
-		return r, spec.Same(r.spec)
+	if r := j.byID[id]; r != nil {
+		if err := rec.Spec.Same(r.spec); err != nil || r.term.Number() >= term.Number() {
+			return r, err
+		}
+		j.drop(r)
 	}
-	first := spec.Status()
-	first.Coordinator, first.Term = string(j.n.id), term
-	r := &hostedJob{spec: spec, topic: newTopic(first)}
-	props := actor.PropsFromProducer(func() actor.Actor { return &coordinator{n: j.n, hosted: r, term: term} })
-	pid, err := j.n.wire.System().Root.SpawnNamed(props, "coordinator-"+string(spec.ID))
+	first := rec.Spec.Status()
+	first.Coordinator, first.Term = string(j.n.id), term.Number()
+	r := &hostedJob{spec: rec.Spec, term: term, rec: rec, topic: newTopic(first)}
+	props := actor.PropsFromProducer(func() actor.Actor { return &coordinator{n: j.n, hosted: r, term: term.Number()} })
+	pid, err := j.n.wire.System().Root.SpawnNamed(props, fmt.Sprintf("coordinator-%s-%d", id, term.Number()))
 	if err != nil {
-		return nil, fmt.Errorf("actors: start the coordinator of job %s: %w", spec.ID, err)
+		return nil, fmt.Errorf("actors: start the coordinator of job %s: %w", id, err)
 	}
 	r.pid = pid
-	j.byID[spec.ID] = r
+	j.byID[id] = r
 	return r, nil
+}
+
+// fence gives up a job that this node coordinates in an older term than that one:
+// another node drives it. Its watchers find that out by asking again.
+func (j *jobs) fence(id plan.JobID, below uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if r := j.byID[id]; r != nil && r.term.Number() < below {
+		j.drop(r)
+	}
+}
+
+// abandon gives up all jobs that this node coordinates, as its death would.
+func (j *jobs) abandon() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, r := range j.byID {
+		j.drop(r)
+	}
+}
+
+// drop forgets a job that has not ended, and stops its coordinator. The lock is held.
+func (j *jobs) drop(r *hostedJob) {
+	if s, _ := r.topic.get(); s.State.Ended() {
+		return
+	}
+	delete(j.byID, r.spec.ID)
+	r.topic.close()
+	j.n.wire.System().Root.Stop(r.pid)
+	j.wakeDrained()
 }
 
 // ownJobID makes up the id of a job that this node would coordinate, unless it

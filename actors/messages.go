@@ -7,6 +7,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/publish"
+	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -26,6 +27,7 @@ type (
 		runs  []*wire.Run
 		err   error
 		pull  bool
+		told  *attemptOutcome // what was reported; nil: nothing was
 	}
 	// endedMsg: an attempt's goroutine has finished; its slot is free.
 	endedMsg struct {
@@ -55,6 +57,9 @@ type (
 		out  *publish.Output
 		size []int64 // named
 		err  error
+
+		published bool // the files, by a predecessor
+		files     []string
 	}
 	nodeHeld struct {
 		node mesh.NodeID
@@ -73,6 +78,7 @@ type (
 		err   error
 	}
 	packetMsg struct {
+		term    uint64
 		stage   int
 		version uint64
 		reply   chan packetReply
@@ -90,6 +96,11 @@ type (
 	heldMsg      struct{ held []nodeHeld }
 	membersMsg   struct{ view *mesh.View }
 	cancelJobMsg struct{ reason string }
+	// decidedMsg is what came of the vote on a job's end.
+	decidedMsg struct {
+		end *sched.Finish
+		err error
+	}
 	publishedMsg struct {
 		try   int
 		files []string

@@ -165,6 +165,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	}
 	n.up.Store(true)
 	n.goes.Go(n.followView)
+	n.goes.Go(n.jobs.followJobs)
 	n.goes.Go(func() { n.outputs.ClearNoted(n.ctx) })
 	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir, "access", n.rules)
 	return n, nil
@@ -270,8 +271,9 @@ func (n *Node) followView() {
 
 // onPause is the process's own death, noticed late: others run its tasks by now.
 func (n *Node) onPause(gap time.Duration) {
-	n.log.Warn("this process was paused for so long that others took it for dead: its tasks are dropped", "pause", gap)
+	n.log.Warn("this process was paused for so long that others took it for dead: its tasks and the jobs that it coordinates are dropped", "pause", gap)
 	n.wire.System().Root.Send(n.worker, &abandonMsg{})
+	n.jobs.abandon()
 }
 
 // handleMessage is where the wire's router delivers what other nodes send.

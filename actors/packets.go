@@ -10,14 +10,15 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// packetCache holds the data that a job's tasks on this node share: each stage's
+// packetCache holds the data that a job's tasks of one term on this node share: each stage's
 // packet, fetched once a version, and the schemas of the stages that are read.
 type packetCache struct {
-	n   *Node
-	job plan.JobID
+	n    *Node
+	job  plan.JobID
+	term uint64 // whose versions the packets have
+	addr string // API of the coordinator's node; "": not in the view
 
 	mu      sync.Mutex
-	addr    string                         // API of the coordinator's node; "": not in the view
 	packets map[int]*packetEntry           // by stage: the newest version asked for
 	schemas map[plan.StageID]*arrow.Schema // of stages that tasks here read
 }
@@ -32,22 +33,15 @@ type packetEntry struct {
 	judged  judgement // of packet
 }
 
-func newPacketCache(n *Node, job plan.JobID) *packetCache {
-	return &packetCache{n: n, job: job, packets: map[int]*packetEntry{}, schemas: map[plan.StageID]*arrow.Schema{}}
-}
-
-// moved says where the job's coordinator is: the router's address.
-func (p *packetCache) moved(router string) {
-	addr := ""
-	for _, m := range p.n.mesh.View().Members {
+// newPacketCache asks the coordinator of a term, whose router has that address.
+func newPacketCache(n *Node, job plan.JobID, term uint64, router string) *packetCache {
+	p := &packetCache{n: n, job: job, term: term, packets: map[int]*packetEntry{}, schemas: map[plan.StageID]*arrow.Schema{}}
+	for _, m := range n.mesh.View().Members {
 		if m.ActorsAddr() == router {
-			addr = m.APIAddr()
+			p.addr = m.APIAddr()
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.addr = addr
-	clear(p.packets)
+	return p
 }
 
 // get is the packet of a stage, of that version or a newer one.
@@ -57,8 +51,7 @@ func (p *packetCache) get(ctx context.Context, stage int, version uint64) (*pack
 	if e == nil || e.version < version {
 		e = &packetEntry{version: version, ready: make(chan struct{})}
 		p.packets[stage] = e
-		addr := p.addr
-		p.n.goes.Go(func() { p.fetch(e, addr, stage) })
+		p.n.goes.Go(func() { p.fetch(e, stage) })
 	}
 	p.mu.Unlock()
 	select {
@@ -69,15 +62,15 @@ func (p *packetCache) get(ctx context.Context, stage int, version uint64) (*pack
 	}
 }
 
-func (p *packetCache) fetch(e *packetEntry, addr string, stage int) {
+func (p *packetCache) fetch(e *packetEntry, stage int) {
 	defer close(e.ready)
-	switch addr {
+	switch p.addr {
 	case "":
 		e.err = &plan.Error{Kind: plan.KindUnavailable, Op: "fetch the stage of", Subject: string(p.job), Text: "its coordinator is not in this node's view"}
 	case p.n.APIAddr():
-		e.packet, e.err = p.n.jobs.packet(p.n.ctx, p.job, stage, e.version)
+		e.packet, e.err = p.n.jobs.packet(p.n.ctx, p.job, p.term, stage, e.version)
 	default:
-		e.packet, e.err = p.n.api.At(addr).Packet(p.n.ctx, p.job, stage, e.version)
+		e.packet, e.err = p.n.api.At(p.addr).Packet(p.n.ctx, p.job, p.term, stage, e.version)
 	}
 	if e.err != nil {
 		p.mu.Lock()

@@ -4,13 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/terms"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// Bounds of handing a job to nodes that may be about to be lost.
+const (
+	submitTriesMax = 4
+	viewTimeout    = 5 * time.Second // a node that has died is noticed sooner
 )
 
 // submit records a job on its home replicas and makes the first of them drive it:
@@ -34,48 +40,77 @@ func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 	if err := j.n.planner.Fill(ctx, spec); err != nil {
 		return nil, err
 	}
-	rec := &api.Record{Spec: spec, Term: 1}
-	homes, _ := j.n.peers.Homes(spec.ID)
-	errs := make([]error, len(homes))
-	kept := make([]chan struct{}, len(homes)) // closed when the record is there, or cannot be
-	var puts sync.WaitGroup
-	defer puts.Wait()
-	for i, home := range homes {
-		kept[i] = make(chan struct{})
-		puts.Go(func() {
-			defer close(kept[i])
-			errs[i] = j.putRecord(ctx, home, rec)
-		})
-	}
-	for i, home := range homes {
-		here := home == j.n.APIAddr()
-		if !here {
-			if <-kept[i]; errs[i] != nil {
-				continue
-			}
+	for try := 1; ; try++ {
+		view := j.n.mesh.View()
+		s, err := j.offer(ctx, spec, view)
+		if !errors.Is(err, plan.ErrUnavailable) || try == submitTriesMax || !j.awaitView(ctx, view) {
+			return s, err
 		}
-		s, err := j.startAt(ctx, home, spec, rec.Term) // it plans while others still record
+	}
+}
+
+// awaitView waits until other nodes are in view, and reports false when that takes
+// too long.
+func (j *jobs) awaitView(ctx context.Context, view *mesh.View) bool {
+	late := time.NewTimer(viewTimeout)
+	defer late.Stop()
+	select {
+	case <-view.Superseded():
+		return true
+	case <-late.C:
+	case <-ctx.Done():
+	case <-j.n.ctx.Done():
+	}
+	return false
+}
+
+// offer is one try to hand a job to the nodes of a view.
+func (j *jobs) offer(ctx context.Context, spec *api.JobSpec, view *mesh.View) (*api.JobStatus, error) {
+	homes, _ := j.n.peers.Homes(spec.ID)
+	rec := newRecord(spec, view, homes)
+	puts := j.putAll(ctx, rec, homes)
+	for i, m := range homes {
+		here := m.ID == j.n.id
+		if !here && puts.await(i) != nil {
+			continue
+		}
+		s, err := j.startAt(ctx, m, rec) // it plans while others still record
 		if ctx.Err() != nil {
-			j.n.goes.Go(func() { j.abandon(rec, homes) })
+			j.n.goes.Go(func() { j.abandoned(rec, homes) })
 			return nil, context.Cause(ctx)
 		}
 		if errors.Is(err, plan.ErrUnavailable) {
-			<-kept[i]
-			errs[i] = err
+			puts.fail(i, err)
 			continue
 		}
-		if puts.Wait(); err == nil && here && !slices.Contains(errs, nil) {
-			_, _ = j.cancel(ctx, spec.ID) // it has no record to outlive this node by
+		if err != nil || s.State.Ended() {
+			puts.wait()
+			return s, err
+		}
+		if !puts.majority() {
+			_, _ = j.cancel(ctx, spec.ID) // too few have a record to outlive its driver by
 			break
 		}
-		return s, err
+		return s, nil
 	}
-	return nil, refused(spec.ID, errs)
+	return nil, refused(spec.ID, puts.wait())
 }
 
-// abandon cancels a job whose submitter has gone. One that runs nowhere yet is
+// newRecord is how a job begins: the first of its homes drives it.
+func newRecord(spec *api.JobSpec, view *mesh.View, homes []mesh.Member) *api.Record {
+	rec := &api.Record{Spec: spec, Term: 1, Capacity: capacity(view)}
+	for _, m := range homes {
+		rec.Homes = append(rec.Homes, string(m.ID))
+	}
+	if len(homes) > 0 {
+		rec.Driver = terms.DriverOf(homes[0])
+	}
+	return rec
+}
+
+// abandoned cancels a job whose submitter has gone. One that runs nowhere yet is
 // recorded as cancelled on its homes, so that none of them starts it.
-func (j *jobs) abandon(rec *api.Record, homes []string) {
+func (j *jobs) abandoned(rec *api.Record, homes []mesh.Member) {
 	ctx, stop := context.WithTimeout(j.n.ctx, recordTimeout)
 	defer stop()
 	if _, err := j.n.api.At(j.n.APIAddr()).Cancel(ctx, rec.Spec.ID); err == nil {
@@ -107,41 +142,48 @@ func refused(id plan.JobID, errs []error) error {
 	return te
 }
 
-func (j *jobs) putRecord(ctx context.Context, addr string, rec *api.Record) error {
-	if addr == j.n.APIAddr() {
+func (j *jobs) putRecord(ctx context.Context, m mesh.Member, rec *api.Record) error {
+	if m.ID == j.n.id {
 		return j.n.records.Put(rec)
 	}
-	return j.n.api.At(addr).PutRecord(ctx, rec)
+	return j.n.api.At(m.APIAddr()).PutRecord(ctx, rec)
 }
 
-func (j *jobs) startAt(ctx context.Context, addr string, spec *api.JobSpec, term uint64) (*api.JobStatus, error) {
-	if addr == j.n.APIAddr() {
-		return j.coordinate(ctx, spec, term)
+func (j *jobs) startAt(ctx context.Context, m mesh.Member, rec *api.Record) (*api.JobStatus, error) {
+	if m.ID == j.n.id {
+		return j.coordinate(ctx, rec)
 	}
-	return j.n.api.At(addr).Start(ctx, spec.ID, term)
+	return j.n.api.At(m.APIAddr()).Start(ctx, rec.Spec.ID)
 }
 
 // coordinate makes this node host a job's coordinator, and waits until the job
-// is planned, or it has become clear that this takes longer.
-func (j *jobs) coordinate(ctx context.Context, spec *api.JobSpec, term uint64) (*api.JobStatus, error) {
-	if rec := j.n.records.Get(spec.ID); rec != nil {
-		if err := spec.Same(rec.Spec); err != nil {
+// is planned, or it has become clear that this takes longer. A job that has another
+// driver it takes over, if that one is gone.
+func (j *jobs) coordinate(ctx context.Context, rec *api.Record) (*api.JobStatus, error) {
+	spec := rec.Spec
+	if old := j.n.records.Get(spec.ID); old != nil {
+		if err := spec.Same(old.Spec); err != nil {
 			return nil, err
 		}
-		if rec.Status != nil {
-			return rec.Status, nil
+		if old.Status != nil {
+			return old.Status, nil
 		}
-		spec = rec.Spec // as it was submitted first
+		rec = old // as it was submitted first
 	}
-	r, err := j.start(spec, term)
-	if err != nil {
-		return nil, err
+	r := j.get(spec.ID)
+	if r == nil {
+		var err error
+		if r, err = j.drive(ctx, rec); err != nil {
+			return nil, err
+		}
 	}
 	late := time.NewTimer(startTimeout)
 	defer late.Stop()
 	for {
 		s, changed := r.topic.get()
 		switch {
+		case r.topic.closed():
+			return nil, moved(spec.ID)
 		case s.State == api.Failed:
 			return nil, s.Error.Err()
 		case s.State != api.Queued:

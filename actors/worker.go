@@ -23,6 +23,7 @@ const (
 	reportTriesMax    = 6
 	reportPause       = 250 * time.Millisecond // doubled each try
 	jobsPerWorkerMax  = 4096
+	orphanMax         = 30 * time.Second // attempts wait so long for a new coordinator of their job
 )
 
 // worker is the actor that owns a node's slots. It hears that a job has work,
@@ -52,7 +53,13 @@ type workerJob struct {
 	hasWork  bool   // until a pull comes back empty
 	packets  *packetCache
 	running  map[attemptKey]*runningAttempt // granted and not yet ended
+	orphaned time.Time                      // when its coordinator was seen to be gone; zero: it is there
+	untold   []*attemptOutcome              // ended and not reported: for the next coordinator; at most untoldMax
 }
+
+// untoldMax bounds the reports that wait for a coordinator. Those beyond it are
+// forgotten: the coordinator will miss the attempts, and ask what is held.
+const untoldMax = 1024
 
 type runningAttempt struct {
 	pid   *actor.PID
@@ -127,18 +134,23 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 		w.n.refused.Note("work: too many jobs are open", "from", m.from.Node, "job", id)
 		return
 	case j == nil:
-		j = &workerJob{id: id, packets: newPacketCache(w.n, id), running: map[attemptKey]*runningAttempt{}}
+		j = &workerJob{id: id, running: map[attemptKey]*runningAttempt{}}
 		w.jobs[id] = j
 		w.order = append(w.order, id)
 	case h.GetTerm() < j.term:
 		return // an older coordinator, fenced off
 	}
 	if j.addr != m.work.GetCoordinatorAddr() || j.term != h.GetTerm() {
-		j.packets.moved(m.work.GetCoordinatorAddr())
+		j.packets = newPacketCache(w.n, id, h.GetTerm(), m.work.GetCoordinatorAddr())
 	}
 	j.term, j.node, j.addr, j.boot = h.GetTerm(), m.from.Node, m.work.GetCoordinatorAddr(), m.from.Boot
 	j.deadline = h.GetDeadlineUnixMs()
-	j.hasWork = true
+	j.hasWork, j.orphaned = true, time.Time{}
+	untold := j.untold
+	j.untold = nil
+	for _, out := range untold {
+		w.report(c, j, out)
+	}
 	w.pull(c)
 }
 
@@ -196,6 +208,9 @@ func (w *worker) onPulled(c actor.Context, m *pulledMsg) {
 			w.dropJob(c, j)
 		}
 	}
+	if j != nil && m.told != nil && m.err != nil {
+		w.retell(c, j, m)
+	}
 	w.checkIdle()
 	w.pull(c)
 }
@@ -229,8 +244,12 @@ func (w *worker) onEnded(c actor.Context, m *endedMsg) {
 			delete(j.running, m.key)
 			c.Stop(r.pid)
 		}
-		if m.out != nil {
+		switch {
+		case m.out == nil:
+		case j.orphaned.IsZero():
 			w.report(c, j, m.out)
+		case len(j.untold) < untoldMax:
+			j.untold = append(j.untold, m.out)
 		}
 	}
 	w.checkIdle()
@@ -241,7 +260,7 @@ func (w *worker) onEnded(c actor.Context, m *endedMsg) {
 // slot that has become free.
 func (w *worker) report(c actor.Context, j *workerJob, out *attemptOutcome) {
 	root, self, addr := c.ActorSystem().Root, c.Self(), j.addr
-	answer := &pulledMsg{job: j.id, term: j.term}
+	answer := &pulledMsg{job: j.id, term: j.term, told: out}
 	if !w.leaving && w.free > 0 {
 		w.free--
 		answer.asked = 1
@@ -252,6 +271,17 @@ func (w *worker) report(c actor.Context, j *workerJob, out *attemptOutcome) {
 		answer.runs, answer.err = out.tell(deliver, h, log)
 		root.Send(self, answer)
 	})
+}
+
+// retell keeps a report that its coordinator did not hear, for the next one.
+func (w *worker) retell(c actor.Context, j *workerJob, m *pulledMsg) {
+	switch {
+	case w.jobs[j.id] != j: // dropped
+	case m.term < j.term && j.orphaned.IsZero():
+		w.report(c, j, m.told)
+	case errors.Is(m.err, plan.ErrUnavailable) && !j.orphaned.IsZero() && len(j.untold) < untoldMax:
+		j.untold = append(j.untold, m.told)
+	}
 }
 
 // tell delivers the report. A report that is refused, here or there, would leave
@@ -326,6 +356,13 @@ func (w *worker) dropJob(c actor.Context, j *workerJob) {
 // that were granted but never arrived, and of nodes that forgot.
 func (w *worker) reconcile(c actor.Context) {
 	for _, j := range w.jobs {
+		if !j.orphaned.IsZero() {
+			if time.Since(j.orphaned) > orphanMax {
+				w.log.Info("nobody took a job over: its tasks end", "job", j.id)
+				w.dropJob(c, j)
+			}
+			continue
+		}
 		asked := 0
 		if !w.leaving && !w.pulling && w.free > 0 && j.hasWork {
 			asked = min(w.free, wire.RunsMax)
@@ -336,15 +373,15 @@ func (w *worker) reconcile(c actor.Context) {
 	}
 }
 
-// onView drops jobs whose coordinator's node is gone: their segments stay here, for
-// the next coordinator. A node that is back already at the same address refuses
-// messages to its former router.
-func (w *worker) onView(c actor.Context) {
+// onView has the tasks of jobs whose coordinator's node is gone wait for the next
+// coordinator. A node that is back already at the same address refuses messages to
+// its former router.
+func (w *worker) onView(actor.Context) {
 	view := w.n.mesh.View()
 	for _, j := range w.jobs {
-		if m, ok := view.Find(mesh.NodeID(j.node)); !ok || m.ActorsAddr() != j.addr {
+		if m, ok := view.Find(mesh.NodeID(j.node)); j.orphaned.IsZero() && (!ok || m.ActorsAddr() != j.addr) {
 			w.log.Info("a job's coordinator is gone", "job", j.id)
-			w.dropJob(c, j)
+			j.orphaned, j.hasWork = time.Now(), false
 		}
 	}
 }

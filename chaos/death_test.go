@@ -6,10 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -237,31 +234,4 @@ func TestRollingRestart(t *testing.T) {
 	compare(t, ctx, job, groupByOracle(t))
 	must(t, c.AwaitMembers(ctx, 3))
 	noneRunning(t, ctx, c)
-}
-
-// The coordinator's death is not survived yet, but it is told, soon, and the
-// others are free at once.
-func TestKillCoordinator(t *testing.T) {
-	long(t)
-	ctx, c := newCluster(t, 3)
-	root := t.TempDir()
-	spawned := submitWrite(t, ctx, c.Nodes()[0], heavy, filepath.Join(root, "out"))
-	s, err := spawned.Status(ctx)
-	must(t, err)
-	other := c.Others(s.Coordinator)[0]
-	watch, err := chaos.Spawn(ctx, "", binary, "job", "watch", "--reconnect", "5s", "--peer", other.Addr(), spawned.ID())
-	must(t, err)
-	_, err = watch.Await(ctx, regexp.MustCompile(`stage 1 of 2`))
-	must(t, err)
-	must(t, c.Node(s.Coordinator).Kill9(ctx))
-
-	e, err := watch.Wait(ctx)
-	must(t, err)
-	if e.Code != unreachable || !strings.Contains(e.Stderr, "next: ") || !strings.Contains(e.Stderr, spawned.ID()) {
-		t.Errorf("watching a job whose coordinator died: %v", e)
-	}
-	must(t, c.AwaitMembers(ctx, 2))
-	again := submitWrite(t, ctx, other, light, filepath.Join(root, "out"))
-	follow(t, ctx, again)
-	must(t, newOracle(t).CompareQueries(ctx, "SELECT * FROM '"+root+"/out/*.parquet'", groupByOracle(t)))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	iofs "io/fs"
 	"os"
 	"path/filepath"
 )
@@ -139,6 +140,35 @@ func (f *FileStaging) place(fi os.FileInfo, from string) error {
 		return err
 	}
 	return s.rename(from, s.target)
+}
+
+// Published is Staging's.
+func (f *FileStaging) Published() (files []string, ok bool, err error) {
+	s := f.s
+	seal, err := s.readSeal()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err == nil {
+		var staged bool
+		if staged, err = f.holds(seal.Inode); err == nil {
+			return []string{filepath.Base(s.target)}, !staged, nil
+		}
+	}
+	return nil, false, fmt.Errorf("fs: look at the staging of %s: %w", s.target, classify(err))
+}
+
+// holds reports whether a file is still where an attempt wrote it.
+func (f *FileStaging) holds(ino uint64) (found bool, err error) {
+	err = filepath.WalkDir(f.Dir(), func(_ string, e iofs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		fi, err := e.Info()
+		found = found || err == nil && inode(fi) == ino
+		return err
+	})
+	return found, err
 }
 
 // Discard is Staging's: the published file stays.

@@ -149,6 +149,22 @@ func resolve(target string) (string, error) {
 	return real, err
 }
 
+// Published tells the names in the target of the files that were published, once
+// readers see them; it remembers them until Discard.
+func (s *Staging) Published() (files []string, ok bool, err error) {
+	seal, err := s.readSeal()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, false, nil
+	}
+	if err == nil {
+		var v view
+		if v, err = s.look(seal); err == nil {
+			return seal.files, v.published(), nil
+		}
+	}
+	return nil, false, fmt.Errorf("fs: look at the staging of %s: %w", s.target, classify(err))
+}
+
 // Dir is the folder where attempts write.
 func (s *Staging) Dir() string { return filepath.Join(s.root, workDir) }
 

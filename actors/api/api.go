@@ -132,14 +132,13 @@ type Description struct {
 }
 
 // State is where a job stands. It ends in exactly one of succeeded, failed and
-// cancelled. Lost: it is recorded, but no node that can be reached coordinates it.
+// cancelled.
 type State string
 
 // States of a job.
 const (
 	Queued    State = "queued"
 	Running   State = "running"
-	Lost      State = "lost"
 	Succeeded State = "succeeded"
 	Failed    State = "failed"
 	Cancelled State = "cancelled"

@@ -57,8 +57,8 @@ func (p *Peer) Records(ctx context.Context) ([]JobStatus, error) {
 }
 
 // Start makes the node coordinate a job that is recorded on it.
-func (p *Peer) Start(ctx context.Context, id plan.JobID, term uint64) (*JobStatus, error) {
-	return call[JobStatus](ctx, &p.Client, http.MethodPost, jobPath(id, fmt.Sprintf("/start?term=%d", term)), struct{}{})
+func (p *Peer) Start(ctx context.Context, id plan.JobID) (*JobStatus, error) {
+	return call[JobStatus](ctx, &p.Client, http.MethodPost, jobPath(id, "/start"), struct{}{})
 }
 
 // Registers carries requests to the node's keeper.
@@ -66,10 +66,10 @@ func (p *Peer) Registers(ctx context.Context, c *RegisterCall) (*RegisterReply, 
 	return call[RegisterReply](ctx, &p.Client, http.MethodPost, "/v1/registers", c)
 }
 
-// Packet fetches a stage for a worker.
-func (p *Peer) Packet(ctx context.Context, id plan.JobID, stage int, version uint64) (*Packet, error) {
+// Packet fetches a stage for a worker, from the coordinator of a term.
+func (p *Peer) Packet(ctx context.Context, id plan.JobID, term uint64, stage int, version uint64) (*Packet, error) {
 	out := new(Packet)
-	return out, p.gob(ctx, jobPath(id, fmt.Sprintf("/packet?stage=%d&version=%d", stage, version)), out)
+	return out, p.gob(ctx, jobPath(id, fmt.Sprintf("/packet?term=%d&stage=%d&version=%d", term, stage, version)), out)
 }
 
 // Schema fetches the columns of a segment.

@@ -3,12 +3,32 @@ package api
 import "github.com/pondmesh/pond/actors/plan"
 
 // Record is a job as its home replicas durably keep it: the spec before the
-// submitter hears that the job is accepted, and later the job's end.
+// submitter hears that the job is accepted, who drives it, and later the job's end.
 type Record struct {
-	Spec   *JobSpec   `json:"spec"`
-	Term   uint64     `json:"term"`
-	Status *JobStatus `json:"status,omitempty"` // once it has ended
+	Spec *JobSpec `json:"spec"`
+	Term uint64   `json:"term"` // of Driver
+	// Revision counts the records of one term: its driver writes another when nodes
+	// that keep it have gone.
+	Revision uint64   `json:"revision,omitempty"`
+	Driver   Driver   `json:"driver"` // the node that runs the job's coordinator
+	Homes    []string `json:"homes"`  // nodes that keep the record: the next driver is the first of them that lives
+	// Capacity is that of the pond when the job was submitted. A successor plans
+	// by it too, so that it finds the stages that its predecessor has run.
+	Capacity Capacity   `json:"capacity"`
+	Status   *JobStatus `json:"status,omitempty"` // once it has ended
 	// Job is its stages when they are not those that the spec compiles to, because
 	// the rest of it was planned again while it ran.
 	Job *plan.Job `json:"job,omitempty"`
+}
+
+// Driver is one start of a node.
+type Driver struct {
+	Node string `json:"node"`
+	Boot string `json:"boot"`
+}
+
+// Capacity describes the resources that a pond offers a job.
+type Capacity struct {
+	Slots       int   `json:"slots"`
+	TargetBytes int64 `json:"target_bytes"` // that a task is meant to read, compressed
 }

@@ -138,7 +138,7 @@ func (r *runner) program(t *testing.T, js string) *plan.Plan {
 // compile plans a job for a pond of three slots.
 func (r *runner) compile(t *testing.T, p *plan.Plan, o api.JobOptions) *prepare.Job {
 	t.Helper()
-	job, err := r.planner.Compile(t.Context(), &api.JobSpec{ID: "00000000000000000000000000000001", Plan: p, Options: o}, prepare.Capacity{Slots: 3, TargetBytes: 4 << 10})
+	job, err := r.planner.Compile(t.Context(), &api.JobSpec{ID: "00000000000000000000000000000001", Plan: p, Options: o}, api.Capacity{Slots: 3, TargetBytes: 4 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}

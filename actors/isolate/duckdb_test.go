@@ -90,7 +90,7 @@ func (p *planning) job(ctx context.Context, by *prepare.Planner, sql string, for
 	if err := by.Fill(ctx, spec); err != nil {
 		return nil, err
 	}
-	return by.Compile(ctx, spec, prepare.Capacity{Slots: 3, TargetBytes: 4 << 10})
+	return by.Compile(ctx, spec, api.Capacity{Slots: 3, TargetBytes: 4 << 10})
 }
 
 // Planning in processes gives what planning here does: plans, refusals and all.

@@ -84,12 +84,13 @@ func (r *Records) read(id fs.UploadID) (*api.Record, error) {
 	return rec, nil
 }
 
-// newer reports whether a replaces b: an ended job's record wins, then the term.
+// newer reports whether a replaces b: an ended job's record wins, then the term, then
+// what its driver said last.
 func newer(a, b *api.Record) bool {
 	if (a.Status != nil) != (b.Status != nil) {
 		return a.Status != nil
 	}
-	return a.Term > b.Term
+	return a.Term > b.Term || a.Term == b.Term && a.Revision > b.Revision
 }
 
 // Put makes rec durable, unless a newer version is here already. A record of another
@@ -163,6 +164,19 @@ func (r *Records) Get(id plan.JobID) *api.Record {
 		return e.rec
 	}
 	return nil
+}
+
+// Open is the records of jobs that have not ended. They must not be changed.
+func (r *Records) Open() []*api.Record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []*api.Record
+	for _, e := range r.jobs {
+		if e.rec.Status == nil {
+			out = append(out, e.rec)
+		}
+	}
+	return out
 }
 
 // List is every record kept here. They must not be changed.

@@ -7,13 +7,14 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/mesh"
 )
 
 // locateTimeout bounds the asking around for a job.
 const locateTimeout = 2 * time.Second
 
-// WhyNot says why no node answers for a job: nobody knows it (yet), or all that
-// is left of it is the record that it was submitted.
+// WhyNot says why no node answers for a job: nobody knows it (yet), or it is between
+// two coordinators.
 func (p *Peers) WhyNot(ctx context.Context, id plan.JobID) error {
 	jobs, err := p.All(ctx)
 	if err != nil {
@@ -24,13 +25,15 @@ func (p *Peers) WhyNot(ctx context.Context, id plan.JobID) error {
 		return jobs[i].Error.Err()
 	}
 	if i >= 0 {
-		return errOrphan(id, "no node coordinates the job: it has only just been submitted, or the node that did is gone")
+		return Between(id)
 	}
 	return NoJob(id)
 }
 
-func errOrphan(id plan.JobID, why string) error {
-	return &plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: why, Hint: "it is not known how it stands: look again with pondnode job watch " + string(id)}
+// Between is the error of a job that no node coordinates at the moment.
+func Between(id plan.JobID) error {
+	return &plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: "no node coordinates the job at the moment: it begins, or a node takes it over from another that is gone",
+		Hint: "ask again: pondnode job watch " + string(id)}
 }
 
 // NoJob is the error of a job that nobody knows.
@@ -44,37 +47,63 @@ func (p *Peers) Node(ctx context.Context, id plan.JobID) (addr string, ok bool) 
 	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
 	defer cancel()
 	homes, others := p.Homes(id)
-	best, first := "", min(len(homes), 1)
-	for _, group := range [][]string{homes[:first], homes[first:], others} {
-		for _, r := range p.ask(ctx, group, id) {
-			if r.status.State != api.Queued {
-				return r.addr, true
-			}
-			if best == "" {
-				best = r.addr
+	first := min(len(homes), 1)
+	var best answer
+	for _, group := range [][]mesh.Member{homes[:first], homes[first:], others} {
+		for _, a := range p.ask(ctx, group, id) {
+			if best.status == nil || knowsMore(a.status, best.status) {
+				best = a
 			}
 		}
+		if best.status != nil && best.status.State != api.Queued {
+			break
+		}
 	}
-	return best, best != ""
+	return best.addr, best.status != nil
 }
 
-type askReply struct {
+// Ended is how a job has ended, if any other node knows.
+func (p *Peers) Ended(ctx context.Context, id plan.JobID) *api.JobStatus {
+	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
+	defer cancel()
+	homes, others := p.Homes(id)
+	for _, a := range p.ask(ctx, slices.Concat(homes, others), id) {
+		if a.status.State.Ended() {
+			return a.status
+		}
+	}
+	return nil
+}
+
+// knowsMore reports whether a is the better answer: the job has ended, or it is of a
+// later term.
+func knowsMore(a, b *api.JobStatus) bool {
+	if a.State.Ended() != b.State.Ended() {
+		return a.State.Ended()
+	}
+	return a.Term > b.Term || a.Term == b.Term && rank(a.State) > rank(b.State)
+}
+
+type answer struct {
 	addr   string
 	status *api.JobStatus
 }
 
-// ask asks nodes for a job at once and returns the answers of those that
-// know it, in the order of addrs.
-func (p *Peers) ask(ctx context.Context, addrs []string, id plan.JobID) []askReply {
-	replies := make([]askReply, len(addrs))
-	Each(ctx, len(addrs), func(ctx context.Context, i int) error {
-		s, err := p.API.At(addrs[i]).Hop().Job(ctx, id)
+// ask asks other nodes for a job at once and returns the answers of those that
+// know it, in their order.
+func (p *Peers) ask(ctx context.Context, nodes []mesh.Member, id plan.JobID) []answer {
+	answers := make([]answer, len(nodes))
+	Each(ctx, len(nodes), func(ctx context.Context, i int) error {
+		if nodes[i].ID == p.Self {
+			return nil
+		}
+		s, err := p.API.At(nodes[i].APIAddr()).Hop().Job(ctx, id)
 		if err == nil {
-			replies[i] = askReply{addrs[i], s}
+			answers[i] = answer{nodes[i].APIAddr(), s}
 		}
 		return nil
 	})
-	return slices.DeleteFunc(replies, func(r askReply) bool { return r.status == nil })
+	return slices.DeleteFunc(answers, func(a answer) bool { return a.status == nil })
 }
 
 // All lists the jobs that any node knows, newest first.
@@ -99,16 +128,12 @@ func (p *Peers) All(ctx context.Context) ([]api.JobStatus, error) {
 	})
 	best := map[plan.JobID]api.JobStatus{}
 	for _, s := range slices.Concat(lists...) {
-		if old, ok := best[s.ID]; !ok || rank(s.State) > rank(old.State) {
+		if old, ok := best[s.ID]; !ok || knowsMore(&s, &old) {
 			best[s.ID] = s
 		}
 	}
 	out := make([]api.JobStatus, 0, len(best))
 	for _, s := range best {
-		if s.State == api.Queued && s.Coordinator == "" && time.Now().UnixMilli()-s.Submitted > locateTimeout.Milliseconds() {
-			s.State = api.Lost
-			s.Error = api.FromError(errOrphan(s.ID, "the node that coordinated the job is gone"))
-		}
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b api.JobStatus) int { return int(b.Submitted - a.Submitted) })
@@ -125,8 +150,8 @@ func rank(s api.State) int {
 	return 0
 }
 
-// Live are the jobs that some node of the view coordinates and that have not
-// ended. It fails unless every node answers.
+// Live are the jobs that have not ended, as far as any node of the view knows. It
+// fails unless every node answers.
 func (p *Peers) Live(ctx context.Context) (map[plan.JobID]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
 	defer cancel()
@@ -141,11 +166,14 @@ func (p *Peers) Live(ctx context.Context) (map[plan.JobID]bool, error) {
 		return err
 	})
 	live := map[plan.JobID]bool{}
-	for _, list := range lists {
-		for _, s := range list {
-			if s.Coordinator != "" && !s.State.Ended() {
-				live[s.ID] = true
-			}
+	for _, s := range slices.Concat(lists...) {
+		if was, seen := live[s.ID]; !seen || was {
+			live[s.ID] = !s.State.Ended() // who knows of an end is right
+		}
+	}
+	for id, alive := range live {
+		if !alive {
+			delete(live, id)
 		}
 	}
 	return live, err

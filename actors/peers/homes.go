@@ -35,19 +35,18 @@ func ringNodes(v *mesh.View) []ring.Node {
 	return nodes
 }
 
-// Homes are the API addresses of a job's home replicas, by rank, and those of
-// all other nodes.
-func (p *Peers) Homes(id plan.JobID) (homes, others []string) {
+// Homes are a job's home replicas, by rank, and all other nodes.
+func (p *Peers) Homes(id plan.JobID) (homes, others []mesh.Member) {
 	v := p.View()
 	isHome := map[mesh.NodeID]bool{}
 	for _, r := range ring.Rank(ringNodes(v), string(id), homeReplicas) {
 		m, _ := v.Find(mesh.NodeID(r.ID))
 		isHome[m.ID] = true
-		homes = append(homes, m.APIAddr())
+		homes = append(homes, m)
 	}
 	for _, m := range v.Members {
 		if !isHome[m.ID] {
-			others = append(others, m.APIAddr())
+			others = append(others, m)
 		}
 	}
 	return homes, others

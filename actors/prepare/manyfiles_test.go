@@ -34,7 +34,7 @@ func TestManyFiles(t *testing.T) {
 	var told []string
 	ctx := prepare.WithProgress(t.Context(), func(done, of int) { told = append(told, fmt.Sprintf("%d/%d", done, of)) })
 	spec := &api.JobSpec{ID: "00000000000000000000000000000001", Plan: p, Options: api.JobOptions{Force: true}}
-	if _, err := b.Compile(ctx, spec, prepare.Capacity{Slots: 3, TargetBytes: 4 << 10}); err != nil {
+	if _, err := b.Compile(ctx, spec, api.Capacity{Slots: 3, TargetBytes: 4 << 10}); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"0/150", "64/150", "128/150"}; !slices.Equal(told, want) {
@@ -44,7 +44,7 @@ func TestManyFiles(t *testing.T) {
 	foot := len(one) - 8 - int(one[len(one)-8])
 	torn := slices.Concat(one[:foot], bytes.Repeat([]byte{255}, len(one)-8-foot), one[len(one)-8:])
 	b.file(t, "many/101.parquet", string(torn))
-	_, err = b.Compile(ctx, spec, prepare.Capacity{Slots: 3, TargetBytes: 4 << 10})
+	_, err = b.Compile(ctx, spec, api.Capacity{Slots: 3, TargetBytes: 4 << 10})
 	if te := plan.AsError(err); te.Kind != plan.KindUser || !strings.Contains(te.Error(), "101.parquet") || !strings.Contains(te.Hint, "whole") {
 		t.Errorf("%v; %s", err, plan.AsError(err).Hint)
 	}

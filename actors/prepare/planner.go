@@ -74,12 +74,6 @@ func (j *Job) With(query *distribute.Compiled) *Job { return newJob(query.Job, j
 // Ended is the job with its stages, and nothing to plan again from.
 func (j *Job) Ended() *Job { return &Job{Plan: j.Plan, Access: j.Access} }
 
-// Capacity describes the resources that a pond offers a job.
-type Capacity struct {
-	Slots       int
-	TargetBytes int64 // that a task is meant to read, compressed
-}
-
 // The size of a task's input, in compressed bytes: a slot's memory must hold it
 // a few times over, decoded and sorted.
 const (
@@ -96,8 +90,8 @@ type NodeSize struct {
 
 // CapacityOf is that of nodes together. The bytes are a power of two, so that a
 // node more or less seldom makes other partitions.
-func CapacityOf(nodes ...NodeSize) Capacity {
-	c := Capacity{TargetBytes: targetMin}
+func CapacityOf(nodes ...NodeSize) api.Capacity {
+	c := api.Capacity{TargetBytes: targetMin}
 	least := int64(targetMax * targetShare)
 	for _, n := range nodes {
 		if n.Slots > 0 {
@@ -126,7 +120,7 @@ func tell(ctx context.Context, done, of int) {
 
 // Compile resolves the files that a job names and plans it. What is wrong with
 // the plan, its SQL or its files is plan.ErrQuery, ErrNotFound or ErrDenied.
-func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c Capacity) (*Job, error) {
+func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c api.Capacity) (*Job, error) {
 	if spec.Plan == nil {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "compile", Text: "the job has no plan"}
 	}

@@ -104,7 +104,7 @@ func (b *bench) job(t *testing.T, sql string, o api.JobOptions, views ...string)
 
 func (b *bench) compile(t *testing.T, p *plan.Plan, o api.JobOptions) (*prepare.Job, error) {
 	t.Helper()
-	return b.Compile(t.Context(), &api.JobSpec{ID: "00000000000000000000000000000001", Plan: p, Options: o}, prepare.Capacity{Slots: 3, TargetBytes: 4 << 10})
+	return b.Compile(t.Context(), &api.JobSpec{ID: "00000000000000000000000000000001", Plan: p, Options: o}, api.Capacity{Slots: 3, TargetBytes: 4 << 10})
 }
 
 // ids are those of a job's stages.

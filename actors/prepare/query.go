@@ -28,7 +28,7 @@ func soleQuery(p *plan.Plan) *plan.SQLOp {
 
 // compileQuery distributes a whole query: DuckDB plans it, and package distribute cuts
 // what DuckDB planned.
-func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQLOp, c Capacity) (*Job, error) {
+func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.SQLOp, c api.Capacity) (*Job, error) {
 	files, access, err := p.queryFiles(ctx, op)
 	if err != nil {
 		return nil, err

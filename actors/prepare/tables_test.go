@@ -11,7 +11,6 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/prepare"
 )
 
 // TestTablesBoundByWith: the 22 queries of TPC-H over tables that WITH binds, as
@@ -35,7 +34,7 @@ func TestTablesBoundByWith(t *testing.T) {
 	explain := func(sql string, views []plan.View) string {
 		spec := &api.JobSpec{ID: "job", Plan: &plan.Plan{Nodes: []plan.Node{{ID: "sql", SQL: &plan.SQLOp{Query: sql, Views: views, Access: files}}}, Sink: plan.Sink{Input: "sql", Collect: &plan.CollectOp{}}}}
 		spec.Options.Force, spec.Options.Partitions = true, 3
-		job, err := p.Compile(t.Context(), spec, prepare.Capacity{Slots: 3, TargetBytes: 1 << 20})
+		job, err := p.Compile(t.Context(), spec, api.Capacity{Slots: 3, TargetBytes: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

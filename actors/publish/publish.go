@@ -37,6 +37,7 @@ type Output struct {
 type staging interface {
 	Dir() string
 	Publish(ctx context.Context, files []string) error
+	Published() (files []string, ok bool, err error)
 	Discard(ctx context.Context) error
 	Release()
 }
@@ -102,13 +103,21 @@ func (o *Output) Publish(ctx context.Context, winners []sched.Winner) ([]string,
 	if err != nil {
 		return nil, outputError(o.write, err)
 	}
-	if o.write.Single {
-		return []string{filepath.Base(o.write.Path)}, nil
+	files, _, err := o.staging.Published()
+	if err != nil {
+		return nil, outputError(o.write, err)
 	}
-	for i, name := range names {
-		names[i] = fs.PublishedName(name)
+	return files, nil
+}
+
+// Published are the names of the files, if they have been published, by this node or
+// another.
+func (o *Output) Published() (files []string, ok bool, err error) {
+	files, ok, err = o.staging.Published()
+	if err != nil {
+		err = outputError(o.write, err)
 	}
-	return names, nil
+	return files, ok, err
 }
 
 // Discard removes the staging folder. Published files stay.

@@ -1,0 +1,229 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/peers"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/terms"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// Times of taking jobs over.
+const (
+	heirInterval    = time.Second      // a node looks at the jobs that it keeps a record of so often, and at every new view
+	turnPause       = 3 * time.Second  // each home waits so long for those before it
+	startGrace      = 5 * time.Second  // a driver waits so long for the submitter to start the job
+	checkInterval   = 20 * time.Second // a living driver is asked so often whether the job has ended
+	takeoverTimeout = 20 * time.Second // one try
+	takeoversMax    = 4                // tries at once
+)
+
+// heir is what one node knows of a job that it keeps a record of and does not drive.
+type heir struct {
+	driver api.Driver
+	seen   time.Time // when the driver was seen to be gone; of a living one, first seen
+	next   time.Time // no try before
+}
+
+// followJobs takes jobs over whose drivers are gone. One goroutine of the node runs it.
+func (j *jobs) followJobs() {
+	heirs := map[plan.JobID]*heir{}
+	tick := time.NewTicker(heirInterval)
+	defer tick.Stop()
+	for {
+		view := j.n.mesh.View()
+		j.inherit(heirs, view)
+		select {
+		case <-view.Superseded():
+		case <-tick.C:
+		case <-j.n.ctx.Done():
+			return
+		}
+	}
+}
+
+// inherit looks once at every job that has not ended and is not driven here.
+func (j *jobs) inherit(heirs map[plan.JobID]*heir, view *mesh.View) {
+	var tries errgroup.Group
+	tries.SetLimit(takeoversMax)
+	open := map[plan.JobID]bool{}
+	for _, rec := range j.n.records.Open() {
+		id := rec.Spec.ID
+		if j.get(id) != nil {
+			continue
+		}
+		open[id] = true
+		h := heirs[id]
+		if h == nil || h.driver != rec.Driver {
+			h = &heir{driver: rec.Driver, seen: time.Now()}
+			heirs[id] = h
+		}
+		if act := h.due(view, rec, j.n.id, time.Now()); act != nil {
+			tries.Go(func() error { act(j, rec); return nil })
+		}
+	}
+	_ = tries.Wait()
+	for id := range heirs {
+		if !open[id] {
+			delete(heirs, id)
+		}
+	}
+}
+
+// due is what is to be done about the job now; nil: nothing yet.
+func (h *heir) due(view *mesh.View, rec *api.Record, self mesh.NodeID, now time.Time) func(*jobs, *api.Record) {
+	turn, ok := terms.Turn(view, rec, self)
+	switch gone := terms.Gone(view, rec.Driver); {
+	case !ok || now.Before(h.next):
+		return nil
+	case gone && now.Sub(h.seen) >= time.Duration(turn)*turnPause:
+		h.next = now.Add(turnPause)
+		return (*jobs).takeOver
+	case gone:
+		return nil
+	case rec.Driver.Node == string(self):
+		if now.Sub(h.seen) < startGrace {
+			return nil
+		}
+		h.next = now.Add(turnPause)
+		return (*jobs).takeOver
+	default:
+		h.seen = now // it lives
+		if h.next.IsZero() {
+			h.next = now.Add(checkInterval)
+			return nil
+		}
+		h.next = now.Add(checkInterval)
+		return (*jobs).checkDriver
+	}
+}
+
+// takeOver drives a job whose driver is gone, unless it turns out to have ended or to
+// be driven by another.
+func (j *jobs) takeOver(rec *api.Record) {
+	ctx, stop := context.WithTimeout(j.n.ctx, takeoverTimeout)
+	defer stop()
+	log := j.n.log.With("job", rec.Spec.ID, "term", rec.Term, "from", rec.Driver.Node)
+	if s := j.n.peers.Ended(ctx, rec.Spec.ID); s != nil {
+		j.adopt(rec, s)
+		return
+	}
+	switch r, err := j.drive(ctx, rec); {
+	case err == nil:
+		log.Info("took the job over", "now", r.term.Number())
+	case errors.Is(err, plan.ErrFenced):
+		log.Debug("the job is not to be taken over", "why", err)
+	case j.n.ctx.Err() == nil:
+		log.Warn("the job cannot be taken over yet", "err", err)
+	}
+}
+
+// checkDriver asks a living driver what has become of a job: this node may have missed
+// the end.
+func (j *jobs) checkDriver(rec *api.Record) {
+	ctx, stop := context.WithTimeout(j.n.ctx, takeoverTimeout)
+	defer stop()
+	m, ok := j.n.mesh.View().Find(mesh.NodeID(rec.Driver.Node))
+	if !ok {
+		return
+	}
+	s, err := j.n.api.At(m.APIAddr()).Hop().Job(ctx, rec.Spec.ID)
+	switch {
+	case err == nil && s.State.Ended():
+		j.adopt(rec, s)
+	case errors.Is(err, plan.ErrNotFound): // it has forgotten the job: another may have its end
+		if s := j.n.peers.Ended(ctx, rec.Spec.ID); s != nil {
+			j.adopt(rec, s)
+		}
+	}
+}
+
+// adopt records an end that was heard of elsewhere.
+func (j *jobs) adopt(rec *api.Record, s *api.JobStatus) {
+	ended := *rec
+	ended.Term, ended.Status = max(rec.Term, s.Term), s
+	j.recordEnd(&ended)
+}
+
+// drive begins this node's term of a job: the first, if the record says so, else the
+// next, which it has to win.
+func (j *jobs) drive(ctx context.Context, rec *api.Record) (*hostedJob, error) {
+	id, me := rec.Spec.ID, terms.DriverOf(j.n.mesh.Self())
+	if rec.Driver == me && rec.Term == 1 {
+		return j.start(rec, terms.First(j.n.registers, id, me))
+	}
+	term, stands, err := terms.Raise(ctx, j.n.registers, rec, me, func(d api.Driver) bool { return terms.Gone(j.n.mesh.View(), d) })
+	next := *rec
+	next.Revision = 0
+	if errors.Is(err, plan.ErrFenced) && stands.Decision.Ended() {
+		next.Term, next.Driver, next.Status = stands.Term, stands.Driver, endOf(rec.Spec, stands)
+		j.recordEnd(&next)
+		return nil, err
+	}
+	if errors.Is(err, plan.ErrFenced) && stands.Term > rec.Term {
+		next.Term, next.Driver = stands.Term, stands.Driver
+		return nil, errors.Join(err, j.n.records.Put(&next))
+	}
+	if err != nil {
+		return nil, err
+	}
+	homes, _ := j.n.peers.Homes(id)
+	next.Term, next.Driver, next.Homes = term.Number(), me, homesOf(homes, j.n.id)
+	if err := j.n.records.Put(&next); err != nil {
+		return nil, err
+	}
+	r, err := j.start(&next, term)
+	if err == nil {
+		j.n.goes.Go(func() { j.tellHomes(&next, rec) })
+	}
+	return r, err
+}
+
+// homesOf are the nodes that are to keep a job's record, its driver among them.
+func homesOf(homes []mesh.Member, driver mesh.NodeID) []string {
+	out := []string{}
+	for _, m := range homes {
+		out = append(out, string(m.ID))
+	}
+	if !slices.Contains(out, string(driver)) {
+		out = append(out, string(driver))
+	}
+	return out
+}
+
+// tellHomes gives a job's new record to its homes, and to those that have the one
+// before: a driver that does not know yet that it is none any more stops.
+func (j *jobs) tellHomes(rec, before *api.Record) {
+	ctx, stop := context.WithTimeout(j.n.ctx, recordTimeout)
+	defer stop()
+	view := j.n.mesh.View()
+	nodes := append(slices.Concat(rec.Homes, before.Homes), before.Driver.Node)
+	slices.Sort(nodes)
+	nodes = slices.Compact(nodes)
+	_ = peers.Each(ctx, len(nodes), func(ctx context.Context, i int) error {
+		m, ok := view.Find(mesh.NodeID(nodes[i]))
+		if !ok || m.ID == j.n.id {
+			return nil
+		}
+		if err := j.putRecord(ctx, m, rec); err != nil {
+			j.n.log.Warn("a home of a job does not have its record", "job", rec.Spec.ID, "node", m.ID, "err", err)
+		}
+		return nil
+	})
+}
+
+// endOf is the status of a job whose end was decided and not recorded.
+func endOf(spec *api.JobSpec, s terms.Standing) *api.JobStatus {
+	st := spec.Status()
+	st.Term, st.Coordinator, st.Error, st.Ended = s.Term, s.Driver.Node, s.Error, time.Now().UnixMilli()
+	st.Rows = s.Rows
+	st.State = map[terms.Decision]api.State{terms.Succeeded: api.Succeeded, terms.Failed: api.Failed, terms.Cancelled: api.Cancelled}[s.Decision]
+	return st
+}

@@ -1,0 +1,121 @@
+package terms
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs/register"
+)
+
+// Registers are linearizable values with compare-and-set. Version 0 is a register
+// that was never written. On register.ErrConflict, CAS returns what stands.
+type Registers interface {
+	Get(ctx context.Context, key register.Key) (data []byte, version uint64, err error)
+	CAS(ctx context.Context, key register.Key, id register.ChangeID, expect uint64, data []byte) (version uint64, current []byte, err error)
+}
+
+// changesMax bounds how often a change is tried again because another came first.
+const changesMax = 8
+
+// Term is one term of a job, held by this node. Its driver uses it from one
+// goroutine at a time.
+type Term struct {
+	registers Registers
+	job       plan.JobID
+	number    uint64
+	driver    api.Driver
+	inherited Standing // as it was when the term began
+}
+
+// First is term 1 of a job, which belongs to the driver that the job's record names.
+func First(r Registers, job plan.JobID, d api.Driver) *Term {
+	return &Term{registers: r, job: job, number: 1, driver: d, inherited: first(d)}
+}
+
+// Number is the term: messages carry it, and lower ones are refused.
+func (t *Term) Number() uint64 { return t.number }
+
+// Inherited is what was decided before the term began.
+func (t *Term) Inherited() Standing { return t.inherited }
+
+// Raise begins the next term of a job, with d as its driver, if the driver that the
+// register names is gone. rec is the job as it is recorded here. It fails with
+// plan.ErrFenced, and the standing, when a living node drives the job, or it is
+// over; and with register.ErrMinority or ErrUnknown when too few keepers answer.
+// One that failed so may be called again: it sees its own success.
+func Raise(ctx context.Context, r Registers, rec *api.Record, d api.Driver, gone func(api.Driver) bool) (*Term, Standing, error) {
+	t := &Term{registers: r, job: rec.Spec.ID, driver: d}
+	var now Standing
+	err := t.change(ctx, func(s Standing, version uint64) (Standing, error) {
+		if version == 0 {
+			s = first(rec.Driver)
+		}
+		now = s
+		switch {
+		case s.Driver == d && version > 0:
+			return s, nil
+		case s.Decision.Ended():
+			return s, fenced("the job is over: it is %s", s.Decision)
+		case !gone(s.Driver):
+			return s, fenced("node %s drives the job", s.Driver.Node)
+		}
+		now = s.raised(d)
+		return now, nil
+	})
+	if err != nil {
+		return nil, now, err
+	}
+	t.number, t.inherited = now.Term, now
+	return t, now, nil
+}
+
+// Decide decides, for all terms to come. It fails with plan.ErrFenced if the term is
+// not the latest or the job is over.
+func (t *Term) Decide(ctx context.Context, d Decision, rows int64, err error) error {
+	return t.change(ctx, func(s Standing, version uint64) (Standing, error) {
+		if version == 0 {
+			s = t.inherited
+		}
+		return s.decided(t.number, t.driver, Standing{Decision: d, Rows: rows, Error: api.FromError(err)})
+	})
+}
+
+// change makes a change of the job's register that it works out from what stands
+// there; one that changes nothing is not made.
+func (t *Term) change(ctx context.Context, next func(s Standing, version uint64) (Standing, error)) error {
+	key, id := register.Key("job/"+string(t.job)), register.ChangeID(rand.Text())
+	data, version, err := t.registers.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	for range changesMax {
+		b, err := changed(data, version, next)
+		if err != nil || b == nil {
+			return err
+		}
+		version, data, err = t.registers.CAS(ctx, key, id, version, b)
+		if !errors.Is(err, register.ErrConflict) {
+			return err
+		}
+	}
+	return &plan.Error{Kind: plan.KindUnavailable, Op: "drive", Subject: string(t.job), Text: "the job's register keeps changing"}
+}
+
+// changed is the register's next value; nil: it stays as it is.
+func changed(data []byte, version uint64, next func(s Standing, version uint64) (Standing, error)) ([]byte, error) {
+	var old Standing
+	if version > 0 {
+		var err error
+		if old, err = decode(data); err != nil {
+			return nil, err
+		}
+	}
+	now, err := next(old, version)
+	if err != nil || version > 0 && now.same(old) {
+		return nil, err
+	}
+	return now.encode()
+}
