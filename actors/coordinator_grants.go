@@ -20,7 +20,7 @@ import (
 // it pulls one task as well.
 func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 	if c.d == nil || c.finished {
-		m.reply <- grantReply{grant: &wire.Grant{}}
+		m.reply <- grantReply{grant: &wire.Grant{Header: c.header()}}
 		return
 	}
 	if m.header.GetTerm() != c.term {
@@ -78,7 +78,7 @@ func (c *coordinator) askParts(ctx actor.Context, m *nodeMsg, node mesh.Member) 
 func (c *coordinator) onParts(ctx actor.Context, p *partsMsg) {
 	node, ok := c.nodes[mesh.NodeID(p.m.from.Node)]
 	if c.finished || !ok {
-		p.m.reply <- grantReply{grant: &wire.Grant{}}
+		p.m.reply <- grantReply{grant: &wire.Grant{Header: c.header()}}
 		return
 	}
 	msg := p.m.msg.(*wire.Done)

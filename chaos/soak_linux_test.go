@@ -85,8 +85,8 @@ func TestKillEngines(t *testing.T) {
 	if s.kills < *kills {
 		t.Errorf("%d kills of %d: %v", s.kills, *kills, chaos.ErrNotFired)
 	}
-	if jobs := s.right.Load() + s.failed.Load(); s.failed.Load()*100 > jobs*crashedMax {
-		t.Errorf("%d of %d jobs failed", s.failed.Load(), jobs)
+	if s.failed.Load() > s.right.Load() {
+		t.Error("most jobs failed: they need a smaller -tpch, or a machine that is less busy")
 	}
 	alive(t, ctx, c, boots)
 	noneRunning(t, ctx, c)

@@ -106,11 +106,14 @@ func (d *Decider) countCrash(t *task, a *attempt, err *plan.Error) {
 	d.fail(&final)
 }
 
-// wantMemory grants twice as much next time, up to the largest node's memory. A
-// task that had all of that may wait for a larger node that was there before.
+// wantMemory grants twice as much next time, and then the largest node's memory: what
+// can never have enough is not to climb there by many steps. A task that had all of that
+// may wait for a larger node that was there before.
 func (d *Decider) wantMemory(t *task, a *attempt, err *plan.Error) {
 	t.memoryFailures++
-	t.memory = max(t.memory, 2*a.memory)
+	if t.memory = max(t.memory, 2*a.memory); t.memoryFailures > memoryDoublings {
+		t.memory = max(t.memory, d.largest)
+	}
 	if len(t.live) > 0 {
 		return
 	}

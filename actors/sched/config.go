@@ -4,7 +4,8 @@ package sched
 const (
 	attemptsMax          = 4      // counted failures of a task, then the job fails
 	crashesMax           = 2      // engine processes that a task may take with it, then the job fails
-	memoryAttemptsMax    = 20     // failures for want of memory: each doubles the grant
+	memoryAttemptsMax    = 8      // failures for want of memory
+	memoryDoublings      = 1      // of them are answered with twice as much, and then with all that a node has
 	nodeLossesMax        = 32     // times a task's node may die under it
 	vanishingsMax        = 8      // times a live node may not know of an attempt that it was given
 	fetchFailuresMax     = 32     // times a task may find a segment gone
