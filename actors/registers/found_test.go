@@ -3,6 +3,7 @@ package registers
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -73,20 +74,21 @@ func TestStartedTogether(t *testing.T) {
 
 func startTogether(t *testing.T) {
 	n := newNet(t)
-	n.loss = 0.1 * n.rng.Float64()
-	names := []string{"a", "b", "c", "d", "e"}[:2+n.rng.IntN(4)]
+	rng := rand.New(rand.NewPCG(n.seed, 2))
+	n.loss = 0.1 * rng.Float64()
+	names := []string{"a", "b", "c", "d", "e"}[:2+rng.IntN(4)]
 	seeds := map[string][]string{}
 	for i, name := range names {
-		switch other := n.rng.IntN(len(names)); {
-		case n.rng.IntN(2) == 0:
+		switch other := rng.IntN(len(names)); {
+		case rng.IntN(2) == 0:
 			seeds[name] = names // all, itself too
 		case i > 0:
-			seeds[name] = []string{names[n.rng.IntN(i)]} // connected
+			seeds[name] = []string{names[rng.IntN(i)]} // connected
 		case other > 0:
 			seeds[name] = []string{names[other]}
 		}
 	}
-	n.rng.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	rng.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	for _, name := range names {
 		n.start(name, seeds[name]...)
 	}

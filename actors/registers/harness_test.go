@@ -23,6 +23,7 @@ const deadline = 60 * time.Second
 type net struct {
 	t     *testing.T
 	grace time.Duration
+	seed  uint64
 
 	mu      sync.Mutex
 	rng     *rand.Rand
@@ -42,9 +43,9 @@ type node struct {
 
 func newNet(t *testing.T) *net {
 	n := &net{t: t, grace: time.Hour, nodes: map[string]*node{}, down: map[string]bool{}, cut: map[[2]string]bool{}, leaving: map[string]bool{}, changed: make(chan struct{})}
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	n.rng = rand.New(rand.NewPCG(seed, 1))
+	n.seed = rand.Uint64()
+	t.Logf("seed %d", n.seed)
+	n.rng = rand.New(rand.NewPCG(n.seed, 1))
 	t.Cleanup(func() {
 		for _, nd := range n.nodes {
 			nd.Close()

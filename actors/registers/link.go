@@ -47,20 +47,21 @@ func (r *Registers) send(ctx context.Context, out []register.Request, replies ch
 			r.links[node] = l
 		}
 		r.mu.Unlock()
-		l.put(parcel{ctx, q, replies}, func() { r.goes.Go(func() { l.work(func(ps []parcel) { r.deliver(node, ps) }) }) })
+		l.put(parcel{ctx, q, replies}, func() bool {
+			return r.spawn(func() { l.work(func(ps []parcel) { r.deliver(node, ps) }) })
+		})
 	}
 }
 
 // put adds a parcel, and has another sender work if there are too few.
-func (l *link) put(p parcel, start func()) {
+func (l *link) put(p parcel, start func() bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.waiting) < waitingMax {
 		l.waiting = append(l.waiting, p)
 	}
-	if l.senders < sendersMax {
+	if l.senders < sendersMax && start() {
 		l.senders++
-		start()
 	}
 }
 

@@ -82,6 +82,7 @@ type Registers struct {
 	turns chan struct{} // one an operation
 	ctx   context.Context
 	stop  context.CancelFunc
+	life  sync.Mutex // held to start a goroutine, and to end
 	goes  sync.WaitGroup
 	wake  chan struct{} // the roster's loop has something to do
 
@@ -114,8 +115,8 @@ func Open(cfg Config) (*Registers, error) {
 	}
 	members, _ := cfg.View()
 	r.note(members)
-	r.goes.Go(r.follow)
-	r.goes.Go(r.keep)
+	r.spawn(r.follow)
+	r.spawn(r.keep)
 	return r, nil
 }
 
@@ -133,8 +134,21 @@ const noRoster = 1<<64 - 1
 
 // Close ends the registers; operations under way fail.
 func (r *Registers) Close() {
+	r.life.Lock()
 	r.stop()
+	r.life.Unlock()
 	r.goes.Wait()
+}
+
+// spawn starts a goroutine that Close waits for, unless that has begun.
+func (r *Registers) spawn(f func()) bool {
+	r.life.Lock()
+	defer r.life.Unlock()
+	if r.ctx.Err() != nil {
+		return false
+	}
+	r.goes.Go(f)
+	return true
 }
 
 // Roster is the newest that the node has heard of; its version is 0 if there is none.

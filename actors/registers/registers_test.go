@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,6 @@ func TestRoster(t *testing.T) {
 	n.agree([]string{"b", "c", "d"}, "b", "c", "d", "e")
 	n.kill("b")
 	n.start("f", "e")
-	n.await("b is replaced", func() bool { return len(n.nodes["e"].keepers()) == 3 })
 	for i := range 20 {
 		n.nodes["e"].want(t, fmt.Sprint("k", i), fmt.Sprint(i))
 	}
@@ -105,4 +105,89 @@ func TestMinority(t *testing.T) {
 	}
 	n.start("b")
 	n.nodes["a"].want(t, "k", "1")
+}
+
+// All nodes that end at once know the pond when they are started again, whoever is
+// first, and found no other.
+func TestAllRestart(t *testing.T) {
+	n := newNet(t)
+	names := []string{"a", "b", "c", "d"}
+	n.start("a")
+	for _, name := range names[1:] {
+		n.start(name, "a")
+	}
+	n.agree(names[:3], names...)
+	n.nodes["d"].set(t, "k", "x")
+	n.await("all have noted the keepers", func() bool {
+		for _, name := range names {
+			if r, err := n.nodes[name].ownRoster(); err != nil || r.Version == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	pond := n.nodes["a"].Roster().Pond
+	for _, name := range names {
+		n.kill(name)
+	}
+	for i, name := range names {
+		name = names[len(names)-1-i]
+		n.start(name, "a")
+		if got := n.nodes[name].Roster().Pond; got != pond {
+			t.Errorf("%s knows pond %q, not %q", name, got, pond)
+		}
+	}
+	n.nodes["d"].want(t, "k", "x")
+}
+
+// A node whose keeper's disk is gone, or has failed, is replaced at once, and becomes a
+// keeper again under another id.
+func TestDiskLost(t *testing.T) {
+	n := newNet(t)
+	names := []string{"a", "b", "c"}
+	n.start("a")
+	n.start("b", "a")
+	n.start("c", "a")
+	n.agree(names, names...)
+	n.nodes["c"].set(t, "k", "x")
+	old := n.nodes["b"].self
+	n.kill("b")
+	n.nodes["b"].keeper = NewMemory("b")
+	n.start("b", "a")
+	n.await("b keeps under another id", func() bool {
+		r := n.nodes["a"].Roster()
+		return !r.Joint() && len(r.Keepers) == 3 && !slices.Contains(r.Keepers, old)
+	})
+	n.start("d", "a")
+	n.nodes["a"].keeper.FailWith(errors.New("the disk has failed"))
+	n.agree([]string{"b", "c", "d"}, "b", "c", "d")
+	n.nodes["a"].want(t, "k", "x")
+	if err := n.nodes["a"].Health(); err == nil {
+		t.Error("the node of a failed disk is healthy")
+	}
+}
+
+// Two ponds that meet go on apart, and say so.
+func TestTwoPonds(t *testing.T) {
+	n := newNet(t)
+	n.start("a")
+	n.agree([]string{"a"}, "a")
+	n.change(func() { n.down["a"] = true })
+	n.start("b")
+	n.agree([]string{"b"}, "b")
+	n.nodes["b"].set(t, "k", "b's")
+	n.change(func() { delete(n.down, "a") })
+	n.await("they meet", func() bool {
+		b := n.nodes["b"]
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.strays["a"]
+	})
+	n.nodes["a"].set(t, "k", "a's")
+	n.nodes["b"].want(t, "k", "b's")
+	n.start("c", "a", "b")
+	n.await("c is of one of them", func() bool { return n.nodes["c"].Roster().Version > 0 })
+	if got := n.nodes["a"].keepers(); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("a has taken in %v", got)
+	}
 }

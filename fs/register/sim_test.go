@@ -57,6 +57,7 @@ type world struct {
 	fired   map[string]int
 	ids     int
 	newest  Roster // installed anywhere
+	planned bool   // keepers are chosen by Plan, if it wants others
 	healed  bool
 }
 
@@ -266,6 +267,15 @@ func (w *world) changeRoster(pr *proc) {
 		}
 	}
 	w.rng.Shuffle(len(alive), func(i, j int) { alive[i], alive[j] = alive[j], alive[i] })
+	if w.planned {
+		if next := Plan(pr.p.Roster(), w.candidates(pr)); next != nil {
+			w.fired["planned"]++
+			var out []Request
+			pr.change, out = pr.p.Change(w.id(), next)
+			w.launch(pr, out)
+			return
+		}
+	}
 	n := min(1+2*w.rng.IntN(3), len(alive))
 	if n == 0 {
 		w.later(pr, 20, func() { w.next(pr) })
@@ -274,6 +284,19 @@ func (w *world) changeRoster(pr *proc) {
 	var out []Request
 	pr.change, out = pr.p.Change(w.id(), alive[:n])
 	w.launch(pr, out)
+}
+
+// candidates are the keepers as a process may see them: those that are cut off may come
+// back, those that are down may be taken for dead.
+func (w *world) candidates(pr *proc) (out []Candidate) {
+	for _, id := range slices.Sorted(maps.Keys(w.keepers)) {
+		k := w.keepers[id]
+		fit := k.acc != nil && !k.lost && w.cut[string(id)] == w.cut[pr.name]
+		if fit || !k.lost && slices.Contains(pr.p.Roster().Keepers, id) && w.chance(50) {
+			out = append(out, Candidate{ID: id, Fit: fit})
+		}
+	}
+	return out
 }
 
 // launch sends the first requests of what the process does, and minds its time.
@@ -655,6 +678,7 @@ func TestSim(t *testing.T) {
 	for i := range n {
 		seed := *seed0 + uint64(i)
 		w := newWorld(seed, noBug)
+		w.planned = seed%2 == 0
 		if err := w.run(); err != nil {
 			t.Fatalf("seed %d (go test -run 'TestSim$' ./fs/register -seeds 1 -seed %d): %v", seed, seed, err)
 		}
@@ -664,7 +688,7 @@ func TestSim(t *testing.T) {
 		}
 	}
 	t.Logf("seeds %d to %d: %d operations, %v", *seed0, *seed0+uint64(n)-1, ops, fired)
-	for _, f := range []string{"crash", "boot", "cut", "disk", "change", "changed", "retry", "outbid"} {
+	for _, f := range []string{"crash", "boot", "cut", "disk", "change", "changed", "planned", "retry", "outbid"} {
 		if fired[f] == 0 {
 			t.Errorf("no %s happened", f)
 		}
