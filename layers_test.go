@@ -39,6 +39,7 @@ var layers = map[string][]string{
 	"fs":                     {"fs/register"},
 	"fs/register":            nil,
 	"actors/sched":           {"actors/plan"},
+	"actors/fair":            {"actors/plan"},
 	"actors/access":          {"actors/plan"},
 	"actors/refusals":        nil,
 	"actors/wire":            {"actors/plan", "actors/refusals"},
@@ -62,7 +63,7 @@ var layers = map[string][]string{
 	"actors/registers": {"actors/api", "fs/register"},
 	"actors/terms":     {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/plan", "actors/wire", "fs", "mesh"},
-	"actors": {"actors/access", "actors/api", "actors/engines", "actors/exec", "actors/intake", "actors/isolate", "actors/journal", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
+	"actors": {"actors/access", "actors/api", "actors/engines", "actors/exec", "actors/fair", "actors/intake", "actors/isolate", "actors/journal", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
 		"actors/publish", "actors/refusals", "actors/registers", "actors/sandbox", "actors/sched", "actors/setup", "actors/terms", "actors/wire",
 		"duck/vec", "fs", "mesh", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "shuffle/transfer"},
@@ -93,7 +94,7 @@ var owners = map[string]string{
 
 // pure packages decide and translate; what acts is done by others. Their docs
 // say so, and everything that they import of ours is pure too.
-var pure = []string{"actors/endpoints", "actors/plan", "actors/plan/distribute", "actors/plan/frame", "actors/plan/stmt", "actors/plan/template", "actors/sched",
+var pure = []string{"actors/endpoints", "actors/fair", "actors/plan", "actors/plan/distribute", "actors/plan/frame", "actors/plan/stmt", "actors/plan/template", "actors/sched",
 	"duck/lexer", "duck/logical", "duck/tree", "fs/register", "mesh/ring"}
 
 // acts are the packages that none of them imports: clocks aside, which are looked

@@ -249,7 +249,11 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 // Then it is a random one, so that not all jobs turn to the same.
 func (c *coordinator) near() sched.NodeID {
 	members := c.n.mesh.View().Members
-	if int(c.n.running.Load()) < c.n.cfg.Slots || len(members) == 0 {
+	slots := c.n.cfg.Slots
+	if len(c.job.Stages) == 1 && c.n.cfg.QuickMemory() > 0 {
+		slots++ // the quick one
+	}
+	if int(c.n.running.Load()) < slots || len(members) == 0 {
 		return sched.NodeID(c.n.id)
 	}
 	return sched.NodeID(members[rand.IntN(len(members))].ID)
@@ -385,7 +389,7 @@ func (c *coordinator) wakeSilent() {
 }
 
 func (c *coordinator) offer() *wire.Work {
-	return &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr()}
+	return &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr(), User: c.hosted.spec.Status().User, Small: c.small()}
 }
 
 func (c *coordinator) now() int64 { return time.Since(c.start).Milliseconds() }

@@ -17,7 +17,7 @@ import (
 )
 
 // onNode answers a worker. Every answer is a Grant: a report frees a slot, so
-// it pulls one task as well.
+// it may pull one task as well.
 func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 	if c.d == nil || c.finished {
 		m.reply <- grantReply{grant: &wire.Grant{Header: c.header()}}
@@ -34,13 +34,16 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 	}
 	c.heard[node.ID] = time.Now()
 	c.step(ctx, sched.Tick{Now: c.now()})
-	slots := 1
+	slots := 0
 	switch msg := m.msg.(type) {
 	case *wire.Pull:
-		slots = min(int(msg.GetSlots()), wire.RunsMax) // it asks again for the others
+		if slots = min(int(msg.GetSlots()), wire.RunsMax); msg.GetSmall() && !c.small() {
+			slots = 0
+		}
 		c.step(ctx, sched.Alive{Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Running: attemptsOf(msg.GetRunning())})
 	case *wire.Failed:
 		te := wire.FromProto(msg.GetError())
+		slots = int(msg.GetSlots())
 		c.log.Debug("attempt failed", "attempt", msg.GetTask().AttemptID(), "node", node.ID, "err", te)
 		c.step(ctx, sched.Failed{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Err: te})
 	case *wire.Done:
@@ -48,6 +51,7 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 			c.askParts(ctx, m, node)
 			return
 		}
+		slots = int(msg.GetSlots())
 		c.onDone(ctx, node, msg, nil)
 	}
 	c.answer(ctx, m, node, slots)
@@ -87,7 +91,7 @@ func (c *coordinator) onParts(ctx actor.Context, p *partsMsg) {
 	} else {
 		c.onDone(ctx, node, msg, p.parts)
 	}
-	c.answer(ctx, p.m, node, 1)
+	c.answer(ctx, p.m, node, int(msg.GetSlots()))
 }
 
 // onDone tells the Decider of one task's output.

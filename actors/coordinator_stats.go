@@ -101,3 +101,11 @@ func (c *coordinator) readBytes(stage int, all []api.StageStatus) int64 {
 	}
 	return sum + c.named[stage]*tasks
 }
+
+// smallBytes is how much a small job may read.
+const smallBytes = 64 << 20
+
+// small reports whether the job is one task that is short, as far as can be told.
+func (c *coordinator) small() bool {
+	return c.d != nil && c.d.Single() && c.readBytes(0, []api.StageStatus{{Tasks: 1}}) <= smallBytes
+}

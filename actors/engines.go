@@ -32,7 +32,7 @@ const (
 // openEngines starts what runs and plans queries: processes, or engines in this one.
 func (n *Node) openEngines(ctx context.Context) error {
 	c := n.cfg
-	n.tasks = engines.Config{Memory: c.Memory, Slots: c.Slots, Dir: filepath.Join(c.Dir, setup.SpillDir), Funcs: c.Funcs, Log: c.Log}
+	n.tasks = engines.Config{Memory: c.SlotsMemory(), Slots: c.Slots, Dir: filepath.Join(c.Dir, setup.SpillDir), Funcs: c.Funcs, Log: c.Log}
 	if err := os.RemoveAll(n.tasks.Dir); err != nil { // of a process that was killed
 		return fmt.Errorf("actors: clear %s: %w", n.tasks.Dir, err)
 	}

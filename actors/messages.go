@@ -4,6 +4,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/publish"
@@ -19,21 +20,21 @@ type (
 		work *wire.Work
 	}
 	stopMsg struct{ stop *wire.Stop }
-	// pulledMsg is the answer to a pull, or to a report, which pulls one slot.
+	// pulledMsg is the answer to a pull, or to a report, which pulls for one slot at most.
 	pulledMsg struct {
 		job   plan.JobID
 		term  uint64
-		asked int
+		holds []*fair.Hold // of the slots that were pulled for
 		runs  []*wire.Run
 		err   error
-		pull  bool
 		told  *attemptOutcome // what was reported; nil: nothing was
 	}
 	// endedMsg: an attempt's goroutine has finished; its slot is free.
 	endedMsg struct {
-		job plan.JobID
-		key attemptKey
-		out *attemptOutcome
+		job  plan.JobID
+		key  attemptKey
+		out  *attemptOutcome
+		hold *fair.Hold
 	}
 	drainMsg   struct{ idle chan struct{} } // take no more; idle closes when nothing runs
 	abandonMsg struct{}                     // stop everything at once

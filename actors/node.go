@@ -148,7 +148,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		return nil, setup.PortError(err, base+api.ActorsPortOffset, base)
 	}
 	n.worker, err = n.wire.System().Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor {
-		return &worker{n: n, log: n.log, free: cfg.Slots, jobs: map[plan.JobID]*workerJob{}}
+		return newWorker(n)
 	}), "worker")
 	if err != nil {
 		return nil, fmt.Errorf("actors: start the worker: %w", err)

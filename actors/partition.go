@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/shuffle"
@@ -21,6 +22,7 @@ type attempt struct {
 	exec.Attempt
 	deadline int64 // Unix milliseconds; 0: none
 	packets  *packetCache
+	hold     *fair.Hold
 }
 
 func (a *attempt) key() attemptKey { return attemptKey{a.Stage, a.ID.Task.Partition, a.ID.Attempt} }
@@ -33,13 +35,13 @@ type attemptOutcome struct {
 	failed *wire.Failed
 }
 
-// message is the report, addressed.
-func (o *attemptOutcome) message(h *wire.Header) proto.Message {
+// message is the report, addressed, and asks for tasks for that many slots.
+func (o *attemptOutcome) message(h *wire.Header, slots int32) proto.Message {
 	if o.failed != nil {
-		o.failed.Header = h
+		o.failed.Header, o.failed.Slots = h, slots
 		return o.failed
 	}
-	o.report.Header = h
+	o.report.Header, o.report.Slots = h, slots
 	return o.report
 }
 
@@ -81,7 +83,7 @@ func (p *partition) start(c actor.Context) {
 	n.goes.Go(func() {
 		defer cancel(nil)
 		out := n.runAttempt(ctx, a)
-		root.Send(worker, &endedMsg{job: a.Job, key: a.key(), out: out})
+		root.Send(worker, &endedMsg{job: a.Job, key: a.key(), out: out, hold: a.hold})
 	})
 }
 

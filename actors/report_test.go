@@ -46,7 +46,7 @@ func TestReportsAreHeard(t *testing.T) {
 			}
 			return nil, nil
 		}
-		_, err := (&attemptOutcome{report: c.report}).tell(deliver, h, slog.New(slog.DiscardHandler))
+		_, err := (&attemptOutcome{report: c.report}).tell(deliver, h, 1, slog.New(slog.DiscardHandler))
 		if !slices.Equal(told, c.told) {
 			t.Errorf("%s: told %v, want %v", c.name, told, c.told)
 		}

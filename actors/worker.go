@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
@@ -27,19 +28,22 @@ const (
 )
 
 // worker is the actor that owns a node's slots. It hears that a job has work,
-// pulls as many tasks as it has free slots, runs each in a partition actor, and
-// reports what came of it. It never decides what to run.
+// pulls tasks for the slots that the job's turn gives it, runs each in a partition
+// actor, and reports what came of it. It never decides what to run.
 type worker struct {
 	n       *Node
 	log     *slog.Logger
-	free    int                       // slots neither running nor asked for: 0 <= free <= Config.Slots
+	slots   *fair.Slots
+	start   time.Time                 // 0 of the clock of slots
 	leaving bool                      // no task starts any more
 	jobs    map[plan.JobID]*workerJob // at most jobsPerWorkerMax
-	order   []plan.JobID              // the keys of jobs; the first is asked next
-	pulling bool                      // one pull is under way
 	idle    []chan struct{}           // closed and dropped once no slot is taken
 	ticker  *time.Ticker
 	done    chan struct{} // ends the ticker's goroutine; nil once closed
+}
+
+func newWorker(n *Node) *worker {
+	return &worker{n: n, log: n.log, slots: fair.New(n.cfg.Slots, n.cfg.QuickMemory() > 0), start: time.Now(), jobs: map[plan.JobID]*workerJob{}}
 }
 
 // workerJob is a job as one worker knows it.
@@ -50,7 +54,9 @@ type workerJob struct {
 	addr     string // of that node's router
 	boot     string // of that router
 	deadline int64  // Unix milliseconds; 0: none
-	hasWork  bool   // until a pull comes back empty
+	user     string
+	small    bool
+	offered  bool // since it was last asked for tasks
 	packets  *packetCache
 	running  map[attemptKey]*runningAttempt // granted and not yet ended
 	orphaned time.Time                      // when its coordinator was seen to be gone; zero: it is there
@@ -66,10 +72,12 @@ type runningAttempt struct {
 	stage plan.StageID
 }
 
+func (w *worker) now() int64 { return time.Since(w.start).Milliseconds() }
+
 func (w *worker) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		w.start(c)
+		w.begins(c)
 	case *actor.Stopping, *actor.Restarting:
 		w.stopAll()
 	case *workMsg:
@@ -95,7 +103,7 @@ func (w *worker) Receive(c actor.Context) {
 	}
 }
 
-func (w *worker) start(c actor.Context) {
+func (w *worker) begins(c actor.Context) {
 	w.ticker = time.NewTicker(reconcileInterval)
 	w.done = make(chan struct{})
 	root, self := c.ActorSystem().Root, c.Self()
@@ -136,7 +144,6 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 	case j == nil:
 		j = &workerJob{id: id, running: map[attemptKey]*runningAttempt{}}
 		w.jobs[id] = j
-		w.order = append(w.order, id)
 	case h.GetTerm() < j.term:
 		return // an older coordinator, fenced off
 	}
@@ -145,7 +152,9 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 	}
 	j.term, j.node, j.addr, j.boot = h.GetTerm(), m.from.Node, m.work.GetCoordinatorAddr(), m.from.Boot
 	j.deadline = h.GetDeadlineUnixMs()
-	j.hasWork, j.orphaned = true, time.Time{}
+	j.user, j.small, j.offered = m.work.GetUser(), m.work.GetSmall(), true
+	w.want(j)
+	j.orphaned = time.Time{}
 	untold := j.untold
 	j.untold = nil
 	for _, out := range untold {
@@ -154,24 +163,27 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 	w.pull(c)
 }
 
-// pull asks the next job with work for as many tasks as there are free slots.
-// One pull is under way at a time, so slots are never promised twice.
+func (w *worker) want(j *workerJob) { w.slots.Want(j.id, j.user, j.small, w.now()) }
+
+// pull asks jobs with work for tasks, for each free slot the one whose turn it is. A
+// job is asked once, so that one that does not answer holds no more than it was given.
 func (w *worker) pull(c actor.Context) {
-	if w.pulling || w.leaving || w.free <= 0 {
+	if w.leaving {
 		return
 	}
-	for range w.order {
-		id := w.order[0]
-		w.order = append(w.order[1:], id)
-		j := w.jobs[id]
-		if j == nil || !j.hasWork {
-			continue
+	asks := map[plan.JobID][]*fair.Hold{}
+	for h := w.slots.Next(w.now()); h != nil; h = w.slots.Next(w.now()) {
+		id := h.Job()
+		if asks[id] = append(asks[id], h); len(asks[id]) == wire.RunsMax {
+			w.slots.Rest(id)
 		}
-		asked := min(w.free, wire.RunsMax)
-		w.free, w.pulling = w.free-asked, true
-		msg := &wire.Pull{Header: w.header(j), Slots: int32(asked), Running: j.tasks()}
-		w.ask(c, j, msg, &pulledMsg{job: id, term: j.term, asked: asked, pull: true})
-		return
+	}
+	for id, holds := range asks {
+		j := w.jobs[id]
+		j.offered = false
+		w.slots.Rest(id) // until it answers
+		msg := &wire.Pull{Header: w.header(j), Slots: int32(len(holds)), Running: j.tasks(), Small: holds[0].Quick()}
+		w.ask(c, j, msg, &pulledMsg{job: id, term: j.term, holds: holds})
 	}
 }
 
@@ -191,22 +203,12 @@ func (w *worker) ask(c actor.Context, j *workerJob, msg *wire.Pull, answer *pull
 }
 
 func (w *worker) onPulled(c actor.Context, m *pulledMsg) {
-	if m.pull {
-		w.pulling = false
-	}
 	j := w.jobs[m.job]
-	w.free += m.asked
 	if j != nil && m.term == j.term {
-		if len(m.runs) == 0 {
-			j.hasWork = false // until its coordinator says otherwise
-		}
-		for _, r := range m.runs[:min(len(m.runs), m.asked)] {
-			w.free--
-			w.begin(c, j, r)
-		}
-		if fencedOff(m.err) {
-			w.dropJob(c, j)
-		}
+		w.onRuns(c, j, m)
+	}
+	for _, h := range m.holds {
+		w.slots.Give(h, w.now())
 	}
 	if j != nil && m.told != nil && m.err != nil {
 		w.retell(c, j, m)
@@ -215,29 +217,52 @@ func (w *worker) onPulled(c actor.Context, m *pulledMsg) {
 	w.pull(c)
 }
 
-// begin starts a partition actor for one attempt.
-func (w *worker) begin(c actor.Context, j *workerJob, r *wire.Run) {
+// onRuns begins the attempts that a job's coordinator granted, and takes the slots
+// that they run on off m.
+func (w *worker) onRuns(c actor.Context, j *workerJob, m *pulledMsg) {
+	asked := len(m.holds)
+	for _, r := range m.runs[:min(len(m.runs), asked)] {
+		if w.begin(c, j, r, m.holds[0]) {
+			m.holds = m.holds[1:]
+		}
+	}
+	switch {
+	case fencedOff(m.err):
+		w.dropJob(c, j)
+	case asked == 0:
+	case len(m.runs) >= asked || j.offered:
+		w.want(j)
+	default:
+		w.slots.Rest(j.id) // until its coordinator says otherwise
+	}
+}
+
+// begin starts a partition actor for one attempt, unless it runs already.
+func (w *worker) begin(c actor.Context, j *workerJob, r *wire.Run, h *fair.Hold) bool {
 	key := keyOf(r.GetTask())
 	if j.running[key] != nil {
-		w.free++
-		return
+		return false
 	}
 	a := &attempt{
 		Attempt: exec.Attempt{
 			Job: j.id, ID: r.GetTask().AttemptID(), Stage: key.stage, Version: uint64(r.GetSpecVersion()),
 			Memory: r.GetMemory(), Threads: w.n.tasks.Threads(int(r.GetThreads())), Lineage: r.GetLineage(),
 		},
-		deadline: j.deadline, packets: j.packets,
+		deadline: j.deadline, packets: j.packets, hold: h,
+	}
+	if h.Quick() {
+		a.Memory = min(a.Memory, w.n.cfg.QuickMemory())
 	}
 	w.n.segments.Pin(j.id, a.ID.Task.Stage)
 	worker := c.Self()
 	pid := c.Spawn(actor.PropsFromProducer(func() actor.Actor { return &partition{n: w.n, worker: worker, a: a} }))
 	j.running[key] = &runningAttempt{pid: pid, stage: a.ID.Task.Stage}
 	w.n.running.Add(1)
+	return true
 }
 
 func (w *worker) onEnded(c actor.Context, m *endedMsg) {
-	w.free++
+	w.slots.Give(m.hold, w.now())
 	w.n.running.Add(-1)
 	if j := w.jobs[m.job]; j != nil {
 		if r := j.running[m.key]; r != nil {
@@ -256,19 +281,21 @@ func (w *worker) onEnded(c actor.Context, m *endedMsg) {
 	w.pull(c)
 }
 
-// report tells the coordinator, which may answer with the next task for the
-// slot that has become free.
+// report tells the coordinator, which may answer with the next task: for the slot
+// that has become free, if it is this job's turn again.
 func (w *worker) report(c actor.Context, j *workerJob, out *attemptOutcome) {
 	root, self, addr := c.ActorSystem().Root, c.Self(), j.addr
 	answer := &pulledMsg{job: j.id, term: j.term, told: out}
-	if !w.leaving && w.free > 0 {
-		w.free--
-		answer.asked = 1
+	if !w.leaving {
+		w.want(j) // the report may be what its next stage has waited for
+		if h := w.slots.Again(j.id, w.now()); h != nil {
+			answer.holds, j.offered = []*fair.Hold{h}, false
+		}
 	}
-	n, h, log := w.n, w.header(j), w.log.With("job", j.id, "to", addr)
+	n, h, log, slots := w.n, w.header(j), w.log.With("job", j.id, "to", addr), int32(len(answer.holds))
 	n.goes.Go(func() {
 		deliver := func(m proto.Message) ([]*wire.Run, error) { return n.deliver(addr, m) }
-		answer.runs, answer.err = out.tell(deliver, h, log)
+		answer.runs, answer.err = out.tell(deliver, h, slots, log)
 		root.Send(self, answer)
 	})
 }
@@ -286,8 +313,8 @@ func (w *worker) retell(c actor.Context, j *workerJob, m *pulledMsg) {
 
 // tell delivers the report. A report that is refused, here or there, would leave
 // its attempt unheard of for ever: the attempt is reported as failed instead.
-func (o *attemptOutcome) tell(deliver func(proto.Message) ([]*wire.Run, error), h *wire.Header, log *slog.Logger) ([]*wire.Run, error) {
-	runs, err := deliver(o.message(h))
+func (o *attemptOutcome) tell(deliver func(proto.Message) ([]*wire.Run, error), h *wire.Header, slots int32, log *slog.Logger) ([]*wire.Run, error) {
+	runs, err := deliver(o.message(h, slots))
 	switch {
 	case err == nil, fencedOff(err):
 		return runs, err
@@ -296,7 +323,7 @@ func (o *attemptOutcome) tell(deliver func(proto.Message) ([]*wire.Run, error), 
 		return runs, err
 	}
 	log.Error("a report was refused", "err", err)
-	return deliver(o.refused(err).message(h))
+	return deliver(o.refused(err).message(h, slots))
 }
 
 // fencedOff reports whether a coordinator no longer takes reports of the job.
@@ -342,12 +369,7 @@ func (w *worker) dropJob(c actor.Context, j *workerJob) {
 		c.Stop(r.pid)
 	}
 	delete(w.jobs, j.id)
-	for i, id := range w.order {
-		if id == j.id {
-			w.order = append(w.order[:i], w.order[i+1:]...)
-			break
-		}
-	}
+	w.slots.Forget(j.id)
 	j.packets.close()
 	w.n.segments.Unpin(j.id)
 }
@@ -363,13 +385,7 @@ func (w *worker) reconcile(c actor.Context) {
 			}
 			continue
 		}
-		asked := 0
-		if !w.leaving && !w.pulling && w.free > 0 && j.hasWork {
-			asked = min(w.free, wire.RunsMax)
-			w.free -= asked
-		}
-		msg := &wire.Pull{Header: w.header(j), Slots: int32(asked), Running: j.tasks()}
-		w.ask(c, j, msg, &pulledMsg{job: j.id, term: j.term, asked: asked})
+		w.ask(c, j, &wire.Pull{Header: w.header(j), Running: j.tasks()}, &pulledMsg{job: j.id, term: j.term})
 	}
 }
 
@@ -381,13 +397,14 @@ func (w *worker) onView(actor.Context) {
 	for _, j := range w.jobs {
 		if m, ok := view.Find(mesh.NodeID(j.node)); j.orphaned.IsZero() && (!ok || m.ActorsAddr() != j.addr) {
 			w.log.Info("a job's coordinator is gone", "job", j.id)
-			j.orphaned, j.hasWork = time.Now(), false
+			j.orphaned, j.offered = time.Now(), false
+			w.slots.Rest(j.id)
 		}
 	}
 }
 
 func (w *worker) checkIdle() {
-	if len(w.idle) == 0 || w.free < w.n.cfg.Slots {
+	if len(w.idle) == 0 || !w.slots.Idle() {
 		return
 	}
 	for _, ch := range w.idle {

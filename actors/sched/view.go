@@ -163,3 +163,9 @@ func (t *task) describe() string {
 	}
 	return "waits"
 }
+
+// Single reports whether the job is a single task that has not run out of memory.
+func (d *Decider) Single() bool {
+	s := d.stages[0]
+	return len(d.stages) == 1 && len(s.tasks) == 1 && s.tasks[0].memory == 0
+}

@@ -61,6 +61,26 @@ const (
 	memoryMin       = 120 << 20
 )
 
+// The memory of the slot that serves small jobs while all others are taken: a share of
+// the node's within bounds. A node with less than the least has no such slot.
+const (
+	quickShare = 8
+	quickMin   = 64 << 20
+	quickMax   = 512 << 20
+)
+
+// QuickMemory is the memory of the slot for small jobs; 0: there is none.
+func (c *Config) QuickMemory() int64 {
+	q := min(c.Memory/quickShare, quickMax)
+	if q < quickMin || c.Slots <= 0 {
+		return 0
+	}
+	return q
+}
+
+// SlotsMemory is the memory of all other slots together.
+func (c *Config) SlotsMemory() int64 { return c.Memory - c.QuickMemory() }
+
 // Ready gives the settings that are left out their defaults, and checks for
 // obstacles to a start, before anything is written or sent to others: an invalid
 // setting, a data folder that is not ours, a port in use, peers that would refuse
@@ -102,7 +122,7 @@ func (c Config) Ready(ctx context.Context) (Config, error) {
 func (c *Config) Mesh(base int) mesh.Config {
 	return mesh.Config{
 		Bind: c.Bind, Advertise: c.Advertise, Port: base, ActorsPort: base + api.ActorsPortOffset, APIPort: base + api.PortOffset,
-		Seeds: c.seeds, JoinFor: c.JoinFor, Label: c.Label, Key: c.GossipKey, Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.Memory, Log: c.Log,
+		Seeds: c.seeds, JoinFor: c.JoinFor, Label: c.Label, Key: c.GossipKey, Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.SlotsMemory(), Log: c.Log,
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	jobIDBytes           = 32       // hex digits of a JobID
 	stageIDBytesMax      = 64
 	nodeBytesMax         = 128 // of a node's id, a boot, a manifest
+	userBytesMax         = 512
 	addrBytesMax         = 262 // [host]:port
 	segmentIDBytes       = 16
 	partitionsMax        = 1 << 20

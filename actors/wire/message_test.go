@@ -50,10 +50,10 @@ func samples() []proto.Message {
 	failure := &TaskError{Kind: 255, Op: strings.Repeat("o", nodeBytesMax), Subject: strings.Repeat("s", errorSubjectBytesMax),
 		Node: strings.Repeat("n", nodeBytesMax), Text: strings.Repeat("t", ErrorTextBytesMax), Hint: strings.Repeat("h", errorSubjectBytesMax), Lost: lost}
 	return []proto.Message{
-		&Ack{}, failure, &Work{Header: header(), CoordinatorAddr: "[::1]:7947"},
-		&Pull{Header: header(), Slots: slotsMax, Running: running}, &Grant{Header: header(), Runs: runs},
-		&Done{Header: header(), Task: task(), Segment: segment(PartitionsInlineMax), Files: files, CpuMs: 5},
-		&Failed{Header: header(), Task: task(), Error: failure}, &Stop{Header: header()}, &Stop{Header: header(), Task: task()},
+		&Ack{}, failure, &Work{Header: header(), CoordinatorAddr: "[::1]:7947", User: strings.Repeat("u", userBytesMax), Small: true},
+		&Pull{Header: header(), Slots: slotsMax, Running: running, Small: true}, &Grant{Header: header(), Runs: runs},
+		&Done{Header: header(), Task: task(), Segment: segment(PartitionsInlineMax), Files: files, CpuMs: 5, Slots: 1},
+		&Failed{Header: header(), Task: task(), Error: failure, Slots: 1}, &Stop{Header: header()}, &Stop{Header: header(), Task: task()},
 	}
 }
 
@@ -118,6 +118,7 @@ func TestValidateRefuses(t *testing.T) {
 		{&Work{Header: header(), CoordinatorAddr: "host"}, "not host:port"},
 		{&Work{Header: header(), CoordinatorAddr: "host:0"}, "no port number"},
 		{&Work{Header: header(), CoordinatorAddr: "host:99999"}, "no port number"},
+		{&Work{Header: header(), CoordinatorAddr: "h:1", User: strings.Repeat("u", userBytesMax+1)}, "user has 513 bytes"},
 		{&Pull{Header: header(), Slots: -1}, "slots is -1"},
 		{&Pull{Header: header(), Running: many}, "running is 513"},
 		{&Grant{Header: header(), Runs: []*Run{{}}}, "task is missing"},
@@ -133,6 +134,8 @@ func TestValidateRefuses(t *testing.T) {
 		{done(func(d *Done) { d.Files.Manifest = "../x" }), "other characters"},
 		{done(func(d *Done) { d.Files.Bytes = -1 }), "files' bytes is negative"},
 		{done(func(d *Done) { d.SpillBytes = -1 }), "spill_bytes is negative"},
+		{done(func(d *Done) { d.Slots = 2 }), "slots is 2"},
+		{&Failed{Header: header(), Task: task(), Slots: -1}, "slots is -1"},
 		{&Failed{Header: header(), Task: task()}, "error is missing"},
 		{&Failed{Header: header(), Task: task(), Error: &TaskError{Kind: 256}}, "kind is 256"},
 		{&TaskError{Text: strings.Repeat("x", ErrorTextBytesMax+1)}, "text has 16385 bytes"},

@@ -392,6 +392,8 @@ type Work struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Header          *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	CoordinatorAddr string                 `protobuf:"bytes,2,opt,name=coordinator_addr,json=coordinatorAddr,proto3" json:"coordinator_addr,omitempty"` // host:port of its router
+	User            string                 `protobuf:"bytes,4,opt,name=user,proto3" json:"user,omitempty"`                                              // whose job it is: nodes share out their slots between users
+	Small           bool                   `protobuf:"varint,5,opt,name=small,proto3" json:"small,omitempty"`                                           // one short task: the quick slot will do
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -440,12 +442,27 @@ func (x *Work) GetCoordinatorAddr() string {
 	return ""
 }
 
+func (x *Work) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Work) GetSmall() bool {
+	if x != nil {
+		return x.Small
+	}
+	return false
+}
+
 // Pull, node to coordinator: so many slots are free. Answered by a Grant.
 type Pull struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Slots         int32                  `protobuf:"varint,2,opt,name=slots,proto3" json:"slots,omitempty"`
 	Running       []*Task                `protobuf:"bytes,3,rep,name=running,proto3" json:"running,omitempty"` // this job's, here
+	Small         bool                   `protobuf:"varint,4,opt,name=small,proto3" json:"small,omitempty"`    // only the task of a small job is welcome
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,6 +516,13 @@ func (x *Pull) GetRunning() []*Task {
 		return x.Running
 	}
 	return nil
+}
+
+func (x *Pull) GetSmall() bool {
+	if x != nil {
+		return x.Small
+	}
+	return false
 }
 
 type Grant struct {
@@ -811,6 +835,7 @@ type Done struct {
 	CpuMs         int64                  `protobuf:"varint,7,opt,name=cpu_ms,json=cpuMs,proto3" json:"cpu_ms,omitempty"`
 	Lineage       uint64                 `protobuf:"varint,10,opt,name=lineage,proto3" json:"lineage,omitempty"` // the Run's
 	Files         *Files                 `protobuf:"bytes,11,opt,name=files,proto3" json:"files,omitempty"`      // absent when the task wrote a segment
+	Slots         int32                  `protobuf:"varint,12,opt,name=slots,proto3" json:"slots,omitempty"`     // how many tasks the answer may have: 0 or 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -894,11 +919,19 @@ func (x *Done) GetFiles() *Files {
 	return nil
 }
 
+func (x *Done) GetSlots() int32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
+}
+
 type Failed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	Task          *Task                  `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
 	Error         *TaskError             `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Slots         int32                  `protobuf:"varint,4,opt,name=slots,proto3" json:"slots,omitempty"` // as in Done
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -952,6 +985,13 @@ func (x *Failed) GetError() *TaskError {
 		return x.Error
 	}
 	return nil
+}
+
+func (x *Failed) GetSlots() int32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
 }
 
 // Stop ends one task attempt or, without a task, the whole job on the receiver.
@@ -1220,14 +1260,17 @@ const file_pond_proto_rawDesc = "" +
 	"\bstage_id\x18\x01 \x01(\tR\astageId\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\x05R\x05stage\x12\x1c\n" +
 	"\tpartition\x18\x03 \x01(\x05R\tpartition\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\"b\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\x8c\x01\n" +
 	"\x04Work\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12)\n" +
-	"\x10coordinator_addr\x18\x02 \x01(\tR\x0fcoordinatorAddrJ\x04\b\x03\x10\x04\"r\n" +
+	"\x10coordinator_addr\x18\x02 \x01(\tR\x0fcoordinatorAddr\x12\x12\n" +
+	"\x04user\x18\x04 \x01(\tR\x04user\x12\x14\n" +
+	"\x05small\x18\x05 \x01(\bR\x05smallJ\x04\b\x03\x10\x04\"\x88\x01\n" +
 	"\x04Pull\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\x05R\x05slots\x12)\n" +
-	"\arunning\x18\x03 \x03(\v2\x0f.pond.wire.TaskR\arunning\"V\n" +
+	"\arunning\x18\x03 \x03(\v2\x0f.pond.wire.TaskR\arunning\x12\x14\n" +
+	"\x05small\x18\x04 \x01(\bR\x05small\"V\n" +
 	"\x05Grant\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12\"\n" +
 	"\x04runs\x18\x02 \x03(\v2\x0e.pond.wire.RunR\x04runs\"\x99\x01\n" +
@@ -1252,7 +1295,7 @@ const file_pond_proto_rawDesc = "" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x12\n" +
 	"\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x14\n" +
-	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\"\x96\x02\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\"\xac\x02\n" +
 	"\x04Done\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12,\n" +
@@ -1262,12 +1305,14 @@ const file_pond_proto_rawDesc = "" +
 	"\x06cpu_ms\x18\a \x01(\x03R\x05cpuMs\x12\x18\n" +
 	"\alineage\x18\n" +
 	" \x01(\x04R\alineage\x12&\n" +
-	"\x05files\x18\v \x01(\v2\x10.pond.wire.FilesR\x05filesJ\x04\b\x04\x10\x05J\x04\b\x05\x10\x06J\x04\b\b\x10\tJ\x04\b\t\x10\n" +
-	"\"\x84\x01\n" +
+	"\x05files\x18\v \x01(\v2\x10.pond.wire.FilesR\x05files\x12\x14\n" +
+	"\x05slots\x18\f \x01(\x05R\x05slotsJ\x04\b\x04\x10\x05J\x04\b\x05\x10\x06J\x04\b\b\x10\tJ\x04\b\t\x10\n" +
+	"\"\x9a\x01\n" +
 	"\x06Failed\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12*\n" +
-	"\x05error\x18\x03 \x01(\v2\x14.pond.wire.TaskErrorR\x05error\"V\n" +
+	"\x05error\x18\x03 \x01(\v2\x14.pond.wire.TaskErrorR\x05error\x12\x14\n" +
+	"\x05slots\x18\x04 \x01(\x05R\x05slots\"V\n" +
 	"\x04Stop\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\"\x05\n" +

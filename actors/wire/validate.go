@@ -19,6 +19,7 @@ func Validate(m proto.Message) error {
 	case *Work:
 		c.header(m.Header)
 		c.addr("coordinator_addr", m.CoordinatorAddr)
+		c.text("user", m.User, userBytesMax)
 	case *Pull:
 		c.header(m.Header)
 		c.count("slots", int64(m.Slots), slotsMax)
@@ -31,6 +32,7 @@ func Validate(m proto.Message) error {
 	case *Failed:
 		c.header(m.Header)
 		c.task(m.Task)
+		c.count("slots", int64(m.Slots), 1)
 		if m.Error == nil {
 			c.fail("error is missing")
 		} else {
@@ -196,6 +198,7 @@ func (c *checker) done(m *Done) {
 		c.sizes("files' count", f.Count, "files' rows", f.Rows, "files' bytes", f.Bytes)
 	}
 	c.sizes("spill_bytes", m.SpillBytes, "cpu_ms", m.CpuMs)
+	c.count("slots", int64(m.Slots), 1)
 }
 
 func (c *checker) taskError(e *TaskError) {
