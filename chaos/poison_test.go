@@ -61,7 +61,7 @@ func poisons() []poison {
 	return []poison{
 		{"deaf plan", nested(), false, true, nil, []error{pond.ErrDeadline, pond.ErrMemory}, []string{"plan"}},
 		{"page", "SELECT sum(i) FROM 'DIR/page/*.parquet'", true, false, nil, crash, []string{"signal 11", "page/2.parquet", "sum("}},
-		{"footer", "SELECT sum(i) FROM 'DIR/footer/*.parquet'", true, false, nil, []error{pond.ErrQuery}, []string{"footer/2.parquet"}},
+		{"footer", "SELECT sum(i) FROM 'DIR/footer/*.parquet'", true, false, nil, []error{pond.ErrQuery}, []string{"footer/5.parquet"}},
 		{"crash in a plan", "SELECT " + fmt.Sprintf(deep, "0"), true, false, nil, crash, []string{"signal 11", "json_structure"}},
 		{"crash in a task", "SELECT " + fmt.Sprintf(deep, "i") + " FROM 'DIR/few/1.parquet'", true, false, nil, crash, []string{"signal 11", "json_structure", "few/1.parquet"}},
 		{"memory of a plan", "SELECT len(range(1000000000))", true, false, nil, memory, []string{"range"}},
@@ -195,12 +195,12 @@ func alive(t *testing.T, ctx context.Context, c *chaos.Cluster, boots map[string
 	all.Wait()
 }
 
-// poisonFiles makes folders of three files: good ones, one with a page and one with
+// poisonFiles makes folders of a few files: good ones, one with a page and one with
 // a footer that are not what they say.
 func poisonFiles(t *testing.T) string {
 	t.Helper()
 	dir, o := t.TempDir(), newOracle(t)
-	for _, name := range []string{"few/1", "good/1", "good/2", "good/3", "page/1", "page/3", "footer/1", "footer/2", "footer/3"} {
+	for _, name := range []string{"few/1", "good/1", "good/2", "good/3", "page/1", "page/3", "footer/1", "footer/2", "footer/3", "footer/4", "footer/5"} {
 		path := filepath.Join(dir, name+".parquet")
 		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		rows := 1000
@@ -210,7 +210,7 @@ func poisonFiles(t *testing.T) string {
 		must(t, o.Exec(testContext(t), fmt.Sprintf("COPY (SELECT range AS i FROM range(%d)) TO '%s' (FORMAT parquet)", rows, path)))
 	}
 	badPage(t, filepath.Join(dir, "page/2.parquet"))
-	footer := filepath.Join(dir, "footer/2.parquet")
+	footer := filepath.Join(dir, "footer/5.parquet")
 	whole, err := os.ReadFile(footer)
 	must(t, err)
 	column := bytes.LastIndex(whole, []byte("\x18\x01i")) // the name in the column's description

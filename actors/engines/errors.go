@@ -58,7 +58,7 @@ func Error(op string, err error) error {
 // value, but does not always name the file.
 func Where(err error, files []string) error {
 	var te *plan.Error
-	if !errors.As(err, &te) || te.Hint != advice(te.Text, nil) {
+	if !errors.As(err, &te) || te.Hint != advice(te.Text, nil) || slices.Contains(files, te.Subject) {
 		return err
 	}
 	with := *te

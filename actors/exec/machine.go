@@ -126,7 +126,8 @@ func (m *Machine) Run(ctx context.Context, a Attempt, packets Packets) (_ *Outco
 		out, err = t.try(ctx, in)
 	}
 	if err != nil {
-		return nil, engines.Where(err, FilesOf(packet, a))
+		files := FilesOf(packet, a)
+		return nil, engines.Where(m.Engines.Which(ctx, err, files), files)
 	}
 	out.Spilled, out.CPU = t.spill, processCPU()-cpu
 	return out, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
@@ -55,46 +54,15 @@ func (l Local) Footers(ctx context.Context, paths, _ []string, each func(from in
 	defer cancel()
 	for from := 0; from < len(paths); from += footersAtOnce {
 		part := paths[from:min(from+footersAtOnce, len(paths))]
-		list, err := l.readFooters(ctx, part)
+		list, err := l.Engines.Footers(ctx, part)
 		if err != nil {
-			return l.whichFile(ctx, part, err)
+			return l.Engines.Which(ctx, err, part)
 		}
 		if err := each(from, list); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (l Local) readFooters(ctx context.Context, paths []string) ([]duck.Footer, error) {
-	e, err := l.Engines.Planner(ctx)
-	if err != nil {
-		return nil, engines.Error("read", err)
-	}
-	list, err := e.Footers(ctx, paths)
-	return list, engines.Error("read", err)
-}
-
-// whichFile is err with the file that it is about: DuckDB does not always say which
-// of several is damaged.
-func (l Local) whichFile(ctx context.Context, paths []string, err error) error {
-	te := plan.AsError(err)
-	if te.Kind != plan.KindUser && te.Kind != plan.KindInternal {
-		return err
-	}
-	for _, path := range paths {
-		if strings.Contains(te.Text, path) {
-			return err
-		}
-	}
-	for _, path := range paths {
-		if _, again := l.readFooters(ctx, []string{path}); again != nil && ctx.Err() == nil {
-			with := *plan.AsError(again)
-			with.Subject = path
-			return &with
-		}
-	}
-	return err
 }
 
 // Columns implements DuckDB.
