@@ -68,6 +68,7 @@ func Main() bool { return process.Main(isolate.Serve) }
 func (c *nodeConfig) setup() setup.Config {
 	return setup.Config{
 		Bind: c.bind, Advertise: c.advertise, Port: c.port, Peers: c.peers, JoinFor: c.joinFor, Dir: c.dir, Memory: c.memory, Slots: c.slots, Label: c.label,
-		GossipKey: c.gossipKey, Zone: c.zone, KeeperGrace: c.keeperGrace, CacheMax: c.cache, Read: c.read, Write: c.write, Keys: c.keys, Log: c.log, Version: c.version, Funcs: c.funcs, Program: process.Program(),
+		GossipKey: c.gossipKey, Zone: c.zone, KeeperGrace: c.keeperGrace, CacheMax: c.cache, SpillMax: c.spillMax, ResultMax: c.resultMax, OutputMax: c.outputMax,
+		Read: c.read, Write: c.write, Keys: c.keys, Log: c.log, Version: c.version, Funcs: c.funcs, Program: process.Program(),
 	}
 }

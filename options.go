@@ -49,6 +49,9 @@ type nodeConfig struct {
 	zone            string
 	keeperGrace     time.Duration
 	cache           int64
+	spillMax        int64
+	resultMax       int64
+	outputMax       int64
 	read, write     []string
 	keys            []string
 	log             *slog.Logger
@@ -236,6 +239,35 @@ func WithCache(bytes int64) Option {
 			return badOption("cache", "", "%d bytes are less than none", bytes)
 		}
 		c.cache = orNone(bytes)
+		return nil
+	})
+}
+
+// WithSpillMax bounds the bytes that one task may spill to this node's disk; without
+// it, the disk does. A task that needs more is tried on other nodes, and fails then.
+func WithSpillMax(bytes int64) Option {
+	return atMost("spill-max", bytes, func(c *nodeConfig) { c.spillMax = bytes })
+}
+
+// WithResultMax bounds the bytes of a job's result, as nodes store it until its client
+// has read it; without it, the disk does. A job whose result is larger fails.
+func WithResultMax(bytes int64) Option {
+	return atMost("result-max", bytes, func(c *nodeConfig) { c.resultMax = bytes })
+}
+
+// WithOutputMax bounds the bytes of the files that a job writes; without it, the disk
+// does. A job that writes more fails, and leaves nothing.
+func WithOutputMax(bytes int64) Option {
+	return atMost("output-max", bytes, func(c *nodeConfig) { c.outputMax = bytes })
+}
+
+// atMost is a bound in bytes; 0 is none.
+func atMost(name string, bytes int64, to func(*nodeConfig)) Option {
+	return nodeOption(func(c *nodeConfig) error {
+		if bytes < 0 {
+			return badOption(name, "", "%d bytes are less than none", bytes)
+		}
+		to(c)
 		return nil
 	})
 }

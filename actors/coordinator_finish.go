@@ -26,6 +26,10 @@ const decideTimeout = time.Minute
 // publish the same.
 func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 	root, self, out, term := ctx.ActorSystem().Root, ctx.Self(), c.output, c.hosted.term
+	if err := c.checkOutput(p.Winners); err != nil {
+		root.Send(self, &publishedMsg{try: p.Try, err: err})
+		return
+	}
 	rows := c.d.Rows()
 	c.publishing = true
 	c.n.goes.Go(func() {
@@ -50,6 +54,33 @@ func decide(ctx context.Context, term *terms.Term, d terms.Decision, rows int64,
 	return &plan.Error{Kind: plan.KindUnavailable, Op: "decide", Subject: string(d), Text: err.Error(), Hint: "look at the nodes that are keepers: pondnode members"}
 }
 
+// storedBytes is the size of what tasks have left, as they told it.
+func storedBytes(winners []sched.Winner) (n int64) {
+	for _, w := range winners {
+		n += w.Output.Bytes
+	}
+	return n
+}
+
+// checkOutput refuses to publish more than this node allows, unless a term before has
+// decided that it be.
+func (c *coordinator) checkOutput(winners []sched.Winner) error {
+	if c.hosted.term.Inherited().Decision == terms.Publish {
+		return nil
+	}
+	return c.n.limits().CheckOutput(storedBytes(winners))
+}
+
+// tooLarge makes a failure of a success whose result is larger than this node allows.
+func (c *coordinator) tooLarge(f *sched.Finish) {
+	if f.Status != sched.Succeeded || c.job.Result.Write != nil {
+		return
+	}
+	if err := c.n.limits().CheckResult(storedBytes(c.d.Segments(len(c.job.Stages) - 1))); err != nil {
+		*f = sched.Finish{Status: sched.Failure, Err: err}
+	}
+}
+
 // finish is the end of the job: the one status that stays. An end that another term
 // may see otherwise is decided first.
 func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
@@ -57,6 +88,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 		return
 	}
 	c.unplan() // of a job that is cancelled while DuckDB plans it
+	c.tooLarge(f)
 	c.finished = true
 	c.stopTicker()
 	d := c.voteOf(f)

@@ -32,7 +32,7 @@ const (
 // openEngines starts what runs and plans queries: processes, or engines in this one.
 func (n *Node) openEngines(ctx context.Context) error {
 	c := n.cfg
-	n.tasks = engines.Config{Memory: c.SlotsMemory(), Slots: c.Slots, Dir: filepath.Join(c.Dir, setup.SpillDir), Funcs: c.Funcs, Log: c.Log}
+	n.tasks = engines.Config{Memory: c.SlotsMemory(), Slots: c.Slots, Dir: filepath.Join(c.Dir, setup.SpillDir), SpillMax: c.SpillMax, Funcs: c.Funcs, Log: c.Log}
 	if err := os.RemoveAll(n.tasks.Dir); err != nil { // of a process that was killed
 		return fmt.Errorf("actors: clear %s: %w", n.tasks.Dir, err)
 	}
@@ -47,7 +47,7 @@ func (n *Node) openEngines(ctx context.Context) error {
 	}
 	budget := isolate.Budget(c.Memory)
 	n.tasks.Memory = budget.Inside(n.tasks.SlotMemory()) * int64(max(c.Slots, 1))
-	settings, err := isolate.Settings(n.tasks.SlotMemory(), c.Funcs)
+	settings, err := isolate.Settings(n.tasks.SlotMemory(), n.limits(), c.Funcs)
 	if err != nil {
 		return err
 	}
@@ -65,6 +65,11 @@ func (n *Node) openEngines(ctx context.Context) error {
 	return nil
 }
 
+// limits are those that the node's operator has set.
+func (n *Node) limits() exec.Limits {
+	return exec.Limits{Spill: n.cfg.SpillMax, Result: n.cfg.ResultMax, Output: n.cfg.OutputMax}
+}
+
 // startMachine makes what runs attempts, once blocks can be read.
 func (n *Node) startMachine() {
 	switch e := n.engines.(type) {
@@ -72,9 +77,9 @@ func (n *Node) startMachine() {
 		n.machine = &exec.Machine{
 			Engines: e, Journal: n.segments, Blocks: n.blocks, Mem: engines.NewAllocator(),
 			Buffers:  vec.NewPool(engines.NewAllocator(), n.cfg.Memory*bufferPoolShare/100),
-			SpoolDir: filepath.Join(n.tasks.Dir, "spools"), Log: n.log,
+			SpoolDir: filepath.Join(n.tasks.Dir, "spools"), Limits: n.limits(), Log: n.log,
 		}
 	case *process.Pool:
-		n.machine = &isolate.Machine{Processes: e, Memory: isolate.Budget(n.cfg.Memory), Journal: n.segments, Blocks: n.blocks, Funcs: n.cfg.Funcs, Log: n.log}
+		n.machine = &isolate.Machine{Processes: e, Memory: isolate.Budget(n.cfg.Memory), Journal: n.segments, Blocks: n.blocks, Funcs: n.cfg.Funcs, Limits: n.limits(), Log: n.log}
 	}
 }

@@ -52,8 +52,10 @@ type Config struct {
 	Slots  int   // tasks at once
 	Blank  int   // engines kept open, ready for any work; 0: one a slot, and one that plans
 	Dir    string
-	Funcs  *funcs.Registry // that SQL may call; nil: none
-	Log    *slog.Logger
+	// SpillMax is how many bytes each engine may spill; 0: as DuckDB has it.
+	SpillMax int64
+	Funcs    *funcs.Registry // that SQL may call; nil: none
+	Log      *slog.Logger
 }
 
 // SlotMemory is an even share of the memory.
@@ -89,7 +91,7 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 	p := &Pool{Config: c}
 	slots := max(c.Slots, 1)
 	p.Pool = duck.NewPool(duck.PoolConfig{
-		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: 1, SpillDir: filepath.Join(c.Dir, "engines"), Log: c.Log},
+		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: 1, SpillDir: filepath.Join(c.Dir, "engines"), SpillMax: c.SpillMax, Log: c.Log},
 		Blank:  cmp.Or(c.Blank, slots+1),
 		Idle:   slots*keptPerSlot + planningKept,
 		Much:   c.Memory / 2,

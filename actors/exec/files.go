@@ -2,7 +2,6 @@ package exec
 
 import (
 	"context"
-	"fmt"
 	iofs "io/fs"
 	"os"
 	"path/filepath"
@@ -19,20 +18,37 @@ import (
 // writeFile has DuckDB write the rows to files in a folder of the attempt's own:
 // what losers leave there is never published.
 func (t *task) writeFile(ctx context.Context) (*Outcome, error) {
-	attempt := fmt.Sprintf("part-%05d-%.8s-%d", t.a.ID.Task.Partition, string(t.a.Job), t.a.ID.Attempt)
-	dir := filepath.Join(t.packet.Staging, attempt)
+	attempt, dir := attemptName(t.a), AttemptDir(t.packet.Staging, t.a)
 	if err := os.RemoveAll(dir); err != nil { // the first try's
 		return nil, journal.StorageError(err)
 	}
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return nil, journal.StorageError(err)
 	}
-	rows, err := t.copyTo(ctx, dir, attempt)
+	bounded, cancel := context.WithCancelCause(ctx)
+	stop := Every(OutputPause, func() error { return t.checkOutput(dir) }, cancel)
+	rows, err := t.copyTo(bounded, dir, attempt)
+	stop()
+	if cause := context.Cause(bounded); err != nil && cause != nil && ctx.Err() == nil {
+		err = cause
+	}
+	cancel(nil)
+	if err == nil {
+		err = t.checkOutput(dir)
+	}
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, journal.StorageError(engines.Error("write", err))
 	}
 	return t.staged(attempt, rows)
+}
+
+// checkOutput measures what the attempt has written.
+func (t *task) checkOutput(dir string) error {
+	if t.m.Limits.Output == 0 {
+		return nil
+	}
+	return t.m.Limits.CheckOutput(FolderBytes(dir))
 }
 
 // copyTo writes the rows into dir: to key=value folders, or to one file. Other

@@ -35,6 +35,7 @@ type Machine struct {
 	Mem      memory.Allocator // for blocks that DuckDB reads: outside Go's heap
 	Buffers  memory.Allocator // for rows on their way into segments
 	SpoolDir string           // where the output of Go functions waits
+	Limits   Limits
 	Log      *slog.Logger
 }
 
@@ -143,7 +144,8 @@ func (t *task) try(ctx context.Context, in plan.TaskInput) (_ *Outcome, err erro
 	defer t.m.Engines.Put(t.engine)
 	defer t.closeSpools()
 	defer t.watchSpill()()
-	return t.run(ctx, in)
+	out, err := t.run(ctx, in)
+	return out, t.m.Limits.explain(err)
 }
 
 // FilesOf are the files that an attempt reads, or may read.
@@ -207,24 +209,10 @@ const spillPause = 100 * time.Millisecond
 // watchSpill keeps the most bytes that the engine spills, until stop returns:
 // when a query has ended they are gone.
 func (t *task) watchSpill() (stop func()) {
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(spillPause)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				t.spill = max(t.spill, t.engine.Spill())
-			case <-quit:
-				return
-			}
-		}
-	}()
-	return func() {
-		close(quit)
-		<-done
-	}
+	return Every(spillPause, func() error {
+		t.spill = max(t.spill, t.engine.Spill())
+		return nil
+	}, nil)
 }
 
 // processCPU is the processor time of the whole process: with several tasks at

@@ -33,6 +33,9 @@ func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*Outcome, 
 		return nil, err
 	}
 	defer u.Abort()
+	if IsResult(t.packet) {
+		u = &boundedDraft{Draft: u, limits: t.m.Limits}
+	}
 	codec, err := codecOf(t.packet.Codec)
 	if err != nil {
 		return nil, err

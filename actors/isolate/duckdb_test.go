@@ -23,6 +23,7 @@ import (
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
@@ -55,7 +56,7 @@ func newPlanning(t testing.TB, scalars ...funcs.Scalar) *planning {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pool.Close() })
-	settings, err := Settings(c.SlotMemory(), registry)
+	settings, err := Settings(c.SlotMemory(), exec.Limits{}, registry)
 	if err != nil {
 		t.Fatal(err)
 	}

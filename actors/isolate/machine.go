@@ -33,15 +33,16 @@ type Machine struct {
 	Journal   Journal
 	Blocks    *transfer.Client // reads segments, of this node and of others
 	Funcs     *funcs.Registry  // called in this process
+	Limits    exec.Limits      // those of Settings: the node looks again
 	Log       *slog.Logger
 
 	packets packetNames
 }
 
 // Settings is the configuration of the processes that Machine runs attempts in, each
-// of which may use that many bytes of memory.
-func Settings(memory int64, f *funcs.Registry) (string, error) {
-	s := settings{Memory: memory}
+// of which may use that many bytes of memory and keeps to the limits.
+func Settings(memory int64, limits exec.Limits, f *funcs.Registry) (string, error) {
+	s := settings{Memory: memory, Limits: limits}
 	for _, sc := range f.Scalars() {
 		s.Scalar = append(s.Scalar, scalarFunc{sc.Name, sc.Args, sc.Result, sc.Volatile})
 	}
@@ -91,7 +92,9 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 	if err != nil {
 		return nil, err
 	}
-	body, _, err = pr.Run(ctx, methodRun, body, s.serve)
+	watched, stop := s.watched(ctx, pr)
+	body, _, err = pr.Run(watched, methodRun, body, s.serve)
+	stop()
 	if err != nil {
 		err = died(pr, err, "run", "ran", textOf(packet.Stage()), exec.FilesOf(packet, a))
 		if pr.Starved() {

@@ -50,7 +50,7 @@ func newRunning(t *testing.T, f *funcs.Registry) *running {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.segs.Close)
-	settings, err := Settings(1<<30, f)
+	settings, err := Settings(1<<30, exec.Limits{}, f)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
 )
@@ -35,6 +36,7 @@ const (
 // settings are what an engine process is given when it starts.
 type settings struct {
 	Memory int64 // bytes, of one attempt
+	Limits exec.Limits
 	Scalar []scalarFunc
 	Batch  []string // names
 }

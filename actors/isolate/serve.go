@@ -37,7 +37,7 @@ func Serve(ctx context.Context, c process.Child) (process.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := engines.Open(ctx, engines.Config{Memory: s.Memory, Slots: 1, Blank: 1, Dir: c.Dir, Funcs: f, Log: c.Log})
+	pool, err := engines.Open(ctx, engines.Config{Memory: s.Memory, Slots: 1, Blank: 1, SpillMax: s.Limits.Spill, Dir: c.Dir, Funcs: f, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func Serve(ctx context.Context, c process.Child) (process.Handler, error) {
 		Engines: pool, Journal: remoteJournal{c.Node}, Mem: engines.NewAllocator(),
 		Buffers:  vec.NewPool(engines.NewAllocator(), s.Memory*bufferShare/100),
 		Blocks:   transfer.NewClient(transfer.ClientConfig{Window: exec.FetchWindow(s.Memory), Dial: dialer(c.Node)}),
-		SpoolDir: filepath.Join(c.Dir, "spools"), Log: c.Log,
+		SpoolDir: filepath.Join(c.Dir, "spools"), Limits: s.Limits, Log: c.Log,
 	}
 	return srv.handle, nil
 }

@@ -56,7 +56,8 @@ func (s *session) check(out *exec.Outcome) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if out.Files.Manifest != "" {
-		return nil
+		out.Files.Bytes = exec.FolderBytes(exec.AttemptDir(s.packet.Staging, s.a))
+		return s.m.Limits.CheckOutput(out.Files.Bytes)
 	}
 	if s.committed == nil {
 		return &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process committed nothing"}
@@ -183,6 +184,9 @@ func (s *session) commit(body []byte) ([]byte, []*os.File, error) {
 	defer s.mu.Unlock()
 	if s.draft == nil {
 		return nil, nil, errNoDraft
+	}
+	if err := s.checkDraft(0); err != nil {
+		return nil, nil, err
 	}
 	h := r.Held
 	h.Stage, h.Index, h.Partition, h.Attempt = s.a.ID.Task.Stage, s.a.Stage, s.a.ID.Task.Partition, s.a.ID.Attempt

@@ -42,8 +42,11 @@ type Config struct {
 	Read, Write, Keys []string
 	KeeperGrace       time.Duration // how long a keeper of registers may be dead before it is replaced; default 1 min
 	CacheMax          int64         // bytes of finished jobs' segments kept for reuse; default 8 GiB; negative: none
-	Log               *slog.Logger
-	Funcs             *funcs.Registry
+	// SpillMax bounds the bytes that a task spills, ResultMax those of a job's result, and
+	// OutputMax those of the files that a job writes; 0: the disk.
+	SpillMax, ResultMax, OutputMax int64
+	Log                            *slog.Logger
+	Funcs                          *funcs.Registry
 	// Program is started for engine processes; nil: engines run in this process.
 	Program []string
 

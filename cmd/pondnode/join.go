@@ -32,6 +32,7 @@ type nodeFlags struct {
 	tls                     tlsFlags
 	logLevel, logFormat     string
 	cache                   string
+	spill, result, output   string
 	memoryBytes, cacheBytes int64
 	given                   func(flag string) bool // on the command line or in the environment
 }
@@ -73,6 +74,9 @@ func (a *app) joinCommand() *cobra.Command {
 	f.StringVar(&n.zone, "zone", "", "what fails together with this node: a rack, a site")
 	f.DurationVar(&n.keeperGrace, "keeper-grace", time.Minute, "replace a keeper of the pond's registers that is dead for so long")
 	f.StringVar(&n.cache, "cache", "", "disk for rows kept for reuse, such as 20GiB; 0: keep none (default 8GiB)")
+	f.StringVar(&n.spill, "spill-max", "", "disk that one task may spill rows to, such as 20GiB (default what is free)")
+	f.StringVar(&n.result, "result-max", "", "size of a job's result, as stored until it is read (default what is free)")
+	f.StringVar(&n.output, "output-max", "", "size of the files that a job writes (default what is free)")
 	f.StringVar(&n.logLevel, "log-level", "warn", "debug, info, warn or error")
 	f.StringVar(&n.logFormat, "log-format", "text", "text or json")
 	return cmd
@@ -95,6 +99,10 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 		if n.cacheBytes, err = byteSize("--cache", n.cache); err != nil {
 			return nil, err
 		}
+	}
+	bounds, err := n.bounds()
+	if err != nil {
+		return nil, err
 	}
 	if n.slots < 0 {
 		return nil, usageError{fmt.Sprintf("--slots %d is out of range", n.slots), "use 0 for none, or leave it out for one a core"}
@@ -121,8 +129,24 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 		pond.WithZone(n.zone), pond.WithKeeperGrace(n.keeperGrace), pond.WithLogger(log), pond.WithVersion(ownVersion()),
 		pond.WithReadRoots(n.readRoots...), pond.WithWriteRoots(n.writeRoots...), pond.WithKeyFiles(n.keyFiles()...),
 	}
+	options = append(options, bounds...)
 	if n.given("cache") {
 		options = append(options, pond.WithCache(n.cacheBytes))
+	}
+	return options, nil
+}
+
+// bounds are the limits of what queries put on disk.
+func (n *nodeFlags) bounds() (options []pond.Option, err error) {
+	for _, b := range []struct {
+		flag, size string
+		option     func(int64) pond.Option
+	}{{"--spill-max", n.spill, pond.WithSpillMax}, {"--result-max", n.result, pond.WithResultMax}, {"--output-max", n.output, pond.WithOutputMax}} {
+		bytes, err := byteSize(b.flag, b.size)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, b.option(bytes))
 	}
 	return options, nil
 }

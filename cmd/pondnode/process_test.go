@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -307,22 +308,57 @@ func TestLostClient(t *testing.T) {
 		{syscall.SIGKILL, []string{"sql", "-q"}, "its client is gone"},
 		{syscall.SIGHUP, []string{"sql"}, "cancelled by request"},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		args := append(test.args, "--peer", node.addr, "--lease", "2s", "SELECT sum(a.range * b.range) AS s FROM range(3000000) a, range(3000000) b")
-		cmd := command(ctx, args...)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+		t.Run(fmt.Sprint(test.args[0], " ", test.sig), func(t *testing.T) {
+			if sig := test.sig.(syscall.Signal); signal.Ignored(sig) {
+				t.Skipf("%v is ignored here, as under nohup, and so it is by what this process starts", sig)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			args := append(test.args, "--peer", node.addr, "--lease", "2s", "SELECT sum(a.range * b.range) AS s FROM range(3000000) a, range(3000000) b")
+			cmd := command(ctx, args...)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			id := awaitJob(t, ctx, node.addr, "running", test.args[0])
+			if err := cmd.Process.Signal(test.sig); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			got := shell(t, "", "job", "watch", "-o", "json", "-q", "--peer", node.addr, id)
+			if got.code != exitFailed || !strings.Contains(got.out, test.why) {
+				t.Errorf("%v: exit code %d, %s\n%s", test, got.code, got.out, got.err)
+			}
+		})
+	}
+}
+
+// TestDiskLimits: what queries put on disk has bounds that a node's operator sets, and
+// reaching one says which.
+func TestDiskLimits(t *testing.T) {
+	dir := t.TempDir()
+	node := start(t, "--memory", "256MiB", "--slots", "2", "--spill-max", "32MiB", "--result-max", "1MiB", "--output-max", "2MiB")
+	for _, test := range []struct{ sql, says, flag string }{
+		{"SELECT hash(range) AS h FROM range(3000000)", "larger than the 1.0 MiB", "--result-max"},
+		{"COPY (SELECT hash(range) AS h FROM range(3000000)) TO '" + dir + "/big.parquet'", "larger than the 2.0 MiB", "--output-max"},
+		{"COPY (SELECT hash(range) AS h, range % 3 AS k FROM range(3000000)) TO '" + dir + "/parts' (FORMAT csv, PARTITION_BY (k))", "larger than the 2.0 MiB", "--output-max"},
+		{"SELECT max(h) AS m FROM (SELECT hash(range) AS h, repeat(range::VARCHAR, 20) AS s FROM range(6000000) ORDER BY s, h OFFSET 1)", "more than the 32 MiB", "--spill-max"},
+	} {
+		got := shell(t, dir, "submit", "-q", "-o", "csv", "--peer", node.addr, test.sql)
+		if got.code != exitFailed || !strings.Contains(got.err, test.says) || !strings.Contains(got.err, test.flag) {
+			t.Errorf("%s: exit code %d, lacks %q or %s:\n%s%.200s", test.sql, got.code, test.says, test.flag, got.err, got.out)
 		}
-		id := awaitJob(t, ctx, node.addr, "running", test.args[0])
-		if err := cmd.Process.Signal(test.sig); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait()
-		got := shell(t, "", "job", "watch", "-o", "json", "-q", "--peer", node.addr, id)
-		if got.code != exitFailed || !strings.Contains(got.out, test.why) {
-			t.Errorf("%v: exit code %d, %s\n%s", test, got.code, got.out, got.err)
-		}
-		cancel()
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	must(t, shell(t, dir, "submit", "-q", "--peer", node.addr, "COPY (SELECT hash(range) AS h FROM range(180000)) TO 'in.parquet' (ROW_GROUP_SIZE 20480)"))
+	if got := must(t, shell(t, dir, "submit", "-q", "-o", "csv", "--peer", node.addr, "SELECT count(*) AS n FROM 'in.parquet'")); got != "n\n180000\n" {
+		t.Errorf("what keeps within the bounds: %q", got)
+	}
+	// No task's part of it is too large.
+	whole := shell(t, dir, "submit", "-q", "-o", "csv", "--force", "--partitions", "4", "--peer", node.addr, "SELECT h FROM 'in.parquet'")
+	if whole.code != exitFailed || !strings.Contains(whole.err, "--result-max") {
+		t.Errorf("a result of several tasks: exit code %d\n%s", whole.code, whole.err)
 	}
 }
 
