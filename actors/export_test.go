@@ -13,6 +13,9 @@ import (
 // of their coordinators.
 func (n *Node) Forget() { n.wire.System().Root.Send(n.worker, &abandonMsg{}) }
 
+// WireAddr is where the node takes messages of other nodes.
+func (n *Node) WireAddr() string { return n.wire.Addr() }
+
 // CloseStore has whatever this node would store fail.
 func (n *Node) CloseStore() error { return n.store.Close() }
 

@@ -10,19 +10,22 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pondmesh/pond/actors"
+	"github.com/pondmesh/pond/actors/sandbox"
 	"github.com/pondmesh/pond/actors/setup"
 )
 
 const secret = "the secret of the test"
 
-// guarded starts a node that gives jobs ROOT/in to read and ROOT/out to write. Its
+// guarded starts a node, whose engine processes are of a program unless there is none,
+// that gives jobs ROOT/in to read and ROOT/out to write. Its
 // data folder is ROOT/own, a key of it ROOT/in/tls.key.
-func guarded(t *testing.T) (context.Context, *actors.Node, string) {
+func guarded(t *testing.T, program ...string) (context.Context, *actors.Node, string) {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -49,7 +52,7 @@ func guarded(t *testing.T) (context.Context, *actors.Node, string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
-	n, err := actors.Start(ctx, setup.Config{Dir: root + "/own", Memory: 256 << 20, Slots: 2, Read: []string{root + "/in"}, Write: []string{root + "/out"}, Keys: []string{root + "/in/tls.key"}})
+	n, err := actors.Start(ctx, setup.Config{Dir: root + "/own", Memory: 256 << 20, Slots: 2, Read: []string{root + "/in"}, Write: []string{root + "/out"}, Keys: []string{root + "/in/tls.key"}, Program: program})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +147,13 @@ var forged = map[string]string{
 // TestForged: jobs that are made up come to nothing, whether they are submitted,
 // recorded and started, or only explained.
 func TestForged(t *testing.T) {
-	ctx, n, root := guarded(t)
+	t.Run("in the node's process", func(t *testing.T) { testForged(t) })
+	t.Run("in engine processes", func(t *testing.T) { testForged(t, engineProgram) })
+	t.Run("where the kernel confines nothing", func(t *testing.T) { testForged(t, engineProgram, unconfined) })
+}
+
+func testForged(t *testing.T, program ...string) {
+	ctx, n, root := guarded(t, program...)
 	before := files(t, root)
 	i := 0
 	for name, body := range forged {
@@ -187,6 +196,29 @@ func TestForged(t *testing.T) {
 			t.Errorf("%s: HTTP %d: %s", sql, code, said)
 		}
 	}
+	if filtered, all := confined(t); len(program) > 0 && sandbox.Files() && (all == 0 || (filtered == 0) != slices.Contains(program, unconfined)) {
+		t.Errorf("%d of %d engine processes are confined", filtered, all)
+	}
+}
+
+// confined counts the children of this process that have a seccomp filter, and all.
+func confined(t *testing.T) (filtered, all int) {
+	t.Helper()
+	list, err := filepath.Glob("/proc/[0-9]*/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range list {
+		status, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(status), fmt.Sprintf("\nPPid:\t%d\n", os.Getpid())) {
+			continue
+		}
+		all++
+		if strings.Contains(string(status), "\nSeccomp:\t2\n") {
+			filtered++
+		}
+	}
+	return filtered, all
 }
 
 // files are those outside of the data folder, with their contents.

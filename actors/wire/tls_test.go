@@ -53,8 +53,8 @@ func newCA(t *testing.T) authority {
 	return authority{cert, key, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))}
 }
 
-// issue makes a node's certificate for a name, valid until then.
-func (a authority) issue(t *testing.T, name string, until time.Time) (cert, key string) {
+// issue makes a certificate for a name, valid until then, a node's unless uses are given.
+func (a authority) issue(t *testing.T, name string, until time.Time, uses ...x509.ExtKeyUsage) (cert, key string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -62,7 +62,10 @@ func (a authority) issue(t *testing.T, name string, until time.Time) (cert, key 
 	}
 	tmpl := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{name},
 		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+		ExtKeyUsage: uses}
+	if len(uses) == 0 {
+		tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, k.Public(), a.key)
 	if err != nil {
 		t.Fatal(err)
@@ -144,6 +147,18 @@ func TestRefusedIsNoted(t *testing.T) {
 			_, err = conn.Read(make([]byte, 1)) // in TLS 1.3 the server's verdict comes here
 			return err
 		}, "refused a TLS handshake of a node"},
+		{"a client's certificate", tlsConfigOf(t, ours), func(addr string) error {
+			cert, key := ours.issue(t, "pond", time.Now().Add(time.Hour), x509.ExtKeyUsageClientAuth)
+			conf := tlsConfig(cert, key, ours.pem)
+			conf.ServerName = "pond"
+			conn, err := tls.Dial("tcp", addr, conf)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			_, err = conn.Read(make([]byte, 1))
+			return err
+		}, "is a client's"},
 		{"no TLS", tlsConfigOf(t, ours), func(addr string) error { return strangerSays(addr, "actor.Stop") }, "refused a TLS handshake of a node"},
 		{"a stop", nil, func(addr string) error { return strangerSays(addr, "actor.Stop") }, "refused a node's message"},
 	} {
