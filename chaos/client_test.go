@@ -5,7 +5,7 @@ package chaos_test
 import (
 	"context"
 	"errors"
-	"fmt"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,77 +51,115 @@ func known(t *testing.T, ctx context.Context, via *chaos.Node) map[string]bool {
 	return ids
 }
 
-// The node that a command asks is killed, or frozen, while another coordinates its
-// job: the command says so, asks another node for the same job, and its rows are those
-// of one DuckDB. It knew one node, and was told of the others.
-func TestAskedNodeDies(t *testing.T) {
+// clientCase is a command, and the node that dies while it waits for its job.
+type clientCase struct {
+	name        string
+	args        func(id, out string) []string // id: of a job that was submitted; empty: it submits
+	submitted   bool
+	apart       bool // the node that is asked coordinates nothing
+	coordinator bool // dies, whichever was asked; else the one that was asked
+	freeze      bool
+	soak        bool // only with -clients
+}
+
+// allClients runs those cases, too, that are like others.
+var allClients = flag.Bool("clients", false, "run every case of TestClientGoesOn")
+
+// The node that a command asks is killed, or frozen, or the one that coordinates its
+// job, or both are one: the command goes on with the same job, by other nodes that it
+// was told of, and its rows are those of one DuckDB.
+func TestClientGoesOn(t *testing.T) {
 	long(t)
-	ctx, c := newCluster(t, 2)
-	via := c.Nodes()[0]
-	asked, err := c.Add(ctx, "--slots", "0") // one with slots would coordinate what it is asked for
+	ctx, c := newCluster(t, 3)
+	via, other := c.Nodes()[0], c.Nodes()[1]
+	apart, err := c.Add(ctx, "--slots", "0")
 	must(t, err)
-	must(t, c.AwaitMembers(ctx, 3))
-	for i, test := range []struct {
-		name   string
-		freeze bool
-		args   func(id string) []string // of a job that was submitted; id empty: it submits
-	}{
-		{"sql", false, func(string) []string { return []string{"sql", "--force", heavySQL(t)} }},
-		{"submit, frozen", true, func(string) []string { return []string{"submit", "--force", heavySQL(t)} }},
-		{"job result", false, func(id string) []string { return []string{"job", "result", id} }},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			for try := range 20 {
-				out := filepath.Join(t.TempDir(), fmt.Sprintf("%d-%d.parquet", i, try))
-				before := known(t, ctx, via)
-				id := ""
-				if strings.HasPrefix(test.name, "job") {
-					job, err := via.Session().Submit(ctx, heavySQL(t), pond.Force(true), pond.Reuse(false))
-					must(t, err)
-					id = job.ID()
-				}
-				args := append(test.args(id), "--peer", asked.Addr(), "--out", out)
-				if id == "" {
-					args = append(args, "--no-reuse")
-				}
-				p, err := chaos.Spawn(ctx, "", binary, args...)
-				must(t, err)
-				s, err := running(ctx, via, before)
-				must(t, err)
-				if s.Coordinator == asked.ID() { // that is another test
-					must(t, p.Signal(os.Interrupt))
-					_, err := p.Wait(ctx)
-					must(t, err)
-					continue
-				}
-				if test.freeze {
-					must(t, asked.Stop())
-				} else {
-					must(t, asked.Kill9(ctx))
-				}
-				e, err := p.Wait(ctx)
-				must(t, err)
-				if test.freeze {
-					must(t, asked.Cont())
-				} else {
-					must(t, asked.Restart(ctx))
-				}
-				if e.Code != 0 || !strings.Contains(e.Stderr, "node "+asked.Addr()+" does not answer") {
-					t.Fatalf("%q: %v", args, e)
-				}
-				must(t, newOracle(t).CompareQueries(ctx, "SELECT * FROM '"+out+"'", groupByOracle(t)))
-				for id := range known(t, ctx, via) {
-					if !before[id] && id != s.ID {
-						t.Errorf("job %s is another than %s, which was asked for", id, s.ID)
-					}
-				}
-				must(t, c.AwaitMembers(ctx, 3))
-				t.Log(e.Stderr)
-				return
-			}
-			t.Fatal("the node asked coordinated each time")
-		})
+	must(t, c.AwaitMembers(ctx, 4))
+	rows := func(command string) func(id, out string) []string {
+		return func(_, out string) []string {
+			return []string{command, "--force", "--no-reuse", "--out", out, heavySQL(t)}
+		}
 	}
+	for _, test := range []clientCase{
+		{name: "sql, asked", args: rows("sql"), apart: true},
+		{name: "submit, asked is frozen", args: rows("submit"), apart: true, freeze: true, soak: true},
+		{name: "job result, asked", args: func(id, out string) []string { return []string{"job", "result", "--out", out, id} }, submitted: true, apart: true, soak: true},
+		{name: "sql, asked and coordinator in one", args: rows("sql"), soak: true},
+		{name: "submit, asked and coordinator in one, frozen", args: rows("submit"), freeze: true},
+		{name: "COPY, asked and coordinator in one", args: func(_, out string) []string {
+			return []string{"sql", "--force", "--no-reuse", "COPY (" + heavySQL(t) + ") TO '" + out + "'"}
+		}},
+		{name: "job result, the coordinator", args: func(id, out string) []string { return []string{"job", "result", "--out", out, id} }, submitted: true, apart: true, coordinator: true},
+	} {
+		if test.soak && !*allClients {
+			continue
+		}
+		asked := other
+		if test.apart {
+			asked = apart
+		}
+		t.Run(test.name, func(t *testing.T) { test.run(t, ctx, c, via, asked) })
+	}
+}
+
+func (test *clientCase) run(t *testing.T, ctx context.Context, c *chaos.Cluster, via, asked *chaos.Node) {
+	out, before := filepath.Join(t.TempDir(), "out.parquet"), known(t, ctx, via)
+	id := ""
+	if test.submitted {
+		by := via
+		if test.coordinator { // which must not be the one that this test asks
+			by = c.Nodes()[1]
+		}
+		job, err := by.Session().Submit(ctx, heavySQL(t), pond.Force(true), pond.Reuse(false))
+		must(t, err)
+		id = job.ID()
+	}
+	var p *chaos.Process
+	var s *pond.Status
+	for try := 1; ; try++ {
+		var err error
+		p, err = chaos.Spawn(ctx, "", binary, append(test.args(id, out), "--peer", asked.Addr())...)
+		must(t, err)
+		s, err = running(ctx, via, before)
+		must(t, err)
+		if id != "" || test.apart == (s.Coordinator != asked.ID()) {
+			break
+		}
+		if try == 20 { // it is one's own job with a chance of a third
+			t.Fatal("the job is never coordinated by whom this test wants")
+		}
+		must(t, p.Signal(os.Interrupt))
+		_, err = p.Wait(ctx)
+		must(t, err)
+		before[s.ID] = true
+	}
+	victim := asked
+	if test.coordinator {
+		victim = c.Node(s.Coordinator)
+	}
+	if test.freeze {
+		must(t, victim.Stop())
+	} else {
+		must(t, victim.Kill9(ctx))
+	}
+	e, err := p.Wait(ctx)
+	must(t, err)
+	if test.freeze {
+		must(t, victim.Cont())
+	} else {
+		must(t, victim.Restart(ctx))
+	}
+	if e.Code != 0 || !test.coordinator && !strings.Contains(e.Stderr, "node "+asked.Addr()+" does not answer") {
+		t.Fatal(e)
+	}
+	must(t, newOracle(t).CompareQueries(ctx, "SELECT * FROM '"+out+"'", groupByOracle(t)))
+	for id := range known(t, ctx, via) {
+		if !before[id] && id != s.ID {
+			t.Errorf("job %s is another than %s, which was asked for", id, s.ID)
+		}
+	}
+	must(t, c.AwaitMembers(ctx, 4))
+	t.Log(e.Stderr)
 }
 
 // Nodes die while their rows are read: the one that was asked first, in the middle of a
