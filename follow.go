@@ -146,9 +146,9 @@ func (f *following) take(all iter.Seq2[*api.JobStatus, error], yield func(*api.J
 func (s *Session) life(ctx context.Context, spec *api.JobSpec) iter.Seq2[*api.JobStatus, error] {
 	return func(yield func(*api.JobStatus, error) bool) {
 		f := &following{j: &Job{s: s, id: spec.ID}}
-		for !f.taken {
+		for asked := ctx; !f.taken; asked = api.Again(ctx) {
 			since := f.since
-			news, ended, err := f.take(s.api.Run(ctx, spec), func(st *api.JobStatus, err error) bool {
+			news, ended, err := f.take(s.api.Run(asked, spec), func(st *api.JobStatus, err error) bool {
 				if st.NextID == "" {
 					f.taken = true
 				} else {
@@ -179,8 +179,8 @@ func (s *Session) submit(ctx context.Context, spec *api.JobSpec, seen func(*Stat
 	}
 	spec.ID, spec.Options.LeaseMillis = id, 0
 	f := &following{j: &Job{s: s, id: id}}
-	for {
-		st, err := s.api.Submit(ctx, spec)
+	for asked := ctx; ; asked = api.Again(ctx) {
+		st, err := s.api.Submit(asked, spec)
 		if err == nil && seen != nil {
 			seen(statusOf(st))
 		}

@@ -222,7 +222,26 @@ func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	if r.URL.Query().Has("watch") {
 		return s.runJob(w, r, spec)
 	}
-	return s.n.jobs.submit(r.Context(), spec)
+	return s.takeJob(r, spec)
+}
+
+// takeJob submits a job. One that another node may have taken before is looked for
+// first: it is not planned twice, nor may what stands in the way of a new job end it.
+func (s *server) takeJob(r *http.Request, spec *api.JobSpec) (*api.JobStatus, error) {
+	if r.Header.Get(api.AgainHeader) == "" {
+		return s.n.jobs.submit(r.Context(), spec)
+	}
+	self := s.n.api.At(s.n.APIAddr())
+	status, err := self.Job(r.Context(), spec.ID)
+	switch {
+	case plan.KindOf(err) == plan.KindNotFound:
+		return s.n.jobs.submit(r.Context(), spec)
+	case err != nil:
+		return nil, err
+	case status.State == api.Failed:
+		return nil, status.Error.Err()
+	}
+	return status, self.Renew(r.Context(), spec.ID) // its client goes on by this node
 }
 
 // runJob submits a job and writes its status line by line to its end. The first
@@ -233,7 +252,7 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 	if !out.write(&api.JobStatus{ID: spec.ID, NextID: s.n.jobs.ownJobID(), Name: spec.Name, State: api.Queued}) {
 		return nil, nil
 	}
-	if _, err := s.n.jobs.submit(r.Context(), spec); err != nil {
+	if _, err := s.takeJob(r, spec); err != nil {
 		refused := api.FromError(err)
 		refused.Node = cmp.Or(refused.Node, string(s.n.id))
 		out.write(&api.JobStatus{ID: spec.ID, Error: refused})
@@ -314,6 +333,9 @@ func (l *statusLines) write(s *api.JobStatus) bool {
 }
 
 func (s *server) cancelJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
+	if job := s.n.jobs.get(id); job != nil && r.URL.Query().Has(api.UnclaimedQuery) && job.renewals.Load() > 0 {
+		return s.n.jobs.status(id)
+	}
 	return s.n.jobs.cancel(r.Context(), id)
 }
 

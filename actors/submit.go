@@ -108,12 +108,12 @@ func newRecord(spec *api.JobSpec, view *mesh.View, homes []mesh.Member) *api.Rec
 	return rec
 }
 
-// abandoned cancels a job whose submitter has gone. One that runs nowhere yet is
+// abandoned cancels a job whose submitter has gone, rather than to another node. One that runs nowhere yet is
 // recorded as cancelled on its homes, so that none of them starts it.
 func (j *jobs) abandoned(rec *api.Record, homes []mesh.Member) {
 	ctx, stop := context.WithTimeout(j.n.ctx, recordTimeout)
 	defer stop()
-	if _, err := j.n.api.At(j.n.APIAddr()).Cancel(ctx, rec.Spec.ID); err == nil {
+	if err := j.n.api.At(j.n.APIAddr()).Abandon(ctx, rec.Spec.ID); err == nil {
 		return
 	}
 	gone := &plan.Error{Kind: plan.KindCancelled, Op: "submit", Text: "the client went away before the job began"}

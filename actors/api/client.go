@@ -402,6 +402,9 @@ func (c *Client) sendOnce(ctx context.Context, base, method, path string, body [
 	if c.hop {
 		req.Header.Set(HopHeader, "1")
 	}
+	if ctx.Value(againKey{}) != nil {
+		req.Header.Set(AgainHeader, "1")
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -66,6 +66,17 @@ func (p *Peer) Registers(ctx context.Context, c *RegisterCall) (*RegisterReply, 
 	return call[RegisterReply](ctx, &p.Client, http.MethodPost, "/v1/registers", c)
 }
 
+// Abandon cancels a job whose submission has broken off, unless somebody has asked for
+// it since (see UnclaimedQuery).
+func (p *Peer) Abandon(ctx context.Context, id plan.JobID) error {
+	_, err := call[JobStatus](ctx, &p.Client, http.MethodPost, jobPath(id, "/cancel?"+UnclaimedQuery), struct{}{})
+	return err
+}
+
+// UnclaimedQuery makes a cancellation spare a job that its client has renewed or handed
+// in again: it has gone on by another node.
+const UnclaimedQuery = "unclaimed"
+
 // Packet fetches a stage for a worker, from the coordinator of a term.
 func (p *Peer) Packet(ctx context.Context, id plan.JobID, term uint64, stage int, version uint64) (*Packet, error) {
 	out := new(Packet)

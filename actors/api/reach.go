@@ -20,6 +20,15 @@ import (
 // others to ask when it dies.
 const NodesHeader = "Pond-Nodes"
 
+// AgainHeader is in a request that another node may have heard before: a job that is
+// handed in so is looked for first.
+const AgainHeader = "Pond-Again"
+
+type againKey struct{}
+
+// Again marks the requests made with ctx with AgainHeader.
+func Again(ctx context.Context) context.Context { return context.WithValue(ctx, againKey{}, true) }
+
 // NodesMax bounds the addresses in it.
 const NodesMax = 8
 
@@ -141,7 +150,7 @@ func (r *reach) ask(ctx context.Context, repeat bool, once func(ctx context.Cont
 	try := r.nodes.Try(r.patience)
 	r.mu.Unlock()
 	var last *missed
-	sent := false
+	sent, made := false, ctx
 	for {
 		addr, err := r.next(ctx, try, last)
 		if m := (*missed)(nil); errors.As(err, &m) {
@@ -150,11 +159,13 @@ func (r *reach) ask(ctx context.Context, repeat bool, once func(ctx context.Cont
 		if err != nil {
 			return err
 		}
-		err = r.one(ctx, addr, repeat, once)
+		err = r.one(made, addr, repeat, once)
 		var m *missed
 		switch {
 		case errors.As(err, &m):
-			sent = sent || !m.unsent
+			if !m.unsent && !sent {
+				sent, made = true, Again(ctx)
+			}
 		case err != nil && sent:
 			return &unsure{err}
 		default:
