@@ -64,6 +64,7 @@ func TestRoster(t *testing.T) {
 	for i := range 20 {
 		n.nodes[all[i%5]].set(t, fmt.Sprint("k", i), fmt.Sprint(i))
 	}
+	n.start("g", "b")
 	n.change(func() { n.leaving["a"] = true })
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
@@ -71,9 +72,10 @@ func TestRoster(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.kill("a")
-	n.agree([]string{"b", "c", "d"}, "b", "c", "d", "e")
-	n.kill("b")
+	n.agree([]string{"b", "c", "d", "e", "g"}, "b", "c", "d", "e", "g")
 	n.start("f", "e")
+	n.kill("b")
+	n.nodes["c"].set(t, "k0", "0")
 	for i := range 20 {
 		n.nodes["e"].want(t, fmt.Sprint("k", i), fmt.Sprint(i))
 	}

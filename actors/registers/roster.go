@@ -237,8 +237,8 @@ func (k *caretaker) candidates(roster register.Roster, members []Member, found m
 		}
 		seen[m.Node] = true
 		ours := reply.Roster.Version == 0 || reply.Roster.Pond == roster.Pond
-		if reply.Keeper != "" && ours && !m.Leaving {
-			out = append(out, register.Candidate{ID: reply.Keeper, Zone: m.Zone, Fit: true})
+		if reply.Keeper != "" && ours && (!m.Leaving || slices.Contains(roster.Keepers, reply.Keeper)) {
+			out = append(out, register.Candidate{ID: reply.Keeper, Zone: m.Zone, Fit: !m.Leaving, Leaves: m.Leaving})
 		}
 	}
 	for _, id := range roster.Keepers {
@@ -257,15 +257,17 @@ func (k *caretaker) candidates(roster register.Roster, members []Member, found m
 	return out
 }
 
-// Leave waits until the node's keeper has handed over, if there is one to hand over to.
+// Leave waits until the node's keeper has handed over, if there is one to hand over to
+// that does not keep the registers yet.
 // The node has said that it leaves before.
 func (r *Registers) Leave(ctx context.Context) error {
 	poll := time.NewTicker(leaveEvery)
 	defer poll.Stop()
 	for {
 		members, changed := r.cfg.View()
-		heir := slices.ContainsFunc(members, func(m Member) bool { return m.Node != r.cfg.Node && !m.Leaving })
-		if !slices.Contains(r.Roster().All(), r.self) || !heir {
+		keepers := r.Keepers()
+		heir := slices.ContainsFunc(members, func(m Member) bool { return !m.Leaving && !slices.Contains(keepers, m.Node) })
+		if roster := r.Roster(); !slices.Contains(roster.All(), r.self) || !heir && !roster.Joint() {
 			return nil
 		}
 		r.nudge()

@@ -12,6 +12,8 @@ type Candidate struct {
 	// Fit: it has just answered, and its node is to stay. One of the roster's that is
 	// not may come back yet.
 	Fit bool
+	// Leaves: it keeps the registers, and its node is about to go.
+	Leaves bool
 }
 
 // size is how many keepers n nodes have: an odd number, since an even one stands no
@@ -28,17 +30,24 @@ func size(n int) int {
 
 // Plan is the keepers that the roster should have: nil when it is as it should be, or
 // nothing better can be had now. Keepers of the roster that are no candidates are given
-// up: they are dead for too long, about to leave, or without their disk. It prefers
+// up: they are dead for too long, or without their disk. One that leaves is replaced, if
+// somebody can: the keepers do not become fewer by it, since it may well come back, and
+// nodes that are stopped one after another would leave all to the last. It prefers
 // distinct zones, and those who keep the registers already.
 func Plan(r Roster, candidates []Candidate) []KeeperID {
 	if r.Joint() || r.Version == 0 {
 		return nil
 	}
+	leaver := func(c Candidate) bool { return c.Leaves }
+	leaves := slices.ContainsFunc(candidates, leaver)
+	candidates = slices.DeleteFunc(slices.Clone(candidates), leaver)
 	next := pick(r, candidates, size(len(candidates)))
 	old := slices.DeleteFunc(slices.Clone(candidates), func(c Candidate) bool { return !slices.Contains(r.Keepers, c.ID) })
 	switch {
 	case !majorityFit(next):
 		return nil // it would not come to an end
+	case leaves && len(next) < len(r.Keepers):
+		return nil
 	case len(old) == len(r.Keepers) && len(next) == len(old) && zones(next) <= zones(old):
 		return nil
 	}

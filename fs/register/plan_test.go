@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// candidatesOf reads "a b c? d:zone": c may come back, d is in a zone.
+// candidatesOf reads "a b c? d:zone e!": c may come back, d is in a zone, e leaves.
 func candidatesOf(text string) (out []Candidate) {
 	for _, w := range strings.Fields(text) {
 		name, zone, _ := strings.Cut(w, ":")
-		fit := !strings.HasSuffix(name, "?")
-		out = append(out, Candidate{ID: KeeperID(strings.TrimSuffix(name, "?")), Zone: zone, Fit: fit})
+		id := strings.TrimRight(name, "?!")
+		out = append(out, Candidate{ID: KeeperID(id), Zone: zone, Fit: id == name, Leaves: strings.HasSuffix(name, "!")})
 	}
 	return out
 }
@@ -38,10 +38,16 @@ func TestPlan(t *testing.T) {
 		{"one is dead", "a b c", "a b d", "a b d"},
 		{"one is dead, and nobody else is there", "a b c", "a b", "a"},
 		{"one of five is dead", "a b c d e", "a b c d", "a b c"},
-		{"all are about to leave", "a b c", "", ""},
+		{"all are about to leave", "a b c", "a! b! c!", ""},
+		{"one leaves, and another is there", "a b c", "a! b c d", "b c d"},
+		{"one leaves, and nobody else is there", "a b c", "a! b c", ""},
+		{"one leaves, of more", "a b c", "a! b c d e f", "b c d e f"},
+		{"none is left", "a b c", "", ""},
 		{"the others may come back", "a b c", "a b? c?", ""},
 		{"no majority of the new ones would answer", "a", "a b? c?", ""},
-		{"the only one leaves", "a", "b", "b"},
+		{"the only one is gone", "a", "b", "b"},
+		{"the only one leaves", "a", "a! b", "b"},
+		{"the only one leaves, of three", "a", "a! b c", "b"},
 		{"who keeps goes on keeping", "c", "a b c", "a b c"},
 		{"who answers rather than who may come back", "e f g", "a b c e f g?", "a b c e f"},
 		{"zones", "a", "a:1 b:1 c:1 d:2 e:3", "a b c d e"},
