@@ -57,13 +57,14 @@ var layers = map[string][]string{
 	"actors/isolate": {"actors/api", "actors/engines", "actors/exec", "actors/funcs", "actors/journal", "actors/plan", "actors/prepare", "actors/process", "actors/sandbox",
 		"duck", "duck/vec", "fs", "shuffle", "shuffle/transfer"},
 	"actors/intake":    {"actors/api", "actors/plan"},
+	"actors/metrics":   nil,
 	"actors/output":    nil,
 	"actors/peers":     {"actors/api", "actors/plan", "mesh", "mesh/ring"},
 	"actors/publish":   {"actors/access", "actors/plan", "actors/sched", "fs"},
 	"actors/registers": {"actors/api", "fs/register"},
 	"actors/terms":     {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/plan", "actors/wire", "fs", "mesh"},
-	"actors": {"actors/access", "actors/api", "actors/engines", "actors/exec", "actors/fair", "actors/intake", "actors/isolate", "actors/journal", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
+	"actors": {"actors/access", "actors/api", "actors/engines", "actors/exec", "actors/fair", "actors/intake", "actors/isolate", "actors/journal", "actors/metrics", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
 		"actors/publish", "actors/refusals", "actors/registers", "actors/sandbox", "actors/sched", "actors/setup", "actors/terms", "actors/wire",
 		"duck/vec", "fs", "mesh", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "shuffle/transfer"},
@@ -90,6 +91,7 @@ var owners = map[string]string{
 	"github.com/cockroachdb/pebble":     "fs",
 	"github.com/klauspost/compress":     "shuffle",
 	"github.com/spf13/cobra":            "cmd",
+	"github.com/prometheus":             "actors",
 }
 
 // pure packages decide and translate; what acts is done by others. Their docs

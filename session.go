@@ -153,6 +153,38 @@ func (s *Session) Members(ctx context.Context) ([]Member, error) {
 	return out, nil
 }
 
+// Usage is what a node holds on disk.
+type Usage struct {
+	Node  string
+	Kinds []KindUsage
+	Error string // why the node did not tell; empty if it did
+}
+
+// KindUsage is the part of one kind: live (segments of jobs that have not ended), kept
+// (segments of ended jobs: results, and what equal queries reuse), records (of jobs),
+// staged (files that jobs have not published yet), spill (what DuckDB has put aside).
+type KindUsage struct {
+	Kind  string
+	Bytes int64
+	Count int64 // segments, records or files
+}
+
+// Usage asks the session's node what each node of the pond holds on disk.
+func (s *Session) Usage(ctx context.Context) ([]Usage, error) {
+	all, err := s.api.Usage(ctx)
+	if err != nil {
+		return nil, public(err)
+	}
+	out := make([]Usage, len(all))
+	for i, u := range all {
+		out[i] = Usage{Node: u.Node, Error: u.Error}
+		for _, k := range u.Kinds {
+			out[i].Kinds = append(out[i].Kinds, KindUsage(k))
+		}
+	}
+	return out, nil
+}
+
 // Version holds the identity of a node and the versions of its software.
 type Version struct {
 	Pond   string

@@ -173,6 +173,7 @@ func (c *coordinator) conclude(f *sched.Finish) {
 	}
 	c.hosted.ended()
 	c.log.Info("job ended", "state", s.State, "rows", s.Rows, "took", time.Since(c.start), "err", f.Err)
+	c.count(s)
 	rec := *c.hosted.record()
 	rec.Status = s
 	if c.replanned() {

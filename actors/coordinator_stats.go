@@ -109,3 +109,12 @@ const smallBytes = 64 << 20
 func (c *coordinator) small() bool {
 	return c.d != nil && c.d.Single() && c.readBytes(0, []api.StageStatus{{Tasks: 1}}) <= smallBytes
 }
+
+// count adds an ended job to the node's metrics.
+func (c *coordinator) count(s *api.JobStatus) {
+	retries := 0
+	for _, st := range s.Stages {
+		retries += st.Retries
+	}
+	c.n.metrics.JobEnded(string(s.State), retries)
+}

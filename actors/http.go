@@ -61,6 +61,10 @@ func newServer(n *Node) *http.Server {
 	mux.HandleFunc("GET /v1/members", s.handle(s.getMembers))
 	mux.HandleFunc("POST /v1/leave", s.handle(s.postLeave))
 	mux.HandleFunc("GET /v1/version", s.handle(s.getVersion))
+	mux.HandleFunc("GET /v1/usage", s.handle(s.getUsage))
+	mux.Handle("GET /metrics", n.metrics.Handler())
+	mux.HandleFunc("GET /healthz", n.health(n.failed))
+	mux.HandleFunc("GET /readyz", n.health(n.unready))
 	mux.HandleFunc("PUT /v1/specs/{id}", s.handle(s.putSpec))
 	mux.HandleFunc("GET /v1/specs", s.handle(s.getSpecs))
 	mux.HandleFunc("POST /v1/held", s.handle(s.postHeld))
@@ -486,6 +490,13 @@ func (s *server) getSchema(w http.ResponseWriter, r *http.Request) (any, error) 
 
 func (s *server) getMembers(http.ResponseWriter, *http.Request) (any, error) {
 	return s.n.Members(), nil
+}
+
+func (s *server) getUsage(_ http.ResponseWriter, r *http.Request) (any, error) {
+	if r.Header.Get(api.HopHeader) != "" {
+		return []api.Usage{*s.n.usage()}, nil
+	}
+	return s.n.allUsage(r.Context()), nil
 }
 
 // postLeave answers when the node takes no more work; it leaves behind that.

@@ -24,6 +24,7 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/journal"
+	"github.com/pondmesh/pond/actors/metrics"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
@@ -70,6 +71,7 @@ type Node struct {
 	outputs   *publish.Outputs
 	registers *registers.Registers
 	rules     *access.Rules
+	metrics   *metrics.Metrics
 	worker    *actor.PID
 	running   atomic.Int64 // attempts: granted and not yet ended
 	server    *http.Server
@@ -153,6 +155,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if err != nil {
 		return nil, fmt.Errorf("actors: start the worker: %w", err)
 	}
+	n.metrics = metrics.New(n.gauges)
 	n.server = newServer(n)
 	n.goes.Go(func() { n.serve(l) }) // who asks while peers are called hears that, rather than nothing
 	gossip := cfg.Mesh(base)

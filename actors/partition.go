@@ -98,12 +98,14 @@ func (n *Node) runAttempt(ctx context.Context, a *attempt) *attemptOutcome {
 	if err == nil {
 		var done *wire.Done
 		if done, err = doneOf(a, out); err == nil {
+			n.metrics.TaskDone(max(out.Segment.Bytes, out.Files.Bytes), out.Spilled, out.CPU.Seconds())
 			return &attemptOutcome{report: done}
 		}
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
+	n.metrics.TaskFailed()
 	n.log.Debug("attempt failed", "job", a.Job, "attempt", a.ID, "err", err)
 	return &attemptOutcome{failed: failedOf(a, string(n.id), err)}
 }

@@ -138,3 +138,31 @@ func (s *Staging) clearOrphan(ctx context.Context) (bool, error) {
 	}
 	return true, s.discard(ctx)
 }
+
+// StagedUsage is the bytes and the count of the files that a job has staged for a target.
+func StagedUsage(target, job string) (bytes, count int64, err error) {
+	s, err := newStaging(target, job, ModeError)
+	if err != nil {
+		return 0, 0, err
+	}
+	return DirUsage(s.root)
+}
+
+// DirUsage is the bytes and the count of the files below a folder; those that go while
+// they are counted, and the folder if it is not there, count as nothing.
+func DirUsage(dir string) (bytes, count int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			var info os.FileInfo
+			if info, err = e.Info(); err == nil {
+				bytes += info.Size()
+				count++
+			}
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	return bytes, count, err
+}

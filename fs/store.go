@@ -227,6 +227,14 @@ func (s *Store) page(after *UploadID) ([]Info, error) {
 	return s.index.page(after, listPage)
 }
 
+// Room is ErrNoSpace when the disk is fuller than the options allow: no upload begins.
+func (s *Store) Room() error {
+	if err := s.checkFree(); err != nil {
+		return fmt.Errorf("fs: %w", err)
+	}
+	return nil
+}
+
 // Usage is the committed uploads' bytes and count.
 func (s *Store) Usage() (bytes, count int64) {
 	s.usageMu.Lock()

@@ -20,8 +20,12 @@
 //	POST /v1/describe             a query's columns
 //	POST /v1/explain              the same for a JobSpec that is not run
 //	GET  /v1/members              this node's view
+//	GET  /v1/usage                what each node holds on disk
 //	POST /v1/leave                drain, leave, stop
 //	GET  /v1/version
+//	GET  /metrics                 in Prometheus's text format
+//	GET  /healthz                 200, or 503 and what only a restart or a repair mends
+//	GET  /readyz                  200, or 503 and why it takes no work now
 //	PUT  /v1/specs/{id}           keep a job's record          node to node
 //	GET  /v1/specs                the records kept here        node to node
 //	POST /v1/jobs/{id}/start      coordinate it                node to node

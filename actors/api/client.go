@@ -203,6 +203,16 @@ func (c *Client) Members(ctx context.Context) (*Members, error) {
 	return call[Members](ctx, c, http.MethodGet, "/v1/members", nil)
 }
 
+// Usage is what each node of the pond holds on disk; of a call between nodes, what
+// that one does.
+func (c *Client) Usage(ctx context.Context) ([]Usage, error) {
+	u, err := call[[]Usage](ctx, c, http.MethodGet, "/v1/usage", nil)
+	if err != nil {
+		return nil, err
+	}
+	return *u, nil
+}
+
 // Leave makes the node drain, leave the pond and stop. It returns when the node
 // no longer takes work; the node's process ends soon after.
 func (c *Client) Leave(ctx context.Context) error {

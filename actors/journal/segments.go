@@ -158,6 +158,38 @@ func (s *Segments) Held(stages []plan.StageID) []api.Held {
 	return out
 }
 
+// Usage sums up segments.
+type Usage struct{ Bytes, Count int64 }
+
+// Usage is the segments of stages that open jobs use, and the others.
+func (s *Segments) Usage() (live, kept Usage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pinned := s.pinned()
+	for id, hs := range s.byStage {
+		u := &kept
+		if pinned[id] {
+			u = &live
+		}
+		for _, h := range hs {
+			u.Bytes += h.Bytes
+			u.Count++
+		}
+	}
+	return live, kept
+}
+
+// pinned are the stages that open jobs use; the lock is held.
+func (s *Segments) pinned() map[plan.StageID]bool {
+	out := map[plan.StageID]bool{}
+	for _, stages := range s.inUse {
+		for id := range stages {
+			out[id] = true
+		}
+	}
+	return out
+}
+
 // Pin keeps the segments of a job's stages while the job is open.
 func (s *Segments) Pin(job plan.JobID, stage plan.StageID) {
 	s.mu.Lock()
@@ -190,12 +222,7 @@ func (s *Segments) evict() []fs.UploadID {
 	if s.bytes <= s.cacheMax {
 		return nil
 	}
-	pinned := map[plan.StageID]bool{}
-	for _, stages := range s.inUse {
-		for id := range stages {
-			pinned[id] = true
-		}
-	}
+	pinned := s.pinned()
 	type stageAge struct {
 		id   plan.StageID
 		last int64

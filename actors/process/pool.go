@@ -63,6 +63,8 @@ type Pool struct {
 	quit    chan struct{}
 	wake    chan struct{} // tells tend that there may be something to do
 
+	crashed, starved atomic.Int64
+
 	mu     sync.Mutex
 	all    map[*Process]bool
 	blank  []*Process
@@ -217,8 +219,34 @@ func (p *Pool) Put(pr *Process) {
 // Drop gives a process back that is not to be used again.
 func (p *Pool) Drop(pr *Process) { pr.kill(endedIdle) }
 
+// Stats are a pool's processes and how they ended.
+type Stats struct {
+	Alive   int
+	Memory  int64 // bytes, of all, when last looked at
+	Started int64
+	Crashed int64 // nobody here ended them
+	Starved int64 // ended for their memory
+}
+
+// Stats is how the pool stands.
+func (p *Pool) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Stats{Alive: len(p.all), Started: p.started.Load(), Crashed: p.crashed.Load(), Starved: p.starved.Load()}
+	for pr := range p.all {
+		s.Memory += pr.memory.Load()
+	}
+	return s
+}
+
 // gone forgets a process that has ended.
 func (p *Pool) gone(pr *Process) {
+	switch pr.why.Load() {
+	case 0:
+		p.crashed.Add(1)
+	case endedMemory:
+		p.starved.Add(1)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.all, pr)

@@ -40,6 +40,26 @@ func (o *Outputs) forget(id plan.JobID) {
 	}
 }
 
+// Usage is what jobs have staged for which this node opened the output: bytes and files.
+func (o *Outputs) Usage() (bytes, count int64) {
+	entries, err := os.ReadDir(o.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		o.Log.Debug("looking for staged files", "err", err)
+	}
+	for _, e := range entries {
+		target, err := os.ReadFile(filepath.Join(o.Dir, e.Name()))
+		if err != nil || len(target) > noteBytesMax {
+			continue // its job has ended meanwhile
+		}
+		b, c, err := pondfs.StagedUsage(string(target), e.Name())
+		if err != nil {
+			o.Log.Debug("looking at staged files", "job", e.Name(), "err", err)
+		}
+		bytes, count = bytes+b, count+c
+	}
+	return bytes, count
+}
+
 // ClearNoted clears what earlier starts of this node left.
 func (o *Outputs) ClearNoted(ctx context.Context) {
 	entries, err := os.ReadDir(o.Dir)

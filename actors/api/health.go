@@ -1,0 +1,49 @@
+package api
+
+// Health is a node's answer to /healthz and /readyz.
+type Health struct {
+	Node     string    `json:"node"`
+	OK       bool      `json:"ok"`
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+// Problem is something that is wrong with a node.
+type Problem struct {
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+}
+
+// Kinds of problems.
+const (
+	StoreFailed  = "store failed"  // restart the node; its disk may be broken
+	KeeperFailed = "keeper failed" // the same, for its part in registers
+	DiskFull     = "disk full"
+	NotJoined    = "not joined"
+	IsLeaving    = "leaving"
+	NoRegisters  = "no registers" // the node knows of no keepers
+	NoMajority   = "no majority of keepers"
+)
+
+// Usage is what a node holds on disk.
+type Usage struct {
+	Node  string      `json:"node"`
+	Kinds []KindUsage `json:"kinds"`
+	// Error says why a node did not tell.
+	Error string `json:"error,omitempty"`
+}
+
+// KindUsage is the part of one kind.
+type KindUsage struct {
+	Kind  string `json:"kind"`
+	Bytes int64  `json:"bytes"`
+	Count int64  `json:"count"` // segments, records or files
+}
+
+// Kinds of what a node holds.
+const (
+	UsageLive    = "live"    // segments of jobs that have not ended
+	UsageKept    = "kept"    // segments of ended jobs: results that may yet be read, and what equal queries reuse
+	UsageRecords = "records" // of jobs, as their home replicas keep them
+	UsageStaged  = "staged"  // files that jobs have written and not published, in folders beside their outputs
+	UsageSpill   = "spill"   // what DuckDB has put aside
+)

@@ -1,0 +1,99 @@
+package actors
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/metrics"
+	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// failed lists what only a restart of this node, or a hand on its machine, can mend.
+func (n *Node) failed() (out []api.Problem) {
+	if err := n.store.Err(); err != nil {
+		out = append(out, api.Problem{Kind: api.StoreFailed, Text: err.Error()})
+	}
+	if err := n.keeper.Err(); err != nil {
+		out = append(out, api.Problem{Kind: api.KeeperFailed, Text: err.Error()})
+	}
+	return out
+}
+
+// unready lists what keeps this node from taking jobs, or from running their tasks.
+func (n *Node) unready() []api.Problem {
+	out := n.failed()
+	if err := n.store.Room(); err != nil {
+		out = append(out, api.Problem{Kind: api.DiskFull, Text: err.Error()})
+	}
+	if !n.up.Load() {
+		return append(out, api.Problem{Kind: api.NotJoined, Text: "none of its peers has answered yet"})
+	}
+	if n.mesh.Self().State == mesh.Leaving {
+		out = append(out, api.Problem{Kind: api.IsLeaving, Text: "the node takes no more work, and ends when what needs it has ended"})
+	}
+	if err := n.registers.Health(); err != nil {
+		out = append(out, api.Problem{Kind: api.NoRegisters, Text: err.Error()})
+	} else if all, alive := n.keepers(); 2*alive <= all {
+		out = append(out, api.Problem{Kind: api.NoMajority, Text: fmt.Sprintf("%d of %d nodes that keep registers are seen here", alive, all)})
+	}
+	return out
+}
+
+// keepers counts the nodes that keep registers, and those that membership has alive.
+func (n *Node) keepers() (all, alive int) {
+	view := n.mesh.View()
+	for _, k := range n.registers.Keepers() {
+		all++
+		if _, ok := view.Find(mesh.NodeID(k)); ok {
+			alive++
+		}
+	}
+	return all, alive
+}
+
+// health answers 200 when nothing is wrong, else 503; the body says what is.
+func (n *Node) health(look func() []api.Problem) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		h := api.Health{Node: string(n.id), OK: true, Problems: look()}
+		code := http.StatusOK
+		if len(h.Problems) > 0 {
+			h.OK, code = false, http.StatusServiceUnavailable
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(h) // who asked is gone if this fails
+	}
+}
+
+// gauges is how the node stands, for its metrics.
+func (n *Node) gauges() metrics.Gauges {
+	g := metrics.Gauges{
+		Slots: n.cfg.Slots, Running: int(n.running.Load()), MemoryLimit: n.cfg.Memory, Ready: len(n.unready()) == 0,
+		Coordinated: map[string]int{string(api.Queued): 0, string(api.Running): 0},
+		Members:     map[string]int{mesh.Alive.String(): 0, mesh.Leaving.String(): 0},
+		Stored:      map[string]int64{},
+	}
+	for _, r := range n.jobs.running() {
+		s, _ := r.topic.get()
+		g.Coordinated[string(s.State)]++
+	}
+	if p, ok := n.engines.(*process.Pool); ok {
+		g.Engines = metrics.Engines(p.Stats())
+	}
+	for _, k := range n.usage().Kinds {
+		g.Stored[k.Kind] = k.Bytes
+	}
+	_, g.StoredUploads = n.store.Usage()
+	if !n.up.Load() {
+		return g
+	}
+	for _, m := range n.mesh.View().Members {
+		g.Members[m.State.String()]++
+	}
+	g.Keepers, g.KeepersAlive = n.keepers()
+	g.RegistersOK = n.registers.Health() == nil
+	return g
+}

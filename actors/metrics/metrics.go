@@ -1,0 +1,192 @@
+// Package metrics counts what a node does and shows it in Prometheus's text format. Its
+// registry is its own, and its labels are those written here: none grows with jobs,
+// files, users or nodes.
+//
+//	New(read) ─▶ Metrics.JobEnded, TaskEnded …   counted as it happens
+//	         └▶ Metrics.Handler                  calls read for the rest
+//
+// It refuses to look anything up by itself.
+package metrics
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics counts. It is safe for concurrent use.
+type Metrics struct {
+	registry                *prometheus.Registry
+	jobs, tasks             *prometheus.CounterVec
+	retries, bytes, spilled prometheus.Counter
+	cpu                     prometheus.Counter
+}
+
+// Gauges is how a node stands.
+type Gauges struct {
+	Coordinated   map[string]int // jobs that have not ended, by state
+	Slots         int
+	Running       int   // task attempts
+	MemoryLimit   int64 // bytes that the node was given
+	Engines       Engines
+	Members       map[string]int   // nodes as this one sees them, by state
+	Keepers       int              // of registers, that this node knows of
+	KeepersAlive  int              // of those, as membership has it
+	RegistersOK   bool             // as far as is known without asking
+	Stored        map[string]int64 // bytes, by kind
+	StoredUploads int64
+	Ready         bool
+}
+
+// Engines are a node's engine processes.
+type Engines struct {
+	Alive   int
+	Memory  int64 // bytes, of all
+	Started int64
+	Crashed int64 // ended by themselves, or by who knows whom
+	Starved int64 // ended for their memory
+}
+
+// New returns counters at zero. read is called at each look.
+func New(read func() Gauges) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pond", Name: name, Help: help})
+		m.registry.MustRegister(c)
+		return c
+	}
+	vec := func(name, help, label string, values ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "pond", Name: name, Help: help}, []string{label})
+		m.registry.MustRegister(c)
+		for _, v := range values {
+			c.WithLabelValues(v)
+		}
+		return c
+	}
+	m.jobs = vec("jobs_ended_total", "Jobs that this node coordinated and that have ended.", "state", "succeeded", "failed", "cancelled")
+	m.tasks = vec("tasks_ended_total", "Task attempts that ended on this node.", "outcome", taskDone, taskFailed)
+	m.retries = counter("task_retries_total", "Attempts beyond the first of tasks, of ended jobs that this node coordinated.")
+	m.bytes = counter("written_bytes_total", "Bytes that tasks on this node shuffled or wrote to files.")
+	m.spilled = counter("spilled_bytes_total", "Bytes that DuckDB spilled to disk on this node.")
+	m.cpu = counter("task_cpu_seconds_total", "Processor time of tasks that ended on this node.")
+	m.registry.MustRegister(gauges(read), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+const taskDone, taskFailed = "done", "failed"
+
+// JobEnded counts a job by the state that it ended in.
+func (m *Metrics) JobEnded(state string, retries int) {
+	m.jobs.WithLabelValues(state).Inc()
+	m.retries.Add(float64(retries))
+}
+
+// TaskDone counts an attempt that committed its output.
+func (m *Metrics) TaskDone(bytes, spilled int64, cpuSeconds float64) {
+	m.tasks.WithLabelValues(taskDone).Inc()
+	m.bytes.Add(float64(bytes))
+	m.spilled.Add(float64(spilled))
+	m.cpu.Add(cpuSeconds)
+}
+
+// TaskFailed counts an attempt that ended without output.
+func (m *Metrics) TaskFailed() { m.tasks.WithLabelValues(taskFailed).Inc() }
+
+// Handler answers with all metrics as text.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: looksMax})
+}
+
+// looksMax bounds how many may look at once.
+const looksMax = 4
+
+// gauges is a collector that reads when it is looked at.
+type gauges func() Gauges
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("pond_"+name, help, labels, nil)
+}
+
+type gauge struct {
+	desc    *prometheus.Desc
+	counter bool
+	value   func(*Gauges) float64
+}
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// single are the gauges without a label.
+func single() []gauge {
+	return []gauge{
+		{desc("slots", "Tasks that this node runs at once, the slot for small jobs aside."), false, func(g *Gauges) float64 { return float64(g.Slots) }},
+		{desc("tasks_running", "Task attempts that run on this node."), false, func(g *Gauges) float64 { return float64(g.Running) }},
+		{desc("memory_limit_bytes", "Memory that this node was given for tasks."), false, func(g *Gauges) float64 { return float64(g.MemoryLimit) }},
+		{desc("engine_processes", "Engine processes of this node."), false, func(g *Gauges) float64 { return float64(g.Engines.Alive) }},
+		{desc("engine_memory_bytes", "Memory that engine processes have."), false, func(g *Gauges) float64 { return float64(g.Engines.Memory) }},
+		{desc("engine_processes_started_total", "Engine processes started."), true, func(g *Gauges) float64 { return float64(g.Engines.Started) }},
+		{desc("register_keepers", "Nodes that keep the pond's registers, as far as this node has heard."), false, func(g *Gauges) float64 { return float64(g.Keepers) }},
+		{desc("register_keepers_alive", "Of those, the ones that membership takes for alive."), false, func(g *Gauges) float64 { return float64(g.KeepersAlive) }},
+		{desc("registers_healthy", "1 while nothing is known to be wrong with registers on this node."), false, func(g *Gauges) float64 { return boolean(g.RegistersOK) }},
+		{desc("stored_uploads", "Segments and records in this node's store."), false, func(g *Gauges) float64 { return float64(g.StoredUploads) }},
+		{desc("ready", "1 while the node answers /readyz with 200."), false, func(g *Gauges) float64 { return boolean(g.Ready) }},
+	}
+}
+
+// family is a metric with one label, and its value for each of the label's values.
+type family struct {
+	desc   *prometheus.Desc
+	values map[string]float64
+	kind   prometheus.ValueType
+}
+
+func families(g *Gauges) []family {
+	deaths := map[string]int64{"crash": g.Engines.Crashed, "memory": g.Engines.Starved}
+	return []family{
+		{desc("jobs", "Jobs that this node coordinates and that have not ended.", "state"), floats(g.Coordinated), prometheus.GaugeValue},
+		{desc("members", "Nodes as this one sees them.", "state"), floats(g.Members), prometheus.GaugeValue},
+		{desc("stored_bytes", "Bytes on this node's disk.", "kind"), floats(g.Stored), prometheus.GaugeValue},
+		{desc("engine_process_deaths_total", "Engine processes that ended unasked.", "reason"), floats(deaths), prometheus.CounterValue},
+	}
+}
+
+func floats[N int | int64](in map[string]N) map[string]float64 {
+	out := map[string]float64{}
+	for k, v := range in {
+		out[k] = float64(v)
+	}
+	return out
+}
+
+// Describe implements prometheus.Collector.
+func (read gauges) Describe(out chan<- *prometheus.Desc) {
+	for _, s := range single() {
+		out <- s.desc
+	}
+	for _, l := range families(&Gauges{}) {
+		out <- l.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (read gauges) Collect(out chan<- prometheus.Metric) {
+	g := read()
+	for _, s := range single() {
+		kind := prometheus.GaugeValue
+		if s.counter {
+			kind = prometheus.CounterValue
+		}
+		out <- prometheus.MustNewConstMetric(s.desc, kind, s.value(&g))
+	}
+	for _, l := range families(&g) {
+		for value, n := range l.values {
+			out <- prometheus.MustNewConstMetric(l.desc, l.kind, n, value)
+		}
+	}
+}

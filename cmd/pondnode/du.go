@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/output"
+)
+
+func (a *app) duCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "du",
+		Short: "Show what the nodes of the pond hold on disk",
+		Long: "Show what the nodes of the pond hold on disk, by kind, and in total.\n\n" +
+			"  live     segments of jobs that have not ended\n" +
+			"  kept     segments of ended jobs: results, and what equal queries reuse (--cache)\n" +
+			"  records  of jobs\n" +
+			"  staged   files that jobs have written beside their outputs, and not published\n" +
+			"  spill    what DuckDB has put aside",
+		Args: args(0, 0, ""),
+	}
+	return a.listing(cmd, func(ctx context.Context, s *pond.Session, f output.Format, _ []string) error {
+		ctx, stop := within(ctx)
+		defer stop()
+		all, err := s.Usage(ctx)
+		if err != nil {
+			return err
+		}
+		return a.listUsage(f, all)
+	})
+}
+
+func (a *app) listUsage(f output.Format, all []pond.Usage) error {
+	people := output.NewListing(col("node", ""), col("kind", ""), col("size", ""), col("count", 0), col("error", ""))
+	programs := output.NewListing(col("node", ""), col("kind", ""), col("bytes", 0), col("count", 0), col("error", ""))
+	var kinds []string
+	sums := map[string]pond.KindUsage{}
+	for _, u := range all {
+		if u.Error != "" {
+			people.Add(u.Node, nil, nil, nil, u.Error)
+			programs.Add(u.Node, nil, nil, nil, u.Error)
+		}
+		for _, k := range u.Kinds {
+			people.Add(u.Node, k.Kind, size(k.Bytes), k.Count, nil)
+			programs.Add(u.Node, k.Kind, k.Bytes, k.Count, nil)
+			sum, known := sums[k.Kind]
+			if !known {
+				kinds = append(kinds, k.Kind)
+			}
+			sums[k.Kind] = pond.KindUsage{Kind: k.Kind, Bytes: sum.Bytes + k.Bytes, Count: sum.Count + k.Count}
+		}
+	}
+	for _, kind := range kinds {
+		people.Add("(all)", kind, size(sums[kind].Bytes), sums[kind].Count, nil)
+	}
+	return a.list(f, people, programs)
+}
