@@ -60,8 +60,9 @@ func Join(ctx context.Context, options ...Option) (*Node, error) {
 //		…
 //	}
 //
-// Without it DuckDB runs in the program's own process, and what crashes DuckDB ends it.
-// Go functions run in the program's own process either way.
+// Without it DuckDB runs in the program's own process: what crashes DuckDB ends it, and it
+// may keep memory that DuckDB frees. Go functions run in the program's own process either
+// way.
 func Main() bool { return process.Main(isolate.Serve) }
 
 // setup is the settings as package setup takes them.

@@ -37,7 +37,7 @@ func (n *Node) openEngines(ctx context.Context) error {
 		return fmt.Errorf("actors: clear %s: %w", n.tasks.Dir, err)
 	}
 	if len(c.Program) == 0 {
-		n.log.Warn("DuckDB runs in this process: what crashes DuckDB ends it (a program that calls pond.Main first thing in main has engine processes)")
+		n.log.Warn("DuckDB runs in this process: what crashes DuckDB ends it, and it may keep memory that DuckDB frees (a program that calls pond.Main first thing in main has engine processes)")
 		pool, err := engines.Open(ctx, n.tasks)
 		if pool != nil {
 			n.engines = pool

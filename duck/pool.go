@@ -21,7 +21,6 @@ type PoolConfig struct {
 	Engine Config // of every engine; SpillDir is the parent of theirs
 	Blank  int    // engines kept open and unlocked, ready for any Options
 	Idle   int    // locked engines kept for the next Get of the same Options
-	Much   int64  // bytes of the process above which freed memory is returned to the system soon
 	// Setup, when set, is run on every engine once it is open. It is for
 	// RegisterFunc: whatever else it makes is dropped between two users.
 	Setup func(ctx context.Context, e *Engine) error
@@ -58,14 +57,6 @@ const (
 	overMax   = 8 // engines that wait to be closed
 )
 
-// Memory that engines have freed may wait for their next queries before it is given
-// back to the system: doing so after each costs small ones more than they cost
-// themselves. It waits for flushPause, or for flushSoon when the process has much.
-const (
-	flushPause = 2 * time.Second
-	flushSoon  = 250 * time.Millisecond
-)
-
 // NewPool starts a pool, which owns one goroutine until Close.
 func NewPool(c PoolConfig) *Pool {
 	if c.Engine.Log == nil {
@@ -77,12 +68,12 @@ func NewPool(c PoolConfig) *Pool {
 	return p
 }
 
-// tend keeps Blank engines open, and gives memory back.
+// tend keeps Blank engines open, and closes those that are too many.
 func (p *Pool) tend() {
 	defer close(p.done)
 	p.refill()
-	var tidy, flush <-chan time.Time
-	var since, due time.Time // there is something to tidy; memory is given back
+	var tidy <-chan time.Time
+	var since time.Time // there has been something to tidy
 	for {
 		select {
 		case <-p.ctx.Done():
@@ -93,9 +84,6 @@ func (p *Pool) tend() {
 			}
 			tidy = tidyAfter(since)
 		case <-p.used:
-			if d := p.flushDelay(); flush == nil || time.Until(due) > d {
-				flush, due = time.After(d), time.Now().Add(d)
-			}
 			if tidy != nil {
 				tidy = tidyAfter(since)
 			}
@@ -106,9 +94,6 @@ func (p *Pool) tend() {
 			}
 			p.refill()
 			p.closeOver()
-		case <-flush:
-			flush = nil
-			p.flush()
 		}
 	}
 }
@@ -145,40 +130,12 @@ func (p *Pool) refill() {
 	}
 }
 
-// flush gives the memory back that all engines have freed, by way of a blank one.
-func (p *Pool) flush() {
-	p.mu.Lock()
-	var e *Engine
-	if n := len(p.blank); n > 0 {
-		e, p.blank = p.blank[n-1], p.blank[:n-1]
-	}
-	p.mu.Unlock()
-	if e == nil {
-		if p.config.Blank > 0 {
-			notify(p.used) // try again once there is one
-		}
-		return
-	}
-	if err := e.flush(p.ctx); err != nil && p.ctx.Err() == nil {
-		p.config.Engine.Log.Warn("duck: pool", "error", err)
-	}
-	p.keep(&p.blank, e, p.config.Blank)
-}
-
 // notify wakes the receiver of c, without blocking.
 func notify(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// flushDelay is how long freed memory may wait as things stand.
-func (p *Pool) flushDelay() time.Duration {
-	if has := resident(); has == 0 || has > p.config.Much {
-		return flushSoon
-	}
-	return flushPause
 }
 
 // busy reports whether users have engines.

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/pondmesh/pond/duck/vec"
 )
 
 func TestPool(t *testing.T) {
@@ -104,31 +102,6 @@ func TestPool(t *testing.T) {
 	p.Put(out)
 	if left, err := os.ReadDir(spill); err != nil || len(left) != 0 {
 		t.Errorf("spill directories left: %v, %v", left, err)
-	}
-}
-
-// TestPoolFlush looks whether freed memory goes back to the system.
-func TestPoolFlush(t *testing.T) {
-	ctx := context.Background()
-	p := NewPool(PoolConfig{Engine: Config{Memory: 1 << 30, Threads: 2}, Blank: 1, Idle: 1})
-	defer p.Close()
-	e, err := p.Get(ctx, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	const query = "SELECT count(*) FROM (SELECT i, count(*) FROM range(4000000) t(i) GROUP BY i)"
-	if _, err := e.Drain(ctx, query, func(*vec.Chunk) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-	p.Put(e)
-	before := resident()
-	if before == 0 {
-		t.Skip("the system does not say how much memory a process has")
-	}
-	p.refill() // if that is under way, one of the two blanks is closed again
-	p.flush()
-	if after := resident(); after > before-(50<<20) {
-		t.Errorf("%d MiB resident before, %d after", before>>20, after>>20)
 	}
 }
 

@@ -67,16 +67,6 @@ func (e *Engine) Reset(ctx context.Context) error {
 	return o.end(o.reset())
 }
 
-// flush has the allocator give all free memory back, of all engines: DuckDB does so
-// when a memory limit is set. The engine is not locked.
-func (e *Engine) flush(ctx context.Context) error {
-	limit := "RESET GLOBAL memory_limit"
-	if e.config.Memory > 0 {
-		limit = setMemory(e.config.Memory)
-	}
-	return e.configure(ctx, "give memory back", limit)
-}
-
 // reconnect replaces the connection, and with it goes what belongs to it.
 func (o *op) reconnect() error {
 	e := o.engine

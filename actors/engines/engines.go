@@ -94,7 +94,6 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: 1, SpillDir: filepath.Join(c.Dir, "engines"), SpillMax: c.SpillMax, Log: c.Log},
 		Blank:  cmp.Or(c.Blank, slots+1),
 		Idle:   slots*keptPerSlot + planningKept,
-		Much:   c.Memory / 2,
 		Setup:  p.setup,
 	})
 	return p, p.tryFuncs(ctx)
