@@ -12,8 +12,8 @@ import (
 type sample struct {
 	wall     time.Duration
 	cpu      time.Duration // of all its processes, and of this one meanwhile
-	peakMost int64         // resident memory of its largest process
-	peakSum  int64         // of all its processes, each at its own peak
+	peakMost int64         // resident memory of its largest process, with those that it has started
+	peakSum  int64         // of all of them, each at its own peak
 	spill    int64         // most bytes in its spill folders
 	shuffled int64         // bytes of blocks that stages wrote for others
 	files    int           // open in one process, when counted
@@ -29,11 +29,7 @@ type system interface {
 
 // measure runs f and returns its cost.
 func measure(ctx context.Context, s system, count bool, f func(context.Context) error) (sample, error) {
-	all := append([]int{os.Getpid()}, s.pids()...)
-	if err := resetPeaks(s.pids()); err != nil {
-		return sample{}, err
-	}
-	before, err := cpuTime(all)
+	before, err := cpuWithSelf(s)
 	if err != nil {
 		return sample{}, err
 	}
@@ -46,13 +42,26 @@ func measure(ctx context.Context, s system, count bool, f func(context.Context) 
 		return got, err
 	}
 	got.spill, got.files, got.sockets = look.spill, look.files, look.sockets
-	after, err := cpuTime(all)
+	after, err := cpuWithSelf(s)
 	if err != nil {
 		return got, err
 	}
 	got.cpu = after - before
-	got.peakMost, got.peakSum, err = peaks(s.pids())
-	return got, err
+	for _, n := range look.memory {
+		got.peakMost, got.peakSum = max(got.peakMost, n), got.peakSum+n
+	}
+	return got, nil
+}
+
+// cpuWithSelf is the processor time of a system and of this process, whose own children
+// are systems.
+func cpuWithSelf(s system) (time.Duration, error) {
+	all, err := cpuTime(s.pids())
+	if err != nil {
+		return 0, err
+	}
+	self, err := readStat(os.Getpid())
+	return all + self.own, err
 }
 
 // median is the middle value, or the mean of the two in the middle; 0 of none.

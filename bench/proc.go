@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,14 +16,15 @@ import (
 // The kernel's counters of processes, from /proc.
 
 const (
-	clockTick     = 10 * time.Millisecond // of /proc/PID/stat, on every Linux that Go runs on
-	samplePause   = 50 * time.Millisecond
-	resetPeakRSS  = "5" // to clear_refs: see proc(5)
-	statAfterName = 11  // fields between a process's name and its user time
+	clockTick   = 10 * time.Millisecond // of /proc/PID/stat, on every Linux that Go runs on
+	samplePause = 50 * time.Millisecond
+	statParent  = 1  // of the fields behind a process's name in its stat: its parent's id
+	statUser    = 11 // its user time, followed by its system time, and both of its children that have ended
+	statFields  = statUser + 4
 )
 
 func needProc() error {
-	if _, err := os.Stat("/proc/self/clear_refs"); err != nil {
+	if _, err := os.Stat("/proc/self/statm"); err != nil {
 		return fmt.Errorf("processor time and memory are read from Linux's /proc: %w", err)
 	}
 	return nil
@@ -30,74 +32,88 @@ func needProc() error {
 
 func procFile(pid int, name string) string { return filepath.Join("/proc", strconv.Itoa(pid), name) }
 
-// cpuTime is the processor time of processes since their start.
-func cpuTime(pids []int) (time.Duration, error) {
-	var ticks int64
-	for _, pid := range pids {
-		b, err := os.ReadFile(procFile(pid, "stat"))
-		if err != nil {
-			return 0, err
-		}
-		n, err := parseStat(b)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * clockTick, nil
+// stat is a part of a /proc/PID/stat.
+type stat struct {
+	parent int
+	own    time.Duration // processor time since its start
+	ended  time.Duration // the same of its children that have ended
 }
 
-// parseStat is the user and system ticks in a /proc/PID/stat.
-func parseStat(b []byte) (int64, error) {
+func readStat(pid int) (stat, error) {
+	b, err := os.ReadFile(procFile(pid, "stat"))
+	if err != nil {
+		return stat{}, err
+	}
+	return parseStat(b)
+}
+
+func parseStat(b []byte) (stat, error) {
 	end := bytes.LastIndexByte(b, ')') // the name may hold anything
 	f := strings.Fields(string(b[end+1:]))
-	if end < 0 || len(f) < statAfterName+2 {
-		return 0, fmt.Errorf("not a stat: %q", b)
+	if end < 0 || len(f) < statFields {
+		return stat{}, fmt.Errorf("not a stat: %q", b)
 	}
-	user, err := strconv.ParseInt(f[statAfterName], 10, 64)
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.ParseInt(f[statAfterName+1], 10, 64)
-	return user + system, err
-}
-
-// resetPeaks starts the processes' peak memory anew.
-func resetPeaks(pids []int) error {
-	for _, pid := range pids {
-		if err := os.WriteFile(procFile(pid, "clear_refs"), []byte(resetPeakRSS), 0); err != nil {
-			return err
+	var n [5]int64
+	for i, at := range []int{statParent, statUser, statUser + 1, statUser + 2, statUser + 3} {
+		var err error
+		if n[i], err = strconv.ParseInt(f[at], 10, 64); err != nil {
+			return stat{}, err
 		}
 	}
-	return nil
+	return stat{int(n[0]), time.Duration(n[1]+n[2]) * clockTick, time.Duration(n[3]+n[4]) * clockTick}, nil
 }
 
-// peaks is the most resident memory that one process has had, and the sum over
-// all, since resetPeaks.
-func peaks(pids []int) (most, sum int64, err error) {
-	for _, pid := range pids {
-		b, err := os.ReadFile(procFile(pid, "status"))
+// children are the processes that each of pids has started and that run: a node's
+// engine processes.
+func children(pids []int) map[int][]int {
+	out := map[int][]int{}
+	all, _ := os.ReadDir("/proc")
+	for _, e := range all {
+		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
-			return 0, 0, err
+			continue
 		}
-		n, err := parseStatus(string(b), "VmHWM:")
-		if err != nil {
-			return 0, 0, err
+		if s, err := readStat(pid); err == nil && slices.Contains(pids, s.parent) {
+			out[s.parent] = append(out[s.parent], pid)
 		}
-		most, sum = max(most, n), sum+n
 	}
-	return most, sum, nil
+	return out
 }
 
-// parseStatus is a line of a /proc/PID/status that is in kB, in bytes.
-func parseStatus(text, name string) (int64, error) {
-	for _, line := range strings.Split(text, "\n") {
-		if rest, ok := strings.CutPrefix(line, name); ok {
-			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
-			return n << 10, err
+// cpuTime is the processor time of processes since their start, with that of their
+// children.
+func cpuTime(pids []int) (sum time.Duration, err error) {
+	for _, pid := range pids {
+		s, err := readStat(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += s.own + s.ended
+	}
+	for _, list := range children(pids) {
+		for _, pid := range list {
+			if s, err := readStat(pid); err == nil { // else it has ended just now
+				sum += s.own
+			}
 		}
 	}
-	return 0, fmt.Errorf("no %s", name)
+	return sum, nil
+}
+
+// resident is the memory of a process in bytes, without what it shares with others: the
+// program; 0 if it has ended.
+func resident(pid int) int64 {
+	b, err := os.ReadFile(procFile(pid, "statm"))
+	f := strings.Fields(string(b))
+	if err != nil || len(f) < 3 {
+		return 0
+	}
+	all, err1 := strconv.ParseInt(f[1], 10, 64)
+	shared, err2 := strconv.ParseInt(f[2], 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0
+	}
+	return (all - shared) * int64(os.Getpagesize())
 }
 
 // openFiles counts the most files, and sockets among them, that one process has.
@@ -138,6 +154,8 @@ func folderSize(dirs []string) int64 {
 
 // sampler looks at a system while it works; it owns one goroutine until stop.
 type sampler struct {
+	pids           []int
+	memory         map[int]int64 // the most that each has had at a look, its children included
 	spill          int64
 	files, sockets int
 	count          bool // files and sockets too, which costs more
@@ -146,16 +164,12 @@ type sampler struct {
 }
 
 func startSampler(pids []int, spillDirs []string, count bool) *sampler {
-	s := &sampler{quit: make(chan struct{}), count: count}
+	s := &sampler{pids: pids, memory: map[int]int64{}, quit: make(chan struct{}), count: count}
 	s.all.Go(func() {
 		t := time.NewTicker(samplePause)
 		defer t.Stop()
 		for {
-			s.spill = max(s.spill, folderSize(spillDirs))
-			if s.count {
-				f, k := openFiles(pids)
-				s.files, s.sockets = max(s.files, f), max(s.sockets, k)
-			}
+			s.look(spillDirs)
 			select {
 			case <-t.C:
 			case <-s.quit:
@@ -164,6 +178,22 @@ func startSampler(pids []int, spillDirs []string, count bool) *sampler {
 		}
 	})
 	return s
+}
+
+func (s *sampler) look(spillDirs []string) {
+	started := children(s.pids)
+	for _, pid := range s.pids {
+		now := resident(pid)
+		for _, child := range started[pid] {
+			now += resident(child)
+		}
+		s.memory[pid] = max(s.memory[pid], now)
+	}
+	s.spill = max(s.spill, folderSize(spillDirs))
+	if s.count {
+		f, k := openFiles(s.pids)
+		s.files, s.sockets = max(s.files, f), max(s.sockets, k)
+	}
 }
 
 // stop ends the sampler; its fields may then be read.
