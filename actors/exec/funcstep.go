@@ -34,7 +34,13 @@ func (t *task) runFunc(ctx context.Context, s *plan.Step) error {
 		return journal.StorageError(err)
 	}
 	t.spools = append(t.spools, sp)
-	call := func(rec arrow.RecordBatch) error { return f.Run(ctx, t.m.Log, rec, sp.write) }
+	write := func(rec arrow.RecordBatch) error {
+		if err := sp.write(rec); err != nil {
+			return err
+		}
+		return t.m.Limits.checkSpools(t.spools)
+	}
+	call := func(rec arrow.RecordBatch) error { return f.Run(ctx, t.m.Log, rec, write) }
 	if err := t.eachBatch(ctx, s.SQL, in, s.Func.BatchRows, call); err != nil {
 		return journal.StorageError(engines.Error("call", err))
 	}

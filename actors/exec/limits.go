@@ -16,7 +16,7 @@ import (
 
 // Limits bound what queries put on a node's disk, in bytes; 0: only the disk does.
 type Limits struct {
-	Spill  int64 // rows that one task spills at once
+	Spill  int64 // rows that one task spills at once; its Go functions may spool as much beside
 	Result int64 // a job's result, as stored until its client has read it
 	Output int64 // the files that a job writes
 }
@@ -59,6 +59,18 @@ func (l Limits) explain(err error) error {
 		return l.Spilled()
 	}
 	return err
+}
+
+// checkSpools refuses what a task's Go functions have spooled, if it is too much.
+func (l Limits) checkSpools(spools []*spool) error {
+	var bytes int64
+	for _, s := range spools {
+		bytes += s.size
+	}
+	if l.Spill > 0 && bytes > l.Spill {
+		return l.Spilled()
+	}
+	return nil
 }
 
 // boundedDraft is a segment that takes no more bytes than a result may have.

@@ -23,18 +23,18 @@ func (s *session) watched(ctx context.Context, pr *process.Process) (context.Con
 		return ctx, func() {}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := exec.Every(quotaPause, func() error { return s.measure(pr.Dir(), quotaSlack) }, cancel)
+	stop := exec.Every(quotaPause, func() error { return s.measure(pr.Dir(), pr.Pid(), quotaSlack) }, cancel)
 	return ctx, func() {
 		stop()
 		cancel(nil)
 	}
 }
 
-// measure looks at what the attempt has on disk: what it spills to dir, its segment,
-// and its files.
-func (s *session) measure(dir string, slack int64) error {
+// measure looks at what the attempt has on disk: what it spills and spools to dir, or to
+// files that have no name any more, its segment, and its files.
+func (s *session) measure(dir string, pid int, slack int64) error {
 	l := s.m.Limits
-	if l.Spill > 0 && exec.FolderBytes(dir) > l.Spill+slack {
+	if l.Spill > 0 && exec.FolderBytes(dir)+unlinkedBytes(pid) > 2*l.Spill+slack {
 		return l.Spilled()
 	}
 	if l.Output > 0 && s.packet.Staging != "" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ func TestQuota(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer files[0].Close()
-	if err := s.measure(dir, 0); err != nil {
+	if err := s.measure(dir, 0, 0); err != nil {
 		t.Errorf("nothing is written: %v", err)
 	}
 	if _, err := files[0].Write(make([]byte, much)); err != nil {
@@ -46,8 +47,8 @@ func TestQuota(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	says("a segment, while it is written", s.measure(dir, 0), "--result-max", plan.ErrQuery)
-	if err := s.measure(dir, quotaSlack); err != nil {
+	says("a segment, while it is written", s.measure(dir, 0, 0), "--result-max", plan.ErrQuery)
+	if err := s.measure(dir, 0, quotaSlack); err != nil {
 		t.Errorf("within the slack: %v", err)
 	}
 	_, _, err = s.serve(t.Context(), methodCommit, []byte("{}"), nil)
@@ -65,8 +66,28 @@ func TestQuota(t *testing.T) {
 		}
 	}
 	write(filepath.Join(exec.AttemptDir(packet.Staging, a), "x"))
-	says("files, while they are written", s.measure(dir, 0), "--output-max", plan.ErrQuery)
+	says("files, while they are written", s.measure(dir, 0, 0), "--output-max", plan.ErrQuery)
 	says("files that are told as small", s.check(&exec.Outcome{Files: exec.Files{Manifest: "x", Bytes: 1}}), "--output-max", plan.ErrQuery)
 	write(filepath.Join(dir, "spilled"))
-	says("what is spilled", s.measure(dir, 0), "--spill-max", plan.ErrResource)
+	write(filepath.Join(dir, "spooled"))
+	says("what is spilled", s.measure(dir, 0, 0), "--spill-max", plan.ErrResource)
+	if runtime.GOOS != "linux" {
+		return
+	}
+	s.m.Limits = exec.Limits{Spill: 8 << 20} // other tests of this process have small files without a name
+	f, err := os.CreateTemp(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := errors.Join(os.Remove(f.Name()), f.Sync()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(make([]byte, 20<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil { // some file systems count blocks then
+		t.Fatal(err)
+	}
+	says("a file without a name", s.measure(dir, os.Getpid(), 0), "--spill-max", plan.ErrResource)
 }
