@@ -20,9 +20,10 @@ type RegisterReply struct {
 	Roster  register.Roster   `json:"roster"`
 	Replies []register.Reply  `json:"replies,omitempty"`
 	// Told by a node that knows of no roster: whether it has looked around already, the
-	// nodes that it knows of, and the addresses of those that it was told to join and
-	// has not met.
+	// nodes that it knows of, those that it was told to join, and the addresses of those
+	// of them that it has not met.
 	Asked   bool     `json:"asked,omitempty"`
 	Peers   []string `json:"peers,omitempty"`
+	Named   []string `json:"named,omitempty"`
 	Missing []string `json:"missing,omitempty"`
 }

@@ -33,7 +33,9 @@ type Seed struct {
 //   - A node asks all that it knows of, and they tell whom they know of: those in their
 //     views, and those that they were told to join. If any of them has a roster, that is
 //     the pond's.
-//   - All must answer; after 20 s those that answer are enough if they are more than half.
+//   - All must answer. After 20 s it is enough that more of those answer that somebody was
+//     told to join than do not: new nodes whose peers are old ones do not begin without
+//     them.
 //   - The first of them by id then proposes a roster, as the value of a register that all
 //     who answered keep: it is chosen once every one of them has accepted it. Two that
 //     propose know of a node in common, and that node accepts one of them alone.
@@ -43,7 +45,7 @@ type Seed struct {
 func (k *caretaker) found(ctx context.Context, members []Member) {
 	k.meet(ctx)
 	circle, missing := gather(k.cfg.Node, k.acquaintances(ctx, members))
-	why := whyNot(k.cfg.Node, slices.Collect(maps.Keys(circle)), missing, time.Since(k.started))
+	why := whyNot(k.cfg.Node, circle, missing, time.Since(k.started))
 	switch {
 	case k.Roster().Version > 0:
 		return
@@ -72,14 +74,14 @@ func (k *caretaker) because(why string) {
 // meet asks the nodes that this one was told to join who they are, until each has
 // answered once, and notes what it tells others of them.
 func (k *caretaker) meet(ctx context.Context) {
-	var peers, missing []string
+	var named, missing []string
 	for _, seed := range k.cfg.Seeds(ctx) {
 		if len(seed.Addrs) == 0 {
 			missing = append(missing, seed.Name)
 		}
 		for _, addr := range seed.Addrs {
 			if node := k.whoIs(ctx, addr); node != "" {
-				peers = append(peers, node)
+				named = append(named, node)
 			} else {
 				missing = append(missing, addr)
 			}
@@ -87,7 +89,7 @@ func (k *caretaker) meet(ctx context.Context) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.peers, k.missing, k.asked = append(peers, slices.Collect(maps.Keys(k.addrs))...), missing, true
+	k.peers, k.named, k.missing, k.asked = slices.Collect(maps.Keys(k.addrs)), named, missing, true
 }
 
 // whoIs is the node at an address; empty if none has answered yet.
@@ -135,21 +137,26 @@ func gather(self string, ask func(node string) *api.RegisterReply) (circle map[s
 		}
 		circle[node] = reply
 		missing = append(missing, reply.Missing...)
-		todo = append(todo, reply.Peers...)
+		todo = slices.Concat(todo, reply.Peers, reply.Named)
 	}
 	slices.Sort(missing)
 	return circle, slices.Compact(missing)
 }
 
 // whyNot is why a node does not found a pond with those who answer; empty if it does.
-func whyNot(self string, circle, missing []string, waited time.Duration) string {
-	switch {
-	case len(missing) > 0 && waited < missingMax, len(missing) >= len(circle):
+func whyNot(self string, circle map[string]*api.RegisterReply, missing []string, waited time.Duration) string {
+	named := map[string]bool{}
+	for _, reply := range circle {
+		for _, node := range reply.Named {
+			named[node] = circle[node] != nil
+		}
+	}
+	maps.DeleteFunc(named, func(_ string, answers bool) bool { return !answers })
+	if len(missing) > 0 && (waited < missingMax || len(missing) >= len(named)) {
 		return "no answer yet from " + strings.Join(missing, ", ")
-	case !slices.Contains(circle, self):
-		return "the disk of this node has failed"
-	case slices.Min(circle) != self:
-		return "node " + slices.Min(circle) + " is to found the pond"
+	}
+	if first := slices.Min(slices.Collect(maps.Keys(circle))); first != self {
+		return "node " + first + " is to found the pond"
 	}
 	return ""
 }

@@ -2,7 +2,6 @@ package registers
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -13,7 +12,8 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 )
 
-// Who founds a pond, and with whom: "a:b,c!x" knows b and c, and has not met x.
+// Who founds a pond, and with whom: "a:b,~c!x" was told to join b, sees c, and has not
+// met x.
 func TestGather(t *testing.T) {
 	for _, c := range []struct {
 		name, pond string
@@ -30,6 +30,7 @@ func TestGather(t *testing.T) {
 		{"one of three never comes", "a:b!x b:a!x", true, ""},
 		{"one of three is not there yet", "a:b!x b:a!x", false, "no answer yet from x"},
 		{"two of four never come", "a:b!x,y b:a", true, "no answer yet from x, y"},
+		{"new ones, whose peer is down", "a:~b,~c!x b:a!x c:~a!x", true, "no answer yet from x"},
 		{"one is known that does not answer", "a:b,z b:", false, "no answer yet from node z"},
 	} {
 		nodes := map[string]*api.RegisterReply{}
@@ -40,7 +41,14 @@ func TestGather(t *testing.T) {
 			split := func(s string) []string {
 				return slices.DeleteFunc(strings.Split(s, ","), func(s string) bool { return s == "" })
 			}
-			nodes[name] = &api.RegisterReply{Node: name, Peers: split(peers), Missing: split(missing)}
+			nodes[name] = &api.RegisterReply{Node: name, Missing: split(missing)}
+			for _, p := range split(peers) {
+				if seen, ok := strings.CutPrefix(p, "~"); ok {
+					nodes[name].Peers = append(nodes[name].Peers, seen)
+				} else {
+					nodes[name].Named = append(nodes[name].Named, p)
+				}
+			}
 			if self == "" {
 				self = name
 			}
@@ -50,7 +58,7 @@ func TestGather(t *testing.T) {
 		if c.late {
 			waited = missingMax
 		}
-		if got := whyNot(self, slices.Collect(maps.Keys(circle)), missing, waited); got != c.want {
+		if got := whyNot(self, circle, missing, waited); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}

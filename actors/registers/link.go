@@ -165,7 +165,7 @@ func (r *Registers) Answer(ctx context.Context, call *api.RegisterCall) (*api.Re
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if reply.Roster = r.p.Roster(); reply.Roster.Version == 0 {
-		reply.Asked, reply.Peers, reply.Missing = r.asked, r.peers, r.missing
+		reply.Asked, reply.Peers, reply.Named, reply.Missing = r.asked, r.peers, r.named, r.missing
 	}
 	return reply, nil
 }

@@ -95,8 +95,8 @@ type Registers struct {
 	addrs  map[string]string // of nodes, as last seen
 	strays map[string]bool   // nodes of other ponds
 	// What a node tells that knows of no roster; asked is set once it has asked itself.
-	asked          bool
-	peers, missing []string
+	asked                 bool
+	peers, named, missing []string
 }
 
 // Open starts the node's registers. They end with Close; the keeper is its owner's to
