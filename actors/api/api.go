@@ -4,7 +4,11 @@
 //
 // It decides nothing and stores nothing, and knows no DuckDB: package actors
 // implements the server side. Blocks of rows travel by package transfer, on the
-// same port. Read client.go, then peer.go.
+// same port. Read client.go, then reach.go and repeat.go (which node a client asks, and
+// what it may ask twice), then peer.go.
+//
+// Replies to clients have in their header Pond-Nodes the APIs of other nodes, to be
+// asked when the one that answered dies.
 //
 //	POST /v1/jobs                 submit a JobSpec; ?watch: and watch it    any node
 //	GET  /v1/job-id               an id for a job that is to be submitted here

@@ -2,16 +2,19 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/pondmesh/pond/cmd/pondnode/internal/near"
+	"github.com/pondmesh/pond/cmd/pondnode/internal/progress"
 )
 
 // system is all that a run of the program has to do with the outside.
@@ -25,7 +28,8 @@ type system struct {
 // app is one run of the program.
 type app struct {
 	system
-	peer string // or peers that the command talks to, for errors
+	peer  string                           // or peers that the command talks to, for errors
+	shown atomic.Pointer[progress.Display] // that draws on standard error now; nil: none
 }
 
 // run runs the command that args name and returns the exit code.
@@ -179,6 +183,30 @@ func columns(w io.Writer) int {
 		return 0 // nothing can be drawn in place there
 	}
 	return width
+}
+
+// show begins to draw a job's progress. It is ended with hide.
+func (a *app) show(quiet bool) progress.Display {
+	var d progress.Display = progress.Silent{W: a.stderr}
+	if !quiet {
+		d = progress.New(a.stderr, columns(a.stderr))
+	}
+	a.shown.Store(&d)
+	return d
+}
+
+func (a *app) hide(d progress.Display) {
+	d.Close()
+	a.shown.Store(nil)
+}
+
+// notice writes a line for people, above what is drawn.
+func (a *app) notice(line string) {
+	if d := a.shown.Load(); d != nil {
+		(*d).Say(line)
+		return
+	}
+	fmt.Fprintln(a.stderr, line)
 }
 
 // until is ctx that ends at the first signal, with errInterrupted as its cause.

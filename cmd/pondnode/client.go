@@ -91,14 +91,14 @@ func (a *app) warn(err error) {
 	why := err
 	if e := (*pond.Error)(nil); errors.As(err, &e) {
 		if e.Op == "reach" {
-			fmt.Fprintln(a.stderr, e.Text)
+			a.notice(e.Text)
 			return
 		}
 		mended := *e
 		mended.Hint = ""
 		why = &mended
 	}
-	fmt.Fprintf(a.stderr, "warning: %v: it is made anew\n", why)
+	a.notice(fmt.Sprintf("warning: %v: it is made anew", why))
 }
 
 // asking gives cmd the flags of a client and runs ask with a session on the peers.

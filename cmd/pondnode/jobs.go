@@ -225,11 +225,8 @@ func (a *app) jobWatch(ctx context.Context, c *jobCall) error {
 
 // follow shows a job's progress until it has ended.
 func (a *app) follow(ctx context.Context, j *pond.Job, quiet bool) (*pond.Status, error) {
-	var d progress.Display = progress.Silent{}
-	if !quiet {
-		d = progress.New(a.stderr, columns(a.stderr))
-	}
-	defer d.Close()
+	d := a.show(quiet)
+	defer a.hide(d)
 	for st, err := range j.Watch(ctx) {
 		if err != nil {
 			return nil, err

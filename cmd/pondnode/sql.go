@@ -225,17 +225,14 @@ func (r *runner) statement(ctx context.Context, sql string) error {
 
 // follow shows the progress of what do runs, and prints its rows.
 func (r *runner) follow(ctx context.Context, do func(seen pond.JobOption) (*pond.Rows, error)) error {
-	var d progress.Display = progress.Silent{}
-	if !r.sub.quiet {
-		d = progress.New(r.a.stderr, columns(r.a.stderr))
-	}
+	d := r.a.show(r.sub.quiet)
 	var last *pond.Status
 	rows, err := do(pond.OnStatus(func(st *pond.Status) {
 		last = st
 		r.job.Store(&st.ID)
 		d.Update(st)
 	}))
-	d.Close()
+	r.a.hide(d)
 	if err != nil {
 		if last != nil && last.Err() != nil && ctx.Err() == nil {
 			return ended(last)

@@ -31,12 +31,12 @@ func (c *closing) ReadLine(label string) (string, error) {
 // are still there, and the label says who is asked.
 func TestPromptGoesOn(t *testing.T) {
 	for _, named := range []bool{true, false} {
-		first := sqlNode(t)
-		second, err := pond.Join(t.Context(), pond.WithDir(t.TempDir()), pond.WithMemory(512<<20), pond.WithSlots(1), pond.WithPeers(first.Addr()))
+		second := sqlNode(t) // which keeps the registers: of a pond of two nodes it must live
+		first, err := pond.Join(t.Context(), pond.WithDir(t.TempDir()), pond.WithMemory(512<<20), pond.WithSlots(1), pond.WithPeers(second.Addr()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { second.Close() })
+		t.Cleanup(func() { first.Close() })
 		var out, errs bytes.Buffer
 		a := &app{system: system{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, signals: make(chan os.Signal, signalsMax), env: func(string) (string, bool) { return "", false }}}
 		f := &sqlFlags{client: clientFlags{peers: []string{first.Addr()}, reconnect: reconnectTime}, sub: submission{quiet: true, format: output.CSV, out: outputFlags{maxRows: -1}}}

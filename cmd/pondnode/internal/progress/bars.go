@@ -21,6 +21,7 @@ const (
 
 // bars draws a bar a stage, in place.
 type bars struct {
+	w      io.Writer
 	p      *mpb.Progress
 	stages map[int]*stageBar
 	plan   *mpb.Bar // nil until there is something to tell
@@ -28,6 +29,7 @@ type bars struct {
 
 func newBars(w io.Writer, columns int) *bars {
 	return &bars{
+		w:      w,
 		p:      mpb.New(mpb.WithOutput(w), mpb.WithWidth(columns), mpb.WithAutoRefresh(), mpb.WithRefreshRate(redraw)),
 		stages: map[int]*stageBar{},
 	}
@@ -62,6 +64,13 @@ func (b *bars) Update(s *pond.Status) {
 		if finished(st) && s.Done() { // until then a lost segment may make it go back
 			sb.bar.SetTotal(int64(st.Tasks), true)
 		}
+	}
+}
+
+// Say has the bars drawn below the line; behind their end it is a line like others.
+func (b *bars) Say(line string) {
+	if _, err := fmt.Fprintln(b.p, line); err != nil {
+		fmt.Fprintln(b.w, line)
 	}
 }
 

@@ -15,9 +15,12 @@ import (
 	"github.com/pondmesh/pond"
 )
 
-// Display shows a job's progress. Its methods are called by one goroutine.
+// Display shows a job's progress. Its methods are called by one goroutine, but for
+// Say, which any may call.
 type Display interface {
 	Update(s *pond.Status)
+	// Say writes a line that is no progress, above what is drawn in place.
+	Say(line string)
 	// Close leaves the last display in place. Nothing is drawn after it.
 	Close()
 }
@@ -30,11 +33,14 @@ func New(w io.Writer, columns int) Display {
 	return &lines{w: w, stages: map[int]pond.Stage{}}
 }
 
-// Silent shows nothing.
-type Silent struct{}
+// Silent shows no progress, and says what there is to be said.
+type Silent struct{ W io.Writer }
 
 // Update does nothing.
 func (Silent) Update(*pond.Status) {}
+
+// Say writes the line.
+func (s Silent) Say(line string) { fmt.Fprintln(s.W, line) }
 
 // Close does nothing.
 func (Silent) Close() {}
@@ -75,6 +81,8 @@ func (l *lines) Update(s *pond.Status) {
 		fmt.Fprintln(l.w, Summary(s))
 	}
 }
+
+func (l *lines) Say(line string) { fmt.Fprintln(l.w, line) }
 
 func (l *lines) Close() {}
 

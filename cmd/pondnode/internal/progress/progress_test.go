@@ -82,3 +82,28 @@ func TestDuration(t *testing.T) {
 		}
 	}
 }
+
+// TestSay: a line that is no progress is shown once, whatever else is, and also when
+// that has ended.
+func TestSay(t *testing.T) {
+	for name, columns := range map[string]int{"lines": 0, "bars": 80, "silent": -1} {
+		var out bytes.Buffer
+		d := New(&out, columns)
+		if name == "silent" {
+			d = Silent{W: &out}
+		}
+		for i, s := range history() {
+			d.Update(s)
+			if i == 2 {
+				d.Say("node a does not answer")
+			}
+		}
+		d.Close()
+		d.Say("nor does b")
+		for _, want := range []string{"node a does not answer\n", "nor does b\n"} {
+			if strings.Count(out.String(), want) != 1 {
+				t.Errorf("%s: %q is not shown once:\n%s", name, want, &out)
+			}
+		}
+	}
+}
