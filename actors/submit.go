@@ -79,7 +79,12 @@ func (j *jobs) offer(ctx context.Context, spec *api.JobSpec, view *mesh.View) (*
 			j.n.goes.Go(func() { j.abandoned(rec, homes) })
 			return nil, context.Cause(ctx)
 		}
-		if errors.Is(err, plan.ErrUnavailable) {
+		if errors.Is(err, plan.ErrFenced) { // it was handed in before, or its driver is not noticed to be dead yet
+			if s, err := j.n.api.At(j.n.APIAddr()).Job(ctx, spec.ID); err == nil {
+				return s, nil
+			}
+		}
+		if errors.Is(err, plan.ErrUnavailable) || errors.Is(err, plan.ErrFenced) {
 			puts.fail(i, err)
 			continue
 		}

@@ -89,7 +89,7 @@ func (t *Term) change(ctx context.Context, next func(s Standing, version uint64)
 	key, id := register.Key("job/"+string(t.job)), register.ChangeID(rand.Text())
 	data, version, err := t.registers.Get(ctx, key)
 	if err != nil {
-		return err
+		return t.unreached(err)
 	}
 	for range changesMax {
 		b, err := changed(data, version, next)
@@ -98,11 +98,29 @@ func (t *Term) change(ctx context.Context, next func(s Standing, version uint64)
 		}
 		version, data, err = t.registers.CAS(ctx, key, id, version, b)
 		if !errors.Is(err, register.ErrConflict) {
-			return err
+			return t.unreached(err)
 		}
 	}
 	return &plan.Error{Kind: plan.KindUnavailable, Op: "drive", Subject: string(t.job), Text: "the job's register keeps changing"}
 }
+
+// unreached gives the error of a register that too few keepers answer for, or of which it is not known whether it changed, its kind: it
+// is no defect, and passes.
+func (t *Term) unreached(err error) error {
+	if !errors.Is(err, register.ErrMinority) && !errors.Is(err, register.ErrUnknown) {
+		return err
+	}
+	return &minority{err, &plan.Error{Kind: plan.KindUnavailable, Op: "drive", Subject: string(t.job), Text: err.Error(), Hint: "bring back nodes that keep the registers: pondnode members shows them"}}
+}
+
+// minority is a plan.Error that still matches what caused it.
+type minority struct {
+	cause error
+	err   *plan.Error
+}
+
+func (m *minority) Error() string   { return m.err.Error() }
+func (m *minority) Unwrap() []error { return []error{m.err, m.cause} }
 
 // changed is the register's next value; nil: it stays as it is.
 func changed(data []byte, version uint64, next func(s Standing, version uint64) (Standing, error)) ([]byte, error) {
