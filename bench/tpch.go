@@ -29,8 +29,6 @@ type racer struct {
 	run   func(ctx context.Context, sql string) (read func() (*answer, error), err error)
 }
 
-func (r *racer) name() string { return r.label }
-
 // measureTPCH runs TPC-H's queries on one DuckDB, on the largest pond as it is,
 // and on that pond with every query distributed, in turns, and checks the answers.
 func (b *bench) measureTPCH(ctx context.Context) ([]tpchResult, error) {

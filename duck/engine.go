@@ -163,11 +163,6 @@ func (c Config) settings() [][2]string {
 // bytesText is n as DuckDB reads sizes.
 func bytesText(n int64) string { return strconv.FormatInt(n, 10) + "B" }
 
-// SetMemory changes the memory budget, in bytes. After Lock it is ErrLocked.
-func (e *Engine) SetMemory(ctx context.Context, bytes int64) error {
-	return e.configure(ctx, "set memory", setMemory(bytes))
-}
-
 func setMemory(bytes int64) string {
 	return "SET GLOBAL memory_limit = " + lexer.QuoteText(bytesText(bytes))
 }

@@ -86,17 +86,11 @@ func TestLifecycle(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	if err := e.SetMemory(ctx, 100<<20); err != nil {
-		t.Fatal(err)
-	}
-	if got := value(t, e, "SELECT current_setting('memory_limit')"); got != "100.0 MiB" {
+	if got := value(t, e, "SELECT current_setting('memory_limit')"); got != "64.0 MiB" {
 		t.Errorf("memory_limit is %s", got)
 	}
 	if err := e.Lock(ctx, Access{}); err != nil {
 		t.Fatal(err)
-	}
-	if err := e.SetMemory(ctx, 1<<30); !errors.Is(err, ErrLocked) {
-		t.Errorf("SetMemory after Lock: %v", err)
 	}
 	if err := e.Lock(ctx, Access{}); !errors.Is(err, ErrLocked) {
 		t.Errorf("second Lock: %v", err)

@@ -23,7 +23,7 @@ var (
 	ErrShort       = errors.New("rows are missing")     // streams ended with other than the rows they were registered with
 	ErrBroken      = errors.New("engine is unusable")   // DuckDB failed inside: close the engine
 	ErrClosed      = errors.New("engine is closed")     // used after Close
-	ErrLocked      = errors.New("engine is locked")     // SetMemory or Lock after Lock
+	ErrLocked      = errors.New("engine is locked")     // Lock after Lock
 )
 
 // Error is an error that DuckDB itself reported, in its own words.
@@ -43,9 +43,6 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // Is matches the sentinel of the error's class.
 func (e *Error) Is(target error) bool { return e.class() == target }
-
-// NewError is an error with the text that DuckDB gives it, its type first.
-func NewError(text string) *Error { return newError(text, "") }
 
 // Class is the sentinel that an error with DuckDB's text matches.
 func Class(text string) error { return newError(text, "").class() }

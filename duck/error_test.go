@@ -94,7 +94,7 @@ func TestFileErrors(t *testing.T) {
 // What DuckDB failed inside with tells no addresses, and its engine is not kept.
 func TestFailedInside(t *testing.T) {
 	e := start(t, Config{})
-	err := NewError("INTERNAL Error: odd\nThis error signals an assertion failure within DuckDB. This usually …\n\nStack Trace:\n\n/x.so(f+1) [0x7f]")
+	err := newError("INTERNAL Error: odd\nThis error signals an assertion failure within DuckDB. This usually …\n\nStack Trace:\n\n/x.so(f+1) [0x7f]", "")
 	if err.Error() != "INTERNAL Error: odd" || !strings.Contains(err.Stack, "0x7f") {
 		t.Errorf("%q, stack %q", err, err.Stack)
 	}
@@ -105,7 +105,7 @@ func TestFailedInside(t *testing.T) {
 	if err := e.Reset(context.Background()); !errors.Is(err, ErrInternal) {
 		t.Errorf("reset: %v", err)
 	}
-	e.trouble(NewError("FATAL Error: gone"))
+	e.trouble(newError("FATAL Error: gone", ""))
 	if _, err := e.Schema(context.Background(), "SELECT 1"); !errors.Is(err, ErrBroken) {
 		t.Errorf("after a fatal error: %v", err)
 	}

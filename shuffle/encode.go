@@ -17,14 +17,6 @@ type encoder struct {
 	compressor
 }
 
-// block appends to dst one block of rows rows whose arrays are parts.
-func (e *encoder) block(dst []byte, rows int, parts iter.Seq[*vec.Part]) ([]byte, error) {
-	if err := e.payload(rows, parts); err != nil {
-		return dst, err
-	}
-	return e.seal(dst, rows)
-}
-
 // seal appends to dst the block whose payload is in e.raw.
 func (e *encoder) seal(dst []byte, rows int) ([]byte, error) {
 	at := len(dst)

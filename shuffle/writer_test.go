@@ -526,7 +526,7 @@ func TestRowTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := encoder{layout: l}
-	_, err = e.block(nil, 1, func(yield func(*vec.Part) bool) {
+	err = e.payload(1, func(yield func(*vec.Part) bool) {
 		yield(&vec.Part{Rows: 1, Data: make([]byte, MaxBlockRaw)})
 	})
 	if !errors.Is(err, ErrLimit) || cap(e.raw) > 1<<20 {

@@ -168,12 +168,6 @@ func Protection() string {
 	return strings.Join(has, " and ") + " confine what SQL reaches"
 }
 
-// Files reports whether the kernel can hold a process to files.
-func Files() bool {
-	abi, err := ll.LandlockGetABIVersion()
-	return err == nil && abi > 0
-}
-
 // expendable is what the kernel adds to a process's badness when it must kill one for
 // memory.
 const expendable = "500"

@@ -10,8 +10,5 @@ func Protection() string {
 	return "this system confines no processes: DuckDB's own lock alone confines SQL"
 }
 
-// Files reports whether the kernel can hold a process to files.
-func Files() bool { return false }
-
 // Expend does nothing here.
 func Expend() error { return nil }

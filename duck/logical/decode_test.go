@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -173,12 +174,16 @@ func TestPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	Walk(p.Root, func(op Operator) bool {
-		sql, err := Render(op, func(i int) string { return "in" + string(rune('0'+i)) })
+		views := make([]Operator, len(op.Head().Inputs))
+		for i, in := range op.Head().Inputs {
+			views[i] = &View{Node: Node{Kind: "VIEW", Columns: in.Head().Columns}, Name: "in" + strconv.Itoa(i)}
+		}
+		sql, err := RenderTree(WithInputs(op, views))
 		if err != nil {
 			t.Errorf("%s: %v", op.Head().Kind, err)
 		}
-		for i := range op.Head().Inputs {
-			if !strings.Contains(sql, "in"+string(rune('0'+i))) {
+		for i := range views {
+			if name := "in" + strconv.Itoa(i); !strings.Contains(sql, name) {
 				t.Errorf("%s does not read its input %d: %s", op.Head().Kind, i, sql)
 			}
 		}

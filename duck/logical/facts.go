@@ -163,18 +163,3 @@ func Walk(op Operator, f func(Operator) bool) {
 		Walk(in, f)
 	}
 }
-
-// Sorted reports whether the operator's rows come in an order that was asked for.
-func Sorted(op Operator) bool {
-	switch op := op.(type) {
-	case *Order, *TopN:
-		return true
-	case *Projection:
-		return Sorted(op.Inputs[0])
-	case *Limit:
-		return Sorted(op.Inputs[0])
-	case *MaterializedCTE:
-		return Sorted(op.Inputs[1])
-	}
-	return false
-}

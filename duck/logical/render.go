@@ -44,22 +44,6 @@ func OptimizerTries() []string {
 	}
 }
 
-// Render is one operator as SQL over its inputs, which inputs names: views
-// whose columns are c0, c1, …; so are the result's. A reference to a CTE reads
-// [CTEName], a DelimGet [DelimName]. A RecursiveCTE cannot be rendered apart
-// from its inputs.
-func Render(op Operator, inputs func(child int) string) (string, error) {
-	n := op.Head()
-	if _, ok := op.(*RecursiveCTE); ok {
-		return "", fmt.Errorf("%w: a recursive CTE in pieces", ErrUnrendered)
-	}
-	views := make([]Operator, len(n.Inputs))
-	for i, in := range n.Inputs {
-		views[i] = &View{Node: Node{Kind: "VIEW", Columns: in.Head().Columns}, Name: inputs(i)}
-	}
-	return RenderTree(WithInputs(op, views))
-}
-
 // RenderTree is a tree as one SELECT, whose columns are c0, c1, ….
 func RenderTree(root Operator) (string, error) { return renderTree(root, nil) }
 

@@ -7,10 +7,8 @@
 // things should be, never where they are; whoever stores something records the
 // actual holders, and the ring is a hint.
 //
-//	key ──xxh3──▶ 64 bits ──top 14──▶ group      one of 16,384: the unit of repair
-//	                 │
-//	                 └─ with each node's hash ──mix──▶ h;  cost = -log2(h / 2⁶⁴) / weight
-//	                                                   lowest cost owns
+//	key ──xxh3──▶ 64 bits ── with each node's hash ──mix──▶ h;  cost = -log2(h / 2⁶⁴) / weight
+//	                                                        lowest cost owns
 //
 // A node that leaves gives up only its own share, spread over all others by
 // weight; one that joins takes its share from all others. Read Rank first, then
@@ -25,11 +23,6 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// Groups is the fixed number of placement groups.
-const Groups = 1 << groupBits
-
-const groupBits = 14
-
 // Node is a candidate owner.
 type Node struct {
 	ID string // unique among the candidates
@@ -41,11 +34,6 @@ type Node struct {
 	Weight float64
 }
 
-// Group is the placement group of key, below Groups.
-func Group(key string) uint32 {
-	return uint32(mix(xxh3.HashString(key)) >> (64 - groupBits))
-}
-
 // Rank returns the n best owners of key, best first, fewer if there are fewer.
 //
 // Zones are distinct while possible: no zone is used twice before every zone
@@ -54,14 +42,6 @@ func Group(key string) uint32 {
 func Rank(nodes []Node, key string, n int) []Node {
 	return rank(nodes, mix(xxh3.HashString(key)), n)
 }
-
-// RankGroup is Rank for a placement group.
-func RankGroup(nodes []Node, group uint32, n int) []Node {
-	return rank(nodes, mix(uint64(group)+groupSalt), n)
-}
-
-// groupSalt keeps group numbers away from mix's fixed point at zero.
-const groupSalt = 0x9e3779b97f4a7c15
 
 type candidate struct {
 	node  int // index into nodes

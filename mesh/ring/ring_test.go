@@ -3,7 +3,6 @@ package ring
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -14,28 +13,16 @@ import (
 // These were written down when the ring was made. Data stored since is found
 // by them: they must never change.
 var frozen = []struct {
-	key   string
-	group uint32
-	top   string
+	key string
+	top string
 }{
-	{"", 4457, "bcfeda"},
-	{"job/1", 7673, "bcfead"},
-	{"job/2", 14809, "dbfeca"},
-	{"pond://sales", 13957, "afecbd"},
-	{"chunk/00000000", 9744, "febdac"},
-	{"Ångström", 10477, "afdebc"},
-	{strings.Repeat("a", 300), 3796, "bcfead"}, // past xxh3's short-input paths
-}
-
-var frozenGroups = []struct {
-	group uint32
-	top   string
-}{
-	{0, "bfcead"},
-	{1, "fcbead"},
-	{2, "bcefad"},
-	{8191, "cafebd"},
-	{16383, "dfbeca"},
+	{"", "bcfeda"},
+	{"job/1", "bcfead"},
+	{"job/2", "dbfeca"},
+	{"pond://sales", "afecbd"},
+	{"chunk/00000000", "febdac"},
+	{"Ångström", "afdebc"},
+	{strings.Repeat("a", 300), "bcfead"}, // past xxh3's short-input paths
 }
 
 // weighted is the cluster of the frozen vectors: seven nodes, three zones and
@@ -49,16 +36,8 @@ func weighted() []Node {
 
 func TestFrozen(t *testing.T) {
 	for _, f := range frozen {
-		if got := Group(f.key); got != f.group {
-			t.Errorf("Group(%q) = %d, want %d", f.key, got, f.group)
-		}
 		if got := ids(Rank(weighted(), f.key, 9)); got != f.top {
 			t.Errorf("Rank(%q) = %q, want %q", f.key, got, f.top)
-		}
-	}
-	for _, f := range frozenGroups {
-		if got := ids(RankGroup(weighted(), f.group, 9)); got != f.top {
-			t.Errorf("RankGroup(%d) = %q, want %q", f.group, got, f.top)
 		}
 	}
 }
@@ -185,11 +164,16 @@ func equal(n int) []Node {
 	return nodes
 }
 
-// shares counts the groups each node is among the first r of.
+// keys is over how many keys ownership is counted.
+const keys = 1 << 14
+
+func key(i int) string { return fmt.Sprintf("chunk/%d", i) }
+
+// shares counts the keys each node is among the first r owners of.
 func shares(nodes []Node, r int) map[string]int {
 	count := map[string]int{}
-	for g := range uint32(Groups) {
-		for _, n := range RankGroup(nodes, g, r) {
+	for i := range keys {
+		for _, n := range Rank(nodes, key(i), r) {
 			count[n.ID]++
 		}
 	}
@@ -199,7 +183,7 @@ func shares(nodes []Node, r int) map[string]int {
 func TestBalance(t *testing.T) {
 	const n, r = 25, 3
 	nodes := equal(n)
-	mean := float64(Groups*r) / n
+	mean := float64(keys*r) / n
 	worst := 0
 	for _, c := range shares(nodes, r) {
 		worst = max(worst, c)
@@ -211,11 +195,11 @@ func TestBalance(t *testing.T) {
 
 	// What each survivor contributes to, and takes from, the repair of a node.
 	source, target := map[[2]string]int{}, map[[2]string]int{}
-	for g := range uint32(Groups) {
-		top := RankGroup(nodes, g, r+1)
-		for i, gone := range top[:r] {
-			for j, other := range top[:r] {
-				if i != j {
+	for i := range keys {
+		top := Rank(nodes, key(i), r+1)
+		for a, gone := range top[:r] {
+			for b, other := range top[:r] {
+				if a != b {
 					source[[2]string{gone.ID, other.ID}]++
 				}
 			}
@@ -229,8 +213,8 @@ func TestBalance(t *testing.T) {
 		mean  float64
 		limit float64
 	}{
-		{"source", source, Groups * r * (r - 1) / pairs, 1.35},
-		{"target", target, Groups * r / pairs, 1.5},
+		{"source", source, keys * r * (r - 1) / pairs, 1.35},
+		{"target", target, keys * r / pairs, 1.5},
 	} {
 		worst := 0
 		for _, v := range c.count {
@@ -248,44 +232,32 @@ func TestLeaveMovesOnlyItsShare(t *testing.T) {
 	nodes := equal(n)
 	rest := nodes[1:]
 	moved := 0
-	for g := range uint32(Groups) {
-		before, after := RankGroup(nodes, g, r), RankGroup(rest, g, r)
+	for i := range keys {
+		before, after := Rank(nodes, key(i), r), Rank(rest, key(i), r)
 		for _, owner := range after {
 			if !slices.Contains(before, owner) {
 				moved++
 			}
 		}
 		if had := slices.Contains(before, nodes[0]); !had && !slices.Equal(before, after) {
-			t.Fatalf("group %d moved though %s did not own it: %v, then %v", g, nodes[0].ID, before, after)
+			t.Fatalf("key %d moved though %s did not own it: %v, then %v", i, nodes[0].ID, before, after)
 		}
 	}
 	own := shares(nodes, r)[nodes[0].ID]
 	if moved != own {
 		t.Errorf("%d replicas moved, the leaver had %d", moved, own)
 	}
-	t.Logf("%.2f%% of replicas moved, 1/N is %.2f%%", 100*float64(moved)/(Groups*r), 100.0/n)
+	t.Logf("%.2f%% of replicas moved, 1/N is %.2f%%", 100*float64(moved)/(keys*r), 100.0/n)
 }
 
 func TestWeights(t *testing.T) {
 	nodes := []Node{{"small", "", 1}, {"middle", "", 2}, {"large", "", 5}, {"idle", "", 0}}
 	got := shares(nodes, 1)
 	for _, n := range nodes {
-		want := n.Weight / 8 * Groups
+		want := n.Weight / 8 * keys
 		if math.Abs(float64(got[n.ID])-want) > 4*math.Sqrt(want)+1 {
-			t.Errorf("%s owns %d groups, want about %.0f", n.ID, got[n.ID], want)
+			t.Errorf("%s owns %d keys, want about %.0f", n.ID, got[n.ID], want)
 		}
-	}
-}
-
-func TestGroupsAreEven(t *testing.T) {
-	const seed, perGroup = 7, 64
-	random := rand.New(rand.NewPCG(seed, seed))
-	var count [Groups]int
-	for i := range Groups * perGroup {
-		count[Group(fmt.Sprintf("chunk/%d/%d", i, random.Uint64()))]++
-	}
-	if least, most := slices.Min(count[:]), slices.Max(count[:]); least < perGroup/3 || most > perGroup*2 {
-		t.Errorf("seed %d: groups hold %d to %d keys, mean %d", seed, least, most, perGroup)
 	}
 }
 
@@ -300,9 +272,12 @@ func ids(nodes []Node) string {
 func BenchmarkRank(b *testing.B) {
 	for _, n := range []int{5, 25, 100} {
 		b.Run(fmt.Sprint("nodes=", n), func(b *testing.B) {
-			nodes := equal(n)
+			nodes, names := equal(n), make([]string, keys)
+			for i := range names {
+				names[i] = key(i)
+			}
 			for i := 0; b.Loop(); i++ {
-				RankGroup(nodes, uint32(i)%Groups, 3)
+				Rank(nodes, names[i%keys], 3)
 			}
 		})
 	}
