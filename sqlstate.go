@@ -8,6 +8,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // viewsMax bounds a session's views.
@@ -96,7 +97,7 @@ func (s *Session) createView(ctx context.Context, st *stmt.Statement) (*Rows, er
 	if len(st.Columns) > 0 {
 		names := make([]string, len(st.Columns))
 		for i, n := range st.Columns {
-			names[i] = plan.QuoteIdent(n)
+			names[i] = lexer.QuoteName(n)
 		}
 		v.SQL = "SELECT * FROM (" + op.Query + ") AS q(" + strings.Join(names, ", ") + ")"
 	}
@@ -136,7 +137,7 @@ func (s *Session) show(ctx context.Context, st *stmt.Statement) (*Rows, error) {
 	t := tableOf(column("database", textType), column("schema", textType), column("name", textType),
 		column("column_names", textsType), column("column_types", textsType), column("temporary", boolType))
 	for _, v := range views {
-		d, err := s.columns(ctx, "FROM "+plan.QuoteIdent(v.Name))
+		d, err := s.columns(ctx, "FROM "+lexer.QuoteName(v.Name))
 		if err != nil {
 			e := *plan.AsError(err)
 			e.Subject = "view " + v.Name

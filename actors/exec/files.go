@@ -11,6 +11,7 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/fs"
 )
@@ -67,7 +68,7 @@ func (t *task) copyTo(ctx context.Context, dir, attempt string) (rows int64, err
 	if manyFiles(w, options) {
 		path = dir
 		if options["filename_pattern"] == "" {
-			options["filename_pattern"] = plan.QuoteString(name + "-{uuid}")
+			options["filename_pattern"] = lexer.QuoteText(name + "-{uuid}")
 		}
 	}
 	return t.engine.Copy(ctx, t.query, path, string(w.Format), options)

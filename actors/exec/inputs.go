@@ -15,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/shuffle"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
@@ -66,7 +67,7 @@ func (t *task) openRead(ctx context.Context, in *plan.Input, part *plan.TaskPart
 func (t *task) union(ctx context.Context, view string, views []string) error {
 	selects := make([]string, len(views))
 	for i, v := range views {
-		selects[i] = "SELECT * FROM " + plan.QuoteIdent(v)
+		selects[i] = "SELECT * FROM " + lexer.QuoteName(v)
 	}
 	return engines.Error("union", t.engine.View(ctx, view, strings.Join(selects, " UNION ALL ")))
 }
@@ -247,7 +248,7 @@ func (t *task) openArrow(ctx context.Context, in *plan.Input, part *plan.TaskPar
 	if err := t.engine.Register(ctx, all, schema, openers, duck.UnknownRows); err != nil {
 		return engines.Error("read", err)
 	}
-	return engines.Error("read", t.engine.View(ctx, in.View, fmt.Sprintf("SELECT %s FROM %s", quoteList(in.Scan.Options.Columns), plan.QuoteIdent(all))))
+	return engines.Error("read", t.engine.View(ctx, in.View, fmt.Sprintf("SELECT %s FROM %s", quoteList(in.Scan.Options.Columns), lexer.QuoteName(all))))
 }
 
 func quoteList(names []string) string {
@@ -256,7 +257,7 @@ func quoteList(names []string) string {
 		if i > 0 {
 			s += ", "
 		}
-		s += plan.QuoteIdent(c)
+		s += lexer.QuoteName(c)
 	}
 	return s
 }

@@ -3,6 +3,8 @@ package plan
 import (
 	"slices"
 	"strconv"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // Builder collects the stages of a job, both compilers' way to write them. A
@@ -61,7 +63,7 @@ func (s *Stage) NextView(prefix string) string {
 // Keep adds a step that keeps a view's rows in a table, for several readers, and
 // returns the table's name.
 func (s *Stage) Keep(prefix, view string) string {
-	st := Step{View: s.NextView(prefix), SQL: "SELECT * FROM " + QuoteIdent(view), Materialize: true}
+	st := Step{View: s.NextView(prefix), SQL: "SELECT * FROM " + lexer.QuoteName(view), Materialize: true}
 	s.Steps = append(s.Steps, st)
 	return st.View
 }

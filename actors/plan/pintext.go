@@ -4,6 +4,8 @@ import (
 	"maps"
 	"path/filepath"
 	"strings"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // typeOptions are read_csv's names for the types of columns.
@@ -39,7 +41,7 @@ func (s *Scan) PinText(found map[string]string) {
 func columnTypes(cols []Column) string {
 	list := make([]string, len(cols))
 	for i, c := range cols {
-		list[i] = QuoteString(c.Name) + ": " + QuoteString(c.Type)
+		list[i] = lexer.QuoteText(c.Name) + ": " + lexer.QuoteText(c.Type)
 	}
 	return "{" + strings.Join(list, ", ") + "}"
 }

@@ -8,12 +8,6 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-// QuoteIdent is an SQL identifier: "a", quotes doubled.
-func QuoteIdent(s string) string { return lexer.QuoteName(s) }
-
-// QuoteString is an SQL string literal.
-func QuoteString(s string) string { return lexer.QuoteText(s) }
-
 // RowNumber and FileName are the columns that DuckDB's readers generate.
 const (
 	RowNumber = "file_row_number"
@@ -58,7 +52,7 @@ func (s *Scan) some(pieces []Piece) string {
 	}
 	names := make([]string, len(pieces))
 	for i, p := range pieces {
-		names[i] = QuoteString(p.Path)
+		names[i] = lexer.QuoteText(p.Path)
 	}
 	return sql + " WHERE " + FileName + " IN (" + strings.Join(names, ", ") + ")"
 }
@@ -70,7 +64,7 @@ func (s *Scan) none() string {
 	}
 	var list []string
 	for _, c := range s.output() {
-		list = append(list, fmt.Sprintf("NULL::%s AS %s", c.Type, QuoteIdent(c.Name)))
+		list = append(list, fmt.Sprintf("NULL::%s AS %s", c.Type, lexer.QuoteName(c.Name)))
 	}
 	return "SELECT " + strings.Join(list, ", ") + " WHERE false"
 }
@@ -99,7 +93,7 @@ func (s *Scan) list(partial bool) string {
 	}
 	var list []string
 	for _, c := range s.output() {
-		q := QuoteIdent(c.Name)
+		q := lexer.QuoteName(c.Name)
 		if c.Type != "" {
 			q = fmt.Sprintf("CAST(%s AS %s) AS %s", q, c.Type, q)
 		}
@@ -134,7 +128,7 @@ func (s *Scan) output() []Column {
 func (s *Scan) call(paths []string, number bool) string {
 	quoted := make([]string, len(paths))
 	for i, p := range paths {
-		quoted[i] = QuoteString(EscapeGlob(p))
+		quoted[i] = lexer.QuoteText(EscapeGlob(p))
 	}
 	o := s.Options
 	args := []string{"[" + strings.Join(quoted, ", ") + "]"}
@@ -183,7 +177,7 @@ func sortedKeys(m map[string]string) []string {
 func (e *Exchange) SortKey() string {
 	args := make([]string, len(e.Keys))
 	for i, k := range e.Keys {
-		args[i] = k + ", " + QuoteString(e.Order[i])
+		args[i] = k + ", " + lexer.QuoteText(e.Order[i])
 	}
 	return "create_sort_key(" + strings.Join(args, ", ") + ")"
 }

@@ -1,6 +1,10 @@
 package plan
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/pondmesh/pond/duck/lexer"
+)
 
 func TestScanSQL(t *testing.T) {
 	whole := func(path string) Piece { return Piece{Path: path, Whole: true, Rows: 10} }
@@ -51,10 +55,10 @@ func TestSortKey(t *testing.T) {
 }
 
 func TestQuote(t *testing.T) {
-	if got := QuoteIdent(`a"b`); got != `"a""b"` {
+	if got := lexer.QuoteName(`a"b`); got != `"a""b"` {
 		t.Error(got)
 	}
-	if got := QuoteString(`a'b\`); got != `'a''b\'` {
+	if got := lexer.QuoteText(`a'b\`); got != `'a''b\'` {
 		t.Error(got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -98,7 +99,7 @@ func (l Local) Sniff(ctx context.Context, path string, access []string, o plan.S
 		return nil, engines.Error("read", err)
 	}
 	defer l.Engines.Put(e)
-	args := plan.QuoteString(plan.EscapeGlob(path))
+	args := lexer.QuoteText(plan.EscapeGlob(path))
 	for k, v := range o.CSV {
 		args += ", " + k + " = " + v
 	}
@@ -111,7 +112,7 @@ func (l Local) Sniff(ctx context.Context, path string, access []string, o plan.S
 			case name == "header":
 				out[name] = v
 			default:
-				out[name] = plan.QuoteString(v)
+				out[name] = lexer.QuoteText(v)
 			}
 		}
 		return nil
@@ -197,7 +198,7 @@ func writePlan(ctx context.Context, e *duck.Engine, r *PlanRequest) (out Planned
 	for _, f := range schema.Fields {
 		out.Names = append(out.Names, f.Name)
 	}
-	out.Plan, err = fetchText(ctx, e, fmt.Sprintf("SELECT json_serialize_plan(%s, optimize := true)::VARCHAR", plan.QuoteString(sql)))
+	out.Plan, err = fetchText(ctx, e, fmt.Sprintf("SELECT json_serialize_plan(%s, optimize := true)::VARCHAR", lexer.QuoteText(sql)))
 	if err != nil {
 		return out, &errWhole{"DuckDB cannot write its plan down: " + err.Error()}
 	}

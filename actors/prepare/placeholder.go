@@ -11,6 +11,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/tree"
 )
 
@@ -121,7 +122,7 @@ func (s *placeholders) replaced(ctx context.Context, root tree.Node, scans []*tr
 				return "", err
 			}
 			s.byKey[scan.Key()] = name
-			s.tables[`"temp"."main".`+plan.QuoteIdent(name)] = *t
+			s.tables[`"temp"."main".`+lexer.QuoteName(name)] = *t
 		}
 		scan.Replace("temp", "main", name)
 	}
@@ -170,14 +171,14 @@ func (s *placeholders) from(ctx context.Context, reader tree.Node, files []plan.
 	}
 	list := make([]string, len(files))
 	for i, f := range files {
-		list[i] = plan.QuoteString(plan.EscapeGlob(f.Path))
+		list[i] = lexer.QuoteText(plan.EscapeGlob(f.Path))
 	}
 	paths := strings.Join(list, ", ")
 	if len(list) > 1 {
 		paths = "[" + paths + "]"
 	}
 	args := strings.Join(append([]string{paths}, more...), ", ")
-	return "(" + strings.Replace(text, plan.QuoteString(anyPath), args, 1) + ")", nil
+	return "(" + strings.Replace(text, lexer.QuoteText(anyPath), args, 1) + ")", nil
 }
 
 // anyPath is the first text of a reader's call until the files take its place.
@@ -189,10 +190,10 @@ const filledMax = 50_000
 // fill makes the table, with as many rows as the files seem to have: DuckDB
 // orders joins by them. Nobody ever reads them.
 func (s *placeholders) fill(ctx context.Context, t *distribute.Table, name string) error {
-	name = "temp.main." + plan.QuoteIdent(name)
+	name = "temp.main." + lexer.QuoteName(name)
 	columns, values := make([]string, len(t.Columns)), make([]string, len(t.Columns))
 	for i, c := range t.Columns {
-		columns[i], values[i] = plan.QuoteIdent(c.Name)+" "+c.Type, "NULL"
+		columns[i], values[i] = lexer.QuoteName(c.Name)+" "+c.Type, "NULL"
 		if distinctValues[c.Type] {
 			values[i] = "i"
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/tree"
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -62,7 +63,7 @@ func (s *placeholders) expand(ctx context.Context, patterns []string) ([]plan.Fi
 	var out []plan.File
 	for _, p := range patterns {
 		var paths []string
-		_, err := s.e.Fetch(ctx, "SELECT file FROM glob("+plan.QuoteString(p)+")", func(c *vec.Chunk) error {
+		_, err := s.e.Fetch(ctx, "SELECT file FROM glob("+lexer.QuoteText(p)+")", func(c *vec.Chunk) error {
 			paths = append(paths, texts(c, 0)...)
 			return nil
 		})
@@ -158,7 +159,7 @@ func (s *placeholders) named(ctx context.Context, scan *tree.TextScan, t *distri
 	case len(own) == 0:
 		t.From = from
 	case len(own) == 1 && own[0].Type == "VARCHAR" && scan.Has("filename") && !hasColumn(t.Columns, "filename"):
-		t.From = "(SELECT *, filename AS " + plan.QuoteIdent(own[0].Name) + " FROM " + from + ")"
+		t.From = "(SELECT *, filename AS " + lexer.QuoteName(own[0].Name) + " FROM " + from + ")"
 	default:
 		t.Together = "with the files' names it reads otherwise"
 	}
@@ -251,7 +252,7 @@ func (s *placeholders) dialect(ctx context.Context, scan *tree.TextScan, t *dist
 		case v == "(empty)":
 			args = append(args, w.arg+" = ''")
 		case v != "":
-			args = append(args, w.arg+" = "+plan.QuoteString(v))
+			args = append(args, w.arg+" = "+lexer.QuoteText(v))
 		}
 	}
 	var columns []string
@@ -260,7 +261,7 @@ func (s *placeholders) dialect(ctx context.Context, scan *tree.TextScan, t *dist
 		if at < 0 {
 			return nil, "the files' columns are called otherwise together than alone", nil
 		}
-		columns = append(columns, plan.QuoteString(name)+": "+plan.QuoteString(t.Columns[at].Type))
+		columns = append(columns, lexer.QuoteText(name)+": "+lexer.QuoteText(t.Columns[at].Type))
 	}
 	return append(args, "auto_detect = false", "columns = {"+strings.Join(columns, ", ")+"}"), "", nil
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pondmesh/pond"
-	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/cmd/pondnode/sample"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // Measures of a pond in one process.
@@ -217,7 +217,7 @@ func (a *app) devJob(ctx context.Context, nodes []*pond.Node, dir string, d *dev
 
 func devPlan(dir string, d *devFlags) (*job, error) {
 	if d.query != "" && d.query != queryIsSample {
-		files := "read_parquet(" + plan.QuoteString(filepath.Join(dir, sample.Files)) + ")"
+		files := "read_parquet(" + lexer.QuoteText(filepath.Join(dir, sample.Files)) + ")"
 		return &job{sql: strings.ReplaceAll(d.query, sampleMark, files)}, nil
 	}
 	path := filepath.Join(dir, sample.Job)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/logical"
 )
 
@@ -222,7 +223,7 @@ func (l *leaf) write(s *plan.Stage) []plan.File {
 	if len(list) == 0 {
 		list = []string{"1 AS c0"}
 	}
-	sql := "SELECT " + strings.Join(list, ", ") + " FROM " + plan.QuoteIdent(in.View)
+	sql := "SELECT " + strings.Join(list, ", ") + " FROM " + lexer.QuoteName(in.View)
 	if len(l.scan.where) > 0 {
 		sql += " WHERE " + strings.Join(l.scan.where, " AND ")
 	}

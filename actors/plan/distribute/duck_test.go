@@ -20,6 +20,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/logical"
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -81,18 +82,18 @@ func (p *pond) addTables(t testing.TB) {
 			tab.Columns = append(tab.Columns, plan.Column{Name: f.Name, Type: f.Type.SQL})
 		}
 		tab.Files = []plan.File{{Path: r[0], Size: rows * 100, Groups: []plan.RowGroup{{Rows: rows, Bytes: rows * 100}}}}
-		p.facts.Tables[`"memory"."main".`+plan.QuoteIdent(r[0])] = tab
+		p.facts.Tables[`"memory"."main".`+lexer.QuoteName(r[0])] = tab
 	}
 }
 
 func tableSQL(s *plan.Scan, pieces []plan.Piece) string {
 	list := make([]string, len(s.Options.Columns))
 	for i, c := range s.Options.Columns {
-		list[i] = plan.QuoteIdent(c)
+		list[i] = lexer.QuoteName(c)
 	}
-	parts := []string{"SELECT " + strings.Join(list, ", ") + " FROM hidden." + plan.QuoteIdent(s.Like) + " WHERE false"}
+	parts := []string{"SELECT " + strings.Join(list, ", ") + " FROM hidden." + lexer.QuoteName(s.Like) + " WHERE false"}
 	for _, p := range pieces {
-		sql := "SELECT " + strings.Join(list, ", ") + " FROM hidden." + plan.QuoteIdent(p.Path)
+		sql := "SELECT " + strings.Join(list, ", ") + " FROM hidden." + lexer.QuoteName(p.Path)
 		if !p.Whole {
 			sql += fmt.Sprintf(" WHERE rowid BETWEEN %d AND %d", p.Start, p.Start+p.Rows-1)
 		}
@@ -214,7 +215,7 @@ func (p *pond) serialize(ctx context.Context, sql, disabled string) (string, err
 	if _, err := p.plans.Exec(ctx, "SET disabled_optimizers = '"+disabled+"'"); err != nil {
 		return "", err
 	}
-	rows, err := fetch(ctx, p.plans, "SELECT json_serialize_plan("+plan.QuoteString(sql)+", optimize := true)::VARCHAR")
+	rows, err := fetch(ctx, p.plans, "SELECT json_serialize_plan("+lexer.QuoteText(sql)+", optimize := true)::VARCHAR")
 	if _, e := p.plans.Exec(ctx, "SET disabled_optimizers = ''"); err == nil {
 		err = e
 	}
@@ -314,10 +315,10 @@ func (p *pond) task(ctx context.Context, job *plan.Job, stage, task, tasks int, 
 		}
 	}()
 	create := func(kind, name, sql string) error {
-		if _, err := p.tasks.Exec(ctx, "CREATE TEMP "+kind+" "+plan.QuoteIdent(name)+" AS "+sql); err != nil {
+		if _, err := p.tasks.Exec(ctx, "CREATE TEMP "+kind+" "+lexer.QuoteName(name)+" AS "+sql); err != nil {
 			return fmt.Errorf("%s: %w", sql, err)
 		}
-		drop = append(drop, kind+" "+plan.QuoteIdent(name))
+		drop = append(drop, kind+" "+lexer.QuoteName(name))
 		return nil
 	}
 	for k, input := range s.Inputs {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/logical"
 )
 
@@ -168,7 +169,7 @@ func (s *scan) pick(g *logical.Get) error {
 		s.list = append(s.list, readSQL(g, g.Reads[at]))
 	}
 	for _, f := range g.Filters {
-		sql, err := logical.RenderExpr(f.X, func(int) string { return plan.QuoteIdent(g.Schema[f.Column].Name) })
+		sql, err := logical.RenderExpr(f.X, func(int) string { return lexer.QuoteName(g.Schema[f.Column].Name) })
 		if err != nil {
 			return err
 		}
@@ -191,13 +192,13 @@ func (s *scan) rowNumbers(g *logical.Get) bool {
 func readSQL(g *logical.Get, c logical.ColumnRead) string {
 	switch {
 	case c.Column >= 0:
-		return c.SQL(plan.QuoteIdent(g.Schema[c.Column].Name))
+		return c.SQL(lexer.QuoteName(g.Schema[c.Column].Name))
 	case c.Virtual == "none":
 		return "CAST(NULL AS BOOLEAN)"
 	case c.Virtual == rowID:
 		return "CAST(NULL AS BIGINT)"
 	}
-	return plan.QuoteIdent(c.Virtual)
+	return lexer.QuoteName(c.Virtual)
 }
 
 // narrowest is the column that is read when only rows are counted.

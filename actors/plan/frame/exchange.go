@@ -8,6 +8,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/template"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // Operations that may move rows between partitions.
@@ -43,7 +44,7 @@ func (c *compiler) compileRepartition(n *plan.Node) (*rel, error) {
 		if len(rp.Keys) > 0 {
 			args = strings.Join(rp.Keys, ", ")
 		}
-		keys := []string{plan.QuoteIdent(rp.Func) + "(" + args + ")"}
+		keys := []string{lexer.QuoteName(rp.Func) + "(" + args + ")"}
 		pure := c.o.Functions[strings.ToLower(rp.Func)] != ""
 		return split(laidUser, rp.Func, exit{ex: plan.Exchange{Kind: plan.User, Func: rp.Func, Keys: keys}, repeatable: pure}), nil
 	}

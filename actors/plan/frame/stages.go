@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // stages writes the exits that the last one depends on as stages of a job.
@@ -102,7 +103,7 @@ func (w *stageWriter) write() error {
 		w.add(v)
 	}
 	if w.s.Query == "" {
-		w.s.Query = "SELECT * FROM " + plan.QuoteIdent(w.names[e.root])
+		w.s.Query = "SELECT * FROM " + lexer.QuoteName(w.names[e.root])
 	}
 	keys := w.c.words(e.ex.Keys...)
 	w.mark(keys, false)

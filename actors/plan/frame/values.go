@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // valuesSQL is literal rows as a SELECT.
@@ -12,7 +13,7 @@ func valuesSQL(r *plan.RowsOp) string {
 	if len(r.Values) == 0 {
 		list := make([]string, len(r.Columns))
 		for i, c := range r.Columns {
-			list[i] = literal(json.RawMessage("null"), c.Type) + " AS " + plan.QuoteIdent(c.Name)
+			list[i] = literal(json.RawMessage("null"), c.Type) + " AS " + lexer.QuoteName(c.Name)
 		}
 		return "SELECT " + strings.Join(list, ", ") + " WHERE false"
 	}
@@ -26,7 +27,7 @@ func valuesSQL(r *plan.RowsOp) string {
 	}
 	names := make([]string, len(r.Columns))
 	for i, c := range r.Columns {
-		names[i] = plan.QuoteIdent(c.Name)
+		names[i] = lexer.QuoteName(c.Name)
 	}
 	return "SELECT * FROM (VALUES " + strings.Join(rows, ", ") + ") AS t(" + strings.Join(names, ", ") + ")"
 }
@@ -39,9 +40,9 @@ func literal(v json.RawMessage, typ string) string {
 	case s == "null":
 		s = "NULL"
 	case s[0] == '"' && json.Unmarshal(v, &text) == nil:
-		s = plan.QuoteString(text)
+		s = lexer.QuoteText(text)
 	case s[0] == '[' || s[0] == '{':
-		s = plan.QuoteString(s) + "::JSON"
+		s = lexer.QuoteText(s) + "::JSON"
 	}
 	if typ == "" {
 		return s

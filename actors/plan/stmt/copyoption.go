@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // target holds the options about the destination that Write has no field for.
@@ -71,7 +72,7 @@ func (s *Statement) copyFormat() {
 		}
 	}
 	if packing != "" && w.Single && w.Format != plan.Parquet && w.Options["compression"] == "" {
-		s.setOption("compression", plan.QuoteString(packing))
+		s.setOption("compression", lexer.QuoteText(packing))
 	}
 }
 

@@ -3,7 +3,6 @@ package stmt
 import (
 	"strings"
 
-	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/tree"
 )
@@ -132,9 +131,9 @@ func (r *renamer) name(top *level, t lexer.Token, expected bool) {
 	}
 	r.out.WriteString(r.sql[r.done:t.Start])
 	if t.Kind == lexer.String {
-		r.out.WriteString(plan.QuoteString(now))
+		r.out.WriteString(lexer.QuoteText(now))
 	} else {
-		r.out.WriteString(plan.QuoteIdent(now))
+		r.out.WriteString(lexer.QuoteName(now))
 	}
 	r.done = t.End
 }

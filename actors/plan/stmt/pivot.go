@@ -3,7 +3,6 @@ package stmt
 import (
 	"strings"
 
-	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
@@ -37,7 +36,7 @@ func Listed(sql string, items []Pivot, values [][]string) string {
 			if k > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(plan.QuoteString(v))
+			b.WriteString(lexer.QuoteText(v))
 		}
 		b.WriteString(")")
 		done = item.end

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/near"
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // depthMax bounds how deep a file may nest.
@@ -287,7 +288,7 @@ func literal(n *yaml.Node, depth int) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			items = append(items, plan.QuoteString(n.Content[i].Value)+": "+lit)
+			items = append(items, lexer.QuoteText(n.Content[i].Value)+": "+lit)
 		}
 		return "{" + strings.Join(items, ", ") + "}", nil
 	}
@@ -297,7 +298,7 @@ func literal(n *yaml.Node, depth int) (string, error) {
 	case "!!bool", "!!int", "!!float":
 		return strings.ToLower(n.Value), nil
 	}
-	return plan.QuoteString(n.Value), nil
+	return lexer.QuoteText(n.Value), nil
 }
 
 // jsonOf is a value of a literal row as JSON.
