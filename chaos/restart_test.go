@@ -164,7 +164,12 @@ result:
 // submitWrite hands in jobFile.
 func submitWrite(t *testing.T, ctx context.Context, n *chaos.Node, work int, dir string) *pond.Job {
 	t.Helper()
-	e, err := chaos.Command(ctx, "", binary, "submit", "--peer", n.Addr(), "--detach", jobFile(t, work, dir))
+	return submitFile(t, ctx, n, jobFile(t, work, dir))
+}
+
+func submitFile(t *testing.T, ctx context.Context, n *chaos.Node, file string) *pond.Job {
+	t.Helper()
+	e, err := chaos.Command(ctx, "", binary, "submit", "--peer", n.Addr(), "--detach", file)
 	must(t, err)
 	if e.Code != 0 {
 		t.Fatal(e)
