@@ -21,6 +21,8 @@ type Status struct {
 	Coordinator string // the node that drives it
 	Term        uint64
 	Submitted   time.Time
+	Started     time.Time // when the first task was handed out; zero until then
+	EngineEnded time.Time // when the last task of an ended job had ended: files are published after that
 	Ended       time.Time // zero until then
 	Planned     int       // files that were looked at while the job is planned, of
 	ToPlan      int       // so many; 0: it is not being planned, or nothing is to be told
@@ -74,7 +76,7 @@ func (s *Status) Err() error {
 func statusOf(s *api.JobStatus) *Status {
 	out := &Status{
 		ID: string(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: string(s.State), Error: (*Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
-		Submitted: timeOf(s.Submitted), Ended: timeOf(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
+		Submitted: timeOf(s.Submitted), Started: timeOf(s.Started), EngineEnded: timeOf(s.EngineEnded), Ended: timeOf(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
 	if s.Planning != nil {
 		out.Planned, out.ToPlan = s.Planning.Files, s.Planning.Of
@@ -100,7 +102,7 @@ func statusOf(s *api.JobStatus) *Status {
 func (s *Status) MarshalJSON() ([]byte, error) {
 	out := api.JobStatus{
 		ID: plan.JobID(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
-		Submitted: unixMillis(s.Submitted), Ended: unixMillis(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
+		Submitted: unixMillis(s.Submitted), Started: unixMillis(s.Started), EngineEnded: unixMillis(s.EngineEnded), Ended: unixMillis(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
 	if s.ToPlan > 0 {
 		out.Planning = &api.Planning{Files: s.Planned, Of: s.ToPlan}

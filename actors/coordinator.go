@@ -56,6 +56,7 @@ type coordinator struct {
 	ticker     *time.Ticker
 	done       chan struct{} // ends the ticker's goroutine; nil once closed
 	start      time.Time     // 0 of the Decider's clock
+	worked     stageClock    // of all stages
 	shown      time.Time     // when status was last published
 	dirty      bool          // something happened since
 	publishing bool          // it is decided that the files are published, or about to be

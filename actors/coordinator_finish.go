@@ -161,6 +161,9 @@ func (c *coordinator) conclude(f *sched.Finish) {
 	s := c.status()
 	c.measure(s)
 	s.Ended = time.Now().UnixMilli()
+	if c.worked.begun {
+		s.EngineEnded = c.stamp(c.worked.last)
+	}
 	switch f.Status {
 	case sched.Succeeded:
 		s.State, s.Rows = api.Succeeded, f.Rows
@@ -266,6 +269,9 @@ func (c *coordinator) status() *api.JobStatus {
 	}
 	if c.d == nil {
 		return s
+	}
+	if c.worked.begun {
+		s.Started = c.stamp(c.worked.first)
 	}
 	for _, st := range c.d.Status() {
 		s.Stages = append(s.Stages, api.StageStatus{

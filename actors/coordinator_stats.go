@@ -16,17 +16,22 @@ type stageClock struct {
 
 // began notes a start of a task.
 func (c *coordinator) began(stage int) {
-	if k := &c.clocks[stage]; !k.begun {
-		*k = stageClock{begun: true, first: c.now(), last: c.now()}
+	for _, k := range []*stageClock{&c.clocks[stage], &c.worked} {
+		if !k.begun {
+			*k = stageClock{begun: true, first: c.now(), last: c.now()}
+		}
 	}
 }
 
 // ended notes the end of a task that a node reports.
 func (c *coordinator) ended(stage int) {
 	if stage >= 0 && stage < len(c.clocks) && c.clocks[stage].begun {
-		c.clocks[stage].last = c.now()
+		c.clocks[stage].last, c.worked.last = c.now(), c.now()
 	}
 }
+
+// stamp is a time of the coordinator's clock, in Unix milliseconds.
+func (c *coordinator) stamp(millis int64) int64 { return c.start.UnixMilli() + millis }
 
 // wall is how long a stage has run, or ran.
 func (c *coordinator) wall(stage int, running bool) int64 {

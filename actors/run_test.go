@@ -34,6 +34,9 @@ func TestRunStatement(t *testing.T) {
 	if last.State != api.Succeeded || last.Rows != 1 || last.Statement != spec.SQL || last.Coordinator != n.ID() {
 		t.Errorf("the last line is %+v", last)
 	}
+	if last.Started < last.Submitted || last.EngineEnded < last.Started || last.Ended < last.EngineEnded {
+		t.Errorf("submitted %d, started %d, engine's end %d, ended %d", last.Submitted, last.Started, last.EngineEnded, last.Ended)
+	}
 }
 
 // A refused job is the node's error, and nothing is left of it.

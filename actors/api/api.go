@@ -157,16 +157,21 @@ func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cance
 
 // JobStatus is a job as seen by its coordinator, or as recorded at its end.
 type JobStatus struct {
-	ID          plan.JobID    `json:"id"`
-	NextID      plan.JobID    `json:"next_id,omitempty"` // offered for the client's next job, in the first line
-	Name        string        `json:"name,omitempty"`
-	Statement   string        `json:"statement,omitempty"` // the beginning of a long one
-	User        string        `json:"user,omitempty"`      // as its client says
-	State       State         `json:"state"`
-	Error       *Error        `json:"error,omitempty"`
-	Coordinator string        `json:"coordinator,omitempty"` // node
-	Term        uint64        `json:"term"`
-	Submitted   int64         `json:"submitted"` // Unix milliseconds
+	ID          plan.JobID `json:"id"`
+	NextID      plan.JobID `json:"next_id,omitempty"` // offered for the client's next job, in the first line
+	Name        string     `json:"name,omitempty"`
+	Statement   string     `json:"statement,omitempty"` // the beginning of a long one
+	User        string     `json:"user,omitempty"`      // as its client says
+	State       State      `json:"state"`
+	Error       *Error     `json:"error,omitempty"`
+	Coordinator string     `json:"coordinator,omitempty"` // node
+	Term        uint64     `json:"term"`
+	Submitted   int64      `json:"submitted"` // Unix milliseconds
+	// Started is when the first task was handed out, and EngineEnded when the last one
+	// had ended: what is after that is publishing and recording. Unix milliseconds; 0:
+	// not yet, or no task ran.
+	Started     int64         `json:"started,omitempty"`
+	EngineEnded int64         `json:"engine_ended,omitempty"`
 	Ended       int64         `json:"ended,omitempty"`
 	Planning    *Planning     `json:"planning,omitempty"` // while a queued job is planned
 	Stages      []StageStatus `json:"stages,omitempty"`

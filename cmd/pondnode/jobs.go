@@ -196,6 +196,14 @@ func printHead(w io.Writer, st *pond.Status, now time.Time) {
 	if !st.Submitted.IsZero() {
 		line("submitted", fmt.Sprintf("%v (%v)", stamp(st.Submitted), ago(st.Submitted, now)))
 	}
+	since := func(name string, t time.Time) {
+		if !t.IsZero() {
+			line(name, fmt.Sprintf("%v (+%s)", stamp(t), progress.Duration(max(0, t.Sub(st.Submitted)))))
+		}
+	}
+	since("started", st.Started)
+	since("engine ended", st.EngineEnded)
+	since("ended", st.Ended)
 	if st.Coordinator != "" {
 		line("coordinator", fmt.Sprintf("node %s, term %d", st.Coordinator, st.Term))
 	}
