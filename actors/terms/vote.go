@@ -86,7 +86,7 @@ func (t *Term) Decide(ctx context.Context, d Decision, rows int64, err error) er
 // change makes a change of the job's register that it works out from what stands
 // there; one that changes nothing is not made.
 func (t *Term) change(ctx context.Context, next func(s Standing, version uint64) (Standing, error)) error {
-	key, id := register.Key("job/"+string(t.job)), register.ChangeID(rand.Text())
+	key := register.Key("job/" + string(t.job))
 	data, version, err := t.registers.Get(ctx, key)
 	if err != nil {
 		return t.unreached(err)
@@ -96,7 +96,8 @@ func (t *Term) change(ctx context.Context, next func(s Standing, version uint64)
 		if err != nil || b == nil {
 			return err
 		}
-		version, data, err = t.registers.CAS(ctx, key, id, version, b)
+		// Each is a change of its own: what became of the one before, the data tell.
+		version, data, err = t.registers.CAS(ctx, key, register.ChangeID(rand.Text()), version, b)
 		if !errors.Is(err, register.ErrConflict) {
 			return t.unreached(err)
 		}
@@ -104,8 +105,8 @@ func (t *Term) change(ctx context.Context, next func(s Standing, version uint64)
 	return &plan.Error{Kind: plan.KindUnavailable, Op: "drive", Subject: string(t.job), Text: "the job's register keeps changing"}
 }
 
-// unreached gives the error of a register that too few keepers answer for, or of which it is not known whether it changed, its kind: it
-// is no defect, and passes.
+// unreached gives its kind to the error of a register that too few keepers answer for,
+// or of which it is not known whether it changed: it is no defect, and passes.
 func (t *Term) unreached(err error) error {
 	if !errors.Is(err, register.ErrMinority) && !errors.Is(err, register.ErrUnknown) {
 		return err
