@@ -41,8 +41,9 @@ var layers = map[string][]string{
 	"actors/sched":           {"actors/plan"},
 	"actors/fair":            {"actors/plan"},
 	"actors/access":          {"actors/plan"},
+	"actors/auth":            nil,
 	"actors/refusals":        nil,
-	"actors/wire":            {"actors/plan", "actors/refusals"},
+	"actors/wire":            {"actors/auth", "actors/plan", "actors/refusals"},
 	"actors/endpoints":       nil,
 	"actors/api":             {"actors/endpoints", "actors/plan", "fs/register", "shuffle", "shuffle/transfer"},
 	"actors/funcs":           {"actors/plan"},
@@ -64,7 +65,7 @@ var layers = map[string][]string{
 	"actors/registers": {"actors/api", "fs/register"},
 	"actors/terms":     {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/plan", "actors/wire", "fs", "mesh"},
-	"actors": {"actors/access", "actors/api", "actors/engines", "actors/exec", "actors/fair", "actors/intake", "actors/isolate", "actors/journal", "actors/metrics", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
+	"actors": {"actors/access", "actors/api", "actors/auth", "actors/engines", "actors/exec", "actors/fair", "actors/intake", "actors/isolate", "actors/journal", "actors/metrics", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
 		"actors/publish", "actors/refusals", "actors/registers", "actors/sandbox", "actors/sched", "actors/setup", "actors/terms", "actors/wire",
 		"duck/vec", "fs", "mesh", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "duck/lexer", "shuffle/transfer"},
@@ -75,7 +76,7 @@ var layers = map[string][]string{
 	"cmd/pondnode/internal/jobfile":  {"actors/plan", "cmd/pondnode/internal/near", "duck/lexer"},
 	"cmd/pondnode/internal/progress": {""},
 	"cmd/pondnode/sample":            nil,
-	"cmd/pondnode": {"", "actors/output", "actors/plan", "actors/plan/stmt", "cmd/pondnode/internal/certs", "cmd/pondnode/internal/jobfile", "cmd/pondnode/internal/near",
+	"cmd/pondnode": {"", "actors/auth", "actors/output", "actors/plan", "actors/plan/stmt", "cmd/pondnode/internal/certs", "cmd/pondnode/internal/jobfile", "cmd/pondnode/internal/near",
 		"cmd/pondnode/internal/progress", "cmd/pondnode/sample", "duck/lexer"},
 	"chaos/pondtest": {""},
 	"chaos":          {"", "actors/api", "actors/plan", "duck", "duck/vec"},
@@ -96,7 +97,7 @@ var owners = map[string]string{
 
 // pure packages decide and translate; what acts is done by others. Their docs
 // say so, and everything that they import of ours is pure too.
-var pure = []string{"actors/endpoints", "actors/fair", "actors/plan", "actors/plan/distribute", "actors/plan/frame", "actors/plan/stmt", "actors/plan/template", "actors/sched",
+var pure = []string{"actors/auth", "actors/endpoints", "actors/fair", "actors/plan", "actors/plan/distribute", "actors/plan/frame", "actors/plan/stmt", "actors/plan/template", "actors/sched",
 	"duck/lexer", "duck/logical", "duck/tree", "fs/register", "mesh/ring"}
 
 // acts are the packages that none of them imports: clocks aside, which are looked

@@ -3,13 +3,11 @@ package wire
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"runtime/debug"
-	"slices"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/remote"
@@ -20,6 +18,7 @@ import (
 	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
+	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/refusals"
 )
 
@@ -59,26 +58,25 @@ func (g *guard) serverOptions(conf *tls.Config) []grpc.ServerOption {
 	return opts
 }
 
-// nodesOnly is conf for a server that takes certificates of nodes alone, which may
-// serve as well as call: those of clients may only call.
+// nodesOnly is conf for a server that takes certificates of nodes alone.
 func nodesOnly(conf *tls.Config) *tls.Config {
 	conf = conf.Clone()
 	also := conf.VerifyConnection
 	conf.VerifyConnection = func(s tls.ConnectionState) error {
-		if len(s.PeerCertificates) == 0 || !mayServe(s.PeerCertificates[0]) {
-			return errors.New("the other side's certificate is a client's, not a node's: it may not serve")
+		if len(s.PeerCertificates) == 0 {
+			return errors.New("the other side has no certificate")
 		}
-		if also != nil {
+		switch id, err := auth.FromCertificate(s.PeerCertificates[0]); {
+		case err != nil:
+			return err
+		case !id.May(auth.Node):
+			return errors.New("the other side's certificate is a client's, not a node's")
+		case also != nil:
 			return also(s)
 		}
 		return nil
 	}
 	return conf
-}
-
-// mayServe says whether a certificate is one of a server, as one that names no use is.
-func mayServe(c *x509.Certificate) bool {
-	return len(c.ExtKeyUsage) == 0 || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
 
 // notedCreds are credentials whose failed handshakes are logged: gRPC says nothing.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/certs"
 )
 
@@ -29,9 +29,9 @@ const (
 )
 
 // roleNode is the role of nodes; those of clients are the others.
-const roleNode = "node"
+var roleNode = auth.Node.String()
 
-var roles = []string{roleNode, "admin", "submit", "read"}
+var roles = auth.Roles()
 
 func (a *app) tlsCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -175,16 +175,11 @@ func (a *app) tlsIssue(f *tlsFiles, names []string, role string, hosts []string)
 }
 
 func holder(name, role string, hosts []string) certs.Holder {
-	h := certs.Holder{Name: name, Identity: identity(role, name), Node: role == roleNode}
+	h := certs.Holder{Name: name, Identity: auth.URI(role, name), Node: role == roleNode}
 	if h.Node {
 		h.Hosts = append([]string{name}, hosts...)
 	}
 	return h
-}
-
-// identity is a certificate's name for a role and a user.
-func identity(role, user string) *url.URL {
-	return &url.URL{Scheme: "pond", Host: role, Path: "/" + user}
 }
 
 func checkHolders(names []string, role string, hosts []string) error {

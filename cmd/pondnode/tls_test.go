@@ -200,6 +200,9 @@ func TestSecured(t *testing.T) {
 	if got := must(t, shell(t, dir, listing...)); strings.Count(got, "alive") != 3 {
 		t.Errorf("members: %s", got)
 	}
+	if got := shell(t, dir, append([]string{"submit", "--peer", second.addr, "SELECT 1"}, certs(ours, "read", ours)...)...); got.code != exitDenied || !strings.Contains(got.err, "role submit") {
+		t.Errorf("a reader submits: %d %s%s", got.code, got.err, got.out)
+	}
 	joining := func(peer, key string, certs []string) []string {
 		return append([]string{"join", "--port", "0", "--data", t.TempDir(), "--peer", peer, "--gossip-key", filepath.Join(key, "gossip.key")}, certs...)
 	}

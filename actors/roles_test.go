@@ -1,0 +1,93 @@
+package actors
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/auth"
+	"github.com/pondmesh/pond/actors/metrics"
+)
+
+// leastRoles is what each route asks for.
+var leastRoles = map[auth.Role][]string{
+	auth.Read: {"GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/watch", "GET /v1/members", "GET /v1/version", "GET /v1/usage", "GET /metrics", "GET /healthz", "GET /readyz"},
+	auth.Submit: {"POST /v1/jobs", "GET /v1/job-id", "GET /v1/jobs/{id}/spec", "GET /v1/jobs/{id}/rows", "POST /v1/jobs/{id}/cancel", "POST /v1/jobs/{id}/renew",
+		"GET /v1/jobs/{id}/explain", "POST /v1/describe", "POST /v1/explain", "POST /v1/blocks", "GET /v1/segments/{id}/schema"},
+	auth.Admin: {"POST /v1/leave"},
+	auth.Node: {"PUT /v1/specs/{id}", "GET /v1/specs", "POST /v1/jobs/{id}/start", "GET /v1/jobs/{id}/packet", "GET /v1/segments/{id}/parts", "DELETE /v1/segments/{id}",
+		"POST /v1/held", "POST /v1/registers"},
+}
+
+// caller is a TLS connection of a client with a role; none: without a certificate.
+func caller(role string) *tls.ConnectionState {
+	if role == "" {
+		return &tls.ConnectionState{}
+	}
+	u := &url.URL{Scheme: "pond", Host: role, Path: "/ann"}
+	return &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{URIs: []*url.URL{u}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}}}
+}
+
+// TestRoutesRefuse: every route turns away every caller whose role is less than it
+// asks for, nobody and clients that claim to be nodes included, whatever headers say.
+func TestRoutesRefuse(t *testing.T) {
+	n := &Node{id: "n", log: slog.New(slog.DiscardHandler), metrics: metrics.New(func() metrics.Gauges { return metrics.Gauges{} })}
+	n.up.Store(true)
+	served, known := newServer(n).Handler, 0
+	for least, routes := range leastRoles {
+		for _, route := range routes {
+			known++
+			method, path, _ := strings.Cut(route, " ")
+			for role, is := range map[string]auth.Role{"": 0, "boss": 0, "node": 0, "read": auth.Read, "submit": auth.Submit, "admin": auth.Admin} {
+				if is >= least {
+					continue // its handler would answer
+				}
+				r := httptest.NewRequest(method, "https://127.0.0.1"+strings.ReplaceAll(path, "{id}", "x"), nil)
+				r.TLS = caller(role)
+				r.Header.Set("X-Pond-Role", "node")
+				r.Header.Set(api.HopHeader, "1")
+				w := httptest.NewRecorder()
+				served.ServeHTTP(w, r)
+				if w.Code != http.StatusForbidden {
+					t.Errorf("%s for %q: %d %s", route, role, w.Code, w.Body)
+				}
+			}
+		}
+	}
+	text, err := os.ReadFile("http.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := len(regexp.MustCompile(`"[A-Z]+ /[a-z][^"]*", auth\.`).FindAll(text, -1)); all != known {
+		t.Errorf("%d routes are registered, and %d are tried here", all, known)
+	}
+	if regexp.MustCompile(`mux\.Handle(Func)?\("[A-Z]`).Match(text) {
+		t.Error("a route is registered without a role")
+	}
+}
+
+// TestRoutesAdmit: a role suffices for what it is for, and on loopback without TLS
+// nobody is asked for one.
+func TestRoutesAdmit(t *testing.T) {
+	s := &server{n: &Node{id: "n", log: slog.New(slog.DiscardHandler)}}
+	for _, test := range []struct {
+		least auth.Role
+		by    *tls.ConnectionState
+	}{{auth.Read, caller("read")}, {auth.Submit, caller("submit")}, {auth.Submit, caller("admin")}, {auth.Admin, caller("admin")}, {auth.Node, nil}} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.TLS = test.by
+		w := httptest.NewRecorder()
+		s.only(test.least, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })(w, r)
+		if w.Code != http.StatusNoContent {
+			t.Errorf("%s: %d %s", test.least, w.Code, w.Body)
+		}
+	}
+}
