@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -101,6 +102,13 @@ func empty(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
+// Bounds of base ports that are picked: below those that systems give to outgoing
+// connections, one of which would take a port before its node does.
+const (
+	baseFirst = 10_000
+	baseLast  = 30_000
+)
+
 // freeBases are base ports of so many nodes.
 func freeBases(n int) (bases []string, err error) {
 	var held []net.Listener
@@ -110,12 +118,7 @@ func freeBases(n int) (bases []string, err error) {
 		}
 	}()
 	for len(bases) < n {
-		first, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("chaos: a free port: %w", err)
-		}
-		held = append(held, first)
-		base, free := first.Addr().(*net.TCPAddr).Port, 1
+		base, free := baseFirst+rand.IntN(baseLast-baseFirst), 0
 		for ; free < api.PortsPerNode; free++ {
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(base+free)))
 			if err != nil {
