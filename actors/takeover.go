@@ -28,8 +28,9 @@ const (
 // heir is what one node knows of a job that it keeps a record of and does not drive.
 type heir struct {
 	driver api.Driver
-	seen   time.Time // when the driver was seen to be gone; of a living one, first seen
-	next   time.Time // no try before
+	gone   time.Time // when the driver was seen to be gone, or a job of this node's own not to run; zero: it lives
+	try    time.Time // no try to take it over before
+	check  time.Time // no question to the living driver before
 }
 
 // followJobs takes jobs over whose drivers are gone. One goroutine of the node runs it.
@@ -62,7 +63,7 @@ func (j *jobs) inherit(heirs map[plan.JobID]*heir, view *mesh.View) {
 		open[id] = true
 		h := heirs[id]
 		if h == nil || h.driver != rec.Driver {
-			h = &heir{driver: rec.Driver, seen: time.Now()}
+			h = &heir{driver: rec.Driver, check: time.Now().Add(checkInterval)}
 			heirs[id] = h
 		}
 		if act := h.due(view, rec, j.n.id, time.Now()); act != nil {
@@ -80,29 +81,27 @@ func (j *jobs) inherit(heirs map[plan.JobID]*heir, view *mesh.View) {
 // due is what is to be done about the job now; nil: nothing yet.
 func (h *heir) due(view *mesh.View, rec *api.Record, self mesh.NodeID, now time.Time) func(*jobs, *api.Record) {
 	turn, ok := terms.Turn(view, rec, self)
-	switch gone := terms.Gone(view, rec.Driver); {
-	case !ok || now.Before(h.next):
-		return nil
-	case gone && now.Sub(h.seen) >= time.Duration(turn)*turnPause:
-		h.next = now.Add(turnPause)
-		return (*jobs).takeOver
-	case gone:
-		return nil
-	case rec.Driver.Node == string(self):
-		if now.Sub(h.seen) < startGrace {
+	own := rec.Driver.Node == string(self)
+	if !own && !terms.Gone(view, rec.Driver) {
+		h.gone = time.Time{}
+		if now.Before(h.check) {
 			return nil
 		}
-		h.next = now.Add(turnPause)
-		return (*jobs).takeOver
-	default:
-		h.seen = now // it lives
-		if h.next.IsZero() {
-			h.next = now.Add(checkInterval)
-			return nil
-		}
-		h.next = now.Add(checkInterval)
+		h.check = now.Add(checkInterval)
 		return (*jobs).checkDriver
 	}
+	if h.gone.IsZero() {
+		h.gone = now
+	}
+	wait := time.Duration(turn) * turnPause
+	if own && !terms.Gone(view, rec.Driver) {
+		wait = startGrace
+	}
+	if !ok || now.Before(h.try) || now.Sub(h.gone) < wait {
+		return nil
+	}
+	h.try = now.Add(turnPause)
+	return (*jobs).takeOver
 }
 
 // takeOver drives a job whose driver is gone, unless it turns out to have ended or to
