@@ -154,10 +154,9 @@ func ForStage(stage *plan.Stage, access []string, staging string, memory int64, 
 	return o
 }
 
-// plannedOff are optimizers that are off where a stage is planned. The order of
-// joins is settled; and DuckDB loses rows of an ASOF LEFT JOIN with nothing when
-// it pulls empty results up, as those of a task often are.
-const plannedOff = "join_order,empty_result_pullup"
+// plannedOff is the optimizer that is off where a stage is planned: the order of joins
+// is settled.
+const plannedOff = "join_order"
 
 // ForPlanning are the options of an engine whose optimizer makes plans that can be
 // read and written back: one of logical.OptimizerTries is off. It plans a user's

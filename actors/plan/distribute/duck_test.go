@@ -302,7 +302,7 @@ func (p *pond) task(ctx context.Context, job *plan.Job, stage, task, tasks int, 
 	s := job.Stages[stage]
 	off := ""
 	if s.Optimized {
-		off = "join_order,empty_result_pullup" // as package engines has it
+		off = "join_order" // as package engines has it
 	}
 	if _, err := p.tasks.Exec(ctx, "SET disabled_optimizers = '"+off+"'"); err != nil {
 		return info, nil, err

@@ -222,9 +222,6 @@ func (p *planner) place(j *joining) (*rel, string, error) {
 		why := fmt.Sprintf("a %s join without an equality", strings.ToLower(string(j.kind)))
 		j.left, j.right = p.gather(l, why, false), p.gather(r, why, false)
 	}
-	if j.asof && j.kind == logical.Left && together(j.left, j.right) > 1 {
-		j.right = notEmpty(j.right)
-	}
 	return j.joined(), how, nil
 }
 
@@ -243,23 +240,6 @@ func (p *planner) small(r *rel) bool {
 func (p *planner) pays(side, other *rel) bool {
 	again := side.bytes() * float64(other.n-1)
 	return p.small(side) && (again <= tinyBroadcast || again <= side.bytes()+other.bytes())
-}
-
-// notEmpty adds a row of NULLs, which match nothing: DuckDB's ASOF LEFT JOIN
-// with no right rows at all drops the left ones, and the right rows of one task
-// may well be none.
-func notEmpty(r *rel) *rel {
-	cols := r.op.Head().Columns
-	row := make([]logical.Expr, len(cols))
-	for i, c := range cols {
-		row[i] = null(c.Type)
-	}
-	values := &logical.Values{Node: logical.Node{Kind: "LOGICAL_EXPRESSION_GET", Columns: cols}, Rows: [][]logical.Expr{row}}
-	op := &logical.SetOp{Node: logical.Node{Kind: "LOGICAL_UNION", Columns: cols}, Op: logical.Union, All: true}
-	out := *r
-	out.op = logical.WithInputs(op, []logical.Operator{r.op, values})
-	out.of, out.made = nil, nil
-	return &out
 }
 
 func null(t logical.Type) logical.Expr {
