@@ -43,7 +43,13 @@ const everyType = `SELECT i,
 	CASE WHEN i % 3 > 0 THEN {'a': i, 'b': CASE WHEN i % 2 = 0 THEN {'c': 'x' || i, 'd': [i]} END} END AS st,
 	CASE WHEN i % 3 > 0 THEN MAP {'k' || i: i, 'other': NULL} END AS ma,
 	CASE WHEN i % 3 > 0 THEN (CASE WHEN i % 2 = 0 THEN union_value(num := i) ELSE NULL END) END AS un,
-	CASE WHEN i % 3 > 0 THEN ('{"a": ' || i || '}')::JSON END AS js, NULL AS nothing, 'always' AS same`
+	CASE WHEN i % 3 > 0 THEN ('{"a": ' || i || '}')::JSON END AS js, NULL AS nothing, 'always' AS same,
+	CASE i % 3 WHEN 1 THEN 'infinity'::DATE WHEN 2 THEN '-infinity'::DATE END AS dinf, CASE i % 4 WHEN 1 THEN 'infinity'::TIMESTAMP WHEN 2 THEN '-infinity'::TIMESTAMP WHEN 3 THEN TIMESTAMP '290309-12-22 (BC) 00:00:00' END AS tsinf,
+	CASE WHEN i % 3 > 0 THEN TIME '24:00:00' END AS t24, CASE i % 3 WHEN 1 THEN '00:00:00+15:59:59'::TIMETZ WHEN 2 THEN '24:00:00-15:59:59'::TIMETZ END AS ttzend,
+	CASE i % 3 WHEN 1 THEN '1677-09-22 00:00:00'::TIMESTAMP_NS WHEN 2 THEN '2262-04-11 23:47:16.854775806'::TIMESTAMP_NS END AS tsnsend,
+	CASE WHEN i % 3 > 0 THEN ('-' || i + 1 || repeat('0', 50))::BIGNUM END AS bn, CASE WHEN i % 3 > 0 THEN bin(i)::BIT END AS bitstring,
+	CASE WHEN i % 3 > 0 THEN map(CASE WHEN i % 2 = 0 THEN ['a'] ELSE [] END, CASE WHEN i % 2 = 0 THEN [i] ELSE [] END) END AS mae,
+	CASE i % 4 WHEN 1 THEN union_value(num := i)::UNION(num BIGINT, str VARCHAR) WHEN 2 THEN ('s' || i)::UNION(num BIGINT, str VARCHAR) WHEN 3 THEN NULL::VARCHAR::UNION(num BIGINT, str VARCHAR) END AS untwo`
 
 // TestTypes moves every type through a shuffle by each kind of exchange, to
 // files and back, and sorts and groups by it.
@@ -88,7 +94,7 @@ func TestKeys(t *testing.T) {
 	node := pondtest.New(t, 2)[0]
 	all := everyType + " FROM range(300) t(i)"
 	src := node.Query(all + " UNION ALL " + all)
-	keys := strings.Fields("bo i1 i16 u8 u16 f4 f8 d4 d38 s bl bits t ttz ts tsns tstz iv id en li lili ar st ma un js nothing same")
+	keys := strings.Fields("bo i1 i16 u8 u16 f4 f8 d4 d38 s bl bits t ttz ts tsns tstz iv id en li lili ar st ma un js nothing same dinf tsinf t24 ttzend tsnsend bn bitstring mae untwo")
 	// One job for all: each key's partitions, united.
 	var df *pond.DataFrame
 	var want []string
