@@ -103,12 +103,12 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	}
 }
 
-// voteOf is what has to be decided for a job to end so. That a query succeeded needs
-// no vote, nor what is wrong with a job that has published nothing: any term comes to
-// the same.
+// voteOf is what has to be decided for a job to end so. A job without files needs no
+// vote: its rows are right in whichever term, and nothing is left of it otherwise. Nor
+// does what is wrong with a job that has published nothing: any term comes to the same.
 func (c *coordinator) voteOf(f *sched.Finish) terms.Decision {
 	switch {
-	case f.Status == sched.Succeeded && c.output == nil:
+	case c.output == nil:
 		return terms.None
 	case f.Status == sched.Succeeded:
 		return terms.Succeeded

@@ -52,6 +52,7 @@ type hostedJob struct {
 	pid      *actor.PID   // of its coordinator, which outlives the job's end
 	topic    *topic       // its status; an ended one is final
 	renewals atomic.Int64 // how often the job's client said that it still waits
+	taken    atomic.Bool  // somebody may have been told that the job is taken
 
 	mu  sync.Mutex
 	rec *api.Record  // as it was last given to the job's homes; replaced, never changed
@@ -340,6 +341,7 @@ func (j *jobs) start(rec *api.Record, term *terms.Term) (*hostedJob, error) {
 	first := rec.Spec.Status()
 	first.Coordinator, first.Term = string(j.n.id), term.Number()
 	r := &hostedJob{spec: rec.Spec, term: term, rec: rec, topic: newTopic(first)}
+	r.taken.Store(term.Number() > 1)
 	props := actor.PropsFromProducer(func() actor.Actor { return &coordinator{n: j.n, hosted: r, term: term.Number()} })
 	pid, err := j.n.wire.System().Root.SpawnNamed(props, fmt.Sprintf("coordinator-%s-%d", id, term.Number()))
 	if err != nil {

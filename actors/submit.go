@@ -16,7 +16,7 @@ import (
 // Bounds of handing a job to nodes that may be about to be lost.
 const (
 	submitTriesMax = 4
-	viewTimeout    = 5 * time.Second // a node that has died is noticed sooner
+	viewTimeout    = 20 * time.Second // a node that has died is noticed sooner, also by a lone one
 )
 
 // submit records a job on its home replicas and makes the first of them drive it:
@@ -44,6 +44,9 @@ func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 		view := j.n.mesh.View()
 		s, err := j.offer(ctx, spec, view)
 		if !errors.Is(err, plan.ErrUnavailable) || try == submitTriesMax || !j.awaitView(ctx, view) {
+			if r := j.get(spec.ID); err != nil && r != nil && !r.taken.Load() {
+				_, _ = j.cancel(ctx, spec.ID)
+			}
 			return s, err
 		}
 	}
@@ -93,8 +96,10 @@ func (j *jobs) offer(ctx context.Context, spec *api.JobSpec, view *mesh.View) (*
 			return s, err
 		}
 		if !puts.majority() {
-			_, _ = j.cancel(ctx, spec.ID) // too few have a record to outlive its driver by
-			break
+			break // too few have a record to outlive its driver by
+		}
+		if r := j.get(spec.ID); r != nil {
+			r.taken.Store(true)
 		}
 		return s, nil
 	}

@@ -109,8 +109,8 @@ func TestBadInput(t *testing.T) {
 		{"unknown flag", []string{"members", "--pear", peer}, usage, []string{"--pear", "--peer"}},
 		{"unknown job", []string{"job", "status", "--peer", peer, strings.Repeat("0", 32)}, failed, []string{"not found", strings.Repeat("0", 32), "pondnode jobs"}},
 		{"unknown job's beginning", []string{"job", "cancel", "--peer", peer, "00ff00ff"}, failed, []string{"not found", "00ff00ff", "pondnode jobs"}},
-		{"nobody there", []string{"members", "--peer", nobody}, unreachable, []string{nobody, "refused", "next: "}},
-		{"submit to nobody", []string{"submit", "--peer", nobody, "SELECT 1"}, unreachable, []string{nobody, "refused", "next: "}},
+		{"nobody there", []string{"members", "--peer", nobody}, unreachable, []string{nobody, "nothing listens there", "next: "}},
+		{"submit to nobody", []string{"submit", "--peer", nobody, "SELECT 1"}, unreachable, []string{nobody, "nothing listens there", "next: "}},
 		{"no such host", []string{"jobs", "--peer", "nosuchhost.invalid"}, unreachable, []string{"nosuchhost.invalid", "next: "}},
 		{"no node's port", []string{"members", "--peer", portOfNoNode(t)}, unreachable, []string{"is this the port of a Pond node?"}},
 	} {

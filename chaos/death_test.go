@@ -140,6 +140,10 @@ func TestLeaveDuringJob(t *testing.T) {
 			var left *chaos.Node
 			var command *chaos.Process
 			job := at(t, ctx, c, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy)))
+			if s, err := job.Status(ctx); how.coordinator { // it leaves: another tells of the job
+				must(t, err)
+				job = c.Others(s.Coordinator)[0].Session().Job(job.ID())
+			}
 			r := follow(t, ctx, job, &chaos.Fault{Name: how.name, When: how.when, Do: func(ctx context.Context, s *pond.Status) (err error) {
 				if left, err = worker(ctx, c, s); err != nil {
 					return err

@@ -158,6 +158,21 @@ func takeover(t *testing.T, c *chaos.Cluster, d death, asked *chaos.Node, progre
 	return next
 }
 
+// awaitDone waits for a job's end, as this node tells of it.
+func awaitDone(t *testing.T, ctx context.Context, n *chaos.Node, id string) *pond.Status {
+	t.Helper()
+	var last *pond.Status
+	must(t, chaos.Await(ctx, func(ctx context.Context) error {
+		s, err := n.Session().Job(id).Status(ctx)
+		if err == nil && !s.Done() {
+			err = fmt.Errorf("job %s is %s in term %d", id, s.State, s.Term)
+		}
+		last = s
+		return err
+	}))
+	return last
+}
+
 // share is how much of a job's tasks are done.
 func share(s *pond.Status) float64 {
 	done, all := 0, 0

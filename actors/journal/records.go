@@ -85,10 +85,14 @@ func (r *Records) read(id fs.UploadID) (*api.Record, error) {
 }
 
 // newer reports whether a replaces b: an ended job's record wins, then the term, then
-// what its driver said last.
+// what its driver said last. That a job without files failed is not put to the vote: a
+// later term, which may know better, wins over it.
 func newer(a, b *api.Record) bool {
-	if (a.Status != nil) != (b.Status != nil) {
-		return a.Status != nil
+	switch {
+	case a.Status != nil && b.Status == nil:
+		return a.Status.State == api.Succeeded || a.Term >= b.Term
+	case a.Status == nil && b.Status != nil:
+		return b.Status.State != api.Succeeded && a.Term > b.Term
 	}
 	return a.Term > b.Term || a.Term == b.Term && a.Revision > b.Revision
 }

@@ -5,8 +5,9 @@
 // compare-and-set of the job's register, from the term that it knows of. So a term
 // has one driver, whatever nodes believe of one another. What must not happen under
 // two terms is decided in the register too: that a job's files are to be published,
-// that they are, and that it failed or was cancelled. That a query succeeded needs no
-// vote: its rows are right whichever term they are of; nor does an error in its text.
+// that they are, and that it failed or was cancelled. The end of a job without files
+// needs no vote: its rows are right whichever term they are of; nor does an error in
+// its text.
 //
 //	version 0          term 1, nobody has taken over, nothing is decided
 //	{term, driver}     nothing is decided
