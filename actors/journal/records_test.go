@@ -126,3 +126,32 @@ func TestRecordOnFullDisk(t *testing.T) {
 		t.Errorf("the record is now %+v", got)
 	}
 }
+
+// That a job without files failed is not put to the vote: a later term wins over it,
+// whichever record comes first; over a success nothing does.
+func TestFailureOfAnOldTerm(t *testing.T) {
+	failed := record("a", 1, 5)
+	failed.Status.State = api.Failed
+	for name, puts := range map[string][]*api.Record{"first": {failed, record("a", 2, 0)}, "last": {record("a", 2, 0), failed}} {
+		r := openRecords(t, new(journal.Memory))
+		for _, rec := range puts {
+			if err := r.Put(rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := r.Get("a"); got.Term != 2 || got.Status != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	r := openRecords(t, new(journal.Memory))
+	own := record("a", 2, 6)
+	own.Status.State = api.Failed
+	for _, rec := range []*api.Record{record("a", 2, 0), own, record("a", 2, 0), failed} {
+		if err := r.Put(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := r.Get("a"); got.Status == nil || got.Term != 2 {
+		t.Errorf("the end of its own term is not kept: %+v", got)
+	}
+}
