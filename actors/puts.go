@@ -13,16 +13,15 @@ type puts struct {
 	mu      sync.Mutex
 	errs    []error // of each home, once it is done
 	done    []chan struct{}
-	missing int           // homes that may still make the majority; below 0: more than it
-	failed  int           // homes without the record
-	settled chan struct{} // closed once a majority has the record, or cannot have it
+	have    int           // homes that have the record
+	lack    int           // homes that do not get it
+	settled chan struct{} // closed once most homes have the record, or cannot have it
 }
 
 // putAll gives a record to all homes at once. The puts go on when ctx has ended.
 func (j *jobs) putAll(ctx context.Context, rec *api.Record, homes []mesh.Member) *puts {
-	p := &puts{errs: make([]error, len(homes)), done: make([]chan struct{}, len(homes)), missing: len(homes)/2 + 1, settled: make(chan struct{})}
+	p := newPuts(len(homes))
 	for i, home := range homes {
-		p.done[i] = make(chan struct{})
 		j.n.goes.Go(func() {
 			ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 			defer stop()
@@ -32,20 +31,37 @@ func (j *jobs) putAll(ctx context.Context, rec *api.Record, homes []mesh.Member)
 	return p
 }
 
+func newPuts(homes int) *puts {
+	p := &puts{errs: make([]error, homes), done: make([]chan struct{}, homes), settled: make(chan struct{})}
+	for i := range p.done {
+		p.done[i] = make(chan struct{})
+	}
+	if homes == 0 {
+		close(p.settled)
+	}
+	return p
+}
+
 func (p *puts) end(i int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.errs[i] = err
-	close(p.done[i])
-	if err == nil {
-		p.missing--
+	before := p.known()
+	if p.errs[i] = err; err == nil {
+		p.have++
 	} else {
-		p.failed++
+		p.lack++
 	}
-	if p.missing == 0 && err == nil || err != nil && len(p.done)-p.failed == len(p.done)/2 {
+	close(p.done[i])
+	if !before && p.known() {
 		close(p.settled)
 	}
 }
+
+// known reports whether it is known if most homes get the record.
+func (p *puts) known() bool { return p.most() || 2*p.lack >= len(p.done) }
+
+// most reports whether most homes have the record; of none, all have it.
+func (p *puts) most() bool { return 2*p.have > len(p.done) || len(p.done) == 0 }
 
 // await is what came of one put.
 func (p *puts) await(i int) error {
@@ -68,7 +84,7 @@ func (p *puts) majority() bool {
 	<-p.settled
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.missing <= 0
+	return p.most()
 }
 
 // wait is what came of all puts.
