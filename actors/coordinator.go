@@ -60,7 +60,6 @@ type coordinator struct {
 	shown      time.Time     // when status was last published
 	dirty      bool          // something happened since
 	publishing bool          // it is decided that the files are published, or about to be
-	first      bool          // the nodes that come into view now have been asked what they hold
 	finished   bool          // the end is reported: no event reaches d any more
 }
 
@@ -82,7 +81,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *heldMsg:
 		c.onHeld(ctx, m.held)
 	case *membersMsg:
-		c.onView(ctx, m.view)
+		c.onView(ctx, m.view, false)
 	case *cancelJobMsg:
 		c.onCancel(ctx, m)
 	case *publishedMsg:
@@ -109,7 +108,7 @@ func (c *coordinator) begin(ctx actor.Context) {
 	c.unplan = quit
 	c.n.goes.Go(func() {
 		defer quit()
-		root.Send(self, c.n.jobs.prepare(plans, c.hosted, c.term))
+		root.Send(self, c.n.jobs.prepare(plans, c.hosted))
 	})
 }
 
@@ -155,9 +154,9 @@ func (c *coordinator) stopTicker() {
 
 // prepare plans a job, opens its output, and asks every node for the segments of
 // the job's stages that it already holds.
-func (j *jobs) prepare(ctx context.Context, r *hostedJob, term uint64) *plannedMsg {
-	spec := r.spec
-	job, err := j.n.planner.Compile(prepare.WithProgress(ctx, r.planning), spec, r.record().Capacity)
+func (j *jobs) prepare(ctx context.Context, r *hostedJob) *plannedMsg {
+	spec, term := r.spec, r.term.Number()
+	job, err := j.n.planner.Compile(prepare.WithProgress(ctx, r.planning), spec, r.rec.Capacity)
 	switch {
 	case err == nil:
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -236,9 +235,7 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	}
 	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: c.near()})
 	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))
-	c.first = true // those in view have been asked
-	c.onView(ctx, c.n.mesh.View())
-	c.first = false
+	c.onView(ctx, c.n.mesh.View(), true)
 	c.onHeld(ctx, m.held)
 	c.publishStatus(true)
 	if !c.replanned() { // else nodes are being asked for segments of the new ones
@@ -313,8 +310,9 @@ func (c *coordinator) heldSegments(held []api.Held) []sched.HeldSegment {
 	return out
 }
 
-// onView tells the Decider which nodes joined, are leaving and are gone.
-func (c *coordinator) onView(ctx actor.Context, v *mesh.View) {
+// onView tells the Decider which nodes joined, are leaving and are gone. asked: those
+// that are in view have been asked what they hold.
+func (c *coordinator) onView(ctx actor.Context, v *mesh.View, asked bool) {
 	c.view = v
 	if c.d == nil || c.finished {
 		return
@@ -328,7 +326,7 @@ func (c *coordinator) onView(ctx actor.Context, v *mesh.View) {
 		id := sched.NodeID(m.ID)
 		if !known || old.Boot != m.Boot || old.Slots != m.Slots {
 			c.step(ctx, sched.NodeUp{Node: id, Boot: sched.Boot(m.Boot), Slots: m.Slots, Memory: m.Memory})
-			if seen && !known || known && old.Boot != m.Boot || c.term > 1 && !known && !c.first {
+			if seen && !known || known && old.Boot != m.Boot || c.term > 1 && !known && !asked {
 				c.askHeld(ctx, m)
 			}
 		}

@@ -42,16 +42,11 @@ func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 	})
 }
 
-// decide decides for all terms of a job to come. That too few keepers answer is
-// plan.ErrUnavailable.
+// decide decides for all terms of a job to come, within decideTimeout.
 func decide(ctx context.Context, term *terms.Term, d terms.Decision, rows int64, cause error) error {
 	ctx, stop := context.WithTimeout(ctx, decideTimeout)
 	defer stop()
-	err := term.Decide(ctx, d, rows, cause)
-	if err == nil || errors.As(err, new(*plan.Error)) {
-		return err
-	}
-	return &plan.Error{Kind: plan.KindUnavailable, Op: "decide", Subject: string(d), Text: err.Error(), Hint: "look at the nodes that are keepers: pondnode members"}
+	return term.Decide(ctx, d, rows, cause)
 }
 
 // storedBytes is the size of what tasks have left, as they told it.
@@ -143,8 +138,7 @@ func (c *coordinator) onDecided(m *decidedMsg) {
 		s.State, s.Ended = api.Failed, time.Now().UnixMilli()
 		s.Error = api.FromError(&plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(c.hosted.spec.ID),
 			Text: fmt.Sprintf("what becomes of the job is not known here: %v (%v)", m.err, m.end.Err), Hint: "ask another node: pondnode job status " + string(c.hosted.spec.ID)})
-		c.hosted.topic.set(s)
-		c.n.jobs.ends()
+		c.tell(s)
 		c.output.Release()
 	}
 }
@@ -177,7 +171,7 @@ func (c *coordinator) conclude(f *sched.Finish) {
 	c.hosted.ended()
 	c.log.Info("job ended", "state", s.State, "rows", s.Rows, "took", time.Since(c.start), "err", f.Err)
 	c.count(s)
-	rec := *c.hosted.record()
+	rec := *c.hosted.rec
 	rec.Status = s
 	if c.replanned() {
 		rec.Job = c.job
@@ -188,17 +182,21 @@ func (c *coordinator) conclude(f *sched.Finish) {
 	}
 	header := c.header()
 	header.DeadlineUnixMs = 0
-	tell := func() {
-		c.hosted.topic.set(s)
-		c.n.jobs.ends()
-	}
 	if c.output == nil {
-		tell()
+		c.tell(s)
+		c.n.goes.Go(func() { c.n.jobs.wrapUp(&rec, members, header, nil) })
+		return
 	}
-	c.n.goes.Go(func() {
+	c.n.goes.Go(func() { // files have appeared: that is on record before anybody hears of it
 		c.n.jobs.wrapUp(&rec, members, header, c.output)
-		tell() // files have appeared: that is on record before anybody hears of it
+		c.tell(s)
 	})
+}
+
+// tell makes an end known to the job's watchers.
+func (c *coordinator) tell(s *api.JobStatus) {
+	c.hosted.topic.set(s)
+	c.n.jobs.ends()
 }
 
 // recordEnd keeps the end of a job here.

@@ -36,22 +36,21 @@ func (n *Node) unready() []api.Problem {
 	}
 	if err := n.registers.Health(); err != nil {
 		out = append(out, api.Problem{Kind: api.NoRegisters, Text: err.Error()})
-	} else if all, alive := n.keepers(); 2*alive <= all {
-		out = append(out, api.Problem{Kind: api.NoMajority, Text: fmt.Sprintf("%d of %d nodes that keep registers are seen here", alive, all)})
+	} else if all, missing := n.keepers(n.mesh.View()); 2*len(missing) >= len(all) {
+		out = append(out, api.Problem{Kind: api.NoMajority, Text: fmt.Sprintf("%d of %d nodes that keep registers are seen here", len(all)-len(missing), len(all))})
 	}
 	return out
 }
 
-// keepers counts the nodes that keep registers, and those that membership has alive.
-func (n *Node) keepers() (all, alive int) {
-	view := n.mesh.View()
-	for _, k := range n.registers.Keepers() {
-		all++
-		if _, ok := view.Find(mesh.NodeID(k)); ok {
-			alive++
+// keepers are the nodes that keep registers, and those of them that are not in a view.
+func (n *Node) keepers(v *mesh.View) (all, missing []string) {
+	all = n.registers.Keepers()
+	for _, k := range all {
+		if _, alive := v.Find(mesh.NodeID(k)); !alive {
+			missing = append(missing, k)
 		}
 	}
-	return all, alive
+	return all, missing
 }
 
 // health answers 200 when nothing is wrong, else 503; the body says what is.
@@ -90,10 +89,12 @@ func (n *Node) gauges() metrics.Gauges {
 	if !n.up.Load() {
 		return g
 	}
-	for _, m := range n.mesh.View().Members {
+	view := n.mesh.View()
+	for _, m := range view.Members {
 		g.Members[m.State.String()]++
 	}
-	g.Keepers, g.KeepersAlive = n.keepers()
+	all, missing := n.keepers(view)
+	g.Keepers, g.KeepersAlive = len(all), len(all)-len(missing)
 	g.RegistersOK = n.registers.Health() == nil
 	return g
 }

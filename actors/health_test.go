@@ -4,7 +4,6 @@ package actors_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,20 +11,6 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 )
-
-func get(t *testing.T, url string) (int, string) {
-	t.Helper()
-	resp, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
-}
 
 // TestMetrics: what a node did shows, under names that jobs do not add to.
 func TestMetrics(t *testing.T) {
@@ -43,7 +28,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	look := func() (lines []string) {
-		code, text := get(t, "http://"+n.APIAddr()+"/metrics")
+		code, text := call(t, ctx, n, http.MethodGet, "/metrics", "")
 		if code != http.StatusOK {
 			t.Fatalf("HTTP %d: %s", code, text)
 		}
@@ -79,7 +64,7 @@ func TestReady(t *testing.T) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for founded := false; !founded; { // its registers, a moment after the start
-		code, text := get(t, "http://"+n.APIAddr()+"/readyz")
+		code, text := call(t, ctx, n, http.MethodGet, "/readyz", "")
 		if founded = code == http.StatusOK; !founded && (code != http.StatusServiceUnavailable || !strings.Contains(text, api.NoRegisters)) {
 			t.Fatalf("HTTP %d: %s", code, text)
 		}
@@ -90,7 +75,7 @@ func TestReady(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/healthz", "/readyz"} {
-		code, text := get(t, "http://"+n.APIAddr()+path)
+		code, text := call(t, ctx, n, http.MethodGet, path, "")
 		var h api.Health
 		if err := json.Unmarshal([]byte(text), &h); err != nil || code != http.StatusOK || !h.OK || h.Node != n.ID() || len(h.Problems) > 0 {
 			t.Errorf("%s: HTTP %d, %s, %v", path, code, text, err)

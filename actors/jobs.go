@@ -47,7 +47,8 @@ func (r *hostedJob) planning(done, of int) {
 
 // hostedJob is a job that this node coordinates, in one term.
 type hostedJob struct {
-	spec     *api.JobSpec // never changed
+	rec      *api.Record  // of a job that runs; never changed
+	spec     *api.JobSpec // rec's
 	term     *terms.Term
 	pid      *actor.PID   // of its coordinator, which outlives the job's end
 	topic    *topic       // its status; an ended one is final
@@ -55,15 +56,7 @@ type hostedJob struct {
 	taken    atomic.Bool  // somebody may have been told that the job is taken
 
 	mu  sync.Mutex
-	rec *api.Record  // as it was last given to the job's homes; replaced, never changed
 	job *prepare.Job // nil until it is planned; replaced when planned again, never changed
-}
-
-// record is the job's record as it is while it runs.
-func (r *hostedJob) record() *api.Record {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.rec
 }
 
 func (r *hostedJob) compiled() *prepare.Job {
@@ -213,7 +206,7 @@ func (j *jobs) compiled(ctx context.Context, id plan.JobID) (*plan.Job, error) {
 // record is that of a job for which this node can answer.
 func (j *jobs) record(id plan.JobID) (*api.Record, error) {
 	if r := j.get(id); r != nil {
-		return r.record(), nil
+		return r.rec, nil
 	}
 	if rec := j.ended(id); rec != nil {
 		return rec, nil

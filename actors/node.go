@@ -219,7 +219,8 @@ func (n *Node) Done() <-chan struct{} { return n.closed }
 func (n *Node) Members() *api.Members {
 	v := n.mesh.View()
 	out := &api.Members{Digest: fmt.Sprintf("%016x", v.Digest)}
-	keepers := n.registers.Keepers()
+	keepers, missing := n.keepers(v)
+	out.MissingKeepers = missing
 	for _, m := range v.Members {
 		out.Members = append(out.Members, api.MemberInfo{
 			ID: string(m.ID), Boot: string(m.Boot), Addr: m.GossipAddr(), API: m.APIAddr(), State: m.State.String(),
@@ -227,11 +228,6 @@ func (n *Node) Members() *api.Members {
 		})
 		if n.peers.Refused(m.ID) {
 			out.Members[len(out.Members)-1].State = peers.StateUntrusted
-		}
-	}
-	for _, k := range keepers {
-		if _, alive := v.Find(mesh.NodeID(k)); !alive {
-			out.MissingKeepers = append(out.MissingKeepers, k)
 		}
 	}
 	if err := n.registers.Health(); err != nil {

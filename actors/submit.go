@@ -108,18 +108,24 @@ func (j *jobs) offer(ctx context.Context, spec *api.JobSpec, view *mesh.View) (*
 
 // newRecord is how a job begins: the first of its homes drives it.
 func newRecord(spec *api.JobSpec, view *mesh.View, homes []mesh.Member) *api.Record {
-	rec := &api.Record{Spec: spec, Term: 1, Capacity: capacity(view)}
-	for _, m := range homes {
-		rec.Homes = append(rec.Homes, string(m.ID))
-	}
+	rec := &api.Record{Spec: spec, Term: 1, Capacity: capacity(view), Homes: idsOf(homes)}
 	if len(homes) > 0 {
 		rec.Driver = terms.DriverOf(homes[0])
 	}
 	return rec
 }
 
-// abandoned cancels a job whose submitter has gone, rather than to another node. One that runs nowhere yet is
-// recorded as cancelled on its homes, so that none of them starts it.
+func idsOf(nodes []mesh.Member) []string {
+	ids := make([]string, len(nodes))
+	for i, m := range nodes {
+		ids[i] = string(m.ID)
+	}
+	return ids
+}
+
+// abandoned cancels a job whose submitter has gone, rather than to another node. One
+// that runs nowhere yet is recorded as cancelled on its homes, so that none of them
+// starts it.
 func (j *jobs) abandoned(rec *api.Record, homes []mesh.Member) {
 	ctx, stop := context.WithTimeout(j.n.ctx, recordTimeout)
 	defer stop()
@@ -130,9 +136,14 @@ func (j *jobs) abandoned(rec *api.Record, homes []mesh.Member) {
 	ended := *rec
 	ended.Status = rec.Spec.Status()
 	ended.Status.State, ended.Status.Ended, ended.Status.Error = api.Cancelled, time.Now().UnixMilli(), api.FromError(gone)
-	_ = peers.Each(ctx, len(homes), func(ctx context.Context, i int) error {
-		if err := j.putRecord(ctx, homes[i], &ended); err != nil {
-			j.n.log.Warn("recording that a job was abandoned", "job", rec.Spec.ID, "err", err)
+	j.putEach(ctx, &ended, homes)
+}
+
+// putEach gives a record to nodes that are better off with it.
+func (j *jobs) putEach(ctx context.Context, rec *api.Record, nodes []mesh.Member) {
+	_ = peers.Each(ctx, len(nodes), func(ctx context.Context, i int) error {
+		if err := j.putRecord(ctx, nodes[i], rec); err != nil {
+			j.n.log.Warn("a home of a job does not have its record", "job", rec.Spec.ID, "node", nodes[i].ID, "err", err)
 		}
 		return nil
 	})

@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/mesh"
@@ -160,7 +159,6 @@ func (j *jobs) drive(ctx context.Context, rec *api.Record) (*hostedJob, error) {
 	}
 	term, stands, err := terms.Raise(ctx, j.n.registers, rec, me, func(d api.Driver) bool { return terms.Gone(j.n.mesh.View(), d) })
 	next := *rec
-	next.Revision = 0
 	if errors.Is(err, plan.ErrFenced) && stands.Decision.Ended() {
 		next.Term, next.Driver, next.Status = stands.Term, stands.Driver, endOf(rec.Spec, stands)
 		j.recordEnd(&next)
@@ -174,7 +172,10 @@ func (j *jobs) drive(ctx context.Context, rec *api.Record) (*hostedJob, error) {
 		return nil, err
 	}
 	homes, _ := j.n.peers.Homes(id)
-	next.Term, next.Driver, next.Homes = term.Number(), me, homesOf(homes, j.n.id)
+	next.Term, next.Driver, next.Homes = term.Number(), me, idsOf(homes)
+	if !slices.Contains(next.Homes, me.Node) {
+		next.Homes = append(next.Homes, me.Node)
+	}
 	if err := j.n.records.Put(&next); err != nil {
 		return nil, err
 	}
@@ -185,37 +186,19 @@ func (j *jobs) drive(ctx context.Context, rec *api.Record) (*hostedJob, error) {
 	return r, err
 }
 
-// homesOf are the nodes that are to keep a job's record, its driver among them.
-func homesOf(homes []mesh.Member, driver mesh.NodeID) []string {
-	out := []string{}
-	for _, m := range homes {
-		out = append(out, string(m.ID))
-	}
-	if !slices.Contains(out, string(driver)) {
-		out = append(out, string(driver))
-	}
-	return out
-}
-
 // tellHomes gives a job's new record to its homes, and to those that have the one
 // before: a driver that does not know yet that it is none any more stops.
 func (j *jobs) tellHomes(rec, before *api.Record) {
 	ctx, stop := context.WithTimeout(j.n.ctx, recordTimeout)
 	defer stop()
-	view := j.n.mesh.View()
-	nodes := append(slices.Concat(rec.Homes, before.Homes), before.Driver.Node)
-	slices.Sort(nodes)
-	nodes = slices.Compact(nodes)
-	_ = peers.Each(ctx, len(nodes), func(ctx context.Context, i int) error {
-		m, ok := view.Find(mesh.NodeID(nodes[i]))
-		if !ok || m.ID == j.n.id {
-			return nil
+	ids := append(slices.Concat(rec.Homes, before.Homes), before.Driver.Node)
+	var nodes []mesh.Member
+	for _, m := range j.n.mesh.View().Members {
+		if m.ID != j.n.id && slices.Contains(ids, string(m.ID)) {
+			nodes = append(nodes, m)
 		}
-		if err := j.putRecord(ctx, m, rec); err != nil {
-			j.n.log.Warn("a home of a job does not have its record", "job", rec.Spec.ID, "node", m.ID, "err", err)
-		}
-		return nil
-	})
+	}
+	j.putEach(ctx, rec, nodes)
 }
 
 // endOf is the status of a job whose end was decided and not recorded.

@@ -273,8 +273,8 @@ func (w *worker) onEnded(c actor.Context, m *endedMsg) {
 		case m.out == nil:
 		case j.orphaned.IsZero():
 			w.report(c, j, m.out)
-		case len(j.untold) < untoldMax:
-			j.untold = append(j.untold, m.out)
+		default:
+			j.keep(m.out)
 		}
 	}
 	w.checkIdle()
@@ -306,8 +306,15 @@ func (w *worker) retell(c actor.Context, j *workerJob, m *pulledMsg) {
 	case w.jobs[j.id] != j: // dropped
 	case m.term < j.term && j.orphaned.IsZero():
 		w.report(c, j, m.told)
-	case errors.Is(m.err, plan.ErrUnavailable) && !j.orphaned.IsZero() && len(j.untold) < untoldMax:
-		j.untold = append(j.untold, m.told)
+	case errors.Is(m.err, plan.ErrUnavailable) && !j.orphaned.IsZero():
+		j.keep(m.told)
+	}
+}
+
+// keep holds a report back for the job's next coordinator.
+func (j *workerJob) keep(out *attemptOutcome) {
+	if len(j.untold) < untoldMax {
+		j.untold = append(j.untold, out)
 	}
 }
 

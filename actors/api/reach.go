@@ -199,14 +199,7 @@ func (r *reach) next(ctx context.Context, try *endpoints.Try, last *missed) (str
 	if pause == 0 {
 		return addr, nil
 	}
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return addr, nil
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
+	return addr, sleep(ctx, pause)
 }
 
 // tell says that a node does not answer and which is asked next, once until one does.

@@ -5,13 +5,10 @@ import "github.com/pondmesh/pond/actors/plan"
 // Record is a job as its home replicas durably keep it: the spec before the
 // submitter hears that the job is accepted, who drives it, and later the job's end.
 type Record struct {
-	Spec *JobSpec `json:"spec"`
-	Term uint64   `json:"term"` // of Driver
-	// Revision counts the records of one term: its driver writes another when nodes
-	// that keep it have gone.
-	Revision uint64   `json:"revision,omitempty"`
-	Driver   Driver   `json:"driver"` // the node that runs the job's coordinator
-	Homes    []string `json:"homes"`  // nodes that keep the record: the next driver is the first of them that lives
+	Spec   *JobSpec `json:"spec"`
+	Term   uint64   `json:"term"`   // of Driver
+	Driver Driver   `json:"driver"` // the node that runs the job's coordinator
+	Homes  []string `json:"homes"`  // nodes that keep the record: the next driver is the first of them that lives
 	// Capacity is that of the pond when the job was submitted. A successor plans
 	// by it too, so that it finds the stages that its predecessor has run.
 	Capacity Capacity   `json:"capacity"`

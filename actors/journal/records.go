@@ -84,8 +84,7 @@ func (r *Records) read(id fs.UploadID) (*api.Record, error) {
 	return rec, nil
 }
 
-// newer reports whether a replaces b: an ended job's record wins, then the term, then
-// what its driver said last. That a job without files failed is not put to the vote: a
+// newer reports whether a replaces b: an ended job's record wins, then the term. That a job without files failed is not put to the vote: a
 // later term, which may know better, wins over it.
 func newer(a, b *api.Record) bool {
 	switch {
@@ -94,7 +93,7 @@ func newer(a, b *api.Record) bool {
 	case a.Status == nil && b.Status != nil:
 		return b.Status.State != api.Succeeded && a.Term > b.Term
 	}
-	return a.Term > b.Term || a.Term == b.Term && a.Revision > b.Revision
+	return a.Term > b.Term
 }
 
 // Put makes rec durable, unless a newer version is here already. A record of another

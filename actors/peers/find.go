@@ -2,6 +2,8 @@ package peers
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -25,13 +27,13 @@ func (p *Peers) WhyNot(ctx context.Context, id plan.JobID) error {
 		return jobs[i].Error.Err()
 	}
 	if i >= 0 {
-		return Between(id)
+		return between(id)
 	}
 	return NoJob(id)
 }
 
-// Between is the error of a job that no node coordinates at the moment.
-func Between(id plan.JobID) error {
+// between is the error of a job that no node coordinates at the moment.
+func between(id plan.JobID) error {
 	return &plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: "no node coordinates the job at the moment: it begins, or a node takes it over from another that is gone",
 		Hint: "ask again: pondnode job watch " + string(id)}
 }
@@ -108,22 +110,27 @@ func (p *Peers) ask(ctx context.Context, nodes []mesh.Member, id plan.JobID) []a
 
 // All lists the jobs that any node knows, newest first.
 func (p *Peers) All(ctx context.Context) ([]api.JobStatus, error) {
+	known, _ := p.gather(ctx)
+	out := slices.Collect(maps.Values(known))
+	slices.SortFunc(out, func(a, b api.JobStatus) int { return int(b.Submitted - a.Submitted) })
+	return out, nil
+}
+
+// gather is the best answer of any node of the view about each job. Nodes that do not
+// answer make it an error too.
+func (p *Peers) gather(ctx context.Context) (map[plan.JobID]api.JobStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
 	defer cancel()
-	view := p.View()
-	lists := make([][]api.JobStatus, len(view.Members))
-	Each(ctx, len(view.Members), func(ctx context.Context, i int) error {
-		m := view.Members[i]
-		if m.ID == p.Self {
+	members := p.View().Members
+	lists, errs := make([][]api.JobStatus, len(members)), make([]error, len(members))
+	_ = Each(ctx, len(members), func(ctx context.Context, i int) error {
+		if members[i].ID == p.Self {
 			lists[i] = p.Here()
 			return nil
 		}
-		l, err := p.API.At(m.APIAddr()).Records(ctx)
-		if err != nil {
-			p.Log.Debug("asking for jobs", "node", m.ID, "err", err)
-			return nil
+		if lists[i], errs[i] = p.API.At(members[i].APIAddr()).Records(ctx); errs[i] != nil {
+			p.Log.Debug("asking for jobs", "node", members[i].ID, "err", errs[i])
 		}
-		lists[i] = l
 		return nil
 	})
 	best := map[plan.JobID]api.JobStatus{}
@@ -132,12 +139,7 @@ func (p *Peers) All(ctx context.Context) ([]api.JobStatus, error) {
 			best[s.ID] = s
 		}
 	}
-	out := make([]api.JobStatus, 0, len(best))
-	for _, s := range best {
-		out = append(out, s)
-	}
-	slices.SortFunc(out, func(a, b api.JobStatus) int { return int(b.Submitted - a.Submitted) })
-	return out, nil
+	return best, errors.Join(errs...)
 }
 
 func rank(s api.State) int {
@@ -153,27 +155,11 @@ func rank(s api.State) int {
 // Live are the jobs that have not ended, as far as any node of the view knows. It
 // fails unless every node answers.
 func (p *Peers) Live(ctx context.Context) (map[plan.JobID]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
-	defer cancel()
-	members := p.View().Members
-	lists := make([][]api.JobStatus, len(members))
-	err := Each(ctx, len(members), func(ctx context.Context, i int) (err error) {
-		if members[i].ID == p.Self {
-			lists[i] = p.Here()
-			return nil
-		}
-		lists[i], err = p.API.At(members[i].APIAddr()).Records(ctx)
-		return err
-	})
+	known, err := p.gather(ctx)
 	live := map[plan.JobID]bool{}
-	for _, s := range slices.Concat(lists...) {
-		if was, seen := live[s.ID]; !seen || was {
-			live[s.ID] = !s.State.Ended() // who knows of an end is right
-		}
-	}
-	for id, alive := range live {
-		if !alive {
-			delete(live, id)
+	for id, s := range known {
+		if !s.State.Ended() {
+			live[id] = true
 		}
 	}
 	return live, err

@@ -1,8 +1,6 @@
 package terms
 
 import (
-	"slices"
-
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -33,8 +31,5 @@ func Turn(v *mesh.View, rec *api.Record, self mesh.NodeID) (turn int, ok bool) {
 			turn++
 		}
 	}
-	if !slices.Contains(rec.Homes, string(self)) {
-		turn++ // a home may be about to come back
-	}
-	return turn, true
+	return turn + 1, true // a home may be about to come back
 }

@@ -105,23 +105,23 @@ func (t *Term) change(ctx context.Context, next func(s Standing, version uint64)
 	return &plan.Error{Kind: plan.KindUnavailable, Op: "drive", Subject: string(t.job), Text: "the job's register keeps changing"}
 }
 
-// unreached gives its kind to the error of a register that too few keepers answer for,
-// or of which it is not known whether it changed: it is no defect, and passes.
+// unreached gives its kind to the error of a register that cannot be reached, or of
+// which it is not known whether it changed: it is no defect, and passes.
 func (t *Term) unreached(err error) error {
-	if !errors.Is(err, register.ErrMinority) && !errors.Is(err, register.ErrUnknown) {
-		return err
+	if err == nil {
+		return nil
 	}
-	return &minority{err, &plan.Error{Kind: plan.KindUnavailable, Op: "drive", Subject: string(t.job), Text: err.Error(), Hint: "bring back nodes that keep the registers: pondnode members shows them"}}
+	return &unreachable{err, &plan.Error{Kind: plan.KindUnavailable, Op: "drive", Subject: string(t.job), Text: err.Error(), Hint: "bring back nodes that keep the registers: pondnode members shows them"}}
 }
 
-// minority is a plan.Error that still matches what caused it.
-type minority struct {
+// unreachable is a plan.Error that still matches what caused it.
+type unreachable struct {
 	cause error
 	err   *plan.Error
 }
 
-func (m *minority) Error() string   { return m.err.Error() }
-func (m *minority) Unwrap() []error { return []error{m.err, m.cause} }
+func (u *unreachable) Error() string   { return u.err.Error() }
+func (u *unreachable) Unwrap() []error { return []error{u.err, u.cause} }
 
 // changed is the register's next value; nil: it stays as it is.
 func changed(data []byte, version uint64, next func(s Standing, version uint64) (Standing, error)) ([]byte, error) {
