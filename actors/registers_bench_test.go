@@ -40,9 +40,7 @@ func benchPond(b *testing.B, size int) (nodes []*actors.Node) {
 		b.Cleanup(func() { n.Close() })
 		nodes = append(nodes, n)
 	}
-	for len(keepersOf(nodes[0])) < size {
-		time.Sleep(10 * time.Millisecond)
-	}
+	await(b, "all keep the registers", func() bool { return len(keepersOf(nodes[0])) >= size })
 	return nodes
 }
 

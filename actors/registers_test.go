@@ -29,7 +29,7 @@ func keepersOf(n *actors.Node) (out []string) {
 }
 
 // await waits until something is so; a busy machine may take its time.
-func await(t *testing.T, what string, so func() bool) {
+func await(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !so(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {

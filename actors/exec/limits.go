@@ -2,7 +2,6 @@ package exec
 
 import (
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs"
 )
 
 // Limits bound what queries put on a node's disk, in bytes; 0: only the disk does.
@@ -93,16 +93,8 @@ func (d *boundedDraft) Write(p []byte) (int, error) {
 const OutputPause = 250 * time.Millisecond
 
 // FolderBytes is the size of all files below dir. What disappears meanwhile has none.
-func FolderBytes(dir string) (bytes int64) {
-	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil //nolint:nilerr // it is gone
-		}
-		if info, err := d.Info(); err == nil {
-			bytes += info.Size()
-		}
-		return nil
-	})
+func FolderBytes(dir string) int64 {
+	bytes, _, _ := fs.DirUsage(dir) // of what cannot be looked at, nothing is known
 	return bytes
 }
 

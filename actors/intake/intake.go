@@ -39,8 +39,9 @@ type Gate struct {
 }
 
 // Bound has next serve requests whose bodies keep the bounds, of size that which
-// sizeMax says; where it is negative, next has bounds of its own. Reading beyond one fails with a plan.Error. A handler closes the body
-// when it has no more use for the bytes; at its end the rest is let go.
+// sizeMax says; where it is negative, next has bounds of its own. Reading beyond one
+// fails with a plan.Error. A handler closes the body when it has no more use for the
+// bytes; at its end the rest is let go.
 func (g *Gate) Bound(sizeMax func(*http.Request) int64, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		most := sizeMax(r)

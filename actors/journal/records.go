@@ -84,8 +84,9 @@ func (r *Records) read(id fs.UploadID) (*api.Record, error) {
 	return rec, nil
 }
 
-// newer reports whether a replaces b: an ended job's record wins, then the term. That a job without files failed is not put to the vote: a
-// later term, which may know better, wins over it.
+// newer reports whether a replaces b: an ended job's record wins, then the term. That a
+// job without files failed is not put to the vote: a later term, which may know better,
+// wins over it.
 func newer(a, b *api.Record) bool {
 	switch {
 	case a.Status != nil && b.Status == nil:
