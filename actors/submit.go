@@ -205,7 +205,7 @@ func (j *jobs) coordinate(ctx context.Context, rec *api.Record) (*api.JobStatus,
 		switch {
 		case r.topic.closed():
 			return nil, moved(spec.ID)
-		case s.State == api.Failed:
+		case s.State == api.Failed && s.Started == 0: // what fails later is the job's end
 			return nil, s.Error.Err()
 		case s.State != api.Queued:
 			return s, nil

@@ -317,7 +317,7 @@ func (e *Engine) trouble(err error) {
 		return
 	}
 	switch de.class() {
-	case ErrBroken:
+	case ErrBroken, ErrOverrun:
 		e.broken.Store(true)
 	case ErrInternal:
 		e.suspect.Store(true)

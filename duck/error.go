@@ -20,6 +20,7 @@ var (
 	ErrDenied      = errors.New("denied by the engine") // SQL reached beyond its Access
 	ErrIO          = errors.New("file error")           // the system failed to read or write a file
 	ErrInternal    = errors.New("DuckDB failed inside") // a defect of DuckDB; this engine works on
+	ErrOverrun     = errors.New("memory was overrun")   // the system saw DuckDB read beyond its memory: close the engine, end the process
 	ErrShort       = errors.New("rows are missing")     // streams ended with other than the rows they were registered with
 	ErrBroken      = errors.New("engine is unusable")   // DuckDB failed inside: close the engine
 	ErrClosed      = errors.New("engine is closed")     // used after Close
@@ -94,6 +95,7 @@ var failures = []struct {
 	{"Input/output error", ErrIO}, {"Too many open files", ErrIO}, {"Stale file handle", ErrIO}, {"Connection timed out", ErrIO},
 	{"Transport endpoint is not connected", ErrIO}, {"Cannot allocate memory", ErrIO}, {"No such device", ErrIO},
 	{"Resource temporarily unavailable", ErrIO}, {"Remote I/O error", ErrIO}, {"Host is down", ErrIO}, {"No locks available", ErrIO},
+	{"Bad address", ErrOverrun}, // the buffer ended before the read: what lies behind it is overwritten
 	{"Failed to write to file", ErrIO}, {"Could not fsync", ErrIO}, {"Could not write", ErrIO},
 }
 

@@ -33,6 +33,7 @@ var kinds = []kindRow{
 	{class: duck.ErrShort, kind: plan.KindInternal},
 	{class: duck.ErrInternal, kind: plan.KindInternal, hint: "DuckDB has a defect here, or met a damaged file that it does not expect", files: true},
 	{class: duck.ErrBroken, kind: plan.KindInternal, hint: "DuckDB has a defect here, or met a damaged file that it does not expect", files: true},
+	{class: duck.ErrOverrun, kind: plan.KindCrash, hint: "DuckDB has a defect here: look whether the files are whole, or write the statement another way", files: true},
 }
 
 // Error turns err, of an engine that did op, into a plan.Error. Errors that passed

@@ -64,6 +64,7 @@ func TestErrors(t *testing.T) {
 		{`Out of Memory Error: failed to offload data block: max_temp_directory_size`, plan.KindResource, "", "-"},
 		{`Out of Memory Error: failed to allocate data of size 32.0 KiB`, plan.KindMemory, "", "-"},
 		{`INTERRUPT Error: Interrupted!`, plan.KindCancelled, "", "-"},
+		{`IO Error: Could not read from file "/d/b.parquet": Bad address`, plan.KindCrash, inside, "-"},
 		{"INTERNAL Error: Unsupported type for stats INVALID\nThis error signals an assertion failure within DuckDB.", plan.KindInternal, inside, read},
 		{"FATAL Error: Failed: database has been invalidated", plan.KindInternal, inside, read},
 		{"Data Corruption Error: checksum", plan.KindInternal, inside, read},

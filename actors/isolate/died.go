@@ -1,6 +1,7 @@
 package isolate
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/pondmesh/pond/actors/engines"
@@ -11,18 +12,31 @@ import (
 // statementMax is how much of a statement an error shows.
 const statementMax = 200
 
-// died adds to the error of a request what its process was doing, if it died of that.
-// The statement and the files may be unknown.
+// back gives a process back after a request. One in which DuckDB failed inside, or
+// overran its memory, works on no other.
+func back(p *process.Pool, pr *process.Process, err error) {
+	if errors.Is(err, plan.ErrInternal) || errors.Is(err, plan.ErrCrash) {
+		p.Drop(pr)
+	} else {
+		p.Put(pr)
+	}
+}
+
+// died adds to the error of a request what its process was doing, if it died of that,
+// or is to. The statement and the files may be unknown.
 func died(pr *process.Process, err error, op, doing, statement string, files []string) error {
 	if err == nil {
 		return nil
 	}
 	pe := plan.AsError(err)
-	if !pr.Dead() || pe.Kind != plan.KindCrash && pe.Kind != plan.KindMemory {
+	if pe.Kind != plan.KindCrash && (pe.Kind != plan.KindMemory || !pr.Dead()) {
 		return err
 	}
 	with := *pe
 	with.Op = op
+	if !pr.Dead() {
+		with.Text = "DuckDB overran its memory: " + with.Text
+	}
 	if text := strings.Join(strings.Fields(statement), " "); text != "" {
 		if len(text) > statementMax {
 			text = strings.ToValidUTF8(text[:statementMax], "") + " …"

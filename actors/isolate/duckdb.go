@@ -213,7 +213,7 @@ func fromBytes(body []byte, to any) error {
 	return nil
 }
 
-// try asks one process. One in which DuckDB failed inside is not asked again.
+// try asks one process.
 func (d *DuckDB) try(ctx context.Context, q *asked, body []byte) ([]byte, error) {
 	read := slices.Compact(slices.Sorted(slices.Values(q.files)))
 	pr, err := d.processes.Get(ctx, process.Need{Access: process.Access{Read: read}, Memory: d.memory})
@@ -225,12 +225,9 @@ func (d *DuckDB) try(ctx context.Context, q *asked, body []byte) ([]byte, error)
 	out, _, err := pr.Run(limited, q.method, body, func(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
 		return d.serve(ctx, q, pr.Dir(), method, body, files)
 	})
-	if errors.Is(err, plan.ErrInternal) {
-		d.processes.Drop(pr)
-	} else {
-		d.processes.Put(pr)
-	}
-	return out, died(pr, err, "plan", "planned", q.statement, engines.FilesOf(q.files))
+	err = died(pr, err, "plan", "planned", q.statement, engines.FilesOf(q.files))
+	back(d.processes, pr, err)
+	return out, err
 }
 
 // serve answers what a process asks while it plans.

@@ -76,12 +76,12 @@ var errEnded = errors.New("ended for its memory")
 const frugalShare = 60
 
 // try runs the attempt in one process.
-func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, packets exec.Packets) (*exec.Outcome, error) {
+func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, packets exec.Packets) (out *exec.Outcome, err error) {
 	pr, err := m.Processes.Get(ctx, process.Need{Access: m.packets.access(packet), Memory: m.Memory.Limit(a.Memory)})
 	if err != nil {
 		return nil, err
 	}
-	defer m.Processes.Put(pr)
+	defer func() { back(m.Processes, pr, err) }()
 	s := newSession(m, a, packet, packets, pr.Dir())
 	defer s.close()
 	inside := a
@@ -102,7 +102,7 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 		}
 		return nil, err
 	}
-	out := new(exec.Outcome)
+	out = new(exec.Outcome)
 	if err := fromBytes(body, out); err != nil {
 		return nil, err
 	}
