@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -28,7 +27,6 @@ import (
 // two cores.
 var (
 	kills = flag.Int("kills", 0, "how many engine processes TestKillEngines kills")
-	tpch  = flag.String("tpch", "", "folder of TPC-H's tables as Parquet files, whose queries TestKillEngines runs too")
 	seed  = flag.Uint64("seed", 0, "of TestKillEngines; 0: one of its own")
 )
 
@@ -39,7 +37,6 @@ const (
 	crashedMax  = 10                     // percent of jobs whose task was hit too often to be tried again
 	processorAt = 11                     // of user time in a process's stat, behind its name
 	parentAt    = 1                      // of the parent's id, likewise
-	tpchQueries = "../duck/logical/testdata/tpch/q*.sql"
 	soakNodes   = 3
 )
 
@@ -65,7 +62,7 @@ func TestKillEngines(t *testing.T) {
 	var s soak
 	var clients sync.WaitGroup
 	killer, done := context.WithCancel(ctx)
-	jobs, views := soakJobs(t), soakViews(t)
+	jobs, views := drawnJobs(t), drawnViews(t)
 	for i, n := range c.Nodes() {
 		cl := &soakClient{t: t, s: &s, session: n.Session(), oracle: newOracle(t), random: rand.New(rand.NewPCG(*seed, uint64(i))), out: t.TempDir()}
 		clients.Go(func() {
@@ -153,55 +150,6 @@ func engineTimes(c *chaos.Cluster) map[int]int {
 	return out
 }
 
-// soakJob is a query, or a sort into files, over views.
-type soakJob struct {
-	name, sql string
-	sort      string // the column by which the rows are to be in order; "": a query
-}
-
-// soakJobs are those that clients draw from.
-func soakJobs(t *testing.T) []soakJob {
-	jobs := []soakJob{
-		{"group", "SELECT k, count(*) AS n, sum(v)::BIGINT AS v, min(s) AS s, sum(price) AS price FROM events GROUP BY k", ""},
-		{"join", "SELECT a.k, count(*) AS n, sum(b.price) AS price FROM events a JOIN events b ON a.id = b.id + 1 GROUP BY a.k", ""},
-		{"window", "SELECT id, rank() OVER (PARTITION BY k ORDER BY id) AS place FROM events WHERE v = 3", ""},
-		{"sort", "SELECT * FROM events ORDER BY k, id", "k"},
-	}
-	if *tpch == "" {
-		return jobs
-	}
-	paths, err := filepath.Glob(tpchQueries)
-	must(t, err)
-	for _, p := range paths {
-		text, err := os.ReadFile(p)
-		must(t, err)
-		name, sql := strings.TrimSuffix(filepath.Base(p), ".sql"), strings.TrimSuffix(strings.TrimSpace(string(text)), ";")
-		if name == "q01" { // averages of doubles depend on the order of rows
-			sql = "SELECT COLUMNS(c -> NOT starts_with(c, 'avg')), round(avg_qty, 6) AS q, round(avg_price, 6) AS p, round(avg_disc, 6) AS d FROM (" + sql + ")"
-		}
-		jobs = append(jobs, soakJob{name, sql, ""})
-	}
-	lines := soakJob{"sort lines", "SELECT * FROM lineitem ORDER BY l_shipdate, l_orderkey, l_linenumber", "l_shipdate"}
-	return append(jobs, lines, lines, lines)
-}
-
-// soakViews define what jobs read.
-func soakViews(t *testing.T) []string {
-	view := "CREATE OR REPLACE VIEW %s AS SELECT * FROM '%s'"
-	views := []string{fmt.Sprintf(view, "events", dataGlob(t))}
-	if *tpch == "" {
-		return views
-	}
-	files, err := filepath.Glob(*tpch + "/*.parquet")
-	must(t, err)
-	for _, f := range files {
-		f, err := filepath.Abs(f)
-		must(t, err)
-		views = append(views, fmt.Sprintf(view, strings.TrimSuffix(filepath.Base(f), ".parquet"), f))
-	}
-	return views
-}
-
 // soakClient runs one job after another.
 type soakClient struct {
 	t       *testing.T
@@ -230,23 +178,15 @@ func (c *soakClient) prepare(ctx context.Context, views []string) bool {
 }
 
 // job runs one, and compares its answer.
-func (c *soakClient) job(ctx context.Context, j soakJob) {
+func (c *soakClient) job(ctx context.Context, j drawn) {
 	ctx, cancel := context.WithTimeout(ctx, soakJobMax)
 	defer cancel()
 	c.done++
 	dir := filepath.Join(c.out, strconv.Itoa(c.done))
 	defer os.RemoveAll(dir)
-	sql := j.sql
-	if j.sort != "" {
-		sql = fmt.Sprintf("COPY (%s) TO '%s/' (FORMAT parquet)", j.sql, dir)
-	}
-	rows, err := c.session.SQL(ctx, sql, pond.Force(true), pond.Reuse(false), pond.Partitions(6))
-	if err == nil && j.sort == "" {
-		err = c.oracle.Compare(ctx, rows, j.sql)
-	} else if err == nil {
-		files := "'" + dir + "/*.parquet'"
-		err = errors.Join(c.oracle.CompareQueries(ctx, "SELECT * FROM "+files, j.sql),
-			c.oracle.CompareQueries(ctx, fmt.Sprintf("SELECT count(*) AS n FROM (SELECT %s AS k, lag(%[1]s) OVER () AS before FROM %s) WHERE k < before", j.sort, files), "SELECT 0::BIGINT AS n"))
+	rows, err := c.session.SQL(ctx, j.statement(dir), pond.Force(true), pond.Reuse(false), pond.Partitions(6))
+	if err == nil {
+		err = j.check(ctx, c.oracle, rows, dir)
 	}
 	switch {
 	case err == nil:

@@ -45,17 +45,8 @@ var deaths = []death{
 		if err := coordinator.Kill9(ctx); err != nil {
 			return err
 		}
-		var next *chaos.Node
-		if err := chaos.Await(ctx, func(ctx context.Context) error {
-			s, err := c.Others(coordinator.ID())[0].Session().Job(id).Status(ctx)
-			if err == nil && s.Term < 2 && !s.Done() {
-				err = fmt.Errorf("job %s is still in term %d", id, s.Term)
-			}
-			if err == nil {
-				next = c.Node(s.Coordinator)
-			}
-			return err
-		}); err != nil || next == nil || next == coordinator {
+		next, err := successor(ctx, c, coordinator, id)
+		if err != nil || next == nil || next == coordinator {
 			return err
 		}
 		return next.Kill9(ctx)
@@ -67,6 +58,13 @@ var deaths = []death{
 		time.AfterFunc(30*time.Second, func() { _ = coordinator.Cont() })
 		return nil
 	}},
+	{"the coordinator until it has a successor", func(ctx context.Context, c *chaos.Cluster, _, coordinator *chaos.Node, id string) error {
+		if err := coordinator.Stop(); err != nil {
+			return err
+		}
+		_, err := successor(ctx, c, coordinator, id)
+		return errors.Join(err, coordinator.Cont())
+	}},
 	{"all nodes", func(ctx context.Context, c *chaos.Cluster, _, _ *chaos.Node, _ string) error {
 		for _, n := range c.Nodes() {
 			if err := n.Kill9(ctx); err != nil {
@@ -77,8 +75,70 @@ var deaths = []death{
 	}},
 }
 
+// successor is the node that takes the job over from its coordinator; nil if the job
+// ended first.
+func successor(ctx context.Context, c *chaos.Cluster, coordinator *chaos.Node, id string) (next *chaos.Node, err error) {
+	err = chaos.Await(ctx, func(ctx context.Context) error {
+		s, err := c.Others(coordinator.ID())[0].Session().Job(id).Status(ctx)
+		if err == nil && s.Term < 2 && !s.Done() {
+			err = fmt.Errorf("job %s is still in term %d", id, s.Term)
+		}
+		if err == nil {
+			next = c.Node(s.Coordinator)
+		}
+		return err
+	})
+	return next, err
+}
+
+// A work is a job that is to be taken over.
+type work struct {
+	name string
+	// begin hands it in by a session of all nodes, which asks the one that is given
+	// first. What it returns looks at what the job has made.
+	begin func(t *testing.T, ctx context.Context, s *pond.Session, asked *chaos.Node) (*pond.Job, func(ctx context.Context) error)
+}
+
+// works are one that appends to a folder, twice as often as others since doubled rows
+// are its own to make, sorts and queries.
+func works(t *testing.T) []work {
+	appends := work{"append", func(t *testing.T, ctx context.Context, _ *pond.Session, asked *chaos.Node) (*pond.Job, func(context.Context) error) {
+		out := filepath.Join(t.TempDir(), "out")
+		job := submitFile(t, ctx, asked, appendFile(t, heavy/2, out))
+		return job, func(ctx context.Context) error {
+			awaitStagings(t, ctx, filepath.Dir(out))
+			return newOracle(t).CompareQueries(ctx, "SELECT * FROM '"+out+"/*.parquet'", groupByOracle(t))
+		}
+	}}
+	all, views := []work{appends}, drawnViews(t)
+	for _, j := range drawnJobs(t) {
+		all = append(all, work{j.name, func(t *testing.T, ctx context.Context, s *pond.Session, _ *chaos.Node) (*pond.Job, func(context.Context) error) {
+			dir, o := filepath.Join(t.TempDir(), "out"), newOracle(t)
+			for _, sql := range views {
+				must(t, o.Exec(ctx, sql))
+				_, err := s.SQL(ctx, sql)
+				must(t, err)
+			}
+			job, err := s.Submit(ctx, j.statement(dir), pond.Force(true), pond.Reuse(false), pond.Partitions(12))
+			must(t, err)
+			return job, func(ctx context.Context) error {
+				var rows *pond.Rows
+				if j.sort == "" {
+					var err error
+					if rows, err = job.Rows(ctx); err != nil {
+						return err
+					}
+				}
+				return j.check(ctx, o, rows, dir)
+			}
+		}})
+	}
+	return all
+}
+
 // A job goes on when its coordinator dies or sleeps, at any moment of its life and
-// with whom it will: what was committed is kept, and its rows are appended once.
+// with whom it will: what was committed is kept, its answer is the oracle's, and its
+// rows are appended once.
 func TestTakeovers(t *testing.T) {
 	long(t)
 	t.Logf("seed %d", *takeoverSeed)
@@ -88,52 +148,83 @@ func TestTakeovers(t *testing.T) {
 		count = len(deaths)
 	}
 	_, c := newCluster(t, 5)
-	var took []time.Duration
+	took, jobs := map[string][]time.Duration{}, works(t)
 	for i := range count {
-		d := deaths[i%len(deaths)]
+		d, w := deaths[i%len(deaths)], jobs[0]
+		if i >= len(deaths) && rng.IntN(3) > 0 {
+			w = jobs[rng.IntN(len(jobs))]
+		}
 		asked := c.Nodes()[rng.IntN(len(c.Nodes()))]
-		progress := rng.Float64()
-		ok := t.Run(fmt.Sprintf("%d %s at %.2f", i, d.name, progress), func(t *testing.T) {
-			took = append(took, takeover(t, c, d, asked, progress))
+		ok := t.Run(fmt.Sprintf("%d %s without %s", i, w.name, d.name), func(t *testing.T) {
+			next, fired := takeover(t, c, d, w, asked, progress(rng))
+			if fired {
+				took[d.name] = append(took[d.name], next)
+			}
 		})
 		if !ok {
 			return
 		}
 	}
-	slices.Sort(took)
-	t.Logf("%d jobs were taken over; in the next term after p50 %v, at most %v (detection included)", len(took), took[len(took)/2], took[len(took)-1])
+	fired := 0
+	for _, d := range deaths {
+		all := took[d.name]
+		if fired += len(all); len(all) == 0 {
+			continue
+		}
+		slices.Sort(all)
+		t.Logf("%s: %d jobs; in the next term after p50 %v, p99 %v, at most %v (detection included)", d.name, len(all), all[len(all)/2], all[len(all)*99/100], all[len(all)-1])
+	}
+	if 2*fired < count {
+		t.Errorf("%d deaths of %d came before their job's end: %v", fired, count, chaos.ErrNotFired)
+	}
+}
+
+// progress is how much of a job is done when its coordinator dies: often nothing, or all
+// that is left to tasks, before what they made is published.
+func progress(rng *rand.Rand) float64 {
+	switch rng.IntN(5) {
+	case 0:
+		return 0
+	case 1:
+		return 1
+	}
+	return rng.Float64()
 }
 
 // takeover runs one job, lets a death happen when it has come so far, and returns how
-// long it took until another term was heard of.
-func takeover(t *testing.T, c *chaos.Cluster, d death, asked *chaos.Node, progress float64) time.Duration {
+// long it took until another term was heard of, and whether the job still ran.
+func takeover(t *testing.T, c *chaos.Cluster, d death, w work, asked *chaos.Node, done float64) (next time.Duration, fired bool) {
 	ctx := testContext(t)
-	out := filepath.Join(t.TempDir(), "out")
-	job := submitFile(t, ctx, asked, appendFile(t, heavy/2, out))
+	addrs := []string{asked.Addr()}
+	for _, n := range c.Others(asked.ID()) {
+		addrs = append(addrs, n.Addr())
+	}
+	session, err := pond.Connect(strings.Join(addrs, ","))
+	must(t, err)
+	defer session.Close()
+	job, check := w.begin(t, ctx, session, asked)
 	s, err := job.Status(ctx)
 	must(t, err)
 	coordinator := c.Node(s.Coordinator)
 	for s, err = range coordinator.Session().Job(job.ID()).Watch(ctx) {
-		if must(t, err); s.Done() || share(s) >= progress {
+		if must(t, err); s.Done() || share(s) >= done {
 			break
 		}
 	}
-	begun := time.Now()
+	begun, before := time.Now(), s
 	must(t, d.do(ctx, c, asked, coordinator, job.ID()))
-	over := s.Done()
 	if dead := len(c.Others()); dead == 0 {
 		for _, n := range c.Nodes() {
 			must(t, n.Restart(ctx))
 		}
 	}
-	var next time.Duration
 	witness := c.Others(coordinator.ID(), asked.ID())[0]
 	must(t, chaos.Await(ctx, func(ctx context.Context) error {
 		now, err := witness.Session().Job(job.ID()).Status(ctx)
 		if err != nil {
 			return err
 		}
-		if next == 0 && (now.Term > s.Term || now.Done()) {
+		if next == 0 && (now.Term > before.Term || now.Done()) {
 			next = time.Since(begun)
 		}
 		if s = now; !s.Done() {
@@ -144,8 +235,9 @@ func takeover(t *testing.T, c *chaos.Cluster, d death, asked *chaos.Node, progre
 	if s.State != "succeeded" {
 		t.Fatalf("the job ended so: %+v, %+v", s, s.Error)
 	}
-	t.Logf("term %d; the next was heard of after %v; over before: %t", s.Term, next.Round(time.Millisecond), over)
-	must(t, newOracle(t).CompareQueries(ctx, "SELECT * FROM '"+out+"/*.parquet'", groupByOracle(t)))
+	fired = !before.Done()
+	t.Logf("%.2f done; term %d; the next was heard of after %v; still ran: %t", done, s.Term, next.Round(time.Millisecond), fired)
+	must(t, check(ctx))
 	for _, n := range c.Nodes() {
 		_ = n.Cont()
 		if !n.Running() {
@@ -153,9 +245,8 @@ func takeover(t *testing.T, c *chaos.Cluster, d death, asked *chaos.Node, progre
 		}
 	}
 	must(t, c.AwaitMembers(ctx, len(c.Nodes())))
-	awaitStagings(t, ctx, filepath.Dir(out))
 	noneRunning(t, ctx, c)
-	return next
+	return next, fired
 }
 
 // awaitDone waits for a job's end, as this node tells of it.
