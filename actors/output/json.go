@@ -2,6 +2,7 @@ package output
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"io"
 	"math"
@@ -89,10 +90,12 @@ func jsonValue(f arrow.Field) text {
 		return t
 	case jsonText:
 		return func(b []byte, a arrow.Array, i int) []byte {
-			if s := t(nil, a, i); json.Valid(s) {
-				return append(b, s...)
+			s := t(nil, a, i)
+			var line bytes.Buffer // lines of its own would cut the row's
+			if json.Compact(&line, s) == nil {
+				return append(b, line.Bytes()...)
 			}
-			return appendJSON(b, string(t(nil, a, i)))
+			return appendJSON(b, string(s))
 		}
 	case none:
 		return jsonPlain(f, t)

@@ -3,6 +3,7 @@ package output
 import (
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -257,7 +258,11 @@ func toMillis(t *arrow.TimestampType) convert {
 				b.AppendNull()
 				continue
 			}
-			b.Append(a.(*array.Timestamp).Value(i) * millisPerSecond)
+			if v := a.(*array.Timestamp).Value(i); v == math.MaxInt64 || v == -math.MaxInt64 {
+				b.Append(v) // infinity is the same in every unit
+			} else {
+				b.Append(v * millisPerSecond)
+			}
 		}
 		return b.NewArray(), nil
 	}

@@ -145,7 +145,11 @@ func (t *tableWriter) rule(left, mid, right string) {
 func (t *tableWriter) row(cells []string, head bool) {
 	var line strings.Builder
 	for i, c := range cells {
-		c = runewidth.Truncate(c, t.widths[i], "…")
+		most := cellWidthMax
+		if t.o.Width > 0 || head {
+			most = t.widths[i]
+		}
+		c = runewidth.Truncate(c, most, "…")
 		pad := max(0, t.widths[i]-runewidth.StringWidth(c))
 		before := 0
 		switch {

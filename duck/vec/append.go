@@ -1,6 +1,7 @@
 package vec
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/bits"
@@ -324,13 +325,19 @@ func appendTimes[I index](c *column, v *Vector, rows []I, nulls int, holes bool)
 	}
 }
 
-// clock writes nanoseconds since midnight as hh:mm:ss.fffffffff.
+// clock writes nanoseconds since midnight as hh:mm:ss, and the fraction as far as it has
+// digits that count: as DuckDB does.
 func clock(b []byte, ns int64) []byte {
 	two := func(b []byte, n int64) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 	s := ns / 1e9
 	b = append(two(b, s/3600%100), ':')
 	b = append(two(b, s/60%60), ':')
-	b = append(two(b, s%60), '.')
-	frac := strconv.AppendInt(nil, 1e9+ns%1e9, 10)
-	return append(b, frac[1:]...)
+	b = two(b, s%60)
+	if ns%1e9 == 0 {
+		return b
+	}
+	at := len(b)
+	b = strconv.AppendInt(b, 1e9+ns%1e9, 10)
+	b[at] = '.'
+	return bytes.TrimRight(b, "0")
 }

@@ -143,6 +143,7 @@ func fixed(t *vec.Type, b []byte, at int, plain bool) any {
 }
 
 func nanos(s string) any {
+	s += ".000000000"[max(0, len(s)-len("00:00:00")):]
 	n := func(from, to int) uint64 {
 		v, err := strconv.ParseUint(s[from:to], 10, 64)
 		if err != nil {
