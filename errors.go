@@ -23,6 +23,9 @@ var (
 	ErrDenied      = plan.ErrDenied
 	ErrInternal    = plan.ErrInternal // a defect in Pond
 	ErrCrash       = plan.ErrCrash    // DuckDB crashed on the query or its files, twice
+	ErrActor       = plan.ErrActor    // an actor returned an error, of which Error.Code is its own, or panicked
+	ErrBusy        = plan.ErrBusy     // an actor's mailbox is full: nothing has happened
+	ErrFenced      = plan.ErrFenced   // another activation of the actor has taken over: nothing was saved
 )
 
 // Error is a failure, its place, and advice. errors.As finds it in every error that
@@ -34,6 +37,7 @@ type Error struct {
 	Node    string // where, when known
 	Text    string // for people: DuckDB's own message, or the cause's
 	Hint    string // what to do next; may be empty
+	Code    string // a word of an actor's own, for programs
 }
 
 func (e *Error) Error() string {

@@ -26,6 +26,7 @@ var layers = map[string][]string{
 	"duck/glob":              nil,
 	"duck/logical":           {"duck/lexer"},
 	"mesh/ring":              nil,
+	"mesh/offers":            nil,
 	"actors/plan/template":   {"duck/lexer"},
 	"actors/plan":            {"actors/plan/template", "duck/lexer"},
 	"actors/plan/frame":      {"actors/plan", "actors/plan/template", "duck/lexer"},
@@ -47,6 +48,8 @@ var layers = map[string][]string{
 	"actors/endpoints":       nil,
 	"actors/api":             {"actors/endpoints", "actors/plan", "fs/register", "shuffle", "shuffle/transfer"},
 	"actors/funcs":           {"actors/plan"},
+	"actors/kinds":           {"actors/plan"},
+	"actors/grains":          {"actors/kinds", "actors/plan", "fs/register", "mesh/offers", "mesh/ring"},
 	"actors/process":         {"actors/plan"},
 	"actors/sandbox":         nil,
 	"actors/engines":         {"actors/funcs", "actors/plan", "duck", "duck/vec"},
@@ -98,7 +101,7 @@ var owners = map[string]string{
 // pure packages decide and translate; what acts is done by others. Their docs
 // say so, and everything that they import of ours is pure too.
 var pure = []string{"actors/auth", "actors/endpoints", "actors/fair", "actors/plan", "actors/plan/distribute", "actors/plan/frame", "actors/plan/stmt", "actors/plan/template", "actors/sched",
-	"duck/lexer", "duck/logical", "duck/tree", "fs/register", "mesh/ring"}
+	"duck/lexer", "duck/logical", "duck/tree", "fs/register", "mesh/offers", "mesh/ring"}
 
 // acts are the packages that none of them imports: clocks aside, which are looked
 // for call by call, since dates are values too.

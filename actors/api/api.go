@@ -345,6 +345,7 @@ type Error struct {
 	Node    string `json:"node,omitempty"`
 	Text    string `json:"error"`
 	Hint    string `json:"hint,omitempty"`
+	Code    string `json:"code,omitempty"` // an actor's own
 }
 
 // FromError is err for the wire; nil for nil.
@@ -353,7 +354,7 @@ func FromError(err error) *Error {
 		return nil
 	}
 	te := plan.AsError(err)
-	return &Error{Kind: te.Kind.String(), Op: te.Op, Subject: te.Subject, Node: te.Node, Text: te.Text, Hint: te.Hint}
+	return &Error{Kind: te.Kind.String(), Op: te.Op, Subject: te.Subject, Node: te.Node, Text: te.Text, Hint: te.Hint, Code: te.Code}
 }
 
 // Err is e as the error that errors.Is matches.
@@ -361,7 +362,7 @@ func (e *Error) Err() *plan.Error {
 	if e == nil {
 		return nil
 	}
-	return &plan.Error{Kind: plan.ParseKind(e.Kind), Op: e.Op, Subject: e.Subject, Node: e.Node, Text: e.Text, Hint: e.Hint}
+	return &plan.Error{Kind: plan.ParseKind(e.Kind), Op: e.Op, Subject: e.Subject, Node: e.Node, Text: e.Text, Hint: e.Hint, Code: e.Code}
 }
 
 var kindStatus = map[plan.Kind]int{
@@ -374,6 +375,8 @@ var kindStatus = map[plan.Kind]int{
 	plan.KindDenied:      http.StatusForbidden,
 	plan.KindDeadline:    http.StatusGatewayTimeout,
 	plan.KindResource:    http.StatusInsufficientStorage,
+	plan.KindActor:       http.StatusUnprocessableEntity,
+	plan.KindBusy:        http.StatusTooManyRequests,
 }
 
 // StatusOf is the HTTP status that carries an error of kind k.

@@ -24,9 +24,11 @@ const (
 	KindExists                  // the output is already there
 	KindDenied                  // not allowed
 	KindCrash                   // DuckDB took its process with it: tried once more, then fails the job
+	KindActor                   // a user's actor returned an error, or panicked
+	KindBusy                    // a queue is full: nothing has happened, and later there may be room
 )
 
-var kindNames = [...]string{"internal", "user", "memory", "fetch", "resource", "unavailable", "fenced", "cancelled", "deadline", "not found", "exists", "denied", "crash"}
+var kindNames = [...]string{"internal", "user", "memory", "fetch", "resource", "unavailable", "fenced", "cancelled", "deadline", "not found", "exists", "denied", "crash", "actor", "busy"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
@@ -50,9 +52,11 @@ var (
 	ErrExists      = errors.New("already exists")
 	ErrDenied      = errors.New("denied")
 	ErrCrash       = errors.New("DuckDB crashed")
+	ErrActor       = errors.New("the actor failed")
+	ErrBusy        = errors.New("busy")
 )
 
-var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrResource, ErrUnavailable, ErrFenced, ErrCancelled, ErrDeadline, ErrNotFound, ErrExists, ErrDenied, ErrCrash}
+var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrResource, ErrUnavailable, ErrFenced, ErrCancelled, ErrDeadline, ErrNotFound, ErrExists, ErrDenied, ErrCrash, ErrActor, ErrBusy}
 
 // Error is the one error that crosses nodes.
 type Error struct {
@@ -63,6 +67,7 @@ type Error struct {
 	Node    string // where, when known
 	Text    string // for people: DuckDB's own message, or the cause's
 	Hint    string // what to do next; may be empty
+	Code    string // a word of the user's own, for programs; only KindActor has one
 	// Lost names the tasks to run again: producers whose segments are gone or
 	// corrupt. Only KindFetch has any.
 	Lost []TaskID
