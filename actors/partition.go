@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/fair"
+	"github.com/pondmesh/pond/actors/given"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/shuffle"
@@ -21,7 +24,7 @@ import (
 type attempt struct {
 	exec.Attempt
 	deadline int64 // Unix milliseconds; 0: none
-	packets  *packetCache
+	packets  *given.Packets
 	hold     *fair.Hold
 }
 
@@ -87,6 +90,33 @@ func (p *partition) start(c actor.Context) {
 	})
 }
 
+// packetsOf are those of a job's term, whose coordinator's router has that address.
+func (n *Node) packetsOf(job plan.JobID, term uint64, router string) *given.Packets {
+	addr := ""
+	for _, m := range n.mesh.View().Members {
+		if m.ActorsAddr() == router {
+			addr = m.APIAddr()
+		}
+	}
+	fetch := func(stage int, version uint64) (*api.Packet, error) {
+		switch addr {
+		case "":
+			return nil, &plan.Error{Kind: plan.KindUnavailable, Op: "fetch the stage of", Subject: string(job), Text: "its coordinator is not in this node's view"}
+		case n.APIAddr():
+			return n.jobs.packet(n.ctx, job, term, stage, version)
+		}
+		return n.api.At(addr).Packet(n.ctx, job, term, stage, version)
+	}
+	return given.New(job, given.Source{
+		Fetch: func(stage int, version uint64, done func(*api.Packet, error)) {
+			n.goes.Go(func() { done(fetch(stage, version)) })
+		},
+		Schema: func(ctx context.Context, addr, segment string) (*arrow.Schema, error) {
+			return n.api.At(addr).Schema(ctx, segment)
+		},
+	}, n.rules)
+}
+
 // runAttempt runs an attempt to its end and says how it went.
 func (n *Node) runAttempt(ctx context.Context, a *attempt) *attemptOutcome {
 	if a.deadline > 0 {
@@ -94,7 +124,7 @@ func (n *Node) runAttempt(ctx context.Context, a *attempt) *attemptOutcome {
 		ctx, cancel = context.WithDeadlineCause(ctx, time.UnixMilli(a.deadline), plan.ErrDeadline)
 		defer cancel()
 	}
-	out, err := n.machine.Run(ctx, a.Attempt, givenPackets{a.packets, n.rules, a.ID.Task.Partition})
+	out, err := n.machine.Run(ctx, a.Attempt, a.packets.For(a.ID.Task.Partition))
 	if err == nil {
 		var done *wire.Done
 		if done, err = doneOf(a, out); err == nil {

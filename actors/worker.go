@@ -11,6 +11,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/fair"
+	"github.com/pondmesh/pond/actors/given"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
@@ -57,7 +58,7 @@ type workerJob struct {
 	user     string
 	small    bool
 	offered  bool // since it was last asked for tasks
-	packets  *packetCache
+	packets  *given.Packets
 	running  map[attemptKey]*runningAttempt // granted and not yet ended
 	orphaned time.Time                      // when its coordinator was seen to be gone; zero: it is there
 	untold   []*attemptOutcome              // ended and not reported: for the next coordinator; at most untoldMax
@@ -148,7 +149,7 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 		return // an older coordinator, fenced off
 	}
 	if j.addr != m.work.GetCoordinatorAddr() || j.term != h.GetTerm() {
-		j.packets = newPacketCache(w.n, id, h.GetTerm(), m.work.GetCoordinatorAddr())
+		j.packets = w.n.packetsOf(id, h.GetTerm(), m.work.GetCoordinatorAddr())
 	}
 	j.term, j.node, j.addr, j.boot = h.GetTerm(), m.from.Node, m.work.GetCoordinatorAddr(), m.from.Boot
 	j.deadline = h.GetDeadlineUnixMs()
@@ -377,7 +378,7 @@ func (w *worker) dropJob(c actor.Context, j *workerJob) {
 	}
 	delete(w.jobs, j.id)
 	w.slots.Forget(j.id)
-	j.packets.close()
+	j.packets.Close()
 	w.n.segments.Unpin(j.id)
 }
 

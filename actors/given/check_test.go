@@ -1,10 +1,9 @@
-package actors
+package given
 
 import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/pondmesh/pond/actors/access"
@@ -19,7 +18,6 @@ func TestGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	job := plan.JobID(strings.Repeat("0", 32))
 	for _, dir := range []string{"own", "in", "out/.new.pond-" + string(job) + "/work"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o700); err != nil {
 			t.Fatal(err)
@@ -73,9 +71,7 @@ func TestGiven(t *testing.T) {
 			Exchange: plan.Exchange{Kind: plan.Files, Write: &plan.Write{}},
 		}}}}
 		c.change(p)
-		e := &packetEntry{ready: make(chan struct{}), packet: p}
-		close(e.ready)
-		g := givenPackets{packetCache: &packetCache{job: job, packets: map[int]*packetEntry{0: e}}, rules: rules}
+		g := New(job, answers(p, nil), rules).For(0)
 		if _, err := g.Get(t.Context(), 0, 0); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}

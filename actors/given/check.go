@@ -1,4 +1,4 @@
-package actors
+package given
 
 import (
 	"context"
@@ -7,37 +7,47 @@ import (
 	"sync"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
 )
 
-// givenPackets are an attempt's packets, of which none gets through that would have
-// the attempt reach what this node gives no job. Whoever coordinates a job says what
-// its tasks read and write; each node that runs one looks again, right before it.
-type givenPackets struct {
-	*packetCache
-	rules     *access.Rules
+// Attempt is what one attempt at a task is given, as an exec.Packets.
+type Attempt struct {
+	packets   *Packets
 	partition int
 }
 
-// Get implements exec.Packets.
-func (g givenPackets) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
-	e, err := g.packetCache.get(ctx, stage, version)
+// For returns what an attempt at a partition's task is given.
+func (p *Packets) For(partition int) Attempt { return Attempt{p, partition} }
+
+// Get is the packet of a stage, of that version or a newer one. It fails with
+// plan.ErrInternal if that is no packet of this stage of the job, and with plan.ErrDenied
+// if it gives the attempt what this node gives no job. The packet is shared: it must not
+// be changed.
+func (a Attempt) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
+	e, err := a.packets.get(ctx, stage, version)
 	if err == nil {
-		err = wellFormed(e.packet, g.job, stage)
+		err = wellFormed(e.packet, a.packets.job, stage)
 	}
 	if err == nil {
-		err = e.judged.once(func() error { return judge(g.rules, e.packet) })
+		err = e.judged.once(func() error { return judge(a.packets.rules, e.packet) })
 	}
 	if err == nil {
-		err = g.check(e.packet)
+		err = a.check(e.packet)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return e.packet, nil
+}
+
+// Schema is the Arrow schema of a stage's output, read from its segment at addr.
+func (a Attempt) Schema(ctx context.Context, stage plan.StageID, addr, segment string) (*arrow.Schema, error) {
+	return a.packets.schema(ctx, stage, addr, segment)
 }
 
 // judgement is what the rules say of all that a packet names, which may be thousands of
@@ -76,8 +86,8 @@ func judge(rules *access.Rules, p *api.Packet) error {
 
 // check says whether the attempt may open what it opens by itself. It is asked right
 // before each.
-func (g givenPackets) check(p *api.Packet) error {
-	check := g.rules.Check()
+func (a Attempt) check(p *api.Packet) error {
+	check := a.packets.rules.Check()
 	for _, path := range p.Stage().Access {
 		if err := check.Read(path); err != nil {
 			return err
@@ -87,7 +97,7 @@ func (g givenPackets) check(p *api.Packet) error {
 		if in.Scan == nil {
 			continue
 		}
-		for _, path := range piecesOf(in.Scan, g.partition) {
+		for _, path := range piecesOf(in.Scan, a.partition) {
 			if err := check.Read(path); err != nil {
 				return err
 			}
@@ -96,7 +106,7 @@ func (g givenPackets) check(p *api.Packet) error {
 	if p.Stage().Exchange.Write == nil {
 		return nil
 	}
-	if job, ok := fs.StagedFor(p.Staging); !ok || job != string(g.job) {
+	if job, ok := fs.StagedFor(p.Staging); !ok || job != string(a.packets.job) {
 		return notGiven("write", p.Staging, "this is no staging folder of the job")
 	}
 	_, err := check.Write(p.Staging)
