@@ -5,6 +5,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/registers"
 )
@@ -30,3 +31,6 @@ func (n *Node) SetDuckDB(wrap func(prepare.DuckDB) prepare.DuckDB) {
 
 // Registers are the node's.
 func (n *Node) Registers() *registers.Registers { return n.registers }
+
+// OwnJobID is an id for a job that this node is to coordinate.
+func (n *Node) OwnJobID() plan.JobID { return n.jobs.ownJobID() }

@@ -75,6 +75,7 @@ func (n *Node) gauges() metrics.Gauges {
 		Members:     map[string]int{mesh.Alive.String(): 0, mesh.Leaving.String(): 0},
 		Stored:      map[string]int64{},
 	}
+	g.Connections, g.Refused = n.connections()
 	for _, r := range n.jobs.running() {
 		s, _ := r.topic.get()
 		g.Coordinated[string(s.State)]++

@@ -41,7 +41,11 @@ type server struct {
 func newServer(n *Node) *http.Server {
 	s := &server{n: n}
 	mux := http.NewServeMux()
-	route := func(pattern string, least auth.Role, h http.HandlerFunc) { mux.HandleFunc(pattern, s.only(least, h)) }
+	ofNodes := map[string]bool{"POST /v1/blocks": true, "GET /v1/segments/{id}/schema": true} // as a rule
+	route := func(pattern string, least auth.Role, h http.HandlerFunc) {
+		mux.HandleFunc(pattern, s.only(least, h))
+		ofNodes[pattern] = ofNodes[pattern] || least == auth.Node
+	}
 	route("POST /v1/blocks", auth.Submit, transfer.Handler(n.segments, transfer.Limits{}, n.log).ServeHTTP)
 	route("GET /v1/segments/{id}/schema", auth.Submit, s.handle(s.getSchema))
 	route("DELETE /v1/segments/{id}", auth.Node, s.handle(s.dropSegment))
@@ -75,7 +79,8 @@ func newServer(n *Node) *http.Server {
 		s.fail(w, &plan.Error{Kind: plan.KindNotFound, Op: r.Method, Subject: r.URL.Path, Text: "no such endpoint"})
 	})
 	return &http.Server{
-		Handler:           s.guard(s.gate.Bound(bodyMax(mux), mux)),
+		Handler:           n.bounds.Bound(whose(mux, ofNodes), s.refuse, s.guard(s.gate.Bound(bodyMax(mux), mux))),
+		ConnContext:       n.bounds.Context,
 		TLSConfig:         n.cfg.TLS.Clone(), // serving adds protocols to it that the clients do not speak
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleConnTimeout,

@@ -23,6 +23,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/intake"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/metrics"
 	"github.com/pondmesh/pond/actors/peers"
@@ -75,6 +76,7 @@ type Node struct {
 	worker    *actor.PID
 	running   atomic.Int64 // attempts: granted and not yet ended
 	server    *http.Server
+	bounds    *intake.Conns // of the server
 	refused   *refusals.Log // of the wire and the server
 
 	others    others          // for clients
@@ -156,8 +158,9 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		return nil, fmt.Errorf("actors: start the worker: %w", err)
 	}
 	n.metrics = metrics.New(n.gauges)
+	n.bounds = n.boundConns()
 	n.server = newServer(n)
-	n.goes.Go(func() { n.serve(l) }) // who asks while peers are called hears that, rather than nothing
+	n.goes.Go(func() { n.serve(n.bounds.Listen(l.(*net.TCPListener))) }) // who asks while peers are called hears that, rather than nothing
 	gossip := cfg.Mesh(base)
 	gossip.Node, gossip.OnPause = n.id, n.onPause
 	if n.mesh, err = mesh.Join(ctx, gossip); err != nil {

@@ -40,6 +40,7 @@ func caller(role string) *tls.ConnectionState {
 // asks for, nobody and clients that claim to be nodes included, whatever headers say.
 func TestRoutesRefuse(t *testing.T) {
 	n := &Node{id: "n", log: slog.New(slog.DiscardHandler), metrics: metrics.New(func() metrics.Gauges { return metrics.Gauges{} })}
+	n.bounds = n.boundConns()
 	n.up.Store(true)
 	served, known := newServer(n).Handler, 0
 	for least, routes := range leastRoles {

@@ -1,5 +1,6 @@
 // Package intake bounds what a node takes in with the requests that it serves: the
-// size of a body, the time in which it comes, and the bytes of all bodies together.
+// connections (Conns), the size of a body, the time in which it comes, and the bytes of
+// all bodies together (Gate).
 //
 // It refuses to judge who asks and what for. Headers have net/http's own bounds, and
 // replies may take as long as they like.

@@ -37,6 +37,8 @@ type Gauges struct {
 	RegistersOK   bool             // as far as is known without asking
 	Stored        map[string]int64 // bytes, by kind
 	StoredUploads int64
+	Connections   map[string]int   // HTTP, by who is at the other end
+	Refused       map[string]int64 // connections, likewise
 	Ready         bool
 }
 
@@ -152,6 +154,8 @@ func families(g *Gauges) []family {
 		{desc("jobs", "Jobs that this node coordinates and that have not ended.", "state"), floats(g.Coordinated), prometheus.GaugeValue},
 		{desc("members", "Nodes as this one sees them.", "state"), floats(g.Members), prometheus.GaugeValue},
 		{desc("stored_bytes", "Bytes on this node's disk.", "kind"), floats(g.Stored), prometheus.GaugeValue},
+		{desc("http_connections", "HTTP connections of this node.", "party"), floats(g.Connections), prometheus.GaugeValue},
+		{desc("http_connections_refused_total", "HTTP connections beyond the bounds, or requests on them, turned away.", "party"), floats(g.Refused), prometheus.CounterValue},
 		{desc("engine_process_deaths_total", "Engine processes that ended unasked.", "reason"), floats(deaths), prometheus.CounterValue},
 	}
 }

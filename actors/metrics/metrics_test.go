@@ -29,11 +29,12 @@ func text(t *testing.T, m *metrics.Metrics) string {
 // each look.
 func TestMetrics(t *testing.T) {
 	g := metrics.Gauges{Slots: 2, Members: map[string]int{"alive": 3}, Stored: map[string]int64{"kept": 7}, RegistersOK: true,
+		Connections: map[string]int{"client": 6}, Refused: map[string]int64{"client": 5},
 		Engines: metrics.Engines{Alive: 4, Started: 9, Crashed: 2, Starved: 1}}
 	m := metrics.New(func() metrics.Gauges { return g })
 	before := text(t, m)
 	for _, line := range []string{`pond_jobs_ended_total{state="failed"} 0`, `pond_tasks_ended_total{outcome="done"} 0`, `pond_slots 2`, `pond_members{state="alive"} 3`,
-		`pond_stored_bytes{kind="kept"} 7`, `pond_registers_healthy 1`, `pond_ready 0`, `pond_engine_process_deaths_total{reason="crash"} 2`,
+		`pond_stored_bytes{kind="kept"} 7`, `pond_registers_healthy 1`, `pond_http_connections{party="client"} 6`, `pond_http_connections_refused_total{party="client"} 5`, `pond_ready 0`, `pond_engine_process_deaths_total{reason="crash"} 2`,
 		`pond_engine_process_deaths_total{reason="memory"} 1`, `pond_engine_processes_started_total 9`} {
 		if !strings.Contains(before+"\n", line+"\n") {
 			t.Errorf("no line %q", line)

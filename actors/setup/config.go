@@ -45,6 +45,7 @@ type Config struct {
 	// SpillMax bounds the bytes that a task spills, ResultMax those of a job's result, and
 	// OutputMax those of the files that a job writes; 0: the disk.
 	SpillMax, ResultMax, OutputMax int64
+	Files                          uint64 // that the process may have open; default what the system allows
 	Log                            *slog.Logger
 	Funcs                          *funcs.Registry
 	// Program is started for engine processes; nil: engines run in this process.
