@@ -348,13 +348,21 @@ type Error struct {
 	Code    string `json:"code,omitempty"` // an actor's own
 }
 
-// FromError is err for the wire; nil for nil.
+// Bounds of an error's texts, in bytes. They keep one, however it is escaped, below
+// errorBodyMax.
+const (
+	errorTextMax = 32 << 10
+	subjectMax   = 4 << 10
+)
+
+// FromError is err for the wire, with the beginnings of texts that are too long; nil for
+// nil.
 func FromError(err error) *Error {
 	if err == nil {
 		return nil
 	}
 	te := plan.AsError(err)
-	return &Error{Kind: te.Kind.String(), Op: te.Op, Subject: te.Subject, Node: te.Node, Text: te.Text, Hint: te.Hint, Code: te.Code}
+	return &Error{Kind: te.Kind.String(), Op: te.Op, Subject: clip(te.Subject, subjectMax), Node: te.Node, Text: clip(te.Text, errorTextMax), Hint: clip(te.Hint, errorTextMax), Code: te.Code}
 }
 
 // Err is e as the error that errors.Is matches.

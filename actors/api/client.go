@@ -29,7 +29,7 @@ const (
 	idleTimeout    = 90 * time.Second
 	idlePerHostMax = 8
 	watchLineMax   = 64 << 20 // a status names all files that were written
-	errorBodyMax   = 64 << 10
+	errorBodyMax   = 1 << 20
 	// A node without room for a request is asked again after a pause that doubles.
 	busyPause    = 100 * time.Millisecond
 	busyPauseMax = 3200 * time.Millisecond // the last: about six seconds in all

@@ -32,6 +32,7 @@ var repeats = []struct {
 	{http.MethodPost, "/v1/describe", always},
 	{http.MethodPost, "/v1/explain", always},
 	{http.MethodGet, "/v1/members", always},
+	{http.MethodGet, "/v1/usage", always},
 	{http.MethodGet, "/v1/version", always},
 	{http.MethodPost, "/v1/leave", never},
 }
