@@ -306,6 +306,7 @@ func (c *Conn) take(m message) error {
 		delete(c.waiting, m.id)
 		reply <- m
 	case kindCancel:
+		closeAll(m.files) // it needs none
 		if cancel := c.serving[m.id]; cancel != nil {
 			cancel()
 		}
