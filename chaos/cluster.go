@@ -151,7 +151,11 @@ func (c *Cluster) AddAt(ctx context.Context, dir string, flags ...string) (*Node
 			peers = append(peers, o.addr)
 		}
 	}
-	if err := n.start(ctx, "0", peers); err != nil {
+	bases, err := freeBases(1) // it comes back to them, however long it is down
+	if err != nil {
+		return nil, err
+	}
+	if err := n.start(ctx, bases[0], peers); err != nil {
 		return nil, err
 	}
 	c.nodes = append(c.nodes, n)

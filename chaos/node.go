@@ -33,7 +33,7 @@ type Node struct {
 var ready = regexp.MustCompile(`(?m)^ready node=(\S+) addr=(\S+) `)
 
 // readyTimeout bounds a node's start.
-const readyTimeout = 20 * time.Second
+const readyTimeout = time.Minute
 
 // start runs the process and waits until it is ready.
 func (n *Node) start(ctx context.Context, port string, peers []string) error {
