@@ -24,7 +24,7 @@ var (
 	ErrInternal    = plan.ErrInternal // a defect in Pond
 	ErrCrash       = plan.ErrCrash    // DuckDB crashed on the query or its files, twice
 	ErrActor       = plan.ErrActor    // an actor returned an error, of which Error.Code is its own, or panicked
-	ErrBusy        = plan.ErrBusy     // an actor's mailbox is full: nothing has happened
+	ErrBusy        = plan.ErrBusy     // an actor's mailbox, or a node's queue of jobs, is full: nothing has happened
 	ErrFenced      = plan.ErrFenced   // another activation of the actor has taken over: nothing was saved
 )
 

@@ -52,6 +52,9 @@ type nodeConfig struct {
 	spillMax        int64
 	resultMax       int64
 	outputMax       int64
+	jobsMax         int
+	userJobsMax     int
+	queueMax        int
 	read, write     []string
 	keys            []string
 	log             *slog.Logger
@@ -259,6 +262,41 @@ func WithResultMax(bytes int64) Option {
 // does. A job that writes more fails, and leaves nothing.
 func WithOutputMax(bytes int64) Option {
 	return atMost("output-max", bytes, func(c *nodeConfig) { c.outputMax = bytes })
+}
+
+// WithJobsMax sets how many jobs the node drives at once: 32 without it. A quarter more
+// are driven of those that a client waits for. Further ones wait, users in turn.
+func WithJobsMax(n int) Option {
+	return nodeOption(func(c *nodeConfig) error {
+		if n < 1 {
+			return badOption("jobs-max", "32 is the default", "a node that drives %d jobs at once would drive none", n)
+		}
+		c.jobsMax = n
+		return nil
+	})
+}
+
+// WithUserJobsMax bounds those of one user; 0, the default: no bound.
+func WithUserJobsMax(n int) Option {
+	return nodeOption(func(c *nodeConfig) error {
+		if n < 0 {
+			return badOption("user-jobs-max", "0 is no bound", "%d jobs are less than none", n)
+		}
+		c.userJobsMax = n
+		return nil
+	})
+}
+
+// WithQueueMax sets how many jobs may wait for the node to drive them: 1,000 without
+// it. The node refuses more: [ErrBusy].
+func WithQueueMax(n int) Option {
+	return nodeOption(func(c *nodeConfig) error {
+		if n < 0 {
+			return badOption("queue-max", "", "%d jobs are less than none", n)
+		}
+		c.queueMax = orNone(n)
+		return nil
+	})
 }
 
 // atMost is a bound in bytes; 0 is none.

@@ -24,6 +24,9 @@ type Status struct {
 	Started     time.Time // when the first task was handed out; zero until then
 	EngineEnded time.Time // when the last task of an ended job had ended: files are published after that
 	Ended       time.Time // zero until then
+	Place       int       // among the jobs that wait for a node to drive them, from 1, of
+	InQueue     int       // so many; 0: it does not wait
+	WaitsFor    string    // what has to happen before it is driven, in words
 	Planned     int       // files that were looked at while the job is planned, of
 	ToPlan      int       // so many; 0: it is not being planned, or nothing is to be told
 	Stages      []Stage
@@ -78,6 +81,9 @@ func statusOf(s *api.JobStatus) *Status {
 		ID: string(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: string(s.State), Error: (*Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
 		Submitted: timeOf(s.Submitted), Started: timeOf(s.Started), EngineEnded: timeOf(s.EngineEnded), Ended: timeOf(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
+	if w := s.Waiting; w != nil {
+		out.Place, out.InQueue, out.WaitsFor = w.Place, w.Of, w.For
+	}
 	if s.Planning != nil {
 		out.Planned, out.ToPlan = s.Planning.Files, s.Planning.Of
 	}
@@ -103,6 +109,9 @@ func (s *Status) MarshalJSON() ([]byte, error) {
 	out := api.JobStatus{
 		ID: plan.JobID(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
 		Submitted: unixMillis(s.Submitted), Started: unixMillis(s.Started), EngineEnded: unixMillis(s.EngineEnded), Ended: unixMillis(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
+	}
+	if s.Place > 0 {
+		out.Waiting = &api.Waiting{Place: s.Place, Of: s.InQueue, For: s.WaitsFor}
 	}
 	if s.ToPlan > 0 {
 		out.Planning = &api.Planning{Files: s.Planned, Of: s.ToPlan}

@@ -52,7 +52,8 @@ type coordinator struct {
 	named      []int64                     // bytes of the files that the stage's SQL names
 	reviser    sched.Reviser               // says when to plan the rest again
 	lease      lease
-	unplan     context.CancelFunc // ends the planning
+	waited     bool               // for a place, and that is recorded
+	unplan     context.CancelFunc // ends the planning; nil until the job is admitted
 	ticker     *time.Ticker
 	done       chan struct{} // ends the ticker's goroutine; nil once closed
 	start      time.Time     // 0 of the Decider's clock
@@ -69,6 +70,8 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		c.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		c.stop()
+	case *admittedMsg:
+		c.onAdmitted(ctx)
 	case *plannedMsg:
 		c.onPlanned(ctx, m)
 	case *nodeMsg:
@@ -94,7 +97,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	}
 }
 
-// begin plans the job beside the actor: reading footers takes a while.
+// begin plans the job, or has it wait.
 func (c *coordinator) begin(ctx actor.Context) {
 	c.start = time.Now()
 	c.log = c.n.log.With("job", c.hosted.spec.ID)
@@ -104,6 +107,16 @@ func (c *coordinator) begin(ctx actor.Context) {
 	ticker, done := time.NewTicker(tickInterval), make(chan struct{})
 	c.ticker, c.done = ticker, done // stopTicker may forget done before tick has begun
 	c.n.goes.Go(func() { tick(root, self, ticker, done) })
+	if c.n.jobs.admitted(c.hosted) {
+		c.plan(ctx)
+		return
+	}
+	ticker.Reset(waitTick)
+}
+
+// plan plans the job beside the actor: reading footers takes a while.
+func (c *coordinator) plan(ctx actor.Context) {
+	root, self := ctx.ActorSystem().Root, ctx.Self()
 	plans, quit := planningContext(c.n.ctx, c.hosted.spec)
 	c.unplan = quit
 	c.n.goes.Go(func() {
@@ -142,6 +155,7 @@ func (c *coordinator) stop() {
 	if !c.finished {
 		c.output.Release()
 	}
+	c.n.jobs.leave(c.hosted)
 }
 
 func (c *coordinator) stopTicker() {
@@ -357,6 +371,9 @@ func (c *coordinator) onCancel(ctx actor.Context, m *cancelJobMsg) {
 }
 
 func (c *coordinator) tick(ctx actor.Context) {
+	if c.unplan == nil && !c.finished {
+		c.await(ctx)
+	}
 	if c.d == nil || c.finished {
 		return
 	}

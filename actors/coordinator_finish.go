@@ -82,10 +82,13 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	if c.finished {
 		return
 	}
-	c.unplan() // of a job that is cancelled while DuckDB plans it
+	if c.unplan != nil {
+		c.unplan() // of a job that is cancelled while DuckDB plans it
+	}
 	c.tooLarge(f)
 	c.finished = true
 	c.stopTicker()
+	c.n.jobs.leave(c.hosted)
 	d := c.voteOf(f)
 	switch {
 	case f.Status == sched.Fenced:
@@ -103,7 +106,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 // does what is wrong with a job that has published nothing: any term comes to the same.
 func (c *coordinator) voteOf(f *sched.Finish) terms.Decision {
 	switch {
-	case c.output == nil:
+	case !c.writes():
 		return terms.None
 	case f.Status == sched.Succeeded:
 		return terms.Succeeded
@@ -117,6 +120,12 @@ func (c *coordinator) voteOf(f *sched.Finish) terms.Decision {
 		return terms.None
 	}
 	return terms.Failed
+}
+
+// writes reports whether the job leaves files. One that is not planned may.
+func (c *coordinator) writes() bool {
+	p := c.hosted.spec.Plan
+	return c.output != nil || c.job == nil && p != nil && p.Sink.Write != nil
 }
 
 // onDecided ends the job as was decided. Without enough keepers nothing is known of

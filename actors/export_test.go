@@ -34,3 +34,11 @@ func (n *Node) Registers() *registers.Registers { return n.registers }
 
 // OwnJobID is an id for a job that this node is to coordinate.
 func (n *Node) OwnJobID() plan.JobID { return n.jobs.ownJobID() }
+
+// RecordedWait is what is recorded here of a job's wait.
+func (n *Node) RecordedWait(id plan.JobID) api.Wait {
+	if rec := n.records.Get(id); rec != nil {
+		return rec.Wait
+	}
+	return 0
+}

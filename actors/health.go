@@ -6,7 +6,9 @@ import (
 	"net/http"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/metrics"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/process"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -33,6 +35,9 @@ func (n *Node) unready() []api.Problem {
 	}
 	if n.mesh.Self().State == mesh.Leaving {
 		out = append(out, api.Problem{Kind: api.IsLeaving, Text: "the node takes no more work, and ends when what needs it has ended"})
+	}
+	if err := n.jobs.full(fair.Entrant{}); err != nil {
+		out = append(out, api.Problem{Kind: api.QueueFull, Text: plan.AsError(err).Text})
 	}
 	if err := n.registers.Health(); err != nil {
 		out = append(out, api.Problem{Kind: api.NoRegisters, Text: err.Error()})
@@ -76,6 +81,7 @@ func (n *Node) gauges() metrics.Gauges {
 		Stored:      map[string]int64{},
 	}
 	g.Connections, g.Refused = n.connections()
+	g.Waiting, g.JobsMax = n.jobs.waiting(), n.cfg.JobsMax
 	for _, r := range n.jobs.running() {
 		s, _ := r.topic.get()
 		g.Coordinated[string(s.State)]++

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
@@ -35,6 +36,7 @@ type jobs struct {
 	mu      sync.Mutex
 	byID    map[plan.JobID]*hostedJob // all that run, and at most endedRunsMax that ended
 	waiters []chan struct{}           // closed and dropped once no job runs
+	queue   *fair.Queue               // of those that run or wait to
 }
 
 // planning tells watchers how far the planning has come.
@@ -52,6 +54,7 @@ type hostedJob struct {
 	term     *terms.Term
 	pid      *actor.PID   // of its coordinator, which outlives the job's end
 	topic    *topic       // its status; an ended one is final
+	turn     *fair.Turn   // guarded by jobs.mu
 	renewals atomic.Int64 // how often the job's client said that it still waits
 	taken    atomic.Bool  // somebody may have been told that the job is taken
 
@@ -74,8 +77,8 @@ func (r *hostedJob) ended() {
 	}
 }
 
-func newJobs(n *Node) *jobs {
-	return &jobs{n: n, byID: map[plan.JobID]*hostedJob{}}
+func newJobs(n *Node, l fair.Limits) *jobs {
+	return &jobs{n: n, byID: map[plan.JobID]*hostedJob{}, queue: fair.NewQueue(l)}
 }
 
 func (j *jobs) get(id plan.JobID) *hostedJob {
@@ -109,7 +112,7 @@ func (j *jobs) status(id plan.JobID) (*api.JobStatus, error) {
 // status is nil when this node does not coordinate the job any more.
 func (j *jobs) watch(id plan.JobID) (*api.JobStatus, <-chan struct{}) {
 	if r := j.get(id); r != nil {
-		return r.topic.get()
+		return j.see(r)
 	}
 	if rec := j.ended(id); rec != nil {
 		return rec.Status, nil
@@ -142,7 +145,7 @@ func (j *jobs) list() []api.JobStatus {
 	j.mu.Lock()
 	for id, r := range j.byID {
 		s, _ := r.topic.get()
-		out = append(out, *s)
+		out = append(out, *j.placed(r, s))
 		seen[id] = true
 	}
 	j.mu.Unlock()
@@ -333,11 +336,16 @@ func (j *jobs) start(rec *api.Record, term *terms.Term) (*hostedJob, error) {
 	}
 	first := rec.Spec.Status()
 	first.Coordinator, first.Term = string(j.n.id), term.Number()
-	r := &hostedJob{spec: rec.Spec, term: term, rec: rec, topic: newTopic(first)}
+	turn := j.enter(rec, term)
+	if turn == nil {
+		return nil, j.busy()
+	}
+	r := &hostedJob{spec: rec.Spec, term: term, rec: rec, topic: newTopic(first), turn: turn}
 	r.taken.Store(term.Number() > 1)
 	props := actor.PropsFromProducer(func() actor.Actor { return &coordinator{n: j.n, hosted: r, term: term.Number()} })
 	pid, err := j.n.wire.System().Root.SpawnNamed(props, fmt.Sprintf("coordinator-%s-%d", id, term.Number()))
 	if err != nil {
+		j.leaves(r)
 		return nil, fmt.Errorf("actors: start the coordinator of job %s: %w", id, err)
 	}
 	r.pid = pid
@@ -371,6 +379,7 @@ func (j *jobs) drop(r *hostedJob) {
 	}
 	delete(j.byID, r.spec.ID)
 	r.topic.close()
+	j.leaves(r)
 	j.n.wire.System().Root.Stop(r.pid)
 	j.wakeDrained()
 }

@@ -52,7 +52,8 @@ type cancelMsg struct{ reason error }
 
 // The messages of the coordinator.
 type (
-	plannedMsg struct {
+	admittedMsg struct{} // the job has a place
+	plannedMsg  struct {
 		job  *prepare.Job
 		held []nodeHeld
 		out  *publish.Output

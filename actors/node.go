@@ -144,7 +144,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
 	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.tasks.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
 	n.startMachine()
-	n.jobs = newJobs(n)
+	n.jobs = newJobs(n, limitsOf(&n.cfg))
 	n.peers = &peers.Peers{Self: n.id, View: func() *mesh.View { return n.mesh.View() }, API: n.api, Here: n.jobs.list, Log: n.log}
 	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Rules: n.rules, Log: n.log}
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Refused: n.refused, Handle: n.handleMessage})

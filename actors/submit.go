@@ -21,7 +21,7 @@ const (
 
 // submit records a job on its home replicas and makes the first of them drive it:
 // this node at once, another once it has the record. It returns once the job is
-// planned, so that a missing file or a malformed plan fails at once, and every
+// planned, so that a missing file or a malformed plan fails at once, or waits to be, and every
 // home replica that can has recorded it. Submitting the same id again returns the job.
 // If ctx ends first nobody waits for the job: it is cancelled.
 func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
@@ -70,6 +70,11 @@ func (j *jobs) awaitView(ctx context.Context, view *mesh.View) bool {
 // offer is one try to hand a job to the nodes of a view.
 func (j *jobs) offer(ctx context.Context, spec *api.JobSpec, view *mesh.View) (*api.JobStatus, error) {
 	homes, _ := j.n.peers.Homes(spec.ID)
+	if len(homes) > 0 && homes[0].ID == j.n.id { // what is refused here need not be recorded
+		if err := j.full(entrant(spec)); err != nil && j.n.records.Get(spec.ID) == nil {
+			return nil, err
+		}
+	}
 	rec := newRecord(spec, view, homes)
 	puts := j.putAll(ctx, rec, homes)
 	for i, m := range homes {
@@ -178,7 +183,7 @@ func (j *jobs) startAt(ctx context.Context, m mesh.Member, rec *api.Record) (*ap
 }
 
 // coordinate makes this node host a job's coordinator, and waits until the job
-// is planned, or it has become clear that this takes longer. A job that has another
+// is planned, or it has become clear that this takes longer, or that others come first. A job that has another
 // driver it takes over, if that one is gone.
 func (j *jobs) coordinate(ctx context.Context, rec *api.Record) (*api.JobStatus, error) {
 	spec := rec.Spec
@@ -194,20 +199,23 @@ func (j *jobs) coordinate(ctx context.Context, rec *api.Record) (*api.JobStatus,
 	r := j.get(spec.ID)
 	if r == nil {
 		var err error
-		if r, err = j.drive(ctx, rec); err != nil {
+		if r, err = j.drive(ctx, rec); errors.Is(err, plan.ErrBusy) {
+			j.refuse(ctx, rec, err)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	late := time.NewTimer(startTimeout)
 	defer late.Stop()
 	for {
-		s, changed := r.topic.get()
+		s, changed := j.see(r)
 		switch {
 		case r.topic.closed():
 			return nil, moved(spec.ID)
 		case s.State == api.Failed && s.Started == 0: // what fails later is the job's end
 			return nil, s.Error.Err()
-		case s.State != api.Queued:
+		case s.State != api.Queued || s.Waiting != nil: // what is wrong with one that waits is told at its end
 			return s, nil
 		}
 		select {

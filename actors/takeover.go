@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -54,7 +55,7 @@ func (j *jobs) inherit(heirs map[plan.JobID]*heir, view *mesh.View) {
 	var tries errgroup.Group
 	tries.SetLimit(takeoversMax)
 	open := map[plan.JobID]bool{}
-	for _, rec := range j.n.records.Open() {
+	for _, rec := range inTurn(j.n.records.Open()) {
 		id := rec.Spec.ID
 		if j.get(id) != nil {
 			continue
@@ -75,6 +76,18 @@ func (j *jobs) inherit(heirs map[plan.JobID]*heir, view *mesh.View) {
 			delete(heirs, id)
 		}
 	}
+}
+
+// inTurn sorts jobs as they are to be taken over: those that ran before those that
+// waited, and the older before the younger.
+func inTurn(recs []*api.Record) []*api.Record {
+	slices.SortFunc(recs, func(a, b *api.Record) int {
+		if waits := a.Wait == api.Waits; waits != (b.Wait == api.Waits) {
+			return map[bool]int{true: 1, false: -1}[waits]
+		}
+		return cmp.Compare(a.Spec.Submitted, b.Spec.Submitted)
+	})
+	return recs
 }
 
 // due is what is to be done about the job now; nil: nothing yet.

@@ -173,6 +173,7 @@ type JobStatus struct {
 	Started     int64         `json:"started,omitempty"`
 	EngineEnded int64         `json:"engine_ended,omitempty"`
 	Ended       int64         `json:"ended,omitempty"`
+	Waiting     *Waiting      `json:"waiting,omitempty"`  // while a queued job waits to be driven
 	Planning    *Planning     `json:"planning,omitempty"` // while a queued job is planned
 	Stages      []StageStatus `json:"stages,omitempty"`
 	Rows        int64         `json:"rows"`             // of the result, when it has succeeded
@@ -180,6 +181,14 @@ type JobStatus struct {
 	Files       []string      `json:"files,omitempty"`  // names in the folder
 	// Result says where the rows are, when it has succeeded; lists of jobs leave it out.
 	Result *ResultInfo `json:"result,omitempty"`
+}
+
+// Waiting is where a job stands among those that wait for their coordinator's node to
+// drive them. Others may come to pass it: users take turns.
+type Waiting struct {
+	Place int    `json:"place"` // from 1
+	Of    int    `json:"of"`
+	For   string `json:"for"` // what has to happen, in words
 }
 
 // Planning is how far a job's planning has come.

@@ -20,6 +20,7 @@ const (
 	DiskFull     = "disk full"
 	NotJoined    = "not joined"
 	IsLeaving    = "leaving"
+	QueueFull    = "queue full"   // as many jobs wait as may
 	NoRegisters  = "no registers" // the node knows of no keepers
 	NoMajority   = "no majority of keepers"
 )

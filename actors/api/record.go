@@ -12,11 +12,22 @@ type Record struct {
 	// Capacity is that of the pond when the job was submitted. A successor plans
 	// by it too, so that it finds the stages that its predecessor has run.
 	Capacity Capacity   `json:"capacity"`
+	Wait     Wait       `json:"wait,omitempty"`   // for its driver to have a place for it
 	Status   *JobStatus `json:"status,omitempty"` // once it has ended
 	// Job is its stages when they are not those that the spec compiles to, because
 	// the rest of it was planned again while it ran.
 	Job *plan.Job `json:"job,omitempty"`
 }
+
+// Wait is what is recorded of a job's wait, if it is a long one.
+type Wait int
+
+// A driver records that a job waits, and that it waits no more: a successor lets only
+// jobs wait that waited.
+const (
+	Waits  Wait = 1
+	Waited Wait = 2
+)
 
 // Driver is one start of a node.
 type Driver struct {

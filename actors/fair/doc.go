@@ -15,8 +15,10 @@
 // others are taken. A task that stays there for longer than [QuickMillis] is no small
 // one: it takes over the next ordinary slot that falls free, before any job does.
 //
+// [Queue] decides which jobs a node drives at all: so many at once, users in turn.
+//
 // It is pure: no clock, no goroutine, no socket, no disk. It refuses to know tasks,
 // nodes, and what jobs do.
 //
-// Read slots.go.
+// Read slots.go, then queue.go.
 package fair

@@ -77,16 +77,15 @@ func (q *Queue) Enter(e Entrant) *Turn {
 		u = &line{user: e.User}
 	}
 	t := &Turn{Entrant: e, line: u}
+	if q.Full(e) {
+		return nil
+	}
+	q.users[e.User] = u
 	if e.Begun {
-		q.users[e.User] = u
 		q.admit(t)
 		q.held++
 		return t
 	}
-	if q.waiting >= q.limits.Waiting && !e.Kept && !q.idle(t) {
-		return nil
-	}
-	q.users[e.User] = u
 	if len(u.turns) == 0 {
 		q.round = append(q.round, u)
 	}
@@ -96,9 +95,14 @@ func (q *Queue) Enter(e Entrant) *Turn {
 	return t
 }
 
-// idle reports whether a job that enters would be admitted at once.
-func (q *Queue) idle(t *Turn) bool {
-	return q.may(t.line) && (q.held < q.limits.Jobs || t.Attended && len(q.quick) < q.limits.Quick)
+// Full reports whether there is neither a place for a job nor room to wait for one.
+func (q *Queue) Full(e Entrant) bool {
+	if e.Begun || e.Kept || q.waiting < q.limits.Waiting {
+		return false
+	}
+	free := q.held < q.limits.Jobs || e.Attended && len(q.quick) < q.limits.Quick
+	u := q.users[e.User]
+	return !free || u != nil && !q.may(u)
 }
 
 // Leave gives up a job's turn, and its place if it has one. It returns those that are
@@ -239,9 +243,6 @@ func (q *Queue) Place(t *Turn) int {
 
 // Waiting is how many jobs wait for a place.
 func (q *Queue) Waiting() int { return q.waiting }
-
-// Full reports whether as many jobs wait as may.
-func (q *Queue) Full() bool { return q.waiting >= q.limits.Waiting && q.held >= q.limits.Jobs }
 
 // HeldUp reports whether a waiting job waits for others of its user, not for a place.
 func (q *Queue) HeldUp(t *Turn) bool { return !q.may(t.line) }

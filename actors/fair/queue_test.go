@@ -57,7 +57,7 @@ func TestQueueOrder(t *testing.T) {
 func TestQueueBounds(t *testing.T) {
 	q := NewQueue(Limits{Jobs: 1, User: 1, Waiting: 2})
 	a := enter(q, "a", 4)
-	if a[0] == nil || a[2] == nil || a[3] != nil || q.Waiting() != 2 || !q.Full() {
+	if a[0] == nil || a[2] == nil || a[3] != nil || q.Waiting() != 2 || !q.Full(Entrant{User: "b"}) || q.Full(Entrant{Kept: true}) {
 		t.Fatalf("%d wait, the last is %v", q.Waiting(), a[3])
 	}
 	if !q.HeldUp(a[1]) {
@@ -137,10 +137,10 @@ func crowd(rng *rand.Rand) error {
 	for step := range 400 {
 		if rng.IntN(2) == 0 || len(in) == 0 {
 			e := Entrant{ID: plan.JobID(fmt.Sprint(step)), User: fmt.Sprint("u", rng.IntN(5)), Attended: rng.IntN(4) == 0, Begun: rng.IntN(40) == 0}
-			full := q.waiting >= l.Waiting
+			full := q.Full(e)
 			t := q.Enter(e)
-			if t == nil && !full {
-				return fmt.Errorf("step %d: refused while %d of %d wait", step, q.waiting, l.Waiting)
+			if (t == nil) != full || full && q.waiting < l.Waiting {
+				return fmt.Errorf("step %d: refused: %v, said to be full: %v, while %d of %d wait", step, t == nil, full, q.waiting, l.Waiting)
 			}
 			if t == nil {
 				continue

@@ -84,7 +84,8 @@ func (r *Records) read(id fs.UploadID) (*api.Record, error) {
 	return rec, nil
 }
 
-// newer reports whether a replaces b: an ended job's record wins, then the term. That a
+// newer reports whether a replaces b: an ended job's record wins, then the term, then
+// what is known of its wait. That a
 // job without files failed is not put to the vote: a later term, which may know better,
 // wins over it.
 func newer(a, b *api.Record) bool {
@@ -94,7 +95,7 @@ func newer(a, b *api.Record) bool {
 	case a.Status == nil && b.Status != nil:
 		return b.Status.State != api.Succeeded && a.Term > b.Term
 	}
-	return a.Term > b.Term
+	return a.Term > b.Term || a.Term == b.Term && a.Status == nil && a.Wait > b.Wait
 }
 
 // Put makes rec durable, unless a newer version is here already. A record of another

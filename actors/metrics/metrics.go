@@ -27,6 +27,8 @@ type Metrics struct {
 // Gauges is how a node stands.
 type Gauges struct {
 	Coordinated   map[string]int // jobs that have not ended, by state
+	Waiting       int            // of those, that wait for a place
+	JobsMax       int            // that are driven at once
 	Slots         int
 	Running       int   // task attempts
 	MemoryLimit   int64 // bytes that the node was given
@@ -127,6 +129,8 @@ func boolean(b bool) float64 {
 // single are the gauges without a label.
 func single() []gauge {
 	return []gauge{
+		{desc("jobs_waiting", "Jobs that wait for this node to drive them."), false, func(g *Gauges) float64 { return float64(g.Waiting) }},
+		{desc("jobs_max", "Jobs that this node drives at once, the quick places aside."), false, func(g *Gauges) float64 { return float64(g.JobsMax) }},
 		{desc("slots", "Tasks that this node runs at once, the slot for small jobs aside."), false, func(g *Gauges) float64 { return float64(g.Slots) }},
 		{desc("tasks_running", "Task attempts that run on this node."), false, func(g *Gauges) float64 { return float64(g.Running) }},
 		{desc("memory_limit_bytes", "Memory that this node was given for tasks."), false, func(g *Gauges) float64 { return float64(g.MemoryLimit) }},

@@ -46,6 +46,9 @@ type Config struct {
 	// OutputMax those of the files that a job writes; 0: the disk.
 	SpillMax, ResultMax, OutputMax int64
 	Files                          uint64 // that the process may have open; default what the system allows
+	// JobsMax is how many jobs the node drives at once, UserJobsMax how many of one user's
+	// (0: no bound), and QueueMax how many wait for that; default 32 and 1,000; negative: none wait.
+	JobsMax, UserJobsMax, QueueMax int
 	Log                            *slog.Logger
 	Funcs                          *funcs.Registry
 	// Program is started for engine processes; nil: engines run in this process.
@@ -61,6 +64,8 @@ const (
 	defaultCacheMax = 8 << 30
 	defaultJoinFor  = time.Minute
 	defaultGrace    = time.Minute
+	defaultJobsMax  = 32
+	defaultQueueMax = 1000
 	memoryShare     = 0.6
 	memoryMin       = 120 << 20
 )
@@ -161,6 +166,13 @@ func (c Config) withDefaults() (Config, error) {
 		c.CacheMax = defaultCacheMax
 	}
 	c.CacheMax = max(c.CacheMax, 0)
+	if c.JobsMax == 0 {
+		c.JobsMax = defaultJobsMax
+	}
+	if c.QueueMax == 0 {
+		c.QueueMax = defaultQueueMax
+	}
+	c.QueueMax = max(c.QueueMax, 0)
 	if c.Version == "" {
 		c.Version = "dev"
 	}
@@ -179,6 +191,10 @@ func (c *Config) check() (err error) {
 	switch {
 	case c.Slots > wire.RunningMax:
 		return badSetting("slots", "one a core is right for most machines", "%d tasks at once are more than %d", c.Slots, wire.RunningMax)
+	case c.JobsMax < 1:
+		return badSetting("jobs-max", "32 is the default", "a node that drives %d jobs at once would drive none", c.JobsMax)
+	case c.UserJobsMax < 0:
+		return badSetting("user-jobs-max", "0 is no bound", "%d jobs are less than none", c.UserJobsMax)
 	case c.Memory < memoryMin:
 		return badSetting("memory", "write it like 4GiB", "%d bytes are too little: at least %d MiB are needed", c.Memory, memoryMin>>20)
 	case known && c.Memory > total:

@@ -227,15 +227,17 @@ func TestListings(t *testing.T) {
 	jobs := []*pond.Status{
 		{ID: idA, Name: "first", User: "ada", Statement: "SELECT *\nFROM 'a long name of a file/*.parquet'", State: "succeeded", Submitted: time.UnixMilli(40_000), Ended: time.UnixMilli(41_500), Rows: 7, Stages: []pond.Stage{{Tasks: 2, Done: 2, Rows: 9, Bytes: 2048}}},
 		{ID: idA, State: "failed", Submitted: time.UnixMilli(1000), Ended: time.UnixMilli(2000), Error: &pond.Error{Kind: "user", Text: "bad\nworse"}},
+		{ID: idB, State: "queued", Submitted: time.UnixMilli(99_000), Place: 3, InQueue: 12, WaitsFor: "a place"},
 	}
 	var out bytes.Buffer
 	a := &app{system: system{stdout: &out, stderr: &out}}
 	if err := a.listJobs(output.Table, jobs, now); err != nil {
 		t.Fatal(err)
 	}
-	want := "JOB       NAME   STATE      SUBMITTED     TOOK  STAGES  ROWS  USER  STATEMENT                                 ERROR\n" +
-		"aaaa0000  first  succeeded  1 minute ago  1.5s  1/1        7  ada   SELECT * FROM 'a long name of a file/*.…  -\n" +
-		"aaaa0000  -      failed     1 minute ago  1.0s  0/0        -  -     -                                         bad\n"
+	want := "JOB       NAME   STATE             SUBMITTED     TOOK  STAGES  ROWS  USER  STATEMENT                                 ERROR\n" +
+		"aaaa0000  first  succeeded         1 minute ago  1.5s  1/1        7  ada   SELECT * FROM 'a long name of a file/*.…  -\n" +
+		"aaaa0000  -      failed            1 minute ago  1.0s  0/0        -  -     -                                         bad\n" +
+		"aaab0000  -      queued (3 of 12)  1 second ago  1.0s  0/0        -  -     -                                         -\n"
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
 	}
@@ -247,6 +249,10 @@ func TestListings(t *testing.T) {
 		if !strings.Contains(out.String(), s) {
 			t.Errorf("lacks %q:\n%s", s, out.String())
 		}
+	}
+	out.Reset()
+	if err := a.printStatus(output.Table, jobs[2], now); err != nil || !strings.Contains(out.String(), "waits        at place 3 of 12 for a place\n") {
+		t.Errorf("%v: %s", err, out.String())
 	}
 	out.Reset()
 	if err := a.printStatus(output.JSON, jobs[0], now); err != nil || !json.Valid(out.Bytes()) {

@@ -165,7 +165,7 @@ func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
 // sentinel is the kind of an error.
 func sentinel(te *pond.Error) error {
 	for _, err := range []error{pond.ErrQuery, pond.ErrMemory, pond.ErrResource, pond.ErrUnavailable, pond.ErrCancelled,
-		pond.ErrDeadline, pond.ErrNotFound, pond.ErrExists, pond.ErrDenied, pond.ErrCrash, pond.ErrInternal} {
+		pond.ErrDeadline, pond.ErrNotFound, pond.ErrExists, pond.ErrDenied, pond.ErrCrash, pond.ErrBusy, pond.ErrInternal} {
 		if errors.Is(te, err) {
 			return err
 		}

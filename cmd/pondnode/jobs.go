@@ -35,9 +35,9 @@ func (a *app) jobsCommand() *cobra.Command {
 func (a *app) listJobs(f output.Format, jobs []*pond.Status, now time.Time) error {
 	people := output.NewListing(col("job", ""), col("name", ""), col("state", ""), col("submitted", ""), col("took", ""), col("stages", ""), col("rows", 0), col("user", ""), col("statement", ""), col("error", ""))
 	programs := output.NewListing(col("id", ""), col("name", ""), col("user", ""), col("statement", ""), col("state", ""), col("coordinator", ""), col("term", 0),
-		col("submitted", ""), col("ended", ""), col("stages", 0), col("rows", 0), col("files", 0), col("error_kind", ""), col("error", ""))
+		col("submitted", ""), col("ended", ""), col("stages", 0), col("rows", 0), col("files", 0), col("error_kind", ""), col("error", ""), col("place", 0), col("in_queue", 0), col("waits_for", ""))
 	for _, j := range jobs {
-		var rows, kind, text, first any
+		var rows, kind, text, first, place, inQueue any
 		if succeeded(j) {
 			rows = j.Rows
 		}
@@ -46,8 +46,11 @@ func (a *app) listJobs(f output.Format, jobs []*pond.Status, now time.Time) erro
 			line, _, _ := strings.Cut(strings.TrimSpace(j.Error.Text), "\n")
 			first = line
 		}
-		people.Add(progress.Short(j.ID), orNull(j.Name), j.State, ago(j.Submitted, now), took(j, now), stagesDone(j), rows, orNull(j.User), orNull(brief(j.Statement, listedMax)), first)
-		programs.Add(j.ID, orNull(j.Name), orNull(j.User), orNull(j.Statement), j.State, orNull(j.Coordinator), int64(j.Term), stamp(j.Submitted), stamp(j.Ended), len(j.Stages), rows, len(j.Files), kind, text)
+		if j.Place > 0 {
+			place, inQueue = j.Place, j.InQueue
+		}
+		people.Add(progress.Short(j.ID), orNull(j.Name), progress.State(j), ago(j.Submitted, now), took(j, now), stagesDone(j), rows, orNull(j.User), orNull(brief(j.Statement, listedMax)), first)
+		programs.Add(j.ID, orNull(j.Name), orNull(j.User), orNull(j.Statement), j.State, orNull(j.Coordinator), int64(j.Term), stamp(j.Submitted), stamp(j.Ended), len(j.Stages), rows, len(j.Files), kind, text, place, inQueue, orNull(j.WaitsFor))
 	}
 	return a.list(f, people, programs)
 }
@@ -193,6 +196,9 @@ func printHead(w io.Writer, st *pond.Status, now time.Time) {
 		state += verb + t.(string)
 	}
 	line("state", state)
+	if st.Place > 0 {
+		line("waits", fmt.Sprintf("at place %d of %d for %s", st.Place, st.InQueue, st.WaitsFor))
+	}
 	if !st.Submitted.IsZero() {
 		line("submitted", fmt.Sprintf("%v (%v)", stamp(st.Submitted), ago(st.Submitted, now)))
 	}

@@ -23,6 +23,7 @@ import (
 type nodeFlags struct {
 	bind, advertise, data   string
 	port, slots             int
+	jobs, userJobs, queue   int
 	peers                   []string
 	keeperGrace             time.Duration
 	joinTimeout             time.Duration
@@ -77,6 +78,9 @@ func (a *app) joinCommand() *cobra.Command {
 	f.StringVar(&n.spill, "spill-max", "", "disk that one task may spill rows to, such as 20GiB (default what is free)")
 	f.StringVar(&n.result, "result-max", "", "size of a job's result, as stored until it is read (default what is free)")
 	f.StringVar(&n.output, "output-max", "", "size of the files that a job writes (default what is free)")
+	f.IntVar(&n.jobs, "jobs-max", 32, "jobs that this node drives at once; a quarter more of those that a client waits for")
+	f.IntVar(&n.userJobs, "user-jobs-max", 0, "the same of one user's jobs (default no bound)")
+	f.IntVar(&n.queue, "queue-max", 1000, "jobs that may wait for this node to drive them; it refuses more")
 	f.StringVar(&n.logLevel, "log-level", "warn", "debug, info, warn or error")
 	f.StringVar(&n.logFormat, "log-format", "text", "text or json")
 	return cmd
@@ -128,6 +132,7 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 		pond.WithMemory(n.memoryBytes), pond.WithSlots(n.slots), pond.WithLabel(n.label), pond.WithGossipKey(key), pond.WithTLS(conf),
 		pond.WithZone(n.zone), pond.WithKeeperGrace(n.keeperGrace), pond.WithLogger(log), pond.WithVersion(ownVersion()),
 		pond.WithReadRoots(n.readRoots...), pond.WithWriteRoots(n.writeRoots...), pond.WithKeyFiles(n.keyFiles()...),
+		pond.WithJobsMax(n.jobs), pond.WithUserJobsMax(n.userJobs), pond.WithQueueMax(n.queue),
 	}
 	options = append(options, bounds...)
 	if n.given("cache") {

@@ -25,6 +25,7 @@ type bars struct {
 	p      *mpb.Progress
 	stages map[int]*stageBar
 	plan   *mpb.Bar // nil until there is something to tell
+	place  int      // in the queue, first told
 }
 
 func newBars(w io.Writer, columns int) *bars {
@@ -49,6 +50,10 @@ func (b *stageBar) get() pond.Stage {
 }
 
 func (b *bars) Update(s *pond.Status) {
+	if s.Place > 0 && b.place == 0 {
+		b.place = s.Place
+		b.Say(Waits(s))
+	}
 	b.planning(s)
 	for _, st := range s.Stages {
 		sb := b.stages[st.Index]

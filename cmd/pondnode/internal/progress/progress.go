@@ -50,6 +50,7 @@ type lines struct {
 	w      io.Writer
 	job    string
 	stages map[int]pond.Stage
+	place  int // in the queue, first told
 	tenth  int // of the planning, last told
 	ended  bool
 }
@@ -58,6 +59,10 @@ func (l *lines) Update(s *pond.Status) {
 	if l.job == "" && s.ID != "" {
 		l.job = Short(s.ID)
 		fmt.Fprintf(l.w, "job %s: %s\n", l.job, s.State)
+	}
+	if s.Place > 0 && l.place == 0 { // not at every place: there may be many
+		l.place = s.Place
+		fmt.Fprintln(l.w, Waits(s))
 	}
 	if tenth := planningTenth(s); tenth > l.tenth {
 		l.tenth = tenth
@@ -85,6 +90,19 @@ func (l *lines) Update(s *pond.Status) {
 func (l *lines) Say(line string) { fmt.Fprintln(l.w, line) }
 
 func (l *lines) Close() {}
+
+// State is a job's state, with its place in the queue if it waits.
+func State(s *pond.Status) string {
+	if s.Place == 0 {
+		return s.State
+	}
+	return fmt.Sprintf("%s (%d of %d)", s.State, s.Place, s.InQueue)
+}
+
+// Waits says how a job waits to be driven.
+func Waits(s *pond.Status) string {
+	return fmt.Sprintf("waits at place %d of %d for %s", s.Place, s.InQueue, s.WaitsFor)
+}
 
 // Planning says how far the planning of a job has come.
 func Planning(s *pond.Status) string {

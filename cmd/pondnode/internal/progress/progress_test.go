@@ -26,6 +26,8 @@ func history() []*pond.Status {
 	last.Retries, last.Spill, last.Reused, last.RawBytes = 1, 5<<20, 2, 9<<20
 	return []*pond.Status{
 		{ID: id, State: "queued"},
+		{ID: id, State: "queued", Place: 2, InQueue: 3, WaitsFor: "a place"},
+		{ID: id, State: "queued", Place: 1, InQueue: 3, WaitsFor: "a place"},
 		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 0, 0), stage(1, 0, 0, 0)}},
 		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 2, 0), stage(1, 0, 0, 0)}},
 		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 1, 1), stage(1, 0, 0, 0)}},
@@ -44,6 +46,7 @@ func TestLines(t *testing.T) {
 	}
 	d.Close()
 	want := `job 01234567: queued
+waits at place 2 of 3 for a place
 stage 1 of 2 (read flights): running 2 tasks
 stage 1 of 2 (read flights): done: 2/2 tasks, 24,000 rows, 2.0 MiB shuffled
 stage 2 of 2 (group): running 3 tasks
@@ -67,6 +70,9 @@ func TestBars(t *testing.T) {
 			d.Update(s)
 		}
 		d.Close()
+		if n > 1 && strings.Count(out.String(), "waits at place") != 1 {
+			t.Errorf("after %d: drew %q", n, out.String())
+		}
 		if n == len(all) && !(strings.Contains(out.String(), "3/3 tasks, 36,000 rows") && strings.Contains(out.String(), "2/2 group")) {
 			t.Errorf("drew %q", out.String())
 		}
