@@ -83,6 +83,7 @@ var layers = map[string][]string{
 	"cmd/pondnode": {"", "actors/auth", "actors/output", "actors/plan", "actors/plan/stmt", "cmd/pondnode/internal/certs", "cmd/pondnode/internal/jobfile", "cmd/pondnode/internal/near",
 		"cmd/pondnode/internal/progress", "cmd/pondnode/sample", "duck/lexer"},
 	"chaos/pondtest": {""},
+	"chaos/scenario": nil,
 	"chaos":          {"", "actors/api", "actors/plan", "duck", "duck/vec"},
 	"bench":          {"", "duck", "duck/vec", "shuffle", "shuffle/transfer"},
 }

@@ -1,0 +1,176 @@
+package scenario
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// limitDefault bounds a job whose scenario says nothing.
+const limitDefault = Duration(3 * time.Minute)
+
+// name is what a scenario, a job or a table may be called: names become files' too.
+var name = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
+
+// Events is the table that every run has.
+const Events = "events"
+
+var (
+	actions = []Action{Kill, Stop, Leave, Join, Engine, Starve, Cut, Lose, Delay}
+	targets = []Target{Anyone, Coordinator, Asked, Successor, Worker, All}
+)
+
+// Validate fills in what is left out, and refuses what cannot be run. Its errors are
+// *Error.
+func (s *Scenario) Validate() error {
+	if !name.MatchString(s.Name) {
+		return mistake(0, "name %q: use letters, digits, _ and -", s.Name)
+	}
+	if err := s.Setup.validate(); err != nil {
+		return err
+	}
+	if err := s.validateJobs(); err != nil {
+		return err
+	}
+	if len(s.Faults) > FaultsMax || s.Draw.Max > len(s.Faults) {
+		return mistake(0, "draw: %d of %d faults; %d at most", s.Draw.Max, len(s.Faults), FaultsMax)
+	}
+	for i := range s.Faults {
+		if err := s.Faults[i].validate(s.Setup.Driver); err != nil {
+			return err
+		}
+	}
+	return s.enoughLeft()
+}
+
+func mistake(line int, format string, args ...any) error {
+	return &Error{Line: line, Text: fmt.Sprintf(format, args...)}
+}
+
+func (s *Setup) validate() error {
+	s.Driver = orElse(s.Driver, Process)
+	s.Nodes = orElse(s.Nodes, nodesDefault)
+	s.Memory = orElse(s.Memory, memoryDefault)
+	s.Slots = orElse(s.Slots, slotsDefault)
+	s.Rows = orElse(s.Rows, rowsDefault)
+	s.Limit = orElse(s.Limit, limitDefault)
+	switch _, err := humanize.ParseBytes(s.Memory); {
+	case s.Driver != Process && s.Driver != Netns:
+		return mistake(0, "driver %q: use process or netns", s.Driver)
+	case s.Nodes < 1 || s.Nodes > NodesMax:
+		return mistake(0, "nodes: %d is not 1 to %d", s.Nodes, NodesMax)
+	case err != nil:
+		return mistake(0, "memory %q: write it as 512MiB", s.Memory)
+	case s.Slots < 1:
+		return mistake(0, "slots: %d is less than 1", s.Slots)
+	case s.Rows < 1 || s.Rows > RowsMax:
+		return mistake(0, "rows: %d is not 1 to %d", s.Rows, RowsMax)
+	}
+	for _, n := range slices.Sorted(maps.Keys(s.Tables)) {
+		if !name.MatchString(n) || strings.Contains(n, "-") || n == Events || s.Tables[n] == "" {
+			return mistake(0, "table %q: use letters, digits and _, another name than %s, and files", n, Events)
+		}
+	}
+	return nil
+}
+
+func orElse[T comparable](v, other T) T {
+	var zero T
+	if v == zero {
+		return other
+	}
+	return v
+}
+
+func (s *Scenario) validateJobs() error {
+	if len(s.Jobs) == 0 || len(s.Jobs) > JobsMax {
+		return mistake(0, "%d jobs: give 1 to %d", len(s.Jobs), JobsMax)
+	}
+	seen := map[string]bool{}
+	for _, j := range s.Jobs {
+		switch {
+		case !name.MatchString(j.Name):
+			return mistake(0, "job %q: name it with letters, digits, _ and -", j.Name)
+		case seen[j.Name]:
+			return mistake(0, "two jobs are called %q", j.Name)
+		case strings.TrimSpace(j.SQL) == "":
+			return mistake(0, "job %s has no sql", j.Name)
+		case j.Into != Result && j.Into != Files && j.Into != Append:
+			return mistake(0, "job %s: into %q: use files or append, or leave it out", j.Name, j.Into)
+		case j.Order != "" && j.Into != Files:
+			return mistake(0, "job %s: order is that of files: add into: files", j.Name)
+		}
+		seen[j.Name] = true
+	}
+	return nil
+}
+
+func (f *Fault) validate(d Driver) error {
+	f.Who = orElse(f.Who, Anyone)
+	switch {
+	case !slices.Contains(actions, f.Do):
+		return mistake(f.line, "do %q: use one of %s", f.Do, list(actions))
+	case !slices.Contains(targets, f.Who):
+		return mistake(f.line, "who %q: use one of %s", f.Who, list(targets))
+	case f.Network() && d != Netns:
+		return mistake(f.line, "%s needs driver: netns", f.Do)
+	case !f.Network() && (f.Way != Both || f.Gossip):
+		return mistake(f.line, "way and gossip are of cut, lose and delay")
+	case f.Way != Both && f.Way != In && f.Way != Out:
+		return mistake(f.line, "way %q: use in or out, or leave it out", f.Way)
+	case (f.Do == Lose) != (f.Loss > 0) || f.Loss < 0 || f.Loss > 100:
+		return mistake(f.line, "lose takes loss: a percentage from 1 to 100, and no other does")
+	case (f.Do == Delay) != (f.Late > 0):
+		return mistake(f.line, "delay takes late: a duration, and no other does")
+	case f.Times < 0 || f.Times > TimesMax:
+		return mistake(f.line, "times: %d is not 1 to %d", f.Times, TimesMax)
+	}
+	return nil
+}
+
+func list[T ~string](values []T) string {
+	var out []string
+	for _, v := range values {
+		out = append(out, string(v))
+	}
+	return strings.Join(out, ", ")
+}
+
+// enoughLeft refuses faults that could take away a majority of nodes until the job has
+// ended: it never would.
+func (s *Scenario) enoughLeft() error {
+	most := (s.Setup.Nodes - 1) / 2
+	var away []int
+	for i := range s.Faults {
+		f := &s.Faults[i]
+		if !f.away() || f.For.Max > 0 {
+			continue
+		}
+		n := max(f.Times, 1)
+		if f.Who == All {
+			n = s.Setup.Nodes
+		}
+		if n > most {
+			return mistake(f.line, "%s takes %d of %d nodes away until the job has ended, which it then cannot: add for, such as 5s", f.Do, n, s.Setup.Nodes)
+		}
+		away = append(away, n)
+	}
+	slices.Sort(away)
+	slices.Reverse(away)
+	if s.Draw.Max > 0 {
+		away = away[:min(len(away), s.Draw.Max)]
+	}
+	sum := 0
+	for _, n := range away {
+		sum += n
+	}
+	if sum > most {
+		return mistake(0, "the faults may take %d of %d nodes away until the job has ended, which it then cannot: add for, such as 5s", sum, s.Setup.Nodes)
+	}
+	return nil
+}
