@@ -80,11 +80,11 @@ var layers = map[string][]string{
 	"cmd/pondnode/internal/jobfile":  {"actors/plan", "cmd/pondnode/internal/near", "duck/lexer"},
 	"cmd/pondnode/internal/progress": {""},
 	"cmd/pondnode/sample":            nil,
-	"cmd/pondnode": {"", "actors/auth", "actors/output", "actors/plan", "actors/plan/stmt", "cmd/pondnode/internal/certs", "cmd/pondnode/internal/jobfile", "cmd/pondnode/internal/near",
+	"cmd/pondnode": {"", "actors/auth", "actors/output", "actors/plan", "actors/plan/stmt", "chaos", "chaos/scenario", "cmd/pondnode/internal/certs", "cmd/pondnode/internal/jobfile", "cmd/pondnode/internal/near",
 		"cmd/pondnode/internal/progress", "cmd/pondnode/sample", "duck/lexer"},
 	"chaos/pondtest": {""},
 	"chaos/scenario": nil,
-	"chaos":          {"", "actors/api", "actors/plan", "duck", "duck/vec"},
+	"chaos":          {"", "actors/api", "actors/plan", "chaos/scenario", "duck", "duck/vec"},
 	"bench":          {"", "duck", "duck/vec", "shuffle", "shuffle/transfer"},
 }
 

@@ -9,7 +9,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,13 +28,15 @@ type Options struct {
 	Flags  []string // of every node, for pondnode join
 }
 
-// Cluster runs real nodes on this machine. Only its queries about nodes are safe
-// for concurrent use.
+// Cluster runs real nodes on this machine. It is safe for concurrent use, each of its
+// nodes for one caller at a time that starts or ends it.
 type Cluster struct {
-	opts  Options
-	ctx   context.Context // the processes' life
-	kill  context.CancelFunc
-	lock  *os.File
+	opts Options
+	ctx  context.Context // the processes' life
+	kill context.CancelFunc
+	lock *os.File
+
+	mu    sync.Mutex
 	nodes []*Node
 }
 
@@ -78,7 +82,7 @@ func StartTogether(ctx context.Context, o Options) (*Cluster, error) {
 		if err := n.spawn(base, peers); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
-		c.nodes = append(c.nodes, n)
+		c.keep(n)
 		starts.Go(func() error { return n.awaitReady(sctx) })
 	}
 	if err := starts.Wait(); err != nil {
@@ -139,14 +143,14 @@ func (c *Cluster) folder(i int) string { return filepath.Join(c.opts.Dir, "node-
 // Add starts one more node on free ports, with flags of its own after those of
 // all, and returns when it is ready.
 func (c *Cluster) Add(ctx context.Context, flags ...string) (*Node, error) {
-	return c.AddAt(ctx, c.folder(len(c.nodes)), flags...)
+	return c.AddAt(ctx, c.folder(len(c.Nodes())), flags...)
 }
 
 // AddAt is Add with a data folder from elsewhere.
 func (c *Cluster) AddAt(ctx context.Context, dir string, flags ...string) (*Node, error) {
 	n := &Node{c: c, flags: flags, dir: dir}
 	var peers []string
-	for _, o := range c.nodes {
+	for _, o := range c.Nodes() {
 		if o.Running() {
 			peers = append(peers, o.addr)
 		}
@@ -158,15 +162,21 @@ func (c *Cluster) AddAt(ctx context.Context, dir string, flags ...string) (*Node
 	if err := n.start(ctx, bases[0], peers); err != nil {
 		return nil, err
 	}
-	c.nodes = append(c.nodes, n)
+	c.keep(n)
 	return n, nil
+}
+
+func (c *Cluster) keep(n *Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes = append(c.nodes, n)
 }
 
 // Close kills every node that still runs, and lets the next cluster start.
 func (c *Cluster) Close() error {
 	c.kill()
-	for _, n := range c.nodes {
-		<-n.proc.Done()
+	for _, n := range c.Nodes() {
+		<-n.proc.Load().Done()
 		if n.session != nil {
 			n.session.Close()
 		}
@@ -174,12 +184,31 @@ func (c *Cluster) Close() error {
 	return c.lock.Close()
 }
 
-// Nodes are all nodes ever added, in order.
-func (c *Cluster) Nodes() []*Node { return c.nodes }
+// Drop lets a node leave in order, and forgets it.
+func (c *Cluster) Drop(ctx context.Context, n *Node) error {
+	if err := n.Term(); err != nil {
+		return err
+	}
+	if _, err := n.Exit(ctx); err != nil {
+		return err
+	}
+	n.session.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes = slices.DeleteFunc(c.nodes, func(o *Node) bool { return o == n })
+	return nil
+}
+
+// Nodes are all nodes that were added and not dropped, in order.
+func (c *Cluster) Nodes() []*Node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.nodes)
+}
 
 // Node is the node of that id; nil for none.
 func (c *Cluster) Node(id string) *Node {
-	for _, n := range c.nodes {
+	for _, n := range c.Nodes() {
 		if n.id == id {
 			return n
 		}
@@ -191,7 +220,7 @@ func (c *Cluster) Node(id string) *Node {
 func (c *Cluster) Others(ids ...string) []*Node {
 	var out []*Node
 next:
-	for _, n := range c.nodes {
+	for _, n := range c.Nodes() {
 		for _, id := range ids {
 			if n.id == id {
 				continue next
@@ -234,6 +263,28 @@ func (c *Cluster) AwaitMembers(ctx context.Context, n int) error {
 			}
 			if len(m.Members) != n {
 				return fmt.Errorf("node %s sees %d members, not %d", node.id, len(m.Members), n)
+			}
+		}
+		return nil
+	})
+}
+
+// AwaitIdle waits until every job has ended, and nothing spilled is left of any.
+func (c *Cluster) AwaitIdle(ctx context.Context) error {
+	return Await(ctx, func(ctx context.Context) error {
+		for _, n := range c.Others() {
+			jobs, err := n.Session().Jobs(ctx)
+			if err != nil {
+				return err
+			}
+			for _, j := range jobs {
+				if !j.Done() {
+					return fmt.Errorf("job %s is %s", j.ID, j.State)
+				}
+			}
+			files, err := n.Spilled()
+			if err != nil || len(files) > 0 {
+				return fmt.Errorf("node %s has spilled files: %q (%v)", n.ID(), files, err)
 			}
 		}
 		return nil

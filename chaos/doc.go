@@ -12,10 +12,15 @@
 //	        └─────▲─────────────────────┘
 //	              └── Fault: kill -9, SIGSTOP, SIGTERM … ◀── Trigger ◀── job status
 //
+// A [Site] is a cluster with data and an oracle, on which plans of package scenario are
+// carried out; a [Campaign] is many of them, of seeds that follow one another. Each run
+// is a [Record], whose verdict [Summary] counts; `pondnode chaos` is all of this on the
+// command line. A program's own faults and invariants are [SiteOptions].
+//
 // A run whose fault never fired proves nothing, and is an error ([ErrNotFired]).
 // Clusters take turns on a machine, by a lock file in the temporary folder: on
 // few cores two of them would take each other for dead.
 //
 // The package refuses to look inside a node: it knows only the HTTP API, standard
-// error and exit codes. Read cluster.go, then fault.go.
+// error and exit codes. Read cluster.go, then fault.go, then site.go.
 package chaos

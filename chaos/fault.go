@@ -15,6 +15,9 @@ import (
 // happened.
 var ErrNotFired = errors.New("the fault never fired")
 
+// ErrLost is a job that could not be followed to its end.
+var ErrLost = errors.New("the job was lost sight of")
+
 // Trigger says from a job's status whether a fault is due.
 type Trigger func(*pond.Status) bool
 
@@ -53,6 +56,27 @@ type Fault struct {
 	For  time.Duration
 	// Budget is how often the fault may fire; 0: once.
 	Budget int
+	// Recovered says whether a job goes on that stood at before when it was struck;
+	// nil: a task more is done.
+	Recovered func(before, now *pond.Status) bool
+}
+
+// recovered says whether the job goes on, or has ended.
+func (f *Fault) recovered(before, now *pond.Status) bool {
+	switch {
+	case now.Done():
+		return true
+	case f.Recovered != nil:
+		return f.Recovered(before, now)
+	}
+	return tasksDone(now) > tasksDone(before)
+}
+
+func tasksDone(s *pond.Status) (n int) {
+	for _, st := range s.Stages {
+		n += st.Done
+	}
+	return n
 }
 
 // Firing is a fault that happened.
@@ -60,18 +84,22 @@ type Firing struct {
 	Fault string
 	At    time.Duration // since the run began
 	Job   *pond.Status
+	By    *Fault
+	// Recovery is how long it took until the job was heard to go on.
+	Recovery time.Duration
 }
 
 // Report is the outcome of a run.
 type Report struct {
-	Status *pond.Status // at the end
-	Took   time.Duration
+	Status *pond.Status  // at the end
+	Ended  time.Duration // of the job, since the run began; 0: not seen
+	Took   time.Duration // of the run: until all that was broken was mended
 	Fired  []Firing
 }
 
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s after %v", r.Status.State, r.Took.Round(time.Millisecond))
+	fmt.Fprintf(&b, "%s after %v", r.Status.State, r.Ended.Round(time.Millisecond))
 	for _, f := range r.Fired {
 		fmt.Fprintf(&b, "; %s at %v", f.Fault, f.At.Round(time.Millisecond))
 	}
@@ -90,8 +118,8 @@ func Run(ctx context.Context, job *pond.Job, faults ...*Fault) (*Report, error) 
 		r.left[i] = max(f.Budget, 1)
 	}
 	err := r.follow(ctx, job)
-	r.report.Took = time.Since(r.begun)
 	err = errors.Join(err, r.mend())
+	r.report.Took = time.Since(r.begun)
 	for i, f := range faults {
 		if r.left[i] == max(f.Budget, 1) {
 			err = errors.Join(err, fmt.Errorf("chaos: %s: %w", f.Name, ErrNotFired))
@@ -117,10 +145,12 @@ func (r *run) follow(ctx context.Context, job *pond.Job) error {
 	defer close(r.over)
 	for s, err := range job.Watch(ctx) {
 		if err != nil {
-			return fmt.Errorf("chaos: follow job %s: %w", job.ID(), err)
+			return fmt.Errorf("chaos: follow job %s: %w: %w", job.ID(), ErrLost, err)
 		}
 		r.report.Status = s
+		r.recover(s)
 		if s.Done() {
+			r.report.Ended = time.Since(r.begun)
 			return nil
 		}
 		for i, f := range r.faults {
@@ -135,14 +165,25 @@ func (r *run) follow(ctx context.Context, job *pond.Job) error {
 			r.left[i]--
 		}
 	}
-	return fmt.Errorf("chaos: the end of job %s was not seen", job.ID())
+	return fmt.Errorf("chaos: follow job %s: %w", job.ID(), ErrLost)
+}
+
+// recover notes for which faults that have fired the job goes on.
+func (r *run) recover(s *pond.Status) {
+	for i := range r.report.Fired {
+		f := &r.report.Fired[i]
+		if f.Recovery == 0 && f.By.recovered(f.Job, s) {
+			f.Recovery = time.Since(r.begun) - f.At
+		}
+	}
 }
 
 func (r *run) fire(ctx context.Context, f *Fault, s *pond.Status) error {
+	at := time.Since(r.begun)
 	if err := f.Do(ctx, s); err != nil {
 		return err
 	}
-	r.report.Fired = append(r.report.Fired, Firing{Fault: f.Name, At: time.Since(r.begun), Job: s})
+	r.report.Fired = append(r.report.Fired, Firing{Fault: f.Name, At: at, Job: s, By: f})
 	if f.Undo == nil {
 		return nil
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -77,7 +76,7 @@ func newCluster(t *testing.T, nodes int, flags ...string) (context.Context, *cha
 	t.Cleanup(func() {
 		c.Close()
 		for _, n := range c.Nodes() {
-			if panicked.MatchString(ofEngine.ReplaceAllString(n.Log(), "")) {
+			if n.Panicked() {
 				t.Errorf("node %s panicked", n.ID())
 			}
 			if t.Failed() {
@@ -87,13 +86,6 @@ func newCluster(t *testing.T, nodes int, flags ...string) (context.Context, *cha
 	})
 	return testContext(t), c
 }
-
-// panicked is found in the log of a node that has a defect; ofEngine are the lines in
-// which a node tells of an engine process that died.
-var (
-	panicked = regexp.MustCompile("panic|SIGSEGV")
-	ofEngine = regexp.MustCompile(`(?m)^.* msg="an engine process .*$`)
-)
 
 func tail(s string, lines int) string {
 	all := strings.SplitAfter(s, "\n")

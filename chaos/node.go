@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,7 +24,7 @@ type Node struct {
 	dir     string // data folder
 	id      string // kept in the data folder
 	addr    string // base address, kept too
-	proc    *Process
+	proc    atomic.Pointer[Process]
 	session *pond.Session
 	api     *api.Peer
 	logs    []string // of boots that have ended
@@ -50,21 +51,27 @@ func (n *Node) spawn(port string, peers []string) error {
 	}
 	args = append(append(args, n.c.opts.Flags...), n.flags...)
 	p, err := Spawn(n.c.ctx, "", n.c.opts.Binary, args...)
-	n.proc = p
-	return err
+	if err != nil {
+		return err
+	}
+	n.proc.Store(p)
+	return nil
 }
 
 func (n *Node) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	m, err := n.proc.Await(ctx, ready)
+	m, err := n.proc.Load().Await(ctx, ready)
 	if err != nil {
 		return err
 	}
-	n.id, n.addr = m[1], m[2]
 	if n.session != nil {
+		if n.id != m[1] {
+			return fmt.Errorf("chaos: node %s came back as %s", n.id, m[1])
+		}
 		return nil
 	}
+	n.id, n.addr = m[1], m[2]
 	addr, err := api.Addr(n.addr)
 	if err != nil {
 		return err
@@ -90,12 +97,12 @@ func (n *Node) Session() *pond.Session { return n.session }
 func (n *Node) API() *api.Peer { return n.api }
 
 // PID is the process's id.
-func (n *Node) PID() int { return n.proc.PID() }
+func (n *Node) PID() int { return n.proc.Load().PID() }
 
 // Running reports whether the process has not ended. A stopped one has not.
 func (n *Node) Running() bool {
 	select {
-	case <-n.proc.Done():
+	case <-n.proc.Load().Done():
 		return false
 	default:
 		return true
@@ -103,38 +110,48 @@ func (n *Node) Running() bool {
 }
 
 // Log returns the node's standard error, of all its boots.
-func (n *Node) Log() string { return strings.Join(n.logs, "") + n.proc.Stderr() }
+func (n *Node) Log() string { return strings.Join(n.logs, "") + n.proc.Load().Stderr() }
+
+// panicked is found in the log of a node that has a defect; ofEngine are the lines in
+// which a node tells of an engine process that died.
+var (
+	panicked = regexp.MustCompile("panic|SIGSEGV")
+	ofEngine = regexp.MustCompile(`(?m)^.* msg="an engine process .*$`)
+)
+
+// Panicked reports whether the node's log tells of a defect of the node.
+func (n *Node) Panicked() bool { return panicked.MatchString(ofEngine.ReplaceAllString(n.Log(), "")) }
 
 // Kill9 ends the process without a word, and waits until it is gone.
 func (n *Node) Kill9(ctx context.Context) error {
-	if err := n.proc.Signal(syscall.SIGKILL); err != nil {
+	if err := n.proc.Load().Signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	_, err := n.proc.Wait(ctx)
+	_, err := n.proc.Load().Wait(ctx)
 	return err
 }
 
 // Stop freezes the process (SIGSTOP) until Cont.
-func (n *Node) Stop() error { return n.proc.Signal(syscall.SIGSTOP) }
+func (n *Node) Stop() error { return n.proc.Load().Signal(syscall.SIGSTOP) }
 
 // Cont lets a frozen process go on (SIGCONT).
-func (n *Node) Cont() error { return n.proc.Signal(syscall.SIGCONT) }
+func (n *Node) Cont() error { return n.proc.Load().Signal(syscall.SIGCONT) }
 
 // Term asks the process to leave (SIGTERM) and does not wait.
-func (n *Node) Term() error { return n.proc.Signal(syscall.SIGTERM) }
+func (n *Node) Term() error { return n.proc.Load().Signal(syscall.SIGTERM) }
 
 // Interrupt is Ctrl-C.
-func (n *Node) Interrupt() error { return n.proc.Signal(os.Interrupt) }
+func (n *Node) Interrupt() error { return n.proc.Load().Signal(os.Interrupt) }
 
 // Await waits until the node's present boot has written something to standard
 // error.
 func (n *Node) Await(ctx context.Context, re *regexp.Regexp) error {
-	_, err := n.proc.Await(ctx, re)
+	_, err := n.proc.Load().Await(ctx, re)
 	return err
 }
 
 // Exit waits for the process to end.
-func (n *Node) Exit(ctx context.Context) (Exit, error) { return n.proc.Wait(ctx) }
+func (n *Node) Exit(ctx context.Context) (Exit, error) { return n.proc.Load().Wait(ctx) }
 
 // Restart starts a node that has ended with the same data folder and ports, as
 // a service manager would, and waits until it is ready. All nodes of the cluster
@@ -148,16 +165,12 @@ func (n *Node) Restart(ctx context.Context) error {
 		return fmt.Errorf("chaos: restart node %s: %w", n.id, err)
 	}
 	var peers []string
-	for _, o := range n.c.nodes {
+	for _, o := range n.c.Nodes() {
 		peers = append(peers, o.addr)
 	}
-	n.logs = append(n.logs, n.proc.Stderr(), "--- restarted\n")
-	id := n.id
+	n.logs = append(n.logs, n.proc.Load().Stderr(), "--- restarted\n")
 	if err := n.start(ctx, port, peers); err != nil {
-		return fmt.Errorf("chaos: restart node %s: %w", id, err)
-	}
-	if n.id != id {
-		return fmt.Errorf("chaos: node %s came back as %s", id, n.id)
+		return fmt.Errorf("chaos: restart node %s: %w", n.id, err)
 	}
 	return nil
 }

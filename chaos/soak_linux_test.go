@@ -3,16 +3,15 @@
 package chaos_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,13 +30,11 @@ var (
 )
 
 const (
-	killEvery   = 400 * time.Millisecond // a process is killed about so often
-	soakJobMax  = 5 * time.Minute        // a job that takes longer hangs
-	crashesOf   = 4                      // one of so many kills looks like a crash of DuckDB's own
-	crashedMax  = 10                     // percent of jobs whose task was hit too often to be tried again
-	processorAt = 11                     // of user time in a process's stat, behind its name
-	parentAt    = 1                      // of the parent's id, likewise
-	soakNodes   = 3
+	killEvery  = 400 * time.Millisecond // a process is killed about so often
+	soakJobMax = 5 * time.Minute        // a job that takes longer hangs
+	crashesOf  = 4                      // one of so many kills looks like a crash of DuckDB's own
+	crashedMax = 10                     // percent of jobs whose task was hit too often to be tried again
+	soakNodes  = 3
 )
 
 // Whatever engine processes are killed while queries and sorts run, at any moment, the
@@ -74,7 +71,7 @@ func TestKillEngines(t *testing.T) {
 		})
 	}
 	begun := time.Now()
-	s.kill(killer, c, *kills, rand.New(rand.NewPCG(*seed, 1<<32)))
+	s.kill(t, killer, c, *kills, rand.New(rand.NewPCG(*seed, 1<<32)))
 	done()
 	clients.Wait()
 	t.Logf("%d engine processes killed at work in %v, %d of them as if they crashed: %d answers right, %d jobs hit too often",
@@ -96,14 +93,14 @@ type soak struct {
 }
 
 // kill kills engine processes that work, at random, until it has killed so many.
-func (s *soak) kill(ctx context.Context, c *chaos.Cluster, n int, random *rand.Rand) {
+func (s *soak) kill(t *testing.T, ctx context.Context, c *chaos.Cluster, n int, random *rand.Rand) {
 	before := map[int]int{}
 	for s.kills < n && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-time.After(killEvery/2 + rand.N(killEvery)):
 		}
-		now, busy := engineTimes(c), []int(nil)
+		now, busy := engineTimes(t, c), []int(nil)
 		for pid, ticks := range now {
 			if was, ok := before[pid]; ok && ticks > was {
 				busy = append(busy, pid)
@@ -128,24 +125,13 @@ func (s *soak) kill(ctx context.Context, c *chaos.Cluster, n int, random *rand.R
 
 // engineTimes are the engine processes of all nodes, with the ticks of the processor
 // that each has used.
-func engineTimes(c *chaos.Cluster) map[int]int {
+func engineTimes(t *testing.T, c *chaos.Cluster) map[int]int {
+	t.Helper()
 	out := map[int]int{}
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range stats {
-		text, err := os.ReadFile(path) // gone: it has ended
-		_, fields, ok := bytes.Cut(text, []byte(") "))
-		f := strings.Fields(string(fields))
-		if err != nil || !ok || len(f) <= processorAt+1 {
-			continue
-		}
-		parent, _ := strconv.Atoi(f[parentAt])
-		if !slices.ContainsFunc(c.Nodes(), func(n *chaos.Node) bool { return n.PID() == parent }) {
-			continue
-		}
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		user, _ := strconv.Atoi(f[processorAt])
-		system, _ := strconv.Atoi(f[processorAt+1])
-		out[pid] = user + system
+	for _, n := range c.Nodes() {
+		engines, err := n.Engines()
+		must(t, err)
+		maps.Copy(out, engines)
 	}
 	return out
 }

@@ -207,7 +207,7 @@ func takeover(t *testing.T, c *chaos.Cluster, d death, w work, asked *chaos.Node
 	must(t, err)
 	coordinator := c.Node(s.Coordinator)
 	for s, err = range coordinator.Session().Job(job.ID()).Watch(ctx) {
-		if must(t, err); s.Done() || share(s) >= done {
+		if must(t, err); s.Done() || chaos.Share(s) >= done {
 			break
 		}
 	}
@@ -262,15 +262,6 @@ func awaitDone(t *testing.T, ctx context.Context, n *chaos.Node, id string) *pon
 		return err
 	}))
 	return last
-}
-
-// share is how much of a job's tasks are done.
-func share(s *pond.Status) float64 {
-	done, all := 0, 0
-	for _, st := range s.Stages {
-		done, all = done+st.Done, all+max(st.Tasks, 1)
-	}
-	return float64(done) / float64(max(all, 1))
 }
 
 // appendFile is jobFile, whose rows are added to the folder.

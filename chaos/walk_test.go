@@ -92,22 +92,5 @@ func TestNodeWithoutSlots(t *testing.T) {
 // noneRunning wants every job to have ended, and nothing to be left of any.
 func noneRunning(t *testing.T, ctx context.Context, c *chaos.Cluster) {
 	t.Helper()
-	must(t, chaos.Await(ctx, func(ctx context.Context) error {
-		for _, n := range c.Others() {
-			jobs, err := n.Session().Jobs(ctx)
-			if err != nil {
-				return err
-			}
-			for _, j := range jobs {
-				if !j.Done() {
-					return fmt.Errorf("job %s is %s", j.ID, j.State)
-				}
-			}
-			files, err := n.Spilled()
-			if err != nil || len(files) > 0 {
-				return fmt.Errorf("node %s has spilled files: %q (%v)", n.ID(), files, err)
-			}
-		}
-		return nil
-	}))
+	must(t, c.AwaitIdle(ctx))
 }

@@ -6,7 +6,6 @@ const (
 	FaultsMax = 32
 	JobsMax   = 64
 	RowsMax   = 100_000_000
-	TimesMax  = 100
 )
 
 // Defaults of what a scenario leaves out.
@@ -45,7 +44,7 @@ type Into string
 const (
 	Result Into = ""       // to whoever asks
 	Files  Into = "files"  // a new folder
-	Append Into = "append" // a folder that has rows: doubled ones would show
+	Append Into = "append" // as a folder's further rows: doubled ones show
 )
 
 // Job is a query, whose answer is compared with one DuckDB's on the same files. Sums
@@ -100,7 +99,7 @@ type Fault struct {
 	At  Moment `yaml:"at" json:"at"`
 	// For is how long it lasts; none: until the job has ended.
 	For   Span `yaml:"for" json:"for"`
-	Times int  `yaml:"times" json:"times,omitempty"` // it may happen; 0: once
+	Count int  `yaml:"count" json:"count,omitempty"` // of nodes that it strikes; 0: one
 
 	Way    Way      `yaml:"way" json:"way,omitempty"`       // of cut, lose and delay
 	Gossip bool     `yaml:"gossip" json:"gossip,omitempty"` // only that is struck, not actors and rows

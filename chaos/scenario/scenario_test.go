@@ -28,7 +28,7 @@ faults:
   - {do: leave, at: 0.5, for: 2s}
   - {do: kill, who: successor, at: term 2, for: 5s}
   - {do: kill, who: all, at: 1, for: 1s}
-  - {do: join, times: 2}
+  - {do: join, count: 2}
 draw: 1-3
 `
 

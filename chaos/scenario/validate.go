@@ -127,8 +127,8 @@ func (f *Fault) validate(d Driver) error {
 		return mistake(f.line, "lose takes loss: a percentage from 1 to 100, and no other does")
 	case (f.Do == Delay) != (f.Late > 0):
 		return mistake(f.line, "delay takes late: a duration, and no other does")
-	case f.Times < 0 || f.Times > TimesMax:
-		return mistake(f.line, "times: %d is not 1 to %d", f.Times, TimesMax)
+	case f.Count < 0 || f.Count > NodesMax:
+		return mistake(f.line, "count: %d is not 1 to %d", f.Count, NodesMax)
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func (s *Scenario) enoughLeft() error {
 		if !f.away() || f.For.Max > 0 {
 			continue
 		}
-		n := max(f.Times, 1)
+		n := max(f.Count, 1)
 		if f.Who == All {
 			n = s.Setup.Nodes
 		}

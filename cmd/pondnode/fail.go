@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos/scenario"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/jobfile"
 )
 
@@ -48,12 +49,13 @@ func exitCode(err error) int {
 	var usage usageError
 	var file *jobfile.Error
 	var job *jobError
+	var run *scenario.Error
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
-	case errors.As(err, &usage), errors.As(err, &file), setting(err) != nil:
+	case errors.As(err, &usage), errors.As(err, &file), errors.As(err, &run), setting(err) != nil:
 		return exitUsage
 	case errors.Is(err, pond.ErrDenied):
 		return exitDenied

@@ -1,0 +1,182 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/chaos/scenario"
+)
+
+// eventFiles is how many files the table events is of.
+const eventFiles = 8
+
+// taskParts is in how many partitions jobs exchange rows: enough that their progress is
+// seen.
+const taskParts = 12
+
+// workload is the data of a site: what jobs read, and DuckDB's answers.
+type workload struct {
+	oracle *Oracle
+	tables map[string]string // patterns by name
+	dir    string            // outputs are made in it
+	runs   int
+}
+
+// newWorkload makes the table events, and views of all tables for the oracle.
+func newWorkload(ctx context.Context, o *Oracle, dir string, s *scenario.Setup) (*workload, error) {
+	w := &workload{oracle: o, tables: map[string]string{scenario.Events: filepath.Join(dir, "events", "*.parquet")}, dir: filepath.Join(dir, "out")}
+	for name, files := range s.Tables {
+		abs, err := filepath.Abs(files)
+		if err != nil {
+			return nil, fmt.Errorf("chaos: table %s: %w", name, err)
+		}
+		w.tables[name] = abs
+	}
+	err := errors.Join(os.MkdirAll(w.dir, 0o755), os.MkdirAll(filepath.Dir(w.tables[scenario.Events]), 0o755))
+	if err != nil {
+		return nil, fmt.Errorf("chaos: data: %w", err)
+	}
+	for i := range eventFiles {
+		sql := fmt.Sprintf("COPY (SELECT i AS id, (hash(i) %% 997)::INTEGER AS k, i %% 7 AS v, CASE WHEN i %% 11 <> 0 THEN 'row ' || i END AS s, (i %% 10007 * 0.25)::DECIMAL(12, 2) AS price FROM range(%d, %d) AS t(i)) TO '%s' (FORMAT parquet)",
+			i*s.Rows/eventFiles, (i+1)*s.Rows/eventFiles, text(filepath.Join(filepath.Dir(w.tables[scenario.Events]), fmt.Sprintf("%03d.parquet", i))))
+		if err := o.Exec(ctx, sql); err != nil {
+			return nil, fmt.Errorf("chaos: data: %w", err)
+		}
+	}
+	for _, sql := range w.views() {
+		if err := o.Exec(ctx, sql); err != nil {
+			return nil, fmt.Errorf("chaos: tables: %w", err)
+		}
+	}
+	return w, nil
+}
+
+// text is what stands between quotes in SQL.
+func text(s string) string { return strings.ReplaceAll(s, "'", "''") }
+
+// views define the tables.
+func (w *workload) views() []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(w.tables)) {
+		out = append(out, fmt.Sprintf("CREATE OR REPLACE VIEW %s AS SELECT * FROM '%s'", name, text(w.tables[name])))
+	}
+	return out
+}
+
+// task is one submission of a job.
+type task struct {
+	w    *workload
+	spec scenario.Job
+	dir  string // of its output, if it writes
+	job  *pond.Job
+}
+
+// submit hands a job in by a session of all nodes.
+func (w *workload) submit(ctx context.Context, s *pond.Session, spec scenario.Job) (*task, error) {
+	w.runs++
+	t := &task{w: w, spec: spec, dir: filepath.Join(w.dir, fmt.Sprint(w.runs), "rows")}
+	if spec.Into != scenario.Result {
+		if err := os.Mkdir(filepath.Dir(t.dir), 0o755); err != nil {
+			return nil, fmt.Errorf("chaos: output: %w", err)
+		}
+	}
+	for _, sql := range w.views() {
+		if _, err := s.SQL(ctx, sql); err != nil {
+			return nil, fmt.Errorf("chaos: tables: %w", err)
+		}
+	}
+	var err error
+	t.job, err = s.Submit(ctx, t.statement(), pond.Force(true), pond.Reuse(false), pond.Partitions(taskParts))
+	if err != nil {
+		return nil, fmt.Errorf("chaos: submit %s: %w", spec.Name, err)
+	}
+	return t, nil
+}
+
+func (t *task) statement() string {
+	query := strings.TrimRight(strings.TrimSpace(t.spec.SQL), ";")
+	switch t.spec.Into {
+	case scenario.Files:
+		return fmt.Sprintf("COPY (%s) TO '%s/' (FORMAT parquet)", query, text(t.dir))
+	case scenario.Append:
+		return fmt.Sprintf("COPY (%s) TO '%s/' (FORMAT parquet, APPEND)", query, text(t.dir))
+	}
+	return query
+}
+
+// check compares what the job has made with the oracle's answer, and wants nothing
+// else to be there.
+func (t *task) check(ctx context.Context) error {
+	query := strings.TrimRight(strings.TrimSpace(t.spec.SQL), ";")
+	if t.spec.Into == scenario.Result {
+		rows, err := t.job.Rows(ctx)
+		if err != nil {
+			return err
+		}
+		return t.w.oracle.Compare(ctx, rows, query)
+	}
+	files := "'" + text(t.dir) + "/*.parquet'"
+	if err := t.w.oracle.CompareQueries(ctx, "SELECT * FROM "+files, query); err != nil || t.spec.Order == "" {
+		return err
+	}
+	return t.w.oracle.CompareQueries(ctx,
+		fmt.Sprintf("SELECT count(*) AS n FROM (SELECT %s AS k, lag(%[1]s) OVER () AS before FROM %s) WHERE k < before", t.spec.Order, files), "SELECT 0::BIGINT AS n")
+}
+
+// leftover wants no staging folder beside the output, and removes the output.
+func (t *task) leftover(ctx context.Context) error {
+	if t.spec.Into == scenario.Result {
+		return nil
+	}
+	beside := filepath.Dir(t.dir)
+	err := Await(ctx, func(context.Context) error {
+		left, err := filepath.Glob(filepath.Join(beside, ".*.pond-*"))
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("staging folders are left: %q", left)
+		}
+		return err
+	})
+	return errors.Join(err, os.RemoveAll(beside))
+}
+
+// planted are wrong answers to a query: a row lost, one doubled, one for another.
+var planted = []string{
+	"SELECT * FROM (%s) OFFSET 1",
+	"(SELECT * FROM (%[1]s)) UNION ALL (SELECT * FROM (%[1]s) LIMIT 1)",
+	"(SELECT * FROM (%[1]s) OFFSET 1) UNION ALL (SELECT * FROM (%[1]s) OFFSET 1 LIMIT 1)",
+}
+
+// plant compares wrong answers with the right one, and counts those that are seen to
+// be. An answer of one row has no other to be doubled in its place.
+func (w *workload) plant(ctx context.Context, query string) (sown, caught int, err error) {
+	query = strings.TrimRight(strings.TrimSpace(query), ";")
+	const kept = "chaos_planted"
+	if err := w.oracle.Exec(ctx, fmt.Sprintf("CREATE OR REPLACE TEMP TABLE %s AS %s", kept, query)); err != nil {
+		return 0, 0, fmt.Errorf("chaos: planted errors: %w", err)
+	}
+	right := "SELECT * FROM " + kept
+	d, err := w.oracle.Digest(ctx, right)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, p := range planted {
+		if d.Rows == "0" || d.Rows == "1" {
+			break
+		}
+		wrong, err := w.oracle.Digest(ctx, fmt.Sprintf(p, right))
+		if err != nil {
+			return sown, caught, fmt.Errorf("chaos: planted errors: %w", err)
+		}
+		if sown++; wrong != d {
+			caught++
+		}
+	}
+	return sown, caught, w.oracle.Exec(ctx, "DROP TABLE "+kept)
+}
