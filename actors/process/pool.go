@@ -85,6 +85,11 @@ const (
 	retryWait = time.Second           // after a start that failed
 )
 
+// idleShare is how much of the memory processes that do nothing may have, in percent,
+// though requests were promised all of it: few take what they may, and starting a
+// process costs some 30 ms of a core.
+const idleShare = 25
+
 // NewPool starts a pool, and its blank processes in the background.
 func NewPool(c Config) *Pool {
 	p := &Pool{config: c, quit: make(chan struct{}), wake: make(chan struct{}, 1), all: map[*Process]bool{}}
@@ -340,8 +345,8 @@ func (p *Pool) watch() time.Duration {
 // isNear reports whether memory is near its limit; 0 is none.
 func isNear(has, limit int64) bool { return limit > 0 && has*100 > limit*nearShare }
 
-// keepWithin ends processes while all together have more memory than they may: idle
-// ones, blank ones, then the one that has most.
+// keepWithin ends idle and blank processes while all together may soon have too much
+// memory, and the one that has most once they have it.
 func (p *Pool) keepWithin(list []*Process) {
 	if p.config.Memory == 0 {
 		return
@@ -357,7 +362,7 @@ func (p *Pool) keepWithin(list []*Process) {
 			most = pr
 		}
 	}
-	if sum -= p.endIdle(sum - p.config.Memory); sum > p.config.Memory && most != nil {
+	if sum -= p.endIdle(sum - p.config.Memory*nearShare/100); sum > p.config.Memory && most != nil {
 		most.kill(endedMemory)
 	}
 }
@@ -365,23 +370,28 @@ func (p *Pool) keepWithin(list []*Process) {
 // blankMemory is about what a blank process takes: there must be room for it.
 const blankMemory = 12 << 20
 
-// roomForBlank reports whether a blank process can be kept; the lock is held.
+// roomForBlank reports whether a blank process can be kept; the lock is held. One that
+// would soon be ended again is not started.
 func (p *Pool) roomForBlank() bool {
 	if p.config.Memory == 0 {
 		return true
 	}
-	return p.promised(nil)+blankMemory <= p.config.Memory
+	has := int64(blankMemory)
+	for pr := range p.all {
+		has += pr.memory.Load()
+	}
+	return !isNear(has, p.config.Memory) && p.excess(nil, blankMemory) <= 0
 }
 
-// promised is the memory that all processes but one have, or may come to have; the lock
-// is held.
-func (p *Pool) promised(but *Process) (bytes int64) {
+// excess is by how much the memory that all processes but one have, or may come to have,
+// is too much when more bytes are promised; the lock is held.
+func (p *Pool) excess(but *Process, more int64) int64 {
 	for pr := range p.all {
 		if pr != but {
-			bytes += max(pr.memory.Load(), pr.limit.Load())
+			more += max(pr.memory.Load(), pr.limit.Load())
 		}
 	}
-	return bytes
+	return more - p.config.Memory*(100+idleShare)/100
 }
 
 // endIdle ends idle and blank processes until they give that many bytes back, and says
@@ -414,16 +424,16 @@ func (p *Pool) endUnneeded() {
 	})
 }
 
-// spare ends idle and blank processes until what is left, and pr with its new limit, is
-// within the memory of all together.
+// spare ends idle and blank processes until what is left has room beside pr with its
+// new limit.
 func (p *Pool) spare(pr *Process, limit int64) {
 	if p.config.Memory == 0 {
 		return
 	}
 	p.mu.Lock()
-	others := p.promised(pr)
+	excess := p.excess(pr, limit)
 	p.mu.Unlock()
-	p.endIdle(others + limit - p.config.Memory)
+	p.endIdle(excess)
 }
 
 // resolve stands for an Access, and for which files its names mean now: rules of the

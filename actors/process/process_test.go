@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,6 +33,7 @@ func TestMain(m *testing.M) {
 type toy struct {
 	process.Child
 	access string
+	held   []byte
 }
 
 func openToy(_ context.Context, c process.Child) (process.Handler, error) {
@@ -73,6 +76,10 @@ func (t *toy) handle(ctx context.Context, method string, body []byte, files []*o
 				return nil, nil, errors.New("nobody minds")
 			}
 		}
+	case "hold": // so many MiB, for good
+		mib, err := strconv.Atoi(string(body))
+		t.held = bytes.Repeat([]byte("x"), mib<<20)
+		return nil, nil, err
 	case "wait":
 		<-ctx.Done()
 		return nil, nil, ctx.Err()
@@ -316,18 +323,52 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// Memory of idle processes gives way to that of others.
+// An idle process stays while others may have all memory, and gives way when one takes
+// most of it.
 func TestSpare(t *testing.T) {
-	p := newPool(t, func(c *process.Config) { c.Memory = 1 << 30 })
-	a, b := process.Need{Access: process.Access{Read: []string{"/a"}}}, process.Need{Access: process.Access{Read: []string{"/b"}}, Memory: 1 << 30}
+	const all = 256 << 20
+	p := newPool(t, func(c *process.Config) { c.Memory, c.Blank = all, 0 })
+	a, b := process.Need{Access: process.Access{Read: []string{"/a"}}}, process.Need{Access: process.Access{Read: []string{"/b"}}, Memory: all}
 	idle := get(t, p, a)
 	p.Put(idle)
 	big := get(t, p, b)
 	defer p.Put(big)
-	if again := get(t, p, a); again == idle {
-		t.Error("an idle process stays though another may have all memory")
-	} else {
-		p.Put(again)
+	again := get(t, p, a)
+	if again != idle {
+		t.Fatal("an idle process of little memory was ended")
+	}
+	p.Put(idle)
+	if _, _, err := big.Run(t.Context(), "hold", []byte("200"), nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // before it is ended for being idle
+	defer cancel()
+	if _, _, err := idle.Run(ctx, "wait", nil, nil); !errors.Is(err, plan.ErrUnavailable) {
+		t.Errorf("an idle process ended with %v", err)
+	}
+	if big.Dead() {
+		t.Error("a process within its memory was ended")
+	}
+}
+
+// Idle processes that have much memory make room before another may have all of it.
+func TestSpareFirst(t *testing.T) {
+	const all = 512 << 20
+	p := newPool(t, func(c *process.Config) { c.Memory, c.Blank = all, 0 })
+	a, b := process.Need{Access: process.Access{Read: []string{"/a"}}, Memory: all}, process.Need{Access: process.Access{Read: []string{"/b"}}, Memory: all}
+	idle := get(t, p, a)
+	if _, _, err := idle.Run(t.Context(), "hold", []byte("200"), nil); err != nil {
+		t.Fatal(err)
+	}
+	for p.Stats().Memory < 200<<20 { // until it has been looked at
+		runtime.Gosched()
+	}
+	p.Put(idle)
+	defer p.Put(get(t, p, b))
+	again := get(t, p, a)
+	defer p.Put(again)
+	if again == idle {
+		t.Error("an idle process of much memory stays though another may have all")
 	}
 }
 
