@@ -4,6 +4,7 @@ package pond_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -154,6 +155,19 @@ func TestWriteModes(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("SELECT unnest([1, 2, 11, 12]) AS i")
+	notes := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(notes, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, write(one, pond.Overwrite()), pond.ErrExists, "notes.txt", "OverwriteAll")
+	d.same(t, node.ReadParquet(dir+"/*.parquet"), "SELECT unnest([1, 2, 11, 12]) AS i")
+	if err := write(one, pond.OverwriteAll()); err != nil {
+		t.Fatal(err)
+	}
+	check("SELECT 1 AS i")
+	if _, err := os.Stat(notes); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what was to go as well: %v", err)
+	}
 	empty := filepath.Join(parent, "empty")
 	if err := os.Mkdir(empty, 0o755); err != nil {
 		t.Fatal(err)

@@ -129,8 +129,8 @@ func TestErrors(t *testing.T) {
 	defer srv.Close()
 	c := NewClient(strings.TrimPrefix(srv.URL, "http://"), nil)
 	defer c.Close()
-	for k := plan.KindInternal; k <= plan.KindCrash; k++ {
-		sent := &plan.Error{Kind: k, Op: "run", Subject: "task 3", Node: "n1", Text: "why <&> \x00", Hint: "do"}
+	for k := plan.KindInternal; k <= plan.KindBusy; k++ {
+		sent := &plan.Error{Kind: k, Op: "run", Subject: "task 3", Node: "n1", Text: "why <&> \x00", Hint: "do", Code: "c"}
 		now = sent
 		_, err := c.Members(t.Context())
 		if got := plan.AsError(err); !reflect.DeepEqual(got, sent) {

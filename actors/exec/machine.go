@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -128,10 +129,22 @@ func (m *Machine) Run(ctx context.Context, a Attempt, packets Packets) (_ *Outco
 	}
 	if err != nil {
 		files := FilesOf(packet, a)
-		return nil, engines.Where(m.Engines.Which(ctx, err, files), files)
+		return nil, t.named(engines.Where(m.Engines.Which(ctx, err, files), files))
 	}
 	out.Spilled, out.CPU = t.spill, processCPU()-cpu
 	return out, nil
+}
+
+// named adds the task to an error that is about nothing else: by its stage's name, which
+// has the step's in it.
+func (t *task) named(err error) error {
+	var pe *plan.Error
+	if !errors.As(err, &pe) || pe.Subject != "" {
+		return err
+	}
+	with := *pe
+	with.Subject = fmt.Sprintf("stage %d (%s) task %d", t.a.Stage, t.packet.Stage().Name, t.a.ID.Task.Partition)
+	return &with
 }
 
 // try runs the task from its beginning, in an engine of its own.

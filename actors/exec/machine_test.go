@@ -276,6 +276,9 @@ func TestFailures(t *testing.T) {
 			if !errors.Is(err, c.want) && !(c.want == context.Canceled && errors.Is(err, plan.ErrCancelled)) || out != nil {
 				t.Errorf("%v, %v", out, err)
 			}
+			if c.want == plan.ErrQuery && !strings.Contains(err.Error(), "stage 0 (") {
+				t.Errorf("where is not said: %v", err)
+			}
 		})
 	}
 	if r.store.Len() != 0 {

@@ -1,6 +1,7 @@
 package prepare
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +21,7 @@ func (p *Planner) catalog(ctx context.Context, program *plan.Plan) (plan.Catalog
 		facts, paths, err := p.facts(ctx, &src)
 		if err != nil {
 			te := *plan.AsError(err)
-			if te.Op == "" {
-				te.Op = fmt.Sprintf("step %q: read", src.Node)
-			}
+			te.Op = fmt.Sprintf("step %q: %s", src.Node, cmp.Or(te.Op, "read"))
 			return nil, nil, &te
 		}
 		cat[src.Node] = *facts

@@ -434,6 +434,9 @@ func TestCompileFrame(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.read, err, c.want)
 		}
 		if err != nil {
+			if !strings.Contains(err.Error(), `step "`) {
+				t.Errorf("%s: which step it is about is not said: %v", c.read, err)
+			}
 			continue
 		}
 		paths := map[string]bool{}
