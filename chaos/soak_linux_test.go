@@ -50,12 +50,6 @@ func TestKillEngines(t *testing.T) {
 	_, c := newCluster(t, soakNodes)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	boots := map[string]string{}
-	for _, n := range c.Nodes() {
-		boot, err := n.Boot(ctx)
-		must(t, err)
-		boots[n.ID()] = boot
-	}
 	var s soak
 	var clients sync.WaitGroup
 	killer, done := context.WithCancel(ctx)
@@ -82,7 +76,7 @@ func TestKillEngines(t *testing.T) {
 	if s.failed.Load() > s.right.Load() {
 		t.Error("most jobs failed: they need a smaller -tpch, or a machine that is less busy")
 	}
-	alive(t, ctx, c, boots)
+	alive(t, ctx, c)
 	noneRunning(t, ctx, c)
 }
 
