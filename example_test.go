@@ -9,7 +9,9 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -122,6 +124,74 @@ func ExampleWithBatchFunc() {
 	// Output:
 	// QUACK! 1
 	// SPLASH! 2
+}
+
+// limiter lets two calls of a key pass a minute.
+type limiter struct{ passed int }
+
+func (l *limiter) Receive(ctx pond.ActorContext, _ []byte) ([]byte, error) {
+	if l.passed == 2 {
+		return nil, &pond.Error{Code: "limit", Text: ctx.Key() + " has called twice within a minute"}
+	}
+	if l.passed++; l.passed == 1 {
+		_, err := ctx.After(time.Minute, func(pond.ActorContext) error { l.passed = 0; return nil })
+		return nil, err
+	}
+	return nil, nil
+}
+
+// An actor for each user limits the user's calls, whichever node they come to.
+func ExampleWithActor() {
+	ctx := context.Background()
+	node, _, stop := exampleNode(ctx, pond.WithActor("limiter", func(user string) pond.Actor { return new(limiter) }))
+	defer stop()
+
+	for _, user := range []string{"alice", "alice", "bob", "alice"} {
+		_, err := node.Actor("limiter", user).Call(ctx, nil)
+		if e := (*pond.Error)(nil); errors.As(err, &e) && e.Code == "limit" {
+			fmt.Println(e.Text)
+			continue
+		}
+		fmt.Println(user, err)
+	}
+	// Output:
+	// alice <nil>
+	// alice <nil>
+	// bob <nil>
+	// alice has called twice within a minute
+}
+
+// visits counts a user's visits. The count is in a register of the pond, and goes on
+// wherever the actor lives next.
+type visits struct{}
+
+func (visits) Receive(ctx pond.ActorContext, _ []byte) ([]byte, error) {
+	state, err := ctx.Load()
+	if err != nil {
+		return nil, err
+	}
+	n, _ := strconv.Atoi(string(state)) // of none, 0
+	state = strconv.AppendInt(nil, int64(n+1), 10)
+	return state, ctx.Save(state)
+}
+
+func ExampleSession_Actor() {
+	ctx := context.Background()
+	node, _, stop := exampleNode(ctx, pond.WithActor("visits", func(string) pond.Actor { return visits{} }))
+	defer stop()
+
+	client, err := pond.Connect(node.Addr())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	for range 2 {
+		count, err := client.Actor("visits", "alice").Call(ctx, nil)
+		fmt.Println(string(count), err)
+	}
+	// Output:
+	// 1 <nil>
+	// 2 <nil>
 }
 
 // Writing is atomic: who reads the folder sees the old files or the new ones.

@@ -11,6 +11,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/isolate"
+	"github.com/pondmesh/pond/actors/kinds"
 	"github.com/pondmesh/pond/actors/process"
 	"github.com/pondmesh/pond/actors/setup"
 )
@@ -22,7 +23,7 @@ func Join(ctx context.Context, options ...Option) (*Node, error) {
 	if err := process.Check(); err != nil {
 		return nil, fmt.Errorf("pond: join: %w", err)
 	}
-	c := &config{job: firstSettings(), wait: reconnectTime, node: nodeConfig{funcs: new(funcs.Registry)}}
+	c := &config{job: firstSettings(), wait: reconnectTime, node: nodeConfig{funcs: new(funcs.Registry), kinds: new(kinds.Registry)}}
 	for _, o := range options {
 		if err := o.join(c); err != nil {
 			return nil, public(err)
@@ -71,6 +72,6 @@ func (c *nodeConfig) setup() setup.Config {
 		Bind: c.bind, Advertise: c.advertise, Port: c.port, Peers: c.peers, JoinFor: c.joinFor, Dir: c.dir, Memory: c.memory, Slots: c.slots, Label: c.label,
 		GossipKey: c.gossipKey, Zone: c.zone, KeeperGrace: c.keeperGrace, CacheMax: c.cache, SpillMax: c.spillMax, ResultMax: c.resultMax, OutputMax: c.outputMax,
 		JobsMax: c.jobsMax, UserJobsMax: c.userJobsMax, QueueMax: c.queueMax,
-		Read: c.read, Write: c.write, Keys: c.keys, Log: c.log, Version: c.version, Funcs: c.funcs, Program: process.Program(),
+		Read: c.read, Write: c.write, Keys: c.keys, Log: c.log, Version: c.version, Funcs: c.funcs, Kinds: c.kinds, ActorIdle: c.actorIdle, Program: process.Program(),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond/actors/funcs"
+	"github.com/pondmesh/pond/actors/kinds"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
@@ -60,6 +61,8 @@ type nodeConfig struct {
 	log             *slog.Logger
 	version         string
 	funcs           *funcs.Registry
+	kinds           *kinds.Registry
+	actorIdle       time.Duration
 }
 
 // nodeOption sets one of them.

@@ -96,6 +96,7 @@ func (n *Node) gauges() metrics.Gauges {
 	if !n.up.Load() {
 		return g
 	}
+	g.Actors = n.grains.Active()
 	view := n.mesh.View()
 	for _, m := range view.Members {
 		g.Members[m.State.String()]++

@@ -62,6 +62,7 @@ func newServer(n *Node) *http.Server {
 	route("GET /v1/jobs/{id}/explain", auth.Submit, s.onJob(s.explainJob))
 	route("GET /v1/jobs/{id}/packet", auth.Node, s.handle(s.getPacket))
 	route("POST /v1/jobs/{id}/start", auth.Node, s.handle(s.startJob))
+	route("POST /v1/actors/{kind}/{key}", auth.Submit, s.handle(s.postActor))
 	route("POST /v1/describe", auth.Submit, s.handle(s.postDescribe))
 	route("POST /v1/explain", auth.Submit, s.handle(s.postExplain))
 	route("GET /v1/members", auth.Read, s.handle(s.getMembers))
@@ -177,13 +178,14 @@ func (s *server) proxy(addr string) http.Handler {
 
 // bodyBytesMax bounds bodies of requests, by route.
 var bodyBytesMax = map[string]int64{
-	"POST /v1/jobs":      api.SpecBytesMax,
-	"POST /v1/describe":  api.SpecBytesMax,
-	"POST /v1/explain":   api.SpecBytesMax,
-	"PUT /v1/specs/{id}": api.SpecBytesMax,
-	"POST /v1/held":      api.HeldBytesMax,
-	"POST /v1/registers": api.RegisterBytesMax,
-	"POST /v1/blocks":    -1, // transfer's handler has bounds of its own
+	"POST /v1/jobs":                api.SpecBytesMax,
+	"POST /v1/actors/{kind}/{key}": api.ActorBytesMax,
+	"POST /v1/describe":            api.SpecBytesMax,
+	"POST /v1/explain":             api.SpecBytesMax,
+	"PUT /v1/specs/{id}":           api.SpecBytesMax,
+	"POST /v1/held":                api.HeldBytesMax,
+	"POST /v1/registers":           api.RegisterBytesMax,
+	"POST /v1/blocks":              -1, // transfer's handler has bounds of its own
 }
 
 // otherBytesMax bounds those of all other routes, of which none reads any.
@@ -207,13 +209,17 @@ func decode(r *http.Request, into any) error {
 	if err == nil {
 		err = json.Unmarshal(b, into)
 	}
+	if err != nil {
+		return badBody(r, err)
+	}
+	return nil
+}
+
+func badBody(r *http.Request, err error) error {
 	if pe := (*plan.Error)(nil); errors.As(err, &pe) {
 		return pe
 	}
-	if err != nil {
-		return &plan.Error{Kind: plan.KindUser, Op: r.Method, Subject: r.URL.Path, Text: "the request's body is not what is expected: " + err.Error()}
-	}
-	return nil
+	return &plan.Error{Kind: plan.KindUser, Op: r.Method, Subject: r.URL.Path, Text: "the request's body is not what is expected: " + err.Error()}
 }
 
 // getJobID offers an id for a job that is to be submitted to this node.

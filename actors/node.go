@@ -23,6 +23,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/grains"
 	"github.com/pondmesh/pond/actors/intake"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/metrics"
@@ -71,6 +72,7 @@ type Node struct {
 	peers     *peers.Peers
 	outputs   *publish.Outputs
 	registers *registers.Registers
+	grains    *grains.Host // the actors of users
 	rules     *access.Rules
 	metrics   *metrics.Metrics
 	worker    *actor.PID
@@ -169,6 +171,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if err := n.openRegisters(); err != nil {
 		return nil, err
 	}
+	n.openGrains()
 	n.up.Store(true)
 	n.goes.Go(n.followView)
 	n.goes.Go(n.jobs.followJobs)
@@ -276,6 +279,9 @@ func (n *Node) onPause(gap time.Duration) {
 	n.log.Warn("this process was paused for so long that others took it for dead: its tasks and the jobs that it coordinates are dropped", "pause", gap)
 	n.wire.System().Root.Send(n.worker, &abandonMsg{})
 	n.jobs.abandon()
+	if n.up.Load() {
+		n.grains.Abandon()
+	}
 }
 
 // handleMessage is where the wire's router delivers what other nodes send.
@@ -387,6 +393,9 @@ func (n *Node) close() error {
 	defer cancel()
 	if n.mesh != nil {
 		errs = append(errs, n.mesh.Close())
+	}
+	if n.grains != nil {
+		n.grains.Close()
 	}
 	if n.server != nil {
 		if err := n.server.Shutdown(ctx); err != nil {

@@ -21,7 +21,7 @@ import (
 var leastRoles = map[auth.Role][]string{
 	auth.Read: {"GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/watch", "GET /v1/members", "GET /v1/version", "GET /v1/usage", "GET /metrics", "GET /healthz", "GET /readyz"},
 	auth.Submit: {"POST /v1/jobs", "GET /v1/job-id", "GET /v1/jobs/{id}/spec", "GET /v1/jobs/{id}/rows", "POST /v1/jobs/{id}/cancel", "POST /v1/jobs/{id}/renew",
-		"GET /v1/jobs/{id}/explain", "POST /v1/describe", "POST /v1/explain", "POST /v1/blocks", "GET /v1/segments/{id}/schema"},
+		"GET /v1/jobs/{id}/explain", "POST /v1/actors/{kind}/{key}", "POST /v1/describe", "POST /v1/explain", "POST /v1/blocks", "GET /v1/segments/{id}/schema"},
 	auth.Admin: {"POST /v1/leave"},
 	auth.Node: {"PUT /v1/specs/{id}", "GET /v1/specs", "POST /v1/jobs/{id}/start", "GET /v1/jobs/{id}/packet", "GET /v1/segments/{id}/parts", "DELETE /v1/segments/{id}",
 		"POST /v1/held", "POST /v1/registers"},
@@ -51,7 +51,7 @@ func TestRoutesRefuse(t *testing.T) {
 				if is >= least {
 					continue // its handler would answer
 				}
-				r := httptest.NewRequest(method, "https://127.0.0.1"+strings.ReplaceAll(path, "{id}", "x"), nil)
+				r := httptest.NewRequest(method, "https://127.0.0.1"+regexp.MustCompile(`{\w+}`).ReplaceAllString(path, "x"), nil)
 				r.TLS = caller(role)
 				r.Header.Set("X-Pond-Role", "node")
 				r.Header.Set(api.HopHeader, "1")

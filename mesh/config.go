@@ -8,6 +8,8 @@ import (
 	"net"
 	"regexp"
 	"time"
+
+	"github.com/pondmesh/pond/mesh/offers"
 )
 
 // Errors of [Join], for errors.Is.
@@ -47,6 +49,7 @@ type Config struct {
 	Zone, Version string // at most 64 bytes each
 	Slots         int
 	Memory        int64 // bytes
+	Offers        offers.Set
 
 	Tuning Tuning
 	Log    *slog.Logger // nil: discarded
@@ -139,6 +142,8 @@ func (c Config) checked(ctx context.Context) (Config, error) {
 		return c, fmt.Errorf("%w: gossip port %d: want 1 to 65535", ErrConfig, c.Port)
 	case len(c.Zone) > textBytesMax || len(c.Version) > textBytesMax:
 		return c, fmt.Errorf("%w: zone or version longer than %d bytes", ErrConfig, textBytesMax)
+	case len(c.Offers) > offers.BytesMax:
+		return c, fmt.Errorf("%w: %d bytes of offers: at most %d fit", ErrConfig, len(c.Offers), offers.BytesMax)
 	case len(c.Label) > labelBytesMax:
 		return c, fmt.Errorf("%w: label longer than %d bytes", ErrConfig, labelBytesMax)
 	case len(c.Key) != 0 && len(c.Key) != 16 && len(c.Key) != 24 && len(c.Key) != 32:

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+
+	"github.com/pondmesh/pond/mesh/offers"
 )
 
 // NodeID names a node for as long as its data lasts: letters, digits, '.', '_'
@@ -43,8 +45,9 @@ type Member struct {
 	// Ports at Host: gossip (TCP and UDP), actors (gRPC), API and data (HTTP).
 	Gossip, Actors, API int
 	Zone, Version       string
-	Slots               int   // tasks it can run at once
-	Memory              int64 // bytes it gives to tasks
+	Slots               int        // tasks it can run at once
+	Memory              int64      // bytes it gives to tasks
+	Offers              offers.Set // Go functions and kinds of actors that its program has
 	State               State
 }
 
@@ -73,6 +76,7 @@ const (
 	tagVersion = "v"
 	tagSlots   = "s"
 	tagMemory  = "m"
+	tagOffers  = "o"
 	tagState   = "t"
 )
 
@@ -86,6 +90,7 @@ func (m Member) tags() map[string]string {
 		tagVersion: m.Version,
 		tagSlots:   strconv.Itoa(m.Slots),
 		tagMemory:  strconv.FormatInt(m.Memory, 10),
+		tagOffers:  string(m.Offers),
 		tagState:   strconv.Itoa(int(m.State)),
 	}
 }
@@ -103,6 +108,7 @@ func memberOf(s serf.Member) (Member, bool) {
 		Gossip:  int(s.Port),
 		Zone:    s.Tags[tagZone],
 		Version: s.Tags[tagVersion],
+		Offers:  offers.Set(s.Tags[tagOffers]),
 	}
 	var errs [5]error
 	m.Actors, errs[0] = strconv.Atoi(s.Tags[tagActors])

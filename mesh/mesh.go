@@ -53,7 +53,7 @@ func Join(ctx context.Context, c Config) (*Mesh, error) {
 	m.done, m.cancel = context.WithCancel(context.Background())
 	m.self = Member{
 		ID: c.Node, Gossip: c.Port, Actors: c.ActorsPort, API: c.APIPort,
-		Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.Memory,
+		Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.Memory, Offers: c.Offers,
 	}
 	if err := m.start(); err != nil {
 		m.cancel()

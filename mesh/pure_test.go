@@ -13,6 +13,8 @@ import (
 
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
+
+	"github.com/pondmesh/pond/mesh/offers"
 )
 
 func TestNewestBootWins(t *testing.T) {
@@ -69,7 +71,7 @@ func TestTagsCarryAMember(t *testing.T) {
 	want := Member{
 		ID: NodeID(strings.Repeat("n", textBytesMax)), Boot: newBoot(time.Now(), ""), Host: "10.1.2.3",
 		Gossip: 65535, Actors: 65534, API: 65533, Zone: strings.Repeat("z", textBytesMax),
-		Version: strings.Repeat("v", textBytesMax), Slots: 1 << 40, Memory: 1 << 62, State: Leaving,
+		Version: strings.Repeat("v", textBytesMax), Slots: 1 << 40, Memory: 1 << 62, Offers: offers.Set(strings.Repeat("o", offers.BytesMax)), State: Leaving,
 	}
 	s := serf.Member{Name: want.name(), Addr: net.ParseIP(want.Host), Port: 65535, Tags: want.tags(), Status: serf.StatusAlive}
 	if got, ok := memberOf(s); !ok || got != want {

@@ -69,6 +69,7 @@ func digest(members []Member) uint64 {
 		text(m.Host)
 		text(m.Zone)
 		text(m.Version)
+		text(string(m.Offers))
 		for _, n := range []int64{int64(m.Gossip), int64(m.Actors), int64(m.API), int64(m.Slots), m.Memory, int64(m.State)} {
 			b = binary.AppendVarint(b, n)
 		}

@@ -21,6 +21,7 @@
 //	POST /v1/jobs/{id}/cancel
 //	POST /v1/jobs/{id}/renew      its client still waits for it
 //	GET  /v1/jobs/{id}/explain    the stages, as text or JSON
+//	POST /v1/actors/{kind}/{key}  have an actor receive the body; its reply is the answer's
 //	POST /v1/describe             a query's columns
 //	POST /v1/explain              the same for a JobSpec that is not run
 //	GET  /v1/members              this node's view

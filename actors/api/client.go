@@ -351,7 +351,9 @@ func (r *reply) broken(err error, begun bool) error {
 // plan.Error.
 func (c *Client) exchange(ctx context.Context, method, path string, in any, use func(*reply) error) error {
 	var body []byte
-	if in != nil {
+	if b, ok := in.(raw); ok {
+		body = b
+	} else if in != nil {
 		var err error
 		if body, err = json.Marshal(in); err != nil {
 			return fmt.Errorf("api: encode %s: %w", path, err)

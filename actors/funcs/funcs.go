@@ -133,6 +133,9 @@ func (r *Registry) Scalar(name string) (Scalar, bool) {
 	return f, ok
 }
 
+// Names are those of all functions.
+func (r *Registry) Names() []string { return slices.Collect(maps.Keys(r.Versions())) }
+
 // BatchNames are the names of the batch functions, sorted.
 func (r *Registry) BatchNames() []string {
 	r.mu.RLock()

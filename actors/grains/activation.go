@@ -191,6 +191,8 @@ func (t *turn) end(reply []byte, err error) ([]byte, error) {
 	switch {
 	case t.lost != nil:
 		return nil, t.lost
+	case err != nil && t.i.a.ctx.Err() != nil:
+		return nil, &plan.Error{Kind: plan.KindUnavailable, Op: "call", Subject: t.i.a.id.String(), Text: "the actor was ended while it received the message: " + err.Error()}
 	case err != nil:
 		return nil, ofActor(t.i.a.id, err)
 	}

@@ -1,9 +1,11 @@
 package grains
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
+	"github.com/pondmesh/pond/actors/kinds"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
@@ -14,22 +16,30 @@ func noKind(i id) error {
 
 // notHere is the error of a message that no actor has begun to receive.
 func notHere(i id, why string) error {
-	return &plan.Error{Kind: plan.KindUnavailable, Op: OpActivate, Subject: i.String(), Text: why}
+	return &plan.Error{Kind: plan.KindUnavailable, Op: kinds.OpActivate, Subject: i.String(), Text: why}
 }
 
 // notBegun reports whether a message may be sent again.
 func notBegun(err error) bool {
 	var pe *plan.Error
-	return errors.As(err, &pe) && pe.Kind == plan.KindUnavailable && pe.Op == OpActivate
+	return errors.As(err, &pe) && pe.Kind == plan.KindUnavailable && pe.Op == kinds.OpActivate
 }
 
 func busy(i id, format string, args ...any) error {
 	return &plan.Error{Kind: plan.KindBusy, Op: "call", Subject: i.String(), Text: fmt.Sprintf(format, args...), Hint: "call again later"}
 }
 
-// late is the error of a caller that left while its message was received.
-func late(i id, cause error) error {
-	return fmt.Errorf("call %s: the actor has not replied yet: %w", i, cause)
+// late is the error of a caller whose time is up, or who has left.
+func late(ctx context.Context, i id, begun bool) error {
+	cause := context.Cause(ctx)
+	if !errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	text := "the message still waits for the actor: it will not receive it"
+	if begun {
+		text = "the actor has not replied yet"
+	}
+	return &plan.Error{Kind: plan.KindDeadline, Op: "call", Subject: i.String(), Text: text}
 }
 
 // ofActor is a user's error as its caller gets it: the text, and the code if it has one.

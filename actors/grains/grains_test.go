@@ -62,7 +62,7 @@ func TestCall(t *testing.T) {
 		case "code":
 			return nil, fmt.Errorf("wrapped: %w", &plan.Error{Kind: plan.KindActor, Code: "limit", Text: "too many"})
 		case "nested":
-			return nil, &plan.Error{Kind: plan.KindUnavailable, Op: grains.OpActivate, Text: "another actor's"}
+			return nil, &plan.Error{Kind: plan.KindUnavailable, Op: kinds.OpActivate, Text: "another actor's"}
 		case "huge":
 			return make([]byte, kinds.MessageMax+1), nil
 		}
@@ -479,7 +479,7 @@ func TestCallerLeaves(t *testing.T) {
 		call := func(msg string, d time.Duration) {
 			ctx, cancel := context.WithTimeout(t.Context(), d)
 			defer cancel()
-			if _, err := p.hosts["a"].Call(ctx, "probe", "k", []byte(msg)); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := p.hosts["a"].Call(ctx, "probe", "k", []byte(msg)); !errors.Is(err, plan.ErrDeadline) {
 				t.Errorf("%s: %v", msg, err)
 			}
 		}

@@ -85,7 +85,7 @@ func (p *pond) see(name string, members ...string) {
 func (p *pond) call(ctx context.Context, addr, kind, key string, msg []byte) ([]byte, error) {
 	h := p.hosts[addr]
 	if h == nil {
-		return nil, &plan.Error{Kind: plan.KindUnavailable, Op: grains.OpActivate, Text: "nothing listens there"}
+		return nil, &plan.Error{Kind: plan.KindUnavailable, Op: kinds.OpActivate, Text: "nothing listens there"}
 	}
 	return h.Deliver(ctx, kind, key, msg)
 }

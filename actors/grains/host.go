@@ -27,10 +27,6 @@ const (
 	closeTime      = 5 * time.Second // how long actors get to return, at the end
 )
 
-// OpActivate is the Op of errors (plan.KindUnavailable) that say that no actor has begun
-// to receive the message: it may be sent again.
-const OpActivate = "activate"
-
 // Registers keep states: package registers does.
 type Registers interface {
 	Get(ctx context.Context, key register.Key) (data []byte, version uint64, err error)
@@ -44,7 +40,7 @@ type Config struct {
 	Kinds  *kinds.Registry
 	// View is who is alive, the node itself included, and when that has changed.
 	View func() ([]Member, <-chan struct{})
-	// Call has the node at addr Deliver a message. The error is of OpActivate if that is
+	// Call has the node at addr Deliver a message. The error is of kinds.OpActivate if that is
 	// known to have been in vain.
 	Call      func(ctx context.Context, addr, kind, key string, msg []byte) ([]byte, error)
 	Registers Registers
@@ -206,7 +202,7 @@ func (h *Host) wait(ctx context.Context, changed <-chan struct{}, pause time.Dur
 }
 
 // Deliver is Call for a node that has been chosen by another: the actor lives here, or
-// the error is of OpActivate.
+// the error is of kinds.OpActivate.
 func (h *Host) Deliver(ctx context.Context, kind, key string, msg []byte) ([]byte, error) {
 	m := &message{ctx: ctx, payload: msg, reply: make(chan answer, 1)}
 	a, err := h.admit(id{kind, key}, len(msg))
@@ -220,10 +216,7 @@ func (h *Host) Deliver(ctx context.Context, kind, key string, msg []byte) ([]byt
 		return r.data, r.err
 	case <-a.done:
 	case <-ctx.Done():
-		if m.take() {
-			return nil, context.Cause(ctx)
-		}
-		return nil, late(a.id, context.Cause(ctx))
+		return nil, late(ctx, a.id, !m.take())
 	}
 	select {
 	case r := <-m.reply:

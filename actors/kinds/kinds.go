@@ -25,6 +25,10 @@ const (
 	StateMax   = 60 << 10
 )
 
+// OpActivate is the Op of errors (plan.KindUnavailable) that say that no actor has begun
+// to receive the message: it may be sent again.
+const OpActivate = "activate"
+
 // Actor is one activation of a key. Receive is called for one message at a time; msg and
 // the reply belong to whoever gets them. An error goes to the caller; so does a panic,
 // after which a new Actor takes its place.

@@ -31,6 +31,7 @@ type Gauges struct {
 	JobsMax       int            // that are driven at once
 	Slots         int
 	Running       int   // task attempts
+	Actors        int   // of users, that are active
 	MemoryLimit   int64 // bytes that the node was given
 	Engines       Engines
 	Members       map[string]int   // nodes as this one sees them, by state
@@ -133,6 +134,7 @@ func single() []gauge {
 		{desc("jobs_max", "Jobs that this node drives at once, the quick places aside."), false, func(g *Gauges) float64 { return float64(g.JobsMax) }},
 		{desc("slots", "Tasks that this node runs at once, the slot for small jobs aside."), false, func(g *Gauges) float64 { return float64(g.Slots) }},
 		{desc("tasks_running", "Task attempts that run on this node."), false, func(g *Gauges) float64 { return float64(g.Running) }},
+		{desc("actors_active", "Users' actors that are active on this node."), false, func(g *Gauges) float64 { return float64(g.Actors) }},
 		{desc("memory_limit_bytes", "Memory that this node was given for tasks."), false, func(g *Gauges) float64 { return float64(g.MemoryLimit) }},
 		{desc("engine_processes", "Engine processes of this node."), false, func(g *Gauges) float64 { return float64(g.Engines.Alive) }},
 		{desc("engine_memory_bytes", "Memory that engine processes have."), false, func(g *Gauges) float64 { return float64(g.Engines.Memory) }},

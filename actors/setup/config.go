@@ -15,9 +15,11 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/funcs"
+	"github.com/pondmesh/pond/actors/kinds"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
+	"github.com/pondmesh/pond/mesh/offers"
 )
 
 // Config is one node's settings. The zero value of a field means its default.
@@ -51,10 +53,13 @@ type Config struct {
 	JobsMax, UserJobsMax, QueueMax int
 	Log                            *slog.Logger
 	Funcs                          *funcs.Registry
+	Kinds                          *kinds.Registry // of actors
+	ActorIdle                      time.Duration   // after which an actor without messages and timers ends; 0: grains' default
 	// Program is started for engine processes; nil: engines run in this process.
 	Program []string
 
-	seeds []string // gossip addresses of Peers, once they are checked
+	seeds  []string   // gossip addresses of Peers, once they are checked
+	offers offers.Set // what Funcs and Kinds have, once it is checked
 }
 
 // Defaults.
@@ -131,7 +136,7 @@ func (c Config) Ready(ctx context.Context) (Config, error) {
 func (c *Config) Mesh(base int) mesh.Config {
 	return mesh.Config{
 		Bind: c.Bind, Advertise: c.Advertise, Port: base, ActorsPort: base + api.ActorsPortOffset, APIPort: base + api.PortOffset,
-		Seeds: c.seeds, JoinFor: c.JoinFor, Label: c.Label, Key: c.GossipKey, Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.SlotsMemory(), Log: c.Log,
+		Seeds: c.seeds, JoinFor: c.JoinFor, Label: c.Label, Key: c.GossipKey, Zone: c.Zone, Version: c.Version, Slots: c.Slots, Memory: c.SlotsMemory(), Offers: c.offers, Log: c.Log,
 	}
 }
 
@@ -182,6 +187,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Funcs == nil {
 		c.Funcs = new(funcs.Registry)
 	}
+	if c.Kinds == nil {
+		c.Kinds = new(kinds.Registry)
+	}
 	return c, nil
 }
 
@@ -206,8 +214,23 @@ func (c *Config) check() (err error) {
 	case isUnspecified(c.Advertise):
 		return badSetting("advertise", "give the address at which other nodes reach this machine", "%s is no address that other nodes can call", c.Advertise)
 	}
+	if c.offers, err = c.offered(); err != nil {
+		return badSetting("functions", "put several into one, with an argument more", "%v", err)
+	}
 	c.TLS, err = api.Secure(c.TLS)
 	return err
+}
+
+// offered names what the node has and others may lack.
+func (c *Config) offered() (offers.Set, error) {
+	var names []string
+	for _, f := range c.Funcs.Names() {
+		names = append(names, offers.Func(f))
+	}
+	for _, k := range c.Kinds.Names() {
+		names = append(names, offers.Actor(k))
+	}
+	return offers.New(names...)
 }
 
 // badSetting is a setting of the user's that no node can start with.
