@@ -19,7 +19,7 @@ type Job struct {
 // ID is the job's id, by which any node finds it.
 func (j *Job) ID() string { return string(j.id) }
 
-// Status asks where the job stands.
+// Status asks where the job stands, and the nodes that hold its rows when they were read.
 func (j *Job) Status(ctx context.Context) (*Status, error) {
 	st, err := j.s.api.Job(ctx, j.id)
 	if err != nil {

@@ -24,6 +24,8 @@ type Status struct {
 	Started     time.Time // when the first task was handed out; zero until then
 	EngineEnded time.Time // when the last task of an ended job had ended: files are published after that
 	Ended       time.Time // zero until then
+	FirstRow    time.Time // when a client began to read its rows; see Job.Status
+	LastRow     time.Time // when the last one that was read had been sent
 	Place       int       // among the jobs that wait for a node to drive them, from 1, of
 	InQueue     int       // so many; 0: it does not wait
 	WaitsFor    string    // what has to happen before it is driven, in words
@@ -79,7 +81,7 @@ func (s *Status) Err() error {
 func statusOf(s *api.JobStatus) *Status {
 	out := &Status{
 		ID: string(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: string(s.State), Error: (*Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
-		Submitted: timeOf(s.Submitted), Started: timeOf(s.Started), EngineEnded: timeOf(s.EngineEnded), Ended: timeOf(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
+		Submitted: timeOf(s.Submitted), Started: timeOf(s.Started), EngineEnded: timeOf(s.EngineEnded), Ended: timeOf(s.Ended), FirstRow: timeOf(s.FirstRow), LastRow: timeOf(s.LastRow), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
 	if w := s.Waiting; w != nil {
 		out.Place, out.InQueue, out.WaitsFor = w.Place, w.Of, w.For
@@ -108,7 +110,7 @@ func statusOf(s *api.JobStatus) *Status {
 func (s *Status) MarshalJSON() ([]byte, error) {
 	out := api.JobStatus{
 		ID: plan.JobID(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
-		Submitted: unixMillis(s.Submitted), Started: unixMillis(s.Started), EngineEnded: unixMillis(s.EngineEnded), Ended: unixMillis(s.Ended), Rows: s.Rows, Output: s.Output, Files: s.Files,
+		Submitted: unixMillis(s.Submitted), Started: unixMillis(s.Started), EngineEnded: unixMillis(s.EngineEnded), Ended: unixMillis(s.Ended), FirstRow: unixMillis(s.FirstRow), LastRow: unixMillis(s.LastRow), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
 	if s.Place > 0 {
 		out.Waiting = &api.Waiting{Place: s.Place, Of: s.InQueue, For: s.WaitsFor}

@@ -249,7 +249,7 @@ func (c *coordinator) result() *api.ResultInfo {
 	if c.job.Result.Write != nil {
 		return &api.ResultInfo{}
 	}
-	r := &api.ResultInfo{}
+	r := &api.ResultInfo{Job: c.hosted.spec.ID}
 	for _, w := range c.d.Segments(len(c.job.Stages) - 1) {
 		r.Parts = append(r.Parts, api.ResultPart{Addr: c.holder(w), Segment: w.Output.Segment, Rows: w.Output.Rows})
 	}

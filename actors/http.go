@@ -61,6 +61,7 @@ func newServer(n *Node) *http.Server {
 	route("POST /v1/jobs/{id}/renew", auth.Submit, s.onJob(s.renewJob))
 	route("GET /v1/jobs/{id}/explain", auth.Submit, s.onJob(s.explainJob))
 	route("GET /v1/jobs/{id}/packet", auth.Node, s.handle(s.getPacket))
+	route("GET /v1/jobs/{id}/read", auth.Node, s.handle(s.getRowTimes))
 	route("POST /v1/jobs/{id}/start", auth.Node, s.handle(s.startJob))
 	route("POST /v1/actors/{kind}/{key}", auth.Submit, s.handle(s.postActor))
 	route("POST /v1/describe", auth.Submit, s.handle(s.postDescribe))
@@ -295,8 +296,17 @@ func (s *server) getJobs(_ http.ResponseWriter, r *http.Request) (any, error) {
 	return s.n.peers.All(r.Context())
 }
 
-func (s *server) getJob(_ http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
-	return s.n.jobs.status(id)
+func (s *server) getJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
+	st, err := s.n.jobs.status(id)
+	if err != nil || r.URL.Query().Has(api.BriefQuery) {
+		return st, err
+	}
+	return s.n.withRowTimes(r.Context(), st), nil
+}
+
+// getRowTimes tells when rows of a job's result were read from this node.
+func (s *server) getRowTimes(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return s.n.segments.Read(plan.JobID(r.PathValue("id"))), nil
 }
 
 // getSpec returns a job as it was submitted, so that it can be submitted again.

@@ -23,7 +23,7 @@ var leastRoles = map[auth.Role][]string{
 	auth.Submit: {"POST /v1/jobs", "GET /v1/job-id", "GET /v1/jobs/{id}/spec", "GET /v1/jobs/{id}/rows", "POST /v1/jobs/{id}/cancel", "POST /v1/jobs/{id}/renew",
 		"GET /v1/jobs/{id}/explain", "POST /v1/actors/{kind}/{key}", "POST /v1/describe", "POST /v1/explain", "POST /v1/blocks", "GET /v1/segments/{id}/schema"},
 	auth.Admin: {"POST /v1/leave"},
-	auth.Node: {"PUT /v1/specs/{id}", "GET /v1/specs", "POST /v1/jobs/{id}/start", "GET /v1/jobs/{id}/packet", "GET /v1/segments/{id}/parts", "DELETE /v1/segments/{id}",
+	auth.Node: {"PUT /v1/specs/{id}", "GET /v1/specs", "POST /v1/jobs/{id}/start", "GET /v1/jobs/{id}/packet", "GET /v1/jobs/{id}/read", "GET /v1/segments/{id}/parts", "DELETE /v1/segments/{id}",
 		"POST /v1/held", "POST /v1/registers"},
 }
 

@@ -34,6 +34,7 @@
 //	PUT  /v1/specs/{id}           keep a job's record          node to node
 //	GET  /v1/specs                the records kept here        node to node
 //	POST /v1/jobs/{id}/start      coordinate it                node to node
+//	GET  /v1/jobs/{id}/read       when its rows were read here node to node
 //	GET  /v1/jobs/{id}/packet     a stage as tasks need it     node to node
 //	GET  /v1/segments/{id}/schema of its rows                  node to node
 //	GET  /v1/segments/{id}/parts  rows and bytes a partition   node to node
@@ -171,15 +172,20 @@ type JobStatus struct {
 	// Started is when the first task was handed out, and EngineEnded when the last one
 	// had ended: what is after that is publishing and recording. Unix milliseconds; 0:
 	// not yet, or no task ran.
-	Started     int64         `json:"started,omitempty"`
-	EngineEnded int64         `json:"engine_ended,omitempty"`
-	Ended       int64         `json:"ended,omitempty"`
-	Waiting     *Waiting      `json:"waiting,omitempty"`  // while a queued job waits to be driven
-	Planning    *Planning     `json:"planning,omitempty"` // while a queued job is planned
-	Stages      []StageStatus `json:"stages,omitempty"`
-	Rows        int64         `json:"rows"`             // of the result, when it has succeeded
-	Output      string        `json:"output,omitempty"` // the folder or the file that it writes
-	Files       []string      `json:"files,omitempty"`  // names in the folder
+	Started     int64 `json:"started,omitempty"`
+	EngineEnded int64 `json:"engine_ended,omitempty"`
+	Ended       int64 `json:"ended,omitempty"`
+	// FirstRow is when a client began to read the job's rows, and LastRow when the last one
+	// that was read had been sent, as far as the nodes that hold them know; a node that
+	// is started again has forgotten it. Lists of jobs leave them out.
+	FirstRow int64         `json:"first_row,omitempty"`
+	LastRow  int64         `json:"last_row,omitempty"`
+	Waiting  *Waiting      `json:"waiting,omitempty"`  // while a queued job waits to be driven
+	Planning *Planning     `json:"planning,omitempty"` // while a queued job is planned
+	Stages   []StageStatus `json:"stages,omitempty"`
+	Rows     int64         `json:"rows"`             // of the result, when it has succeeded
+	Output   string        `json:"output,omitempty"` // the folder or the file that it writes
+	Files    []string      `json:"files,omitempty"`  // names in the folder
 	// Result says where the rows are, when it has succeeded; lists of jobs leave it out.
 	Result *ResultInfo `json:"result,omitempty"`
 }
@@ -190,6 +196,13 @@ type Waiting struct {
 	Place int    `json:"place"` // from 1
 	Of    int    `json:"of"`
 	For   string `json:"for"` // what has to happen, in words
+}
+
+// RowTimes are when rows of a job's result were read from one node. Unix milliseconds;
+// 0: never.
+type RowTimes struct {
+	First int64 `json:"first,omitempty"`
+	Last  int64 `json:"last,omitempty"`
 }
 
 // Planning is how far a job's planning has come.
@@ -255,7 +268,8 @@ type NodeTasks struct {
 
 // ResultInfo says where a finished job's rows are: read the parts in order.
 type ResultInfo struct {
-	Parts []ResultPart `json:"parts"` // none when the job wrote files
+	Job   plan.JobID   `json:"job,omitempty"` // whose rows they are
+	Parts []ResultPart `json:"parts"`         // none when the job wrote files
 }
 
 // ResultPart is one segment of the result, held by the node at Addr.

@@ -157,7 +157,11 @@ func (c *Client) Jobs(ctx context.Context) ([]JobStatus, error) {
 
 // Job is a job's status.
 func (c *Client) Job(ctx context.Context, id plan.JobID) (*JobStatus, error) {
-	return call[JobStatus](ctx, c, http.MethodGet, jobPath(id, ""), nil)
+	path := jobPath(id, "")
+	if c.hop { // which need not know when rows were read, and must not wait for it
+		path += "?" + BriefQuery
+	}
+	return call[JobStatus](ctx, c, http.MethodGet, path, nil)
 }
 
 // Spec is a job as it was submitted.

@@ -94,6 +94,15 @@ func (p *Peer) DropSegment(ctx context.Context, stage plan.StageID, segment stri
 	return err
 }
 
+// RowTimes asks when the rows of a job's result were read from the node.
+func (p *Peer) RowTimes(ctx context.Context, id plan.JobID) (*RowTimes, error) {
+	return call[RowTimes](ctx, &p.Client, http.MethodGet, jobPath(id, "/read"), nil)
+}
+
+// BriefQuery asks for a job's status as its coordinator has it, without asking the
+// nodes that hold its rows.
+const BriefQuery = "brief"
+
 // Held asks which segments of some stages the node holds.
 func (p *Peer) Held(ctx context.Context, stages []plan.StageID) ([]Held, error) {
 	hs, err := call[[]Held](ctx, &p.Client, http.MethodPost, "/v1/held", &HeldRequest{Stages: stages})

@@ -151,7 +151,7 @@ func (x *reading) read(ctx context.Context, p ResultPart, skip int64, use func(a
 	if err != nil {
 		return err
 	}
-	rows := x.reader.blocks.Rows(ctx, decode, []transfer.Run{{Addr: p.Addr, Segment: id, Partition: transfer.AllPartitions, Skip: skip, Rows: p.Rows - skip}})
+	rows := x.reader.blocks.Rows(transfer.For(ctx, string(x.job)), decode, []transfer.Run{{Addr: p.Addr, Segment: id, Partition: transfer.AllPartitions, Skip: skip, Rows: p.Rows - skip}})
 	defer rows.Close()
 	for !x.over {
 		rec, err := rows.Next()

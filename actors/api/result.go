@@ -41,6 +41,7 @@ type Result struct {
 	stored *arrow.Schema // of the rows as the nodes hold them
 	recast bool          // Schema differs from stored
 	fresh  atomic.Bool   // the first part has just been checked
+	job    plan.JobID    // whose rows they are; empty: not known
 
 	mu    sync.Mutex
 	parts []ResultPart // others after a remake
@@ -49,7 +50,7 @@ type Result struct {
 // Open fetches a result's columns. Segments that are gone or damaged are made anew
 // with remake, here and while reading; with nil they are an error of kind fetch.
 func (r *ResultReader) Open(ctx context.Context, info *ResultInfo, remake Remake) (*Result, error) {
-	out := &Result{reader: r, remake: remake, parts: info.Parts}
+	out := &Result{reader: r, remake: remake, parts: info.Parts, job: info.Job}
 	for tries, returns := 0, 0; len(out.parts) > 0; {
 		first := out.parts[0]
 		s, err := r.api.at(first.Addr).schema(ctx, first.Segment, true)

@@ -45,6 +45,7 @@ type Segments struct {
 	waiters []chan struct{}                      // closed and dropped once inUse is empty
 	open    map[shuffle.SegmentID]*openSegment   // at most openSegmentsMax
 	clock   int64                                // counts calls of Open
+	reads   reads
 }
 
 // openSegment is a segment's index, kept while it is asked for often. It closes
@@ -63,7 +64,8 @@ func OpenSegments(store Store, cacheMax int64, log *slog.Logger) (*Segments, err
 	s := &Segments{store: store, cacheMax: cacheMax, log: log,
 		byStage: map[plan.StageID][]api.Held{},
 		inUse:   map[plan.JobID]map[plan.StageID]bool{},
-		open:    map[shuffle.SegmentID]*openSegment{}}
+		open:    map[shuffle.SegmentID]*openSegment{},
+		reads:   reads{}}
 	for info, err := range store.List(kindSegment) {
 		if err != nil {
 			return nil, fmt.Errorf("journal: list segments: %w", err)
@@ -302,12 +304,14 @@ func (s *Segments) remove(ids []fs.UploadID) {
 }
 
 // Open implements transfer.Source. A segment that cannot be read is dropped.
-func (s *Segments) Open(_ context.Context, id shuffle.SegmentID) (transfer.Segment, error) {
+func (s *Segments) Open(ctx context.Context, id shuffle.SegmentID) (transfer.Segment, error) {
 	o, err := s.acquire(id)
 	if err != nil {
 		return nil, s.judge(id, err)
 	}
-	return &segmentRef{s: s, id: id, o: o}, nil
+	job := readFor(ctx)
+	s.noteRead(job)
+	return &segmentRef{s: s, id: id, o: o, job: job}, nil
 }
 
 // acquire is a segment's index, with one more user.
@@ -434,7 +438,8 @@ type segmentRef struct {
 	s    *Segments
 	id   shuffle.SegmentID
 	o    *openSegment
-	own  Reader // opened by File, whose position is nobody else's
+	own  Reader     // opened by File, whose position is nobody else's
+	job  plan.JobID // whose rows are read; empty: none's
 	once sync.Once
 }
 
@@ -481,6 +486,7 @@ func (r *segmentRef) Close() error {
 		if r.own != nil {
 			r.own.Close()
 		}
+		r.s.noteRead(r.job)
 		r.s.mu.Lock()
 		defer r.s.mu.Unlock()
 		r.s.release(r.o)

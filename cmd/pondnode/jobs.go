@@ -210,6 +210,8 @@ func printHead(w io.Writer, st *pond.Status, now time.Time) {
 	since("started", st.Started)
 	since("engine ended", st.EngineEnded)
 	since("ended", st.Ended)
+	since("first row", st.FirstRow)
+	since("last row", st.LastRow)
 	if st.Coordinator != "" {
 		line("coordinator", fmt.Sprintf("node %s, term %d", st.Coordinator, st.Term))
 	}

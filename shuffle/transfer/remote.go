@@ -73,6 +73,9 @@ func (s *Stream) request(ctx context.Context, watch *watchdog, careful bool) err
 	if s.client.cfg.TLS != nil {
 		u.Scheme = "https"
 	}
+	if name := ReadFor(ctx); name != "" {
+		u.RawQuery = url.Values{readerParam: {name}}.Encode()
+	}
 	body := newRequest(s.wants, todo, s.off, careful).encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
 	if err != nil {

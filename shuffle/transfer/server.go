@@ -86,6 +86,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, statusText(err), code)
 		return
 	}
+	if name := r.URL.Query().Get(readerParam); name != "" {
+		r = r.WithContext(For(r.Context(), name))
+	}
 	h.answer(w, r, h.src, rq)
 }
 
