@@ -23,6 +23,7 @@ var layers = map[string][]string{
 	"duck/vec":               nil,
 	"duck/lexer":             nil,
 	"duck/tree":              nil,
+	"duck/tree/treetest":     nil,
 	"duck/glob":              nil,
 	"duck/logical":           {"duck/lexer"},
 	"mesh/ring":              nil,
