@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/jobs"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
@@ -27,6 +28,7 @@ const (
 	tickInterval  = 250 * time.Millisecond
 	statusEvery   = 100 * time.Millisecond // watchers hear no more often, but for the end
 	heldTimeout   = 5 * time.Second
+	outputTimeout = time.Minute // opening the output, and asking for held segments
 	recordTimeout = 10 * time.Second
 	silenceMax    = 5 * time.Second // a node at work says so every second
 )
@@ -37,7 +39,7 @@ const (
 type coordinator struct {
 	n      *Node
 	log    *slog.Logger
-	hosted *hostedJob
+	hosted *jobs.Job
 	term   uint64 // messages of another one are refused
 
 	d          *sched.Decider              // nil until the job is planned
@@ -70,7 +72,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		c.begin(ctx)
 	case *actor.Stopping, *actor.Restarting:
 		c.stop()
-	case *admittedMsg:
+	case *jobs.Admitted:
 		c.onAdmitted(ctx)
 	case *plannedMsg:
 		c.onPlanned(ctx, m)
@@ -85,7 +87,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		c.onHeld(ctx, m.held)
 	case *membersMsg:
 		c.onView(ctx, m.view, false)
-	case *cancelJobMsg:
+	case *jobs.Cancel:
 		c.onCancel(ctx, m)
 	case *publishedMsg:
 		c.files = m.files
@@ -100,14 +102,14 @@ func (c *coordinator) Receive(ctx actor.Context) {
 // begin plans the job, or has it wait.
 func (c *coordinator) begin(ctx actor.Context) {
 	c.start = time.Now()
-	c.log = c.n.log.With("job", c.hosted.spec.ID)
-	c.lease.max = time.Duration(c.hosted.spec.Options.LeaseMillis) * time.Millisecond
+	c.log = c.n.log.With("job", c.hosted.Spec.ID)
+	c.lease.max = time.Duration(c.hosted.Spec.Options.LeaseMillis) * time.Millisecond
 	c.nodes, c.addrs, c.heard = map[mesh.NodeID]mesh.Member{}, map[mesh.NodeID]string{}, map[mesh.NodeID]time.Time{}
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	ticker, done := time.NewTicker(tickInterval), make(chan struct{})
 	c.ticker, c.done = ticker, done // stopTicker may forget done before tick has begun
 	c.n.goes.Go(func() { tick(root, self, ticker, done) })
-	if c.n.jobs.admitted(c.hosted) {
+	if c.n.jobs.Admitted(c.hosted) {
 		c.plan(ctx)
 		return
 	}
@@ -117,11 +119,11 @@ func (c *coordinator) begin(ctx actor.Context) {
 // plan plans the job beside the actor: reading footers takes a while.
 func (c *coordinator) plan(ctx actor.Context) {
 	root, self := ctx.ActorSystem().Root, ctx.Self()
-	plans, quit := planningContext(c.n.ctx, c.hosted.spec)
+	plans, quit := planningContext(c.n.ctx, c.hosted.Spec)
 	c.unplan = quit
 	c.n.goes.Go(func() {
 		defer quit()
-		root.Send(self, c.n.jobs.prepare(plans, c.hosted))
+		root.Send(self, c.n.prepare(plans, c.hosted))
 	})
 }
 
@@ -155,7 +157,7 @@ func (c *coordinator) stop() {
 	if !c.finished {
 		c.output.Release()
 	}
-	c.n.jobs.leave(c.hosted)
+	c.n.jobs.Leave(c.hosted)
 }
 
 func (c *coordinator) stopTicker() {
@@ -168,9 +170,9 @@ func (c *coordinator) stopTicker() {
 
 // prepare plans a job, opens its output, and asks every node for the segments of
 // the job's stages that it already holds.
-func (j *jobs) prepare(ctx context.Context, r *hostedJob) *plannedMsg {
-	spec, term := r.spec, r.term.Number()
-	job, err := j.n.planner.Compile(prepare.WithProgress(ctx, r.planning), spec, r.rec.Capacity)
+func (n *Node) prepare(ctx context.Context, r *jobs.Job) *plannedMsg {
+	spec, term := r.Spec, r.Term.Number()
+	job, err := n.planner.Compile(prepare.WithProgress(ctx, r.Planning), spec, r.Record.Capacity)
 	switch {
 	case err == nil:
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -178,30 +180,30 @@ func (j *jobs) prepare(ctx context.Context, r *hostedJob) *plannedMsg {
 	default:
 		return &plannedMsg{err: err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, outputTimeout)
 	defer cancel()
 	w := job.Plan.Result.Write
-	out, err := j.n.outputs.Open(ctx, spec.ID, w)
+	out, err := n.outputs.Open(ctx, spec.ID, w)
 	if err != nil {
 		return &plannedMsg{err: err}
 	}
 	if out != nil {
-		j.n.goes.Go(func() { j.n.outputs.ClearBeside(j.n.ctx, spec.ID, w.Path) })
+		n.goes.Go(func() { n.outputs.ClearBeside(n.ctx, spec.ID, w.Path) })
 	}
-	m := &plannedMsg{job: job, out: out, size: j.n.planner.NamedBytes(ctx, job.Plan)}
+	m := &plannedMsg{job: job, out: out, size: n.planner.NamedBytes(ctx, job.Plan)}
 	if term > 1 && out != nil {
 		if m.files, m.published, err = out.Published(); err != nil {
 			return &plannedMsg{err: err, out: out}
 		}
 	}
 	if !spec.Options.NoReuse || term > 1 { // else nobody can hold any
-		m.held = j.heldBy(ctx, job.Plan, j.n.mesh.View().Members)
+		m.held = n.heldBy(ctx, job.Plan, n.mesh.View().Members)
 	}
 	return m
 }
 
 // heldBy asks nodes for the journal of a job's stages.
-func (j *jobs) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member) []nodeHeld {
+func (n *Node) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member) []nodeHeld {
 	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
 	ids := make([]plan.StageID, len(job.Stages))
@@ -212,13 +214,13 @@ func (j *jobs) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member)
 	_ = peers.Each(ctx, len(members), func(ctx context.Context, i int) error {
 		m := members[i]
 		out[i].node, out[i].boot = m.ID, m.Boot
-		if m.ID == j.n.id {
-			out[i].held = j.n.segments.Held(ids)
+		if m.ID == n.id {
+			out[i].held = n.segments.Held(ids)
 			return nil
 		}
-		held, err := j.n.api.At(m.APIAddr()).Held(ctx, ids)
+		held, err := n.api.At(m.APIAddr()).Held(ctx, ids)
 		if err != nil {
-			j.n.log.Debug("asking for held segments", "node", m.ID, "err", err)
+			n.log.Debug("asking for held segments", "node", m.ID, "err", err)
 		}
 		out[i].held = held
 		return nil
@@ -228,7 +230,7 @@ func (j *jobs) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member)
 
 func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 	if c.finished { // cancelled while it was planned
-		c.n.goes.Go(func() { c.n.jobs.discard(c.hosted.spec.ID, m.out) })
+		c.n.goes.Go(func() { c.n.discard(c.hosted.Spec.ID, m.out) })
 		return
 	}
 	c.output = m.out
@@ -236,15 +238,13 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 		c.finish(ctx, &sched.Finish{Status: sched.Failure, Err: m.err})
 		return
 	}
-	c.hosted.mu.Lock()
-	c.hosted.job = m.job
-	c.hosted.mu.Unlock()
+	c.hosted.Planned(m.job)
 	c.job, c.named = m.job.Plan, m.size
 	c.grow()
-	c.publishing = c.hosted.term.Inherited().Decision == terms.Publish
+	c.publishing = c.hosted.Term.Inherited().Decision == terms.Publish
 	if m.published { // by a predecessor, which told nobody
 		c.files = m.files
-		c.finish(ctx, &sched.Finish{Status: sched.Succeeded, Rows: c.hosted.term.Inherited().Rows})
+		c.finish(ctx, &sched.Finish{Status: sched.Succeeded, Rows: c.hosted.Term.Inherited().Rows})
 		return
 	}
 	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: c.near()})
@@ -286,7 +286,7 @@ func (c *coordinator) onHeld(ctx actor.Context, held []nodeHeld) {
 // askHeld asks a node that has come back, beside the actor.
 func (c *coordinator) askHeld(ctx actor.Context, m mesh.Member) {
 	root, self, job := ctx.ActorSystem().Root, ctx.Self(), c.job
-	c.n.goes.Go(func() { root.Send(self, &heldMsg{c.n.jobs.heldBy(c.n.ctx, job, []mesh.Member{m})}) })
+	c.n.goes.Go(func() { root.Send(self, &heldMsg{c.n.heldBy(c.n.ctx, job, []mesh.Member{m})}) })
 }
 
 // release has a node drop a segment that nobody will read.
@@ -310,8 +310,8 @@ func (c *coordinator) release(r sched.Release) {
 func (c *coordinator) heldSegments(held []api.Held) []sched.HeldSegment {
 	out := make([]sched.HeldSegment, 0, len(held))
 	for _, h := range held {
-		mine := h.Job == c.hosted.spec.ID
-		if len(h.PartitionRows) != h.Partitions || c.hosted.spec.Options.NoReuse && !mine {
+		mine := h.Job == c.hosted.Spec.ID
+		if len(h.PartitionRows) != h.Partitions || c.hosted.Spec.Options.NoReuse && !mine {
 			continue
 		}
 		out = append(out, sched.HeldSegment{
@@ -358,15 +358,15 @@ func (c *coordinator) onView(ctx actor.Context, v *mesh.View, asked bool) {
 	}
 }
 
-func (c *coordinator) onCancel(ctx actor.Context, m *cancelJobMsg) {
+func (c *coordinator) onCancel(ctx actor.Context, m *jobs.Cancel) {
 	switch {
 	case c.finished:
-	case c.hosted.term.Inherited().Decision == terms.Publish:
+	case c.hosted.Term.Inherited().Decision == terms.Publish:
 		c.log.Info("the job is not cancelled: it publishes its files already")
 	case c.d == nil:
-		c.finish(ctx, &sched.Finish{Status: sched.Cancelled, Err: &plan.Error{Kind: plan.KindCancelled, Op: "job", Text: m.reason}})
+		c.finish(ctx, &sched.Finish{Status: sched.Cancelled, Err: &plan.Error{Kind: plan.KindCancelled, Op: "job", Text: m.Reason}})
 	default:
-		c.step(ctx, sched.Cancel{Reason: m.reason})
+		c.step(ctx, sched.Cancel{Reason: m.Reason})
 	}
 }
 
@@ -377,7 +377,7 @@ func (c *coordinator) tick(ctx actor.Context) {
 	if c.d == nil || c.finished {
 		return
 	}
-	if d := c.hosted.spec.Options.DeadlineMillis; d > 0 && time.Now().UnixMilli() > c.hosted.spec.Submitted+d {
+	if d := c.hosted.Spec.Options.DeadlineMillis; d > 0 && time.Now().UnixMilli() > c.hosted.Spec.Submitted+d {
 		c.step(ctx, sched.Deadline{})
 		return
 	}
@@ -405,7 +405,7 @@ func (c *coordinator) wakeSilent() {
 }
 
 func (c *coordinator) offer() *wire.Work {
-	return &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr(), User: c.hosted.spec.Status().User, Small: c.small()}
+	return &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr(), User: c.hosted.Spec.Status().User, Small: c.small()}
 }
 
 func (c *coordinator) now() int64 { return time.Since(c.start).Milliseconds() }
@@ -438,9 +438,9 @@ func (c *coordinator) step(ctx actor.Context, e sched.Event) []*wire.Run {
 }
 
 func (c *coordinator) header() *wire.Header {
-	h := &wire.Header{Job: string(c.hosted.spec.ID), Term: c.term}
-	if d := c.hosted.spec.Options.DeadlineMillis; d > 0 {
-		h.DeadlineUnixMs = c.hosted.spec.Submitted + d
+	h := &wire.Header{Job: string(c.hosted.Spec.ID), Term: c.term}
+	if d := c.hosted.Spec.Options.DeadlineMillis; d > 0 {
+		h.DeadlineUnixMs = c.hosted.Spec.Submitted + d
 	}
 	return h
 }

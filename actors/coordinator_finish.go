@@ -25,7 +25,7 @@ const decideTimeout = time.Minute
 // that they may be: from then on the job is not cancelled, and a newer term can only
 // publish the same.
 func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
-	root, self, out, term := ctx.ActorSystem().Root, ctx.Self(), c.output, c.hosted.term
+	root, self, out, term := ctx.ActorSystem().Root, ctx.Self(), c.output, c.hosted.Term
 	if err := c.checkOutput(p.Winners); err != nil {
 		root.Send(self, &publishedMsg{try: p.Try, err: err})
 		return
@@ -60,7 +60,7 @@ func storedBytes(winners []sched.Winner) (n int64) {
 // checkOutput refuses to publish more than this node allows, unless a term before has
 // decided that it be.
 func (c *coordinator) checkOutput(winners []sched.Winner) error {
-	if c.hosted.term.Inherited().Decision == terms.Publish {
+	if c.hosted.Term.Inherited().Decision == terms.Publish {
 		return nil
 	}
 	return c.n.limits().CheckOutput(storedBytes(winners))
@@ -88,7 +88,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	c.tooLarge(f)
 	c.finished = true
 	c.stopTicker()
-	c.n.jobs.leave(c.hosted)
+	c.n.jobs.Leave(c.hosted)
 	d := c.voteOf(f)
 	switch {
 	case f.Status == sched.Fenced:
@@ -96,7 +96,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	case d == terms.None:
 		c.conclude(f)
 	default:
-		root, self, term := ctx.ActorSystem().Root, ctx.Self(), c.hosted.term
+		root, self, term := ctx.ActorSystem().Root, ctx.Self(), c.hosted.Term
 		c.n.goes.Go(func() { root.Send(self, &decidedMsg{f, decide(c.n.ctx, term, d, f.Rows, f.Err)}) })
 	}
 }
@@ -124,7 +124,7 @@ func (c *coordinator) voteOf(f *sched.Finish) terms.Decision {
 
 // writes reports whether the job leaves files. One that is not planned may.
 func (c *coordinator) writes() bool {
-	p := c.hosted.spec.Plan
+	p := c.hosted.Spec.Plan
 	return c.output != nil || c.job == nil && p != nil && p.Sink.Write != nil
 }
 
@@ -145,8 +145,8 @@ func (c *coordinator) onDecided(m *decidedMsg) {
 		c.log.Error("the job's end could not be decided", "state", m.end.Status, "err", m.err)
 		s := c.status()
 		s.State, s.Ended = api.Failed, time.Now().UnixMilli()
-		s.Error = api.FromError(&plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(c.hosted.spec.ID),
-			Text: fmt.Sprintf("what becomes of the job is not known here: %v (%v)", m.err, m.end.Err), Hint: "ask another node: pondnode job status " + string(c.hosted.spec.ID)})
+		s.Error = api.FromError(&plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(c.hosted.Spec.ID),
+			Text: fmt.Sprintf("what becomes of the job is not known here: %v (%v)", m.err, m.end.Err), Hint: "ask another node: pondnode job status " + string(c.hosted.Spec.ID)})
 		c.tell(s)
 		c.output.Release()
 	}
@@ -156,7 +156,7 @@ func (c *coordinator) onDecided(m *decidedMsg) {
 func (c *coordinator) fenced() {
 	c.log.Info("another node drives the job now")
 	c.output.Release()
-	c.n.jobs.fence(c.hosted.spec.ID, c.term+1)
+	c.n.jobs.Fence(c.hosted.Spec.ID, c.term+1)
 }
 
 // conclude makes the end known.
@@ -177,10 +177,9 @@ func (c *coordinator) conclude(f *sched.Finish) {
 	default:
 		s.State, s.Error = api.Failed, api.FromError(f.Err)
 	}
-	c.hosted.ended()
 	c.log.Info("job ended", "state", s.State, "rows", s.Rows, "took", time.Since(c.start), "err", f.Err)
 	c.count(s)
-	rec := *c.hosted.rec
+	rec := *c.hosted.Record
 	rec.Status = s
 	if c.replanned() {
 		rec.Job = c.job
@@ -193,54 +192,44 @@ func (c *coordinator) conclude(f *sched.Finish) {
 	header.DeadlineUnixMs = 0
 	if c.output == nil {
 		c.tell(s)
-		c.n.goes.Go(func() { c.n.jobs.wrapUp(&rec, members, header, nil) })
+		c.n.goes.Go(func() { c.n.wrapUp(&rec, members, header, nil) })
 		return
 	}
 	c.n.goes.Go(func() { // files have appeared: that is on record before anybody hears of it
-		c.n.jobs.wrapUp(&rec, members, header, c.output)
+		c.n.wrapUp(&rec, members, header, c.output)
 		c.tell(s)
 	})
 }
 
 // tell makes an end known to the job's watchers.
 func (c *coordinator) tell(s *api.JobStatus) {
-	c.hosted.topic.set(s)
-	c.n.jobs.ends()
-}
-
-// recordEnd keeps the end of a job here.
-func (j *jobs) recordEnd(rec *api.Record) {
-	if err := j.n.records.Put(rec); err != nil {
-		j.n.log.Warn("recording a job's end", "job", rec.Spec.ID, "err", err)
-	}
+	c.n.jobs.End(c.hosted, s)
 }
 
 // wrapUp records that a job is over and tells the other nodes.
-func (j *jobs) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *publish.Output) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.n.ctx), recordTimeout)
+func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Header, out *publish.Output) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), recordTimeout)
 	defer cancel()
-	j.recordEnd(rec)
-	homes, _ := j.n.peers.Homes(rec.Spec.ID)
-	if j.putAll(ctx, rec, homes).majority() {
-		j.discard(rec.Spec.ID, out) // nobody will look there for what became of the job
+	if n.jobs.RecordEnd(ctx, rec) {
+		n.discard(rec.Spec.ID, out) // nobody will look there for what became of the job
 	} else {
-		j.n.log.Warn("the end of a job is recorded on too few nodes: what it staged stays", "job", rec.Spec.ID)
+		n.log.Warn("the end of a job is recorded on too few nodes: what it staged stays", "job", rec.Spec.ID)
 		out.Release()
 	}
 	_ = peers.Each(ctx, len(members), func(ctx context.Context, i int) error {
-		if err := j.n.wire.Send(ctx, members[i].ActorsAddr(), &wire.Stop{Header: header}); err != nil {
-			j.n.log.Debug("closing a job", "job", rec.Spec.ID, "node", members[i].ID, "err", err)
+		if err := n.wire.Send(ctx, members[i].ActorsAddr(), &wire.Stop{Header: header}); err != nil {
+			n.log.Debug("closing a job", "job", rec.Spec.ID, "node", members[i].ID, "err", err)
 		}
 		return nil
 	})
 }
 
 // discard removes a job's staging folder. Published files stay.
-func (j *jobs) discard(id plan.JobID, out *publish.Output) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.n.ctx), recordTimeout)
+func (n *Node) discard(id plan.JobID, out *publish.Output) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), recordTimeout)
 	defer cancel()
 	if err := out.Discard(ctx); err != nil {
-		j.n.log.Warn("removing staged files", "job", id, "err", err)
+		n.log.Warn("removing staged files", "job", id, "err", err)
 	}
 }
 
@@ -249,7 +238,7 @@ func (c *coordinator) result() *api.ResultInfo {
 	if c.job.Result.Write != nil {
 		return &api.ResultInfo{}
 	}
-	r := &api.ResultInfo{Job: c.hosted.spec.ID}
+	r := &api.ResultInfo{Job: c.hosted.Spec.ID}
 	for _, w := range c.d.Segments(len(c.job.Stages) - 1) {
 		r.Parts = append(r.Parts, api.ResultPart{Addr: c.holder(w), Segment: w.Output.Segment, Rows: w.Output.Rows})
 	}
@@ -262,11 +251,11 @@ func (c *coordinator) publishStatus(now bool) {
 		return
 	}
 	c.dirty, c.shown = false, time.Now()
-	c.hosted.topic.set(c.status())
+	c.hosted.Tell(c.status())
 }
 
 func (c *coordinator) status() *api.JobStatus {
-	s := c.hosted.spec.Status()
+	s := c.hosted.Spec.Status()
 	s.State, s.Coordinator, s.Term = api.Running, string(c.n.id), c.term
 	if c.job == nil {
 		return s

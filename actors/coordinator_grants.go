@@ -24,7 +24,7 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 		return
 	}
 	if m.header.GetTerm() != c.term {
-		m.reply <- grantReply{err: &plan.Error{Kind: plan.KindFenced, Op: "report", Subject: string(c.hosted.spec.ID), Text: fmt.Sprintf("term %d is not %d", m.header.GetTerm(), c.term)}}
+		m.reply <- grantReply{err: &plan.Error{Kind: plan.KindFenced, Op: "report", Subject: string(c.hosted.Spec.ID), Text: fmt.Sprintf("term %d is not %d", m.header.GetTerm(), c.term)}}
 		return
 	}
 	node, ok := c.nodes[mesh.NodeID(m.from.Node)]
@@ -130,18 +130,18 @@ func (c *coordinator) grant(r sched.Run) *wire.Run {
 // packet returns the packet that nodes need to run tasks of a stage.
 func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 	if m.term != c.term {
-		return nil, &plan.Error{Kind: plan.KindFenced, Op: "run", Subject: string(c.hosted.spec.ID), Text: fmt.Sprintf("term %d is not %d", m.term, c.term)}
+		return nil, &plan.Error{Kind: plan.KindFenced, Op: "run", Subject: string(c.hosted.Spec.ID), Text: fmt.Sprintf("term %d is not %d", m.term, c.term)}
 	}
 	if c.d == nil || c.finished || m.stage < 0 || m.stage >= len(c.job.Stages) {
-		return nil, peers.NoJob(c.hosted.spec.ID)
+		return nil, peers.NoJob(c.hosted.Spec.ID)
 	}
 	inputs, ok := c.d.Inputs(m.stage)
 	if !ok {
 		return nil, &plan.Error{Kind: plan.KindCancelled, Op: "run", Text: "what the task was to read is being made again"}
 	}
 	p := &api.Packet{
-		ID: c.hosted.spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: c.strip(m.stage), Tasks: c.d.TaskCount(m.stage),
-		Codec: c.hosted.spec.Options.Codec, Access: c.hosted.compiled().Access, Staging: c.output.Dir(),
+		ID: c.hosted.Spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: c.strip(m.stage), Tasks: c.d.TaskCount(m.stage),
+		Codec: c.hosted.Spec.Options.Codec, Access: c.hosted.Compiled().Access, Staging: c.output.Dir(),
 		Up: map[int][]plan.SegmentInfo{}, Where: map[int][]api.Location{},
 	}
 	for up, winners := range inputs {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/pondmesh/pond/actors/jobs"
 )
 
 // lease counts how long nobody has renewed a job's lease. It adds up the time
@@ -37,8 +39,8 @@ func (l *lease) ended(now time.Time, renewals int64) bool {
 
 // holdLease ends a job that nobody waits for any more.
 func (c *coordinator) holdLease(ctx actor.Context) {
-	if c.lease.ended(time.Now(), c.hosted.renewals.Load()) {
+	if c.lease.ended(time.Now(), c.hosted.Renewals()) {
 		c.log.Info("nobody waits for the job any more", "silent", c.lease.silent)
-		c.onCancel(ctx, &cancelJobMsg{reason: fmt.Sprintf("its client is gone: it has not said for %v that it waits for the job", c.lease.max)})
+		c.onCancel(ctx, &jobs.Cancel{Reason: fmt.Sprintf("its client is gone: it has not said for %v that it waits for the job", c.lease.max)})
 	}
 }

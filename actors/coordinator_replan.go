@@ -11,7 +11,7 @@ import (
 // adapt plans the rest of a query again when the size of a stage that has just
 // ended is far from what the plan expected, and gives the Decider the new stages.
 func (c *coordinator) adapt(ctx actor.Context) {
-	query := c.hosted.compiled().Query
+	query := c.hosted.Compiled().Query
 	if query == nil || c.finished {
 		return
 	}
@@ -48,15 +48,13 @@ func (c *coordinator) extend(ctx actor.Context, next *distribute.Compiled) {
 	from := len(c.job.Stages)
 	added := next.Stages[from:]
 	c.log.Info("job planned again", "stages", len(added), "why", added[0].Replanned)
-	c.hosted.mu.Lock()
-	c.hosted.job = c.hosted.job.With(next)
-	c.hosted.mu.Unlock()
+	c.hosted.Planned(c.hosted.Compiled().With(next))
 	c.job = next.Job
 	c.grow()
 	c.step(ctx, sched.Extend{Job: c.job})
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	c.n.goes.Go(func() {
-		held := c.n.jobs.heldBy(c.n.ctx, &plan.Job{Stages: added}, c.n.mesh.View().Members)
+		held := c.n.heldBy(c.n.ctx, &plan.Job{Stages: added}, c.n.mesh.View().Members)
 		root.Send(self, &heldMsg{held})
 	})
 	c.publishStatus(true)

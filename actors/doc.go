@@ -13,10 +13,10 @@
 //	                 │   └────── Pull, Done ──┘                  ▼
 //	                 └── packet (HTTP) ───────────────────▶ segment in the journal
 //
-// It refuses to plan (package prepare does), to schedule (sched, purely), to run
-// SQL (exec) and to keep anything on disk itself (journal). DuckDB never runs
+// It refuses to say who drives a job (package jobs does), to plan (prepare), to schedule
+// (sched, purely), to run SQL (exec) and to keep anything on disk itself (journal). DuckDB never runs
 // inside an actor's Receive: system messages would wait.
 //
-// Read node.go, then jobs.go, submit.go and takeover.go, coordinator.go, worker.go and
-// partition.go; http.go for what people and other nodes ask.
+// Read node.go, then coordinator.go, worker.go and partition.go, and ask.go for how they
+// are reached; http.go for what people and other nodes ask.
 package actors

@@ -27,13 +27,14 @@ func (n *Node) Jobs(ctx context.Context) ([]api.JobStatus, error) { return n.pee
 func (n *Node) SetDuckDB(wrap func(prepare.DuckDB) prepare.DuckDB) {
 	here := prepare.Local{Engines: n.engines.(*engines.Pool)}
 	n.planner = prepare.New(wrap(here), n.tasks, n.rules, n.log)
+	n.jobs.Planner = n.planner
 }
 
 // Registers are the node's.
 func (n *Node) Registers() *registers.Registers { return n.registers }
 
 // OwnJobID is an id for a job that this node is to coordinate.
-func (n *Node) OwnJobID() plan.JobID { return n.jobs.ownJobID() }
+func (n *Node) OwnJobID() plan.JobID { return n.jobs.NewID() }
 
 // RecordedWait is what is recorded here of a job's wait.
 func (n *Node) RecordedWait(id plan.JobID) api.Wait {

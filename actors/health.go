@@ -36,7 +36,7 @@ func (n *Node) unready() []api.Problem {
 	if n.mesh.Self().State == mesh.Leaving {
 		out = append(out, api.Problem{Kind: api.IsLeaving, Text: "the node takes no more work, and ends when what needs it has ended"})
 	}
-	if err := n.jobs.full(fair.Entrant{}); err != nil {
+	if err := n.jobs.Full(fair.Entrant{}); err != nil {
 		out = append(out, api.Problem{Kind: api.QueueFull, Text: plan.AsError(err).Text})
 	}
 	if err := n.registers.Health(); err != nil {
@@ -81,9 +81,9 @@ func (n *Node) gauges() metrics.Gauges {
 		Stored:      map[string]int64{},
 	}
 	g.Connections, g.Refused = n.connections()
-	g.Waiting, g.JobsMax = n.jobs.waiting(), n.cfg.JobsMax
-	for _, r := range n.jobs.running() {
-		s, _ := r.topic.get()
+	g.Waiting, g.JobsMax = n.jobs.Waiting(), n.cfg.JobsMax
+	for _, r := range n.jobs.Running() {
+		s, _ := r.Status()
 		g.Coordinated[string(s.State)]++
 	}
 	if p, ok := n.engines.(*process.Pool); ok {

@@ -18,6 +18,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/intake"
+	"github.com/pondmesh/pond/actors/jobs"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/shuffle"
@@ -142,7 +143,7 @@ func (s *server) onJob(f func(w http.ResponseWriter, r *http.Request, id plan.Jo
 	})
 	return func(w http.ResponseWriter, r *http.Request) {
 		id := plan.JobID(r.PathValue("id"))
-		if s.n.jobs.knows(id) {
+		if s.n.jobs.Knows(id) {
 			here(w, r)
 			return
 		}
@@ -225,7 +226,7 @@ func badBody(r *http.Request, err error) error {
 
 // getJobID offers an id for a job that is to be submitted to this node.
 func (s *server) getJobID(http.ResponseWriter, *http.Request) (any, error) {
-	return s.n.jobs.ownJobID(), nil
+	return s.n.jobs.NewID(), nil
 }
 
 func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -235,7 +236,7 @@ func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	spec.Submitted, spec.Digest = 0, "" // by this node's clock and hand, not the client's
 	if spec.ID == "" {
-		spec.ID = s.n.jobs.ownJobID()
+		spec.ID = s.n.jobs.NewID()
 	}
 	if r.URL.Query().Has("watch") {
 		return s.runJob(w, r, spec)
@@ -247,13 +248,13 @@ func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 // first: it is not planned twice, nor may what stands in the way of a new job end it.
 func (s *server) takeJob(r *http.Request, spec *api.JobSpec) (*api.JobStatus, error) {
 	if r.Header.Get(api.AgainHeader) == "" {
-		return s.n.jobs.submit(r.Context(), spec)
+		return s.n.jobs.Submit(r.Context(), spec)
 	}
 	self := s.n.api.At(s.n.APIAddr())
 	status, err := self.Job(r.Context(), spec.ID)
 	switch {
 	case plan.KindOf(err) == plan.KindNotFound:
-		return s.n.jobs.submit(r.Context(), spec)
+		return s.n.jobs.Submit(r.Context(), spec)
 	case err != nil:
 		return nil, err
 	case status.State == api.Failed:
@@ -267,7 +268,7 @@ func (s *server) takeJob(r *http.Request, spec *api.JobSpec) (*api.JobStatus, er
 // none and goes away can still cancel it.
 func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpec) (any, error) {
 	out := newStatusLines(w)
-	if !out.write(&api.JobStatus{ID: spec.ID, NextID: s.n.jobs.ownJobID(), Name: spec.Name, State: api.Queued}) {
+	if !out.write(&api.JobStatus{ID: spec.ID, NextID: s.n.jobs.NewID(), Name: spec.Name, State: api.Queued}) {
 		return nil, nil
 	}
 	if _, err := s.takeJob(r, spec); err != nil {
@@ -276,7 +277,7 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 		out.write(&api.JobStatus{ID: spec.ID, Error: refused})
 		return nil, nil
 	}
-	if s.n.jobs.knows(spec.ID) {
+	if s.n.jobs.Knows(spec.ID) {
 		s.watchLines(out, r, spec.ID)
 		return nil, nil
 	}
@@ -297,7 +298,7 @@ func (s *server) getJobs(_ http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 func (s *server) getJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
-	st, err := s.n.jobs.status(id)
+	st, err := s.n.jobs.Status(id)
 	if err != nil || r.URL.Query().Has(api.BriefQuery) {
 		return st, err
 	}
@@ -311,7 +312,7 @@ func (s *server) getRowTimes(_ http.ResponseWriter, r *http.Request) (any, error
 
 // getSpec returns a job as it was submitted, so that it can be submitted again.
 func (s *server) getSpec(_ http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
-	rec, err := s.n.jobs.record(id)
+	rec, err := s.n.jobs.Record(id)
 	if err != nil {
 		return nil, err
 	}
@@ -328,7 +329,7 @@ func (s *server) watchLines(out *statusLines, r *http.Request, id plan.JobID) {
 	tick := time.NewTicker(watchPoll)
 	defer tick.Stop()
 	for {
-		status, changed := s.n.jobs.watch(id)
+		status, changed := s.n.jobs.Watch(id)
 		if status == nil || !out.write(status) || status.State.Ended() {
 			return
 		}
@@ -360,10 +361,10 @@ func (l *statusLines) write(s *api.JobStatus) bool {
 }
 
 func (s *server) cancelJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
-	if job := s.n.jobs.get(id); job != nil && r.URL.Query().Has(api.UnclaimedQuery) && job.renewals.Load() > 0 {
-		return s.n.jobs.status(id)
+	if job := s.n.jobs.Get(id); job != nil && r.URL.Query().Has(api.UnclaimedQuery) && job.Renewals() > 0 {
+		return s.n.jobs.Status(id)
 	}
-	return s.n.jobs.cancel(r.Context(), id)
+	return s.n.jobs.Cancel(r.Context(), id)
 }
 
 func (s *server) postDescribe(_ http.ResponseWriter, r *http.Request) (any, error) {
@@ -375,7 +376,7 @@ func (s *server) postDescribe(_ http.ResponseWriter, r *http.Request) (any, erro
 }
 
 func (s *server) explainJob(w http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
-	job, err := s.n.jobs.compiled(r.Context(), id)
+	job, err := s.n.jobs.Plan(r.Context(), id)
 	if err != nil {
 		return nil, err
 	}
@@ -390,7 +391,7 @@ func (s *server) postExplain(w http.ResponseWriter, r *http.Request) (any, error
 	if err := s.n.planner.Fill(r.Context(), spec); err != nil {
 		return nil, err
 	}
-	job, err := s.n.planner.Compile(r.Context(), spec, capacity(s.n.mesh.View()))
+	job, err := s.n.planner.Compile(r.Context(), spec, jobs.Capacity(s.n.mesh.View()))
 	if err != nil {
 		return nil, err
 	}
@@ -413,7 +414,7 @@ func (s *server) getPacket(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "packet", Text: err.Error()}
 	}
-	p, err := s.n.jobs.packet(r.Context(), plan.JobID(r.PathValue("id")), term, stage, version)
+	p, err := s.n.packet(r.Context(), plan.JobID(r.PathValue("id")), term, stage, version)
 	if err != nil {
 		return nil, err
 	}
@@ -450,7 +451,7 @@ func (s *server) startJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if rec == nil {
 		return nil, peers.NoJob(id)
 	}
-	return s.n.jobs.coordinate(r.Context(), rec)
+	return s.n.jobs.Coordinate(r.Context(), rec)
 }
 
 func (s *server) putSpec(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -467,13 +468,13 @@ func (s *server) putSpec(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := s.n.records.Put(rec); err != nil {
 		return nil, err
 	}
-	s.n.jobs.fence(rec.Spec.ID, rec.Term)
+	s.n.jobs.Fence(rec.Spec.ID, rec.Term)
 	w.WriteHeader(http.StatusNoContent)
 	return nil, nil
 }
 
 func (s *server) getSpecs(http.ResponseWriter, *http.Request) (any, error) {
-	return s.n.jobs.list(), nil
+	return s.n.jobs.List(), nil
 }
 
 func (s *server) postHeld(_ http.ResponseWriter, r *http.Request) (any, error) {
@@ -535,8 +536,8 @@ func (s *server) getVersion(http.ResponseWriter, *http.Request) (any, error) {
 
 // renewJob is a client that still waits for a job.
 func (s *server) renewJob(w http.ResponseWriter, _ *http.Request, id plan.JobID) (any, error) {
-	if r := s.n.jobs.get(id); r != nil {
-		r.renewals.Add(1)
+	if r := s.n.jobs.Get(id); r != nil {
+		r.Renew()
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/jobs"
 	formats "github.com/pondmesh/pond/actors/output"
 	"github.com/pondmesh/pond/actors/plan"
 )
@@ -66,9 +67,9 @@ func lostRows(id plan.JobID, err error) error {
 // awaitEnd is a job's status once it has ended.
 func (s *server) awaitEnd(ctx context.Context, id plan.JobID) (*api.JobStatus, error) {
 	for {
-		st, changed := s.n.jobs.watch(id)
+		st, changed := s.n.jobs.Watch(id)
 		if st == nil {
-			return nil, moved(id)
+			return nil, jobs.Moved(id)
 		}
 		if st.State.Ended() {
 			return st, nil

@@ -50,10 +50,9 @@ type attemptKey struct {
 // cancelMsg ends an attempt.
 type cancelMsg struct{ reason error }
 
-// The messages of the coordinator.
+// The messages of the coordinator, beside those of package jobs.
 type (
-	admittedMsg struct{} // the job has a place
-	plannedMsg  struct {
+	plannedMsg struct {
 		job  *prepare.Job
 		held []nodeHeld
 		out  *publish.Output
@@ -95,9 +94,8 @@ type (
 		parts *plan.SegmentInfo
 		err   error
 	}
-	heldMsg      struct{ held []nodeHeld }
-	membersMsg   struct{ view *mesh.View }
-	cancelJobMsg struct{ reason string }
+	heldMsg    struct{ held []nodeHeld }
+	membersMsg struct{ view *mesh.View }
 	// decidedMsg is what came of the vote on a job's end.
 	decidedMsg struct {
 		end *sched.Finish

@@ -25,6 +25,7 @@ import (
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/grains"
 	"github.com/pondmesh/pond/actors/intake"
+	"github.com/pondmesh/pond/actors/jobs"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/metrics"
 	"github.com/pondmesh/pond/actors/peers"
@@ -68,7 +69,7 @@ type Node struct {
 	api       *api.Peer
 	blocks    *transfer.Client
 	conns     *api.Conns // of api and blocks
-	jobs      *jobs
+	jobs      *jobs.Jobs
 	peers     *peers.Peers
 	outputs   *publish.Outputs
 	registers *registers.Registers
@@ -146,8 +147,11 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
 	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.tasks.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
 	n.startMachine()
-	n.jobs = newJobs(n, limitsOf(&n.cfg))
-	n.peers = &peers.Peers{Self: n.id, View: func() *mesh.View { return n.mesh.View() }, API: n.api, Here: n.jobs.list, Log: n.log}
+	n.peers = &peers.Peers{Self: n.id, View: func() *mesh.View { return n.mesh.View() }, API: n.api, Here: func() []api.JobStatus { return n.jobs.List() }, Log: n.log}
+	n.jobs = jobs.New(jobs.Host{
+		Context: n.ctx, Me: func() mesh.Member { return n.mesh.Self() }, Peers: n.peers, Records: n.records, Planner: n.planner,
+		Slots: cfg.Slots, Limits: limitsOf(&n.cfg), NewDriver: n.newDriver, Go: n.goes.Go, Log: n.log,
+	})
 	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Rules: n.rules, Log: n.log}
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Refused: n.refused, Handle: n.handleMessage})
 	if err != nil {
@@ -171,10 +175,11 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if err := n.openRegisters(); err != nil {
 		return nil, err
 	}
+	n.jobs.Registers = n.registers
 	n.openGrains()
 	n.up.Store(true)
 	n.goes.Go(n.followView)
-	n.goes.Go(n.jobs.followJobs)
+	n.goes.Go(n.jobs.Follow)
 	n.goes.Go(func() { n.outputs.ClearNoted(n.ctx) })
 	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir, "access", n.rules)
 	return n, nil
@@ -265,7 +270,9 @@ func (n *Node) followView() {
 		n.peers.Greet(n.ctx, v.Members, n.goes.Go)
 		known = alive
 		n.wire.System().Root.Send(n.worker, &viewMsg{})
-		n.jobs.viewChanged(v)
+		for _, r := range n.jobs.All() {
+			r.Send(&membersMsg{view: v})
+		}
 		select {
 		case <-v.Superseded():
 		case <-n.ctx.Done():
@@ -278,7 +285,7 @@ func (n *Node) followView() {
 func (n *Node) onPause(gap time.Duration) {
 	n.log.Warn("this process was paused for so long that others took it for dead: its tasks and the jobs that it coordinates are dropped", "pause", gap)
 	n.wire.System().Root.Send(n.worker, &abandonMsg{})
-	n.jobs.abandon()
+	n.jobs.Abandon()
 	if n.up.Load() {
 		n.grains.Abandon()
 	}
@@ -299,11 +306,11 @@ func (n *Node) handleMessage(ctx context.Context, from wire.Peer, msg proto.Mess
 		root.Send(n.worker, &stopMsg{stop: m})
 		return &wire.Ack{}, nil
 	case *wire.Pull:
-		return n.jobs.deliver(ctx, m.GetHeader(), from, m)
+		return n.handOver(ctx, m.GetHeader(), from, m)
 	case *wire.Done:
-		return n.jobs.deliver(ctx, m.GetHeader(), from, m)
+		return n.handOver(ctx, m.GetHeader(), from, m)
 	case *wire.Failed:
-		return n.jobs.deliver(ctx, m.GetHeader(), from, m)
+		return n.handOver(ctx, m.GetHeader(), from, m)
 	}
 	return nil, &plan.Error{Kind: plan.KindInternal, Op: "receive", Text: fmt.Sprintf("no one here takes a %T", msg)}
 }
@@ -350,7 +357,7 @@ func (n *Node) Leave(ctx context.Context) error {
 	defer cancel()
 	idle := make(chan struct{})
 	n.wire.System().Root.Send(n.worker, &drainMsg{idle: idle})
-	for _, wait := range []<-chan struct{}{idle, n.jobs.drained(), n.segments.Released()} {
+	for _, wait := range []<-chan struct{}{idle, n.jobs.Drained(), n.segments.Released()} {
 		select {
 		case <-wait:
 		case <-ctx.Done():
@@ -406,7 +413,7 @@ func (n *Node) close() error {
 		if n.worker != nil {
 			_ = n.wire.System().Root.StopFuture(n.worker).Wait()
 		}
-		n.jobs.stop()
+		n.jobs.Stop()
 		errs = append(errs, n.wire.Close(ctx))
 	}
 	if n.registers != nil {

@@ -103,7 +103,7 @@ func (n *Node) packetsOf(job plan.JobID, term uint64, router string) *given.Pack
 		case "":
 			return nil, &plan.Error{Kind: plan.KindUnavailable, Op: "fetch the stage of", Subject: string(job), Text: "its coordinator is not in this node's view"}
 		case n.APIAddr():
-			return n.jobs.packet(n.ctx, job, term, stage, version)
+			return n.packet(n.ctx, job, term, stage, version)
 		}
 		return n.api.At(addr).Packet(n.ctx, job, term, stage, version)
 	}

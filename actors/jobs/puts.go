@@ -1,8 +1,9 @@
-package actors
+package jobs
 
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/mesh"
@@ -18,11 +19,29 @@ type puts struct {
 	settled chan struct{} // closed once most homes have the record, or cannot have it
 }
 
+// recordTimeout bounds the storing of a record.
+const recordTimeout = 10 * time.Second
+
+// RecordEnd keeps how a job has ended here and on its homes, and reports whether most of
+// them know. The others hear of it beside the caller.
+func (j *Jobs) RecordEnd(ctx context.Context, rec *api.Record) (most bool) {
+	j.recordEnd(rec)
+	homes, _ := j.Peers.Homes(rec.Spec.ID)
+	return j.putAll(ctx, rec, homes).majority()
+}
+
+// recordEnd keeps the end of a job here.
+func (j *Jobs) recordEnd(rec *api.Record) {
+	if err := j.Records.Put(rec); err != nil {
+		j.Log.Warn("recording a job's end", "job", rec.Spec.ID, "err", err)
+	}
+}
+
 // putAll gives a record to all homes at once. The puts go on when ctx has ended.
-func (j *jobs) putAll(ctx context.Context, rec *api.Record, homes []mesh.Member) *puts {
+func (j *Jobs) putAll(ctx context.Context, rec *api.Record, homes []mesh.Member) *puts {
 	p := newPuts(len(homes))
 	for i, home := range homes {
-		j.n.goes.Go(func() {
+		j.Go(func() {
 			ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 			defer stop()
 			p.end(i, j.putRecord(ctx, home, rec))

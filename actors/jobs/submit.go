@@ -1,4 +1,4 @@
-package actors
+package jobs
 
 import (
 	"context"
@@ -17,14 +17,15 @@ import (
 const (
 	submitTriesMax = 4
 	viewTimeout    = 20 * time.Second // a node that has died is noticed sooner, also by a lone one
+	startTimeout   = 60 * time.Second // who submits a job hears as late that it is being planned
 )
 
-// submit records a job on its home replicas and makes the first of them drive it:
+// Submit records a job on its home replicas and makes the first of them drive it:
 // this node at once, another once it has the record. It returns once the job is
 // planned, so that a missing file or a malformed plan fails at once, or waits to be, and every
 // home replica that can has recorded it. Submitting the same id again returns the job.
 // If ctx ends first nobody waits for the job: it is cancelled.
-func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
+func (j *Jobs) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, error) {
 	if err := spec.ID.Check(); err != nil {
 		return nil, err
 	}
@@ -37,15 +38,15 @@ func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 	if spec.Submitted == 0 {
 		spec.Submitted = time.Now().UnixMilli()
 	}
-	if err := j.n.planner.Fill(ctx, spec); err != nil {
+	if err := j.Planner.Fill(ctx, spec); err != nil {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		view := j.n.mesh.View()
+		view := j.Peers.View()
 		s, err := j.offer(ctx, spec, view)
 		if !errors.Is(err, plan.ErrUnavailable) || try == submitTriesMax || !j.awaitView(ctx, view) {
-			if r := j.get(spec.ID); err != nil && r != nil && !r.taken.Load() {
-				_, _ = j.cancel(ctx, spec.ID)
+			if r := j.Get(spec.ID); err != nil && r != nil && !r.taken.Load() {
+				_, _ = j.Cancel(ctx, spec.ID)
 			}
 			return s, err
 		}
@@ -54,7 +55,7 @@ func (j *jobs) submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 
 // awaitView waits until other nodes are in view, and reports false when that takes
 // too long.
-func (j *jobs) awaitView(ctx context.Context, view *mesh.View) bool {
+func (j *Jobs) awaitView(ctx context.Context, view *mesh.View) bool {
 	late := time.NewTimer(viewTimeout)
 	defer late.Stop()
 	select {
@@ -62,33 +63,33 @@ func (j *jobs) awaitView(ctx context.Context, view *mesh.View) bool {
 		return true
 	case <-late.C:
 	case <-ctx.Done():
-	case <-j.n.ctx.Done():
+	case <-j.Context.Done():
 	}
 	return false
 }
 
 // offer is one try to hand a job to the nodes of a view.
-func (j *jobs) offer(ctx context.Context, spec *api.JobSpec, view *mesh.View) (*api.JobStatus, error) {
-	homes, _ := j.n.peers.Homes(spec.ID)
-	if len(homes) > 0 && homes[0].ID == j.n.id { // what is refused here need not be recorded
-		if err := j.full(entrant(spec)); err != nil && j.n.records.Get(spec.ID) == nil {
+func (j *Jobs) offer(ctx context.Context, spec *api.JobSpec, view *mesh.View) (*api.JobStatus, error) {
+	homes, _ := j.Peers.Homes(spec.ID)
+	if len(homes) > 0 && homes[0].ID == j.Peers.Self { // what is refused here need not be recorded
+		if err := j.Full(entrant(spec)); err != nil && j.Records.Get(spec.ID) == nil {
 			return nil, err
 		}
 	}
 	rec := newRecord(spec, view, homes)
 	puts := j.putAll(ctx, rec, homes)
 	for i, m := range homes {
-		here := m.ID == j.n.id
+		here := m.ID == j.Peers.Self
 		if !here && puts.await(i) != nil {
 			continue
 		}
 		s, err := j.startAt(ctx, m, rec) // it plans while others still record
 		if ctx.Err() != nil {
-			j.n.goes.Go(func() { j.abandoned(rec, homes) })
+			j.Go(func() { j.abandoned(rec, homes) })
 			return nil, context.Cause(ctx)
 		}
 		if errors.Is(err, plan.ErrFenced) { // it was handed in before, or its driver is not noticed to be dead yet
-			if s, err := j.n.api.At(j.n.APIAddr()).Job(ctx, spec.ID); err == nil {
+			if s, err := j.here().Job(ctx, spec.ID); err == nil {
 				return s, nil
 			}
 		}
@@ -103,7 +104,7 @@ func (j *jobs) offer(ctx context.Context, spec *api.JobSpec, view *mesh.View) (*
 		if !puts.majority() {
 			break // too few have a record to outlive its driver by
 		}
-		if r := j.get(spec.ID); r != nil {
+		if r := j.Get(spec.ID); r != nil {
 			r.taken.Store(true)
 		}
 		return s, nil
@@ -113,7 +114,7 @@ func (j *jobs) offer(ctx context.Context, spec *api.JobSpec, view *mesh.View) (*
 
 // newRecord is how a job begins: the first of its homes drives it.
 func newRecord(spec *api.JobSpec, view *mesh.View, homes []mesh.Member) *api.Record {
-	rec := &api.Record{Spec: spec, Term: 1, Capacity: capacity(view), Homes: idsOf(homes)}
+	rec := &api.Record{Spec: spec, Term: 1, Capacity: Capacity(view), Homes: idsOf(homes)}
 	if len(homes) > 0 {
 		rec.Driver = terms.DriverOf(homes[0])
 	}
@@ -131,10 +132,10 @@ func idsOf(nodes []mesh.Member) []string {
 // abandoned cancels a job whose submitter has gone, rather than to another node. One
 // that runs nowhere yet is recorded as cancelled on its homes, so that none of them
 // starts it.
-func (j *jobs) abandoned(rec *api.Record, homes []mesh.Member) {
-	ctx, stop := context.WithTimeout(j.n.ctx, recordTimeout)
+func (j *Jobs) abandoned(rec *api.Record, homes []mesh.Member) {
+	ctx, stop := context.WithTimeout(j.Context, recordTimeout)
 	defer stop()
-	if err := j.n.api.At(j.n.APIAddr()).Abandon(ctx, rec.Spec.ID); err == nil {
+	if err := j.here().Abandon(ctx, rec.Spec.ID); err == nil {
 		return
 	}
 	gone := &plan.Error{Kind: plan.KindCancelled, Op: "submit", Text: "the client went away before the job began"}
@@ -145,19 +146,24 @@ func (j *jobs) abandoned(rec *api.Record, homes []mesh.Member) {
 }
 
 // putEach gives a record to nodes that are better off with it.
-func (j *jobs) putEach(ctx context.Context, rec *api.Record, nodes []mesh.Member) {
+func (j *Jobs) putEach(ctx context.Context, rec *api.Record, nodes []mesh.Member) {
 	_ = peers.Each(ctx, len(nodes), func(ctx context.Context, i int) error {
 		if err := j.putRecord(ctx, nodes[i], rec); err != nil {
-			j.n.log.Warn("a home of a job does not have its record", "job", rec.Spec.ID, "node", nodes[i].ID, "err", err)
+			j.Log.Warn("a home of a job does not have its record", "job", rec.Spec.ID, "node", nodes[i].ID, "err", err)
 		}
 		return nil
 	})
 }
 
-// refused is why no home took a job. That all lack room is another matter than
-// that they cannot be reached.
+// refused is why no home took a job. That they know another by its id, or that all lack
+// room, is another matter than that they cannot be reached.
 func refused(id plan.JobID, errs []error) error {
 	te := &plan.Error{Kind: plan.KindUnavailable, Op: "submit", Subject: string(id), Text: fmt.Sprintf("no node could take the job: %v", errors.Join(errs...))}
+	for _, err := range errs {
+		if errors.Is(err, plan.ErrExists) {
+			return err
+		}
+	}
 	for _, err := range errs {
 		if plan.KindOf(err) != plan.KindResource {
 			return te
@@ -168,26 +174,26 @@ func refused(id plan.JobID, errs []error) error {
 	return te
 }
 
-func (j *jobs) putRecord(ctx context.Context, m mesh.Member, rec *api.Record) error {
-	if m.ID == j.n.id {
-		return j.n.records.Put(rec)
+func (j *Jobs) putRecord(ctx context.Context, m mesh.Member, rec *api.Record) error {
+	if m.ID == j.Peers.Self {
+		return j.Records.Put(rec)
 	}
-	return j.n.api.At(m.APIAddr()).PutRecord(ctx, rec)
+	return j.Peers.API.At(m.APIAddr()).PutRecord(ctx, rec)
 }
 
-func (j *jobs) startAt(ctx context.Context, m mesh.Member, rec *api.Record) (*api.JobStatus, error) {
-	if m.ID == j.n.id {
-		return j.coordinate(ctx, rec)
+func (j *Jobs) startAt(ctx context.Context, m mesh.Member, rec *api.Record) (*api.JobStatus, error) {
+	if m.ID == j.Peers.Self {
+		return j.Coordinate(ctx, rec)
 	}
-	return j.n.api.At(m.APIAddr()).Start(ctx, rec.Spec.ID)
+	return j.Peers.API.At(m.APIAddr()).Start(ctx, rec.Spec.ID)
 }
 
-// coordinate makes this node host a job's coordinator, and waits until the job
-// is planned, or it has become clear that this takes longer, or that others come first. A job that has another
+// Coordinate makes this node drive a job, and waits until the job is planned, or it has
+// become clear that this takes longer, or that others come first. A job that has another
 // driver it takes over, if that one is gone.
-func (j *jobs) coordinate(ctx context.Context, rec *api.Record) (*api.JobStatus, error) {
+func (j *Jobs) Coordinate(ctx context.Context, rec *api.Record) (*api.JobStatus, error) {
 	spec := rec.Spec
-	if old := j.n.records.Get(spec.ID); old != nil {
+	if old := j.Records.Get(spec.ID); old != nil {
 		if err := spec.Same(old.Spec); err != nil {
 			return nil, err
 		}
@@ -196,7 +202,7 @@ func (j *jobs) coordinate(ctx context.Context, rec *api.Record) (*api.JobStatus,
 		}
 		rec = old // as it was submitted first
 	}
-	r := j.get(spec.ID)
+	r := j.Get(spec.ID)
 	if r == nil {
 		var err error
 		if r, err = j.drive(ctx, rec); errors.Is(err, plan.ErrBusy) {
@@ -211,8 +217,8 @@ func (j *jobs) coordinate(ctx context.Context, rec *api.Record) (*api.JobStatus,
 	for {
 		s, changed := j.see(r)
 		switch {
-		case r.topic.closed():
-			return nil, moved(spec.ID)
+		case r.over():
+			return nil, Moved(spec.ID)
 		case s.State == api.Failed && s.Started == 0: // what fails later is the job's end
 			return nil, s.Error.Err()
 		case s.State != api.Queued || s.Waiting != nil: // what is wrong with one that waits is told at its end
@@ -224,7 +230,7 @@ func (j *jobs) coordinate(ctx context.Context, rec *api.Record) (*api.JobStatus,
 			return s, nil
 		case <-ctx.Done():
 			return s, context.Cause(ctx)
-		case <-j.n.ctx.Done():
+		case <-j.Context.Done():
 			return s, &plan.Error{Kind: plan.KindUnavailable, Op: "start", Subject: string(spec.ID), Text: "the node is stopping"}
 		}
 	}

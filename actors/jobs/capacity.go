@@ -1,4 +1,4 @@
-package actors
+package jobs
 
 import (
 	"github.com/pondmesh/pond/actors/api"
@@ -6,8 +6,8 @@ import (
 	"github.com/pondmesh/pond/mesh"
 )
 
-// capacity returns the resources that the live nodes of a view offer a job.
-func capacity(v *mesh.View) api.Capacity {
+// Capacity returns the resources that the live nodes of a view offer a job.
+func Capacity(v *mesh.View) api.Capacity {
 	var nodes []prepare.NodeSize
 	for _, m := range v.Members {
 		if m.State == mesh.Alive {

@@ -1,4 +1,4 @@
-package actors
+package jobs
 
 import (
 	"cmp"
@@ -33,31 +33,32 @@ type heir struct {
 	check  time.Time // no question to the living driver before
 }
 
-// followJobs takes jobs over whose drivers are gone. One goroutine of the node runs it.
-func (j *jobs) followJobs() {
+// Follow takes jobs over whose drivers are gone, until the node stops. One goroutine of
+// the node runs it.
+func (j *Jobs) Follow() {
 	heirs := map[plan.JobID]*heir{}
 	tick := time.NewTicker(heirInterval)
 	defer tick.Stop()
 	for {
-		view := j.n.mesh.View()
+		view := j.Peers.View()
 		j.inherit(heirs, view)
 		select {
 		case <-view.Superseded():
 		case <-tick.C:
-		case <-j.n.ctx.Done():
+		case <-j.Context.Done():
 			return
 		}
 	}
 }
 
 // inherit looks once at every job that has not ended and is not driven here.
-func (j *jobs) inherit(heirs map[plan.JobID]*heir, view *mesh.View) {
+func (j *Jobs) inherit(heirs map[plan.JobID]*heir, view *mesh.View) {
 	var tries errgroup.Group
 	tries.SetLimit(takeoversMax)
 	open := map[plan.JobID]bool{}
-	for _, rec := range inTurn(j.n.records.Open()) {
+	for _, rec := range inTurn(j.Records.Open()) {
 		id := rec.Spec.ID
-		if j.get(id) != nil {
+		if j.Get(id) != nil {
 			continue
 		}
 		open[id] = true
@@ -66,7 +67,7 @@ func (j *jobs) inherit(heirs map[plan.JobID]*heir, view *mesh.View) {
 			h = &heir{driver: rec.Driver, check: time.Now().Add(checkInterval)}
 			heirs[id] = h
 		}
-		if act := h.due(view, rec, j.n.id, time.Now()); act != nil {
+		if act := h.due(view, rec, j.Peers.Self, time.Now()); act != nil {
 			tries.Go(func() error { act(j, rec); return nil })
 		}
 	}
@@ -91,7 +92,7 @@ func inTurn(recs []*api.Record) []*api.Record {
 }
 
 // due is what is to be done about the job now; nil: nothing yet.
-func (h *heir) due(view *mesh.View, rec *api.Record, self mesh.NodeID, now time.Time) func(*jobs, *api.Record) {
+func (h *heir) due(view *mesh.View, rec *api.Record, self mesh.NodeID, now time.Time) func(*Jobs, *api.Record) {
 	turn, ok := terms.Turn(view, rec, self)
 	own := rec.Driver.Node == string(self)
 	if !own && !terms.Gone(view, rec.Driver) {
@@ -100,7 +101,7 @@ func (h *heir) due(view *mesh.View, rec *api.Record, self mesh.NodeID, now time.
 			return nil
 		}
 		h.check = now.Add(checkInterval)
-		return (*jobs).checkDriver
+		return (*Jobs).checkDriver
 	}
 	if h.gone.IsZero() {
 		h.gone = now
@@ -113,51 +114,51 @@ func (h *heir) due(view *mesh.View, rec *api.Record, self mesh.NodeID, now time.
 		return nil
 	}
 	h.try = now.Add(turnPause)
-	return (*jobs).takeOver
+	return (*Jobs).takeOver
 }
 
 // takeOver drives a job whose driver is gone, unless it turns out to have ended or to
 // be driven by another.
-func (j *jobs) takeOver(rec *api.Record) {
-	ctx, stop := context.WithTimeout(j.n.ctx, takeoverTimeout)
+func (j *Jobs) takeOver(rec *api.Record) {
+	ctx, stop := context.WithTimeout(j.Context, takeoverTimeout)
 	defer stop()
-	log := j.n.log.With("job", rec.Spec.ID, "term", rec.Term, "from", rec.Driver.Node)
-	if s := j.n.peers.Ended(ctx, rec.Spec.ID); s != nil {
+	log := j.Log.With("job", rec.Spec.ID, "term", rec.Term, "from", rec.Driver.Node)
+	if s := j.Peers.Ended(ctx, rec.Spec.ID); s != nil {
 		j.adopt(rec, s)
 		return
 	}
 	switch r, err := j.drive(ctx, rec); {
 	case err == nil:
-		log.Info("took the job over", "now", r.term.Number())
+		log.Info("took the job over", "now", r.Term.Number())
 	case errors.Is(err, plan.ErrFenced):
 		log.Debug("the job is not to be taken over", "why", err)
-	case j.n.ctx.Err() == nil:
+	case j.Context.Err() == nil:
 		log.Warn("the job cannot be taken over yet", "err", err)
 	}
 }
 
 // checkDriver asks a living driver what has become of a job: this node may have missed
 // the end.
-func (j *jobs) checkDriver(rec *api.Record) {
-	ctx, stop := context.WithTimeout(j.n.ctx, takeoverTimeout)
+func (j *Jobs) checkDriver(rec *api.Record) {
+	ctx, stop := context.WithTimeout(j.Context, takeoverTimeout)
 	defer stop()
-	m, ok := j.n.mesh.View().Find(mesh.NodeID(rec.Driver.Node))
+	m, ok := j.Peers.View().Find(mesh.NodeID(rec.Driver.Node))
 	if !ok {
 		return
 	}
-	s, err := j.n.api.At(m.APIAddr()).Hop().Job(ctx, rec.Spec.ID)
+	s, err := j.Peers.API.At(m.APIAddr()).Hop().Job(ctx, rec.Spec.ID)
 	switch {
 	case err == nil && s.State.Ended():
 		j.adopt(rec, s)
 	case errors.Is(err, plan.ErrNotFound): // it has forgotten the job: another may have its end
-		if s := j.n.peers.Ended(ctx, rec.Spec.ID); s != nil {
+		if s := j.Peers.Ended(ctx, rec.Spec.ID); s != nil {
 			j.adopt(rec, s)
 		}
 	}
 }
 
 // adopt records an end that was heard of elsewhere.
-func (j *jobs) adopt(rec *api.Record, s *api.JobStatus) {
+func (j *Jobs) adopt(rec *api.Record, s *api.JobStatus) {
 	ended := *rec
 	ended.Term, ended.Status = max(rec.Term, s.Term), s
 	j.recordEnd(&ended)
@@ -165,12 +166,12 @@ func (j *jobs) adopt(rec *api.Record, s *api.JobStatus) {
 
 // drive begins this node's term of a job: the first, if the record says so, else the
 // next, which it has to win.
-func (j *jobs) drive(ctx context.Context, rec *api.Record) (*hostedJob, error) {
-	id, me := rec.Spec.ID, terms.DriverOf(j.n.mesh.Self())
+func (j *Jobs) drive(ctx context.Context, rec *api.Record) (*Job, error) {
+	id, me := rec.Spec.ID, terms.DriverOf(j.Me())
 	if rec.Driver == me && rec.Term == 1 {
-		return j.start(rec, terms.First(j.n.registers, id, me))
+		return j.start(rec, terms.First(j.Registers, id, me))
 	}
-	term, stands, err := terms.Raise(ctx, j.n.registers, rec, me, func(d api.Driver) bool { return terms.Gone(j.n.mesh.View(), d) })
+	term, stands, err := terms.Raise(ctx, j.Registers, rec, me, func(d api.Driver) bool { return terms.Gone(j.Peers.View(), d) })
 	next := *rec
 	if errors.Is(err, plan.ErrFenced) && stands.Decision.Ended() {
 		next.Term, next.Driver, next.Status = stands.Term, stands.Driver, endOf(rec.Spec, stands)
@@ -179,35 +180,35 @@ func (j *jobs) drive(ctx context.Context, rec *api.Record) (*hostedJob, error) {
 	}
 	if errors.Is(err, plan.ErrFenced) && stands.Term > rec.Term {
 		next.Term, next.Driver = stands.Term, stands.Driver
-		return nil, errors.Join(err, j.n.records.Put(&next))
+		return nil, errors.Join(err, j.Records.Put(&next))
 	}
 	if err != nil {
 		return nil, err
 	}
-	homes, _ := j.n.peers.Homes(id)
+	homes, _ := j.Peers.Homes(id)
 	next.Term, next.Driver, next.Homes = term.Number(), me, idsOf(homes)
 	if !slices.Contains(next.Homes, me.Node) {
 		next.Homes = append(next.Homes, me.Node)
 	}
-	if err := j.n.records.Put(&next); err != nil {
+	if err := j.Records.Put(&next); err != nil {
 		return nil, err
 	}
 	r, err := j.start(&next, term)
 	if err == nil {
-		j.n.goes.Go(func() { j.tellHomes(&next, rec) })
+		j.Go(func() { j.tellHomes(&next, rec) })
 	}
 	return r, err
 }
 
 // tellHomes gives a job's new record to its homes, and to those that have the one
 // before: a driver that does not know yet that it is none any more stops.
-func (j *jobs) tellHomes(rec, before *api.Record) {
-	ctx, stop := context.WithTimeout(j.n.ctx, recordTimeout)
+func (j *Jobs) tellHomes(rec, before *api.Record) {
+	ctx, stop := context.WithTimeout(j.Context, recordTimeout)
 	defer stop()
 	ids := append(slices.Concat(rec.Homes, before.Homes), before.Driver.Node)
 	var nodes []mesh.Member
-	for _, m := range j.n.mesh.View().Members {
-		if m.ID != j.n.id && slices.Contains(ids, string(m.ID)) {
+	for _, m := range j.Peers.View().Members {
+		if m.ID != j.Peers.Self && slices.Contains(ids, string(m.ID)) {
 			nodes = append(nodes, m)
 		}
 	}
