@@ -85,8 +85,9 @@ var layers = map[string][]string{
 	"cmd/pondnode": {"", "actors/auth", "actors/output", "actors/plan", "actors/plan/stmt", "chaos", "chaos/scenario", "cmd/pondnode/internal/certs", "cmd/pondnode/internal/jobfile", "cmd/pondnode/internal/near",
 		"cmd/pondnode/internal/progress", "cmd/pondnode/sample", "duck/lexer"},
 	"chaos/pondtest": {""},
+	"chaos/netns":    nil,
 	"chaos/scenario": nil,
-	"chaos":          {"", "actors/api", "actors/plan", "chaos/scenario", "duck", "duck/vec"},
+	"chaos":          {"", "actors/api", "actors/plan", "chaos/netns", "chaos/scenario", "duck", "duck/vec"},
 	"bench":          {"", "duck", "duck/vec", "shuffle", "shuffle/transfer"},
 }
 

@@ -26,15 +26,17 @@ type Options struct {
 	Dir    string   // the nodes' data folders are made in it
 	Nodes  int      // at the start
 	Flags  []string // of every node, for pondnode join
+	Netns  bool     // each in a network namespace, see package netns: for root on Linux
 }
 
 // Cluster runs real nodes on this machine. It is safe for concurrent use, each of its
 // nodes for one caller at a time that starts or ends it.
 type Cluster struct {
-	opts Options
-	ctx  context.Context // the processes' life
-	kill context.CancelFunc
-	lock *os.File
+	opts  Options
+	ctx   context.Context // the processes' life
+	kill  context.CancelFunc
+	lock  *os.File
+	realm *realm // nil: nodes are on loopback
 
 	mu    sync.Mutex
 	nodes []*Node
@@ -60,8 +62,11 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 }
 
 // StartTogether is Start for nodes that all start at the same moment, each with the
-// others as peers.
+// others as peers. They are on loopback.
 func StartTogether(ctx context.Context, o Options) (*Cluster, error) {
+	if o.Netns {
+		return nil, fmt.Errorf("chaos: nodes in namespaces that start together: %w", errors.ErrUnsupported)
+	}
 	c, err := empty(ctx, o)
 	if err != nil {
 		return nil, err
@@ -102,6 +107,11 @@ func empty(ctx context.Context, o Options) (*Cluster, error) {
 	if c.lock, err = lockMachine(ctx); err != nil {
 		c.kill()
 		return nil, err
+	}
+	if o.Netns {
+		if c.realm, err = newRealm(ctx, o); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
 	}
 	return c, nil
 }
@@ -155,15 +165,28 @@ func (c *Cluster) AddAt(ctx context.Context, dir string, flags ...string) (*Node
 			peers = append(peers, o.addr)
 		}
 	}
-	bases, err := freeBases(1) // it comes back to them, however long it is down
+	port, err := c.place(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	if err := n.start(ctx, bases[0], peers); err != nil {
+	if err := n.start(ctx, port, peers); err != nil {
 		return nil, err
 	}
 	c.keep(n)
 	return n, nil
+}
+
+// place finds the node its base port, and a namespace if it is to have one.
+func (c *Cluster) place(ctx context.Context, n *Node) (port string, err error) {
+	if c.realm != nil {
+		n.host, err = c.realm.host(ctx)
+		return strconv.Itoa(netPort), err
+	}
+	bases, err := freeBases(1) // it comes back to them, however long it is down
+	if err != nil {
+		return "", err
+	}
+	return bases[0], nil
 }
 
 func (c *Cluster) keep(n *Node) {
@@ -181,7 +204,11 @@ func (c *Cluster) Close() error {
 			n.session.Close()
 		}
 	}
-	return c.lock.Close()
+	var err error
+	if c.realm != nil {
+		err = c.realm.net.Close()
+	}
+	return errors.Join(err, c.lock.Close())
 }
 
 // Drop lets a node leave in order, and forgets it.

@@ -18,6 +18,8 @@
 // command line. A program's own faults and invariants are [SiteOptions].
 //
 // A run whose fault never fired proves nothing, and is an error ([ErrNotFired]).
+// With Options.Netns each node is in a network namespace of its own, and packets
+// between them are lost, late or cut off as package netns is told: for root on Linux.
 // Clusters take turns on a machine, by a lock file in the temporary folder: on
 // few cores two of them would take each other for dead.
 //

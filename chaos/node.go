@@ -15,15 +15,17 @@ import (
 
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/chaos/netns"
 )
 
 // Node is one pondnode of a Cluster. It is the same Node after Restart.
 type Node struct {
 	c       *Cluster
 	flags   []string
-	dir     string // data folder
-	id      string // kept in the data folder
-	addr    string // base address, kept too
+	dir     string      // data folder
+	host    *netns.Host // nil: it is on loopback
+	id      string      // kept in the data folder
+	addr    string      // base address, kept too
 	proc    atomic.Pointer[Process]
 	session *pond.Session
 	api     *api.Peer
@@ -50,6 +52,14 @@ func (n *Node) spawn(port string, peers []string) error {
 		args = append(args, "--peer", p)
 	}
 	args = append(append(args, n.c.opts.Flags...), n.flags...)
+	if n.host == nil {
+		return n.launch(args)
+	}
+	args = append(args, n.c.realm.flags(n.host)...)
+	return n.host.Do(func() error { return n.launch(args) })
+}
+
+func (n *Node) launch(args []string) error {
 	p, err := Spawn(n.c.ctx, "", n.c.opts.Binary, args...)
 	if err != nil {
 		return err
@@ -76,8 +86,8 @@ func (n *Node) awaitReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.api = api.NewPeer(nil, nil).At(addr)
-	n.session, err = pond.Connect(n.addr, pond.Reconnect(0)) // of this node, and no other
+	n.api = api.NewPeer(n.c.TLS(), nil).At(addr)
+	n.session, err = n.c.Connect(n.addr, pond.Reconnect(0)) // of this node, and no other
 	return err
 }
 

@@ -40,7 +40,6 @@ type Site struct {
 	o     SiteOptions
 	c     *Cluster
 	w     *workload
-	net   network
 	plain map[string]plain // by job
 }
 
@@ -72,13 +71,16 @@ func NewSite(ctx context.Context, o SiteOptions) (*Site, error) {
 	return s, nil
 }
 
+// startMax bounds how long a site's nodes take to see one another, the turn of other
+// clusters of this machine included.
+const startMax = 10 * time.Minute
+
 func (s *Site) start(ctx context.Context) (*Cluster, error) {
 	set := &s.o.Setup
-	if set.Driver != scenario.Process {
-		return nil, fmt.Errorf("chaos: driver %s: %w", set.Driver, errors.ErrUnsupported)
-	}
+	ctx, cancel := context.WithTimeout(ctx, startMax)
+	defer cancel()
 	flags := append([]string{"--memory", set.Memory, "--slots", fmt.Sprint(set.Slots), "--log-level", "info"}, set.Flags...)
-	return Start(ctx, Options{Binary: s.o.Binary, Dir: s.o.Dir, Nodes: set.Nodes, Flags: flags})
+	return Start(ctx, Options{Binary: s.o.Binary, Dir: s.o.Dir, Nodes: set.Nodes, Flags: flags, Netns: set.Driver == scenario.Netns})
 }
 
 // Cluster is the site's.
@@ -158,7 +160,7 @@ func (s *Site) without(ctx context.Context, p *scenario.Plan) (plain, error) {
 
 // with runs the job with the plan's faults, and the caller's.
 func (s *Site) with(ctx context.Context, p *scenario.Plan, r *Record) error {
-	k := &strikes{ctx: context.WithoutCancel(ctx), c: s.c, asked: s.c.Nodes()[p.Asked], net: s.net, struck: map[*Node]bool{}}
+	k := &strikes{ctx: context.WithoutCancel(ctx), c: s.c, asked: s.c.Nodes()[p.Asked], struck: map[*Node]bool{}}
 	faults, all := k.faults(p)
 	if s.o.Faults != nil {
 		faults = append(faults, s.o.Faults(s)...)
@@ -236,7 +238,7 @@ func (s *Site) session(p *scenario.Plan) (*pond.Session, error) {
 	for i := range nodes {
 		addrs = append(addrs, nodes[(p.Asked+i)%len(nodes)].Addr())
 	}
-	return pond.Connect(strings.Join(addrs, ","), pond.Reconnect(time.Duration(p.Setup.Limit)))
+	return s.c.Connect(strings.Join(addrs, ","), pond.Reconnect(time.Duration(p.Setup.Limit)))
 }
 
 // wholeMax bounds how long the pond takes to be whole again.
@@ -259,6 +261,9 @@ func (s *Site) whole(ctx context.Context) error {
 		}
 		if err := n.Cont(); err != nil {
 			return err
+		}
+		if n.host != nil {
+			n.host.Set(nil)
 		}
 	}
 	if err := s.c.AwaitMembers(ctx, s.o.Setup.Nodes); err != nil {

@@ -26,16 +26,9 @@ type strikes struct {
 	ctx   context.Context // the site's
 	c     *Cluster
 	asked *Node
-	net   network // nil: none
 
 	mu     sync.Mutex
 	struck map[*Node]bool
-}
-
-// network is what a driver offers to break between nodes.
-type network interface {
-	// set makes the network of a node fail as f says; nil: it works.
-	set(n *Node, f *scenario.Fault)
 }
 
 // strike is one fault of a plan, against one node or all.
@@ -227,11 +220,7 @@ func (k *strike) act(ctx context.Context, n *Node) error {
 		k.end.Go(func() { starve(n, k.over) })
 		return nil
 	}
-	if k.s.net == nil {
-		return fmt.Errorf("chaos: %s: %w", k.Do, errors.ErrUnsupported)
-	}
-	k.s.net.set(n, &k.Fault)
-	return nil
+	return n.Network(&k.Fault)
 }
 
 // undo makes what was struck well again.
@@ -259,8 +248,8 @@ func (k *strike) mend(ctx context.Context, n *Node) error {
 			return err
 		}
 		return n.Restart(ctx)
-	case k.Network():
-		k.s.net.set(n, nil)
+	case k.Fault.Network():
+		return n.Network(nil)
 	}
 	return nil
 }

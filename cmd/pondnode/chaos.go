@@ -57,7 +57,8 @@ func (a *app) chaosCommand() *cobra.Command {
 		Long: "Break nodes while jobs run, and compare every answer with one DuckDB's.\n\n" +
 			"A run starts nodes of this very binary on this machine, with data of its own, runs\n" +
 			"a job on them, and does to them what a scenario says: kills, freezes, starves them,\n" +
-			"lets them leave and join. It touches no other pond. Its verdict is ok, wrong (rows),\n" +
+			"lets them leave and join, and with driver netns (root on Linux) cuts their network,\n" +
+			"loses packets or delays them. It touches no other pond. Its verdict is ok, wrong (rows),\n" +
 			"failed or hung (job), unclean (pond not whole afterwards), or invalid: a fault did\n" +
 			"not fire, so that nothing is shown.\n\n" +
 			"A seed is a job, the node asked and the faults with their moments; what the machine\n" +
