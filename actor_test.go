@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -248,5 +249,50 @@ func TestJobCallsActors(t *testing.T) {
 				t.Errorf("%s is %s, want %s", batch.ColumnName(c), got, want)
 			}
 		}
+	}
+}
+
+// A Go function that one node of three has runs there, whichever node is asked and
+// coordinates; so does a scalar function in a DataFrame's SQL. What nobody has is an
+// error at once.
+func TestFunctionsOfOneNode(t *testing.T) {
+	var calls atomic.Int64
+	double := func(_ context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error {
+		calls.Add(1)
+		b := array.NewInt64Builder(memory.DefaultAllocator)
+		defer b.Release()
+		for i := range int(in.NumRows()) {
+			b.Append(2 * in.Column(0).(*array.Int64).Value(i))
+		}
+		out := b.NewArray()
+		defer out.Release()
+		return yield(array.NewRecordBatch(in.Schema(), []arrow.Array{out}, in.NumRows()))
+	}
+	half := pond.ScalarFunc{Name: "half", Args: []string{"BIGINT"}, Result: "BIGINT", Version: "1", Call: func(_ context.Context, args arrow.RecordBatch) (arrow.Array, error) {
+		b := array.NewInt64Builder(memory.DefaultAllocator)
+		defer b.Release()
+		for i := range int(args.NumRows()) {
+			b.Append(args.Column(0).(*array.Int64).Value(i) / 2)
+		}
+		return b.NewArray(), nil
+	}}
+	nodes := pondtest.New(t, 2)
+	nodes = append(nodes, pondtest.Join(t, nodes, pond.WithBatchFunc("double", "1", nil, double), pond.WithScalarFunc(half)))
+	for _, n := range nodes {
+		numbers := n.Query("SELECT i FROM range(1000) t(i)").Repartition(8, pond.ByRows())
+		count, err := numbers.MapBatches("double", 10).Filter("i >= 1000").Count(t.Context())
+		if err != nil || count != 500 {
+			t.Errorf("%d rows of a batch function, %v", count, err)
+		}
+		count, err = numbers.SQL("SELECT half(i) AS i FROM {0}").Filter("i < 250").Count(t.Context())
+		if err != nil || count != 500 {
+			t.Errorf("%d rows of a scalar function, %v", count, err)
+		}
+		if _, err := numbers.MapBatches("triple", 10).Count(t.Context()); !errors.Is(err, pond.ErrQuery) || !strings.Contains(err.Error(), "no node has a Go function") {
+			t.Errorf("a function that nobody has: %v", err)
+		}
+	}
+	if calls.Load() < 3*100 {
+		t.Errorf("%d batches of 10 of 1000 rows for each of three jobs", calls.Load())
 	}
 }

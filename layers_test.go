@@ -40,7 +40,7 @@ var layers = map[string][]string{
 	"mesh":                   {"mesh/offers"},
 	"fs":                     {"fs/register"},
 	"fs/register":            nil,
-	"actors/sched":           {"actors/plan"},
+	"actors/sched":           {"actors/plan", "mesh/offers"},
 	"actors/fair":            {"actors/plan"},
 	"actors/access":          {"actors/plan"},
 	"actors/auth":            nil,
@@ -73,7 +73,7 @@ var layers = map[string][]string{
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/wire", "fs", "mesh", "mesh/offers"},
 	"actors": {"actors/access", "actors/api", "actors/auth", "actors/engines", "actors/exec", "actors/fair", "actors/given", "actors/grains", "actors/intake", "actors/isolate", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/output", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare", "actors/process",
 		"actors/publish", "actors/refusals", "actors/registers", "actors/sandbox", "actors/sched", "actors/setup", "actors/terms", "actors/wire",
-		"duck/vec", "fs", "mesh", "shuffle", "shuffle/transfer"},
+		"duck/vec", "fs", "mesh", "mesh/offers", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/kinds", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "duck/lexer", "shuffle/transfer"},
 
 	// Programs stand above everything, and nothing imports them.

@@ -325,7 +325,7 @@ func WithVersion(v string) Option { return set(func(c *nodeConfig) { c.version =
 type BatchFunc func(ctx context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error
 
 // WithBatchFunc registers a Go function for [DataFrame.MapBatches] under name.
-// Every node that is to run it must register it alike. schema gives the columns
+// Jobs call it on the nodes that have registered it, which must do so alike. schema gives the columns
 // that it returns for those that it is given; nil: the same. version, unless
 // empty, promises the same rows for the same rows until it changes, so that
 // results may be reused.

@@ -254,7 +254,7 @@ func TestFunctionErrors(t *testing.T) {
 		{"value of no type", src.MapFunc("odd"), "column id"},
 		{"one bad row", src.FilterFunc("refuses"), "row 42 is bad"},
 		{"panic in a row", src.FilterFunc("slips"), "panicked"},
-		{"not registered", src.MapBatches("nix", 0), "no such Go function"},
+		{"not registered", src.MapBatches("nix", 0), "no node has a Go function of that name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			wantError(t, collectErr(t, c.df), pond.ErrQuery, c.text)
@@ -285,19 +285,5 @@ func TestBadFunctions(t *testing.T) {
 				t.Errorf("the error is %q", err)
 			}
 		})
-	}
-}
-
-// TestFunctionOnSomeNodes has a function that only one node knows: a job with it
-// fails clearly wherever a task lands on another.
-func TestFunctionOnSomeNodes(t *testing.T) {
-	same := func(_ context.Context, in arrow.RecordBatch, yield func(arrow.RecordBatch) error) error {
-		return yield(in)
-	}
-	with := pondtest.New(t, 1, pond.WithBatchFunc("same", "1", nil, same))[0]
-	other := pondtest.Join(t, []*pond.Node{with})
-	for _, node := range []*pond.Node{with, other} {
-		err := collectErr(t, numbers(node.Session, 100).Repartition(16, pond.ByHash("id")).MapBatches("same", 0))
-		wantError(t, err, pond.ErrQuery, `same`, "no such Go function on this node", other.ID(), "register it on every node")
 	}
 }

@@ -339,7 +339,7 @@ func (c *coordinator) onView(ctx actor.Context, v *mesh.View, asked bool) {
 		c.nodes[m.ID], c.addrs[m.ID] = m, m.APIAddr()
 		id := sched.NodeID(m.ID)
 		if !known || old.Boot != m.Boot || old.Slots != m.Slots {
-			c.step(ctx, sched.NodeUp{Node: id, Boot: sched.Boot(m.Boot), Slots: m.Slots, Memory: m.Memory})
+			c.step(ctx, sched.NodeUp{Node: id, Boot: sched.Boot(m.Boot), Slots: m.Slots, Memory: m.Memory, Offers: m.Offers})
 			if seen && !known || known && old.Boot != m.Boot || c.term > 1 && !known && !asked {
 				c.askHeld(ctx, m)
 			}

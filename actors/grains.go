@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -11,6 +12,7 @@ import (
 	"github.com/pondmesh/pond/actors/kinds"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/mesh"
+	"github.com/pondmesh/pond/mesh/offers"
 )
 
 // openGrains starts the actors of users.
@@ -27,6 +29,11 @@ func (n *Node) openGrains() {
 		},
 		Call: n.callActor,
 	})
+}
+
+// hasElsewhere reports whether some node has a Go function of that name.
+func (n *Node) hasElsewhere(name string) bool {
+	return slices.ContainsFunc(n.mesh.View().Members, func(m mesh.Member) bool { return m.Offers.Has(offers.Func(name)) })
 }
 
 // callActor has another node deliver a message.

@@ -177,6 +177,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	}
 	n.jobs.Registers = n.registers
 	n.openGrains()
+	n.planner.Elsewhere = n.hasElsewhere
 	n.up.Store(true)
 	n.goes.Go(n.followView)
 	n.goes.Go(n.jobs.Follow)

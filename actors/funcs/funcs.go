@@ -113,7 +113,7 @@ func (r *Registry) Batch(name string) (Batch, error) {
 	f, ok := r.batch[name]
 	if !ok {
 		return f, &plan.Error{Kind: plan.KindUser, Op: "call", Subject: name, Text: "no such Go function on this node",
-			Hint: "register it on every node before it joins (pond.WithBatchFunc and its like)"}
+			Hint: "register it where a program joins (pond.WithBatchFunc and its like)"}
 	}
 	return f, nil
 }

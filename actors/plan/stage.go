@@ -223,7 +223,7 @@ type Step struct {
 	Func        *FuncCall
 }
 
-// FuncCall names a Go function that every node has registered.
+// FuncCall names a Go function: the stage runs on nodes that have registered it.
 type FuncCall struct {
 	Name      string
 	Kind      FuncKind

@@ -22,6 +22,10 @@ const formatSalt = "pond-2"
 // Planner makes statements into plans, and plans into jobs. It is safe for
 // concurrent use.
 type Planner struct {
+	// Elsewhere reports whether another node has a Go function of that name, in lower
+	// case. It is set before the planner is used; nil: none has.
+	Elsewhere func(name string) bool
+
 	duckdb DuckDB
 	config engines.Config
 	rules  *access.Rules
@@ -139,7 +143,7 @@ func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c api.Capacity
 		return nil, err
 	}
 	job, err := frame.Compile(program, catalog, frame.Options{
-		JobID: spec.ID, Sizing: plan.Sizing{Parallelism: max(c.Slots, spec.Options.Partitions), TargetBytes: c.TargetBytes}, Functions: p.versions(), Salt: p.salt(),
+		JobID: spec.ID, Sizing: plan.Sizing{Parallelism: max(c.Slots, spec.Options.Partitions), TargetBytes: c.TargetBytes}, Functions: p.versions(), Elsewhere: p.Elsewhere, Salt: p.salt(),
 	})
 	if err != nil {
 		return nil, err

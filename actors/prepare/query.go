@@ -35,7 +35,7 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 	}
 	sink := &spec.Plan.Sink
 	q := &distribute.Query{SQL: sinkSQL(sink, op.Query), Views: op.Views, Access: access, Write: sink.Write}
-	q.Repeatable = frame.Repeatable(p.versions(), append(sqlOf(q.Views), q.SQL)...)
+	q.Repeatable = frame.Repeatable(p.versions(), p.Elsewhere, append(sqlOf(q.Views), q.SQL)...)
 	facts := distribute.Facts{Files: map[string]plan.File{}, Stats: map[string][]map[string]distribute.Range{}}
 	for _, f := range files {
 		facts.Files[f.Path] = f

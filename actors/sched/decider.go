@@ -87,6 +87,7 @@ func (d *Decider) addStage(i int, p *plan.Stage) {
 	} else {
 		d.makeTasks(s, d.countTasks(p))
 	}
+	d.addNeeds(s)
 	d.stages = append(d.stages, s)
 	d.byID[p.ID] = s
 }
@@ -209,13 +210,17 @@ func (d *Decider) begin() {
 		d.fail(&plan.Error{Kind: plan.KindInternal, Op: "run", Subject: "job", Text: "the plan has no stages, or two of one id"})
 		return
 	}
+	if d.checkNeeds(); d.finish != nil {
+		return
+	}
 	d.takeWholeSets()
 	d.updateDemand()
 }
 
 // tickGrace fails a job that nobody has been able to run for too long.
 func (d *Decider) tickGrace() {
-	if d.usable > 0 || d.attempts > 0 || d.publish.active {
+	stuck := d.stuck()
+	if d.usable > 0 && stuck == nil || d.attempts > 0 || d.publish.active {
 		d.emptyFrom = -1
 		return
 	}
@@ -223,8 +228,12 @@ func (d *Decider) tickGrace() {
 		d.emptyFrom = d.now
 	}
 	if d.now-d.emptyFrom >= d.cfg.NodesGraceMillis {
+		what := "node"
+		if d.usable > 0 {
+			what = "node with the Go functions of " + stuck.plan.Name
+		}
 		d.fail(&plan.Error{Kind: plan.KindUnavailable, Op: "run", Subject: "job",
-			Text: fmt.Sprintf("no node took tasks for %d ms", d.now-d.emptyFrom),
+			Text: fmt.Sprintf("no %s took tasks for %d ms", what, d.now-d.emptyFrom),
 			Hint: "start nodes and submit the job again: what they still hold is reused"})
 	}
 }

@@ -1,6 +1,9 @@
 package sched
 
-import "github.com/pondmesh/pond/actors/plan"
+import (
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/mesh/offers"
+)
 
 // NodeID names a node across its restarts.
 type NodeID string
@@ -30,6 +33,7 @@ type NodeUp struct {
 	Boot   Boot
 	Slots  int
 	Memory int64
+	Offers offers.Set // the Go functions that it has
 }
 
 // NodeLost: this boot of a node is gone, and with it its attempts and segments. Held

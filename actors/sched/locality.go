@@ -27,7 +27,7 @@ func (d *Decider) locate(s *stage) {
 		}
 		t.weight += total
 		for k, b := range at {
-			if 2*b > total && total >= localityBytesMin {
+			if 2*b > total && total >= localityBytesMin && d.order[k].can(s) {
 				t.prefer = d.order[k]
 			}
 		}

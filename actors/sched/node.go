@@ -2,6 +2,8 @@ package sched
 
 import (
 	"slices"
+
+	"github.com/pondmesh/pond/mesh/offers"
 )
 
 // node is one boot of a node, from NodeUp until it is lost.
@@ -10,6 +12,7 @@ type node struct {
 	boot     Boot
 	slots    int
 	memory   int64
+	offers   offers.Set
 	running  []*attempt
 	used     int64   // bytes granted to them
 	segments []*task // won here; some may be held no longer
@@ -49,7 +52,7 @@ func (d *Decider) onNodeUp(e NodeUp) {
 }
 
 func (n *node) size(e NodeUp) {
-	n.slots, n.memory = max(e.Slots, 0), e.Memory
+	n.slots, n.memory, n.offers = max(e.Slots, 0), e.Memory, e.Offers
 	if n.memory <= 0 {
 		n.memory = int64(n.slots) * memoryPerSlot
 	}
@@ -57,6 +60,9 @@ func (n *node) size(e NodeUp) {
 
 // enlist counts a node among those that take tasks, if it is one.
 func (d *Decider) enlist(n *node) {
+	for _, s := range d.stages {
+		s.learn(n)
+	}
 	if !n.usable() {
 		return
 	}
@@ -237,6 +243,10 @@ func (d *Decider) offer() {
 		if !n.hungry || !n.usable() {
 			continue
 		}
+		if !d.useful(n) {
+			d.starve(n)
+			continue
+		}
 		if share := d.fairShare(n) - len(n.running); share > 0 && d.offerTo(n) {
 			want -= min(share, n.free())
 		} else {
@@ -267,7 +277,7 @@ func (d *Decider) tickOffers() {
 	// Whom the work is for is decided when they pull, so all are asked in turn.
 	for range min(len(d.order), offersPerTickMax) {
 		d.nextOffer = (d.nextOffer + 1) % len(d.order)
-		if n := d.order[d.nextOffer]; d.now-n.offeredAt >= offerMillis {
+		if n := d.order[d.nextOffer]; d.now-n.offeredAt >= offerMillis && (d.ready == 0 || d.useful(n)) {
 			d.offerTo(n)
 		}
 	}

@@ -19,7 +19,7 @@ func (d *Decider) onPull(e Pull) {
 	if !d.begun || d.publish.active || d.now < n.restUntil {
 		want = 0
 	}
-	left, all := want, d.fairShareOver()
+	left, all := want, d.fairShareOver() || d.choosy()
 	for ; left > 0 && d.ready > 0 && (all || len(n.running) < d.fairShare(n)); left-- {
 		t := d.pick(n)
 		if t == nil {
@@ -77,7 +77,7 @@ func (d *Decider) pick(n *node) *task {
 		t.reserved, n.reserved = nil, nil
 	}
 	for _, s := range d.open {
-		if s.ready == 0 {
+		if s.ready == 0 || !n.can(s) {
 			continue
 		}
 		if t := d.pickLarge(s, n); t != nil {
@@ -134,7 +134,7 @@ func (d *Decider) avoids(t *task, n *node) bool {
 	if len(t.failedOn) == 0 || d.now-t.since >= avoidMillis {
 		return false
 	}
-	failed, others := false, d.usable
+	failed, others := false, d.able(t.stage)
 	for _, f := range t.failedOn {
 		failed = failed || f == n
 		if f.usable() {
@@ -152,7 +152,7 @@ func (d *Decider) roomier(t *task, n *node) bool {
 		return false
 	}
 	for _, o := range d.order {
-		if o == n || !o.usable() {
+		if o == n || !o.usable() || !o.can(t.stage) {
 			continue
 		}
 		if t.memory > n.memory && o.memory > n.memory {
@@ -233,7 +233,7 @@ func (t *task) exhausted() string {
 // does not run on n, for a second attempt there.
 func (d *Decider) pickStraggler(n *node) *task {
 	for _, s := range d.open {
-		if !n.fits(d.usual(n, s)) {
+		if !n.fits(d.usual(n, s)) || !n.can(s) {
 			continue
 		}
 		if t := d.straggler(s, n); t != nil {
@@ -252,7 +252,7 @@ func (d *Decider) straggler(s *stage, n *node) *task {
 	a := s.oldest
 	for tries := 0; a != nil && tries < placeTriesMax && d.now-a.start > limit; tries++ {
 		t := a.task
-		if len(t.live) == 1 && t.speculations < speculationsMax && a.node != n && t.memory == 0 && (n == nil && d.usable > 1 || n != nil && !d.avoids(t, n)) {
+		if len(t.live) == 1 && t.speculations < speculationsMax && a.node != n && t.memory == 0 && (n == nil && d.able(s) > 1 || n != nil && !d.avoids(t, n)) {
 			return t
 		}
 		a = a.newer

@@ -18,7 +18,7 @@ import (
 
 // TestPure: what the package may not import, it cannot come to depend on.
 func TestPure(t *testing.T) {
-	allowed := []string{"errors", "fmt", "hash/fnv", "slices", "strconv", "strings", "github.com/pondmesh/pond/actors/plan"}
+	allowed := []string{"errors", "fmt", "hash/fnv", "slices", "strconv", "strings", "github.com/pondmesh/pond/actors/plan", "github.com/pondmesh/pond/mesh/offers"}
 	files, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func drive(tb testing.TB, job *plan.Job, nodes, parts int) int {
 	index := map[NodeID]int{}
 	for i := range nodes {
 		index[name(i)] = i
-		step(NodeUp{name(i), boot(i), 4, 0})
+		step(NodeUp{Node: name(i), Boot: boot(i), Slots: 4})
 	}
 	sizes := plan.SegmentInfo{Bytes: make([]int64, parts)}
 	for i := range sizes.Bytes {
@@ -169,7 +169,7 @@ func drive(tb testing.TB, job *plan.Job, nodes, parts int) int {
 		if round == 20 {
 			step(NodeLost{name(0), boot(0)})
 			boots[0]++
-			step(NodeUp{name(0), boot(0), 4, 0})
+			step(NodeUp{Node: name(0), Boot: boot(0), Slots: 4})
 		}
 		if round > 1_000_000 {
 			tb.Fatal("does not end")
@@ -185,7 +185,7 @@ func TestWorkPerStepIsSmall(t *testing.T) {
 	d := New(job, Config{})
 	q := &d.stages[0].queue
 	q.less = func(a, b *task) bool { compared++; return heavier(a, b) }
-	d.Step(NodeUp{"a", "", 100, 0})
+	d.Step(NodeUp{Node: "a", Slots: 100})
 	d.Step(Tick{1})
 	for n := 0; n < tasks; {
 		var runs []Run

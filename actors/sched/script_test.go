@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/mesh/offers"
 )
 
 var update = flag.Bool("update", false, "write what the scripts print into them")
@@ -192,6 +193,12 @@ func (s *script) addStage(w []string, kv map[string]string) {
 		}
 		st.Inputs = append(st.Inputs, plan.Input{View: "t", Read: r})
 	}
+	if f, ok := kv["calls"]; ok {
+		st.Steps = append(st.Steps, plan.Step{SQL: "SELECT 1", Func: &plan.FuncCall{Name: f}})
+	}
+	if f, ok := kv["sql"]; ok {
+		st.Query = "SELECT " + f + "(x) FROM t"
+	}
 	if b, ok := kv["bounds"]; ok {
 		st.Exchange = plan.Exchange{Kind: plan.Range, Bounds: s.names[b]}
 	}
@@ -212,6 +219,19 @@ func (s *script) addStage(w []string, kv map[string]string) {
 	}
 	s.names[w[0]] = len(s.job.Stages)
 	s.job.Stages = append(s.job.Stages, st)
+}
+
+// offered is the Go functions of a node.
+func offered(names string) offers.Set {
+	var list []string
+	for _, n := range strings.FieldsFunc(names, func(r rune) bool { return r == ',' }) {
+		list = append(list, offers.Func(n))
+	}
+	set, err := offers.New(list...)
+	if err != nil {
+		panic(err)
+	}
+	return set
 }
 
 // do runs one command and prints its answer.
@@ -284,7 +304,7 @@ func (s *script) event(cmd string, w []string, kv map[string]string) Event {
 		return Tick{s.now}
 	case "up":
 		slots := s.num(kv["slots"], 2)
-		return NodeUp{NodeID(w[0]), boot, int(slots), s.num(kv["memory"], slots*1000)}
+		return NodeUp{NodeID(w[0]), boot, int(slots), s.num(kv["memory"], slots*1000), offered(kv["offers"])}
 	case "lost":
 		return NodeLost{NodeID(w[0]), boot}
 	case "leaving":

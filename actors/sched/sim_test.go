@@ -38,7 +38,7 @@ func (w *world) misfortune() {
 	case 3:
 		if n.up && w.fire("suspect") {
 			w.hear(50, NodeLost{n.id, n.boot})
-			w.hear(w.rng.Int64N(5000), NodeUp{n.id, n.boot, n.slots, n.memory})
+			w.hear(w.rng.Int64N(5000), NodeUp{Node: n.id, Boot: n.boot, Slots: n.slots, Memory: n.memory})
 		}
 	case 4:
 		if names := slices.Sorted(maps.Keys(n.disk)); len(names) > 0 {

@@ -101,6 +101,8 @@ type stage struct {
 	plan  *plan.Stage // fitted, once it has opened
 	deps  []*stage    // that it reads, each once
 	uses  []*stage    // that read it
+	needs []string    // Go functions that it calls, as nodes offer them
+	may   []string    // other functions that its SQL calls: no node has been seen to offer them
 	tasks []task      // nil: not shaped yet
 
 	durable  bool // outputs are staged files: they outlive their node

@@ -232,7 +232,7 @@ func (w *world) newDecider() {
 		if !n.up {
 			continue
 		}
-		w.step(NodeUp{n.id, n.boot, n.slots, n.memory})
+		w.step(NodeUp{Node: n.id, Boot: n.boot, Slots: n.slots, Memory: n.memory})
 		if n.leaving {
 			w.step(NodeLeaving{n.id})
 		}
@@ -331,7 +331,7 @@ func (w *world) boot(n *simNode) {
 	if w.rng.IntN(8) == 0 { // what it offers is learned later
 		w.hear(0, NodeUp{Node: n.id, Boot: n.boot})
 	}
-	w.hear(w.rng.Int64N(100), NodeUp{n.id, n.boot, n.slots, n.memory})
+	w.hear(w.rng.Int64N(100), NodeUp{Node: n.id, Boot: n.boot, Slots: n.slots, Memory: n.memory})
 	w.heartbeat(n, n.boot)
 }
 

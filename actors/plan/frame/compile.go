@@ -183,7 +183,7 @@ func (c *compiler) step(label string, n int, words traits, t template.Template, 
 func (c *compiler) words(texts ...string) traits {
 	var t traits
 	for _, s := range texts {
-		t = t.and(scanWords(s, c.o.Functions))
+		t = t.and(scanWords(s, c.o.Functions, c.o.Elsewhere))
 	}
 	return t
 }

@@ -13,6 +13,9 @@ type Options struct {
 	// same rows, however they are batched, until the version changes; without
 	// one ("" or not listed) results are neither reused nor taken as repeatable.
 	Functions map[string]string
+	// Elsewhere reports whether another node has a function of that name, in lower case:
+	// one without a version. Nil: none has.
+	Elsewhere func(name string) bool
 	// Salt is hashed into every stage id: the versions of DuckDB and of Pond's
 	// hash and block format.
 	Salt string

@@ -69,18 +69,19 @@ func wordSet(s string) map[string]bool {
 
 // Repeatable reports whether texts of SQL, as far as their words tell, give the
 // same rows each time over the same files. functions are the registered Go
-// functions, with their versions; what calls one is not.
-func Repeatable(functions map[string]string, texts ...string) bool {
+// functions, with their versions; what calls one, or one of elsewhere, is not.
+func Repeatable(functions map[string]string, elsewhere func(string) bool, texts ...string) bool {
 	for _, s := range texts {
-		if t := scanWords(s, functions); t.volatile || t.unordered || len(t.versions) > 0 {
+		if t := scanWords(s, functions, elsewhere); t.volatile || t.unordered || len(t.versions) > 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// scanWords finds a text's traits. functions are the registered Go functions.
-func scanWords(s string, functions map[string]string) traits {
+// scanWords finds a text's traits. functions are the registered Go functions; of those
+// of other nodes no version is known.
+func scanWords(s string, functions map[string]string, elsewhere func(string) bool) traits {
 	toks, err := lexer.Lex(s)
 	if err != nil {
 		return traits{volatile: true, unordered: true, clause: true}
@@ -99,7 +100,8 @@ func scanWords(s string, functions map[string]string) traits {
 			t.sorted = true
 		case tok.Kind == lexer.Quoted && call, tok.Kind == lexer.Word:
 			t.word(w, call, tok.Kind == lexer.Word)
-			if version, ok := functions[w]; ok && call && !seen[w] {
+			version, ok := functions[w]
+			if call && !seen[w] && (ok || elsewhere != nil && elsewhere(w)) {
 				seen[w] = true
 				t.volatile = t.volatile || version == ""
 				t.versions = append(t.versions, w+"@"+version)

@@ -23,6 +23,7 @@ func TestScanWords(t *testing.T) {
 		{"pure(a) + PURE(b)", traits{versions: []string{"pure@3"}}},
 		{"impure(a)", traits{volatile: true, versions: []string{"impure@"}}},
 		{"pure", traits{}},
+		{"theirs(a)", traits{volatile: true, versions: []string{"theirs@"}}},
 		{"(SELECT a FROM t ORDER BY a)", traits{clause: true}},
 		{"SELECT a FROM t ORDER /* x */ BY a", traits{clause: true, sorted: true}},
 		{"SELECT sum(a) OVER (ORDER BY b) FROM t", traits{clause: true}},
@@ -31,7 +32,7 @@ func TestScanWords(t *testing.T) {
 		{"PIVOT t ON a", traits{table: true}},
 		{"'open", traits{volatile: true, unordered: true, clause: true}},
 	} {
-		got := scanWords(tc.sql, functions)
+		got := scanWords(tc.sql, functions, func(name string) bool { return name == "theirs" })
 		if got.volatile != tc.want.volatile || got.unordered != tc.want.unordered || got.sorted != tc.want.sorted || got.table != tc.want.table ||
 			got.clause != tc.want.clause || strings.Join(got.versions, " ") != strings.Join(tc.want.versions, " ") {
 			t.Errorf("%q is %+v, want %+v", tc.sql, got, tc.want)
@@ -53,7 +54,7 @@ func FuzzWords(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		scanWords(s, map[string]string{"f": "1"})
+		scanWords(s, map[string]string{"f": "1"}, nil)
 		if name, ok := plainColumn(s); ok && name == "" && !strings.Contains(s, `""`) {
 			t.Errorf("%q is a column without a name", s)
 		}
