@@ -53,6 +53,8 @@ type nodeConfig struct {
 	spillMax        int64
 	resultMax       int64
 	outputMax       int64
+	keepFor         time.Duration
+	recordsMax      int64
 	jobsMax         int
 	userJobsMax     int
 	queueMax        int
@@ -311,6 +313,24 @@ func atMost(name string, bytes int64, to func(*nodeConfig)) Option {
 		to(c)
 		return nil
 	})
+}
+
+// WithKeep sets how long a node keeps what ended jobs leave, rows and records of jobs: a
+// week without it; 0: as long as there is room. Rows of results are kept for ten minutes
+// at least.
+func WithKeep(d time.Duration) Option {
+	return nodeOption(func(c *nodeConfig) error {
+		if d < 0 {
+			return badOption("keep", "write a length of time, such as 48h; 0: as long as there is room", "it is negative")
+		}
+		c.keepFor = orNone(d)
+		return nil
+	})
+}
+
+// WithRecordsMax bounds the bytes of records of ended jobs: 1 GiB without it.
+func WithRecordsMax(bytes int64) Option {
+	return atMost("records-max", bytes, func(c *nodeConfig) { c.recordsMax = bytes })
 }
 
 // WithLogger sets where the node logs; the default is nowhere.

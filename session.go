@@ -166,7 +166,9 @@ type Usage struct {
 type KindUsage struct {
 	Kind  string
 	Bytes int64
-	Count int64 // segments, records or files
+	Count int64         // segments, records or files
+	Max   int64         // the most bytes that it may come to; 0: no bound of its own
+	Keep  time.Duration // how long it may be there; 0: no bound of its own
 }
 
 // Usage asks the session's node what each node of the pond holds on disk.
@@ -179,7 +181,7 @@ func (s *Session) Usage(ctx context.Context) ([]Usage, error) {
 	for i, u := range all {
 		out[i] = Usage{Node: u.Node, Error: u.Error}
 		for _, k := range u.Kinds {
-			out[i].Kinds = append(out[i].Kinds, KindUsage(k))
+			out[i].Kinds = append(out[i].Kinds, KindUsage{Kind: k.Kind, Bytes: k.Bytes, Count: k.Count, Max: k.Max, Keep: millis(k.KeepMillis)})
 		}
 	}
 	return out, nil

@@ -181,6 +181,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	n.up.Store(true)
 	n.goes.Go(n.followView)
 	n.goes.Go(n.jobs.Follow)
+	n.goes.Go(n.reclaim)
 	n.goes.Go(func() { n.outputs.ClearNoted(n.ctx) })
 	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir, "access", n.rules)
 	return n, nil
@@ -196,7 +197,7 @@ func (n *Node) openStore(ctx context.Context) error {
 	if n.keeper, err = setup.OpenKeeper(n.cfg.Dir, id, n.log); err != nil {
 		return err
 	}
-	if n.records, err = journal.OpenRecords(journal.OnDisk(store), n.log); err != nil {
+	if n.records, err = journal.OpenRecords(journal.OnDisk(store), n.cfg.RecordsMax, n.log); err != nil {
 		return err
 	}
 	n.segments, err = journal.OpenSegments(journal.OnDisk(store), n.cfg.CacheMax, n.log)

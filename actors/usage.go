@@ -1,8 +1,10 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/peers"
@@ -19,8 +21,10 @@ func (n *Node) usage() *api.Usage {
 	live, kept := n.segments.Usage()
 	add(api.UsageLive, live.Bytes, live.Count)
 	add(api.UsageKept, kept.Bytes, kept.Count)
+	n.bound(u, n.cfg.CacheMax)
 	bytes, count := n.store.Usage() // segments and records
 	add(api.UsageRecords, max(bytes-live.Bytes-kept.Bytes, 0), max(count-live.Count-kept.Count, 0))
+	n.bound(u, n.cfg.RecordsMax)
 	bytes, count = n.outputs.Usage()
 	add(api.UsageStaged, bytes, count)
 	bytes, count, err := fs.DirUsage(filepath.Join(n.cfg.Dir, setup.SpillDir))
@@ -29,6 +33,30 @@ func (n *Node) usage() *api.Usage {
 	}
 	add(api.UsageSpill, bytes, count)
 	return u
+}
+
+// bound adds the limits of what ended jobs leave to the kind that was added last.
+func (n *Node) bound(u *api.Usage, most int64) {
+	k := &u.Kinds[len(u.Kinds)-1]
+	k.Max, k.KeepMillis = most, max(n.cfg.KeepFor.Milliseconds(), 0)
+}
+
+// reclaimEvery is how often a node looks for what ended jobs have left for too long.
+const reclaimEvery = time.Minute
+
+// reclaim deletes what ended jobs have left for too long, or too much of it.
+func (n *Node) reclaim() {
+	for n.sleep(min(reclaimEvery, cmp.Or(max(n.cfg.KeepFor, 0), reclaimEvery))) {
+		before := time.Unix(0, 0)
+		if n.cfg.KeepFor > 0 {
+			before = time.Now().Add(-n.cfg.KeepFor)
+		}
+		segments, records := n.segments.Reclaim(before), n.records.Reclaim(before)
+		n.jobs.Forget(before)
+		if segments+records > 0 {
+			n.log.Info("what ended jobs left is deleted", "segments", segments, "records", records)
+		}
+	}
 }
 
 // allUsage is what each node of the view holds. One that does not answer says so.

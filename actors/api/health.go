@@ -38,6 +38,10 @@ type KindUsage struct {
 	Kind  string `json:"kind"`
 	Bytes int64  `json:"bytes"`
 	Count int64  `json:"count"` // segments, records or files
+	// Max is the most bytes that it may come to, and KeepMillis how long it may be there;
+	// 0: no bound of its own.
+	Max        int64 `json:"max,omitempty"`
+	KeepMillis int64 `json:"keep_ms,omitempty"`
 }
 
 // Kinds of what a node holds.

@@ -141,7 +141,7 @@ func (p *pond) now() *mesh.View {
 func (p *pond) start(m mesh.Member) {
 	log := slog.New(slog.DiscardHandler)
 	n := &node{p: p, member: m, conns: make(chan net.Conn)}
-	records, err := journal.OpenRecords(&n.disk, log)
+	records, err := journal.OpenRecords(&n.disk, 0, log)
 	if err != nil {
 		p.t.Fatal(err)
 	}

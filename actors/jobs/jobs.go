@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/fair"
@@ -225,7 +226,25 @@ func (j *Jobs) ends() {
 	}
 	slices.SortFunc(ended, func(a, b *Job) int { return int(a.topic.status.Ended - b.topic.status.Ended) })
 	for _, r := range ended[:len(ended)-endedRunsMax] {
-		delete(j.byID, r.Spec.ID)
+		j.forget(r)
+	}
+}
+
+// forget drops a job that has ended, and its driver with all that it knows of it. The
+// lock is held.
+func (j *Jobs) forget(r *Job) {
+	delete(j.byID, r.Spec.ID)
+	r.Stop()
+}
+
+// Forget drops the jobs that ended before a time.
+func (j *Jobs) Forget(before time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, r := range j.byID {
+		if s, _ := r.Status(); s.State.Ended() && s.Ended < before.UnixMilli() {
+			j.forget(r)
+		}
 	}
 }
 

@@ -142,6 +142,43 @@ func TestDrained(t *testing.T) {
 	})
 }
 
+// The drivers of jobs that ended long ago, or before so many others, are stopped and
+// forgotten with all that they know.
+func TestEndedAreForgotten(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, p *pond) {
+		n := p.nodes["a"]
+		runs := n.submit(t)
+		var jobs []*Job
+		for i := range endedRunsMax + 2 {
+			r := n.submit(t)
+			s := n.ended(r, api.Succeeded, nil)
+			s.Ended = int64(1 + i)
+			n.Leave(r)
+			n.End(r, s)
+			jobs = append(jobs, r)
+		}
+		forgotten := func() (count int) {
+			for _, r := range jobs {
+				if gone := n.Get(r.Spec.ID) == nil; gone != givenUp(r) {
+					t.Fatalf("forgotten: %v, stopped: %v", gone, givenUp(r))
+				} else if gone {
+					count++
+				}
+			}
+			return count
+		}
+		if got := forgotten(); got != 2 || n.Get(jobs[1].Spec.ID) != nil {
+			t.Errorf("%d jobs are forgotten", got)
+		}
+		if n.Forget(time.UnixMilli(11)); forgotten() != 10 {
+			t.Errorf("%d jobs are forgotten", forgotten())
+		}
+		if n.Forget(time.Now()); forgotten() != len(jobs) || givenUp(runs) || n.Get(runs.Spec.ID) == nil {
+			t.Errorf("%d jobs are forgotten, the one that runs: %v", forgotten(), givenUp(runs))
+		}
+	})
+}
+
 // While its slots are taken a node offers ids of jobs that others would drive as well.
 func TestNewID(t *testing.T) {
 	bubble(t, 3, func(t *testing.T, p *pond) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
@@ -24,11 +25,13 @@ const endedRecordsMax = 1000
 // newer version of a record is a new upload; the older one is deleted after the
 // newer is durable.
 type Records struct {
-	store Store
-	log   *slog.Logger
+	store    Store
+	bytesMax int64 // of ended jobs' records, as far as others leave room
+	log      *slog.Logger
 
-	mu   sync.Mutex
-	jobs map[plan.JobID]*recordEntry
+	mu    sync.Mutex
+	jobs  map[plan.JobID]*recordEntry
+	bytes int64 // sum of size over jobs
 }
 
 // recordEntry is the newest version of a record: upload holds its bytes. rec is
@@ -36,13 +39,15 @@ type Records struct {
 type recordEntry struct {
 	rec    *api.Record
 	upload fs.UploadID
+	size   int64
 }
 
-// OpenRecords reads the records of the store. A crash may leave several versions of
+// OpenRecords reads the records of the store. Beyond 1,000 records or bytesMax bytes the
+// oldest of ended jobs are deleted; 0: no bound of bytes. A crash may leave several versions of
 // a record: it keeps the newest and deletes the others. It deletes damaged ones
 // too: a job's other home replicas keep theirs.
-func OpenRecords(store Store, log *slog.Logger) (*Records, error) {
-	r := &Records{store: store, log: log, jobs: map[plan.JobID]*recordEntry{}}
+func OpenRecords(store Store, bytesMax int64, log *slog.Logger) (*Records, error) {
+	r := &Records{store: store, bytesMax: bytesMax, log: log, jobs: map[plan.JobID]*recordEntry{}}
 	for info, err := range store.List(kindJob) {
 		if err != nil {
 			return nil, fmt.Errorf("journal: list job records: %w", err)
@@ -63,7 +68,7 @@ func OpenRecords(store Store, log *slog.Logger) (*Records, error) {
 		if old != nil {
 			_ = store.Delete(old.upload)
 		}
-		r.jobs[rec.Spec.ID] = &recordEntry{rec: rec, upload: info.ID}
+		r.set(rec, info)
 	}
 	return r, nil
 }
@@ -128,22 +133,47 @@ func (r *Records) Put(rec *api.Record) error {
 	if err != nil {
 		return StorageError(fmt.Errorf("journal: record job %s: %w", rec.Spec.ID, err))
 	}
-	r.jobs[rec.Spec.ID] = &recordEntry{rec: rec, upload: info.ID}
+	r.set(rec, info)
 	var stale []fs.UploadID
 	if old != nil {
 		stale = append(stale, old.upload)
 	}
-	if stale = append(stale, r.forget()...); len(stale) > 0 {
-		if err := r.store.Delete(stale...); err != nil {
-			r.log.Warn("deleting old job records", "err", err)
-		}
-	}
+	r.remove(append(stale, r.forget(time.Time{})...))
 	return nil
 }
 
-// forget drops the oldest ended records beyond the bound; the lock is held.
-func (r *Records) forget() []fs.UploadID {
-	if len(r.jobs) <= endedRecordsMax {
+// set makes a record the one of its job; the lock is held.
+func (r *Records) set(rec *api.Record, info fs.Info) {
+	if old := r.jobs[rec.Spec.ID]; old != nil {
+		r.bytes -= old.size
+	}
+	r.bytes += info.Size
+	r.jobs[rec.Spec.ID] = &recordEntry{rec: rec, upload: info.ID, size: info.Size}
+}
+
+func (r *Records) remove(ids []fs.UploadID) {
+	if len(ids) == 0 {
+		return
+	}
+	if err := r.store.Delete(ids...); err != nil {
+		r.log.Warn("deleting old job records", "err", err)
+	}
+}
+
+// Reclaim forgets the jobs that ended before a time, and returns how many.
+func (r *Records) Reclaim(before time.Time) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.forget(before)
+	r.remove(old)
+	return len(old)
+}
+
+// forget drops the oldest ended records beyond the bounds, and those that ended before
+// a time, unless it is zero; the lock is held.
+func (r *Records) forget(before time.Time) []fs.UploadID {
+	over := func() bool { return len(r.jobs) > endedRecordsMax || r.bytesMax > 0 && r.bytes > r.bytesMax }
+	if before.IsZero() && !over() {
 		return nil
 	}
 	var ended []*recordEntry
@@ -154,7 +184,11 @@ func (r *Records) forget() []fs.UploadID {
 	}
 	slices.SortFunc(ended, func(a, b *recordEntry) int { return int(a.rec.Status.Ended - b.rec.Status.Ended) })
 	var out []fs.UploadID
-	for _, e := range ended[:min(len(ended), len(r.jobs)-endedRecordsMax)] {
+	for _, e := range ended {
+		if !over() && (before.IsZero() || e.rec.Status.Ended >= before.UnixMilli()) {
+			break
+		}
+		r.bytes -= e.size
 		delete(r.jobs, e.rec.Spec.ID)
 		out = append(out, e.upload)
 	}

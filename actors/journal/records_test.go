@@ -3,8 +3,11 @@ package journal_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/journal"
@@ -14,7 +17,7 @@ import (
 
 func openRecords(t *testing.T, s journal.Store) *journal.Records {
 	t.Helper()
-	r, err := journal.OpenRecords(s, quiet)
+	r, err := journal.OpenRecords(s, 0, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +111,53 @@ func TestForgetRecords(t *testing.T) {
 	}
 	if r.Get("6") != nil || r.Get("7") == nil || r.Get("999") == nil || r.Get("running0") == nil {
 		t.Error("not the oldest ended jobs were forgotten")
+	}
+}
+
+// What ended jobs left is forgotten beyond so many bytes, the oldest first, and after a
+// while; jobs that run are not.
+func TestReclaimRecords(t *testing.T) {
+	store := new(journal.Memory)
+	r, err := journal.OpenRecords(store, 4000, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(rec *api.Record, bytes int) {
+		t.Helper()
+		rec.Spec.Statement = strings.Repeat("x", bytes)
+		if err := r.Put(rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(record("runs", 1, 0), 1000)
+	for i := range 4 {
+		put(record(plan.JobID(fmt.Sprint("e", i)), 1, int64(1000*(i+1))), 1000)
+	}
+	left := func(r *journal.Records) (ids []string) {
+		for _, rec := range r.List() {
+			ids = append(ids, string(rec.Spec.ID))
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	if got := left(r); !slices.Equal(got, []string{"e2", "e3", "runs"}) {
+		t.Errorf("beyond the bytes: %v", got)
+	}
+	if n := r.Reclaim(time.UnixMilli(4000)); n != 1 || !slices.Equal(left(r), []string{"e3", "runs"}) {
+		t.Errorf("%d are old, and left are %v", n, left(r))
+	}
+	put(record("runs", 2, 0), 5000)
+	if got := left(r); !slices.Equal(got, []string{"runs"}) || store.Len() != 1 {
+		t.Errorf("one that runs is larger than all: %v, %d uploads", got, store.Len())
+	}
+	again, err := journal.OpenRecords(store, 6000, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = again
+	put(record("e9", 1, 9000), 300)
+	if got := left(r); !slices.Equal(got, []string{"e9", "runs"}) {
+		t.Errorf("the bytes were not counted anew: %v", got)
 	}
 }
 

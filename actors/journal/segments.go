@@ -214,14 +214,25 @@ func (s *Segments) Unpin(job plan.JobID) {
 		}
 		s.waiters = nil
 	}
-	victims := s.evict()
+	victims := s.evict(time.Time{})
 	s.mu.Unlock()
 	s.remove(victims)
 }
 
-// evict takes segments out of the index until the rest fits; the lock is held.
-func (s *Segments) evict() []fs.UploadID {
-	if s.bytes <= s.cacheMax {
+// Reclaim evicts what no open job uses beyond the cache's bound, and stages of which
+// every segment was made before a time. It returns how many segments that were.
+func (s *Segments) Reclaim(before time.Time) int {
+	s.mu.Lock()
+	victims := s.evict(before)
+	s.mu.Unlock()
+	s.remove(victims)
+	return len(victims)
+}
+
+// evict takes segments out of the index until the rest fits, and is of no stage that
+// ended before a time, unless it is zero; the lock is held.
+func (s *Segments) evict(before time.Time) []fs.UploadID {
+	if s.bytes <= s.cacheMax && before.IsZero() {
 		return nil
 	}
 	pinned := s.pinned()
@@ -239,7 +250,7 @@ func (s *Segments) evict() []fs.UploadID {
 	slices.SortFunc(order, func(a, b stageAge) int { return cmp.Compare(a.last, b.last) })
 	var out []fs.UploadID
 	for _, st := range order {
-		if s.bytes <= s.cacheMax {
+		if s.bytes <= s.cacheMax && (before.IsZero() || st.last >= before.UnixMilli()) {
 			break
 		}
 		for _, h := range s.byStage[st.id] {

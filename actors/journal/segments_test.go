@@ -254,6 +254,32 @@ func TestEvictOldestFirst(t *testing.T) {
 	})
 }
 
+// What was made before a time is reclaimed, unless an open job uses it or it may be a
+// result that is being read; and what has become too much since.
+func TestReclaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(journal.Memory)
+		first := write(t, openSegments(t, store, 0), api.Held{Stage: "s0", Partitions: 2}, 4)
+		segs := openSegments(t, store, 4*first.Bytes)
+		for i := 1; i < 4; i++ {
+			time.Sleep(time.Second)
+			write(t, segs, api.Held{Stage: plan.StageID(fmt.Sprint("s", i)), Partitions: 1 + i%2}, 4)
+		}
+		segs.Pin("j", "s0")
+		before := time.Now()
+		if n := segs.Reclaim(time.Unix(0, 0)); n != 0 {
+			t.Errorf("%d segments of a cache with room", n)
+		}
+		if n := segs.Reclaim(before); n != 1 || stages(segs, 4) != "s0:1 s2:1 s3:1" {
+			t.Errorf("%d, left are %s", n, stages(segs, 4))
+		}
+		time.Sleep(time.Hour)
+		if n := segs.Reclaim(before); n != 1 || stages(segs, 4) != "s0:1 s3:1" {
+			t.Errorf("%d, left are %s", n, stages(segs, 4))
+		}
+	})
+}
+
 func TestReleased(t *testing.T) {
 	segs := openSegments(t, new(journal.Memory), 1<<30)
 	<-segs.Released() // nothing is in use

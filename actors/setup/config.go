@@ -44,6 +44,10 @@ type Config struct {
 	Read, Write, Keys []string
 	KeeperGrace       time.Duration // how long a keeper of registers may be dead before it is replaced; default 1 min
 	CacheMax          int64         // bytes of finished jobs' segments kept for reuse; default 8 GiB; negative: none
+	// KeepFor is how long what ended jobs leave is kept, rows and records; default a week;
+	// negative: as long as there is room. RecordsMax bounds the bytes of records; default 1 GiB.
+	KeepFor    time.Duration
+	RecordsMax int64
 	// SpillMax bounds the bytes that a task spills, ResultMax those of a job's result, and
 	// OutputMax those of the files that a job writes; 0: the disk.
 	SpillMax, ResultMax, OutputMax int64
@@ -69,6 +73,8 @@ const (
 	defaultCacheMax = 8 << 30
 	defaultJoinFor  = time.Minute
 	defaultGrace    = time.Minute
+	defaultKeepFor  = 7 * 24 * time.Hour
+	defaultRecords  = 1 << 30
 	defaultJobsMax  = 32
 	defaultQueueMax = 1000
 	memoryShare     = 0.6
@@ -171,6 +177,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.CacheMax = defaultCacheMax
 	}
 	c.CacheMax = max(c.CacheMax, 0)
+	if c.KeepFor == 0 {
+		c.KeepFor = defaultKeepFor
+	}
+	if c.RecordsMax <= 0 {
+		c.RecordsMax = defaultRecords
+	}
 	if c.JobsMax == 0 {
 		c.JobsMax = defaultJobsMax
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +16,8 @@ func (a *app) duCommand() *cobra.Command {
 		Short: "Show what the nodes of the pond hold on disk",
 		Long: "Show what the nodes of the pond hold on disk, by kind, and in total.\n\n" +
 			"  live     segments of jobs that have not ended\n" +
-			"  kept     segments of ended jobs: results, and what equal queries reuse (--cache)\n" +
-			"  records  of jobs\n" +
+			"  kept     segments of ended jobs: results, and what equal queries reuse (--cache, --keep)\n" +
+			"  records  of jobs (--records-max, --keep)\n" +
 			"  staged   files that jobs have written beside their outputs, and not published\n" +
 			"  spill    what DuckDB has put aside",
 		Args: args(0, 0, ""),
@@ -33,18 +34,18 @@ func (a *app) duCommand() *cobra.Command {
 }
 
 func (a *app) listUsage(f output.Format, all []pond.Usage) error {
-	people := output.NewListing(col("node", ""), col("kind", ""), col("size", ""), col("count", 0), col("error", ""))
-	programs := output.NewListing(col("node", ""), col("kind", ""), col("bytes", 0), col("count", 0), col("error", ""))
+	people := output.NewListing(col("node", ""), col("kind", ""), col("size", ""), col("count", 0), col("limit", ""), col("error", ""))
+	programs := output.NewListing(col("node", ""), col("kind", ""), col("bytes", 0), col("count", 0), col("max_bytes", 0), col("keep_ms", 0), col("error", ""))
 	var kinds []string
 	sums := map[string]pond.KindUsage{}
 	for _, u := range all {
 		if u.Error != "" {
-			people.Add(u.Node, nil, nil, nil, u.Error)
-			programs.Add(u.Node, nil, nil, nil, u.Error)
+			people.Add(u.Node, nil, nil, nil, nil, u.Error)
+			programs.Add(u.Node, nil, nil, nil, nil, nil, u.Error)
 		}
 		for _, k := range u.Kinds {
-			people.Add(u.Node, k.Kind, size(k.Bytes), k.Count, nil)
-			programs.Add(u.Node, k.Kind, k.Bytes, k.Count, nil)
+			people.Add(u.Node, k.Kind, size(k.Bytes), k.Count, limit(k), nil)
+			programs.Add(u.Node, k.Kind, k.Bytes, k.Count, k.Max, k.Keep.Milliseconds(), nil)
 			sum, known := sums[k.Kind]
 			if !known {
 				kinds = append(kinds, k.Kind)
@@ -53,7 +54,19 @@ func (a *app) listUsage(f output.Format, all []pond.Usage) error {
 		}
 	}
 	for _, kind := range kinds {
-		people.Add("(all)", kind, size(sums[kind].Bytes), sums[kind].Count, nil)
+		people.Add("(all)", kind, size(sums[kind].Bytes), sums[kind].Count, nil, nil)
 	}
 	return a.list(f, people, programs)
+}
+
+// limit is what bounds a kind; nil: nothing of its own.
+func limit(k pond.KindUsage) any {
+	var parts []string
+	if k.Max > 0 {
+		parts = append(parts, size(k.Max))
+	}
+	if k.Keep > 0 {
+		parts = append(parts, k.Keep.String())
+	}
+	return orNull(strings.Join(parts, ", "))
 }

@@ -26,7 +26,7 @@ type nodeFlags struct {
 	jobs, userJobs, queue   int
 	peers                   []string
 	keeperGrace             time.Duration
-	joinTimeout             time.Duration
+	joinTimeout, keep       time.Duration
 	readRoots, writeRoots   []string
 	memory, label, zone     string
 	gossipKey               string
@@ -34,6 +34,7 @@ type nodeFlags struct {
 	logLevel, logFormat     string
 	cache                   string
 	spill, result, output   string
+	records                 string
 	memoryBytes, cacheBytes int64
 	given                   func(flag string) bool // on the command line or in the environment
 }
@@ -75,6 +76,8 @@ func (a *app) joinCommand() *cobra.Command {
 	f.StringVar(&n.zone, "zone", "", "what fails together with this node: a rack, a site")
 	f.DurationVar(&n.keeperGrace, "keeper-grace", time.Minute, "replace a keeper of the pond's registers that is dead for so long")
 	f.StringVar(&n.cache, "cache", "", "disk for rows kept for reuse, such as 20GiB; 0: keep none (default 8GiB)")
+	f.DurationVar(&n.keep, "keep", 7*24*time.Hour, "how long what ended jobs leave is kept, rows and records; 0: as long as there is room")
+	f.StringVar(&n.records, "records-max", "", "disk for records of ended jobs (default 1GiB)")
 	f.StringVar(&n.spill, "spill-max", "", "disk that one task may spill rows to, such as 20GiB (default what is free)")
 	f.StringVar(&n.result, "result-max", "", "size of a job's result, as stored until it is read (default what is free)")
 	f.StringVar(&n.output, "output-max", "", "size of the files that a job writes (default what is free)")
@@ -132,7 +135,7 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 		pond.WithMemory(n.memoryBytes), pond.WithSlots(n.slots), pond.WithLabel(n.label), pond.WithGossipKey(key), pond.WithTLS(conf),
 		pond.WithZone(n.zone), pond.WithKeeperGrace(n.keeperGrace), pond.WithLogger(log), pond.WithVersion(ownVersion()),
 		pond.WithReadRoots(n.readRoots...), pond.WithWriteRoots(n.writeRoots...), pond.WithKeyFiles(n.keyFiles()...),
-		pond.WithJobsMax(n.jobs), pond.WithUserJobsMax(n.userJobs), pond.WithQueueMax(n.queue),
+		pond.WithJobsMax(n.jobs), pond.WithUserJobsMax(n.userJobs), pond.WithQueueMax(n.queue), pond.WithKeep(n.keep),
 	}
 	options = append(options, bounds...)
 	if n.given("cache") {
@@ -146,7 +149,7 @@ func (n *nodeFlags) bounds() (options []pond.Option, err error) {
 	for _, b := range []struct {
 		flag, size string
 		option     func(int64) pond.Option
-	}{{"--spill-max", n.spill, pond.WithSpillMax}, {"--result-max", n.result, pond.WithResultMax}, {"--output-max", n.output, pond.WithOutputMax}} {
+	}{{"--spill-max", n.spill, pond.WithSpillMax}, {"--result-max", n.result, pond.WithResultMax}, {"--output-max", n.output, pond.WithOutputMax}, {"--records-max", n.records, pond.WithRecordsMax}} {
 		bytes, err := byteSize(b.flag, b.size)
 		if err != nil {
 			return nil, err
