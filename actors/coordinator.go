@@ -176,7 +176,7 @@ func (n *Node) prepare(ctx context.Context, r *jobs.Job) *plannedMsg {
 	switch {
 	case err == nil:
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &plannedMsg{err: &plan.Error{Kind: plan.KindDeadline, Op: "plan", Subject: "job", Text: "its time is up"}}
+		return &plannedMsg{err: plan.TimeUp("plan", spec.Options.DeadlineMillis)}
 	default:
 		return &plannedMsg{err: err}
 	}
@@ -378,7 +378,7 @@ func (c *coordinator) tick(ctx actor.Context) {
 		return
 	}
 	if d := c.hosted.Spec.Options.DeadlineMillis; d > 0 && time.Now().UnixMilli() > c.hosted.Spec.Submitted+d {
-		c.step(ctx, sched.Deadline{})
+		c.step(ctx, sched.Deadline{Millis: d})
 		return
 	}
 	if c.holdLease(ctx); c.finished {
@@ -417,7 +417,12 @@ func (c *coordinator) step(ctx actor.Context, e sched.Event) []*wire.Run {
 	if c.d == nil || c.finished {
 		return nil
 	}
-	for _, a := range c.d.Step(e) {
+	actions := c.d.Step(e)
+	if err := c.tooLarge(); err != nil {
+		c.finish(ctx, &sched.Finish{Status: sched.Failure, Err: err})
+		return nil
+	}
+	for _, a := range actions {
 		switch a := a.(type) {
 		case sched.Run:
 			runs = append(runs, c.grant(a))

@@ -26,10 +26,6 @@ const decideTimeout = time.Minute
 // publish the same.
 func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 	root, self, out, term := ctx.ActorSystem().Root, ctx.Self(), c.output, c.hosted.Term
-	if err := c.checkOutput(p.Winners); err != nil {
-		root.Send(self, &publishedMsg{try: p.Try, err: err})
-		return
-	}
 	rows := c.d.Rows()
 	c.publishing = true
 	c.n.goes.Go(func() {
@@ -49,31 +45,16 @@ func decide(ctx context.Context, term *terms.Term, d terms.Decision, rows int64,
 	return term.Decide(ctx, d, rows, cause)
 }
 
-// storedBytes is the size of what tasks have left, as they told it.
-func storedBytes(winners []sched.Winner) (n int64) {
-	for _, w := range winners {
-		n += w.Output.Bytes
-	}
-	return n
-}
-
-// checkOutput refuses to publish more than this node allows, unless a term before has
-// decided that it be.
-func (c *coordinator) checkOutput(winners []sched.Winner) error {
-	if c.hosted.Term.Inherited().Decision == terms.Publish {
+// tooLarge refuses a result, or files, of which the last stage's tasks have made more
+// than this node allows, as soon as they have. What is decided to be published is.
+func (c *coordinator) tooLarge() error {
+	switch {
+	case c.publishing:
 		return nil
+	case c.job.Result.Write != nil:
+		return c.n.limits().CheckOutput(c.d.Bytes())
 	}
-	return c.n.limits().CheckOutput(storedBytes(winners))
-}
-
-// tooLarge makes a failure of a success whose result is larger than this node allows.
-func (c *coordinator) tooLarge(f *sched.Finish) {
-	if f.Status != sched.Succeeded || c.job.Result.Write != nil {
-		return
-	}
-	if err := c.n.limits().CheckResult(storedBytes(c.d.Segments(len(c.job.Stages) - 1))); err != nil {
-		*f = sched.Finish{Status: sched.Failure, Err: err}
-	}
+	return c.n.limits().CheckResult(c.d.Bytes())
 }
 
 // finish is the end of the job: the one status that stays. An end that another term
@@ -85,7 +66,6 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	if c.unplan != nil {
 		c.unplan() // of a job that is cancelled while DuckDB plans it
 	}
-	c.tooLarge(f)
 	c.finished = true
 	c.stopTicker()
 	c.n.jobs.Leave(c.hosted)

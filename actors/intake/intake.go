@@ -113,14 +113,18 @@ func (b *body) explain(err error) error {
 		b.deadline(time.Time{}) // the reply may take long, and the server listens for the client's end meanwhile
 		return err
 	case errors.As(err, &large):
-		return b.refused(plan.KindUser, "the request's body has more than %d bytes", b.sizeMax)
+		e := b.refused(plan.KindUser, "the request's body has more than the %d bytes that this node takes", b.sizeMax)
+		e.Hint = "put what it carries into files, and read those"
+		return e
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return b.refused(plan.KindDeadline, "the request's body came too slowly: %d bytes in %v", b.came(), time.Since(b.begun).Round(time.Second))
+		e := b.refused(plan.KindDeadline, "the request's body came too slowly: %d bytes in %v", b.came(), time.Since(b.begun).Round(time.Second))
+		e.Hint = "put what it carries into files that the nodes can read, or send it over a faster line"
+		return e
 	}
 	return err
 }
 
-func (b *body) refused(kind plan.Kind, format string, args ...any) error {
+func (b *body) refused(kind plan.Kind, format string, args ...any) *plan.Error {
 	return &plan.Error{Kind: kind, Op: api.OpReceive, Subject: b.what, Text: fmt.Sprintf(format, args...)}
 }
 

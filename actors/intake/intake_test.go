@@ -211,7 +211,7 @@ func TestSizes(t *testing.T) {
 		if status, text := post(1000, ""); status != 200 || text != "1000" {
 			t.Errorf("as large as may be: %d %s", status, text)
 		}
-		if status, text := post(1001, ""); status != 422 || !strings.Contains(text, "more than 1000 bytes") {
+		if status, text := post(1001, ""); status != 422 || !strings.Contains(text, "more than the 1000 bytes") {
 			t.Errorf("larger: %d %s", status, text)
 		}
 		if status, _ := post(1000, "yes"); status != 200 {

@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind classifies why an attempt or a job failed. The kind, never the text, decides
@@ -129,4 +130,9 @@ func AsError(err error) *Error {
 		return te
 	}
 	return &Error{Kind: KindOf(err), Text: err.Error()}
+}
+
+// TimeUp is the error of a job that has not ended in the milliseconds it was given.
+func TimeUp(op string, millis int64) *Error {
+	return &Error{Kind: KindDeadline, Op: op, Subject: "job", Text: fmt.Sprintf("it has not ended in the %v that it was given (deadline)", time.Duration(millis)*time.Millisecond)}
 }

@@ -182,7 +182,7 @@ func (d *Decider) handle(e Event) {
 	case Cancel:
 		d.interrupt(Cancelled, &plan.Error{Kind: plan.KindCancelled, Op: "run", Subject: "job", Text: e.Reason})
 	case Deadline:
-		d.interrupt(Failure, &plan.Error{Kind: plan.KindDeadline, Op: "run", Subject: "job", Text: "its time is up"})
+		d.interrupt(Failure, plan.TimeUp("run", e.Millis))
 	}
 }
 

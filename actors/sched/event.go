@@ -131,7 +131,9 @@ type Extend struct{ Job *plan.Job }
 type Cancel struct{ Reason string }
 
 // Deadline: the job's time is up. Like Cancel, but the job has failed.
-type Deadline struct{}
+type Deadline struct {
+	Millis int64 // that it was given, from submission
+}
 
 func (Tick) event()        {}
 func (NodeUp) event()      {}

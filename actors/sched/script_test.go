@@ -334,7 +334,7 @@ func (s *script) event(cmd string, w []string, kv map[string]string) Event {
 	case "cancel":
 		return Cancel{strings.Join(w, " ")}
 	case "deadline":
-		return Deadline{}
+		return Deadline{Millis: 5000}
 	}
 	s.fatal("unknown command %q", cmd)
 	return nil

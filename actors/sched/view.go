@@ -71,6 +71,9 @@ func (d *Decider) Inputs(stage int) (in map[int][]Winner, ok bool) {
 // Rows is how many the last stage has made.
 func (d *Decider) Rows() int64 { return d.last().status.Rows }
 
+// Bytes is what the last stage's tasks have made, as it is stored.
+func (d *Decider) Bytes() int64 { return d.last().status.Bytes }
+
 // Version is the Version of Runs of a stage that start now. While it stays the same,
 // so do the Segments of the stages that it reads.
 func (d *Decider) Version(stage int) int64 { return d.stages[stage].version() }
