@@ -60,6 +60,17 @@ func (t *tally) add(r *Record) {
 	t.sown, t.caught = t.sown+r.Planted, t.caught+r.Caught
 }
 
+// Page is a Summary with a title, which says how it is made: chaos/README.md.
+func Page(records []*Record) string {
+	return "# Fault runs\n\nReal nodes of one machine are broken while jobs run; every answer is compared with one DuckDB's\n" +
+		"on the same files. This page is made of what was recorded, and of nothing else:\n\n" +
+		"```sh\npondnode chaos run coordinator --runs 20 --record chaos/records/mine.jsonl   # pondnode chaos list: the scenarios\n" +
+		"pondnode chaos report chaos/records/*.jsonl > chaos/README.md\n```\n\n" +
+		"A seed is a job, the node that is asked and the faults with their moments (package `scenario`). The simulators of registers\n" +
+		"(`fs/register`), takeover (`actors/terms`) and scheduling (`actors/sched`) run in their packages' tests, where each planted\n" +
+		"bug must be caught.\n\n" + Summary(records)
+}
+
 // Summary is a table of records as Markdown: what was run, what was broken, what it
 // showed.
 func Summary(records []*Record) string {
@@ -109,7 +120,7 @@ func (t *tally) listAgainst(b *strings.Builder) {
 	}
 }
 
-// quantile is the p-th percentile of sorted values.
-func quantile[T cmp.Ordered](sorted []T, p int) T { return sorted[(len(sorted)-1)*p/100] }
+// quantile is the least of sorted values that p percent of them do not exceed.
+func quantile[T cmp.Ordered](sorted []T, p int) T { return sorted[max((len(sorted)*p+99)/100-1, 0)] }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +112,25 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// The page of fault runs is that of the records that lie beside it.
+func TestPage(t *testing.T) {
+	files, err := filepath.Glob("records/*.jsonl")
+	must(t, err)
+	var all []*chaos.Record
+	for _, name := range files {
+		f, err := os.Open(name)
+		must(t, err)
+		records, err := chaos.ReadRecords(f)
+		must(t, errors.Join(err, f.Close()))
+		all = append(all, records...)
+	}
+	got, err := os.ReadFile("README.md")
+	must(t, err)
+	if len(all) == 0 || string(got) != chaos.Page(all) {
+		t.Errorf("README.md is not of the %d records: make it anew with pondnode chaos report chaos/records/*.jsonl", len(all))
+	}
+}
+
 // What records say is summed up, and survives its file.
 func TestSummary(t *testing.T) {
 	s := small(t, "faults:\n  - {do: kill, who: any, for: 1s}\n")
@@ -129,7 +150,7 @@ func TestSummary(t *testing.T) {
 	got := chaos.Summary(records)
 	for _, want := range []string{
 		"4 runs of 3 seeds, from 2026-11-01 to 2026-11-04, of v1.", "| faults fired | 3 |", "| wrong answers | 1 |", "| hung jobs | 0 |", "| invalid runs: a fault never fired | 1 |",
-		"| planted errors in answers, seen | 12 of 12 |", "p50, max | 3.0×, 3.0× |", "| kill any | 3 | 2.0 s | 2.0 s | 3.0 s |", "| small | 4 | 2 | 1 | 1 |",
+		"| planted errors in answers, seen | 12 of 12 |", "p50, max | 3.0×, 3.0× |", "| kill any | 3 | 2.0 s | 3.0 s | 3.0 s |", "| small | 4 | 2 | 1 | 1 |",
 		"- small, seed 2, job rows: wrong: three rows too many\n",
 	} {
 		if !strings.Contains(got, want) {

@@ -38,6 +38,10 @@ func (s *Scenario) subset(rng *rand.Rand) []int {
 // falls.
 const edgeOf = 5
 
+// lateMax bounds other random moments, in percent: between the last tasks of a small job
+// nobody looks at it.
+const lateMax = 80
+
 func (m Moment) draw(rng *rand.Rand) Moment {
 	if m.On != Random {
 		return m
@@ -48,7 +52,7 @@ func (m Moment) draw(rng *rand.Rand) Moment {
 	case 1:
 		out.Share = 1
 	default:
-		out.Share = float64(rng.IntN(100)) / 100
+		out.Share = float64(rng.IntN(lateMax)) / 100
 	}
 	return out
 }

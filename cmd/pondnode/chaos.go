@@ -24,6 +24,8 @@ const (
 	chaosRuns  = 5
 	shrinkRuns = 3
 	fuzzTime   = 10 * time.Minute
+
+	recordFilesMax = 1000 // of one report
 )
 
 // errAgainst is a run that went against the pond.
@@ -380,7 +382,7 @@ func (a *app) chaosReportCommand() *cobra.Command {
 		Use:     "report FILE...",
 		Short:   "Sum up records as Markdown",
 		Example: "  pondnode chaos report chaos/records/*.jsonl > chaos/README.md",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    args(1, recordFilesMax, "a file of records"),
 		RunE: func(_ *cobra.Command, files []string) error {
 			var all []*chaos.Record
 			for _, f := range files {
@@ -390,7 +392,7 @@ func (a *app) chaosReportCommand() *cobra.Command {
 				}
 				all = append(all, records...)
 			}
-			fmt.Fprint(a.stdout, chaos.Summary(all))
+			fmt.Fprint(a.stdout, chaos.Page(all))
 			return nil
 		},
 	}
