@@ -63,6 +63,21 @@ func (n *Node) handOver(ctx context.Context, h *wire.Header, from wire.Peer, msg
 	return wait(ctx, n, reply, func(g grantReply) (proto.Message, error) { return g.grant, g.err })
 }
 
+// latestTerm is the highest term of a job that this node has heard of: as one that runs
+// its tasks, keeps its record, or drives it.
+func (n *Node) latestTerm(ctx context.Context, id plan.JobID) (uint64, error) {
+	reply := make(chan uint64, 1)
+	n.wire.System().Root.Send(n.worker, &termMsg{job: id, reply: reply})
+	latest, err := wait(ctx, n, reply, func(term uint64) (uint64, error) { return term, nil })
+	if rec := n.records.Get(id); rec != nil {
+		latest = max(latest, rec.Term)
+	}
+	if r := n.jobs.Get(id); r != nil {
+		latest = max(latest, r.Term.Number())
+	}
+	return latest, err
+}
+
 // wait waits for an actor's answer, but not for ever.
 func wait[R, T any](ctx context.Context, n *Node, reply <-chan R, f func(R) (T, error)) (T, error) {
 	var zero T

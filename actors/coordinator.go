@@ -298,7 +298,7 @@ func (c *coordinator) release(r sched.Release) {
 	c.n.goes.Go(func() {
 		ctx, cancel := context.WithTimeout(c.n.ctx, heldTimeout)
 		defer cancel()
-		if err := c.n.api.At(addr).DropSegment(ctx, r.Attempt.Task.Stage, r.Segment); err != nil {
+		if err := c.n.api.At(addr).DropSegment(ctx, c.hosted.Spec.ID, c.term, r.Attempt.Task.Stage, r.Segment); err != nil {
 			c.log.Debug("releasing a segment", "node", r.Node, "err", err)
 		}
 	})

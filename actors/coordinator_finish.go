@@ -126,10 +126,19 @@ func (c *coordinator) onDecided(m *decidedMsg) {
 		s := c.status()
 		s.State, s.Ended = api.Failed, time.Now().UnixMilli()
 		s.Error = api.FromError(&plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(c.hosted.Spec.ID),
-			Text: fmt.Sprintf("what becomes of the job is not known here: %v (%v)", m.err, m.end.Err), Hint: "ask another node: pondnode job status " + string(c.hosted.Spec.ID)})
+			Text: fmt.Sprintf("whether its files are published, or will be by another node, is not known here: %s", undecided(m)),
+			Hint: "before you submit it again, see what became of it once most keepers are back: pondnode job status " + string(c.hosted.Spec.ID)})
 		c.tell(s)
 		c.output.Release()
 	}
+}
+
+// undecided is why an end could not be decided, and what it would have been.
+func undecided(m *decidedMsg) string {
+	if m.end.Err == nil {
+		return plan.AsError(m.err).Text
+	}
+	return fmt.Sprintf("%s; here it ended by: %s", plan.AsError(m.err).Text, plan.AsError(m.end.Err).Text)
 }
 
 // fenced: a newer term drives the job. Nothing is said about it from here.

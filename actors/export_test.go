@@ -43,3 +43,12 @@ func (n *Node) RecordedWait(id plan.JobID) api.Wait {
 	}
 	return 0
 }
+
+// LastStage is the stage of a job that makes its result.
+func (n *Node) LastStage(ctx context.Context, id plan.JobID) (plan.StageID, error) {
+	job, err := n.jobs.Plan(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return job.Stages[len(job.Stages)-1].ID, nil
+}

@@ -422,7 +422,20 @@ func (s *server) getPacket(w http.ResponseWriter, r *http.Request) (any, error) 
 }
 
 func (s *server) dropSegment(w http.ResponseWriter, r *http.Request) (any, error) {
-	s.n.segments.Drop(plan.StageID(r.URL.Query().Get("stage")), r.PathValue("id"))
+	q := r.URL.Query()
+	job := plan.JobID(q.Get("job"))
+	term, err := strconv.ParseUint(q.Get("term"), 10, 64)
+	if err := errors.Join(err, job.Check()); err != nil {
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "drop", Subject: r.PathValue("id"), Text: err.Error()}
+	}
+	latest, err := s.n.latestTerm(r.Context(), job)
+	if err != nil {
+		return nil, err
+	}
+	if term < latest {
+		return nil, &plan.Error{Kind: plan.KindFenced, Op: "drop", Subject: r.PathValue("id"), Text: fmt.Sprintf("term %d of the job has passed: it is in term %d", term, latest)}
+	}
+	s.n.segments.Drop(plan.StageID(q.Get("stage")), r.PathValue("id"))
 	w.WriteHeader(http.StatusNoContent)
 	return nil, nil
 }

@@ -36,6 +36,11 @@ type (
 		out  *attemptOutcome
 		hold *fair.Hold
 	}
+	// termMsg asks for the highest term of a job that the worker has heard of; 0: of none.
+	termMsg struct {
+		job   plan.JobID
+		reply chan uint64
+	}
 	drainMsg   struct{ idle chan struct{} } // take no more; idle closes when nothing runs
 	abandonMsg struct{}                     // stop everything at once
 	tickMsg    struct{}

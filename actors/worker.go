@@ -73,6 +73,14 @@ type runningAttempt struct {
 	stage plan.StageID
 }
 
+// term is the highest of a job that was heard of; 0: none.
+func (w *worker) term(id plan.JobID) uint64 {
+	if j := w.jobs[id]; j != nil {
+		return j.term
+	}
+	return 0
+}
+
 func (w *worker) now() int64 { return time.Since(w.start).Milliseconds() }
 
 func (w *worker) Receive(c actor.Context) {
@@ -89,6 +97,8 @@ func (w *worker) Receive(c actor.Context) {
 		w.onPulled(c, m)
 	case *endedMsg:
 		w.onEnded(c, m)
+	case *termMsg:
+		m.reply <- w.term(m.job)
 	case *drainMsg:
 		w.leaving = true
 		w.idle = append(w.idle, m.idle)

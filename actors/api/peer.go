@@ -88,9 +88,11 @@ func (p *Peer) Schema(ctx context.Context, segment string) (*arrow.Schema, error
 	return p.schema(ctx, segment, false)
 }
 
-// DropSegment has the node delete a segment of a stage.
-func (p *Peer) DropSegment(ctx context.Context, stage plan.StageID, segment string) error {
-	_, err := call[struct{}](ctx, &p.Client, http.MethodDelete, "/v1/segments/"+segment+"?stage="+string(stage), nil)
+// DropSegment has the node delete a segment of a stage, for the driver of a job's term.
+// One of a term that the node knows a later one of is refused: plan.ErrFenced.
+func (p *Peer) DropSegment(ctx context.Context, job plan.JobID, term uint64, stage plan.StageID, segment string) error {
+	path := fmt.Sprintf("/v1/segments/%s?job=%s&term=%d&stage=%s", segment, job, term, stage)
+	_, err := call[struct{}](ctx, &p.Client, http.MethodDelete, path, nil)
 	return err
 }
 
