@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -49,13 +50,14 @@ func (g *guard) serverOptions(conf *tls.Config) []grpc.ServerOption {
 		grpc.MaxHeaderListSize(8 << 10),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.WaitForHandlers(true),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveEvery, Timeout: keepaliveTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: connIdleMax, Time: keepaliveEvery, Timeout: keepaliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepaliveMinAllowed}),
 	}
+	creds := insecure.NewCredentials()
 	if conf != nil {
-		opts = append(opts, grpc.Creds(notedCreds{credentials.NewTLS(nodesOnly(conf)), g.refused}))
+		creds = notedCreds{credentials.NewTLS(nodesOnly(conf)), g.refused}
 	}
-	return opts
+	return append(opts, grpc.Creds(boundCreds{creds, connsMax, new(atomic.Int64), g.refused}))
 }
 
 // nodesOnly is conf for a server that takes certificates of nodes alone.

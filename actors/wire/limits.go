@@ -28,14 +28,16 @@ const (
 // Bounds of the machinery.
 const (
 	callTimeoutDefault  = 10 * time.Second
-	callsMax            = 8192    // of this node, unanswered
-	peersMax            = 1024    // addresses with a connection
-	outboundBytesMax    = 8 << 20 // waiting for one peer's stream
-	handlersMax         = 64      // running at once
-	handlersQueueMax    = 1024    // received and waiting for a handler
-	streamsMax          = 1024    // incoming
-	batchMessages       = 16      // envelopes that remote writes as one gRPC message
-	batchMessagesMax    = 64      // that the guard lets in
+	callsMax            = 8192           // of this node, unanswered
+	peersMax            = 1024           // addresses with a connection
+	outboundBytesMax    = 8 << 20        // waiting for one peer's stream
+	handlersMax         = 64             // running at once
+	handlersQueueMax    = 1024           // received and waiting for a handler
+	streamsMax          = 1024           // incoming
+	connsMax            = 2 * streamsMax // incoming: a node that calls again may have an old one yet
+	connIdleMax         = time.Minute    // without a stream; nodes have one for as long as they are connected
+	batchMessages       = 16             // envelopes that remote writes as one gRPC message
+	batchMessagesMax    = 64             // that the guard lets in
 	batchBytesMax       = batchMessages*(MessageBytesMax+envelopeOverheadMax) + 4<<10
 	connectAnswerMax    = 4 << 10 // bytes of all that a server says to its dialer
 	writerQueueStart    = 1024    // entries a peer's queue starts with
