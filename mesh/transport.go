@@ -6,6 +6,8 @@ import (
 	"log"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -14,12 +16,21 @@ import (
 
 type gossipTransport = memberlist.NodeAwareTransport
 
-// transport is memberlist's own over UDP and TCP, except that shutting it down
-// ends the connections it dialed: a peer that keeps silent cannot hold up Close.
+// streamsMax bounds the connections that others have made. memberlist ends each after
+// streamTimeout, but takes any number.
+const streamsMax = 512
+
+// transport is memberlist's own over UDP and TCP, except that connections beyond
+// streamsMax are hung up on, and that shutting it down ends the connections it dialed:
+// a peer that keeps silent cannot hold up Close.
 type transport struct {
 	*memberlist.NetTransport
-	ctx    context.Context
-	cancel context.CancelFunc
+	ctx     context.Context
+	cancel  context.CancelFunc
+	streams chan net.Conn
+	open    atomic.Int64  // of streams, until they are closed
+	over    chan struct{} // closed when no more come
+	once    sync.Once
 }
 
 func listen(host string, port int, log *log.Logger) (*transport, error) {
@@ -31,9 +42,47 @@ func listen(host string, port int, log *log.Logger) (*transport, error) {
 		}
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
-	t := &transport{NetTransport: nt}
+	t := &transport{NetTransport: nt, streams: make(chan net.Conn), over: make(chan struct{})}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
+	go t.take(nt.StreamCh())
 	return t, nil
+}
+
+// take hands on connections that others make, within the bound.
+func (t *transport) take(all <-chan net.Conn) {
+	for {
+		select {
+		case <-t.over:
+			return
+		case conn := <-all:
+			if t.open.Load() >= streamsMax {
+				conn.Close()
+				continue
+			}
+			t.open.Add(1)
+			s := &stream{Conn: conn, open: &t.open}
+			select {
+			case t.streams <- s:
+			case <-t.ctx.Done():
+				s.Close()
+			}
+		}
+	}
+}
+
+// StreamCh is where memberlist hears of connections that others make.
+func (t *transport) StreamCh() <-chan net.Conn { return t.streams }
+
+// stream is a connection that another node made. It counts until it is closed.
+type stream struct {
+	net.Conn
+	open *atomic.Int64
+	once sync.Once
+}
+
+func (s *stream) Close() error {
+	s.once.Do(func() { s.open.Add(-1) })
+	return s.Conn.Close()
 }
 
 func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
@@ -51,7 +100,8 @@ func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, e
 
 func (t *transport) Shutdown() error {
 	t.cancel()
-	return t.NetTransport.Shutdown()
+	defer t.once.Do(func() { close(t.over) })
+	return t.NetTransport.Shutdown() // hands on what it has accepted
 }
 
 type dialed struct {
