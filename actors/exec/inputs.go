@@ -116,7 +116,7 @@ func (t *task) openStage(ctx context.Context, view string, stage int, ranges []b
 		rows += s.Rows
 	}
 	client := t.m.Blocks.Consumer(max(t.a.Memory*fetchShare/100/int64(n), fetchWindowMin))
-	decode, err := shuffle.NewDecoder(schema, t.m.Mem, shuffle.Limits{})
+	decode, err := shuffle.NewDecoder(schema, t.m.Buffers, shuffle.Limits{})
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func (t *task) bounds(ctx context.Context, stage int, in *plan.TaskInput) ([][]b
 	if err != nil {
 		return nil, t.lostSchema(err, stage)
 	}
-	decode, err := shuffle.NewDecoder(schema, t.m.Mem, shuffle.Limits{})
+	decode, err := shuffle.NewDecoder(schema, t.m.Buffers, shuffle.Limits{})
 	if err != nil {
 		return nil, err
 	}

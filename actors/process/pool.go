@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,9 +79,10 @@ const (
 	idleBig   = 2 * time.Second       // the same for one that has much memory
 	bigMemory = 96 << 20              // bytes that are much for one that does nothing
 	lookNear  = 4 * time.Millisecond  // between two looks at memory while it may soon be too much
-	lookBusy  = 25 * time.Millisecond // the same while requests run
+	lookBusy  = time.Second / 4       // the most between two while requests run: see pause
 	lookIdle  = time.Second           // the same while none does
-	nearShare = 70                    // percent of what may be had, from which on it is looked at so often
+	nearShare = 70                    // percent of what may be had, from which on it is looked at most often
+	growth    = 2 << 30               // bytes a second that a core may take
 	tidyPause = 20 * time.Millisecond // starting waits so long, so that it stands in no request's way
 	retryWait = time.Second           // after a start that failed
 )
@@ -318,7 +320,7 @@ func (p *Pool) watch() time.Duration {
 	}
 	busy := len(p.all) > len(p.blank)+len(p.idle)
 	p.mu.Unlock()
-	near, sum := false, int64(0)
+	next, sum := lookBusy, int64(0)
 	for _, pr := range list {
 		if pr.why.Load() != 0 {
 			continue
@@ -327,19 +329,26 @@ func (p *Pool) watch() time.Duration {
 		pr.memory.Store(has)
 		sum += has
 		limit := pr.limit.Load()
-		if near = near || isNear(has, limit); limit > 0 && has > limit {
+		if next = min(next, pause(has, limit)); limit > 0 && has > limit {
 			pr.kill(endedMemory)
 		}
 	}
 	p.endUnneeded()
 	p.keepWithin(list)
-	switch {
-	case busy && (near || isNear(sum, p.config.Memory)):
-		return lookNear
-	case busy:
+	if !busy {
+		return lookIdle
+	}
+	return min(next, pause(sum, p.config.Memory))
+}
+
+// pause is how long it takes memory to come near its limit, 0 being none. Looking more
+// often than that costs a node that does little else some percent of a core.
+func pause(memory, limit int64) time.Duration {
+	if limit == 0 {
 		return lookBusy
 	}
-	return lookIdle
+	left := float64(limit*nearShare/100-memory) / float64(growth*runtime.NumCPU())
+	return min(max(time.Duration(left*float64(time.Second)), lookNear), lookBusy)
 }
 
 // isNear reports whether memory is near its limit; 0 is none.

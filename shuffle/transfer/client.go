@@ -78,6 +78,7 @@ type Client struct {
 	pool   *pool
 	window *window
 	bufs   *sync.Pool // *bufio.Reader of readBuffer
+	sends  *sync.Pool // *sendBuffer, for what is relayed
 }
 
 // NewClient makes a Client. Close it.
@@ -98,7 +99,7 @@ func NewClient(cfg ClientConfig) *Client {
 		t.TLSClientConfig = cfg.TLS.Clone()
 		t.TLSClientConfig.NextProtos = []string{"http/1.1"}
 	}
-	return &Client{cfg: cfg, http: t, pool: new(pool), window: newWindow(cfg.Window), bufs: new(sync.Pool)}
+	return &Client{cfg: cfg, http: t, pool: new(pool), window: newWindow(cfg.Window), bufs: new(sync.Pool), sends: sendBuffers()}
 }
 
 // Consumer is a Client that shares c's connections and buffers but has a window

@@ -17,8 +17,7 @@ import (
 // its own store. allow tells whether that node may be asked for a segment: nothing else
 // is asked, and no other node.
 func (c *Client) Relay(allow func(addr string, id shuffle.SegmentID) bool, log *slog.Logger) http.Handler {
-	r := &relay{client: c, allow: allow, log: log, local: &handler{log: log, limits: Limits{}.withDefaults()}}
-	r.local.bufs.New = func() any { return new(sendBuffer) }
+	r := &relay{client: c, allow: allow, log: log, local: &handler{log: log, limits: Limits{}.withDefaults(), bufs: c.sends}}
 	mux := http.NewServeMux()
 	mux.Handle("POST "+Path, r)
 	return mux
@@ -80,7 +79,9 @@ func (r *relay) forward(w http.ResponseWriter, req *http.Request, body []byte) {
 		}
 	}
 	w.WriteHeader(resp.StatusCode)
-	if _, err := io.CopyBuffer(flushed{w, http.NewResponseController(w)}, resp.Body, make([]byte, relayBuffer)); err != nil {
+	buf := r.client.sends.Get().(*sendBuffer)
+	defer r.client.sends.Put(buf)
+	if _, err := io.CopyBuffer(flushed{w, http.NewResponseController(w)}, resp.Body, buf.out[:relayBuffer]); err != nil {
 		r.log.Debug("transfer: relaying ended early", "from", req.Host, "err", err)
 		panic(http.ErrAbortHandler) // net/http's way to cut the connection: it is short of Content-Length
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 
 	"github.com/pondmesh/pond/shuffle"
 )
@@ -27,6 +28,8 @@ type sendBuffer struct {
 	ahead [aheadMax]byte
 	spans []span
 }
+
+func sendBuffers() *sync.Pool { return &sync.Pool{New: func() any { return new(sendBuffer) }} }
 
 // sender answers one request.
 type sender struct {

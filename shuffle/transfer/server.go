@@ -52,7 +52,7 @@ type handler struct {
 	limits Limits
 	log    *slog.Logger
 	slots  chan struct{}
-	bufs   sync.Pool // *sendBuffer
+	bufs   *sync.Pool // *sendBuffer
 }
 
 // Handler answers POST [Path] from src, and nothing else. Whoever reaches it is
@@ -60,8 +60,7 @@ type handler struct {
 // its own deadlines; the server around it needs a ReadHeaderTimeout.
 func Handler(src Source, limits Limits, log *slog.Logger) http.Handler {
 	limits = limits.withDefaults()
-	h := &handler{src: src, limits: limits, log: log, slots: make(chan struct{}, limits.Streams)}
-	h.bufs.New = func() any { return new(sendBuffer) }
+	h := &handler{src: src, limits: limits, log: log, slots: make(chan struct{}, limits.Streams), bufs: sendBuffers()}
 	mux := http.NewServeMux()
 	mux.Handle("POST "+Path, h)
 	return mux
