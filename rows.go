@@ -28,6 +28,9 @@ type Rows struct {
 
 // open finds the rows of a job that has succeeded.
 func (j *Job) open(ctx context.Context, st *api.JobStatus) (*Rows, error) {
+	if st.Hidden {
+		return nil, failure(plan.KindDenied, "read the result", j.ID(), "ask its owner, or a user with the role admin", "the job is another user's")
+	}
 	if st.Result == nil { // a node of another version has recorded the end
 		return nil, failure(plan.KindUnavailable, "read the result", j.ID(), "submit the job again: what is still held is reused", "where its rows are was not recorded")
 	}

@@ -16,6 +16,8 @@ type Status struct {
 	Name        string // of its job file; may be empty
 	Statement   string // the SQL as it was written, or its beginning; empty for other jobs
 	User        string // the submitter, as its client claims
+	Owner       string // the submitter, as a certificate says: who may read and end it, as admins may; empty: only they
+	Hidden      bool   // the session's user is neither: statement, names, files and the error's text are left out
 	State       string // queued, running, succeeded, failed or cancelled
 	Error       *Error // of a job that failed or was cancelled
 	Coordinator string // the node that drives it
@@ -80,7 +82,7 @@ func (s *Status) Err() error {
 
 func statusOf(s *api.JobStatus) *Status {
 	out := &Status{
-		ID: string(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: string(s.State), Error: (*Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
+		ID: string(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, Owner: s.Owner, Hidden: s.Hidden, State: string(s.State), Error: (*Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
 		Submitted: timeOf(s.Submitted), Started: timeOf(s.Started), EngineEnded: timeOf(s.EngineEnded), Ended: timeOf(s.Ended), FirstRow: timeOf(s.FirstRow), LastRow: timeOf(s.LastRow), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
 	if w := s.Waiting; w != nil {
@@ -109,7 +111,7 @@ func statusOf(s *api.JobStatus) *Status {
 // MarshalJSON writes the status as the HTTP API does.
 func (s *Status) MarshalJSON() ([]byte, error) {
 	out := api.JobStatus{
-		ID: plan.JobID(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
+		ID: plan.JobID(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, Owner: s.Owner, Hidden: s.Hidden, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
 		Submitted: unixMillis(s.Submitted), Started: unixMillis(s.Started), EngineEnded: unixMillis(s.EngineEnded), Ended: unixMillis(s.Ended), FirstRow: unixMillis(s.FirstRow), LastRow: unixMillis(s.LastRow), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
 	if s.Place > 0 {

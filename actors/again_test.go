@@ -77,8 +77,18 @@ func TestAbandon(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := peer.Abandon(ctx, id); err != nil {
-			t.Fatal(err)
+		other := *spec
+		other.SQL += " -- only the id is the same"
+		for _, of := range []*api.JobSpec{&other, spec} {
+			if err := of.Seal(); err != nil {
+				t.Fatal(err)
+			}
+			if err := peer.Abandon(ctx, of); err != nil {
+				t.Fatal(err)
+			}
+			if st, err := peer.Job(ctx, id); of == &other && (err != nil || st.State.Ended()) {
+				t.Errorf("another submission's end ends the job: %+v, %v", st, err)
+			}
 		}
 		st, err := peer.Job(ctx, id)
 		if err != nil || claimed == st.State.Ended() {

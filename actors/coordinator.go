@@ -405,7 +405,7 @@ func (c *coordinator) wakeSilent() {
 }
 
 func (c *coordinator) offer() *wire.Work {
-	return &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr(), User: c.hosted.Spec.Status().User, Small: c.small()}
+	return &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr(), User: c.hosted.Spec.Submitter(), Small: c.small()}
 }
 
 func (c *coordinator) now() int64 { return time.Since(c.start).Milliseconds() }

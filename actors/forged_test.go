@@ -65,11 +65,18 @@ func guarded(t *testing.T, program ...string) (context.Context, *actors.Node, st
 
 func call(t *testing.T, ctx context.Context, n *actors.Node, method, path, body string) (int, string) {
 	t.Helper()
+	return callWith(t, ctx, n, method, path, body, http.Header{})
+}
+
+// callWith is call with more headers.
+func callWith(t *testing.T, ctx context.Context, n *actors.Node, method, path, body string, more http.Header) (int, string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+n.APIAddr()+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Content-Type", "application/json")
+	more.Set("Content-Type", "application/json")
+	req.Header = more
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

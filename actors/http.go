@@ -55,12 +55,12 @@ func newServer(n *Node) *http.Server {
 	route("GET /v1/job-id", auth.Submit, s.handle(s.getJobID))
 	route("GET /v1/jobs", auth.Read, s.handle(s.getJobs))
 	route("GET /v1/jobs/{id}", auth.Read, s.onJob(s.getJob))
-	route("GET /v1/jobs/{id}/spec", auth.Submit, s.onJob(s.getSpec))
+	route("GET /v1/jobs/{id}/spec", auth.Submit, s.onJob(s.owned(s.getSpec)))
 	route("GET /v1/jobs/{id}/watch", auth.Read, s.onJob(s.watchJob))
-	route("GET /v1/jobs/{id}/rows", auth.Submit, s.onJob(s.getRows))
-	route("POST /v1/jobs/{id}/cancel", auth.Submit, s.onJob(s.cancelJob))
-	route("POST /v1/jobs/{id}/renew", auth.Submit, s.onJob(s.renewJob))
-	route("GET /v1/jobs/{id}/explain", auth.Submit, s.onJob(s.explainJob))
+	route("GET /v1/jobs/{id}/rows", auth.Submit, s.onJob(s.owned(s.getRows)))
+	route("POST /v1/jobs/{id}/cancel", auth.Submit, s.onJob(s.owned(s.cancelJob)))
+	route("POST /v1/jobs/{id}/renew", auth.Submit, s.onJob(s.owned(s.renewJob)))
+	route("GET /v1/jobs/{id}/explain", auth.Submit, s.onJob(s.owned(s.explainJob)))
 	route("GET /v1/jobs/{id}/packet", auth.Node, s.handle(s.getPacket))
 	route("GET /v1/jobs/{id}/read", auth.Node, s.handle(s.getRowTimes))
 	route("POST /v1/jobs/{id}/start", auth.Node, s.handle(s.startJob))
@@ -136,8 +136,11 @@ func (s *server) fail(w http.ResponseWriter, err error) {
 	_ = json.NewEncoder(w).Encode(e) // the client is gone if this fails
 }
 
+// jobHandler answers a request about a job that this node knows.
+type jobHandler func(w http.ResponseWriter, r *http.Request, id plan.JobID) (any, error)
+
 // onJob runs f on the node that knows the job: here, or wherever it is.
-func (s *server) onJob(f func(w http.ResponseWriter, r *http.Request, id plan.JobID) (any, error)) http.HandlerFunc {
+func (s *server) onJob(f jobHandler) http.HandlerFunc {
 	here := s.handle(func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return f(w, r, plan.JobID(r.PathValue("id")))
 	})
@@ -168,6 +171,7 @@ func (s *server) proxy(addr string) http.Handler {
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(&url.URL{Scheme: scheme, Host: addr})
 			p.Out.Header.Set(api.HopHeader, "1")
+			tell(p.Out.Header, callerOf(p.In))
 		},
 		Transport:     s.n.api.Transport(),
 		FlushInterval: -1,
@@ -234,7 +238,7 @@ func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := decode(r, spec); err != nil {
 		return nil, err
 	}
-	spec.Submitted, spec.Digest = 0, "" // by this node's clock and hand, not the client's
+	spec.Submitted, spec.Digest, spec.Owner = 0, "", callerOf(r).User // by this node's clock and hand, not the client's
 	if spec.ID == "" {
 		spec.ID = s.n.jobs.NewID()
 	}
@@ -257,6 +261,8 @@ func (s *server) takeJob(r *http.Request, spec *api.JobSpec) (*api.JobStatus, er
 		return s.n.jobs.Submit(r.Context(), spec)
 	case err != nil:
 		return nil, err
+	case status.Owner != spec.Owner:
+		return nil, spec.Taken()
 	case status.State == api.Failed:
 		return nil, status.Error.Err()
 	}
@@ -294,15 +300,22 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 }
 
 func (s *server) getJobs(_ http.ResponseWriter, r *http.Request) (any, error) {
-	return s.n.peers.All(r.Context())
+	all, err := s.n.peers.All(r.Context())
+	for i := range all {
+		all[i] = *shown(r, &all[i])
+	}
+	return all, err
 }
 
 func (s *server) getJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
 	st, err := s.n.jobs.Status(id)
-	if err != nil || r.URL.Query().Has(api.BriefQuery) {
-		return st, err
+	if err != nil {
+		return nil, err
 	}
-	return s.n.withRowTimes(r.Context(), st), nil
+	if !r.URL.Query().Has(api.BriefQuery) {
+		st = s.n.withRowTimes(r.Context(), st)
+	}
+	return shown(r, st), nil
 }
 
 // getRowTimes tells when rows of a job's result were read from this node.
@@ -330,7 +343,7 @@ func (s *server) watchLines(out *statusLines, r *http.Request, id plan.JobID) {
 	defer tick.Stop()
 	for {
 		status, changed := s.n.jobs.Watch(id)
-		if status == nil || !out.write(status) || status.State.Ended() {
+		if status == nil || !out.write(shown(r, status)) || status.State.Ended() {
 			return
 		}
 		select {
@@ -361,7 +374,8 @@ func (l *statusLines) write(s *api.JobStatus) bool {
 }
 
 func (s *server) cancelJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
-	if job := s.n.jobs.Get(id); job != nil && r.URL.Query().Has(api.UnclaimedQuery) && job.Renewals() > 0 {
+	q := r.URL.Query()
+	if job := s.n.jobs.Get(id); job != nil && q.Has(api.UnclaimedQuery) && (job.Renewals() > 0 || job.Spec.Digest != q.Get(api.UnclaimedQuery)) {
 		return s.n.jobs.Status(id)
 	}
 	return s.n.jobs.Cancel(r.Context(), id)

@@ -1,47 +1,101 @@
 package actors
 
 import (
+	"context"
 	"net/http"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// only lets callers with a role through to a route, by their certificates. Without
-// TLS there are none: such a node is on loopback, and takes everybody there.
-//
-// A request that another node passes on comes with that node's certificate, so the
-// node that the caller asked has checked the caller, by the same route.
+// callerKey is of the caller in a request's context.
+type callerKey struct{}
+
+// callerOf is who asks: only has found it out. A request that has not come through it
+// is nobody's.
+func callerOf(r *http.Request) auth.Identity {
+	id, _ := r.Context().Value(callerKey{}).(auth.Identity)
+	return id
+}
+
+// only lets callers with a role through to a route.
 func (s *server) only(least auth.Role, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := allowed(r, least); err != nil {
+		id, err := identify(r)
+		if err == nil {
+			err = allowed(r, id, least)
+		}
+		if err != nil {
 			s.refuse(w, r, err)
 			return
 		}
-		next(w, r)
+		next(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, id)))
 	}
 }
 
-func allowed(r *http.Request, least auth.Role) error {
-	if r.TLS == nil {
+// identify reads the caller from the certificate. A node that passes a request on says
+// for whom, and nobody else is heard on that. Without TLS there are no certificates:
+// such a node is on loopback, and takes everybody there for one of its own.
+func identify(r *http.Request) (auth.Identity, error) {
+	id, err := auth.Identity{Role: auth.Node}, error(nil)
+	if r.TLS != nil && len(r.TLS.PeerCertificates) == 0 {
+		return auth.Identity{}, denied(r, "the caller has no certificate", "")
+	}
+	if r.TLS != nil {
+		id, err = auth.FromCertificate(r.TLS.PeerCertificates[0])
+	}
+	if text := r.Header.Get(api.CallerHeader); err == nil && text != "" && id.Role == auth.Node {
+		id, err = auth.Parse(text)
+	}
+	if err != nil {
+		return auth.Identity{}, denied(r, err.Error(), "")
+	}
+	return id, nil
+}
+
+// tell says in a request that a node passes on for whom it does, and nothing else that
+// the caller may have claimed.
+func tell(h http.Header, id auth.Identity) {
+	h.Del(api.CallerHeader)
+	if id.Role != auth.Node {
+		h.Set(api.CallerHeader, id.String())
+	}
+}
+
+func allowed(r *http.Request, id auth.Identity, least auth.Role) error {
+	if id.May(least) {
 		return nil
 	}
-	denied := &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: r.URL.Path}
-	if len(r.TLS.PeerCertificates) == 0 {
-		denied.Text = "the caller has no certificate"
-		return denied
+	hint := ""
+	if least != auth.Node {
+		hint = "ask for a certificate made with: pondnode tls issue --role " + least.String()
 	}
-	id, err := auth.FromCertificate(r.TLS.PeerCertificates[0])
-	switch {
-	case err != nil:
-		denied.Text = err.Error()
-	case !id.May(least):
-		denied.Text = "this is for the role " + least.String() + ", and the certificate of " + id.User + " says " + id.Role.String()
-		if least != auth.Node {
-			denied.Hint = "ask for a certificate made with: pondnode tls issue --role " + least.String()
+	return denied(r, "this is for the role "+least.String()+", and the certificate of "+id.User+" says "+id.Role.String(), hint)
+}
+
+func denied(r *http.Request, why, hint string) error {
+	return &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: r.URL.Path, Text: why, Hint: hint}
+}
+
+// owned runs f for a job's owner, and for admins.
+func (s *server) owned(f jobHandler) jobHandler {
+	return func(w http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
+		st, err := s.n.jobs.Status(id)
+		if err != nil {
+			return nil, err
 		}
-	default:
-		return nil
+		if !callerOf(r).Owns(st.Owner) {
+			return nil, &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: string(id), Text: "the job is another user's", Hint: "ask its owner, or a user with the role admin"}
+		}
+		return f(w, r, id)
 	}
-	return denied
+}
+
+// shown is as much of a job's status as the caller may see.
+func shown(r *http.Request, st *api.JobStatus) *api.JobStatus {
+	if callerOf(r).Owns(st.Owner) {
+		return st
+	}
+	return st.Outline()
 }

@@ -55,6 +55,7 @@ func TestRoutesRefuse(t *testing.T) {
 				r.TLS = caller(role)
 				r.Header.Set("X-Pond-Role", "node")
 				r.Header.Set(api.HopHeader, "1")
+				r.Header.Set(api.CallerHeader, "pond://node/n1")
 				w := httptest.NewRecorder()
 				served.ServeHTTP(w, r)
 				if w.Code != http.StatusForbidden {
@@ -72,6 +73,49 @@ func TestRoutesRefuse(t *testing.T) {
 	}
 	if regexp.MustCompile(`mux\.Handle(Func)?\("[A-Z]`).Match(text) {
 		t.Error("a route is registered without a role")
+	}
+}
+
+// TestIdentify: the header of a request that is passed on is heard from nodes alone, and
+// passing one on tells whose it is and nothing that its caller has claimed.
+func TestIdentify(t *testing.T) {
+	node := caller("node")
+	node.PeerCertificates[0].ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	ann := auth.Identity{User: "ann", Role: auth.Submit}
+	for _, test := range []struct {
+		by     *tls.ConnectionState
+		header string
+		want   auth.Identity // zero: refused
+	}{
+		{caller("submit"), "", ann},
+		{caller("submit"), "pond://admin/ann", ann},
+		{caller("submit"), "pond://submit/bob", ann},
+		{caller("admin"), "pond://submit/bob", auth.Identity{User: "ann", Role: auth.Admin}},
+		{node, "", auth.Identity{User: "ann", Role: auth.Node}},
+		{node, "pond://submit/bob", auth.Identity{User: "bob", Role: auth.Submit}},
+		{node, "pond://boss/bob", auth.Identity{}},
+		{node, "bob", auth.Identity{}},
+		{caller(""), "pond://admin/ann", auth.Identity{}},
+		{nil, "", auth.Identity{Role: auth.Node}},
+		{nil, "pond://submit/bob", auth.Identity{User: "bob", Role: auth.Submit}},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.TLS = test.by
+		if test.header != "" {
+			r.Header.Set(api.CallerHeader, test.header)
+		}
+		got, err := identify(r)
+		if got != test.want || (err == nil) != (test.want != auth.Identity{}) {
+			t.Errorf("%q: %v, %v; want %v", test.header, got, err, test.want)
+			continue
+		}
+		if tell(r.Header, got); err != nil {
+			continue
+		}
+		r.TLS = node // as the next node sees it
+		if next, err := identify(r); err != nil || next.Role != got.Role || got.Role != auth.Node && next != got {
+			t.Errorf("%q, passed on: %v, %v; want %v", test.header, next, err, got)
+		}
 	}
 }
 

@@ -45,11 +45,13 @@
 package api
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
@@ -70,7 +72,10 @@ const (
 // the time. A spec without an ID gets such a one.
 type JobSpec struct {
 	ID plan.JobID `json:"id,omitempty"`
-	// Digest is of the spec as it was handed in; the node that takes it fills it in.
+	// Owner is the user who handed the job in, as the node that took it knows by the
+	// caller's certificate, and Digest is of the spec as it was handed in, Owner included:
+	// that node fills both in, whatever the client says.
+	Owner  string `json:"owner,omitempty"`
 	Digest string `json:"digest,omitempty"`
 	Name   string `json:"name,omitempty"`
 	// SQL is a query, or a COPY of one. The node that is asked makes Plan of it, and
@@ -103,8 +108,17 @@ func (s *JobSpec) Same(before *JobSpec) error {
 	if s.Digest == before.Digest {
 		return nil
 	}
+	return s.Taken()
+}
+
+// Taken is the error of a spec whose id another job has.
+func (s *JobSpec) Taken() error {
 	return &plan.Error{Kind: plan.KindExists, Op: "submit", Subject: string(s.ID), Text: "another job has this id", Hint: "make up a new id, or give none"}
 }
+
+// Submitter is who handed the job in: its owner, or as its client says where callers
+// are not known.
+func (s *JobSpec) Submitter() string { return clip(cmp.Or(s.Owner, s.User), userMax) }
 
 // JobOptions are a user's choices for one job.
 type JobOptions struct {
@@ -159,16 +173,19 @@ func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cance
 
 // JobStatus is a job as seen by its coordinator, or as recorded at its end.
 type JobStatus struct {
-	ID          plan.JobID `json:"id"`
-	NextID      plan.JobID `json:"next_id,omitempty"` // offered for the client's next job, in the first line
-	Name        string     `json:"name,omitempty"`
-	Statement   string     `json:"statement,omitempty"` // the beginning of a long one
-	User        string     `json:"user,omitempty"`      // as its client says
-	State       State      `json:"state"`
-	Error       *Error     `json:"error,omitempty"`
-	Coordinator string     `json:"coordinator,omitempty"` // node
-	Term        uint64     `json:"term"`
-	Submitted   int64      `json:"submitted"` // Unix milliseconds
+	ID        plan.JobID `json:"id"`
+	NextID    plan.JobID `json:"next_id,omitempty"` // offered for the client's next job, in the first line
+	Name      string     `json:"name,omitempty"`
+	Statement string     `json:"statement,omitempty"` // the beginning of a long one
+	User      string     `json:"user,omitempty"`      // as its client says
+	Owner     string     `json:"owner,omitempty"`     // the user who may read and end it, as admins may; empty: only they
+	// Hidden: whoever asked is neither, and sees only an Outline.
+	Hidden      bool   `json:"hidden,omitempty"`
+	State       State  `json:"state"`
+	Error       *Error `json:"error,omitempty"`
+	Coordinator string `json:"coordinator,omitempty"` // node
+	Term        uint64 `json:"term"`
+	Submitted   int64  `json:"submitted"` // Unix milliseconds
 	// Started is when the first task was handed out, and EngineEnded when the last one
 	// had ended: what is after that is publishing and recording. Unix milliseconds; 0:
 	// not yet, or no task ran.
@@ -219,7 +236,24 @@ const (
 
 // Status is how a job begins that is known by its spec.
 func (s *JobSpec) Status() *JobStatus {
-	return &JobStatus{ID: s.ID, Name: s.Name, Statement: clip(s.Statement, statementMax), User: clip(s.User, userMax), State: Queued, Submitted: s.Submitted}
+	return &JobStatus{ID: s.ID, Name: s.Name, Statement: clip(s.Statement, statementMax), User: clip(s.User, userMax), Owner: s.Owner, State: Queued, Submitted: s.Submitted}
+}
+
+// Outline is what all may see of a job: that it is there, whose it is, and how far it
+// is. Its statement, the names of its stages and files, its result and the text of its
+// error are for its owner and admins.
+func (s *JobStatus) Outline() *JobStatus {
+	out := *s
+	out.Hidden = true
+	out.Name, out.Statement, out.Output, out.Files, out.Result = "", "", "", nil, nil
+	if s.Error != nil {
+		out.Error = &Error{Kind: s.Error.Kind, Text: "only the job's owner and admins see why"}
+	}
+	out.Stages = slices.Clone(s.Stages)
+	for i := range out.Stages {
+		out.Stages[i].Name = ""
+	}
+	return &out
 }
 
 // clip is the beginning of a text that is too long.

@@ -18,6 +18,10 @@ import (
 // from its own knowledge, and does not pass the request on.
 const HopHeader = "Pond-Hop"
 
+// CallerHeader says for whom a node passes a request on: pond://ROLE/USER. It is heard
+// from nodes alone; without it the node asks for itself.
+const CallerHeader = "Pond-Caller"
+
 // Peer calls other nodes for a node: all that a Client asks, and what only nodes
 // ask of one another.
 type Peer struct{ Client }
@@ -68,13 +72,14 @@ func (p *Peer) Registers(ctx context.Context, c *RegisterCall) (*RegisterReply, 
 
 // Abandon cancels a job whose submission has broken off, unless somebody has asked for
 // it since (see UnclaimedQuery).
-func (p *Peer) Abandon(ctx context.Context, id plan.JobID) error {
-	_, err := call[JobStatus](ctx, &p.Client, http.MethodPost, jobPath(id, "/cancel?"+UnclaimedQuery), struct{}{})
+func (p *Peer) Abandon(ctx context.Context, spec *JobSpec) error {
+	_, err := call[JobStatus](ctx, &p.Client, http.MethodPost, jobPath(spec.ID, "/cancel?"+UnclaimedQuery+"="+spec.Digest), struct{}{})
 	return err
 }
 
 // UnclaimedQuery makes a cancellation spare a job that its client has renewed or handed
-// in again: it has gone on by another node.
+// in again, for it has gone on by another node, and one of another digest than the
+// query's value, which only has the same id.
 const UnclaimedQuery = "unclaimed"
 
 // Packet fetches a stage for a worker, from the coordinator of a term.

@@ -28,8 +28,8 @@ type Role uint8
 // The zero Role may do nothing.
 const (
 	Read   Role = iota + 1 // lists jobs and members, watches
-	Submit                 // runs statements, reads their rows
-	Admin                  // makes nodes leave
+	Submit                 // runs statements, reads their rows, ends them
+	Admin                  // makes nodes leave; reads and ends the jobs of others
 	Node                   // another node of the pond
 )
 
@@ -53,8 +53,35 @@ type Identity struct {
 // May says whether the caller may do what asks for a role.
 func (i Identity) May(least Role) bool { return least != 0 && i.Role >= least }
 
+// Owns says whether the caller may read, or end, what belongs to a user: that user may,
+// and admins. What belongs to nobody is the admins'.
+func (i Identity) Owns(owner string) bool {
+	return i.May(Admin) || i.Role != 0 && owner != "" && i.User == owner
+}
+
 // URI is how a certificate names a user and the user's role.
 func URI(role, user string) *url.URL { return &url.URL{Scheme: Scheme, Host: role, Path: "/" + user} }
+
+// String is the caller's URI.
+func (i Identity) String() string { return URI(i.Role.String(), i.User).String() }
+
+// Parse reads a caller from its URI.
+func Parse(text string) (Identity, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return Identity{}, fmt.Errorf("%.200q names no caller: %w", text, err)
+	}
+	return fromURI(u)
+}
+
+func fromURI(u *url.URL) (Identity, error) {
+	role := slices.Index(names[:], u.Host)
+	id := Identity{strings.TrimPrefix(u.Path, "/"), Role(max(role, 0))}
+	if u.Scheme != Scheme || id.Role == 0 || id.User == "" {
+		return Identity{}, fmt.Errorf("%.200q is not %s://ROLE/USER, with a ROLE of %s", u, Scheme, strings.Join(Roles(), ", "))
+	}
+	return id, nil
+}
 
 // FromCertificate reads the caller from a certificate that TLS has verified. It
 // refuses one that names several roles, one that is not known, no user, or that a
@@ -71,10 +98,9 @@ func FromCertificate(c *x509.Certificate) (Identity, error) {
 		if id.Role != 0 {
 			return Identity{}, errors.New("the certificate names more than one role")
 		}
-		role := slices.Index(names[:], u.Host)
-		id = Identity{strings.TrimPrefix(u.Path, "/"), Role(max(role, 0))}
-		if id.Role == 0 || id.User == "" {
-			return Identity{}, fmt.Errorf("the certificate's %.200q is not %s://ROLE/USER, with a ROLE of %s", u, Scheme, strings.Join(Roles(), ", "))
+		var err error
+		if id, err = fromURI(u); err != nil {
+			return Identity{}, fmt.Errorf("the certificate's %w", err)
 		}
 	}
 	switch {

@@ -46,6 +46,47 @@ func TestFromCertificate(t *testing.T) {
 	}
 }
 
+// TestOwns: a job is its user's and the admins'; one of nobody the admins' alone.
+func TestOwns(t *testing.T) {
+	for _, test := range []struct {
+		who   Identity
+		owner string
+		want  bool
+	}{
+		{Identity{"ann", Submit}, "ann", true},
+		{Identity{"ann", Read}, "ann", true}, // to see it; routes ask for more
+		{Identity{"ann", Submit}, "bob", false},
+		{Identity{"ann", Submit}, "an", false},
+		{Identity{"ann", Submit}, "", false},
+		{Identity{"", Submit}, "", false},
+		{Identity{"eve", Admin}, "ann", true},
+		{Identity{"eve", Admin}, "", true},
+		{Identity{"n1", Node}, "ann", true},
+		{Identity{"", Node}, "", true},
+		{Identity{"ann", 0}, "ann", false},
+		{Identity{}, "", false},
+	} {
+		if got := test.who.Owns(test.owner); got != test.want {
+			t.Errorf("%v, of %q: %v", test.who, test.owner, got)
+		}
+	}
+}
+
+// TestParse: a caller is read as it was written, whatever the user's name is, and what
+// is not one is refused.
+func TestParse(t *testing.T) {
+	for _, id := range []Identity{{"ann", Submit}, {"eve@x", Admin}, {"a b/c?d#e%2f", Read}, {"Ä\"", Node}} {
+		if got, err := Parse(id.String()); got != id || err != nil {
+			t.Errorf("%s: %+v, %v", id, got, err)
+		}
+	}
+	for _, text := range []string{"", "ann", "pond://boss/ann", "pond:///ann", "pond://submit", "pond://submit/", "http://submit/ann", "pond://submit/%zz", Identity{}.String(), Identity{User: "ann"}.String()} {
+		if got, err := Parse(text); err == nil {
+			t.Errorf("%q is %+v", text, got)
+		}
+	}
+}
+
 func TestMay(t *testing.T) {
 	if (Identity{Role: Submit}).May(Node) || (Identity{}).May(Read) || (Identity{Role: Node}).May(0) || !(Identity{Role: Admin}).May(Submit) {
 		t.Error("roles do not order what callers may do")

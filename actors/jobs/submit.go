@@ -45,7 +45,7 @@ func (j *Jobs) Submit(ctx context.Context, spec *api.JobSpec) (*api.JobStatus, e
 		view := j.Peers.View()
 		s, err := j.offer(ctx, spec, view)
 		if !errors.Is(err, plan.ErrUnavailable) || try == submitTriesMax || !j.awaitView(ctx, view) {
-			if r := j.Get(spec.ID); err != nil && r != nil && !r.taken.Load() {
+			if r := j.Get(spec.ID); err != nil && r != nil && !r.taken.Load() && spec.Same(r.Spec) == nil {
 				_, _ = j.Cancel(ctx, spec.ID)
 			}
 			return s, err
@@ -135,7 +135,7 @@ func idsOf(nodes []mesh.Member) []string {
 func (j *Jobs) abandoned(rec *api.Record, homes []mesh.Member) {
 	ctx, stop := context.WithTimeout(j.Context, recordTimeout)
 	defer stop()
-	if err := j.here().Abandon(ctx, rec.Spec.ID); err == nil {
+	if err := j.here().Abandon(ctx, rec.Spec); err == nil {
 		return
 	}
 	gone := &plan.Error{Kind: plan.KindCancelled, Op: "submit", Text: "the client went away before the job began"}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -34,7 +35,7 @@ func (a *app) jobsCommand() *cobra.Command {
 
 func (a *app) listJobs(f output.Format, jobs []*pond.Status, now time.Time) error {
 	people := output.NewListing(col("job", ""), col("name", ""), col("state", ""), col("submitted", ""), col("took", ""), col("stages", ""), col("rows", 0), col("user", ""), col("statement", ""), col("error", ""))
-	programs := output.NewListing(col("id", ""), col("name", ""), col("user", ""), col("statement", ""), col("state", ""), col("coordinator", ""), col("term", 0),
+	programs := output.NewListing(col("id", ""), col("name", ""), col("user", ""), col("owner", ""), col("statement", ""), col("state", ""), col("coordinator", ""), col("term", 0),
 		col("submitted", ""), col("ended", ""), col("stages", 0), col("rows", 0), col("files", 0), col("error_kind", ""), col("error", ""), col("place", 0), col("in_queue", 0), col("waits_for", ""))
 	for _, j := range jobs {
 		var rows, kind, text, first, place, inQueue any
@@ -49,8 +50,8 @@ func (a *app) listJobs(f output.Format, jobs []*pond.Status, now time.Time) erro
 		if j.Place > 0 {
 			place, inQueue = j.Place, j.InQueue
 		}
-		people.Add(progress.Short(j.ID), orNull(j.Name), progress.State(j), ago(j.Submitted, now), took(j, now), stagesDone(j), rows, orNull(j.User), orNull(brief(j.Statement, listedMax)), first)
-		programs.Add(j.ID, orNull(j.Name), orNull(j.User), orNull(j.Statement), j.State, orNull(j.Coordinator), int64(j.Term), stamp(j.Submitted), stamp(j.Ended), len(j.Stages), rows, len(j.Files), kind, text, place, inQueue, orNull(j.WaitsFor))
+		people.Add(progress.Short(j.ID), orNull(j.Name), progress.State(j), ago(j.Submitted, now), took(j, now), stagesDone(j), rows, orNull(cmp.Or(j.Owner, j.User)), orNull(brief(j.Statement, listedMax)), first)
+		programs.Add(j.ID, orNull(j.Name), orNull(j.User), orNull(j.Owner), orNull(j.Statement), j.State, orNull(j.Coordinator), int64(j.Term), stamp(j.Submitted), stamp(j.Ended), len(j.Stages), rows, len(j.Files), kind, text, place, inQueue, orNull(j.WaitsFor))
 	}
 	return a.list(f, people, programs)
 }
@@ -181,8 +182,14 @@ func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 func printHead(w io.Writer, st *pond.Status, now time.Time) {
 	line := func(name, text string) { fmt.Fprintf(w, "%-12s %s\n", name, text) }
 	line("job", strings.TrimSpace(st.ID+"  "+st.Name))
+	if st.Owner != "" {
+		line("owner", st.Owner)
+	}
 	if st.User != "" {
 		line("user", st.User)
+	}
+	if st.Hidden {
+		line("hidden", "what it runs, reads and writes: only its owner and admins see that")
 	}
 	if st.Statement != "" {
 		line("statement", strings.ReplaceAll(st.Statement, "\n", "\n             "))
