@@ -236,6 +236,7 @@ func (s *server) getJobID(http.ResponseWriter, *http.Request) (any, error) {
 func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	spec := new(api.JobSpec)
 	if err := decode(r, spec); err != nil {
+		newSubmission(r, callerOf(r), nil).end(r.Context(), s.n.log, err)
 		return nil, err
 	}
 	spec.Submitted, spec.Digest, spec.Owner = 0, "", callerOf(r).User // by this node's clock and hand, not the client's
@@ -248,9 +249,17 @@ func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	return s.takeJob(r, spec)
 }
 
-// takeJob submits a job. One that another node may have taken before is looked for
-// first: it is not planned twice, nor may what stands in the way of a new job end it.
+// takeJob submits a job, and notes that in the log.
 func (s *server) takeJob(r *http.Request, spec *api.JobSpec) (*api.JobStatus, error) {
+	noted := newSubmission(r, callerOf(r), spec)
+	status, err := s.submitOnce(r, spec)
+	noted.end(r.Context(), s.n.log, err)
+	return status, err
+}
+
+// submitOnce submits a job. One that another node may have taken before is looked for
+// first: it is not planned twice, nor may what stands in the way of a new job end it.
+func (s *server) submitOnce(r *http.Request, spec *api.JobSpec) (*api.JobStatus, error) {
 	if r.Header.Get(api.AgainHeader) == "" {
 		return s.n.jobs.Submit(r.Context(), spec)
 	}
