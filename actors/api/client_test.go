@@ -183,7 +183,7 @@ func TestPeerRequests(t *testing.T) {
 		"GET /v1/specs":                                   func() error { _, err := p.Records(ctx); return err },
 		"POST /v1/jobs/0a/start":                          func() error { _, err := p.Start(ctx, "0a"); return err },
 		"POST /v1/registers":                              func() error { _, err := p.Registers(ctx, &RegisterCall{}); return err },
-		"POST /v1/jobs/0a/cancel?unclaimed":               func() error { return p.Abandon(ctx, "0a") },
+		"POST /v1/jobs/0a/cancel?unclaimed=d":             func() error { return p.Abandon(ctx, &JobSpec{ID: "0a", Digest: "d"}) },
 		"DELETE /v1/segments/s?job=0a&term=2&stage=t":     func() error { return p.DropSegment(ctx, "0a", 2, "t", "s") },
 		"POST /v1/held":                                   func() error { _, err := p.Held(ctx, []plan.StageID{"t"}); return err },
 		"GET /v1/jobs/0a/packet?term=2&stage=3&version=4": func() error { _, err := p.Packet(ctx, "0a", 2, 3, 4); return empty(err) },

@@ -20,7 +20,7 @@ func (j *Jobs) enter(rec *api.Record, term *terms.Term) *fair.Turn {
 }
 
 func entrant(s *api.JobSpec) fair.Entrant {
-	return fair.Entrant{ID: s.ID, User: s.Status().User, Attended: s.Options.LeaseMillis > 0}
+	return fair.Entrant{ID: s.ID, User: s.Submitter(), Attended: s.Options.LeaseMillis > 0}
 }
 
 // Leave gives up a job's place. Those who get it hear so.
