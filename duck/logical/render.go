@@ -37,9 +37,6 @@ func OptimizerTries() []string {
 	return []string{
 		DisabledOptimizers,
 		strings.Replace(DisabledOptimizers, "statistics_propagation,", "", 1),
-		DisabledOptimizers + ",cte_inlining",
-		strings.Replace(DisabledOptimizers, "build_side_probe_side,", "", 1),
-		DisabledOptimizers + ",cte_inlining,column_lifetime",
 		DisabledOptimizers + ",cte_inlining,column_lifetime,unused_columns",
 	}
 }

@@ -31,7 +31,7 @@ type pond struct {
 	plans *duck.Engine // plans queries, and says what DuckDB's own answer is
 	tasks *duck.Engine // runs tasks
 	facts distribute.Facts
-	tries [8]int // how often which list of optimizers was needed
+	tries [4]int // how often which list of optimizers was needed
 	// adapts counts what was changed for the sizes of what has run.
 	adapts map[string]int
 }

@@ -38,7 +38,7 @@ func TestRandom(t *testing.T) {
 	t.Logf("seeds %d to %d", *first, *first+uint64(*queries)-1)
 	var p *pond
 	var made uint64
-	var tries [8]int
+	var tries [4]int
 	broken, breaks, equal, differ := false, 0, 0, 0
 	whole, gathers, stages := 0, map[string]int{}, 0
 	for seed := *first; seed < *first+uint64(*queries); seed++ {
