@@ -179,6 +179,9 @@ func (s *Site) follow(ctx context.Context, p *scenario.Plan, r *Record, faults [
 	limit, cancel := context.WithTimeout(ctx, time.Duration(p.Setup.Limit))
 	defer cancel()
 	t, err := s.w.submit(limit, session, p.Job)
+	if err != nil && limit.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", ErrHung, err)
+	}
 	if err != nil {
 		return err
 	}
