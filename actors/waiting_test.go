@@ -194,13 +194,16 @@ func TestWaitingTakenOver(t *testing.T) {
 		}
 	}
 	nodes[0].Close()
+	until(t, ctx, left, jobs[0], func(s *api.JobStatus) bool { return s.State == api.Running && s.Term >= 2 })
+	for _, id := range jobs[1:] { // one may wait behind the first, which never ends
+		until(t, ctx, left, id, func(s *api.JobStatus) bool { return s.Term >= 2 && (s.Waiting != nil || hasEnded(s)) })
+	}
+	if st, err := left.Cancel(ctx, jobs[0]); err != nil || st.State != api.Cancelled {
+		t.Errorf("%+v, %v", st, err)
+	}
 	for _, id := range jobs[1:] {
 		if st := until(t, ctx, left, id, hasEnded); st.State != api.Succeeded || st.Term < 2 {
 			t.Errorf("%+v", st)
 		}
-	}
-	until(t, ctx, left, jobs[0], func(s *api.JobStatus) bool { return s.State == api.Running && s.Term >= 2 })
-	if st, err := left.Cancel(ctx, jobs[0]); err != nil || st.State != api.Cancelled {
-		t.Errorf("%+v, %v", st, err)
 	}
 }
