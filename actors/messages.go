@@ -8,6 +8,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/publish"
+	"github.com/pondmesh/pond/actors/report"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
@@ -27,13 +28,13 @@ type (
 		holds []*fair.Hold // of the slots that were pulled for
 		runs  []*wire.Run
 		err   error
-		told  *attemptOutcome // what was reported; nil: nothing was
+		told  *report.Report // what was reported; nil: nothing was
 	}
 	// endedMsg: an attempt's goroutine has finished; its slot is free.
 	endedMsg struct {
 		job  plan.JobID
 		key  attemptKey
-		out  *attemptOutcome
+		out  *report.Report
 		hold *fair.Hold
 	}
 	// termMsg asks for the highest term of a job that the worker has heard of; 0: of none.

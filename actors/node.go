@@ -82,7 +82,6 @@ type Node struct {
 	bounds    *intake.Conns // of the server
 	refused   *refusals.Log // of the wire and the server
 
-	others    others          // for clients
 	up        atomic.Bool     // it has joined: mesh is set, and the API answers
 	ctx       context.Context // ends when the node stops
 	stop      context.CancelFunc

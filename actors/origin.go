@@ -44,7 +44,9 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	if r.Header.Get(api.HopHeader) == "" {
-		s.n.nameOthers(w.Header())
+		if others := s.n.peers.Others(); others != "" {
+			w.Header().Set(api.NodesHeader, others)
+		}
 	}
 	return true
 }

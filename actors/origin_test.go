@@ -5,12 +5,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"github.com/pondmesh/pond/actors/peers"
+	"github.com/pondmesh/pond/mesh"
 )
 
 // What a web page of another origin can make a browser send is refused, and what
 // the command line and curl send is not.
 func TestGuard(t *testing.T) {
-	n := &Node{id: "n", log: slog.New(slog.DiscardHandler)}
+	n := &Node{id: "n", log: slog.New(slog.DiscardHandler), peers: &peers.Peers{View: func() *mesh.View { return new(mesh.View) }}}
 	n.cfg.Bind, n.cfg.Advertise = "127.0.0.1", "db.example"
 	n.up.Store(true)
 	served := (&server{n: n}).guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -49,7 +52,7 @@ func TestGuard(t *testing.T) {
 
 // TestNotYetUp: who asks a node that still calls its peers is told so, at once.
 func TestNotYetUp(t *testing.T) {
-	n := &Node{id: "n", log: slog.New(slog.DiscardHandler)}
+	n := &Node{id: "n", log: slog.New(slog.DiscardHandler), peers: &peers.Peers{View: func() *mesh.View { return new(mesh.View) }}}
 	served := (&server{n: n}).guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for _, up := range []bool{false, true} {
 		n.up.Store(up)

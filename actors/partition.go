@@ -2,8 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -14,10 +12,7 @@ import (
 	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/given"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/wire"
-	"github.com/pondmesh/pond/shuffle"
-
-	"google.golang.org/protobuf/proto"
+	"github.com/pondmesh/pond/actors/report"
 )
 
 // attempt is one task attempt as it was granted.
@@ -29,34 +24,6 @@ type attempt struct {
 }
 
 func (a *attempt) key() attemptKey { return attemptKey{a.Stage, a.ID.Task.Partition, a.ID.Attempt} }
-
-func (a *attempt) task() *wire.Task { return wire.NewTask(a.ID, a.Stage) }
-
-// attemptOutcome is the outcome of an attempt, to be reported.
-type attemptOutcome struct {
-	report *wire.Done
-	failed *wire.Failed
-}
-
-// message is the report, addressed, and asks for tasks for that many slots.
-func (o *attemptOutcome) message(h *wire.Header, slots int32) proto.Message {
-	if o.failed != nil {
-		o.failed.Header, o.failed.Slots = h, slots
-		return o.failed
-	}
-	o.report.Header, o.report.Slots = h, slots
-	return o.report
-}
-
-// refused is the outcome of an attempt whose report cannot be told.
-func (o *attemptOutcome) refused(why error) *attemptOutcome {
-	task := o.failed.GetTask()
-	if o.report != nil {
-		task = o.report.GetTask()
-	}
-	te := &plan.Error{Kind: plan.KindInternal, Op: "report", Text: "the attempt's report was refused: " + why.Error()}
-	return &attemptOutcome{failed: &wire.Failed{Task: task, Error: wire.ToProto(te)}}
-}
 
 // partition is the actor of one attempt. It owns the attempt's context; the
 // work itself runs in a goroutine of its own, because an actor that is busy
@@ -118,7 +85,7 @@ func (n *Node) packetsOf(job plan.JobID, term uint64, router string) *given.Pack
 }
 
 // runAttempt runs an attempt to its end and says how it went.
-func (n *Node) runAttempt(ctx context.Context, a *attempt) *attemptOutcome {
+func (n *Node) runAttempt(ctx context.Context, a *attempt) *report.Report {
 	if a.deadline > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(ctx, time.UnixMilli(a.deadline), plan.ErrDeadline)
@@ -126,10 +93,10 @@ func (n *Node) runAttempt(ctx context.Context, a *attempt) *attemptOutcome {
 	}
 	out, err := n.machine.Run(ctx, a.Attempt, a.packets.For(a.ID.Task.Partition))
 	if err == nil {
-		var done *wire.Done
-		if done, err = doneOf(a, out); err == nil {
+		var done *report.Report
+		if done, err = report.Done(a.Attempt, out); err == nil {
 			n.metrics.TaskDone(max(out.Segment.Bytes, out.Files.Bytes), out.Spilled, out.CPU.Seconds())
-			return &attemptOutcome{report: done}
+			return done
 		}
 	}
 	if cause := context.Cause(ctx); cause != nil {
@@ -137,40 +104,5 @@ func (n *Node) runAttempt(ctx context.Context, a *attempt) *attemptOutcome {
 	}
 	n.metrics.TaskFailed()
 	n.log.Debug("attempt failed", "job", a.Job, "attempt", a.ID, "err", err)
-	return &attemptOutcome{failed: failedOf(a, string(n.id), err)}
-}
-
-// doneOf is an outcome for the wire.
-func doneOf(a *attempt, out *exec.Outcome) (*wire.Done, error) {
-	d := &wire.Done{Task: a.task(), Lineage: a.Lineage, SpillBytes: out.Spilled, CpuMs: out.CPU.Milliseconds()}
-	if f := out.Files; f.Manifest != "" {
-		d.Files = &wire.Files{Manifest: f.Manifest, Count: f.Count, Rows: f.Rows, Bytes: f.Bytes}
-		return d, nil
-	}
-	h := out.Segment
-	id, err := shuffle.ParseSegmentID(h.Segment)
-	if err != nil {
-		return nil, err
-	}
-	d.Segment = &wire.Segment{Id: id[:], Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes, Partitions: int32(h.Partitions)}
-	if len(h.PartitionRows) == h.Partitions && h.Partitions <= wire.PartitionsInlineMax {
-		d.Segment.StatsInline, d.Segment.PartitionRows, d.Segment.PartitionBytes = true, h.PartitionRows, h.PartitionBytes
-	}
-	return d, nil
-}
-
-// failedOf is why an attempt on a node failed, for the wire.
-func failedOf(a *attempt, node string, err error) *wire.Failed {
-	pe := *plan.AsError(err)
-	if pe.Op == "" {
-		pe.Op = "run"
-	}
-	if pe.Subject == "" {
-		pe.Subject = fmt.Sprintf("stage %d task %d", a.Stage, a.ID.Task.Partition)
-	}
-	pe.Node = node
-	if errors.Is(err, context.Canceled) {
-		pe.Kind = plan.KindCancelled
-	}
-	return &wire.Failed{Task: a.task(), Error: wire.ToProto(&pe)}
+	return report.Failed(a.Attempt, string(n.id), err)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/given"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/report"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -61,7 +62,7 @@ type workerJob struct {
 	packets  *given.Packets
 	running  map[attemptKey]*runningAttempt // granted and not yet ended
 	orphaned time.Time                      // when its coordinator was seen to be gone; zero: it is there
-	untold   []*attemptOutcome              // ended and not reported: for the next coordinator; at most untoldMax
+	untold   []*report.Report               // ended and not reported: for the next coordinator; at most untoldMax
 }
 
 // untoldMax bounds the reports that wait for a coordinator. Those beyond it are
@@ -238,7 +239,7 @@ func (w *worker) onRuns(c actor.Context, j *workerJob, m *pulledMsg) {
 		}
 	}
 	switch {
-	case fencedOff(m.err):
+	case report.FencedOff(m.err):
 		w.dropJob(c, j)
 	case asked == 0:
 	case len(m.runs) >= asked || j.offered:
@@ -294,7 +295,7 @@ func (w *worker) onEnded(c actor.Context, m *endedMsg) {
 
 // report tells the coordinator, which may answer with the next task: for the slot
 // that has become free, if it is this job's turn again.
-func (w *worker) report(c actor.Context, j *workerJob, out *attemptOutcome) {
+func (w *worker) report(c actor.Context, j *workerJob, out *report.Report) {
 	root, self, addr := c.ActorSystem().Root, c.Self(), j.addr
 	answer := &pulledMsg{job: j.id, term: j.term, told: out}
 	if !w.leaving {
@@ -306,7 +307,7 @@ func (w *worker) report(c actor.Context, j *workerJob, out *attemptOutcome) {
 	n, h, log, slots := w.n, w.header(j), w.log.With("job", j.id, "to", addr), int32(len(answer.holds))
 	n.goes.Go(func() {
 		deliver := func(m proto.Message) ([]*wire.Run, error) { return n.deliver(addr, m) }
-		answer.runs, answer.err = out.tell(deliver, h, slots, log)
+		answer.runs, answer.err = out.Tell(deliver, h, slots, log)
 		root.Send(self, answer)
 	})
 }
@@ -323,30 +324,10 @@ func (w *worker) retell(c actor.Context, j *workerJob, m *pulledMsg) {
 }
 
 // keep holds a report back for the job's next coordinator.
-func (j *workerJob) keep(out *attemptOutcome) {
+func (j *workerJob) keep(out *report.Report) {
 	if len(j.untold) < untoldMax {
 		j.untold = append(j.untold, out)
 	}
-}
-
-// tell delivers the report. A report that is refused, here or there, would leave
-// its attempt unheard of for ever: the attempt is reported as failed instead.
-func (o *attemptOutcome) tell(deliver func(proto.Message) ([]*wire.Run, error), h *wire.Header, slots int32, log *slog.Logger) ([]*wire.Run, error) {
-	runs, err := deliver(o.message(h, slots))
-	switch {
-	case err == nil, fencedOff(err):
-		return runs, err
-	case errors.Is(err, plan.ErrUnavailable): // the coordinator will miss the attempt, and run another
-		log.Warn("a report was not delivered", "err", err)
-		return runs, err
-	}
-	log.Error("a report was refused", "err", err)
-	return deliver(o.refused(err).message(h, slots))
-}
-
-// fencedOff reports whether a coordinator no longer takes reports of the job.
-func fencedOff(err error) bool {
-	return errors.Is(err, plan.ErrFenced) || errors.Is(err, plan.ErrNotFound)
 }
 
 // deliver hands a report to a coordinator, more than once if it cannot be reached.

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
@@ -18,7 +19,8 @@ type Peers struct {
 	Here func() []api.JobStatus // the jobs that this node knows
 	Log  *slog.Logger
 
-	trust trust
+	trust  trust
+	others atomic.Pointer[others]
 }
 
 // homeReplicas is how many nodes keep a job's record.

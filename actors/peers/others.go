@@ -1,37 +1,28 @@
-package actors
+package peers
 
 import (
-	"net/http"
 	"strings"
-	"sync/atomic"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/mesh"
 )
 
-// others is what this node tells clients of the nodes to ask when it dies.
-type others struct{ latest atomic.Pointer[othersOf] }
-
-// othersOf is the text for one view.
-type othersOf struct {
+// others is what a client hears of the nodes to ask when this one dies, by one view.
+type others struct {
 	view *mesh.View
 	text string
 }
 
-// nameOthers puts them into a reply's header.
-func (n *Node) nameOthers(h http.Header) {
-	if n.mesh == nil { // in tests
-		return
-	}
-	v := n.mesh.View()
-	o := n.others.latest.Load()
+// Others are the APIs of some other nodes that take work, as the value of
+// api.NodesHeader.
+func (p *Peers) Others() string {
+	v := p.View()
+	o := p.others.Load()
 	if o == nil || o.view != v {
-		o = &othersOf{v, strings.Join(otherAPIs(v, n.id), ",")}
-		n.others.latest.Store(o)
+		o = &others{v, strings.Join(otherAPIs(v, p.Self), ",")}
+		p.others.Store(o)
 	}
-	if o.text != "" {
-		h.Set(api.NodesHeader, o.text)
-	}
+	return o.text
 }
 
 // otherAPIs are the APIs of some nodes that take work, those that follow self first:
