@@ -1,8 +1,9 @@
 // Package intake bounds what a node takes in with the requests that it serves: the
 // connections (Conns), the size of a body, the time in which it comes, and the bytes of
-// all bodies together (Gate).
+// all bodies together (Gate). What a web page makes a browser send is not let in at all
+// (Origin).
 //
-// It refuses to judge who asks and what for. Headers have net/http's own bounds, and
+// It refuses to judge which user asks, and what for. Headers have net/http's own bounds, and
 // replies may take as long as they like.
 package intake
 
