@@ -46,8 +46,9 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// sent is how rows that end with err are sent.
-func sent(err error, batches ...arrow.RecordBatch) (w *httptest.ResponseRecorder, answer error, cut any) {
+// sent is how rows that end with err are sent, where it cut the answer off, and its
+// error.
+func sent(err error, batches ...arrow.RecordBatch) (w *httptest.ResponseRecorder, cut any, answer error) {
 	var rows iter.Seq2[arrow.RecordBatch, error] = func(yield func(arrow.RecordBatch, error) bool) {
 		for _, b := range batches {
 			if !yield(b, nil) {
@@ -61,7 +62,7 @@ func sent(err error, batches ...arrow.RecordBatch) (w *httptest.ResponseRecorder
 	w = httptest.NewRecorder()
 	defer func() { cut = recover() }()
 	answer = Write(w, output.CSV, arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.PrimitiveTypes.Int64}}, nil), rows)
-	return w, answer, nil
+	return w, nil, answer
 }
 
 // TestWrite: rows are sent whole; what goes wrong before the first is an answer of its
@@ -70,18 +71,18 @@ func TestWrite(t *testing.T) {
 	b := array.NewInt64Builder(memory.DefaultAllocator)
 	b.AppendValues([]int64{1, 2}, nil)
 	batch := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "a", Type: arrow.PrimitiveTypes.Int64}}, nil), []arrow.Array{b.NewArray()}, 2)
-	w, err, cut := sent(nil, batch, batch)
+	w, cut, err := sent(nil, batch, batch)
 	if err != nil || cut != nil || w.Body.String() != "a\n1\n2\n1\n2\n" || w.Header().Get("Content-Type") != "text/csv; charset=utf-8" {
 		t.Errorf("%q, %v, %v", w.Body, err, cut)
 	}
-	if w, err, cut := sent(nil); err != nil || cut != nil || w.Body.String() != "a\n" {
+	if w, cut, err := sent(nil); err != nil || cut != nil || w.Body.String() != "a\n" {
 		t.Errorf("no rows: %q, %v, %v", w.Body, err, cut)
 	}
 	lost := errors.New("lost")
-	if w, err, cut := sent(lost); !errors.Is(err, lost) || cut != nil || w.Body.Len() != 0 {
+	if w, cut, err := sent(lost); !errors.Is(err, lost) || cut != nil || w.Body.Len() != 0 {
 		t.Errorf("lost before the first: %q, %v, %v", w.Body, err, cut)
 	}
-	if _, _, cut := sent(lost, batch); cut != http.ErrAbortHandler {
+	if _, cut, _ := sent(lost, batch); cut != http.ErrAbortHandler {
 		t.Errorf("lost after the first: %v", cut)
 	}
 }
