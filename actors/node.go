@@ -45,6 +45,7 @@ import (
 const (
 	portTriesMax    = 5
 	drainMax        = 2 * time.Minute // how long a leaving node waits for jobs that need it
+	drainAlone      = 5 * time.Second // the same when no node stays, once its tasks have ended
 	shutdownTimeout = 5 * time.Second
 	bufferPoolShare = 5 // percent of the memory budget that free buffers may hold
 )
@@ -348,7 +349,8 @@ func (n *Node) sleep(d time.Duration) bool {
 
 // Leave drains the node and leaves the pond: no new tasks; those running end;
 // jobs that this node coordinates or holds segments for get up to two minutes
-// to end; then it announces its leave to the others. ctx cuts the waiting short.
+// to end, or seconds if every other node leaves too: they go on when nodes are back.
+// Then it announces its leave to the others. ctx cuts the waiting short.
 func (n *Node) Leave(ctx context.Context) error {
 	n.log.Info("leaving", "node", n.id)
 	if err := n.mesh.SetState(mesh.Leaving); err != nil {
@@ -358,17 +360,52 @@ func (n *Node) Leave(ctx context.Context) error {
 	defer cancel()
 	idle := make(chan struct{})
 	n.wire.System().Root.Send(n.worker, &drainMsg{idle: idle})
+	var deserted <-chan struct{}
 	for _, wait := range []<-chan struct{}{idle, n.jobs.Drained(), n.segments.Released()} {
 		select {
 		case <-wait:
+		case <-deserted:
+			n.log.Warn("no node stays: jobs that have not ended go on when nodes are back")
 		case <-ctx.Done():
 			n.log.Warn("leaving before all jobs that need this node have ended")
 		case <-n.stopped:
+		}
+		if deserted == nil {
+			deserted = n.deserted(ctx)
 		}
 	}
 	n.leaveRegisters(ctx)
 	err := n.mesh.Leave(context.WithoutCancel(ctx))
 	return errors.Join(err, n.Close())
+}
+
+// deserted is closed once every node of the pond has been on its way out for drainAlone,
+// unless ctx ends first.
+func (n *Node) deserted(ctx context.Context) <-chan struct{} {
+	over := make(chan struct{})
+	n.goes.Go(func() {
+		grace := time.NewTimer(drainAlone)
+		defer grace.Stop()
+		for {
+			view, due := n.mesh.View(), (<-chan time.Time)(nil)
+			if slices.ContainsFunc(view.Members, func(m mesh.Member) bool { return m.State == mesh.Alive }) {
+				grace.Reset(drainAlone)
+			} else {
+				due = grace.C
+			}
+			select {
+			case <-due:
+				close(over)
+				return
+			case <-view.Superseded():
+			case <-ctx.Done():
+				return
+			case <-n.ctx.Done():
+				return
+			}
+		}
+	})
+	return over
 }
 
 // leaveSoon leaves in the background, once.

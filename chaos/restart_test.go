@@ -103,6 +103,46 @@ func TestRestartEverybody(t *testing.T) {
 	compare(t, ctx, c.Nodes()[0].Session().Job(cut.ID()), groupByOracle(t))
 }
 
+// Every node is told to leave while a job runs, as when a rolling restart does not wait:
+// none runs tasks any more, they leave soon, and the job goes on when they are back.
+func TestEverybodyLeaves(t *testing.T) {
+	long(t)
+	ctx, c := newCluster(t, 3)
+	job := submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy))
+	s := awaitRunning(t, ctx, c.Nodes()[0], job.ID())
+	for _, n := range c.Nodes() {
+		must(t, n.Term())
+	}
+	for _, n := range c.Nodes() {
+		e, err := n.Exit(ctx)
+		must(t, err)
+		if e.Code != 0 {
+			t.Errorf("node %s left so: %v", n.ID(), e)
+		}
+	}
+	for _, n := range c.Nodes() {
+		must(t, n.Restart(ctx))
+	}
+	must(t, c.AwaitMembers(ctx, 3))
+	end := awaitDone(t, ctx, c.Nodes()[1], job.ID())
+	if end.State != "succeeded" || end.Term <= s.Term {
+		t.Fatalf("the job that all nodes left is %+v, %+v", end, end.Error)
+	}
+	compare(t, ctx, c.Nodes()[2].Session().Job(job.ID()), groupByOracle(t))
+}
+
+// awaitRunning waits until a task of a job has begun.
+func awaitRunning(t *testing.T, ctx context.Context, n *chaos.Node, id string) *pond.Status {
+	t.Helper()
+	for s, err := range n.Session().Job(id).Watch(ctx) {
+		if must(t, err); s.Done() || chaos.Started(0)(s) {
+			return s
+		}
+	}
+	t.Fatal("the job's status ended")
+	return nil
+}
+
 // A worker dies while files are written: readers see the old files or the new
 // ones, and nothing else is ever left.
 func TestKillWriter(t *testing.T) {

@@ -252,6 +252,9 @@ func (n *node) routes() http.Handler {
 func (p *pond) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	host, _, _ := strings.Cut(addr, ":")
 	n := p.nodes[mesh.NodeID(host)]
+	if n == nil {
+		return nil, fmt.Errorf("dial %s: no such host", addr)
+	}
 	here, there := net.Pipe()
 	select {
 	case n.conns <- there:
@@ -283,6 +286,7 @@ func (n *node) Close() error { return nil }
 type memory struct {
 	mu     sync.Mutex
 	values map[register.Key]memoryValue
+	before func() // something that happens while a change waits for keepers
 }
 
 type memoryValue struct {
@@ -298,6 +302,9 @@ func (m *memory) Get(_ context.Context, key register.Key) ([]byte, uint64, error
 }
 
 func (m *memory) CAS(_ context.Context, key register.Key, _ register.ChangeID, expect uint64, data []byte) (uint64, []byte, error) {
+	if m.before != nil {
+		m.before()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := m.values[key]

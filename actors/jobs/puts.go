@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,15 @@ const recordTimeout = 10 * time.Second
 // them know. The others hear of it beside the caller.
 func (j *Jobs) RecordEnd(ctx context.Context, rec *api.Record) (most bool) {
 	j.recordEnd(rec)
-	homes, _ := j.Peers.Homes(rec.Spec.ID)
+	homes, others := j.Peers.Homes(rec.Spec.ID)
+	former := slices.DeleteFunc(others, func(m mesh.Member) bool {
+		return m.ID == j.Peers.Self || !slices.Contains(rec.Homes, string(m.ID))
+	})
+	j.Go(func() { // those on their way out: they may be the first that are back
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		defer stop()
+		j.putEach(ctx, rec, former)
+	})
 	return j.putAll(ctx, rec, homes).majority()
 }
 

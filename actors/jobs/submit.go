@@ -205,7 +205,7 @@ func (j *Jobs) Coordinate(ctx context.Context, rec *api.Record) (*api.JobStatus,
 	r := j.Get(spec.ID)
 	if r == nil {
 		var err error
-		if r, err = j.drive(ctx, rec); errors.Is(err, plan.ErrBusy) {
+		if r, err = j.drive(ctx, rec, nil); errors.Is(err, plan.ErrBusy) {
 			j.refuse(ctx, rec, err)
 		}
 		if err != nil {

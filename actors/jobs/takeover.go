@@ -123,11 +123,12 @@ func (j *Jobs) takeOver(rec *api.Record) {
 	ctx, stop := context.WithTimeout(j.Context, takeoverTimeout)
 	defer stop()
 	log := j.Log.With("job", rec.Spec.ID, "term", rec.Term, "from", rec.Driver.Node)
+	asked := j.Peers.View()
 	if s := j.Peers.Ended(ctx, rec.Spec.ID); s != nil {
 		j.adopt(rec, s)
 		return
 	}
-	switch r, err := j.drive(ctx, rec); {
+	switch r, err := j.drive(ctx, rec, asked); {
 	case err == nil:
 		log.Info("took the job over", "now", r.Term.Number())
 	case errors.Is(err, plan.ErrFenced):
@@ -165,8 +166,9 @@ func (j *Jobs) adopt(rec *api.Record, s *api.JobStatus) {
 }
 
 // drive begins this node's term of a job: the first, if the record says so, else the
-// next, which it has to win.
-func (j *Jobs) drive(ctx context.Context, rec *api.Record) (*Job, error) {
+// next, which it has to win. The nodes of the view that is given know of no end; one
+// that has come since, while keepers were waited for, may know of one.
+func (j *Jobs) drive(ctx context.Context, rec *api.Record, asked *mesh.View) (*Job, error) {
 	id, me := rec.Spec.ID, terms.DriverOf(j.Me())
 	if rec.Driver == me && rec.Term == 1 {
 		return j.start(rec, terms.First(j.Registers, id, me))
@@ -189,6 +191,12 @@ func (j *Jobs) drive(ctx context.Context, rec *api.Record) (*Job, error) {
 	next.Term, next.Driver, next.Homes = term.Number(), me, idsOf(homes)
 	if !slices.Contains(next.Homes, me.Node) {
 		next.Homes = append(next.Homes, me.Node)
+	}
+	if asked != j.Peers.View() {
+		if s := j.Peers.Ended(ctx, id); s != nil {
+			j.adopt(&next, s)
+			return nil, &plan.Error{Kind: plan.KindFenced, Op: "take over", Subject: string(id), Text: "the job has ended"}
+		}
 	}
 	if err := j.Records.Put(&next); err != nil {
 		return nil, err

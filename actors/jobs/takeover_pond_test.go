@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/terms"
+	"github.com/pondmesh/pond/mesh"
 )
 
 // submitted is a job that runs on the first of its homes.
@@ -125,6 +127,47 @@ func TestEndedBefore(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Nor is a job driven again when the node that knows of its end comes only while the
+// keepers are waited for.
+func TestEndTurnsUp(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, p *pond) {
+		spec, homes, r := submitted(t, p)
+		rec := *r.Record
+		rec.Status = homes[0].ended(r, api.Failed, plan.ErrUnavailable)
+		if err := homes[2].Records.Put(&rec); err != nil {
+			t.Fatal(err)
+		}
+		homes[0].die()
+		p.registers.before = func() { p.see(homes[1].member, homes[2].member) }
+		p.see(homes[1].member)
+		time.Sleep(long)
+		if s, err := homes[1].Status(spec.ID); err != nil || s.State != api.Failed || homes[1].Get(spec.ID) != nil {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}
+
+// Homes on their way out hear of an end, though none of them counts as a home any more.
+func TestEndAmongLeavers(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, p *pond) {
+		spec, homes, r := submitted(t, p)
+		leavers := slices.Clone(p.now().Members)
+		for i := range leavers {
+			leavers[i].State = mesh.Leaving
+		}
+		p.see(leavers...)
+		rec := *r.Record
+		rec.Status = homes[0].ended(r, api.Failed, plan.ErrUnavailable)
+		homes[0].RecordEnd(t.Context(), &rec)
+		synctest.Wait()
+		for _, n := range homes {
+			if s, err := n.Status(spec.ID); n != homes[0] && (err != nil || s.State != api.Failed) {
+				t.Errorf("node %s: %+v, %v", n.member.ID, s, err)
+			}
+		}
+	})
 }
 
 // A job that another drives is not to be had, by asking for it either.
