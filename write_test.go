@@ -267,7 +267,9 @@ func TestSortBeyondMemory(t *testing.T) {
 			if err := df.WriteParquet(ctx, out); err != nil {
 				t.Fatal(err)
 			}
-			if most, looks := peak(); most > budget || looks == 0 {
+			most, looks := peak()
+			t.Logf("%d MiB of memory at most", most/mib)
+			if most > budget || looks == 0 {
 				t.Errorf("%d MiB of memory at most in %d looks, %d are allowed", most/mib, looks, budget/mib)
 			}
 			sameTable(t, d.query("SELECT count(*), sum(hash(k, i, v)) FROM '"+out+"/*.parquet'"), want)

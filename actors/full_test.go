@@ -35,6 +35,7 @@ func TestFullOfClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
+	await(t, "the second node in the first one's view", func() bool { return len(full.Members().Members) == 2 })
 	asked, through := api.NewClient(full.APIAddr(), nil), api.NewClient(other.APIAddr(), nil)
 	defer asked.Close()
 	defer through.Close()
@@ -95,7 +96,10 @@ func watch(t *testing.T, n *actors.Node, id plan.JobID) (held []net.Conn, refuse
 		if err := json.NewDecoder(resp.Body).Decode(refused); err != nil {
 			t.Fatal(err)
 		}
-		return held, refused
+		if refused.Op == api.OpReceive {
+			return held, refused
+		}
+		c.Close() // the job is not found yet
 	}
 }
 

@@ -84,6 +84,7 @@ func TestMissedEnd(t *testing.T) {
 			t.Error("most homes do not know")
 		}
 		homes[0].End(r, end)
+		synctest.Wait() // until all homes have been told
 		homes[1].disk.FailWith(nil)
 		if homes[1].Knows(spec.ID) {
 			t.Error("it knows already")

@@ -87,10 +87,14 @@ const (
 	retryWait = time.Second           // after a start that failed
 )
 
-// idleShare is how much of the memory processes that do nothing may have, in percent,
-// though requests were promised all of it: few take what they may, and starting a
-// process costs some 30 ms of a core.
-const idleShare = 25
+// Processes that do nothing may have idleShare percent of the memory though requests
+// were promised all of it: few take what they may, and starting a process costs some 30
+// ms of a core. Once all together have idleUntil percent they end: what they have takes a
+// while to come back, and a request grows meanwhile.
+const (
+	idleShare = 25
+	idleUntil = 50
+)
 
 // NewPool starts a pool, and its blank processes in the background.
 func NewPool(c Config) *Pool {
@@ -351,9 +355,6 @@ func pause(memory, limit int64) time.Duration {
 	return min(max(time.Duration(left*float64(time.Second)), lookNear), lookBusy)
 }
 
-// isNear reports whether memory is near its limit; 0 is none.
-func isNear(has, limit int64) bool { return limit > 0 && has*100 > limit*nearShare }
-
 // keepWithin ends idle and blank processes while all together may soon have too much
 // memory, and the one that has most once they have it.
 func (p *Pool) keepWithin(list []*Process) {
@@ -371,7 +372,7 @@ func (p *Pool) keepWithin(list []*Process) {
 			most = pr
 		}
 	}
-	if sum -= p.endIdle(sum - p.config.Memory*nearShare/100); sum > p.config.Memory && most != nil {
+	if sum -= p.endIdle(sum - p.config.Memory*idleUntil/100); sum > p.config.Memory && most != nil {
 		most.kill(endedMemory)
 	}
 }
@@ -389,7 +390,7 @@ func (p *Pool) roomForBlank() bool {
 	for pr := range p.all {
 		has += pr.memory.Load()
 	}
-	return !isNear(has, p.config.Memory) && p.excess(nil, blankMemory) <= 0
+	return has*100 <= p.config.Memory*idleUntil && p.excess(nil, blankMemory) <= 0
 }
 
 // excess is by how much the memory that all processes but one have, or may come to have,
