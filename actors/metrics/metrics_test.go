@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"github.com/pondmesh/pond/actors/metrics"
 )
 
@@ -56,5 +58,22 @@ func TestMetrics(t *testing.T) {
 	}
 	if a, b := strings.Count(before, "\n"), strings.Count(after, "\n"); a != b {
 		t.Errorf("%d lines became %d: labels grow", a, b)
+	}
+}
+
+// Names, units and helps are as Prometheus wants them, whatever is counted.
+func TestNames(t *testing.T) {
+	m := metrics.New(func() metrics.Gauges {
+		some := map[string]int64{"x": 1}
+		return metrics.Gauges{Coordinated: map[string]int{"x": 1}, Members: map[string]int{"x": 1}, Stored: some, Connections: map[string]int{"x": 1}, Refused: some}
+	})
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	problems, err := promlint.New(w.Body).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 }

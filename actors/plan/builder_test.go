@@ -47,6 +47,81 @@ func TestBuilder(t *testing.T) {
 	}
 }
 
+// Whatever its rows or its partitions hang on is in a stage's id: what was made of a
+// stage that differs there is not taken for its own. Names, hints and where stages stand
+// in their job are not.
+func TestWhatIsInAnID(t *testing.T) {
+	base := func() *Stage {
+		return &Stage{
+			Name:   "s",
+			Inputs: []Input{{View: "v0", Scan: &Scan{Format: CSV, Splits: [][]Piece{{{Path: "f", Rows: 9, Whole: true}}}}}, {View: "v1", Read: &Read{Stages: []int{0}, How: ReadPartition}}},
+			Steps:  []Step{{View: "v2", SQL: "SELECT 1"}}, Query: "FROM v2", Deterministic: true,
+			Exchange: Exchange{Kind: Hash, Partitions: 4, Keys: []string{"a"}}, Tasks: Tasks{N: 2}, Access: []string{"f"},
+		}
+	}
+	id := func(b *Builder, s *Stage) StageID {
+		job := b.Job()
+		return job.Stages[b.Add(s, Identity{Files: []File{{Path: "f", Size: 1, ModTime: 1}}})].ID
+	}
+	pond := func() *Builder {
+		b := NewBuilder("a", "salt", Result{})
+		b.Add(&Stage{Query: "SELECT 1", Deterministic: true, Exchange: Exchange{Kind: Single, Partitions: 1}, Tasks: Tasks{N: 1}}, Identity{})
+		b.Add(&Stage{Query: "SELECT 2", Deterministic: true, Exchange: Exchange{Kind: Single, Partitions: 1}, Tasks: Tasks{N: 1}}, Identity{})
+		return b
+	}
+	was := id(pond(), base())
+	seen := map[StageID]string{was: "the stage itself"}
+	for about, change := range map[string]func(*Stage){
+		"the name of a view":        func(s *Stage) { s.Inputs[0].View = "w" },
+		"an option of the reader":   func(s *Stage) { s.Inputs[0].Scan.Options.Hive = true },
+		"where files are cut":       func(s *Stage) { s.Inputs[0].Scan.Splits[0][0].Rows = 8 },
+		"which stage it reads":      func(s *Stage) { s.Inputs[1].Read.Stages = []int{1} },
+		"both stages that it reads": func(s *Stage) { s.Inputs[1].Read.Stages = []int{0, 1} },
+		"their order":               func(s *Stage) { s.Inputs[1].Read.Stages = []int{1, 0} },
+		"how it reads":              func(s *Stage) { s.Inputs[1].Read.How = ReadAll },
+		"whether in order":          func(s *Stage) { s.Inputs[1].Read.Ordered = true },
+		"a step":                    func(s *Stage) { s.Steps[0].SQL = "SELECT 2" },
+		"whether a step is kept":    func(s *Stage) { s.Steps[0].Materialize = true },
+		"a function":                func(s *Stage) { s.Steps[0].Func = &FuncCall{Name: "f"} },
+		"the query":                 func(s *Stage) { s.Query = "FROM v2 LIMIT 1" },
+		"whether rows have order":   func(s *Stage) { s.Ordered = true },
+		"the kind of its exchange":  func(s *Stage) { s.Exchange.Kind = Random },
+		"how many partitions":       func(s *Stage) { s.Exchange.Partitions = 5 },
+		"the keys":                  func(s *Stage) { s.Exchange.Keys = []string{"b"} },
+		"how many tasks":            func(s *Stage) { s.Tasks.N = 3 },
+		"what SQL reaches":          func(s *Stage) { s.Access = nil },
+	} {
+		s := base()
+		change(s)
+		got := id(pond(), s)
+		if other, ok := seen[got]; ok {
+			t.Errorf("%s: the id is that of %s", about, other)
+		}
+		seen[got] = about
+	}
+	for about, change := range map[string]func(*Stage){
+		"its name":             func(s *Stage) { s.Name = "other" },
+		"what its tasks need":  func(s *Stage) { s.Memory = 1 << 20 },
+		"why it is one task":   func(s *Stage) { s.Gathered = "so" },
+		"who orders its joins": func(s *Stage) { s.Optimized = true },
+		"why it was planned":   func(s *Stage) { s.Replanned = "so" },
+	} {
+		s := base()
+		change(s)
+		if id(pond(), s) != was {
+			t.Errorf("%s is in the id", about)
+		}
+	}
+	moved := NewBuilder("b", "salt", Result{})
+	moved.Add(&Stage{Query: "SELECT 2", Deterministic: true, Exchange: Exchange{Kind: Single, Partitions: 1}, Tasks: Tasks{N: 1}}, Identity{})
+	moved.Add(&Stage{Query: "SELECT 1", Deterministic: true, Exchange: Exchange{Kind: Single, Partitions: 1}, Tasks: Tasks{N: 1}}, Identity{})
+	s := base()
+	s.Inputs[1].Read.Stages = []int{1}
+	if id(moved, s) != was {
+		t.Error("where the stage that it reads stands is in the id")
+	}
+}
+
 func TestViewsOfAStage(t *testing.T) {
 	s := &Stage{Inputs: []Input{{View: "v0"}}}
 	if kept := s.Keep("v", "v0"); kept != "v1" || s.NextView("v") != "v2" || len(s.Steps) != 1 || s.Steps[0] != (Step{View: "v1", SQL: `SELECT * FROM "v0"`, Materialize: true}) {

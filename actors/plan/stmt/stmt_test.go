@@ -347,3 +347,19 @@ func TestOneLine(t *testing.T) {
 		}
 	}
 }
+
+// Every table that a query may read is among its identifiers; what stands in comments,
+// and numbers, are not.
+func TestIdentifiers(t *testing.T) {
+	got := Identifiers(`SELECT a.B, 'Text', 17 FROM Sales s JOIN "Big ""One""" /* hidden */ USING (id) -- gone`)
+	for _, name := range []string{"sales", "s", `big "one"`, "a", "b", "text", "id", "select"} {
+		if !got[name] {
+			t.Errorf("no %q in %v", name, got)
+		}
+	}
+	for _, name := range []string{"hidden", "gone", "17", "Sales"} {
+		if got[name] {
+			t.Errorf("%q is in %v", name, got)
+		}
+	}
+}
