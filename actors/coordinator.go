@@ -370,6 +370,17 @@ func (c *coordinator) onCancel(ctx actor.Context, m *jobs.Cancel) {
 	}
 }
 
+// clockSlack is how far the clock of a node that ends an attempt at the job's deadline
+// may be ahead of this one's.
+const clockSlack = 5 * time.Second
+
+// timeUp is how many milliseconds the job was given, and whether they are over, or will
+// be so soon.
+func (c *coordinator) timeUp(soon time.Duration) (given int64, up bool) {
+	given = c.hosted.Spec.Options.DeadlineMillis
+	return given, given > 0 && time.Now().Add(soon).UnixMilli() > c.hosted.Spec.Submitted+given
+}
+
 func (c *coordinator) tick(ctx actor.Context) {
 	if c.unplan == nil && !c.finished {
 		c.await(ctx)
@@ -377,8 +388,8 @@ func (c *coordinator) tick(ctx actor.Context) {
 	if c.d == nil || c.finished {
 		return
 	}
-	if d := c.hosted.Spec.Options.DeadlineMillis; d > 0 && time.Now().UnixMilli() > c.hosted.Spec.Submitted+d {
-		c.step(ctx, sched.Deadline{Millis: d})
+	if given, up := c.timeUp(0); up {
+		c.step(ctx, sched.Deadline{Millis: given})
 		return
 	}
 	if c.holdLease(ctx); c.finished {

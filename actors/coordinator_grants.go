@@ -45,7 +45,11 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 		te := wire.FromProto(msg.GetError())
 		slots = int(msg.GetSlots())
 		c.log.Debug("attempt failed", "attempt", msg.GetTask().AttemptID(), "node", node.ID, "err", te)
-		c.step(ctx, sched.Failed{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Err: te})
+		if given, up := c.timeUp(clockSlack); up && te.Kind == plan.KindDeadline { // which its node has noticed first
+			c.step(ctx, sched.Deadline{Millis: given})
+		} else {
+			c.step(ctx, sched.Failed{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Err: te})
+		}
 	case *wire.Done:
 		if s := msg.GetSegment(); s != nil && !s.GetStatsInline() {
 			c.askParts(ctx, m, node)

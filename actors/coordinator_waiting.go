@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -26,9 +27,9 @@ func limitsOf(c *setup.Config) fair.Limits {
 
 // await is a look at a job that waits to be driven.
 func (c *coordinator) await(ctx actor.Context) {
-	if d := c.hosted.Spec.Options.DeadlineMillis; d > 0 && time.Now().UnixMilli() > c.hosted.Spec.Submitted+d {
+	if given, up := c.timeUp(0); up {
 		c.finish(ctx, &sched.Finish{Status: sched.Failure, Err: &plan.Error{Kind: plan.KindDeadline, Op: "job", Subject: string(c.hosted.Spec.ID),
-			Text: "its time was up while it waited for a node to drive it", Hint: "give more time, or submit it when less is going on: pondnode jobs"}})
+			Text: fmt.Sprintf("the %v that it was given (deadline) were up while it waited for a node to drive it", time.Duration(given)*time.Millisecond), Hint: "give more time, or submit it when less is going on: pondnode jobs"}})
 		return
 	}
 	if !c.waited {
