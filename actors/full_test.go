@@ -43,7 +43,7 @@ func TestFullOfClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, refused := watch(t, full, slow.ID)
+	held, refused := watch(t, ctx, full, slow.ID)
 	if len(held) != clients {
 		t.Errorf("%d connections of clients", len(held))
 	}
@@ -75,7 +75,7 @@ func TestFullOfClients(t *testing.T) {
 }
 
 // watch makes connections that watch a job on a node until one is refused.
-func watch(t *testing.T, n *actors.Node, id plan.JobID) (held []net.Conn, refused *api.Error) {
+func watch(t *testing.T, ctx context.Context, n *actors.Node, id plan.JobID) (held []net.Conn, refused *api.Error) {
 	t.Helper()
 	for {
 		c, err := net.Dial("tcp", n.APIAddr())
@@ -96,7 +96,7 @@ func watch(t *testing.T, n *actors.Node, id plan.JobID) (held []net.Conn, refuse
 		if err := json.NewDecoder(resp.Body).Decode(refused); err != nil {
 			t.Fatal(err)
 		}
-		if refused.Op == api.OpReceive {
+		if refused.Op == api.OpReceive || ctx.Err() != nil {
 			return held, refused
 		}
 		c.Close() // the job is not found yet
