@@ -241,11 +241,11 @@ func TestSaveFails(t *testing.T) {
 	for _, fault := range []error{register.ErrMinority, register.ErrUnknown, fmt.Errorf("%w and %w", register.ErrConflict, register.ErrUnknown)} {
 		p := newPond(t, []string{"a"}, counter)
 		p.ask("a", "counter", "k", "add")
-		p.registers.breaks(fault)
+		p.registers.Before(func() error { return fault })
 		if _, err := p.hosts["a"].Call(t.Context(), "counter", "k", []byte("add")); !errors.Is(err, plan.ErrUnavailable) {
 			t.Errorf("%v: %v", fault, err)
 		}
-		p.registers.breaks(nil)
+		p.registers.Before(nil)
 		if got := p.ask("a", "counter", "k", "add"); got != "2" {
 			t.Errorf("after %v: %s", fault, got)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 	"github.com/pondmesh/pond/actors/grains"
 	"github.com/pondmesh/pond/actors/kinds"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/fs/register"
+	"github.com/pondmesh/pond/fs/register/registertest"
 	"github.com/pondmesh/pond/mesh/offers"
 )
 
@@ -21,7 +20,7 @@ import (
 // sees the members that the test lets it see.
 type pond struct {
 	t         *testing.T
-	registers memory
+	registers registertest.Memory
 	hosts     map[string]*host
 }
 
@@ -107,47 +106,6 @@ func (p *pond) ask(from, kind, key, msg string) string {
 		p.t.Fatalf("%s calls %s/%s: %v", from, kind, key, err)
 	}
 	return string(reply)
-}
-
-// memory is registers in one process.
-type memory struct {
-	mu     sync.Mutex
-	values map[register.Key]value
-	fail   error // of everything
-}
-
-type value struct {
-	data    []byte
-	version uint64
-}
-
-func (m *memory) Get(_ context.Context, key register.Key) ([]byte, uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.values[key].data, m.values[key].version, m.fail
-}
-
-func (m *memory) CAS(_ context.Context, key register.Key, _ register.ChangeID, expect uint64, data []byte) (uint64, []byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v := m.values[key]
-	switch {
-	case m.fail != nil:
-		return 0, nil, m.fail
-	case v.version != expect:
-		return v.version, v.data, register.ErrConflict
-	}
-	if m.values == nil {
-		m.values = map[register.Key]value{}
-	}
-	m.values[key] = value{data, expect + 1}
-	return expect + 1, data, nil
-}
-
-func (m *memory) breaks(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.fail = err
 }
 
 // receive is an actor that is a function.

@@ -20,7 +20,7 @@ import (
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
-	"github.com/pondmesh/pond/fs/register"
+	"github.com/pondmesh/pond/fs/register/registertest"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -29,7 +29,7 @@ import (
 type pond struct {
 	t         *testing.T
 	most      fair.Limits
-	registers memory
+	registers registertest.Memory
 	mu        sync.Mutex
 	view      *mesh.View
 	nodes     map[mesh.NodeID]*node
@@ -281,39 +281,3 @@ func (n *node) Addr() net.Addr { return &net.UnixAddr{Name: string(n.member.ID)}
 
 // Close implements net.Listener.
 func (n *node) Close() error { return nil }
-
-// memory is terms.Registers in one process.
-type memory struct {
-	mu     sync.Mutex
-	values map[register.Key]memoryValue
-	before func() // something that happens while a change waits for keepers
-}
-
-type memoryValue struct {
-	data    []byte
-	version uint64
-}
-
-func (m *memory) Get(_ context.Context, key register.Key) ([]byte, uint64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v := m.values[key]
-	return v.data, v.version, nil
-}
-
-func (m *memory) CAS(_ context.Context, key register.Key, _ register.ChangeID, expect uint64, data []byte) (uint64, []byte, error) {
-	if m.before != nil {
-		m.before()
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v := m.values[key]
-	if v.version != expect {
-		return v.version, v.data, register.ErrConflict
-	}
-	if m.values == nil {
-		m.values = map[register.Key]memoryValue{}
-	}
-	m.values[key] = memoryValue{data, expect + 1}
-	return expect + 1, data, nil
-}

@@ -141,7 +141,10 @@ func TestEndTurnsUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		homes[0].die()
-		p.registers.before = func() { p.see(homes[1].member, homes[2].member) }
+		p.registers.Before(func() error { // while keepers are waited for
+			p.see(homes[1].member, homes[2].member)
+			return nil
+		})
 		p.see(homes[1].member)
 		time.Sleep(long)
 		if s, err := homes[1].Status(spec.ID); err != nil || s.State != api.Failed || homes[1].Get(spec.ID) != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/fs/register"
+	"github.com/pondmesh/pond/fs/register/registertest"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -86,7 +87,7 @@ func (f *folder) discard() { f.staging, f.sealed = 0, false }
 
 // simRegisters lose answers.
 type simRegisters struct {
-	memory
+	registertest.Memory
 	p *pond
 }
 
@@ -94,7 +95,7 @@ func (r *simRegisters) Get(ctx context.Context, k register.Key) ([]byte, uint64,
 	if r.p.happens(20) {
 		return nil, 0, register.ErrMinority
 	}
-	return r.memory.Get(ctx, k)
+	return r.Memory.Get(ctx, k)
 }
 
 func (r *simRegisters) CAS(ctx context.Context, k register.Key, id register.ChangeID, v uint64, b []byte) (uint64, []byte, error) {
@@ -102,10 +103,10 @@ func (r *simRegisters) CAS(ctx context.Context, k register.Key, id register.Chan
 	case r.p.happens(15):
 		return 0, nil, register.ErrMinority
 	case r.p.happens(15):
-		_, _, _ = r.memory.CAS(ctx, k, id, v, b)
+		_, _, _ = r.Memory.CAS(ctx, k, id, v, b)
 		return 0, nil, register.ErrUnknown
 	}
-	return r.memory.CAS(ctx, k, id, v, b)
+	return r.Memory.CAS(ctx, k, id, v, b)
 }
 
 // happens is a fault of so many percent, while there are any.
@@ -216,7 +217,7 @@ func (p *pond) inherit(n *simNode) error {
 	}
 	var registers terms.Registers = &p.registers
 	if p.bug == "no registers" {
-		registers = new(memory)
+		registers = new(registertest.Memory)
 	}
 	term, stands, err := terms.Raise(context.Background(), registers, rec, n.driver(), func(d api.Driver) bool { return terms.Gone(p.view(n), d) })
 	next := *rec

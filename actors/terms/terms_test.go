@@ -10,6 +10,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/fs/register"
+	"github.com/pondmesh/pond/fs/register/registertest"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -39,7 +40,7 @@ func isGone(gone ...api.Driver) func(api.Driver) bool {
 // A term has one driver; what one has decided, the next inherits; who is not the
 // latest decides nothing.
 func TestVote(t *testing.T) {
-	ctx, r := t.Context(), new(memory)
+	ctx, r := t.Context(), new(registertest.Memory)
 	one := terms.First(r, job, a1)
 	if _, s, err := terms.Raise(ctx, r, recordOf(a1, 1), b1, isGone()); !errors.Is(err, plan.ErrFenced) || s.Driver != a1 {
 		t.Errorf("taking over from a living driver: %v, %+v", err, s)
@@ -78,7 +79,7 @@ func TestVote(t *testing.T) {
 
 // The first term decides without having been raised.
 func TestFirstTermDecides(t *testing.T) {
-	ctx, r := t.Context(), new(memory)
+	ctx, r := t.Context(), new(registertest.Memory)
 	if err := terms.First(r, job, a1).Decide(ctx, terms.Cancelled, 0, nil); err != nil {
 		t.Error(err)
 	}
@@ -88,7 +89,7 @@ func TestFirstTermDecides(t *testing.T) {
 }
 
 // minority is registers of which too few keepers answer.
-type minority struct{ memory }
+type minority struct{ registertest.Memory }
 
 func (*minority) CAS(context.Context, register.Key, register.ChangeID, uint64, []byte) (uint64, []byte, error) {
 	return 0, nil, register.ErrMinority
