@@ -40,7 +40,7 @@ func (n *Node) newDriver(r *jobs.Job) (jobs.Driver, error) {
 func (n *Node) packet(ctx context.Context, id plan.JobID, term uint64, stage int, version uint64) (*api.Packet, error) {
 	r := n.jobs.Get(id)
 	if r == nil {
-		return nil, peers.NoJob(id)
+		return nil, n.elsewhere(id)
 	}
 	reply := make(chan packetReply, 1)
 	r.Send(&packetMsg{term: term, stage: stage, version: version, reply: reply})
@@ -53,7 +53,7 @@ func (n *Node) handOver(ctx context.Context, h *wire.Header, from wire.Peer, msg
 	id := plan.JobID(h.GetJob())
 	r := n.jobs.Get(id)
 	if r == nil {
-		return nil, peers.NoJob(id)
+		return nil, n.elsewhere(id)
 	}
 	if s, _ := r.Status(); s.State.Ended() {
 		return nil, peers.NoJob(id)
@@ -61,6 +61,15 @@ func (n *Node) handOver(ctx context.Context, h *wire.Header, from wire.Peer, msg
 	reply := make(chan grantReply, 1)
 	r.Send(&nodeMsg{from: from, header: h, msg: msg, reply: reply})
 	return wait(ctx, n, reply, func(g grantReply) (proto.Message, error) { return g.grant, g.err })
+}
+
+// elsewhere is the error of a job that this node does not drive. Unless it is known to
+// have ended, another node drives it or is about to: what was made for it is to be kept.
+func (n *Node) elsewhere(id plan.JobID) error {
+	if rec := n.records.Get(id); rec != nil && rec.Status != nil {
+		return peers.NoJob(id)
+	}
+	return &plan.Error{Kind: plan.KindFenced, Op: "job", Subject: string(id), Text: "this node does not coordinate the job any more"}
 }
 
 // latestTerm is the highest term of a job that this node has heard of: as one that runs

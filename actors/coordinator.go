@@ -345,7 +345,9 @@ func (c *coordinator) onView(ctx actor.Context, v *mesh.View, asked bool) {
 			}
 		}
 		if m.State == mesh.Leaving && (!known || old.State != mesh.Leaving) {
-			c.step(ctx, sched.NodeLeaving{Node: id})
+			if c.step(ctx, sched.NodeLeaving{Node: id}); c.term > 1 && !known {
+				c.send(m.ID, c.offer()) // of no task: of whom to report to
+			}
 		}
 	}
 	for id, m := range c.nodes {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -65,7 +66,7 @@ func (n *Node) packetsOf(job plan.JobID, term uint64, router string) *given.Pack
 			addr = m.APIAddr()
 		}
 	}
-	fetch := func(stage int, version uint64) (*api.Packet, error) {
+	ask := func(stage int, version uint64) (*api.Packet, error) {
 		switch addr {
 		case "":
 			return nil, &plan.Error{Kind: plan.KindUnavailable, Op: "fetch the stage of", Subject: string(job), Text: "its coordinator is not in this node's view"}
@@ -73,6 +74,13 @@ func (n *Node) packetsOf(job plan.JobID, term uint64, router string) *given.Pack
 			return n.packet(n.ctx, job, term, stage, version)
 		}
 		return n.api.At(addr).Packet(n.ctx, job, term, stage, version)
+	}
+	fetch := func(stage int, version uint64) (*api.Packet, error) {
+		p, err := ask(stage, version)
+		if errors.Is(err, plan.ErrFenced) || errors.Is(err, plan.ErrNotFound) { // of this attempt, not of the job
+			err = &plan.Error{Kind: plan.KindCancelled, Op: "fetch the stage of", Subject: string(job), Text: "who granted the task does not drive the job any more"}
+		}
+		return p, err
 	}
 	return given.New(job, given.Source{
 		Fetch: func(stage int, version uint64, done func(*api.Packet, error)) {

@@ -145,7 +145,7 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 	id := plan.JobID(h.GetJob())
 	j := w.jobs[id]
 	switch {
-	case w.leaving:
+	case w.leaving && j == nil:
 		return
 	case id.Check() != nil:
 		w.n.refused.Note("work of a job without a proper id", "from", m.from.Node)
@@ -164,9 +164,10 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 	}
 	j.term, j.node, j.addr, j.boot = h.GetTerm(), m.from.Node, m.work.GetCoordinatorAddr(), m.from.Boot
 	j.deadline = h.GetDeadlineUnixMs()
-	j.user, j.small, j.offered = m.work.GetUser(), m.work.GetSmall(), true
-	w.want(j)
-	j.orphaned = time.Time{}
+	j.user, j.small, j.offered = m.work.GetUser(), m.work.GetSmall(), !w.leaving
+	if j.orphaned = (time.Time{}); !w.leaving {
+		w.want(j)
+	}
 	untold := j.untold
 	j.untold = nil
 	for _, out := range untold {
@@ -239,8 +240,10 @@ func (w *worker) onRuns(c actor.Context, j *workerJob, m *pulledMsg) {
 		}
 	}
 	switch {
-	case report.FencedOff(m.err):
+	case errors.Is(m.err, plan.ErrNotFound):
 		w.dropJob(c, j)
+	case errors.Is(m.err, plan.ErrFenced):
+		w.orphan(j)
 	case asked == 0:
 	case len(m.runs) >= asked || j.offered:
 		w.want(j)
@@ -318,7 +321,8 @@ func (w *worker) retell(c actor.Context, j *workerJob, m *pulledMsg) {
 	case w.jobs[j.id] != j: // dropped
 	case m.term < j.term && j.orphaned.IsZero():
 		w.report(c, j, m.told)
-	case errors.Is(m.err, plan.ErrUnavailable) && !j.orphaned.IsZero():
+	case j.orphaned.IsZero():
+	case errors.Is(m.err, plan.ErrUnavailable), errors.Is(m.err, plan.ErrFenced):
 		j.keep(m.told)
 	}
 }
@@ -395,11 +399,19 @@ func (w *worker) onView(actor.Context) {
 	view := w.n.mesh.View()
 	for _, j := range w.jobs {
 		if m, ok := view.Find(mesh.NodeID(j.node)); j.orphaned.IsZero() && (!ok || m.ActorsAddr() != j.addr) {
-			w.log.Info("a job's coordinator is gone", "job", j.id)
-			j.orphaned, j.offered = time.Now(), false
-			w.slots.Rest(j.id)
+			w.orphan(j)
 		}
 	}
+}
+
+// orphan has a job's tasks go on, and its reports wait, for the next coordinator.
+func (w *worker) orphan(j *workerJob) {
+	if !j.orphaned.IsZero() {
+		return
+	}
+	w.log.Info("a job's coordinator is gone", "job", j.id)
+	j.orphaned, j.offered = time.Now(), false
+	w.slots.Rest(j.id)
 }
 
 func (w *worker) checkIdle() {
