@@ -9,6 +9,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -193,7 +194,7 @@ func TestAbandonedUnbegun(t *testing.T) {
 		rec := newRecord(spec, p.now(), members)
 		other.putAll(t.Context(), rec, members).wait()
 		other.abandoned(rec, members)
-		time.Sleep(startGrace + turnPause) // of the bubble's clock: nobody takes it over
+		time.Sleep(terms.StartGrace + terms.TurnPause) // of the bubble's clock: nobody takes it over
 		for i, n := range homes {
 			if s, err := n.Status(spec.ID); err != nil || s.State != api.Cancelled || n.Get(spec.ID) != nil {
 				t.Errorf("home %d: %+v, %v", i, s, err)

@@ -18,25 +18,14 @@ import (
 // Times of taking jobs over.
 const (
 	heirInterval    = time.Second      // a node looks at the jobs that it keeps a record of so often, and at every new view
-	turnPause       = 3 * time.Second  // each home waits so long for those before it
-	startGrace      = 5 * time.Second  // a driver waits so long for the submitter to start the job
-	checkInterval   = 20 * time.Second // a living driver is asked so often whether the job has ended
 	takeoverTimeout = 20 * time.Second // one try
 	takeoversMax    = 4                // tries at once
 )
 
-// heir is what one node knows of a job that it keeps a record of and does not drive.
-type heir struct {
-	driver api.Driver
-	gone   time.Time // when the driver was seen to be gone, or a job of this node's own not to run; zero: it lives
-	try    time.Time // no try to take it over before
-	check  time.Time // no question to the living driver before
-}
-
 // Follow takes jobs over whose drivers are gone, until the node stops. One goroutine of
 // the node runs it.
 func (j *Jobs) Follow() {
-	heirs := map[plan.JobID]*heir{}
+	heirs := map[plan.JobID]*terms.Heir{}
 	tick := time.NewTicker(heirInterval)
 	defer tick.Stop()
 	for {
@@ -52,7 +41,7 @@ func (j *Jobs) Follow() {
 }
 
 // inherit looks once at every job that has not ended and is not driven here.
-func (j *Jobs) inherit(heirs map[plan.JobID]*heir, view *mesh.View) {
+func (j *Jobs) inherit(heirs map[plan.JobID]*terms.Heir, view *mesh.View) {
 	var tries errgroup.Group
 	tries.SetLimit(takeoversMax)
 	open := map[plan.JobID]bool{}
@@ -63,12 +52,15 @@ func (j *Jobs) inherit(heirs map[plan.JobID]*heir, view *mesh.View) {
 		}
 		open[id] = true
 		h := heirs[id]
-		if h == nil || h.driver != rec.Driver {
-			h = &heir{driver: rec.Driver, check: time.Now().Add(checkInterval)}
+		if h == nil || !h.Of(rec) {
+			h = terms.NewHeir(rec, time.Now())
 			heirs[id] = h
 		}
-		if act := h.due(view, rec, j.Peers.Self, time.Now()); act != nil {
-			tries.Go(func() error { act(j, rec); return nil })
+		switch h.Due(view, rec, j.Peers.Self, time.Now()) {
+		case terms.Ask:
+			tries.Go(func() error { j.checkDriver(rec); return nil })
+		case terms.TakeOver:
+			tries.Go(func() error { j.takeOver(rec); return nil })
 		}
 	}
 	_ = tries.Wait()
@@ -89,32 +81,6 @@ func inTurn(recs []*api.Record) []*api.Record {
 		return cmp.Compare(a.Spec.Submitted, b.Spec.Submitted)
 	})
 	return recs
-}
-
-// due is what is to be done about the job now; nil: nothing yet.
-func (h *heir) due(view *mesh.View, rec *api.Record, self mesh.NodeID, now time.Time) func(*Jobs, *api.Record) {
-	turn, ok := terms.Turn(view, rec, self)
-	own := rec.Driver.Node == string(self)
-	if !own && !terms.Gone(view, rec.Driver) {
-		h.gone = time.Time{}
-		if now.Before(h.check) {
-			return nil
-		}
-		h.check = now.Add(checkInterval)
-		return (*Jobs).checkDriver
-	}
-	if h.gone.IsZero() {
-		h.gone = now
-	}
-	wait := time.Duration(turn) * turnPause
-	if own && !terms.Gone(view, rec.Driver) {
-		wait = startGrace
-	}
-	if !ok || now.Before(h.try) || now.Sub(h.gone) < wait {
-		return nil
-	}
-	h.try = now.Add(turnPause)
-	return (*Jobs).takeOver
 }
 
 // takeOver drives a job whose driver is gone, unless it turns out to have ended or to

@@ -26,7 +26,7 @@ func submitted(t *testing.T, p *pond) (*api.JobSpec, []*node, *Job) {
 }
 
 // long is enough for any node's turn, by the bubble's clock.
-const long = 10 * turnPause
+const long = 10 * terms.TurnPause
 
 // The first home that lives takes a job over when its driver is gone, in the next term;
 // the others hear of it.
@@ -89,7 +89,7 @@ func TestMissedEnd(t *testing.T) {
 		if homes[1].Knows(spec.ID) {
 			t.Error("it knows already")
 		}
-		time.Sleep(checkInterval + 3*heirInterval)
+		time.Sleep(terms.CheckInterval + 3*heirInterval)
 		if s, err := homes[1].Status(spec.ID); err != nil || s.State != api.Succeeded {
 			t.Errorf("%+v, %v", s, err)
 		}
@@ -198,7 +198,7 @@ func TestStartedByItsDriver(t *testing.T) {
 		}
 		members, _ := homes[0].Peers.Homes(spec.ID)
 		homes[1].putAll(context.Background(), newRecord(spec, p.now(), members), members).wait()
-		time.Sleep(startGrace + 2*heirInterval)
+		time.Sleep(terms.StartGrace + 2*heirInterval)
 		if s, err := homes[0].Status(spec.ID); err != nil || s.State != api.Running || s.Term != 1 {
 			t.Errorf("%+v, %v", s, err)
 		}

@@ -1,10 +1,11 @@
-package jobs
+package terms_test
 
 import (
 	"testing"
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -25,14 +26,14 @@ func TestHeir(t *testing.T) {
 		{"one that lives", "c", 0, []time.Duration{20 * time.Second}},
 		{"the driver", "a", 0, []time.Duration{5 * time.Second, 8 * time.Second}},
 	} {
-		h := &heir{driver: rec.Driver, check: begin.Add(checkInterval)}
+		h := terms.NewHeir(rec, begin)
 		var got []time.Duration
 		for at := time.Duration(0); at < 39*time.Second; at += 500 * time.Millisecond {
 			v := &mesh.View{Members: all}
 			if c.died > 0 && at >= c.died {
 				v.Members = all[1:]
 			}
-			if h.due(v, rec, mesh.NodeID(c.self), begin.Add(at)) != nil {
+			if h.Due(v, rec, mesh.NodeID(c.self), begin.Add(at)) != terms.Wait {
 				got = append(got, at)
 			}
 		}
