@@ -21,6 +21,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -74,8 +75,10 @@ func ReadAuthority(cert, key []byte, now time.Time) (*Authority, error) {
 	switch {
 	case !ok:
 		return nil, errors.New("its key cannot sign")
-	case !pair.Leaf.IsCA:
+	case !pair.Leaf.IsCA || pair.Leaf.KeyUsage&x509.KeyUsageCertSign == 0:
 		return nil, errors.New("its certificate is not an authority's")
+	case now.Before(pair.Leaf.NotBefore):
+		return nil, fmt.Errorf("it is valid from %s on: is this machine's clock right?", pair.Leaf.NotBefore.Format(time.DateOnly))
 	case now.After(pair.Leaf.NotAfter):
 		return nil, fmt.Errorf("it was valid until %s", pair.Leaf.NotAfter.Format(time.DateOnly))
 	}
@@ -114,7 +117,8 @@ func (a *Authority) Issue(h Holder, now time.Time, valid time.Duration) (Pair, e
 	return sign(t, a)
 }
 
-// hostName is what DNS takes, a label of at most 63 each.
+// hostName is what DNS takes, a label of at most 63 each. The last is no number: such
+// a name is an address with a mistake in it, which no certificate should be made for.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 
 // hostBytesMax is DNS's.
@@ -122,7 +126,11 @@ const hostBytesMax = 253
 
 // IsHost reports whether a certificate can name host: an address or a DNS name.
 func IsHost(host string) bool {
-	return net.ParseIP(host) != nil || len(host) <= hostBytesMax && hostName.MatchString(host)
+	if net.ParseIP(host) != nil {
+		return true
+	}
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	return len(host) <= hostBytesMax && hostName.MatchString(host) && strings.Trim(last, "0123456789") != ""
 }
 
 func template(name string, now, until time.Time) (*x509.Certificate, error) {
