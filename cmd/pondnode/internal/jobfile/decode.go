@@ -48,18 +48,14 @@ var (
 	rawType     = reflect.TypeFor[json.RawMessage]()
 	bytesType   = reflect.TypeFor[[]byte]()
 	resultType  = reflect.TypeFor[result]()
-	stepType    = reflect.TypeFor[step]()
 )
 
 func decode(n *yaml.Node, into reflect.Value) error { return decodeAt(n, into, 0) }
 
 // decodeAt fills into from n by the JSON names of its type.
 func decodeAt(n *yaml.Node, into reflect.Value, depth int) error {
-	if depth > depthMax {
-		return errAt(n, "", "nested deeper than %d", depthMax)
-	}
-	if n.Kind == yaml.AliasNode || n.Anchor != "" {
-		return errAt(n, "write the value out", "anchors and aliases are not supported")
+	if err := plain(n, depth); err != nil {
+		return err
 	}
 	switch t := into.Type(); {
 	case t == rawType:
@@ -85,6 +81,37 @@ func decodeAt(n *yaml.Node, into reflect.Value, depth int) error {
 	return decodeScalar(n, into)
 }
 
+// plain refuses what could make a small file a large value.
+func plain(n *yaml.Node, depth int) error {
+	switch {
+	case depth > depthMax:
+		return errAt(n, "write fewer brackets", "nested deeper than %d", depthMax)
+	case n.Kind == yaml.AliasNode || n.Anchor != "":
+		return errAt(n, "write the value out", "anchors and aliases are not supported")
+	}
+	return nil
+}
+
+// pairs gives each key of a mapping and its value to f. A key is one text, and stands
+// there once.
+func pairs(n *yaml.Node, f func(key, value *yaml.Node) error) error {
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		switch {
+		case key.Kind != yaml.ScalarNode:
+			return errAt(key, "write name: value", "a key is one text, not a list, a mapping or an alias")
+		case seen[key.Value]:
+			return errAt(key, "", "the key %q stands here twice", key.Value)
+		}
+		seen[key.Value] = true
+		if err := f(key, n.Content[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // decodeList reads a sequence; one value is a list of it, nothing is none.
 func decodeList(n *yaml.Node, into reflect.Value, depth int) error {
 	items := []*yaml.Node{n}
@@ -106,8 +133,11 @@ func decodeList(n *yaml.Node, into reflect.Value, depth int) error {
 
 func decodeStruct(n *yaml.Node, into reflect.Value, depth int) error {
 	t := into.Type()
-	if t == stepType {
-		into.Addr().Interface().(*step).line = n.Line
+	switch v := into.Addr().Interface().(type) {
+	case *step:
+		v.line = n.Line
+	case *result:
+		v.line = n.Line
 	}
 	fields := fieldsOf(t, nil)
 	if n.Kind != yaml.MappingNode {
@@ -123,22 +153,13 @@ func decodeStruct(n *yaml.Node, into reflect.Value, depth int) error {
 		}
 		return decodeAt(n, into.FieldByIndex(fields[key]), depth+1)
 	}
-	seen := map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
+	return pairs(n, func(key, value *yaml.Node) error {
 		index, ok := fields[key.Value]
-		switch {
-		case !ok:
+		if !ok {
 			return unknown(key.Line, "unknown key", key.Value, names(fields))
-		case seen[key.Value]:
-			return errAt(key, "", "the key %q stands here twice", key.Value)
 		}
-		seen[key.Value] = true
-		if err := decodeAt(value, into.FieldByIndex(index), depth+1); err != nil {
-			return err
-		}
-	}
-	return nil
+		return decodeAt(value, into.FieldByIndex(index), depth+1)
+	})
 }
 
 // decodeResult reads "collect" or "count".
@@ -202,7 +223,7 @@ func decodeScalar(n *yaml.Node, into reflect.Value) error {
 	if isNull(n) {
 		return errAt(n, "", "a value is missing here")
 	}
-	s := n.Value
+	s, digits := n.Value, strings.ReplaceAll(n.Value, "_", "")
 	var err error
 	switch into.Kind() {
 	case reflect.String:
@@ -215,13 +236,13 @@ func decodeScalar(n *yaml.Node, into reflect.Value) error {
 		into.SetBool(v)
 	case reflect.Int, reflect.Int64:
 		var v int64
-		if v, err = strconv.ParseInt(strings.ReplaceAll(s, "_", ""), 10, 64); err != nil {
+		if v, err = strconv.ParseInt(digits, 10, 64); err != nil {
 			return errAt(n, "", "%q is not a whole number", s)
 		}
 		into.SetInt(v)
 	case reflect.Uint64:
 		var v uint64
-		if v, err = strconv.ParseUint(s, 10, 64); err != nil {
+		if v, err = strconv.ParseUint(digits, 10, 64); err != nil {
 			return errAt(n, "", "%q is not a whole number from 0 on", s)
 		}
 		into.SetUint(v)
@@ -236,14 +257,15 @@ func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag(
 // decodeColumns reads name: TYPE pairs, in order.
 func decodeColumns(n *yaml.Node, into reflect.Value) error {
 	var out []plan.Column
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i+1].Kind != yaml.ScalarNode {
-			return errAt(n.Content[i+1], "write name: TYPE", "a column's type is one text")
+	err := pairs(n, func(key, value *yaml.Node) error {
+		if value.Kind != yaml.ScalarNode {
+			return errAt(value, "write name: TYPE", "a column's type is one text")
 		}
-		out = append(out, plan.Column{Name: n.Content[i].Value, Type: n.Content[i+1].Value})
-	}
+		out = append(out, plan.Column{Name: key.Value, Type: value.Value})
+		return nil
+	})
 	into.Set(reflect.ValueOf(out))
-	return nil
+	return err
 }
 
 // decodeOptions reads plain values as SQL literals.
@@ -252,78 +274,75 @@ func decodeOptions(n *yaml.Node, into reflect.Value, depth int) error {
 		return errAt(n, "write name: value", "options are a mapping")
 	}
 	out := map[string]string{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		lit, err := literal(n.Content[i+1], depth+1)
-		if err != nil {
-			return err
-		}
-		if _, twice := out[n.Content[i].Value]; twice {
-			return errAt(n.Content[i], "", "the option %q stands here twice", n.Content[i].Value)
-		}
-		out[n.Content[i].Value] = lit
-	}
+	err := pairs(n, func(key, value *yaml.Node) (err error) {
+		out[key.Value], err = literal(value, depth+1)
+		return err
+	})
 	into.Set(reflect.ValueOf(out))
-	return nil
+	return err
 }
 
 // literal is a value as SQL: texts in quotes, lists in brackets.
 func literal(n *yaml.Node, depth int) (string, error) {
-	switch {
-	case n.Kind == yaml.AliasNode || depth > depthMax:
-		return "", errAt(n, "write the value out", "anchors and aliases are not supported")
-	case n.Kind == yaml.SequenceNode:
+	if err := plain(n, depth); err != nil {
+		return "", err
+	}
+	switch n.Kind {
+	case yaml.SequenceNode:
 		items := make([]string, len(n.Content))
 		for i, c := range n.Content {
-			lit, err := literal(c, depth+1)
-			if err != nil {
+			var err error
+			if items[i], err = literal(c, depth+1); err != nil {
 				return "", err
 			}
-			items[i] = lit
 		}
 		return "[" + strings.Join(items, ", ") + "]", nil
-	case n.Kind == yaml.MappingNode:
-		items := make([]string, 0, len(n.Content)/2)
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			lit, err := literal(n.Content[i+1], depth+1)
-			if err != nil {
-				return "", err
-			}
-			items = append(items, lexer.QuoteText(n.Content[i].Value)+": "+lit)
-		}
-		return "{" + strings.Join(items, ", ") + "}", nil
+	case yaml.MappingNode:
+		var items []string
+		err := pairs(n, func(key, value *yaml.Node) error {
+			lit, err := literal(value, depth+1)
+			items = append(items, lexer.QuoteText(key.Value)+": "+lit)
+			return err
+		})
+		return "{" + strings.Join(items, ", ") + "}", err
 	}
 	switch n.ShortTag() {
 	case "!!null":
 		return "NULL", nil
-	case "!!bool", "!!int", "!!float":
+	case "!!bool", "!!int":
 		return strings.ToLower(n.Value), nil
+	case "!!float":
+		if word := endless(n); word == "" {
+			return n.Value, nil
+		}
+		return lexer.QuoteText(endless(n)), nil
 	}
 	return lexer.QuoteText(n.Value), nil
 }
 
 // jsonOf is a value of a literal row as JSON.
 func jsonOf(n *yaml.Node, depth int) ([]byte, error) {
-	switch {
-	case n.Kind == yaml.AliasNode || depth > depthMax:
-		return nil, errAt(n, "write the value out", "anchors and aliases are not supported")
-	case n.Kind == yaml.SequenceNode:
-		items := []json.RawMessage{}
-		for _, c := range n.Content {
-			b, err := jsonOf(c, depth+1)
-			if err != nil {
+	if err := plain(n, depth); err != nil {
+		return nil, err
+	}
+	switch n.Kind {
+	case yaml.SequenceNode:
+		items := make([]json.RawMessage, len(n.Content))
+		for i, c := range n.Content {
+			var err error
+			if items[i], err = jsonOf(c, depth+1); err != nil {
 				return nil, err
 			}
-			items = append(items, b)
 		}
 		return json.Marshal(items)
-	case n.Kind == yaml.MappingNode:
+	case yaml.MappingNode:
 		items := map[string]json.RawMessage{}
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			b, err := jsonOf(n.Content[i+1], depth+1)
-			if err != nil {
-				return nil, err
-			}
-			items[n.Content[i].Value] = b
+		err := pairs(n, func(key, value *yaml.Node) (err error) {
+			items[key.Value], err = jsonOf(value, depth+1)
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 		return json.Marshal(items)
 	}
@@ -336,6 +355,22 @@ func jsonOf(n *yaml.Node, depth int) ([]byte, error) {
 		if json.Valid([]byte(n.Value)) {
 			return []byte(n.Value), nil
 		}
+		if word := endless(n); word != "" {
+			return json.Marshal(word)
+		}
 	}
 	return json.Marshal(n.Value)
+}
+
+// endless is DuckDB's word for what YAML writes as .inf and .nan, empty for a number.
+func endless(n *yaml.Node) string {
+	switch strings.ToLower(n.Value) {
+	case ".nan":
+		return "NaN"
+	case ".inf", "+.inf":
+		return "Infinity"
+	case "-.inf":
+		return "-Infinity"
+	}
+	return ""
 }

@@ -78,6 +78,7 @@ type result struct {
 	Count   *plan.CollectOp `json:"count"`
 	Take    *plan.LimitOp   `json:"take"`
 	Write   *plan.Write     `json:"write"`
+	line    int
 }
 
 // Parse reads a job file. name is for errors; relative paths are taken from dir.
@@ -123,6 +124,9 @@ func parse(data []byte, dir string) (*plan.Plan, error) {
 func (f *file) locate(p *plan.Plan, err error) error {
 	te := plan.AsError(err)
 	e := &Error{Text: strings.TrimPrefix(te.Subject+": "+te.Text, ": "), Hint: te.Hint}
+	if te.Subject == "sink" { // what plans call a file's result
+		e.Line, e.Text = f.Result.line, "result: "+te.Text
+	}
 	for i := range p.Nodes {
 		if p.Nodes[i].String() == te.Subject {
 			e.Line = f.Steps[i].line
@@ -186,7 +190,7 @@ func (f *file) plan(dir string) (*plan.Plan, error) {
 			}
 		}
 		if err := settle(&n, dir); err != nil {
-			return nil, &Error{Line: s.line, Text: err.Error(), Hint: "name the format: parquet, csv, json or arrow"}
+			return nil, &Error{Line: s.line, Text: err.Error(), Hint: "name the format: {paths: …, format: parquet}, or csv, json, arrow"}
 		}
 		known[n.ID] = true
 		ids = append(ids, string(n.ID))
@@ -197,7 +201,7 @@ func (f *file) plan(dir string) (*plan.Plan, error) {
 		r.From = p.Nodes[len(p.Nodes)-1].ID
 	}
 	if !known[r.From] {
-		return nil, unknown(0, "result: from: no step has the id", string(r.From), ids)
+		return nil, unknown(r.line, "result: from: no step has the id", string(r.From), ids)
 	}
 	if r.Collect == nil && r.Count == nil && r.Take == nil && r.Write == nil {
 		r.Collect = &plan.CollectOp{}
@@ -229,10 +233,21 @@ func settle(n *plan.Node, dir string) error {
 	for i, path := range r.Paths {
 		r.Paths[i] = absolute(path, dir)
 	}
-	if r.Format == "" && len(r.Paths) > 0 {
-		f, ok := formatOf(r.Paths[0])
-		if !ok {
-			return fmt.Errorf("the name %s does not tell its format", r.Paths[0])
+	if r.Format == "" {
+		return settleFormat(r)
+	}
+	return nil
+}
+
+// settleFormat finds the format in the names of the files, which agree on it.
+func settleFormat(r *plan.ReadOp) error {
+	for _, path := range r.Paths {
+		f, ok := formatOf(path)
+		switch {
+		case !ok:
+			return fmt.Errorf("the name %s does not tell its format", path)
+		case r.Format != "" && f != r.Format:
+			return fmt.Errorf("one step reads one format, and the names %s and %s tell two", r.Paths[0], path)
 		}
 		r.Format = f
 	}
