@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -27,19 +28,12 @@ type Error struct {
 func (e *Error) Error() string {
 	where := e.File
 	if e.Line > 0 {
-		where = fmt.Sprintf("%s:%d", cmpOr(e.File, "line"), e.Line)
+		where = fmt.Sprintf("%s:%d", cmp.Or(e.File, "line"), e.Line)
 	}
 	if where == "" {
 		return e.Text
 	}
 	return where + ": " + e.Text
-}
-
-func cmpOr(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
 }
 
 // Parse reads a scenario, fills in defaults and validates it. Mistakes are *Error; a
@@ -101,8 +95,17 @@ func known(n *yaml.Node, t reflect.Type) error {
 		return nil
 	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
 		return knownKeys(n, keysOf(t))
-	case t.Kind() == reflect.Slice, t.Kind() == reflect.Struct && len(keysOf(t)) > 0:
-		return &Error{Line: n.Line, Text: "a list or a mapping is expected here, not " + strconv.Quote(n.Value)}
+	case n.Kind == yaml.MappingNode && t.Kind() == reflect.Map:
+		for i := 1; i < len(n.Content); i += 2 {
+			if err := known(n.Content[i], t.Elem()); err != nil {
+				return err
+			}
+		}
+		return nil
+	case t.Kind() == reflect.Slice:
+		return &Error{Line: n.Line, Text: "a list is expected here"}
+	case t.Kind() == reflect.Map, t.Kind() == reflect.Struct && len(keysOf(t)) > 0:
+		return &Error{Line: n.Line, Text: "a mapping is expected here"}
 	}
 	return nil
 }

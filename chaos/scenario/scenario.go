@@ -117,7 +117,7 @@ func (f *Fault) Network() bool { return f.Do == Cut || f.Do == Lose || f.Do == D
 
 // away says whether the struck node is of no use until the fault ends.
 func (f *Fault) away() bool {
-	return f.Do == Kill || f.Do == Stop || f.Do == Leave || f.Do == Cut
+	return f.Do == Kill || f.Do == Stop || f.Do == Leave || f.Do == Cut || f.Loss == 100
 }
 
 // Scenario is what runs are drawn from.

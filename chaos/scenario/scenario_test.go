@@ -3,11 +3,14 @@ package scenario
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 const whole = `name: swarm
@@ -73,7 +76,36 @@ func TestMistakes(t *testing.T) {
 		{"name: a\nnodes: three\n" + job, "s.yaml:2: cannot unmarshal"},
 		{"name: a\nlimit: 3\n" + job, `s.yaml:2: "3" is no duration`},
 		{"name: a\ndraw: 0\n" + job, `s.yaml:2: "0" is no count`},
-		{"name: a\njobs: q\n", "s.yaml:2: a list or a mapping is expected here"},
+		{"name: a\njobs: q\n", "s.yaml:2: a list is expected here"},
+		{"name: a\njobs: {name: q, sql: SELECT 1}\n", "s.yaml:2: a list is expected here"},
+		{"name: a\njobs:\n  - q\n", "s.yaml:3: a mapping is expected here"},
+		{"- name: a\n", "s.yaml:1: a mapping is expected here"},
+		{"# nothing\n", "s.yaml: the file is empty"},
+		{"---\n", "s.yaml:2: a mapping is expected here"},
+		{"name: a\ntables: lineitem\n" + job, "s.yaml:2: a mapping is expected here"},
+		{"name: a\ntables: {t: &x a, u: *x}\n" + job, "s.yaml:2: anchors"},
+		{"name: a\ntables: {t: a, t: b}\n" + job, "s.yaml:2: mapping key"},
+		{"name: a\ntables: {t: ''}\n" + job, `s.yaml: table "t"`},
+		{"name: a\ntables: {a-b: c}\n" + job, `s.yaml: table "a-b"`},
+		{"name: ../a\n" + job, `s.yaml: name "../a"`},
+		{"name: a\njobs: [{name: a/b, sql: SELECT 1}]\n", `s.yaml: job "a/b"`},
+		{"name: a\nnodes: -1\n" + job, "s.yaml: nodes: -1 is not 1 to 16"},
+		{"name: a\nslots: -1\n" + job, "s.yaml: slots: -1"},
+		{"name: a\nrows: 100_000_001\n" + job, "s.yaml: rows: 100000001 is not 1 to 100000000"},
+		{"name: a\nlimit: -3s\n" + job, `s.yaml:2: "-3s" is no duration`},
+		{"name: a\nlimit: [3s]\n" + job, "s.yaml:2: one value is expected here"},
+		{"name: a\ndraw: 3-1\n" + job, `s.yaml:2: "3-1" is no count`},
+		{"name: a\n" + job + "faults: [{do: kill, for: 1s-2562047h}]\n", "s.yaml:3: for: 1s to 2562047h0m0s is not within 0s and 24h"},
+		{"name: a\n" + job + "faults: [{do: kill, for: 0s-5s}]\n", "s.yaml:3: for: 0s means until the job has ended: begin with more, such as 1s-5s"},
+		{"name: a\n" + job + "faults: [{do: kill, count: 17, for: 1s}]\n", "s.yaml:3: count: 17 is not 1 to 16"},
+		{"name: a\n" + job + "faults: [{do: kill, gossip: true, for: 1s}]\n", "s.yaml:3: way and gossip"},
+		{"name: a\ndriver: netns\n" + job + "faults: [{do: delay, for: 5s}]\n", "s.yaml:4: delay takes late"},
+		{"name: a\ndriver: netns\n" + job + "faults: [{do: lose, loss: 101, for: 5s}]\n", "s.yaml:4: lose takes loss"},
+		{"name: a\ndriver: netns\n" + job + "faults: [{do: cut, who: all}]\n", "s.yaml:4: cut takes 3 of 3 nodes away"},
+		{"name: a\ndriver: netns\n" + job + "faults: [{do: lose, loss: 100, count: 2}]\n", "s.yaml:4: lose takes 2 of 3 nodes away"},
+		{"name: a\nnodes: 5\n" + job + "draw: 2\nfaults: [{do: kill, count: 2}, {do: stop}, {do: leave}]\n", "s.yaml: the faults may take 3 of 5 nodes away"},
+		{"name: a\n" + job + "faults:\n" + strings.Repeat("  - {do: join}\n", FaultsMax+1), "s.yaml: 33 faults: 32 at most"},
+		{strings.Repeat("#", FileBytesMax+1), "s.yaml: larger than 1048576 bytes"},
 		{"name: a\n  jobs: [\n", "s.yaml:2: mapping values are not allowed"},
 		{"name: &a b\n" + job, "s.yaml:1: anchors"},
 		{"name: a\n" + job + "---\nname: b\n", "s.yaml: a second document"},
@@ -179,6 +211,115 @@ func TestPlanJSON(t *testing.T) {
 	if less := p.Without(0); len(less.Faults) != len(p.Faults)-1 || len(p.Faults) == len(less.Faults) {
 		t.Errorf("without one of %d faults there are %d", len(p.Faults), len(less.Faults))
 	}
+}
+
+// What a program says is checked as a file is: nothing that Validate takes goes wrong
+// when it is drawn.
+func TestMistakesInGo(t *testing.T) {
+	for want, spoil := range map[string]func(*Scenario){
+		"draw: 3-1 is no count":         func(s *Scenario) { s.Draw = Count{3, 1} },
+		"draw: 0-1 is no count":         func(s *Scenario) { s.Draw = Count{0, 1} },
+		"draw: -1-0 is no count":        func(s *Scenario) { s.Draw = Count{-1, 0} },
+		"limit: -1s is negative":        func(s *Scenario) { s.Setup.Limit = Duration(-time.Second) },
+		"for: 2s to 1s is not within":   func(s *Scenario) { s.Faults[0].For = Span{Duration(2 * time.Second), Duration(time.Second)} },
+		"for: -1s to 0s is not within":  func(s *Scenario) { s.Faults[0].For = Span{Duration(-time.Second), 0} },
+		`at "1.5": use random, a share`: func(s *Scenario) { s.Faults[0].At = Moment{On: Share, Share: 1.5} },
+		`at "NaN": use random`:          func(s *Scenario) { s.Faults[0].At = Moment{On: Share, Share: math.NaN()} },
+		`at "term -1": use random`:      func(s *Scenario) { s.Faults[0].At = Moment{On: Term, N: -1} },
+		"lose takes loss":               func(s *Scenario) { s.Faults[0].Loss = -1 },
+		"delay takes late":              func(s *Scenario) { s.Faults[0].Late = 1 },
+	} {
+		s := mustParse(t, whole)
+		spoil(s)
+		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, not %s", err, want)
+		}
+	}
+}
+
+// A plan that was changed by hand says what is left to chance.
+func TestMistakesInPlans(t *testing.T) {
+	for want, spoil := range map[string]func(*Plan){
+		"its moment, duration or node is left to chance": func(p *Plan) { p.Faults[0].Node = p.Setup.Nodes },
+		"duration or node is left":                       func(p *Plan) { p.Faults[0].For.Max++ },
+		"asked: there is no node 5":                      func(p *Plan) { p.Asked = 5 },
+		"asked: there is no node -1":                     func(p *Plan) { p.Asked = -1 },
+		"has no sql":                                     func(p *Plan) { p.Job.SQL = " " },
+		"nodes: 99":                                      func(p *Plan) { p.Setup.Nodes = 99 },
+		"do \"\"":                                        func(p *Plan) { p.Faults[0].Do = "" },
+	} {
+		p := mustParse(t, whole).Plan(3)
+		spoil(p)
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, not %s", err, want)
+		}
+	}
+}
+
+func drawFault(t *rapid.T) Fault {
+	var lasts Span // until the job has ended
+	if rapid.Bool().Draw(t, "ends") {
+		low := rapid.Int64Range(1, int64(ForMax)).Draw(t, "min")
+		lasts = Span{Duration(low), Duration(rapid.Int64Range(low, int64(ForMax)).Draw(t, "max"))}
+	}
+	f := Fault{
+		Do: rapid.SampledFrom(actions).Draw(t, "do"), Who: rapid.SampledFrom(targets).Draw(t, "who"), Count: rapid.IntRange(0, 3).Draw(t, "count"),
+		For: lasts, At: Moment{On: rapid.SampledFrom([]Event{Random, Share, Stage, Term}).Draw(t, "on")},
+	}
+	switch f.At.On {
+	case Share:
+		f.At.Share = rapid.Float64Range(0, 1).Draw(t, "share")
+	case Stage, Term:
+		f.At.N = rapid.IntRange(0, 100).Draw(t, "n")
+	}
+	switch {
+	case f.Do == Lose:
+		f.Loss = rapid.IntRange(1, 100).Draw(t, "loss")
+	case f.Do == Delay:
+		f.Late = Duration(rapid.Int64Range(1, int64(time.Hour)).Draw(t, "late"))
+	}
+	if f.Network() {
+		f.Way = rapid.SampledFrom([]Way{Both, In, Out}).Draw(t, "way")
+		f.Gossip = rapid.Bool().Draw(t, "gossip")
+	}
+	return f
+}
+
+// Whatever is valid can be planned; a plan is as valid as its scenario, says the same
+// when it is read back, and stays valid as Shrink takes its faults away.
+func TestPlanProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &Scenario{Name: "any", Jobs: []Job{{Name: "q", SQL: "SELECT 1"}, {Name: "r", SQL: "SELECT 2", Into: Files}}, Faults: rapid.SliceOfN(rapid.Custom(drawFault), 0, 6).Draw(t, "faults")}
+		s.Setup = Setup{Driver: Netns, Nodes: rapid.IntRange(1, NodesMax).Draw(t, "nodes")}
+		if n := len(s.Faults); n > 0 && rapid.Bool().Draw(t, "some") {
+			s.Draw.Min = rapid.IntRange(1, n).Draw(t, "least")
+			s.Draw.Max = rapid.IntRange(s.Draw.Min, n).Draw(t, "most")
+		}
+		if s.Validate() != nil { // too many nodes away
+			return
+		}
+		p := s.Plan(rapid.Uint64().Draw(t, "seed"))
+		if err := p.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		first, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Plan
+		if err := json.Unmarshal(first, &back); err != nil || !reflect.DeepEqual(&back, p) {
+			t.Fatalf("%v\n got %+v\nwant %+v", err, &back, p)
+		}
+		for less := p; len(less.Faults) > 0; {
+			less = less.Without(len(less.Faults) / 2)
+			if err := less.Validate(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if again, _ := json.Marshal(p); string(again) != string(first) {
+			t.Fatalf("leaving faults out changes the plan\nfrom %s\nto   %s", first, again)
+		}
+	})
 }
 
 func FuzzParse(f *testing.F) {

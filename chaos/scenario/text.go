@@ -107,6 +107,20 @@ func (m Moment) String() string {
 	return "random"
 }
 
+// moments is how a Moment is written.
+const moments = "use random, a share of the tasks such as 0.5, stage 1, or term 2"
+
+// valid says whether m is a moment that text can say.
+func (m Moment) valid() bool {
+	switch m.On {
+	case Random:
+		return true
+	case Share:
+		return m.Share >= 0 && m.Share <= 1
+	}
+	return (m.On == Stage || m.On == Term) && m.N >= 0
+}
+
 func (m Moment) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // UnmarshalText reads what String writes.
@@ -116,19 +130,22 @@ func (m *Moment) UnmarshalText(b []byte) error {
 	if text == "random" {
 		return nil
 	}
-	word, number, two := strings.Cut(text, " ")
-	if n, err := strconv.Atoi(number); two && err == nil && n >= 0 && (word == "stage" || word == "term") {
-		*m = Moment{On: Stage, N: n}
-		if word == "term" {
-			m.On = Term
-		}
-		return nil
+	word, number, _ := strings.Cut(text, " ")
+	var err error
+	switch word {
+	case "stage":
+		m.On = Stage
+		m.N, err = strconv.Atoi(number)
+	case "term":
+		m.On = Term
+		m.N, err = strconv.Atoi(number)
+	default:
+		m.On = Share
+		m.Share, err = strconv.ParseFloat(text, 64)
 	}
-	v, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(v >= 0 && v <= 1) {
-		return fmt.Errorf("%q is no moment: random, a share of the tasks such as 0.5, stage 1, or term 2", text)
+	if err != nil || !m.valid() {
+		return fmt.Errorf("%q is no moment: %s", text, moments)
 	}
-	*m = Moment{On: Share, Share: v}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -16,6 +17,9 @@ const limitDefault = Duration(3 * time.Minute)
 
 // name is what a scenario, a job or a table may be called: names become files' too.
 var name = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
+
+// ForMax bounds how long a fault lasts: no run takes a day.
+const ForMax = Duration(24 * time.Hour)
 
 // Events is the table that every run has.
 const Events = "events"
@@ -37,8 +41,13 @@ func (s *Scenario) Validate() error {
 	if err := s.validateJobs(); err != nil {
 		return err
 	}
-	if len(s.Faults) > FaultsMax || s.Draw.Max > len(s.Faults) {
-		return mistake(0, "draw: %d of %d faults; %d at most", s.Draw.Max, len(s.Faults), FaultsMax)
+	switch d := s.Draw; {
+	case len(s.Faults) > FaultsMax:
+		return mistake(0, "%d faults: %d at most", len(s.Faults), FaultsMax)
+	case d.Max > len(s.Faults):
+		return mistake(0, "draw: %d of %d faults", d.Max, len(s.Faults))
+	case d != Count{} && (d.Min < 1 || d.Max < d.Min):
+		return mistake(0, "draw: %d-%d is no count, such as 2 or 1-3", d.Min, d.Max)
 	}
 	for i := range s.Faults {
 		if err := s.Faults[i].validate(s.Setup.Driver); err != nil {
@@ -53,12 +62,12 @@ func mistake(line int, format string, args ...any) error {
 }
 
 func (s *Setup) validate() error {
-	s.Driver = orElse(s.Driver, Process)
-	s.Nodes = orElse(s.Nodes, nodesDefault)
-	s.Memory = orElse(s.Memory, memoryDefault)
-	s.Slots = orElse(s.Slots, slotsDefault)
-	s.Rows = orElse(s.Rows, rowsDefault)
-	s.Limit = orElse(s.Limit, limitDefault)
+	s.Driver = cmp.Or(s.Driver, Process)
+	s.Nodes = cmp.Or(s.Nodes, nodesDefault)
+	s.Memory = cmp.Or(s.Memory, memoryDefault)
+	s.Slots = cmp.Or(s.Slots, slotsDefault)
+	s.Rows = cmp.Or(s.Rows, rowsDefault)
+	s.Limit = cmp.Or(s.Limit, limitDefault)
 	switch _, err := humanize.ParseBytes(s.Memory); {
 	case s.Driver != Process && s.Driver != Netns:
 		return mistake(0, "driver %q: use process or netns", s.Driver)
@@ -70,6 +79,8 @@ func (s *Setup) validate() error {
 		return mistake(0, "slots: %d is less than 1", s.Slots)
 	case s.Rows < 1 || s.Rows > RowsMax:
 		return mistake(0, "rows: %d is not 1 to %d", s.Rows, RowsMax)
+	case s.Limit < 0:
+		return mistake(0, "limit: %v is negative", time.Duration(s.Limit))
 	}
 	for _, n := range slices.Sorted(maps.Keys(s.Tables)) {
 		if !name.MatchString(n) || strings.Contains(n, "-") || n == Events || s.Tables[n] == "" {
@@ -77,14 +88,6 @@ func (s *Setup) validate() error {
 		}
 	}
 	return nil
-}
-
-func orElse[T comparable](v, other T) T {
-	var zero T
-	if v == zero {
-		return other
-	}
-	return v
 }
 
 func (s *Scenario) validateJobs() error {
@@ -111,7 +114,7 @@ func (s *Scenario) validateJobs() error {
 }
 
 func (f *Fault) validate(d Driver) error {
-	f.Who = orElse(f.Who, Anyone)
+	f.Who = cmp.Or(f.Who, Anyone)
 	switch {
 	case !slices.Contains(actions, f.Do):
 		return mistake(f.line, "do %q: use one of %s", f.Do, list(actions))
@@ -129,6 +132,12 @@ func (f *Fault) validate(d Driver) error {
 		return mistake(f.line, "delay takes late: a duration, and no other does")
 	case f.Count < 0 || f.Count > NodesMax:
 		return mistake(f.line, "count: %d is not 1 to %d", f.Count, NodesMax)
+	case f.For.Min < 0 || f.For.Max < f.For.Min || f.For.Max > ForMax:
+		return mistake(f.line, "for: %v to %v is not within 0s and %v", time.Duration(f.For.Min), time.Duration(f.For.Max), time.Duration(ForMax))
+	case f.For.Min == 0 && f.For.Max > 0:
+		return mistake(f.line, "for: 0s means until the job has ended: begin with more, such as 1s-%v", time.Duration(f.For.Max))
+	case !f.At.valid():
+		return mistake(f.line, "at %q: %s", f.At, moments)
 	}
 	return nil
 }
