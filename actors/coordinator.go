@@ -12,12 +12,14 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/crew"
 	"github.com/pondmesh/pond/actors/jobs"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/actors/tally"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
@@ -42,24 +44,18 @@ type coordinator struct {
 	hosted *jobs.Job
 	term   uint64 // messages of another one are refused
 
-	d          *sched.Decider              // nil until the job is planned
-	job        *plan.Job                   // what d schedules; its stages are only ever added to
-	view       *mesh.View                  // the latest that was told
-	nodes      map[mesh.NodeID]mesh.Member // in view, as told to d
-	addrs      map[mesh.NodeID]string      // API of every node ever seen: holders may be leaving
-	heard      map[mesh.NodeID]time.Time   // when a node last said anything, or was asked to
-	output     *publish.Output             // nil: the job writes no files
-	files      []string                    // published ones
-	clocks     []stageClock                // one a stage, as is named
-	named      []int64                     // bytes of the files that the stage's SQL names
-	reviser    sched.Reviser               // says when to plan the rest again
-	lease      lease
+	d          *sched.Decider     // nil until the job is planned
+	job        *plan.Job          // what d schedules; its stages are only ever added to
+	crew       crew.Crew          // the nodes, as told to d
+	output     *publish.Output    // nil: the job writes no files
+	files      []string           // published ones
+	tally      tally.Tally        // of job's stages
+	reviser    sched.Reviser      // says when to plan the rest again
 	waited     bool               // for a place, and that is recorded
 	unplan     context.CancelFunc // ends the planning; nil until the job is admitted
 	ticker     *time.Ticker
 	done       chan struct{} // ends the ticker's goroutine; nil once closed
 	start      time.Time     // 0 of the Decider's clock
-	worked     stageClock    // of all stages
 	shown      time.Time     // when status was last published
 	dirty      bool          // something happened since
 	publishing bool          // it is decided that the files are published, or about to be
@@ -103,8 +99,6 @@ func (c *coordinator) Receive(ctx actor.Context) {
 func (c *coordinator) begin(ctx actor.Context) {
 	c.start = time.Now()
 	c.log = c.n.log.With("job", c.hosted.Spec.ID)
-	c.lease.max = time.Duration(c.hosted.Spec.Options.LeaseMillis) * time.Millisecond
-	c.nodes, c.addrs, c.heard = map[mesh.NodeID]mesh.Member{}, map[mesh.NodeID]string{}, map[mesh.NodeID]time.Time{}
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	ticker, done := time.NewTicker(tickInterval), make(chan struct{})
 	c.ticker, c.done = ticker, done // stopTicker may forget done before tick has begun
@@ -239,8 +233,8 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 		return
 	}
 	c.hosted.Planned(m.job)
-	c.job, c.named = m.job.Plan, m.size
-	c.grow()
+	c.job = m.job.Plan
+	c.tally.Grow(c.job.Stages, m.size)
 	c.publishing = c.hosted.Term.Inherited().Decision == terms.Publish
 	if m.published { // by a predecessor, which told nobody
 		c.files = m.files
@@ -291,7 +285,7 @@ func (c *coordinator) askHeld(ctx actor.Context, m mesh.Member) {
 
 // release has a node drop a segment that nobody will read.
 func (c *coordinator) release(r sched.Release) {
-	addr := c.addrs[mesh.NodeID(r.Node)]
+	addr := c.crew.API(r.Node)
 	if r.Segment == "" || addr == "" {
 		return
 	}
@@ -327,35 +321,22 @@ func (c *coordinator) heldSegments(held []api.Held) []sched.HeldSegment {
 // onView tells the Decider which nodes joined, are leaving and are gone. asked: those
 // that are in view have been asked what they hold.
 func (c *coordinator) onView(ctx actor.Context, v *mesh.View, asked bool) {
-	c.view = v
 	if c.d == nil || c.finished {
 		return
 	}
-	alive := map[mesh.NodeID]bool{}
-	for _, m := range v.Members {
-		alive[m.ID] = true
-		old, known := c.nodes[m.ID]
-		seen := c.addrs[m.ID] != ""
-		c.nodes[m.ID], c.addrs[m.ID] = m, m.APIAddr()
-		id := sched.NodeID(m.ID)
-		if !known || old.Boot != m.Boot || old.Slots != m.Slots {
-			c.step(ctx, sched.NodeUp{Node: id, Boot: sched.Boot(m.Boot), Slots: m.Slots, Memory: m.Memory, Offers: m.Offers})
-			if seen && !known || known && old.Boot != m.Boot || c.term > 1 && !known && !asked {
-				c.askHeld(ctx, m)
+	for _, change := range c.crew.See(v) {
+		c.step(ctx, change.Event)
+		switch change.Event.(type) {
+		case sched.NodeUp:
+			if change.Back || c.term > 1 && change.New && !asked {
+				c.askHeld(ctx, change.Node)
 			}
-		}
-		if m.State == mesh.Leaving && (!known || old.State != mesh.Leaving) {
-			if c.step(ctx, sched.NodeLeaving{Node: id}); c.term > 1 && !known {
-				c.send(m.ID, c.offer()) // of no task: of whom to report to
+		case sched.NodeLeaving:
+			if c.term > 1 && change.New {
+				c.send(change.Node.ID, c.offer()) // of no task: of whom to report to
 			}
-		}
-	}
-	for id, m := range c.nodes {
-		if !alive[id] {
-			delete(c.nodes, id)
-			delete(c.heard, id)
-			c.log.Info("node lost", "node", id)
-			c.step(ctx, sched.NodeLost{Node: sched.NodeID(id), Boot: sched.Boot(m.Boot)})
+		case sched.NodeLost:
+			c.log.Info("node lost", "node", change.Node.ID)
 		}
 	}
 }
@@ -406,16 +387,15 @@ func (c *coordinator) tick(ctx actor.Context) {
 // tasks they run. A node that lost sight of this one for a moment has forgotten the
 // job, and no other message would show it.
 func (c *coordinator) wakeSilent() {
-	for id := range c.nodes {
-		if time.Since(c.heard[id]) < silenceMax {
-			continue
-		}
-		c.heard[id] = time.Now()
+	for _, id := range c.crew.Silent(time.Now(), silenceMax) {
 		if c.d.Needed(sched.NodeID(id)) {
 			c.send(id, c.offer())
 		}
 	}
 }
+
+// small reports whether the job is one short task, as far as can be told.
+func (c *coordinator) small() bool { return c.d != nil && c.tally.Small(c.d) }
 
 func (c *coordinator) offer() *wire.Work {
 	return &wire.Work{Header: c.header(), CoordinatorAddr: c.n.wire.Addr(), User: c.hosted.Spec.Submitter(), Small: c.small()}
@@ -466,7 +446,7 @@ func (c *coordinator) header() *wire.Header {
 // send sends a node a message that may get lost: offers are repeated, and a node
 // that runs an attempt in vain is told to stop it when it reports.
 func (c *coordinator) send(to mesh.NodeID, msg proto.Message) {
-	m, ok := c.nodes[to]
+	m, ok := c.crew.Find(to)
 	if !ok {
 		return
 	}

@@ -151,10 +151,12 @@ func (c *coordinator) fenced() {
 // conclude makes the end known.
 func (c *coordinator) conclude(f *sched.Finish) {
 	s := c.status()
-	c.measure(s)
+	if c.d != nil {
+		c.tally.Measure(c.d, s.Stages)
+	}
 	s.Ended = time.Now().UnixMilli()
-	if c.worked.begun {
-		s.EngineEnded = c.stamp(c.worked.last)
+	if _, last, ok := c.tally.Ran(); ok {
+		s.EngineEnded = c.start.UnixMilli() + last
 	}
 	switch f.Status {
 	case sched.Succeeded:
@@ -173,10 +175,7 @@ func (c *coordinator) conclude(f *sched.Finish) {
 	if c.replanned() {
 		rec.Job = c.job
 	}
-	members := make([]mesh.Member, 0, len(c.nodes))
-	for _, m := range c.nodes {
-		members = append(members, m)
-	}
+	members := c.crew.All()
 	header := c.header()
 	header.DeadlineUnixMs = 0
 	if c.output == nil {
@@ -188,6 +187,15 @@ func (c *coordinator) conclude(f *sched.Finish) {
 		c.n.wrapUp(&rec, members, header, c.output)
 		c.tell(s)
 	})
+}
+
+// count adds an ended job to the node's metrics.
+func (c *coordinator) count(s *api.JobStatus) {
+	retries := 0
+	for _, st := range s.Stages {
+		retries += st.Retries
+	}
+	c.n.metrics.JobEnded(string(s.State), retries)
 }
 
 // tell makes an end known to the job's watchers.
@@ -229,7 +237,7 @@ func (c *coordinator) result() *api.ResultInfo {
 	}
 	r := &api.ResultInfo{Job: c.hosted.Spec.ID}
 	for _, w := range c.d.Segments(len(c.job.Stages) - 1) {
-		r.Parts = append(r.Parts, api.ResultPart{Addr: c.holder(w), Segment: w.Output.Segment, Rows: w.Output.Rows})
+		r.Parts = append(r.Parts, api.ResultPart{Addr: c.crew.Holder(w), Segment: w.Output.Segment, Rows: w.Output.Rows})
 	}
 	return r
 }
@@ -255,14 +263,9 @@ func (c *coordinator) status() *api.JobStatus {
 	if c.d == nil {
 		return s
 	}
-	if c.worked.begun {
-		s.Started = c.stamp(c.worked.first)
+	if first, _, ok := c.tally.Ran(); ok {
+		s.Started = c.start.UnixMilli() + first
 	}
-	for _, st := range c.d.Status() {
-		s.Stages = append(s.Stages, api.StageStatus{
-			Index: st.Index, Name: st.Name, Tasks: st.Tasks, Running: st.Running, Done: st.Done, Reused: st.Reused, Retries: st.Retries, Dropped: st.Dropped,
-			Rows: st.Rows, RawBytes: st.RawBytes, Bytes: st.Bytes, Spill: st.Spilled, CPU: st.CPUMillis, Wall: c.wall(st.Index, st.Running > 0),
-		})
-	}
+	s.Stages = c.tally.Stages(c.d, c.now())
 	return s
 }

@@ -27,12 +27,12 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 		m.reply <- grantReply{err: &plan.Error{Kind: plan.KindFenced, Op: "report", Subject: string(c.hosted.Spec.ID), Text: fmt.Sprintf("term %d is not %d", m.header.GetTerm(), c.term)}}
 		return
 	}
-	node, ok := c.nodes[mesh.NodeID(m.from.Node)]
+	node, ok := c.crew.Find(mesh.NodeID(m.from.Node))
 	if !ok {
 		m.reply <- grantReply{err: &plan.Error{Kind: plan.KindUnavailable, Op: "report", Subject: m.from.Node, Text: "the coordinator does not see this node yet"}}
 		return
 	}
-	c.heard[node.ID] = time.Now()
+	c.crew.Heard(node.ID, time.Now())
 	c.step(ctx, sched.Tick{Now: c.now()})
 	slots := 0
 	switch msg := m.msg.(type) {
@@ -84,7 +84,7 @@ func (c *coordinator) askParts(ctx actor.Context, m *nodeMsg, node mesh.Member) 
 }
 
 func (c *coordinator) onParts(ctx actor.Context, p *partsMsg) {
-	node, ok := c.nodes[mesh.NodeID(p.m.from.Node)]
+	node, ok := c.crew.Find(mesh.NodeID(p.m.from.Node))
 	if c.finished || !ok {
 		p.m.reply <- grantReply{grant: &wire.Grant{Header: c.header()}}
 		return
@@ -112,7 +112,7 @@ func (c *coordinator) onDone(ctx actor.Context, node mesh.Member, msg *wire.Done
 	if f := msg.GetFiles(); f != nil {
 		out.Manifest, out.Rows, out.Bytes = f.GetManifest(), f.GetRows(), f.GetBytes()
 	}
-	c.ended(int(msg.GetTask().GetStage()))
+	c.tally.Ended(int(msg.GetTask().GetStage()), c.now())
 	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetLineage(), Output: out})
 	c.adapt(ctx)
 }
@@ -127,7 +127,7 @@ func attemptsOf(tasks []*wire.Task) []plan.AttemptID {
 
 // grant is a Run for the wire.
 func (c *coordinator) grant(r sched.Run) *wire.Run {
-	c.began(r.Stage)
+	c.tally.Began(r.Stage, c.now())
 	return &wire.Run{Task: wire.NewTask(r.Attempt, r.Stage), Memory: r.Memory, SpecVersion: r.Version, Lineage: r.Lineage, Threads: int32(r.Threads)}
 }
 
@@ -152,21 +152,11 @@ func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 		infos, where := make([]plan.SegmentInfo, len(winners)), make([]api.Location, len(winners))
 		for i, w := range winners {
 			infos[i] = w.Output.Parts
-			where[i] = api.Location{Addr: c.holder(w), Segment: w.Output.Segment}
+			where[i] = api.Location{Addr: c.crew.Holder(w), Segment: w.Output.Segment}
 		}
 		p.Up[up], p.Where[up] = infos, where
 	}
 	return p, nil
-}
-
-// holder is the API of a node that holds a winner's segment.
-func (c *coordinator) holder(w sched.Winner) string {
-	for _, h := range w.Holders {
-		if addr := c.addrs[mesh.NodeID(h)]; addr != "" {
-			return addr
-		}
-	}
-	return ""
 }
 
 // strip is the job with the inputs of one stage only, its tasks known: of the others

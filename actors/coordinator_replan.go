@@ -50,7 +50,7 @@ func (c *coordinator) extend(ctx actor.Context, next *distribute.Compiled) {
 	c.log.Info("job planned again", "stages", len(added), "why", added[0].Replanned)
 	c.hosted.Planned(c.hosted.Compiled().With(next))
 	c.job = next.Job
-	c.grow()
+	c.tally.Grow(c.job.Stages, nil)
 	c.step(ctx, sched.Extend{Job: c.job})
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	c.n.goes.Go(func() {
@@ -63,11 +63,4 @@ func (c *coordinator) extend(ctx actor.Context, next *distribute.Compiled) {
 // replanned reports whether the job has other stages than at first.
 func (c *coordinator) replanned() bool {
 	return c.job != nil && c.job.Stages[len(c.job.Stages)-1].Replanned != ""
-}
-
-// grow gives new stages their entries in clocks and named.
-func (c *coordinator) grow() {
-	more := len(c.job.Stages) - len(c.clocks)
-	c.clocks = append(c.clocks, make([]stageClock, more)...)
-	c.named = append(c.named, make([]int64, len(c.job.Stages)-len(c.named))...)
 }

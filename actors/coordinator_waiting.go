@@ -8,6 +8,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/fair"
+	"github.com/pondmesh/pond/actors/jobs"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/setup"
@@ -37,6 +38,15 @@ func (c *coordinator) await(ctx actor.Context) {
 		c.n.goes.Go(func() { c.n.jobs.RecordWait(c.hosted, api.Waits) })
 	}
 	c.holdLease(ctx)
+}
+
+// holdLease ends a job that nobody waits for any more.
+func (c *coordinator) holdLease(ctx actor.Context) {
+	if !c.finished && c.hosted.Deserted() {
+		c.log.Info("nobody waits for the job any more")
+		lease := time.Duration(c.hosted.Spec.Options.LeaseMillis) * time.Millisecond
+		c.onCancel(ctx, &jobs.Cancel{Reason: fmt.Sprintf("its client is gone: it has not said for %v that it waits for the job", lease)})
+	}
 }
 
 // onAdmitted begins the job's planning, once.

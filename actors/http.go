@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/audit"
 	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/intake"
 	"github.com/pondmesh/pond/actors/jobs"
@@ -236,7 +237,7 @@ func (s *server) getJobID(http.ResponseWriter, *http.Request) (any, error) {
 func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	spec := new(api.JobSpec)
 	if err := decode(r, spec); err != nil {
-		newSubmission(r, callerOf(r), nil).end(r.Context(), s.n.log, err)
+		audit.New(r, callerOf(r), nil).End(r.Context(), s.n.log, err)
 		return nil, err
 	}
 	spec.Submitted, spec.Digest, spec.Owner = 0, "", callerOf(r).User // by this node's clock and hand, not the client's
@@ -251,9 +252,9 @@ func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 
 // takeJob submits a job, and notes that in the log.
 func (s *server) takeJob(r *http.Request, spec *api.JobSpec) (*api.JobStatus, error) {
-	noted := newSubmission(r, callerOf(r), spec)
+	noted := audit.New(r, callerOf(r), spec)
 	status, err := s.submitOnce(r, spec)
-	noted.end(r.Context(), s.n.log, err)
+	noted.End(r.Context(), s.n.log, err)
 	return status, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/audit"
 	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/plan"
 )
@@ -29,7 +30,7 @@ func (s *server) only(least auth.Role, next http.HandlerFunc) http.HandlerFunc {
 		if err == nil {
 			err = allowed(r, id, least)
 			if err != nil && r.Pattern == submitRoute {
-				newSubmission(r, id, nil).end(r.Context(), s.n.log, err)
+				audit.New(r, id, nil).End(r.Context(), s.n.log, err)
 			}
 		}
 		if err != nil {

@@ -40,8 +40,9 @@ type Job struct {
 	renewals atomic.Int64 // how often the job's client said that it still waits
 	taken    atomic.Bool  // somebody may have been told that the job is taken
 
-	mu  sync.Mutex
-	job *prepare.Job // nil until it is planned; replaced when planned again, never changed
+	mu    sync.Mutex
+	lease lease
+	job   *prepare.Job // nil until it is planned; replaced when planned again, never changed
 }
 
 // Status is how the job stands, and a channel that closes when there is a newer status,

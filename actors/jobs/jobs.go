@@ -300,6 +300,7 @@ func (j *Jobs) start(rec *api.Record, term *terms.Term) (*Job, error) {
 	}
 	r := &Job{Record: rec, Spec: rec.Spec, Term: term, topic: newTopic(first), turn: turn}
 	r.taken.Store(term.Number() > 1)
+	r.lease.max = time.Duration(rec.Spec.Options.LeaseMillis) * time.Millisecond
 	var err error
 	if r.Driver, err = j.NewDriver(r); err != nil {
 		j.leaves(r)

@@ -1,4 +1,9 @@
-package actors
+// Package audit writes who handed in what: one line of the node's log for each request to
+// run a job.
+//
+// A line names the caller, the files and a hash of the statement. It refuses to repeat
+// anything of the statement itself, and to say what becomes of the job later.
+package audit
 
 import (
 	"context"
@@ -20,20 +25,18 @@ const (
 	auditHashLen  = 16 // hex digits of a statement's SHA-256
 )
 
-// submission is a request to run a job, as the audit line has it that the node which is
-// asked writes into its log: one each, also of one that is refused. What becomes of the
-// job later is no part of it.
-type submission struct {
+// Submission is a request to run a job, taken or refused, by a node that is asked to.
+type Submission struct {
 	by        auth.Identity
 	from      string
 	statement string // the beginning of its SHA-256; empty: none was given
 	spec      *api.JobSpec
 }
 
-// newSubmission is made before the job is planned: its statement is gone from the spec
-// then. spec is nil when there was none to be read.
-func newSubmission(r *http.Request, by auth.Identity, spec *api.JobSpec) *submission {
-	a := &submission{by: by, from: r.RemoteAddr, spec: spec}
+// New is called before the job is planned: its statement is gone from the spec then. spec
+// is nil when there was none to be read.
+func New(r *http.Request, by auth.Identity, spec *api.JobSpec) *Submission {
+	a := &Submission{by: by, from: r.RemoteAddr, spec: spec}
 	if spec == nil {
 		a.spec = new(api.JobSpec)
 	}
@@ -44,8 +47,8 @@ func newSubmission(r *http.Request, by auth.Identity, spec *api.JobSpec) *submis
 	return a
 }
 
-// end writes the line, once it is known what comes of the submission.
-func (a *submission) end(ctx context.Context, log *slog.Logger, err error) {
+// End writes the line, once it is known what comes of the submission.
+func (a *Submission) End(ctx context.Context, log *slog.Logger, err error) {
 	attrs := []slog.Attr{slog.String("user", a.user()), slog.String("role", a.by.Role.String()), slog.String("from", a.from), slog.String("job", clipped(string(a.spec.ID))), slog.String("statement", a.statement)}
 	if p := a.spec.Plan; p != nil && a.spec.Digest != "" { // else it may be its client's word
 		files := filesOf(p)
@@ -66,7 +69,7 @@ func (a *submission) end(ctx context.Context, log *slog.Logger, err error) {
 }
 
 // user is the caller, or whom a caller that has no name says that it asks for.
-func (a *submission) user() string {
+func (a *Submission) user() string {
 	if a.by.User == "" {
 		return clipped(a.spec.User)
 	}

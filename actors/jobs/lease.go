@@ -1,13 +1,6 @@
-package actors
+package jobs
 
-import (
-	"fmt"
-	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
-
-	"github.com/pondmesh/pond/actors/jobs"
-)
+import "time"
 
 // lease counts how long nobody has renewed a job's lease. It adds up the time
 // between looks, each at most lookMax: while this process did not run, no client
@@ -19,8 +12,8 @@ type lease struct {
 	seen   int64     // renewals at that time
 }
 
-// lookMax is the longest time between two looks that counts: some ticks.
-const lookMax = 4 * tickInterval
+// lookMax is the longest time between two looks that counts: some ticks of a driver.
+const lookMax = time.Second
 
 // ended reports at a look whether the lease has run out. renewals is how often it
 // was renewed so far.
@@ -37,10 +30,10 @@ func (l *lease) ended(now time.Time, renewals int64) bool {
 	return l.silent > l.max
 }
 
-// holdLease ends a job that nobody waits for any more.
-func (c *coordinator) holdLease(ctx actor.Context) {
-	if c.lease.ended(time.Now(), c.hosted.Renewals()) {
-		c.log.Info("nobody waits for the job any more", "silent", c.lease.silent)
-		c.onCancel(ctx, &jobs.Cancel{Reason: fmt.Sprintf("its client is gone: it has not said for %v that it waits for the job", c.lease.max)})
-	}
+// Deserted reports whether the client of a job that has a lease has not renewed it for
+// too long. Whoever drives the job looks several times a second.
+func (r *Job) Deserted() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lease.ended(time.Now(), r.Renewals())
 }

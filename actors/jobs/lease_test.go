@@ -1,4 +1,4 @@
-package actors
+package jobs
 
 import (
 	"testing"
@@ -12,7 +12,7 @@ func TestLease(t *testing.T) {
 		renewals int64
 		ended    bool
 	}
-	tick := tickInterval
+	const tick = lookMax / 4
 	for _, test := range []struct {
 		name  string
 		max   time.Duration
