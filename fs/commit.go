@@ -22,6 +22,7 @@ const (
 type request struct {
 	put  *Info
 	crcs []uint32
+	file bool // put has a file, new in the data folder
 	drop []UploadID
 	sync bool
 
@@ -148,11 +149,11 @@ func (c *committer) apply(group []*request, sync bool) error {
 	}
 	b := s.index.db.NewBatch()
 	defer b.Close()
-	puts := false
+	files := false
 	for _, r := range group {
 		var err error
 		if r.put != nil {
-			puts = true
+			files = files || r.file
 			err = s.index.put(b, r.put, r.crcs)
 		} else {
 			err = c.drop(b, r)
@@ -161,8 +162,8 @@ func (c *committer) apply(group []*request, sync bool) error {
 			return err
 		}
 	}
-	// The file's name must be on disk before the fact that it is there.
-	if sync && puts {
+	// A file's name must be on disk before the fact that it is there.
+	if sync && files {
 		if err := s.syncFolder(s.data); err != nil {
 			return s.syncFailed(err)
 		}

@@ -17,8 +17,8 @@ type Reader struct {
 	s    *Store
 	info Info
 	crcs []uint32
-	f    vfs.File
-	file *os.File // f, when it is a real one
+	f    vfs.File // nil: there are no bytes, or file is set
+	file *os.File // the real file
 }
 
 // Reader opens a committed upload, or answers ErrNotFound; ErrCorrupt when its
@@ -41,6 +41,9 @@ func (s *Store) reader(id UploadID) (*Reader, error) {
 	var err error
 	if r.info, err = s.index.info(id); err != nil {
 		return nil, err
+	}
+	if r.info.Size == 0 {
+		return r, nil
 	}
 	if r.crcs, err = s.index.crcs(id, r.info.Size); err == nil {
 		err = r.openFile(s.file(id))
@@ -78,15 +81,19 @@ func (r *Reader) Info() Info { return r.info }
 func (r *Reader) Size() int64 { return r.info.Size }
 
 // File returns the open file, for sendfile: reads through it are not checked. It
-// belongs to the Reader. It is nil if the store is not on real files.
+// belongs to the Reader. It is nil if the store is not on real files, or there are no
+// bytes.
 func (r *Reader) File() *os.File { return r.file }
 
 // Close ends the Reader.
 func (r *Reader) Close() error {
-	if r.file != nil {
+	switch {
+	case r.file != nil:
 		return r.file.Close()
+	case r.f != nil:
+		return r.f.Close()
 	}
-	return r.f.Close()
+	return nil
 }
 
 // ReadAt is io.ReaderAt. It reads and checks whole frames, so reads that are

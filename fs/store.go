@@ -279,11 +279,15 @@ func (s *Store) deleteSome(ids []UploadID) error {
 
 // Path is the file of a committed upload, for readers such as DuckDB that open
 // files themselves. Its size has been checked, its checksums have not: see
-// Verify. The file must not be written; it goes when the upload is deleted.
+// Verify. The file must not be written; it goes when the upload is deleted. An upload
+// without bytes has none: ErrInvalid.
 func (s *Store) Path(id UploadID) (string, error) {
 	info, err := s.Stat(id)
 	if err != nil {
 		return "", err
+	}
+	if info.Size == 0 {
+		return "", fmt.Errorf("fs: path %s: no bytes, so no file: %w", id, ErrInvalid)
 	}
 	switch fi, err := s.fs.Stat(s.file(id)); {
 	case err != nil:

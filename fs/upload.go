@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -70,8 +71,8 @@ func (s *Store) Create(kind string) (*Upload, error) {
 }
 
 func (s *Store) create(kind string) (*Upload, error) {
-	if kind == "" || len(kind) > KindMax {
-		return nil, fmt.Errorf("kind %.40q: %w", kind, ErrInvalid)
+	if err := checkFacts(kind, nil); err != nil {
+		return nil, err
 	}
 	if err := s.enter(); err != nil {
 		return nil, err
@@ -91,6 +92,37 @@ func (s *Store) create(kind string) (*Upload, error) {
 		return nil, err
 	}
 	return u, nil
+}
+
+// Note commits an upload without bytes: all that it says is its attrs, at most AttrsMax
+// bytes. It has no file, so a durable one costs one write of the index's log. Its Reader
+// is empty.
+func (s *Store) Note(kind string, attrs []byte, durable bool) (Info, error) {
+	info := Info{ID: newUploadID(), Kind: kind, Attrs: slices.Clone(attrs), Durable: durable, Committed: s.now().UTC()}
+	if err := s.note(&info); err != nil {
+		return Info{}, fmt.Errorf("fs: note: %w", classify(err))
+	}
+	return info, nil
+}
+
+func (s *Store) note(info *Info) error {
+	if err := checkFacts(info.Kind, info.Attrs); err != nil {
+		return err
+	}
+	if err := s.checkFree(); err != nil {
+		return err
+	}
+	return s.writer.do(&request{put: info, sync: info.Durable})
+}
+
+func checkFacts(kind string, attrs []byte) error {
+	switch {
+	case kind == "" || len(kind) > KindMax:
+		return fmt.Errorf("kind %.40q: %w", kind, ErrInvalid)
+	case len(attrs) > AttrsMax:
+		return fmt.Errorf("%d bytes of attrs, at most %d: %w", len(attrs), AttrsMax, ErrInvalid)
+	}
+	return nil
 }
 
 // checkFree is ErrNoSpace when the disk is fuller than the options allow.
@@ -196,8 +228,8 @@ func (u *Upload) Commit(attrs []byte, durable bool) (Info, error) {
 }
 
 func (u *Upload) commit(attrs []byte, durable bool) (Info, error) {
-	if len(attrs) > AttrsMax {
-		return Info{}, fmt.Errorf("%d bytes of attrs, at most %d: %w", len(attrs), AttrsMax, ErrInvalid)
+	if err := checkFacts(u.kind, attrs); err != nil {
+		return Info{}, err
 	}
 	if err := u.s.Err(); err != nil {
 		return Info{}, err
@@ -212,9 +244,9 @@ func (u *Upload) commit(attrs []byte, durable bool) (Info, error) {
 	if err := f.Close(); err != nil {
 		return Info{}, err
 	}
-	info := Info{ID: u.id, Kind: u.kind, Size: u.sums.Size, Attrs: append([]byte(nil), attrs...),
+	info := Info{ID: u.id, Kind: u.kind, Size: u.sums.Size, Attrs: slices.Clone(attrs),
 		Durable: durable, Committed: u.s.now().UTC()}
-	if err := u.s.writer.do(&request{put: &info, crcs: u.sums.all(), sync: durable}); err != nil {
+	if err := u.s.writer.do(&request{put: &info, crcs: u.sums.all(), file: true, sync: durable}); err != nil {
 		return Info{}, err
 	}
 	u.err = ErrClosed

@@ -69,6 +69,15 @@ func (m *Memory) Create(kind string) (Upload, error) {
 	return &memoryDraft{m: m, kind: kind}, nil
 }
 
+// Note implements Store.
+func (m *Memory) Note(kind string, facts []byte, durable bool) (fs.Info, error) {
+	d, err := m.Create(kind)
+	if err != nil {
+		return fs.Info{}, err
+	}
+	return d.Commit(facts, durable)
+}
+
 // List implements Store.
 func (m *Memory) List(kind string) iter.Seq2[fs.Info, error] {
 	m.mu.Lock()

@@ -3,7 +3,6 @@ package journal
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"sync"
@@ -52,7 +51,7 @@ func OpenRecords(store Store, bytesMax int64, log *slog.Logger) (*Records, error
 		if err != nil {
 			return nil, fmt.Errorf("journal: list job records: %w", err)
 		}
-		rec, err := r.read(info.ID)
+		rec, err := r.read(info)
 		if err != nil {
 			log.Warn("a job record cannot be read: its other home replicas answer for the job", "upload", info.ID, "dropped", !passes(err), "err", err)
 			if !passes(err) {
@@ -73,14 +72,21 @@ func OpenRecords(store Store, bytesMax int64, log *slog.Logger) (*Records, error
 	return r, nil
 }
 
-func (r *Records) read(id fs.UploadID) (*api.Record, error) {
-	rd, err := r.store.Reader(id)
-	if err != nil {
-		return nil, err
+func (r *Records) read(info fs.Info) (*api.Record, error) {
+	b := info.Attrs
+	if info.Size > 0 {
+		rd, err := r.store.Reader(info.ID)
+		if err != nil {
+			return nil, err
+		}
+		defer rd.Close()
+		b = make([]byte, rd.Size())
+		if _, err := rd.ReadAt(b, 0); err != nil {
+			return nil, err
+		}
 	}
-	defer rd.Close()
 	rec := new(api.Record)
-	if err := json.NewDecoder(io.NewSectionReader(rd, 0, rd.Size())).Decode(rec); err != nil {
+	if err := json.Unmarshal(b, rec); err != nil {
 		return nil, err
 	}
 	if rec.Spec == nil || rec.Spec.ID == "" {
@@ -121,15 +127,7 @@ func (r *Records) Put(rec *api.Record) error {
 	if err != nil {
 		return fmt.Errorf("journal: encode the record of job %s: %w", rec.Spec.ID, err)
 	}
-	u, err := r.store.Create(kindJob)
-	if err != nil {
-		return StorageError(fmt.Errorf("journal: record job %s: %w", rec.Spec.ID, err))
-	}
-	if _, err := u.Write(b); err != nil {
-		u.Abort()
-		return StorageError(fmt.Errorf("journal: record job %s: %w", rec.Spec.ID, err))
-	}
-	info, err := u.Commit(nil, true)
+	info, err := r.write(b)
 	if err != nil {
 		return StorageError(fmt.Errorf("journal: record job %s: %w", rec.Spec.ID, err))
 	}
@@ -142,13 +140,31 @@ func (r *Records) Put(rec *api.Record) error {
 	return nil
 }
 
+// write makes a record's bytes durable: as an upload's facts, which costs a third of
+// what a file does, if they are short enough. It is what a short statement waits for.
+func (r *Records) write(b []byte) (fs.Info, error) {
+	if len(b) <= fs.AttrsMax {
+		return r.store.Note(kindJob, b, true)
+	}
+	u, err := r.store.Create(kindJob)
+	if err != nil {
+		return fs.Info{}, err
+	}
+	if _, err := u.Write(b); err != nil {
+		u.Abort()
+		return fs.Info{}, err
+	}
+	return u.Commit(nil, true)
+}
+
 // set makes a record the one of its job; the lock is held.
 func (r *Records) set(rec *api.Record, info fs.Info) {
 	if old := r.jobs[rec.Spec.ID]; old != nil {
 		r.bytes -= old.size
 	}
-	r.bytes += info.Size
-	r.jobs[rec.Spec.ID] = &recordEntry{rec: rec, upload: info.ID, size: info.Size}
+	size := info.Size + int64(len(info.Attrs))
+	r.bytes += size
+	r.jobs[rec.Spec.ID] = &recordEntry{rec: rec, upload: info.ID, size: size}
 }
 
 func (r *Records) remove(ids []fs.UploadID) {

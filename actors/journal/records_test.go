@@ -71,6 +71,22 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// A record may be longer than what an upload says of itself.
+func TestLongRecord(t *testing.T) {
+	for name, store := range stores(t) {
+		for _, n := range []int{0, fs.AttrsMax / 2, fs.AttrsMax, 4 * fs.AttrsMax} {
+			rec := record(plan.JobID(fmt.Sprint(n)), 1, 0)
+			rec.Spec.Statement = strings.Repeat("x", n)
+			if err := openRecords(t, store).Put(rec); err != nil {
+				t.Fatal(err)
+			}
+			if got := openRecords(t, store).Get(rec.Spec.ID); got == nil || got.Spec.Statement != rec.Spec.Statement {
+				t.Errorf("%s: a record of %d bytes came back as %+v", name, n, got)
+			}
+		}
+	}
+}
+
 // After a crash between a new version and the deletion of the old one both are
 // there; what cannot be read is no record, and goes, unless another look may help.
 func TestRecordsAfterCrash(t *testing.T) {

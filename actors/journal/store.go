@@ -17,6 +17,9 @@ import (
 type Store interface {
 	// Create begins an upload of a kind.
 	Create(kind string) (Upload, error)
+	// Note commits an upload without bytes: its facts, at most fs.AttrsMax bytes, are
+	// all of it.
+	Note(kind string, facts []byte, durable bool) (fs.Info, error)
 	// List yields the committed uploads of a kind, in no useful order.
 	List(kind string) iter.Seq2[fs.Info, error]
 	// Reader opens a committed upload: fs.ErrNotFound when there is none.
