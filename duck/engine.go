@@ -64,8 +64,9 @@ type Engine struct {
 
 	poolKey string // what Pool keeps it for
 
-	sideTurn chan struct{}      // the same for
-	side     mapping.Connection // what must work while a query runs
+	sideTurn chan struct{}                        // the same for
+	side     mapping.Connection                   // what must work while a query runs
+	asides   map[string]mapping.PreparedStatement // of side, by their text: few
 }
 
 // Open starts an engine. It is not locked: it may read any file until Lock.
@@ -89,7 +90,8 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 			return nil, fmt.Errorf("duck: open: %w", err)
 		}
 	}
-	e := &Engine{config: c, turn: make(chan struct{}, 1), sideTurn: make(chan struct{}, 1)}
+	e := &Engine{config: c, turn: make(chan struct{}, 1), sideTurn: make(chan struct{}, 1),
+		asides: map[string]mapping.PreparedStatement{}}
 	e.closing, e.close = context.WithCancelCause(context.Background())
 	e.self = C.malloc(C.sizeof_uintptr_t)
 	*(*C.uintptr_t)(e.self) = C.uintptr_t(cgo.NewHandle(e))
@@ -282,6 +284,9 @@ func (e *Engine) Close() error {
 
 func (e *Engine) free() error {
 	e.bound.free()
+	for _, s := range e.asides {
+		mapping.DestroyPrepare(&s)
+	}
 	for _, c := range []*mapping.Connection{&e.side, &e.conn} {
 		mapping.Disconnect(c)
 	}

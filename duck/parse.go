@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/duckdb/duckdb-go/v2/mapping"
 	"strconv"
 	"strings"
 )
@@ -58,7 +59,8 @@ func (e *Engine) Deparse(ctx context.Context, tree []byte) (string, error) {
 }
 
 // aside runs a small query on the connection that is free while a query runs.
-// It is short: the context is looked at before it only.
+// It is short: the context is looked at before it only. Its text is one of few: it
+// stays prepared, which takes longer than to run it, until it fails.
 func (e *Engine) aside(ctx context.Context, query string, args ...string) ([][]string, error) {
 	select {
 	case <-e.sideTurn:
@@ -71,5 +73,19 @@ func (e *Engine) aside(ctx context.Context, query string, args ...string) ([][]s
 	if e.closing.Err() != nil {
 		return nil, ErrClosed
 	}
-	return query1(e.side, query, args...)
+	s, ok := e.asides[query]
+	if !ok {
+		var err error
+		if s, err = prepare1(e.side, query); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := run1(e.side, s, query, args...)
+	if err != nil {
+		mapping.DestroyPrepare(&s)
+		delete(e.asides, query)
+		return nil, err
+	}
+	e.asides[query] = s
+	return rows, nil
 }

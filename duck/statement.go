@@ -99,18 +99,27 @@ func changedRows(r *mapping.Result) int64 {
 // query1 runs one query whose columns are cast to text here, for results of a
 // few rows; NULL is empty.
 func query1(conn mapping.Connection, query string, args ...string) ([][]string, error) {
-	s, err := prepare(conn, "SELECT COLUMNS(*)::VARCHAR FROM ("+query+")")
+	s, err := prepare1(conn, query)
 	if err != nil {
 		return nil, err
 	}
 	defer mapping.DestroyPrepare(&s)
+	return run1(conn, s, query, args...)
+}
+
+func prepare1(conn mapping.Connection, query string) (mapping.PreparedStatement, error) {
+	return prepare(conn, "SELECT COLUMNS(*)::VARCHAR FROM ("+query+")")
+}
+
+// run1 is query1 of what prepare1 has prepared.
+func run1(conn mapping.Connection, s mapping.PreparedStatement, query string, args ...string) ([][]string, error) {
 	for i, a := range args {
 		if mapping.BindVarchar(s, mapping.IdxT(i+1), a) == mapping.StateError {
 			return nil, errors.New("cannot bind an argument")
 		}
 	}
 	var rows [][]string
-	err = stream(conn, s, query, func(chunk mapping.DataChunk) error {
+	err := stream(conn, s, query, func(chunk mapping.DataChunk) error {
 		rows = append(rows, texts(chunk)...)
 		return nil
 	})
