@@ -442,7 +442,12 @@ func (s *server) getPacket(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return nil, writeGob(w, p)
+	b, err := p.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write(b)
+	return nil, err
 }
 
 func (s *server) dropSegment(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -473,13 +478,7 @@ func (s *server) getParts(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, writeGob(w, p)
-}
-
-// writeGob is for replies between nodes that are large.
-func writeGob(w http.ResponseWriter, v any) error {
-	w.Header().Set("Content-Type", "application/x-gob")
-	return gob.NewEncoder(w).Encode(v)
+	return nil, gob.NewEncoder(w).Encode(p)
 }
 
 func (s *server) startJob(_ http.ResponseWriter, r *http.Request) (any, error) {

@@ -85,7 +85,14 @@ const UnclaimedQuery = "unclaimed"
 // Packet fetches a stage for a worker, from the coordinator of a term.
 func (p *Peer) Packet(ctx context.Context, id plan.JobID, term uint64, stage int, version uint64) (*Packet, error) {
 	out := new(Packet)
-	return out, p.gob(ctx, jobPath(id, fmt.Sprintf("/packet?term=%d&stage=%d&version=%d", term, stage, version)), out)
+	path := jobPath(id, fmt.Sprintf("/packet?term=%d&stage=%d&version=%d", term, stage, version))
+	return out, p.large(ctx, path, func(in io.Reader) error {
+		b, err := io.ReadAll(in)
+		if err != nil {
+			return err
+		}
+		return out.UnmarshalBinary(b)
+	})
 }
 
 // Schema fetches the columns of a segment.
@@ -122,13 +129,13 @@ func (p *Peer) Held(ctx context.Context, stages []plan.StageID) ([]Held, error) 
 // Parts fetches the rows and bytes of each partition of a segment.
 func (p *Peer) Parts(ctx context.Context, segment string) (*plan.SegmentInfo, error) {
 	out := new(plan.SegmentInfo)
-	return out, p.gob(ctx, "/v1/segments/"+segment+"/parts", out)
+	return out, p.large(ctx, "/v1/segments/"+segment+"/parts", func(in io.Reader) error { return gob.NewDecoder(in).Decode(out) })
 }
 
-// gob reads a reply that is large and never leaves Pond.
-func (p *Peer) gob(ctx context.Context, path string, into any) error {
+// large gives read a reply that is large and never leaves Pond.
+func (p *Peer) large(ctx context.Context, path string, read func(io.Reader) error) error {
 	return p.exchange(ctx, http.MethodGet, path, nil, func(r *reply) error {
-		if err := gob.NewDecoder(io.LimitReader(r.Body, PacketBytesMax)).Decode(into); err != nil {
+		if err := read(io.LimitReader(r.Body, PacketBytesMax)); err != nil {
 			return r.broken(fmt.Errorf("reading the reply to GET %s: %w", path, err), false)
 		}
 		return nil

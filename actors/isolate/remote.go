@@ -2,7 +2,6 @@ package isolate
 
 import (
 	"context"
-	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -27,37 +26,51 @@ type remotePackets struct {
 	node process.Caller
 
 	mu      sync.Mutex
-	last    packedPacket
+	last    namedPacket
 	schemas map[plan.StageID]*arrow.Schema // at most schemasKept
 }
 
 const schemasKept = 64
+
+// namedPacket is a packet, and the node's name for it.
+type namedPacket struct {
+	token  string
+	packet *api.Packet
+}
 
 // Get implements exec.Packets.
 func (p *remotePackets) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
 	p.mu.Lock()
 	have := p.last
 	p.mu.Unlock()
-	body, files, err := ask(ctx, p.node, methodPacket, packetRequest{Stage: stage, Version: version, Have: have.Token})
+	body, files, err := ask(ctx, p.node, methodPacket, packetRequest{Stage: stage, Version: version, Have: have.token})
 	if err != nil {
 		return nil, err
 	}
 	if len(body) == 0 && len(files) == 0 {
-		if have.Packet == nil {
+		if have.packet == nil {
 			return nil, errNoReply
 		}
-		return have.Packet, nil
+		return have.packet, nil
 	}
 	in := unpack(body, files)
 	defer in.Close()
-	var got packedPacket
-	if err := gob.NewDecoder(io.LimitReader(in, api.PacketBytesMax)).Decode(&got); err != nil {
+	token, err := readName(in)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(in, api.PacketBytesMax))
+	if err != nil {
 		return nil, fmt.Errorf("isolate: read a packet: %w", err)
+	}
+	got := namedPacket{token, new(api.Packet)}
+	if err := got.packet.UnmarshalBinary(b); err != nil {
+		return nil, err
 	}
 	p.mu.Lock()
 	p.last = got
 	p.mu.Unlock()
-	return got.Packet, nil
+	return got.packet, nil
 }
 
 // Schema implements exec.Packets.

@@ -112,13 +112,16 @@ func (s *session) sendPacket(ctx context.Context, body []byte) ([]byte, []*os.Fi
 	if token == r.Have {
 		return nil, nil, nil
 	}
-	return pack(s.dir, encode(&packedPacket{token, packet}))
-}
-
-// packedPacket is a packet as it travels.
-type packedPacket struct {
-	Token  string
-	Packet *api.Packet
+	return pack(s.dir, func(w io.Writer) error {
+		b, err := packet.MarshalBinary()
+		if err == nil {
+			err = writeName(w, token)
+		}
+		if err == nil {
+			_, err = w.Write(b)
+		}
+		return err
+	})
 }
 
 func (s *session) sendSchema(ctx context.Context, body []byte) ([]byte, []*os.File, error) {
