@@ -65,6 +65,7 @@ type nodeConfig struct {
 	funcs           *funcs.Registry
 	kinds           *kinds.Registry
 	actorIdle       time.Duration
+	chaosKey        string
 }
 
 // nodeOption sets one of them.
@@ -194,6 +195,11 @@ func WithWriteRoots(dirs ...string) Option {
 func WithKeyFiles(paths ...string) Option {
 	return set(func(c *nodeConfig) { c.keys = append(c.keys, paths...) })
 }
+
+// WithChaosKey has faults armed at the node by whoever shows this key, of at least 16
+// bytes, and has the role admin: for fault runs, and nothing else. Without it, or with
+// an empty one, no fault can be armed.
+func WithChaosKey(key string) Option { return set(func(c *nodeConfig) { c.chaosKey = key }) }
 
 // WithMemory sets the bytes that tasks may use together; 0, the default: 60 % of
 // the machine's.

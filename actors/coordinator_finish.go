@@ -15,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/faults"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -30,9 +31,11 @@ func (c *coordinator) publish(ctx actor.Context, p sched.Publish) {
 	c.publishing = true
 	c.n.goes.Go(func() {
 		m := &publishedMsg{try: p.Try}
+		c.n.cfg.Faults.At(faults.Publish)
 		m.err = decide(c.n.ctx, term, terms.Publish, rows, nil)
 		if m.err == nil {
 			m.files, m.err = out.Publish(c.n.ctx, p.Winners)
+			c.n.cfg.Faults.At(faults.Published)
 		}
 		root.Send(self, m)
 	})
@@ -185,6 +188,7 @@ func (c *coordinator) conclude(f *sched.Finish) {
 	}
 	c.n.goes.Go(func() { // files have appeared: that is on record before anybody hears of it
 		c.n.wrapUp(&rec, members, header, c.output)
+		c.n.cfg.Faults.At(faults.Ended)
 		c.tell(s)
 	})
 }

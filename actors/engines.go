@@ -80,6 +80,6 @@ func (n *Node) startMachine() {
 			SpoolDir: filepath.Join(n.tasks.Dir, "spools"), Limits: n.limits(), Log: n.log,
 		}
 	case *process.Pool:
-		n.machine = &isolate.Machine{Processes: e, Memory: isolate.Budget(n.cfg.Memory), Journal: n.segments, Blocks: n.blocks, Funcs: n.cfg.Funcs, Limits: n.limits(), Log: n.log}
+		n.machine = &isolate.Machine{Processes: e, Memory: isolate.Budget(n.cfg.Memory), Journal: n.segments, Blocks: n.blocks, Funcs: n.cfg.Funcs, Limits: n.limits(), Faults: n.cfg.Faults, Log: n.log}
 	}
 }

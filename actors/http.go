@@ -48,7 +48,7 @@ func newServer(n *Node) *http.Server {
 		mux.HandleFunc(pattern, s.only(least, h))
 		ofNodes[pattern] = ofNodes[pattern] || least == auth.Node
 	}
-	route("POST /v1/blocks", auth.Submit, transfer.Handler(n.segments, transfer.Limits{}, n.log).ServeHTTP)
+	route("POST /v1/blocks", auth.Submit, n.faultyBlocks(transfer.Handler(n.segments, transfer.Limits{}, n.log)))
 	route("GET /v1/segments/{id}/schema", auth.Submit, s.handle(s.getSchema))
 	route("DELETE /v1/segments/{id}", auth.Node, s.handle(s.dropSegment))
 	route("GET /v1/segments/{id}/parts", auth.Node, s.handle(s.getParts))
@@ -79,9 +79,12 @@ func newServer(n *Node) *http.Server {
 	route("GET /v1/specs", auth.Node, s.handle(s.getSpecs))
 	route("POST /v1/held", auth.Node, s.handle(s.postHeld))
 	route("POST /v1/registers", auth.Node, s.handle(s.postRegisters))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, &plan.Error{Kind: plan.KindNotFound, Op: r.Method, Subject: r.URL.Path, Text: "no such endpoint"})
-	})
+	if n.cfg.Faults != nil {
+		route("GET /v1/faults", auth.Admin, s.keyed(s.getFaults))
+		route("POST /v1/faults", auth.Admin, s.keyed(s.postFault))
+		route("DELETE /v1/faults", auth.Admin, s.keyed(s.deleteFaults))
+	}
+	mux.HandleFunc("/", s.noEndpoint)
 	return &http.Server{
 		Handler:           n.bounds.Bound(whose(mux, ofNodes), s.refuse, s.guard(s.gate.Bound(bodyMax(mux), mux))),
 		ConnContext:       n.bounds.Context,
@@ -192,11 +195,16 @@ var bodyBytesMax = map[string]int64{
 	"PUT /v1/specs/{id}":           api.SpecBytesMax,
 	"POST /v1/held":                api.HeldBytesMax,
 	"POST /v1/registers":           api.RegisterBytesMax,
+	"POST /v1/faults":              faultBytesMax,
 	"POST /v1/blocks":              -1, // transfer's handler has bounds of its own
 }
 
-// otherBytesMax bounds those of all other routes, of which none reads any.
-const otherBytesMax = 4 << 10
+// faultBytesMax bounds an order for a fault; otherBytesMax bounds bodies of all other
+// routes, of which none reads any.
+const (
+	faultBytesMax = 4 << 10
+	otherBytesMax = 4 << 10
+)
 
 func bodyMax(mux *http.ServeMux) func(*http.Request) int64 {
 	return func(r *http.Request) int64 {
@@ -521,12 +529,12 @@ func (s *server) postHeld(_ http.ResponseWriter, r *http.Request) (any, error) {
 	return s.n.segments.Held(req.Stages), nil
 }
 
-func (s *server) postRegisters(_ http.ResponseWriter, r *http.Request) (any, error) {
+func (s *server) postRegisters(w http.ResponseWriter, r *http.Request) (any, error) {
 	call := new(api.RegisterCall)
 	if err := decode(r, call); err != nil {
 		return nil, err
 	}
-	return s.n.registers.Answer(r.Context(), call)
+	return s.answerRegisters(w, r, call)
 }
 
 func (s *server) getSchema(w http.ResponseWriter, r *http.Request) (any, error) {

@@ -152,7 +152,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		Context: n.ctx, Me: func() mesh.Member { return n.mesh.Self() }, Peers: n.peers, Records: n.records, Planner: n.planner,
 		Slots: cfg.Slots, Limits: limitsOf(&n.cfg), NewDriver: n.newDriver, Go: n.goes.Go, Log: n.log,
 	})
-	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Rules: n.rules, Log: n.log}
+	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Rules: n.rules, Faults: n.cfg.Faults, Log: n.log}
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Refused: n.refused, Handle: n.handleMessage})
 	if err != nil {
 		return nil, setup.PortError(err, base+api.ActorsPortOffset, base)
@@ -175,7 +175,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if err := n.openRegisters(); err != nil {
 		return nil, err
 	}
-	n.jobs.Registers = n.registers
+	n.jobs.Registers = n.termRegisters()
 	n.openGrains()
 	n.planner.Elsewhere = n.hasElsewhere
 	n.up.Store(true)
@@ -189,12 +189,12 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 
 // openStore opens the node's data on disk.
 func (n *Node) openStore(ctx context.Context) error {
-	store, id, err := setup.OpenDataDir(ctx, n.cfg.Dir, n.log)
+	store, id, err := setup.OpenDataDir(ctx, n.cfg.Dir, n.cfg.Faults, n.log)
 	if err != nil {
 		return err
 	}
 	n.store, n.id = store, mesh.NodeID(id)
-	if n.keeper, err = setup.OpenKeeper(n.cfg.Dir, id, n.log); err != nil {
+	if n.keeper, err = setup.OpenKeeper(n.cfg.Dir, id, n.cfg.Faults, n.log); err != nil {
 		return err
 	}
 	if n.records, err = journal.OpenRecords(journal.OnDisk(store), n.cfg.RecordsMax, n.log); err != nil {

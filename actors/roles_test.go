@@ -14,7 +14,6 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/auth"
-	"github.com/pondmesh/pond/actors/metrics"
 )
 
 // leastRoles is what each route asks for.
@@ -22,7 +21,7 @@ var leastRoles = map[auth.Role][]string{
 	auth.Read: {"GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/watch", "GET /v1/members", "GET /v1/version", "GET /v1/usage", "GET /metrics", "GET /healthz", "GET /readyz"},
 	auth.Submit: {"POST /v1/jobs", "GET /v1/job-id", "GET /v1/jobs/{id}/spec", "GET /v1/jobs/{id}/rows", "POST /v1/jobs/{id}/cancel", "POST /v1/jobs/{id}/renew",
 		"GET /v1/jobs/{id}/explain", "POST /v1/actors/{kind}/{key}", "POST /v1/describe", "POST /v1/explain", "POST /v1/blocks", "GET /v1/segments/{id}/schema"},
-	auth.Admin: {"POST /v1/leave"},
+	auth.Admin: {"POST /v1/leave", "GET /v1/faults", "POST /v1/faults", "DELETE /v1/faults"},
 	auth.Node: {"PUT /v1/specs/{id}", "GET /v1/specs", "POST /v1/jobs/{id}/start", "GET /v1/jobs/{id}/packet", "GET /v1/jobs/{id}/read", "GET /v1/segments/{id}/parts", "DELETE /v1/segments/{id}",
 		"POST /v1/held", "POST /v1/registers"},
 }
@@ -39,9 +38,7 @@ func caller(role string) *tls.ConnectionState {
 // TestRoutesRefuse: every route turns away every caller whose role is less than it
 // asks for, nobody and clients that claim to be nodes included, whatever headers say.
 func TestRoutesRefuse(t *testing.T) {
-	n := &Node{id: "n", log: slog.New(slog.DiscardHandler), metrics: metrics.New(func() metrics.Gauges { return metrics.Gauges{} })}
-	n.bounds = n.boundConns()
-	n.up.Store(true)
+	n := faultyNode(t, chaosKey)
 	served, known := newServer(n).Handler, 0
 	for least, routes := range leastRoles {
 		for _, route := range routes {

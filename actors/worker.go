@@ -208,9 +208,7 @@ func (w *worker) ask(c actor.Context, j *workerJob, msg *wire.Pull, answer *pull
 		defer cancel()
 		reply, err := w.n.wire.Call(ctx, addr, msg)
 		answer.err = err
-		if g, ok := reply.(*wire.Grant); ok {
-			answer.runs = g.GetRuns()
-		}
+		answer.runs = w.n.granted(reply)
 		root.Send(self, answer)
 	})
 }
@@ -309,7 +307,7 @@ func (w *worker) report(c actor.Context, j *workerJob, out *report.Report) {
 	}
 	n, h, log, slots := w.n, w.header(j), w.log.With("job", j.id, "to", addr), int32(len(answer.holds))
 	n.goes.Go(func() {
-		deliver := func(m proto.Message) ([]*wire.Run, error) { return n.deliver(addr, m) }
+		deliver := func(m proto.Message) ([]*wire.Run, error) { return n.tellReport(addr, m) }
 		answer.runs, answer.err = out.Tell(deliver, h, slots, log)
 		root.Send(self, answer)
 	})
@@ -341,8 +339,8 @@ func (n *Node) deliver(addr string, report proto.Message) ([]*wire.Run, error) {
 		ctx, cancel := context.WithTimeout(n.ctx, reportTimeout)
 		reply, err := n.wire.Call(ctx, addr, report)
 		cancel()
-		if g, ok := reply.(*wire.Grant); ok {
-			return g.GetRuns(), err
+		if _, ok := reply.(*wire.Grant); ok {
+			return n.granted(reply), err
 		}
 		if err == nil || !errors.Is(err, plan.ErrUnavailable) || try == reportTriesMax || !n.sleep(pause) {
 			return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/pondmesh/pond/faults"
 	"github.com/pondmesh/pond/fs/register"
 )
 
@@ -81,7 +82,7 @@ func (k *Keeper) open(dir, owner string, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if k.index, err = openIndex(o.FS, dir, o.Log); err != nil {
+	if k.index, err = openIndex(faulty(o.FS, o.Faults, faults.KeeperWrite, faults.KeeperSync), dir, o.Log); err != nil {
 		return err
 	}
 	if err = k.load(o.FS, dir, owner, noted); err != nil {

@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/pondmesh/pond/faults"
 )
 
 // Reader reads a committed upload. Its methods may be called from many
@@ -38,7 +40,10 @@ func (s *Store) reader(id UploadID) (*Reader, error) {
 	}
 	defer s.leave()
 	r := &Reader{s: s}
-	var err error
+	err := s.failRead(id)
+	if err != nil {
+		return nil, err
+	}
 	if r.info, err = s.index.info(id); err != nil {
 		return nil, err
 	}
@@ -58,6 +63,15 @@ func (s *Store) reader(id UploadID) (*Reader, error) {
 		err = fmt.Errorf("%w: committed, but: %v", ErrCorrupt, err)
 	}
 	return nil, err
+}
+
+// failRead has an upload's file fail, or rot, where that is armed.
+func (s *Store) failRead(id UploadID) error {
+	do := s.faults.At(faults.SegmentRead)
+	if do == faults.Corrupt {
+		return rot(s.file(id))
+	}
+	return do.At(faults.SegmentRead)
 }
 
 func (r *Reader) openFile(name string) error {

@@ -55,6 +55,9 @@ func (f *FileStaging) make(ctx context.Context) error {
 	return s.makeRoot(ctx, true)
 }
 
+// Before is Staging's.
+func (f *FileStaging) Before(call func(step string) error) { f.s.Before(call) }
+
 // Release is Staging's.
 func (f *FileStaging) Release() { f.s.Release() }
 

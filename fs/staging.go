@@ -104,6 +104,10 @@ func Stage(ctx context.Context, target, job string, mode Mode) (*Staging, error)
 	return s, nil
 }
 
+// Before has f called before each step of a publish or a discard, by its name; its error
+// ends that there. It is for fault runs, and set before anything else is done.
+func (s *Staging) Before(f func(step string) error) { s.step = f }
+
 func newStaging(target, job string, mode Mode) (*Staging, error) {
 	switch mode {
 	case ModeError, ModeOverwrite, ModeAppend, ModeReplace, ModeOverwriteOwn, ModeReplaceOwn:

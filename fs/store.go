@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/pondmesh/pond/faults"
 )
 
 // Limits.
@@ -39,6 +41,8 @@ type Options struct {
 	// FS replaces the operating system's files in tests of crashes. Path and
 	// Reader.File need the real one.
 	FS vfs.FS
+	// Faults happen where they are armed; nil: nowhere.
+	Faults *faults.Injector
 }
 
 // Store is a folder of write-once uploads. Its methods may be called from many
@@ -50,6 +54,7 @@ type Store struct {
 	now       func() time.Time
 	log       *slog.Logger
 	minFree   int64
+	faults    *faults.Injector
 
 	lock    *dirLock
 	index   *index
@@ -71,7 +76,7 @@ type Store struct {
 // returns ErrCorrupt. The store locks dir: ErrLocked while another has it. The
 // caller calls Close.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
-	s := &Store{fs: o.FS, now: o.Now, log: o.Log, minFree: o.MinFree}
+	s := &Store{fs: o.FS, now: o.Now, log: o.Log, minFree: o.MinFree, faults: o.Faults}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -99,7 +104,7 @@ func (s *Store) open(ctx context.Context, dir string) (err error) {
 	if s.lock, err = lockDir(s.fs, s.dir, s.now()); err != nil {
 		return err
 	}
-	s.index, err = openIndex(s.fs, s.dir, s.log)
+	s.index, err = openIndex(faulty(s.fs, s.faults, faults.StoreWrite, faults.StoreSync), s.dir, s.log)
 	if err != nil {
 		return errors.Join(err, s.lock.release())
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/pondmesh/pond/faults"
 )
 
 // Checksums: one CRC32C a frame, kept in the index in one value a chunk.
@@ -78,7 +80,7 @@ func (s *Store) create(kind string) (*Upload, error) {
 		return nil, err
 	}
 	defer s.leave()
-	if err := s.checkFree(); err != nil {
+	if err := errors.Join(s.checkFree(), s.faults.Fail(faults.SegmentCreate)); err != nil {
 		return nil, err
 	}
 	if s.uploads.Add(1) > uploadsOpenMax {
@@ -109,7 +111,7 @@ func (s *Store) note(info *Info) error {
 	if err := checkFacts(info.Kind, info.Attrs); err != nil {
 		return err
 	}
-	if err := s.checkFree(); err != nil {
+	if err := errors.Join(s.checkFree(), s.failCommit(info.Durable)); err != nil {
 		return err
 	}
 	return s.writer.do(&request{put: info, sync: info.Durable})
@@ -239,6 +241,9 @@ func (u *Upload) commit(attrs []byte, durable bool) (Info, error) {
 			return Info{}, u.s.syncFailed(err)
 		}
 	}
+	if err := u.s.failCommit(durable); err != nil {
+		return Info{}, err
+	}
 	f := u.f
 	u.f = nil
 	if err := f.Close(); err != nil {
@@ -252,6 +257,17 @@ func (u *Upload) commit(attrs []byte, durable bool) (Info, error) {
 	u.err = ErrClosed
 	u.s.uploads.Add(-1)
 	return info, nil
+}
+
+// failCommit has a commit fail where that is armed: a durable one as its fsync would.
+func (s *Store) failCommit(durable bool) error {
+	if !durable {
+		return s.faults.Fail(faults.SegmentCommit)
+	}
+	if err := s.faults.Fail(faults.RecordSync); err != nil {
+		return s.syncFailed(err)
+	}
+	return nil
 }
 
 // syncFailed turns a failed fsync into the end of the store. The kernel has

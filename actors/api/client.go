@@ -421,6 +421,9 @@ func (c *Client) sendOnce(ctx context.Context, base, method, path string, body [
 	if ctx.Value(againKey{}) != nil {
 		req.Header.Set(AgainHeader, "1")
 	}
+	if key, ok := ctx.Value(chaosKey{}).(string); ok {
+		req.Header.Set(ChaosKeyHeader, key)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {

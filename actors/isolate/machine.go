@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -17,6 +18,7 @@ import (
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/faults"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
@@ -34,6 +36,7 @@ type Machine struct {
 	Blocks    *transfer.Client // reads segments, of this node and of others
 	Funcs     *funcs.Registry  // called in this process
 	Limits    exec.Limits      // those of Settings: the node looks again
+	Faults    *faults.Injector // happen as an attempt begins; nil: none
 	Log       *slog.Logger
 
 	packets packetNames
@@ -92,6 +95,7 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 	if err != nil {
 		return nil, err
 	}
+	m.strike(pr)
 	watched, stop := s.watched(ctx, pr)
 	body, _, err = pr.Run(watched, methodRun, body, s.serve)
 	stop()
@@ -107,6 +111,16 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 		return nil, err
 	}
 	return out, s.check(out)
+}
+
+// strike has the process die, or stop, where that is armed.
+func (m *Machine) strike(pr *process.Process) {
+	switch m.Faults.At(faults.Attempt) {
+	case faults.Kill:
+		_ = syscall.Kill(pr.Pid(), syscall.SIGKILL)
+	case faults.Hang:
+		_ = syscall.Kill(pr.Pid(), syscall.SIGSTOP)
+	}
 }
 
 // accessOf is what a process that runs tasks of a stage may reach.

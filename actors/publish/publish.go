@@ -12,6 +12,7 @@ import (
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/faults"
 	"github.com/pondmesh/pond/fs"
 )
 
@@ -21,7 +22,9 @@ type Outputs struct {
 	Dir   string                                             // of notes: a file a job that this node stages for, with its target
 	Live  func(context.Context) (map[plan.JobID]bool, error) // the jobs of the whole pond that some node coordinates
 	Rules *access.Rules                                      // where jobs may write
-	Log   *slog.Logger
+	// Faults happen at the steps of a publication where they are armed; nil: nowhere.
+	Faults *faults.Injector
+	Log    *slog.Logger
 }
 
 // Output is the target of one job's files. The caller ends it with Discard, or with
@@ -40,6 +43,7 @@ type staging interface {
 	Published() (files []string, ok bool, err error)
 	Discard(ctx context.Context) error
 	Release()
+	Before(func(step string) error)
 }
 
 // modeOf is how files are published into a target that is not empty.
@@ -81,6 +85,9 @@ func (o *Outputs) Open(ctx context.Context, job plan.JobID, w *plan.Write) (*Out
 	if err != nil {
 		o.forget(job)
 		return nil, outputError(w, err)
+	}
+	if o.Faults != nil {
+		st.Before(func(step string) error { return o.Faults.Fail(faults.PublishStep(step)) })
 	}
 	return &Output{of: o, job: job, write: w, staging: st}, nil
 }

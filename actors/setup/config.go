@@ -18,6 +18,7 @@ import (
 	"github.com/pondmesh/pond/actors/kinds"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/faults"
 	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/offers"
 )
@@ -59,6 +60,10 @@ type Config struct {
 	Funcs                          *funcs.Registry
 	Kinds                          *kinds.Registry // of actors
 	ActorIdle                      time.Duration   // after which an actor without messages and timers ends; 0: grains' default
+	// ChaosKey is of who may arm faults at the node; "": nobody. Faults are of it: Ready
+	// makes them, or none.
+	ChaosKey string
+	Faults   *faults.Injector
 	// Program is started for engine processes; nil: engines run in this process.
 	Program []string
 
@@ -228,6 +233,11 @@ func (c *Config) check() (err error) {
 	}
 	if c.offers, err = c.offered(); err != nil {
 		return badSetting("functions", "put several into one, with an argument more", "%v", err)
+	}
+	if c.ChaosKey != "" {
+		if c.Faults, err = faults.New(c.ChaosKey, c.Log); err != nil {
+			return badSetting("chaos-key", "leave it out but for fault runs", "%v", err)
+		}
 	}
 	c.TLS, err = api.Secure(c.TLS)
 	return err

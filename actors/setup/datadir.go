@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/faults"
 	pondfs "github.com/pondmesh/pond/fs"
 )
 
@@ -128,11 +129,11 @@ func badDataDir(dir string, kind plan.Kind, hint, format string, args ...any) er
 // OpenDataDir opens a node's data folder, which it makes and marks if need be: the
 // store in it, which the caller closes, and the node's identity. A folder serves
 // one node at a time.
-func OpenDataDir(ctx context.Context, dir string, log *slog.Logger) (store *pondfs.Store, id string, err error) {
+func OpenDataDir(ctx context.Context, dir string, f *faults.Injector, log *slog.Logger) (store *pondfs.Store, id string, err error) {
 	if err := markDataDir(dir); err != nil {
 		return nil, "", err
 	}
-	if store, err = pondfs.Open(ctx, filepath.Join(dir, storeDir), pondfs.Options{Log: log}); err != nil {
+	if store, err = pondfs.Open(ctx, filepath.Join(dir, storeDir), pondfs.Options{Faults: f, Log: log}); err != nil {
 		return nil, "", storeError(dir, err)
 	}
 	if id, err = nodeID(dir); err != nil {
@@ -143,8 +144,8 @@ func OpenDataDir(ctx context.Context, dir string, log *slog.Logger) (store *pond
 
 // OpenKeeper opens the node's keeper in its data folder, whose store is open. The
 // caller closes it.
-func OpenKeeper(dir, id string, log *slog.Logger) (*pondfs.Keeper, error) {
-	k, err := pondfs.OpenKeeper(filepath.Join(dir, keeperDir), id, pondfs.Options{Log: log})
+func OpenKeeper(dir, id string, f *faults.Injector, log *slog.Logger) (*pondfs.Keeper, error) {
+	k, err := pondfs.OpenKeeper(filepath.Join(dir, keeperDir), id, pondfs.Options{Faults: f, Log: log})
 	if err != nil {
 		return nil, storeError(dir, err)
 	}

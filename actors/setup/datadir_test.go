@@ -87,17 +87,17 @@ func TestNodeID(t *testing.T) {
 // TestOpenDataDir: one node at a time, which keeps its identity.
 func TestOpenDataDir(t *testing.T) {
 	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
-	store, id, err := OpenDataDir(t.Context(), dir, log)
+	store, id, err := OpenDataDir(t.Context(), dir, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := OpenDataDir(t.Context(), dir, log); plan.KindOf(err) != plan.KindExists {
+	if _, _, err := OpenDataDir(t.Context(), dir, nil, log); plan.KindOf(err) != plan.KindExists {
 		t.Errorf("a second node opens the folder: %v", err)
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	store, again, err := OpenDataDir(t.Context(), dir, log)
+	store, again, err := OpenDataDir(t.Context(), dir, nil, log)
 	if err != nil || again != id {
 		t.Fatalf("%q, then %q, %v", id, again, err)
 	}

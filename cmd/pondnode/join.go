@@ -89,6 +89,10 @@ func (a *app) joinCommand() *cobra.Command {
 	return cmd
 }
 
+// chaosKeyVariable names the variable of the environment that has the key for faults: a
+// flag would show it to every user of the machine.
+const chaosKeyVariable = "POND_CHAOS_KEY"
+
 // portMax is the last base port: a node takes the two after it as well.
 const portMax = 65532
 
@@ -232,6 +236,10 @@ func (a *app) join(ctx context.Context, n *nodeFlags) error {
 	}
 	if peer, set := a.env("POND_PEER"); set && peer != "" && len(n.peers) == 0 {
 		n.say(a, "no --peer: this node begins a pond of its own (POND_PEER is for commands that ask a node; a node to join is named with --peer or POND_JOIN_PEER)")
+	}
+	if key, _ := a.env(chaosKeyVariable); key != "" {
+		options = append(options, pond.WithChaosKey(key))
+		n.say(a, "faults can be armed at this node ("+chaosKeyVariable+" is set): it is one for fault runs")
 	}
 	node, err := a.starting(ctx, options)
 	if err != nil {
