@@ -30,7 +30,7 @@ type Status struct {
 	LastRow     time.Time // when the last one that was read had been sent
 	Place       int       // among the jobs that wait for a node to drive them, from 1, of
 	InQueue     int       // so many; 0: it does not wait
-	WaitsFor    string    // what has to happen before it is driven, in words
+	WaitsFor    string    // what has to happen before it is driven, or ends, in words
 	Planned     int       // files that were looked at while the job is planned, of
 	ToPlan      int       // so many; 0: it is not being planned, or nothing is to be told
 	Stages      []Stage
@@ -114,7 +114,7 @@ func (s *Status) MarshalJSON() ([]byte, error) {
 		ID: plan.JobID(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, Owner: s.Owner, Hidden: s.Hidden, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
 		Submitted: unixMillis(s.Submitted), Started: unixMillis(s.Started), EngineEnded: unixMillis(s.EngineEnded), Ended: unixMillis(s.Ended), FirstRow: unixMillis(s.FirstRow), LastRow: unixMillis(s.LastRow), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
-	if s.Place > 0 {
+	if s.WaitsFor != "" {
 		out.Waiting = &api.Waiting{Place: s.Place, Of: s.InQueue, For: s.WaitsFor}
 	}
 	if s.ToPlan > 0 {

@@ -89,7 +89,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		c.files = m.files
 		c.step(ctx, sched.Published{Try: m.try, Err: m.err})
 	case *decidedMsg:
-		c.onDecided(m)
+		c.onDecided(ctx, m)
 	case *tickMsg:
 		c.tick(ctx)
 	}

@@ -19,8 +19,10 @@ import (
 	"github.com/pondmesh/pond/mesh"
 )
 
-// decideTimeout bounds how long keepers are waited for, for one decision.
-const decideTimeout = time.Minute
+const (
+	decideTimeout = time.Minute // how long keepers are waited for, for one decision
+	decidePause   = time.Second // before an end is put to the vote again
+)
 
 // publish makes the winners' files visible, beside the actor. First it is decided
 // that they may be: from then on the job is not cancelled, and a newer term can only
@@ -79,9 +81,18 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	case d == terms.None:
 		c.conclude(f)
 	default:
-		root, self, term := ctx.ActorSystem().Root, ctx.Self(), c.hosted.Term
-		c.n.goes.Go(func() { root.Send(self, &decidedMsg{f, decide(c.n.ctx, term, d, f.Rows, f.Err)}) })
+		c.vote(ctx, d, f, 0)
 	}
+}
+
+// vote has an end decided, beside the actor, after a pause.
+func (c *coordinator) vote(ctx actor.Context, d terms.Decision, f *sched.Finish, pause time.Duration) {
+	root, self, term := ctx.ActorSystem().Root, ctx.Self(), c.hosted.Term
+	c.n.goes.Go(func() {
+		if c.n.sleep(pause) {
+			root.Send(self, &decidedMsg{d, f, decide(c.n.ctx, term, d, f.Rows, f.Err)})
+		}
+	})
 }
 
 // voteOf is what has to be decided for a job to end so. A job without files needs no
@@ -112,8 +123,8 @@ func (c *coordinator) writes() bool {
 }
 
 // onDecided ends the job as was decided. Without enough keepers nothing is known of
-// other terms: the watchers here are told so, and nobody else is.
-func (c *coordinator) onDecided(m *decidedMsg) {
+// other terms, so the job goes on until there are, and says what it waits for.
+func (c *coordinator) onDecided(ctx actor.Context, m *decidedMsg) {
 	switch {
 	case m.err == nil:
 		c.conclude(m.end)
@@ -125,23 +136,21 @@ func (c *coordinator) onDecided(m *decidedMsg) {
 		c.output = nil
 		c.conclude(m.end)
 	default:
-		c.log.Error("the job's end could not be decided", "state", m.end.Status, "err", m.err)
+		c.log.Warn("the job's end is not decided yet", "state", m.end.Status, "err", m.err)
 		s := c.status()
-		s.State, s.Ended = api.Failed, time.Now().UnixMilli()
-		s.Error = api.FromError(&plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(c.hosted.Spec.ID),
-			Text: fmt.Sprintf("whether its files are published, or will be by another node, is not known here: %s", undecided(m)),
-			Hint: "before you submit it again, see what became of it once most keepers are back: pondnode job status " + string(c.hosted.Spec.ID)})
-		c.tell(s)
-		c.output.Release()
+		s.Waiting = &api.Waiting{For: waitsFor(m.end)}
+		c.hosted.Tell(s)
+		c.vote(ctx, m.vote, m.end, decidePause)
 	}
 }
 
-// undecided is why an end could not be decided, and what it would have been.
-func undecided(m *decidedMsg) string {
-	if m.end.Err == nil {
-		return plan.AsError(m.err).Text
+// waitsFor says what an end waits for that is not decided.
+func waitsFor(end *sched.Finish) string {
+	text := "most keepers of the registers, to decide its end (pondnode members shows them)"
+	if end.Err == nil {
+		return text
 	}
-	return fmt.Sprintf("%s; here it ended by: %s", plan.AsError(m.err).Text, plan.AsError(m.end.Err).Text)
+	return fmt.Sprintf("%s; on its coordinator it ended by: %s", text, plan.AsError(end.Err).Text)
 }
 
 // fenced: a newer term drives the job. Nothing is said about it from here.

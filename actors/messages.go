@@ -10,6 +10,7 @@ import (
 	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/report"
 	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -104,8 +105,9 @@ type (
 	membersMsg struct{ view *mesh.View }
 	// decidedMsg is what came of the vote on a job's end.
 	decidedMsg struct {
-		end *sched.Finish
-		err error
+		vote terms.Decision
+		end  *sched.Finish
+		err  error
 	}
 	publishedMsg struct {
 		try   int

@@ -201,7 +201,7 @@ type JobStatus struct {
 	// is started again has forgotten it. Lists of jobs leave them out.
 	FirstRow int64         `json:"first_row,omitempty"`
 	LastRow  int64         `json:"last_row,omitempty"`
-	Waiting  *Waiting      `json:"waiting,omitempty"`  // while a queued job waits to be driven
+	Waiting  *Waiting      `json:"waiting,omitempty"`  // while a queued job waits to be driven, or a job for its end
 	Planning *Planning     `json:"planning,omitempty"` // while a queued job is planned
 	Stages   []StageStatus `json:"stages,omitempty"`
 	Rows     int64         `json:"rows"`             // of the result, when it has succeeded
@@ -212,9 +212,10 @@ type JobStatus struct {
 }
 
 // Waiting is where a job stands among those that wait for their coordinator's node to
-// drive them. Others may come to pass it: users take turns.
+// drive them. Others may come to pass it: users take turns. A job that runs may wait for
+// its end to be decided.
 type Waiting struct {
-	Place int    `json:"place"` // from 1
+	Place int    `json:"place"` // from 1; 0: it waits in no queue
 	Of    int    `json:"of"`
 	For   string `json:"for"` // what has to happen, in words
 }
@@ -252,6 +253,9 @@ func (s *JobStatus) Outline() *JobStatus {
 	out.Name, out.Statement, out.Output, out.Files, out.Result = "", "", "", nil, nil
 	if s.Error != nil {
 		out.Error = &Error{Kind: s.Error.Kind, Text: "only the job's owner and admins see why"}
+	}
+	if s.Waiting != nil && s.Waiting.Place == 0 {
+		out.Waiting = &Waiting{For: "its end to be decided"}
 	}
 	out.Stages = slices.Clone(s.Stages)
 	for i := range out.Stages {

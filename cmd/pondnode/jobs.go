@@ -203,8 +203,8 @@ func printHead(w io.Writer, st *pond.Status, now time.Time) {
 		state += verb + t.(string)
 	}
 	line("state", state)
-	if st.Place > 0 {
-		line("waits", fmt.Sprintf("at place %d of %d for %s", st.Place, st.InQueue, st.WaitsFor))
+	if st.WaitsFor != "" {
+		line("waits", strings.TrimPrefix(progress.Waits(st), "waits "))
 	}
 	if !st.Submitted.IsZero() {
 		line("submitted", fmt.Sprintf("%v (%v)", stamp(st.Submitted), ago(st.Submitted, now)))

@@ -25,7 +25,7 @@ type bars struct {
 	p      *mpb.Progress
 	stages map[int]*stageBar
 	plan   *mpb.Bar // nil until there is something to tell
-	place  int      // in the queue, first told
+	waits  string   // what for, last told
 }
 
 func newBars(w io.Writer, columns int) *bars {
@@ -50,8 +50,8 @@ func (b *stageBar) get() pond.Stage {
 }
 
 func (b *bars) Update(s *pond.Status) {
-	if s.Place > 0 && b.place == 0 {
-		b.place = s.Place
+	if s.WaitsFor != "" && s.WaitsFor != b.waits {
+		b.waits = s.WaitsFor
 		b.Say(Waits(s))
 	}
 	b.planning(s)

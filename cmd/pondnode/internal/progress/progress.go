@@ -50,8 +50,8 @@ type lines struct {
 	w      io.Writer
 	job    string
 	stages map[int]pond.Stage
-	place  int // in the queue, first told
-	tenth  int // of the planning, last told
+	waits  string // what for, last told
+	tenth  int    // of the planning, last told
 	ended  bool
 }
 
@@ -60,8 +60,8 @@ func (l *lines) Update(s *pond.Status) {
 		l.job = Short(s.ID)
 		fmt.Fprintf(l.w, "job %s: %s\n", l.job, s.State)
 	}
-	if s.Place > 0 && l.place == 0 { // not at every place: there may be many
-		l.place = s.Place
+	if s.WaitsFor != "" && s.WaitsFor != l.waits { // not at every place: there may be many
+		l.waits = s.WaitsFor
 		fmt.Fprintln(l.w, Waits(s))
 	}
 	if tenth := planningTenth(s); tenth > l.tenth {
@@ -99,8 +99,11 @@ func State(s *pond.Status) string {
 	return fmt.Sprintf("%s (%d of %d)", s.State, s.Place, s.InQueue)
 }
 
-// Waits says how a job waits to be driven.
+// Waits says what a job waits for: to be driven, or for its end.
 func Waits(s *pond.Status) string {
+	if s.Place == 0 {
+		return "waits for " + s.WaitsFor
+	}
 	return fmt.Sprintf("waits at place %d of %d for %s", s.Place, s.InQueue, s.WaitsFor)
 }
 

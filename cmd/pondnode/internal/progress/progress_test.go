@@ -33,6 +33,7 @@ func history() []*pond.Status {
 		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 1, 1), stage(1, 0, 0, 0)}},
 		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 0, 2), stage(1, 3, 1, 0)}},
 		{ID: id, State: "running", Stages: []pond.Stage{stage(0, 2, 0, 2), retried}},
+		{ID: id, State: "running", WaitsFor: "most keepers", Stages: []pond.Stage{stage(0, 2, 0, 2), retried}},
 		{ID: id, State: "succeeded", Submitted: time.UnixMilli(1000), Ended: time.UnixMilli(2500), Stages: []pond.Stage{stage(0, 2, 0, 2), last}},
 	}
 }
@@ -51,6 +52,7 @@ stage 1 of 2 (read flights): running 2 tasks
 stage 1 of 2 (read flights): done: 2/2 tasks, 24,000 rows, 2.0 MiB shuffled
 stage 2 of 2 (group): running 3 tasks
 stage 2 of 2 (group): 1 retry so far
+waits for most keepers
 stage 2 of 2 (group): done: 3/3 tasks, 36,000 rows, 3.0 MiB shuffled, 9.0 MiB raw, 5.0 MiB spilled, 1 retry, 2 reused
 job 01234567 succeeded in 1.5s: 2 stages, 5 tasks, 5.0 MiB moved, 5.0 MiB spilled, 1 retry
 `
