@@ -96,6 +96,10 @@ const (
 	idleUntil = 50
 )
 
+// blankTriesMax is how many processes in a row may die before they work for one who
+// waits for one: such a node's program, or its machine, is not fit for any.
+const blankTriesMax = 10
+
 // NewPool starts a pool, and its blank processes in the background.
 func NewPool(c Config) *Pool {
 	p := &Pool{config: c, quit: make(chan struct{}), wake: make(chan struct{}, 1), all: map[*Process]bool{}}
@@ -131,7 +135,7 @@ func (p *Pool) Get(ctx context.Context, n Need) (*Process, error) {
 	if key == "" {
 		key = n.Access.resolve()
 	}
-	for {
+	for try := 1; ; try++ {
 		pr, err := p.take(key)
 		if err != nil {
 			return nil, err
@@ -150,6 +154,9 @@ func (p *Pool) Get(ctx context.Context, n Need) (*Process, error) {
 		pr.kill(endedIdle)
 		if !died || ctx.Err() != nil { // one that died blank says nothing about the next
 			return nil, fmt.Errorf("process: confine an engine process: %w", err)
+		}
+		if try == blankTriesMax {
+			return nil, &plan.Error{Kind: plan.KindResource, Op: "run", Text: fmt.Sprintf("%d engine processes in a row died before they were asked for anything, the last so: %v", try, err), Hint: "look at that node's log"}
 		}
 	}
 }

@@ -223,6 +223,16 @@ func TestDeath(t *testing.T) {
 	}
 }
 
+// TestNoneLives: a program whose processes all die as they start is given up, with the
+// reason, for good.
+func TestNoneLives(t *testing.T) {
+	p := process.NewPool(process.Config{Program: []string{"/bin/false"}, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	defer p.Close()
+	if _, err := p.Get(t.Context(), process.Need{}); plan.KindOf(err) != plan.KindResource || !strings.Contains(err.Error(), "died") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A request that is cancelled ends; a process that does not hear is ended.
 func TestCancel(t *testing.T) {
 	p := newPool(t, nil)
