@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/registers"
@@ -23,10 +22,9 @@ func (n *Node) CloseStore() error { return n.store.Close() }
 // Jobs lists the jobs that any node knows, newest first.
 func (n *Node) Jobs(ctx context.Context) ([]api.JobStatus, error) { return n.peers.All(ctx) }
 
-// SetDuckDB has what wrap makes of the node's DuckDB, which is in this process, plan.
+// SetDuckDB has what wrap makes of the node's DuckDB plan.
 func (n *Node) SetDuckDB(wrap func(prepare.DuckDB) prepare.DuckDB) {
-	here := prepare.Local{Engines: n.engines.(*engines.Pool)}
-	n.planner = prepare.New(wrap(here), n.tasks, n.rules, n.log)
+	n.planner = prepare.New(wrap(n.runner.DuckDB), n.runner.Tasks, n.rules, n.log)
 	n.jobs.Planner = n.planner
 }
 

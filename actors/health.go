@@ -9,7 +9,6 @@ import (
 	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/metrics"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/process"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -75,7 +74,7 @@ func (n *Node) health(look func() []api.Problem) http.HandlerFunc {
 // gauges is how the node stands, for its metrics.
 func (n *Node) gauges() metrics.Gauges {
 	g := metrics.Gauges{
-		Slots: n.cfg.Slots, Running: int(n.running.Load()), MemoryLimit: n.cfg.Memory, Ready: len(n.unready()) == 0,
+		Slots: n.cfg.Slots, Running: int(n.running.Load()), MemoryLimit: n.cfg.Memory, Ready: len(n.unready()) == 0, Engines: metrics.Engines(n.runner.Processes()),
 		Coordinated: map[string]int{string(api.Queued): 0, string(api.Running): 0},
 		Members:     map[string]int{mesh.Alive.String(): 0, mesh.Leaving.String(): 0},
 		Stored:      map[string]int64{},
@@ -85,9 +84,6 @@ func (n *Node) gauges() metrics.Gauges {
 	for _, r := range n.jobs.Running() {
 		s, _ := r.Status()
 		g.Coordinated[string(s.State)]++
-	}
-	if p, ok := n.engines.(*process.Pool); ok {
-		g.Engines = metrics.Engines(p.Stats())
 	}
 	for _, k := range n.usage().Kinds {
 		g.Stored[k.Kind] = k.Bytes

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -21,7 +20,6 @@ import (
 
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/grains"
 	"github.com/pondmesh/pond/actors/intake"
@@ -34,6 +32,7 @@ import (
 	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/refusals"
 	"github.com/pondmesh/pond/actors/registers"
+	"github.com/pondmesh/pond/actors/runner"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/fs"
@@ -47,7 +46,6 @@ const (
 	drainMax        = 2 * time.Minute // how long a leaving node waits for jobs that need it
 	drainAlone      = 5 * time.Second // the same when no node stays, once its tasks have ended
 	shutdownTimeout = 5 * time.Second
-	bufferPoolShare = 5 // percent of the memory budget that free buffers may hold
 )
 
 // Node is one equal member of a pond. Start makes one; it ends with Leave,
@@ -61,10 +59,8 @@ type Node struct {
 	keeper    *fs.Keeper
 	records   *journal.Records
 	segments  *journal.Segments
-	tasks     engines.Config // of the engines that run tasks
-	engines   io.Closer      // a pool of them, or of engine processes
+	runner    *runner.Runner
 	planner   *prepare.Planner
-	machine   runner
 	mesh      *mesh.Mesh
 	wire      *wire.Wire
 	api       *api.Peer
@@ -139,14 +135,18 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if n.rules, err = access.New(access.Config{Own: cfg.Dir, Keys: cfg.Keys, Read: cfg.Read, Write: cfg.Write}); err != nil {
 		return nil, err
 	}
-	if err := n.openEngines(ctx); err != nil {
+	if n.runner, err = runner.Open(ctx, runner.Config{
+		Program: cfg.Program, Memory: cfg.Memory, SlotsMemory: cfg.SlotsMemory(), Slots: cfg.Slots,
+		Dir: filepath.Join(cfg.Dir, setup.SpillDir), Limits: n.limits(), Funcs: cfg.Funcs, Faults: cfg.Faults, Log: cfg.Log,
+	}); err != nil {
 		return nil, err
 	}
+	n.planner = prepare.New(n.runner.DuckDB, n.runner.Tasks, n.rules, n.log)
 	n.conns = api.NewConns()
 	n.api = api.NewPeer(cfg.TLS, n.conns.Dial)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
-	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.tasks.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
-	n.startMachine()
+	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.runner.Tasks.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
+	n.runner.Reach(n.segments, n.blocks)
 	n.peers = &peers.Peers{Self: n.id, View: func() *mesh.View { return n.mesh.View() }, API: n.api, Here: func() []api.JobStatus { return n.jobs.List() }, Log: n.log}
 	n.jobs = jobs.New(jobs.Host{
 		Context: n.ctx, Me: func() mesh.Member { return n.mesh.Self() }, Peers: n.peers, Records: n.records, Planner: n.planner,
@@ -202,6 +202,11 @@ func (n *Node) openStore(ctx context.Context) error {
 	}
 	n.segments, err = journal.OpenSegments(journal.OnDisk(store), n.cfg.CacheMax, n.log)
 	return err
+}
+
+// limits are those that the node's operator has set.
+func (n *Node) limits() exec.Limits {
+	return exec.Limits{Spill: n.cfg.SpillMax, Result: n.cfg.ResultMax, Output: n.cfg.OutputMax}
 }
 
 func (n *Node) serve(l net.Listener) {
@@ -462,8 +467,8 @@ func (n *Node) close() error {
 		errs = append(errs, n.blocks.Close())
 		n.api.Close()
 	}
-	if n.engines != nil {
-		errs = append(errs, n.engines.Close())
+	if n.runner != nil {
+		errs = append(errs, n.runner.Close())
 	}
 	if n.segments != nil {
 		n.segments.Close()

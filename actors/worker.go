@@ -259,7 +259,7 @@ func (w *worker) begin(c actor.Context, j *workerJob, r *wire.Run, h *fair.Hold)
 	a := &attempt{
 		Attempt: exec.Attempt{
 			Job: j.id, ID: r.GetTask().AttemptID(), Stage: key.stage, Version: uint64(r.GetSpecVersion()),
-			Memory: r.GetMemory(), Threads: w.n.tasks.Threads(int(r.GetThreads())), Lineage: r.GetLineage(),
+			Memory: r.GetMemory(), Threads: w.n.runner.Tasks.Threads(int(r.GetThreads())), Lineage: r.GetLineage(),
 		},
 		deadline: j.deadline, packets: j.packets, hold: h,
 	}
