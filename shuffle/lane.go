@@ -56,7 +56,7 @@ func (l *lane) append(c *vec.Chunk) error {
 		return nil
 	}
 	step := c.Rows
-	if c.Size(l.w.c.Keys) > min(largeChunk, l.w.laneMax/2) {
+	if c.Exceeds(min(largeChunk, l.w.laneMax/2), l.w.c.Keys) {
 		step = 1
 	}
 	if l.w.partitions == 1 && step > 1 {

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -325,6 +327,43 @@ func TestWriterLargeRows(t *testing.T) {
 	}
 	if sum.Blocks != rows || mem.most.Load() > memoryMax {
 		t.Fatalf("%d blocks, %d bytes taken", sum.Blocks, mem.most.Load())
+	}
+}
+
+// TestWriterSharedLists: a list that all rows of a chunk share is small in DuckDB and
+// copied for each row: it is taken row by row, too.
+func TestWriterSharedLists(t *testing.T) {
+	const elements, length, memoryMax = 20_000, 512, 8 << 20 // together 80 MB
+	schema := &vec.Schema{Fields: []vec.Field{{Name: "l", Type: &vec.Type{Kind: vec.List, Fields: []vec.Field{{Type: &vec.Type{Kind: vec.Int64}}}}}}}
+	rows := make([][]any, length)
+	for i := range rows {
+		rows[i] = []any{[]any{}}
+	}
+	list := make([]any, elements)
+	for i := range list {
+		list[i] = uint64(i)
+	}
+	rows[0] = []any{list}
+	c, keep := vectest.Chunk(schema, rows)
+	entries := unsafe.Slice((*vec.ListEntry)(c.Columns[0].Data), c.Rows)
+	for i := range entries {
+		entries[i] = entries[0]
+	}
+	mem := &peak{Allocator: memory.NewGoAllocator()}
+	w, err := NewWriter(io.Discard, WriterConfig{Schema: schema, Partitioner: One(), Memory: memoryMax, Mem: mem})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Append(c); err != nil {
+		t.Fatal(err)
+	}
+	_ = *keep
+	sum, err := w.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum.Rows != length || sum.Blocks < 10 || mem.most.Load() > memoryMax {
+		t.Errorf("%d rows in %d blocks, %d bytes taken of %d", sum.Rows, sum.Blocks, mem.most.Load(), memoryMax)
 	}
 }
 

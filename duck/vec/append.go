@@ -22,8 +22,12 @@ func hole[I index]() I { return ^I(0) }
 // holes: rows may contain holes. This is the one place that looks at kinds; it
 // runs once a column, partition and chunk.
 func appendRows[I index](c *column, v *Vector, rows []I, all, holes bool) error {
-	if v.Type != c.t && v.Type.Kind != c.t.Kind {
-		return fmt.Errorf("vector of kind %d for a column of kind %d", v.Type.Kind, c.t.Kind)
+	if v.Type != c.t && !v.Type.laidOutAs(c.t) {
+		return fmt.Errorf("vector of kind %d, width %d, size %d, for a column of kind %d, width %d, size %d",
+			v.Type.Kind, v.Type.Width(), v.Type.Size, c.t.Kind, c.t.Width(), c.t.Size)
+	}
+	if uint64(v.Rows) >= uint64(hole[uint32]()) {
+		return fmt.Errorf("a vector of %d rows: %w", v.Rows, ErrValue)
 	}
 	if len(rows) == 0 {
 		return nil
@@ -64,6 +68,12 @@ func appendRows[I index](c *column, v *Vector, rows []I, all, holes bool) error 
 	}
 	c.rows += len(rows)
 	return err
+}
+
+// laidOutAs says whether values of both types lie alike, as far as their own vectors go:
+// those inside are looked at in their turn.
+func (t *Type) laidOutAs(o *Type) bool {
+	return t.Kind == o.Kind && len(t.Fields) == len(o.Fields) && t.Size == o.Size && (t.Kind == Enum || t.Width() == o.Width())
 }
 
 // appendPlain copies values that Arrow lays out as DuckDB does.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
-	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -254,14 +253,4 @@ func TestUnionWithoutTag(t *testing.T) {
 	if got := vectest.Read(s, rec); !reflect.DeepEqual(got, want) {
 		t.Fatalf("%v", got)
 	}
-}
-
-// TestSize: long strings count, what lies under NULL does not.
-func TestSize(t *testing.T) {
-	s := &vec.Schema{Fields: []vec.Field{one(vec.String).Fields[0], {Name: "l", Type: &vec.Type{Kind: vec.List, Fields: one(vec.Blob).Fields}}}}
-	c, keep := vectest.Chunk(s, [][]any{{nil, nil}, {strings.Repeat("x", 1000), []any{strings.Repeat("x", 3000)}}})
-	if all, list := c.Size(0), c.Size(1); all < 4000 || all > 4200 || list < 3000 || list > 3100 {
-		t.Fatalf("%d and %d", all, list)
-	}
-	_ = *keep
 }

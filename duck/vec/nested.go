@@ -58,7 +58,7 @@ func appendLists[I index](c *column, v *Vector, rows []I, nulls int, holes bool)
 			continue
 		}
 		e := from[i]
-		if e.Offset > uint64(child.Rows) || e.Len > uint64(child.Rows)-e.Offset {
+		if !e.within(child) {
 			return fmt.Errorf("list at %d of %d in a child of %d rows: %w", e.Offset, e.Len, child.Rows, ErrValue)
 		}
 		lens[k] = uint32(e.Len)
@@ -174,33 +174,6 @@ func PlainUnions(ids []byte, first uint8) {
 			ids[i] = first
 		}
 	}
-}
-
-// Size is the approximate size in bytes of the chunk's rows, without its first skip
-// columns: callers that bound their memory ask before they append.
-func (c *Chunk) Size(skip int) int64 {
-	n := int64(0)
-	for i := skip; i < len(c.Columns); i++ {
-		n += c.Columns[i].size()
-	}
-	return n
-}
-
-func (v *Vector) size() int64 {
-	n := int64(v.Rows) * int64(v.Type.Width())
-	switch v.Type.Kind {
-	case String, Blob, Bit, BigNum, Geometry:
-		from := values[Str](v)
-		for i := range from {
-			if from[i].Len > strInline && !v.Null(i) {
-				n += int64(from[i].Len)
-			}
-		}
-	}
-	for i := range v.Children {
-		n += v.Children[i].size()
-	}
-	return n
 }
 
 // depthMax bounds how deep types nest, so that recursion over them is bounded.
