@@ -131,12 +131,14 @@ func (j *Jobs) adopt(rec *api.Record, s *api.JobStatus) {
 	j.recordEnd(&ended)
 }
 
-// drive begins this node's term of a job: the first, if the record says so, else the
-// next, which it has to win. The nodes of the view that is given know of no end; one
-// that has come since, while keepers were waited for, may know of one.
+// drive begins this node's term of a job: the first, if the record says so and the job
+// has just been handed in (asked is nil), else the next, which it has to win. A first
+// driver that comes back to its job has to ask as well: perhaps another has taken it over
+// meanwhile. The nodes of the view that is given know of no end; one that has come since,
+// while keepers were waited for, may know of one.
 func (j *Jobs) drive(ctx context.Context, rec *api.Record, asked *mesh.View) (*Job, error) {
 	id, me := rec.Spec.ID, terms.DriverOf(j.Me())
-	if rec.Driver == me && rec.Term == 1 {
+	if asked == nil && rec.Driver == me && rec.Term == 1 {
 		return j.start(rec, terms.First(j.Registers, id, me))
 	}
 	term, stands, err := terms.Raise(ctx, j.Registers, rec, me, func(d api.Driver) bool { return terms.Gone(j.Peers.View(), d) })

@@ -204,3 +204,23 @@ func TestStartedByItsDriver(t *testing.T) {
 		}
 	})
 }
+
+// A first driver that was fenced off while it lived takes its job up again when the node
+// that took it over has died with its record.
+func TestTakenUpAgain(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, p *pond) {
+		spec, homes, r := submitted(t, p)
+		other := homes[1]
+		term, _, err := terms.Raise(t.Context(), &p.registers, r.Record, terms.DriverOf(other.member), func(api.Driver) bool { return true })
+		if err != nil || term.Number() != 2 {
+			t.Fatal(term, err)
+		}
+		other.die() // before it has told anybody
+		p.lose(other.member.ID)
+		homes[0].Fence(spec.ID, 2) // it has found out by a vote
+		time.Sleep(terms.StartGrace + long)
+		if s, err := homes[0].Status(spec.ID); err != nil || s.State != api.Running || s.Term != 3 {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}

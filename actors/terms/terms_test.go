@@ -124,3 +124,25 @@ func TestTurn(t *testing.T) {
 		}
 	}
 }
+
+// A first driver that comes back to its job is given its term if no other has begun, and
+// hears of the other if one has.
+func TestFirstTermAgain(t *testing.T) {
+	ctx, r := t.Context(), new(registertest.Memory)
+	one, _, err := terms.Raise(ctx, r, recordOf(a1, 1), a1, isGone())
+	if err != nil || one.Number() != 1 {
+		t.Fatalf("%+v, %v", one, err)
+	}
+	if err := one.Decide(ctx, terms.Publish, 1, nil); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := terms.Raise(ctx, r, recordOf(a1, 1), b1, isGone(a1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, s, err := terms.Raise(ctx, r, recordOf(a1, 1), a1, isGone()); !errors.Is(err, plan.ErrFenced) || s.Term != 2 || s.Driver != b1 {
+		t.Errorf("the job was taken over: %v, %+v", err, s)
+	}
+	if three, _, err := terms.Raise(ctx, r, recordOf(a1, 1), a1, isGone(b1)); err != nil || three.Number() != 3 || three.Inherited().Decision != terms.Publish {
+		t.Errorf("who took it over is gone: %+v, %v", three, err)
+	}
+}

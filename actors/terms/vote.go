@@ -42,7 +42,8 @@ func (t *Term) Number() uint64 { return t.number }
 func (t *Term) Inherited() Standing { return t.inherited }
 
 // Raise begins the next term of a job, with d as its driver, if the driver that the
-// register names is gone. rec is the job as it is recorded here. It fails with
+// register names is gone. A first driver that asks again is given term 1, by a vote, if no
+// other term has begun. rec is the job as it is recorded here. It fails with
 // plan.ErrFenced, and the standing, when a living node drives the job, or it is
 // over; and with register.ErrMinority or ErrUnknown when too few keepers answer.
 // One that failed so may be called again: it sees its own success.
@@ -55,7 +56,7 @@ func Raise(ctx context.Context, r Registers, rec *api.Record, d api.Driver, gone
 		}
 		now = s
 		switch {
-		case s.Driver == d && version > 0:
+		case s.Driver == d: // of a term that it has won, or the first, in which nobody has voted yet
 			return s, nil
 		case s.Decision.Ended():
 			return s, fenced("the job is over: it is %s", s.Decision)
