@@ -95,6 +95,7 @@ var layers = map[string][]string{
 		"cmd/pondnode/internal/progress", "cmd/pondnode/sample", "duck/lexer"},
 	"chaos/pondtest": {""},
 	"chaos/netns":    nil,
+	"chaos/sim":      {"actors/api", "actors/journal", "actors/peers", "actors/plan", "actors/sched", "actors/terms", "fs", "fs/register", "mesh"},
 	"chaos/scenario": nil,
 	"chaos":          {"", "actors/api", "actors/plan", "chaos/netns", "chaos/scenario", "duck", "duck/vec"},
 	"bench":          {"", "duck", "duck/vec", "shuffle", "shuffle/transfer"},
