@@ -84,6 +84,11 @@ func apply(s *register.State, wr register.Write) {
 // Create implements journal.Store.
 func (d *disk) Create(kind string) (journal.Upload, error) { return &draft{d: d, kind: kind}, nil }
 
+// Note implements journal.Store.
+func (d *disk) Note(kind string, facts []byte, durable bool) (fs.Info, error) {
+	return (&draft{d: d, kind: kind}).Commit(facts, durable)
+}
+
 // List implements journal.Store.
 func (d *disk) List(kind string) iter.Seq2[fs.Info, error] {
 	return func(yield func(fs.Info, error) bool) {
