@@ -46,12 +46,7 @@ func timeText(v Value) (string, bool) {
 		return infinity(n), true
 	}
 	day := floorDiv(n, 86400*u.perSecond)
-	date := dateText(day)
-	rest := clock(n-day*86400*u.perSecond, u.perSecond, u.digits) + u.zone
-	if year, era := len(date), " (BC)"; year > len(era) && date[year-len(era):] == era {
-		return date + " " + rest, true
-	}
-	return date + " " + rest, true
+	return dateText(day) + " " + clock(n-day*86400*u.perSecond, u.perSecond, u.digits) + u.zone, true
 }
 
 func infinity(n int64) string {

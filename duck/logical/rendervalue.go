@@ -78,13 +78,8 @@ func scalarText(v Value) (string, bool) {
 }
 
 func floatText(s string) string {
-	switch strings.TrimPrefix(s, "-") {
-	case "Infinity":
-		return strings.Replace(s, "Infinity", "inf", 1)
-	case "NaN":
-		return "nan"
-	}
-	return s
+	s = strings.Replace(s, "Infinity", "inf", 1)
+	return strings.Replace(s, "NaN", "nan", 1)
 }
 
 // wide reads a 128-bit integer: its upper and lower half.
