@@ -15,7 +15,7 @@ type Facts struct {
 // volatile are the functions that DuckDB itself calls volatile. What is the
 // same throughout a query (now, current_date) is a constant in the plan.
 var volatile = wordSet(`random setseed uuid gen_random_uuid uuidv4 uuidv7 nextval currval txid_current write_log
-sleep_ms pg_sleep current_query getvariable`)
+sleep_ms pg_sleep current_query current_query_id current_transaction_id current_connection_id getvariable stats`)
 
 // FactsOf collects the facts of a list of expressions.
 func FactsOf(list ...Expr) Facts {
