@@ -76,13 +76,13 @@ var layers = map[string][]string{
 	"actors/report":  {"actors/exec", "actors/plan", "actors/wire", "shuffle"},
 	"actors/runner": {"actors/engines", "actors/exec", "actors/funcs", "actors/isolate", "actors/prepare", "actors/process", "actors/sandbox",
 		"duck/vec", "faults", "shuffle/transfer"},
-	"actors/rows":      {"actors/output", "actors/plan"},
+	"actors/rows":      {"actors/api", "actors/output", "actors/plan"},
 	"actors/registers": {"actors/api", "fs/register"},
 	"actors/terms":     {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/wire", "faults", "fs", "mesh", "mesh/offers"},
-	"actors": {"actors/access", "actors/api", "actors/audit", "actors/auth", "actors/crew", "actors/exec", "actors/fair", "actors/given", "actors/grains", "actors/intake", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare",
+	"actors": {"actors/access", "actors/api", "actors/audit", "actors/auth", "actors/crew", "actors/exec", "actors/faulty", "actors/fair", "actors/given", "actors/grains", "actors/intake", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare",
 		"actors/publish", "actors/refusals", "actors/registers", "actors/report", "actors/rows", "actors/runner", "actors/sched", "actors/setup", "actors/tally", "actors/terms", "actors/wire",
-		"faults", "fs", "fs/register", "mesh", "mesh/offers", "shuffle", "shuffle/transfer"},
+		"faults", "fs", "mesh", "mesh/offers", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/kinds", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "duck/lexer", "shuffle/transfer"},
 
 	// Programs stand above everything, and nothing imports them.

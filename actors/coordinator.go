@@ -18,6 +18,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/publish"
+	"github.com/pondmesh/pond/actors/report"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/tally"
 	"github.com/pondmesh/pond/actors/terms"
@@ -268,7 +269,7 @@ func (c *coordinator) near() sched.NodeID {
 // onHeld tells the Decider what nodes hold.
 func (c *coordinator) onHeld(ctx actor.Context, held []nodeHeld) {
 	for _, h := range held {
-		if segs := c.heldSegments(h.held); len(segs) > 0 {
+		if segs := report.Held(h.held, c.hosted.Spec.ID, !c.hosted.Spec.Options.NoReuse); len(segs) > 0 {
 			c.step(ctx, sched.Held{Node: sched.NodeID(h.node), Boot: sched.Boot(h.boot), Segments: segs})
 		}
 	}
@@ -296,26 +297,6 @@ func (c *coordinator) release(r sched.Release) {
 			c.log.Debug("releasing a segment", "node", r.Node, "err", err)
 		}
 	})
-}
-
-// heldSegments turns facts of committed segments into the Decider's terms.
-// Segments whose partition sizes are too many to be kept with them are left
-// out: they are made again.
-func (c *coordinator) heldSegments(held []api.Held) []sched.HeldSegment {
-	out := make([]sched.HeldSegment, 0, len(held))
-	for _, h := range held {
-		mine := h.Job == c.hosted.Spec.ID
-		if len(h.PartitionRows) != h.Partitions || c.hosted.Spec.Options.NoReuse && !mine {
-			continue
-		}
-		out = append(out, sched.HeldSegment{
-			Task: plan.TaskID{Stage: h.Stage, Partition: h.Partition}, Attempt: h.Attempt, Tasks: h.Tasks,
-			Reused: !mine, Lineage: h.Lineage,
-			Output: sched.Output{Segment: h.Segment, Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes,
-				Parts: plan.SegmentInfo{Rows: h.PartitionRows, Bytes: h.PartitionBytes}},
-		})
-	}
-	return out
 }
 
 // onView tells the Decider which nodes joined, are leaving and are gone. asked: those

@@ -10,6 +10,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/report"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/mesh"
@@ -100,20 +101,8 @@ func (c *coordinator) onParts(ctx actor.Context, p *partsMsg) {
 
 // onDone tells the Decider of one task's output.
 func (c *coordinator) onDone(ctx actor.Context, node mesh.Member, msg *wire.Done, parts *plan.SegmentInfo) {
-	out := sched.Output{Spilled: msg.GetSpillBytes(), CPUMillis: msg.GetCpuMs()}
-	if s := msg.GetSegment(); s != nil {
-		out.Segment = shuffle.SegmentID(s.GetId()).String()
-		out.Rows, out.RawBytes, out.Bytes = s.GetRows(), s.GetRawBytes(), s.GetBytes()
-		out.Parts = plan.SegmentInfo{Rows: s.GetPartitionRows(), Bytes: s.GetPartitionBytes()}
-		if parts != nil {
-			out.Parts = *parts
-		}
-	}
-	if f := msg.GetFiles(); f != nil {
-		out.Manifest, out.Rows, out.Bytes = f.GetManifest(), f.GetRows(), f.GetBytes()
-	}
 	c.tally.Ended(int(msg.GetTask().GetStage()), c.now())
-	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetLineage(), Output: out})
+	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetLineage(), Output: report.Output(msg, parts)})
 	c.adapt(ctx)
 }
 

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"bytes"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -89,27 +88,5 @@ func TestFaultRoutes(t *testing.T) {
 	}
 	if err := p.ArmFault(t.Context(), chaosKey+".", o); plan.KindOf(err) != plan.KindNotFound {
 		t.Errorf("another key: %v", err)
-	}
-}
-
-// Bytes that are to be corrupt differ in one from those that were written.
-func TestCorrupting(t *testing.T) {
-	w := httptest.NewRecorder()
-	c := &corrupting{ResponseWriter: w}
-	was := []byte("some rows")
-	for range 2 {
-		if _, err := c.Write(was); err != nil {
-			t.Fatal(err)
-		}
-	}
-	first, second := w.Body.Bytes()[:len(was)], w.Body.Bytes()[len(was):]
-	differ := 0
-	for i := range was {
-		if first[i] != was[i] {
-			differ++
-		}
-	}
-	if differ != 1 || !bytes.Equal(second, was) {
-		t.Errorf("%q becomes %q and %q", was, first, second)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/audit"
 	"github.com/pondmesh/pond/actors/auth"
+	"github.com/pondmesh/pond/actors/faulty"
 	"github.com/pondmesh/pond/actors/intake"
 	"github.com/pondmesh/pond/actors/jobs"
 	"github.com/pondmesh/pond/actors/peers"
@@ -31,7 +32,6 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	idleConnTimeout   = 2 * time.Minute
 	headerBytesMax    = 64 << 10
-	watchPoll         = 5 * time.Second // a line at least this often, so that a dead watcher is noticed
 )
 
 // server answers the node's HTTP API: see package api for its routes.
@@ -48,7 +48,7 @@ func newServer(n *Node) *http.Server {
 		mux.HandleFunc(pattern, s.only(least, h))
 		ofNodes[pattern] = ofNodes[pattern] || least == auth.Node
 	}
-	route("POST /v1/blocks", auth.Submit, n.faultyBlocks(transfer.Handler(n.segments, transfer.Limits{}, n.log)))
+	route("POST /v1/blocks", auth.Submit, faulty.Blocks(transfer.Handler(n.segments, transfer.Limits{}, n.log), n.cfg.Faults).ServeHTTP)
 	route("GET /v1/segments/{id}/schema", auth.Submit, s.handle(s.getSchema))
 	route("DELETE /v1/segments/{id}", auth.Node, s.handle(s.dropSegment))
 	route("GET /v1/segments/{id}/parts", auth.Node, s.handle(s.getParts))
@@ -357,19 +357,8 @@ func (s *server) watchJob(w http.ResponseWriter, r *http.Request, id plan.JobID)
 }
 
 func (s *server) watchLines(out *statusLines, r *http.Request, id plan.JobID) {
-	tick := time.NewTicker(watchPoll)
-	defer tick.Stop()
-	for {
-		status, changed := s.n.jobs.Watch(id)
-		if status == nil || !out.write(shown(r, status)) || status.State.Ended() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-tick.C:
-		case <-r.Context().Done():
-			return
-		case <-s.n.stopped:
+	for status := range s.n.jobs.Statuses(r.Context(), id) {
+		if !out.write(shown(r, status)) {
 			return
 		}
 	}
@@ -534,7 +523,11 @@ func (s *server) postRegisters(w http.ResponseWriter, r *http.Request) (any, err
 	if err := decode(r, call); err != nil {
 		return nil, err
 	}
-	return s.answerRegisters(w, r, call)
+	reply, lost, err := faulty.Answer(w, s.n.cfg.Faults, func() (*api.RegisterReply, error) { return s.n.registers.Answer(r.Context(), call) })
+	if lost {
+		return nil, err
+	}
+	return reply, err
 }
 
 func (s *server) getSchema(w http.ResponseWriter, r *http.Request) (any, error) {

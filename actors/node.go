@@ -21,6 +21,7 @@ import (
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/faulty"
 	"github.com/pondmesh/pond/actors/grains"
 	"github.com/pondmesh/pond/actors/intake"
 	"github.com/pondmesh/pond/actors/jobs"
@@ -175,7 +176,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if err := n.openRegisters(); err != nil {
 		return nil, err
 	}
-	n.jobs.Registers = n.termRegisters()
+	n.jobs.Registers = faulty.Registers(n.registers, cfg.Faults)
 	n.openGrains()
 	n.planner.Elsewhere = n.hasElsewhere
 	n.up.Store(true)

@@ -20,11 +20,8 @@ import (
 
 // Bounds of the worker's talk with coordinators.
 const (
-	reconcileInterval = time.Second      // how often a coordinator hears what runs here
-	pullTimeout       = 5 * time.Second  // one Pull
-	reportTimeout     = 10 * time.Second // one Done or Failed
-	reportTriesMax    = 6
-	reportPause       = 250 * time.Millisecond // doubled each try
+	reconcileInterval = time.Second     // how often a coordinator hears what runs here
+	pullTimeout       = 5 * time.Second // one Pull
 	jobsPerWorkerMax  = 4096
 	orphanMax         = 30 * time.Second // attempts wait so long for a new coordinator of their job
 )
@@ -36,6 +33,7 @@ type worker struct {
 	n       *Node
 	log     *slog.Logger
 	slots   *fair.Slots
+	courier *report.Courier
 	start   time.Time                 // 0 of the clock of slots
 	leaving bool                      // no task starts any more
 	jobs    map[plan.JobID]*workerJob // at most jobsPerWorkerMax
@@ -45,7 +43,8 @@ type worker struct {
 }
 
 func newWorker(n *Node) *worker {
-	return &worker{n: n, log: n.log, slots: fair.New(n.cfg.Slots, n.cfg.QuickMemory() > 0), start: time.Now(), jobs: map[plan.JobID]*workerJob{}}
+	courier := &report.Courier{Call: n.wire.Call, Faults: n.cfg.Faults}
+	return &worker{n: n, log: n.log, courier: courier, slots: fair.New(n.cfg.Slots, n.cfg.QuickMemory() > 0), start: time.Now(), jobs: map[plan.JobID]*workerJob{}}
 }
 
 // workerJob is a job as one worker knows it.
@@ -208,7 +207,7 @@ func (w *worker) ask(c actor.Context, j *workerJob, msg *wire.Pull, answer *pull
 		defer cancel()
 		reply, err := w.n.wire.Call(ctx, addr, msg)
 		answer.err = err
-		answer.runs = w.n.granted(reply)
+		answer.runs = w.courier.Granted(reply)
 		root.Send(self, answer)
 	})
 }
@@ -305,9 +304,9 @@ func (w *worker) report(c actor.Context, j *workerJob, out *report.Report) {
 			answer.holds, j.offered = []*fair.Hold{h}, false
 		}
 	}
-	n, h, log, slots := w.n, w.header(j), w.log.With("job", j.id, "to", addr), int32(len(answer.holds))
+	n, courier, h, log, slots := w.n, w.courier, w.header(j), w.log.With("job", j.id, "to", addr), int32(len(answer.holds))
 	n.goes.Go(func() {
-		deliver := func(m proto.Message) ([]*wire.Run, error) { return n.tellReport(addr, m) }
+		deliver := func(m proto.Message) ([]*wire.Run, error) { return courier.Deliver(n.ctx, addr, m) }
 		answer.runs, answer.err = out.Tell(deliver, h, slots, log)
 		root.Send(self, answer)
 	})
@@ -329,23 +328,6 @@ func (w *worker) retell(c actor.Context, j *workerJob, m *pulledMsg) {
 func (j *workerJob) keep(out *report.Report) {
 	if len(j.untold) < untoldMax {
 		j.untold = append(j.untold, out)
-	}
-}
-
-// deliver hands a report to a coordinator, more than once if it cannot be reached.
-func (n *Node) deliver(addr string, report proto.Message) ([]*wire.Run, error) {
-	pause := reportPause
-	for try := 1; ; try++ {
-		ctx, cancel := context.WithTimeout(n.ctx, reportTimeout)
-		reply, err := n.wire.Call(ctx, addr, report)
-		cancel()
-		if _, ok := reply.(*wire.Grant); ok {
-			return n.granted(reply), err
-		}
-		if err == nil || !errors.Is(err, plan.ErrUnavailable) || try == reportTriesMax || !n.sleep(pause) {
-			return nil, err
-		}
-		pause *= 2
 	}
 }
 

@@ -1,9 +1,10 @@
-// Package report is what a node tells a job's coordinator of an attempt that has ended:
-// what it made, or why it failed.
+// Package report is what a node tells a job's coordinator of an attempt that has ended,
+// what it made or why it failed: written and delivered on the one side, read on the other.
 //
 // Whatever becomes of a report, its attempt ends: one that is refused, here or there, is
-// told as a failure instead. It refuses to say where a coordinator is, and how often to
-// try to reach it.
+// told as a failure instead. It refuses to know where a coordinator is.
+//
+// Read report.go, then courier.go and read.go.
 package report
 
 import (

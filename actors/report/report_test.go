@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -14,7 +16,9 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/faults"
 	"github.com/pondmesh/pond/shuffle"
 )
 
@@ -120,4 +124,92 @@ func TestFailed(t *testing.T) {
 			t.Errorf("the message: %v", m)
 		}
 	}
+}
+
+// TestRead: the coordinator reads of an attempt what its node told, on either way.
+func TestRead(t *testing.T) {
+	held := api.Held{Job: "j", Stage: "s", Partition: 7, Attempt: 2, Tasks: 9, Lineage: 9, Segment: shuffle.SegmentID{1, 2}.String(), Rows: 5, RawBytes: 50, Bytes: 40, Partitions: 2, PartitionRows: []int64{2, 3}, PartitionBytes: []int64{10, 30}}
+	r, err := Done(attempt, &exec.Outcome{Segment: held, Spilled: 11, CPU: 3 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sched.Output{Segment: held.Segment, Rows: 5, RawBytes: 50, Bytes: 40, Parts: plan.SegmentInfo{Rows: held.PartitionRows, Bytes: held.PartitionBytes}, Spilled: 11, CPUMillis: 3}
+	if got := Output(r.done, nil); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v\nwant\n%+v", got, want)
+	}
+	want.Parts = plan.SegmentInfo{Rows: []int64{5}}
+	if got := Output(r.done, &want.Parts); !reflect.DeepEqual(got, want) {
+		t.Errorf("with sizes that were asked for: %+v", got)
+	}
+	files, err := Done(attempt, &exec.Outcome{Files: exec.Files{Manifest: "m", Count: 2, Rows: 5, Bytes: 6}})
+	if got := Output(files.done, nil); err != nil || !reflect.DeepEqual(got, sched.Output{Manifest: "m", Rows: 5, Bytes: 6}) {
+		t.Errorf("files: %+v, %v", got, err)
+	}
+	other, unknown := held, held
+	other.Job, unknown.PartitionRows = "k", nil
+	for reuse, n := range map[bool]int{true: 2, false: 1} {
+		got := Held([]api.Held{held, unknown, other}, "j", reuse)
+		if len(got) != n || got[0].Reused || got[len(got)-1].Reused != reuse {
+			t.Errorf("reuse %v: %+v", reuse, got)
+			continue
+		}
+		if g := got[0]; g.Task != attempt.ID.Task || g.Attempt != 2 || g.Tasks != 9 || g.Lineage != 9 || g.Output.Segment != held.Segment || !slices.Equal(g.Output.Parts.Bytes, held.PartitionBytes) {
+			t.Errorf("%+v", g)
+		}
+	}
+}
+
+// TestDeliver: a coordinator that cannot be reached is called again, with pauses, and one
+// that answers is not.
+func TestDeliver(t *testing.T) {
+	run := &wire.Run{SpecVersion: 8}
+	for name, c := range map[string]struct {
+		errs []error // of the calls; nil after them
+		do   faults.Action
+		at   faults.Point
+		want error
+		took time.Duration
+		runs int
+		call int
+	}{
+		"heard":             {nil, "", "", nil, 0, 1, 1},
+		"refused":           {[]error{plan.ErrFenced}, "", "", plan.ErrFenced, 0, 0, 1},
+		"heard at last":     {slices.Repeat([]error{plan.ErrUnavailable}, 3), "", "", nil, (1 + 2 + 4) * callPauseLeast, 1, 4},
+		"never heard":       {slices.Repeat([]error{plan.ErrUnavailable}, 9), "", "", plan.ErrUnavailable, 31 * callPauseLeast, 0, callTriesMax},
+		"the report lost":   {nil, faults.Drop, faults.Report, nil, 0, 0, 0},
+		"told twice":        {nil, faults.Double, faults.Report, nil, 0, 1, 2},
+		"the grant is lost": {nil, faults.Drop, faults.Grant, nil, 0, 0, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			calls, start := 0, time.Now()
+			courier := Courier{Call: func(ctx context.Context, addr string, _ proto.Message) (proto.Message, error) {
+				if calls++; addr != "a:1" || calls > len(c.errs) {
+					return &wire.Grant{Runs: []*wire.Run{run}}, nil
+				}
+				return nil, c.errs[calls-1]
+			}}
+			if c.do != "" {
+				var err error
+				if courier.Faults, err = faults.New("a key of this test", slog.New(slog.DiscardHandler)); err == nil {
+					err = courier.Faults.Arm(faults.Order{Point: c.at, Do: c.do, Times: 1})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			runs, err := courier.Deliver(t.Context(), "a:1", &wire.Done{})
+			if !errors.Is(err, c.want) || len(runs) != c.runs || calls != c.call || time.Since(start) != c.took {
+				t.Errorf("%s: %v, %v, %d calls in %v", name, runs, err, calls, time.Since(start))
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithTimeout(t.Context(), callPauseLeast/2)
+		defer stop()
+		start := time.Now()
+		unreachable := Courier{Call: func(context.Context, string, proto.Message) (proto.Message, error) { return nil, plan.ErrUnavailable }}
+		if _, err := unreachable.Deliver(ctx, "a:1", &wire.Done{}); !errors.Is(err, plan.ErrUnavailable) || time.Since(start) != callPauseLeast/2 {
+			t.Errorf("the node stops: %v after %v", err, time.Since(start))
+		}
+	})
 }

@@ -1,0 +1,47 @@
+package report
+
+import (
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/shuffle"
+)
+
+// Output is what a task made, as its report tells. parts are the sizes that the report had
+// no room for; nil: it had.
+func Output(m *wire.Done, parts *plan.SegmentInfo) sched.Output {
+	out := sched.Output{Spilled: m.GetSpillBytes(), CPUMillis: m.GetCpuMs()}
+	if s := m.GetSegment(); s != nil {
+		out.Segment = shuffle.SegmentID(s.GetId()).String()
+		out.Rows, out.RawBytes, out.Bytes = s.GetRows(), s.GetRawBytes(), s.GetBytes()
+		out.Parts = plan.SegmentInfo{Rows: s.GetPartitionRows(), Bytes: s.GetPartitionBytes()}
+		if parts != nil {
+			out.Parts = *parts
+		}
+	}
+	if f := m.GetFiles(); f != nil {
+		out.Manifest, out.Rows, out.Bytes = f.GetManifest(), f.GetRows(), f.GetBytes()
+	}
+	return out
+}
+
+// Held is what a node holds of a job's stages: of all jobs, or with reuse false of this one.
+// Segments whose partition sizes are too many to be kept with them are left out: they are
+// made again.
+func Held(all []api.Held, job plan.JobID, reuse bool) []sched.HeldSegment {
+	out := make([]sched.HeldSegment, 0, len(all))
+	for _, h := range all {
+		mine := h.Job == job
+		if len(h.PartitionRows) != h.Partitions || !reuse && !mine {
+			continue
+		}
+		out = append(out, sched.HeldSegment{
+			Task: plan.TaskID{Stage: h.Stage, Partition: h.Partition}, Attempt: h.Attempt, Tasks: h.Tasks,
+			Reused: !mine, Lineage: h.Lineage,
+			Output: sched.Output{Segment: h.Segment, Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes,
+				Parts: plan.SegmentInfo{Rows: h.PartitionRows, Bytes: h.PartitionBytes}},
+		})
+	}
+	return out
+}
