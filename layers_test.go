@@ -97,7 +97,7 @@ var layers = map[string][]string{
 	"chaos/netns":    nil,
 	"chaos/sim":      {"actors/api", "actors/journal", "actors/peers", "actors/plan", "actors/sched", "actors/terms", "fs", "fs/register", "mesh"},
 	"chaos/scenario": nil,
-	"chaos":          {"", "actors/api", "actors/plan", "chaos/netns", "chaos/scenario", "duck", "duck/vec"},
+	"chaos":          {"", "actors/api", "actors/plan", "chaos/netns", "chaos/scenario", "chaos/sim", "duck", "duck/vec"},
 	"bench":          {"", "duck", "duck/vec", "shuffle", "shuffle/transfer"},
 }
 

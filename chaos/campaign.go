@@ -66,8 +66,11 @@ type sites struct {
 	n    int
 }
 
-// run carries a plan out. Its error says that there was no site, or that ctx has ended.
+// run carries a plan out, on a site or on simulated nodes. Its error says that there was no site, or that ctx has ended.
 func (s *sites) run(ctx context.Context, p *scenario.Plan) (r *Record, logs string, err error) {
+	if s.o.Setup.Driver == scenario.Sim {
+		return simulate(s.o, p)
+	}
 	if s.site == nil {
 		s.n++
 		o := s.o

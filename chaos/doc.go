@@ -23,6 +23,9 @@
 // Clusters take turns on a machine, by a lock file in the temporary folder: on
 // few cores two of them would take each other for dead.
 //
+// The driver sim starts no process: package sim has whole nodes in one goroutine, around
+// the code that decides, and replays a seed to the last message.
+//
 // The package refuses to look inside a node: it knows only the HTTP API, standard
 // error and exit codes. Read cluster.go, then fault.go, then site.go.
 package chaos

@@ -66,9 +66,10 @@ func Page(records []*Record) string {
 		"on the same files. This page is made of what was recorded, and of nothing else:\n\n" +
 		"```sh\npondnode chaos run coordinator --runs 20 --record chaos/records/mine.jsonl   # pondnode chaos list: the scenarios\n" +
 		"pondnode chaos report chaos/records/*.jsonl > chaos/README.md\n```\n\n" +
-		"A seed is a job, the node that is asked and the faults with their moments (package `scenario`). The simulators of registers\n" +
-		"(`fs/register`), takeover (`actors/terms`) and scheduling (`actors/sched`) run in their packages' tests, where each planted\n" +
-		"bug must be caught.\n\n" + Summary(records)
+		"A seed is a job, the node that is asked and the faults with their moments (package `scenario`). With driver sim\n" +
+		"(package `sim`) whole nodes are simulated around the code that decides, and a seed replays to the last message; its times\n" +
+		"are simulated. The simulators of registers (`fs/register`), takeover (`actors/terms`) and scheduling (`actors/sched`) run in\n" +
+		"their packages' tests, and in all of them each planted bug must be caught.\n\n" + Summary(records)
 }
 
 // Summary is a table of records as Markdown: what was run, what was broken, what it

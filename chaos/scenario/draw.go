@@ -9,6 +9,10 @@ import (
 func (s *Scenario) Plan(seed uint64) *Plan {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	p := &Plan{Scenario: s.Name, Seed: seed, Setup: s.Setup}
+	if s.Setup.Driver == Sim {
+		p.Job.Name = "drawn"
+		return p
+	}
 	p.Job = s.Jobs[rng.IntN(len(s.Jobs))]
 	p.Asked = rng.IntN(s.Setup.Nodes)
 	for _, i := range s.subset(rng) {
@@ -67,11 +71,17 @@ func (p *Plan) Without(i int) *Plan {
 // Validate refuses a plan that no scenario could have drawn, such as one that was
 // changed by hand.
 func (p *Plan) Validate() error {
-	s := Scenario{Name: p.Scenario, Setup: p.Setup, Jobs: []Job{p.Job}, Faults: p.Faults}
+	s := Scenario{Name: p.Scenario, Setup: p.Setup, Faults: p.Faults}
+	if p.Setup.Driver != Sim {
+		s.Jobs = []Job{p.Job}
+	}
 	if err := s.Validate(); err != nil {
 		return err
 	}
 	p.Setup = s.Setup
+	if p.Setup.Driver == Sim {
+		return nil
+	}
 	for _, f := range p.Faults {
 		if f.At.On == Random || f.For.Min != f.For.Max || f.Node < 0 || f.Node >= p.Setup.Nodes {
 			return mistake(0, "fault %s: its moment, duration or node is left to chance", f.Do)

@@ -6,6 +6,9 @@ const (
 	FaultsMax = 32
 	JobsMax   = 64
 	RowsMax   = 100_000_000
+
+	simNodesMin = 3
+	simNodesMax = 7
 )
 
 // Defaults of what a scenario leaves out.
@@ -22,12 +25,13 @@ type Driver string
 const (
 	Process Driver = "process" // real nodes on loopback
 	Netns   Driver = "netns"   // real nodes, each in a network namespace: for root on Linux
+	Sim     Driver = "sim"     // simulated nodes, with jobs and faults that the seed draws: see package sim
 )
 
 // Setup is the pond that a run is made on, and its data.
 type Setup struct {
 	Driver Driver   `yaml:"driver" json:"driver"`
-	Nodes  int      `yaml:"nodes" json:"nodes"`
+	Nodes  int      `yaml:"nodes" json:"nodes"`   // 0, of simulated ones: drawn
 	Memory string   `yaml:"memory" json:"memory"` // of each node
 	Slots  int      `yaml:"slots" json:"slots"`   // of each node
 	Flags  []string `yaml:"flags" json:"flags,omitempty"`

@@ -38,6 +38,12 @@ func (s *Scenario) Validate() error {
 	if err := s.Setup.validate(); err != nil {
 		return err
 	}
+	if s.Setup.Driver == Sim {
+		if len(s.Jobs) > 0 || len(s.Faults) > 0 || s.Draw.Max > 0 {
+			return mistake(0, "driver sim draws jobs and faults by itself: leave jobs, faults and draw out, or run the scenario sim")
+		}
+		return nil
+	}
 	if err := s.validateJobs(); err != nil {
 		return err
 	}
@@ -63,15 +69,19 @@ func mistake(line int, format string, args ...any) error {
 
 func (s *Setup) validate() error {
 	s.Driver = cmp.Or(s.Driver, Process)
-	s.Nodes = cmp.Or(s.Nodes, nodesDefault)
+	if s.Driver != Sim {
+		s.Nodes = cmp.Or(s.Nodes, nodesDefault)
+	}
 	s.Memory = cmp.Or(s.Memory, memoryDefault)
 	s.Slots = cmp.Or(s.Slots, slotsDefault)
 	s.Rows = cmp.Or(s.Rows, rowsDefault)
 	s.Limit = cmp.Or(s.Limit, limitDefault)
 	switch _, err := humanize.ParseBytes(s.Memory); {
-	case s.Driver != Process && s.Driver != Netns:
-		return mistake(0, "driver %q: use process or netns", s.Driver)
-	case s.Nodes < 1 || s.Nodes > NodesMax:
+	case s.Driver != Process && s.Driver != Netns && s.Driver != Sim:
+		return mistake(0, "driver %q: use process, netns or sim", s.Driver)
+	case s.Driver == Sim && s.Nodes != 0 && (s.Nodes < simNodesMin || s.Nodes > simNodesMax):
+		return mistake(0, "nodes: %d is not %d to %d, of simulated ones", s.Nodes, simNodesMin, simNodesMax)
+	case s.Driver != Sim && s.Nodes < 1 || s.Nodes > NodesMax:
 		return mistake(0, "nodes: %d is not 1 to %d", s.Nodes, NodesMax)
 	case err != nil:
 		return mistake(0, "memory %q: write it as 512MiB", s.Memory)

@@ -67,6 +67,7 @@ func (c *checks) noteReport(w *world, id plan.JobID, of, term uint64) {
 // noteEnd: a job ends in one way, and what it has published goes with that.
 func (c *checks) noteEnd(w *world, j *job, s *api.JobStatus) {
 	j.ends[s.State] = true
+	w.progress()
 	switch {
 	case j.folder == nil:
 		return

@@ -267,6 +267,7 @@ func (l *life) onNode(id plan.JobID, m message) ([]sched.Run, error) {
 	case sched.Done:
 		r.Node, r.Boot = n, b
 		c.step(r)
+		l.w.progress()
 	case sched.Failed:
 		r.Node, r.Boot = n, b
 		c.step(r)

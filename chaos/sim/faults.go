@@ -60,6 +60,11 @@ func (w *world) drawFaults() {
 		}
 		return 0
 	}
+	for _, k := range w.kinds {
+		if !slices.Contains(strikes, k) {
+			w.strikes = append(w.strikes, Strike{Kind: k, Node: -1})
+		}
+	}
 	w.net.loss, w.net.twice, w.net.late = rate(Loss, 200), rate(Duplicate, 200), rate(Late, 100)
 	w.calmAt = 20_000 + w.rng.Int64N(stormMax-20_000)
 	if w.kinds = slices.DeleteFunc(w.kinds, func(k Kind) bool { return !slices.Contains(strikes, k) }); len(w.kinds) > 0 {
@@ -72,8 +77,11 @@ func (w *world) drawFaults() {
 func (w *world) storm() {
 	if w.now < w.calmAt {
 		k := w.kinds[w.rng.IntN(len(w.kinds))]
-		if n := w.nodes[w.rng.IntN(len(w.nodes))]; w.strike(k, n) {
+		i := w.rng.IntN(len(w.nodes))
+		if w.strike(k, w.nodes[i]) {
 			w.fired[k]++
+			w.strikes = append(w.strikes, Strike{Kind: k, Node: i, At: w.now})
+			w.waiting++
 		}
 		w.at(500+w.rng.Int64N(strikeMax), w.storm)
 	}

@@ -41,18 +41,29 @@ func (s *Stats) Add(o Stats) {
 	s.Millis, s.Recovery = s.Millis+o.Millis, max(s.Recovery, o.Recovery)
 }
 
+// Strike is a fault that happened. Times are simulated milliseconds.
+type Strike struct {
+	Kind     Kind
+	Node     int // -1: no single one
+	At       int64
+	Recovery int64 // until some job was seen to go on; 0: none had to
+}
+
 // Report is what a run has shown.
 type Report struct {
 	Seed  uint64
 	Err   error // nil, or one of this package's
 	Fired map[Kind]int
-	Stats Stats
-	Trace []string
+	// Strikes are the faults in order; those of a network that last are one each.
+	Strikes []Strike
+	Stats   Stats
+	Trace   []string
 }
 
 // Options configure a run.
 type Options struct {
 	Bug   Bug
+	Nodes int  // at the start; 0: drawn
 	Trace bool // keep what happens, line by line
 }
 
@@ -62,13 +73,17 @@ func Run(seed uint64, o Options) *Report {
 	err := w.run()
 	w.stats.Jobs = len(w.clients)
 	w.stats.Millis, w.stats.Recovery = w.now, max(w.now-w.calmAt, 0)
-	return &Report{Seed: seed, Err: err, Fired: w.fired, Stats: w.stats, Trace: w.trace}
+	return &Report{Seed: seed, Err: err, Fired: w.fired, Strikes: w.strikes, Stats: w.stats, Trace: w.trace}
 }
 
 func newWorld(seed uint64, o Options) *world {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 2)), bug: o.Bug, tracing: o.Trace, fired: map[Kind]int{},
 		net: network{cut: map[link]bool{}}, checks: checks{drivers: map[string]driver{}, records: map[string]uint64{}, obeyed: map[string]uint64{}}}
-	for i := range 3 + w.rng.IntN(3) {
+	nodes := 3 + w.rng.IntN(3)
+	if o.Nodes > 0 {
+		nodes = o.Nodes
+	}
+	for i := range nodes {
 		w.addNode(fmt.Sprintf("n%d", i))
 	}
 	w.found()

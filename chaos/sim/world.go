@@ -36,6 +36,8 @@ type world struct {
 	calmAt  int64  // the last fault has ended
 	kinds   []Kind // of faults that this seed has
 	fired   map[Kind]int
+	strikes []Strike
+	waiting int // strikes after which no job has gone on yet: the last so many
 	stats   Stats
 	checks  checks
 	trace   []string
@@ -103,6 +105,14 @@ func (w *world) breaks(err error) {
 		w.broken = err
 		w.logf("BROKEN: %v", err)
 	}
+}
+
+// progress notes that a job has gone on.
+func (w *world) progress() {
+	for i := len(w.strikes) - w.waiting; i < len(w.strikes); i++ {
+		w.strikes[i].Recovery = w.now - w.strikes[i].At
+	}
+	w.waiting = 0
 }
 
 func (w *world) node(id mesh.NodeID) *node {

@@ -49,7 +49,7 @@ func (f *chaosFlags) add(cmd *cobra.Command) {
 func (f *chaosFlags) addDraw(cmd *cobra.Command) {
 	cmd.Flags().Uint64Var(&f.seed, "seed", 0, "of the first run; the next follow it (default: drawn, and told)")
 	cmd.Flags().IntVar(&f.nodes, "nodes", 0, "how many nodes (default: the scenario's)")
-	cmd.Flags().StringVar(&f.driver, "driver", "", "process or netns (default: the scenario's)")
+	cmd.Flags().StringVar(&f.driver, "driver", "", "process, netns or sim (default: the scenario's)")
 }
 
 func (a *app) chaosCommand() *cobra.Command {
@@ -64,10 +64,12 @@ func (a *app) chaosCommand() *cobra.Command {
 			"failed or hung (job), unclean (pond not whole afterwards), or invalid: a fault did\n" +
 			"not fire, so that nothing is shown.\n\n" +
 			"A seed is a job, the node asked and the faults with their moments; what the machine\n" +
-			"makes of that differs from run to run.\n\n" +
+			"makes of that differs from run to run. With driver sim nodes, disks, network and time are\n" +
+			"simulated around the code that decides, the seed draws jobs and faults too, and a run\n" +
+			"replays to the last message: thousands a minute.\n\n" +
 			"Exit codes: 0 every run was ok or invalid, and one was ok; 1 otherwise; 2 usage.",
 		Example: "  pondnode chaos list\n  pondnode chaos run coordinator --runs 20 --record runs.jsonl\n" +
-			"  pondnode chaos run my.yaml --seed 7\n  pondnode chaos fuzz --for 30m --nodes 5\n  pondnode chaos report runs.jsonl",
+			"  pondnode chaos run my.yaml --seed 7\n  pondnode chaos run --driver sim --runs 1000\n  pondnode chaos fuzz --for 30m --nodes 5\n  pondnode chaos report runs.jsonl",
 		RunE: group,
 	}
 	cmd.AddCommand(a.chaosListCommand(), a.chaosRunCommand(), a.chaosFuzzCommand(), a.chaosReplayCommand(), a.chaosShrinkCommand(), a.chaosReportCommand())
@@ -101,12 +103,15 @@ func (a *app) chaosRunCommand() *cobra.Command {
 		Use:     "run NAME|FILE",
 		Short:   "Run a scenario: one that comes with Pond, or a YAML file",
 		Example: "  pondnode chaos run successor --runs 20\n  pondnode chaos run my.yaml --seed 7 --runs 1",
-		Args:    args(1, 1, "a scenario's name or file"),
+		Args:    args(0, 1, ""),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			if runs < 1 {
+			switch {
+			case runs < 1:
 				return usageError{fmt.Sprintf("--runs %d is out of range", runs), "use 1 or more"}
+			case len(names) == 0 && f.driver != string(scenario.Sim):
+				return usageError{"a scenario's name or file is missing", "see: pondnode chaos list"}
 			}
-			return a.campaign(cmd, &f, names[0], runs, 0)
+			return a.campaign(cmd, &f, append(names, chaos.Simulated)[0], runs, 0)
 		},
 	}
 	f.add(cmd)
@@ -127,7 +132,11 @@ func (a *app) chaosFuzzCommand() *cobra.Command {
 			if length <= 0 {
 				return usageError{"--for is not more than nothing", "write a length of time, such as 30m"}
 			}
-			return a.campaign(cmd, &f, append(names, chaos.Swarm)[0], 0, length)
+			usual := chaos.Swarm
+			if f.driver == string(scenario.Sim) {
+				usual = chaos.Simulated
+			}
+			return a.campaign(cmd, &f, append(names, usual)[0], 0, length)
 		},
 	}
 	f.add(cmd)
@@ -192,7 +201,7 @@ func (a *app) campaign(cmd *cobra.Command, f *chaosFlags, name string, runs int,
 	if !cmd.Flags().Changed("seed") {
 		seed = uint64(rand.Uint32())
 	}
-	fmt.Fprintf(a.stderr, "%s: %d nodes, seeds from %d\n", s.Name, s.Setup.Nodes, seed)
+	fmt.Fprintf(a.stderr, "%s: driver %s, seeds from %d\n", s.Name, s.Setup.Driver, seed)
 	return a.faultRuns(cmd.Context(), f, func(ctx context.Context, o chaos.SiteOptions, each func(*chaos.Record, string) error) error {
 		c := chaos.Campaign{Site: o, Scenario: s, Seed: seed, Runs: runs, For: length, Each: each}
 		return c.Run(ctx)
@@ -264,7 +273,11 @@ func describe(r *chaos.Record) string {
 	for _, f := range r.Fired {
 		faults = append(faults, fmt.Sprintf("%s at %.1f s, on after %.1f s", f.Kind(), float64(f.At)/1000, float64(f.Recovery)/1000))
 	}
-	line := fmt.Sprintf("seed %d  %-8s %s, %.1f s (%.1f s without faults)  %s", r.Plan.Seed, r.Verdict, r.Plan.Job.Name, float64(r.Took)/1000, float64(r.Plain)/1000, strings.Join(faults, "; "))
+	took := fmt.Sprintf("%.1f s (%.1f s without faults)", float64(r.Took)/1000, float64(r.Plain)/1000)
+	if r.Plan.Setup.Driver == scenario.Sim {
+		took = fmt.Sprintf("%.1f s of simulated time", float64(r.Took)/1000)
+	}
+	line := fmt.Sprintf("seed %d  %-8s %s, %s  %s", r.Plan.Seed, r.Verdict, r.Plan.Job.Name, took, strings.Join(faults, "; "))
 	if r.Error != "" {
 		line += "\n    " + strings.ReplaceAll(r.Error, "\n", "\n    ")
 	}
@@ -316,6 +329,9 @@ func (a *app) chaosShrinkCommand() *cobra.Command {
 			p, err := recorded(names[0], line)
 			if err != nil {
 				return err
+			}
+			if p.Setup.Driver == scenario.Sim {
+				return usageError{"a simulated run is of its seed alone: there is nothing to leave out", "read what happened: pondnode chaos replay --keep DIR"}
 			}
 			return a.shrink(cmd.Context(), &f, p, tries)
 		},

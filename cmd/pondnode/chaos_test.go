@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,8 @@ func TestChaosUsage(t *testing.T) {
 		{"runs", []string{"run", good, "--runs", "0"}, "--runs 0 is out of range"},
 		{"nodes", []string{"run", good, "--nodes", "99"}, "nodes: 99 is not 1 to 16"},
 		{"driver", []string{"run", good, "--driver", "cloud"}, `driver "cloud"`},
+		{"simulated faults", []string{"run", good, "--driver", "sim"}, "driver sim draws jobs and faults by itself"},
+		{"simulated nodes", []string{"run", "--driver", "sim", "--nodes", "99"}, "nodes: 99 is not 3 to 7"},
 		{"processes", []string{"run", "net-minority", "--driver", "process"}, "cut needs driver: netns"},
 		{"for", []string{"fuzz", "--for", "0s"}, "--for is not more than nothing"},
 		{"no records", []string{"replay", empty}, "has 0 records"},
@@ -99,5 +102,33 @@ func TestChaosRecords(t *testing.T) {
 	}
 	if got := call(t, nil, "chaos", "report", file); got.code != exitOK || !strings.Contains(got.out, "3 runs of 3 seeds") || !strings.Contains(got.out, "| hung jobs | 1 |") {
 		t.Errorf("chaos report: %+v", got)
+	}
+}
+
+// Simulated runs are recorded, summed up and replayed as others are, and replay to the
+// millisecond.
+func TestChaosSim(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "runs.jsonl")
+	if got := call(t, nil, "chaos", "run", "--driver", "sim", "--runs", "4", "--seed", "1", "--record", file); got.code != exitOK ||
+		!strings.Contains(got.err, "of simulated time") || !strings.Contains(got.out, "4 runs of 4 seeds") {
+		t.Fatalf("%+v", got)
+	}
+	if got := call(t, nil, "chaos", "replay", file, "--line", "2", "--record", file); got.code != exitOK {
+		t.Fatalf("%+v", got)
+	}
+	all, err := readRecords(file)
+	if err != nil || len(all) != 5 {
+		t.Fatalf("%d records, %v", len(all), err)
+	}
+	one, again := *all[1], *all[4]
+	one.When, again.When = time.Time{}, time.Time{}
+	if !reflect.DeepEqual(one, again) || one.Took == 0 {
+		t.Errorf("replayed as\n%+v, not\n%+v", again, one)
+	}
+	if got := call(t, nil, "chaos", "shrink", file); got.code != exitUsage {
+		t.Errorf("shrink: %+v", got)
+	}
+	if got := call(t, nil, "chaos", "run", "sim", "--driver", "process"); got.code != exitUsage {
+		t.Errorf("without jobs: %+v", got)
 	}
 }
