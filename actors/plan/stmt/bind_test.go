@@ -53,6 +53,7 @@ func TestBind(t *testing.T) {
 
 func TestConstant(t *testing.T) {
 	type name string
+	type octet byte
 	n := 7
 	for _, test := range []struct {
 		v    any
@@ -68,6 +69,15 @@ func TestConstant(t *testing.T) {
 		{[]byte("a\x00'"), "from_hex('610027')"},
 		{[]byte(nil), "NULL"},
 		{[2]byte{1, 2}, "from_hex('0102')"},
+		{[]octet{0xab, 0}, "from_hex('ab00')"},
+		{[]byte{}, "from_hex('')"},
+		{(*big.Int)(nil), "NULL"},
+		{int32(math.MinInt32), "CAST('-2147483648' AS BIGINT)"},
+		{float32(math.MaxFloat32), "CAST('3.4028235e+38' AS FLOAT)"},
+		{math.Copysign(0, -1), "CAST('-0' AS DOUBLE)"},
+		{[][]*int{{&n, nil}, nil}, "[[(7), NULL], NULL]"},
+		{time.Date(12024, 2, 29, 23, 59, 59, 999999000, time.UTC), "CAST('12024-02-29 23:59:59.999999' AS TIMESTAMP)"},
+		{-time.Microsecond, "to_microseconds(CAST('-1' AS BIGINT))"},
 		{name("n"), "'n'"},
 		{&n, "(7)"},
 		{(*int)(nil), "NULL"},
@@ -80,6 +90,11 @@ func TestConstant(t *testing.T) {
 	} {
 		if got, err := Constant(test.v); err != nil || got != test.want {
 			t.Errorf("%T %v: %s, %v, want %s", test.v, test.v, got, err, test.want)
+		}
+	}
+	for v, says := range map[any]string{complex(1, 2): "complex128", [1]any{struct{}{}}: "struct", name("a\x00"): "NUL", [1]string{"\xff"}: "UTF-8", new(chan int): "chan"} {
+		if got, err := Constant(v); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%T: %s, %v", v, got, err)
 		}
 	}
 	var deep any = 1

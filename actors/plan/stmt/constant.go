@@ -113,7 +113,9 @@ func timestamp(t time.Time) string {
 
 func blob(v reflect.Value) string {
 	b := make([]byte, v.Len())
-	reflect.Copy(reflect.ValueOf(b), v)
+	for i := range b { // one by one: the bytes may be of a type with a name
+		b[i] = byte(v.Index(i).Uint())
+	}
 	return "from_hex('" + hex.EncodeToString(b) + "')"
 }
 

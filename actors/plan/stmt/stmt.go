@@ -186,7 +186,11 @@ var queryWords = words("select from with values table pivot unpivot pivot_wider 
 
 // describe parses the text after DESCRIBE, DESC or SHOW.
 func (c *cursor) describe() (*Statement, error) {
-	rest := strings.Join(strings.Fields(strings.ToLower(c.rest())), " ")
+	var all []string
+	for k := range len(c.toks) - c.i {
+		all = append(all, strings.ToLower(c.peek(k)))
+	}
+	rest := strings.Join(all, " ")
 	switch rest {
 	case "tables":
 		return &Statement{Kind: Show, What: Tables}, nil

@@ -10,7 +10,9 @@ import (
 func (c *cursor) create() (*Statement, error) {
 	s := &Statement{Kind: CreateView}
 	if c.is("or") {
-		s.Replace = c.is("replace")
+		if s.Replace = c.is("replace"); !s.Replace {
+			return nil, refuse("write CREATE OR REPLACE VIEW name AS SELECT …", "CREATE OR is not followed by REPLACE")
+		}
 	}
 	for c.is("temp") || c.is("temporary") || c.is("local") {
 	}
@@ -22,20 +24,20 @@ func (c *cursor) create() (*Statement, error) {
 		return nil, refuseCreate(what)
 	}
 	if c.is("if") {
-		s.IfNotExists = c.is("not") && c.is("exists")
+		if s.IfNotExists = c.is("not") && c.is("exists"); !s.IfNotExists {
+			return nil, refuse("write CREATE VIEW IF NOT EXISTS name AS SELECT …", "IF is not followed by NOT EXISTS")
+		}
 	}
 	var err error
 	if s.View, err = c.viewName(); err != nil {
 		return nil, err
 	}
-	if c.is("(") {
-		for !c.is(")") {
-			name := c.name()
-			if name == "" || !c.is(",") && c.peek(0) != ")" {
-				return nil, refuse("write CREATE VIEW name (a, b) AS SELECT …", "the view's column names are not a list of names")
-			}
-			s.Columns = append(s.Columns, name)
+	for open := c.is("("); open; open = !c.is(")") {
+		name := c.name()
+		if name == "" || c.peek(0) != ")" && (!c.is(",") || c.peek(0) == ")") {
+			return nil, refuse("write CREATE VIEW name (a, b) AS SELECT …", "the view's column names are not a list of names")
 		}
+		s.Columns = append(s.Columns, name)
 	}
 	if !c.is("as") || c.end() {
 		return nil, refuse("write CREATE VIEW name AS SELECT …", "the view has no query")
@@ -80,7 +82,9 @@ func (c *cursor) drop() (*Statement, error) {
 			"DROP %s needs a database, but a pond has none that its nodes share", what)
 	}
 	if c.is("if") {
-		s.IfExists = c.is("exists")
+		if s.IfExists = c.is("exists"); !s.IfExists {
+			return nil, refuse("write DROP VIEW IF EXISTS name", "IF is not followed by EXISTS")
+		}
 	}
 	for {
 		name, err := c.viewName()
