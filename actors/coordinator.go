@@ -205,22 +205,10 @@ func (n *Node) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member)
 	for i, s := range job.Stages {
 		ids[i] = s.ID
 	}
-	out := make([]nodeHeld, len(members))
-	_ = peers.Each(ctx, len(members), func(ctx context.Context, i int) error {
-		m := members[i]
-		out[i].node, out[i].boot = m.ID, m.Boot
-		if m.ID == n.id {
-			out[i].held = n.segments.Held(ids)
-			return nil
-		}
-		held, err := n.api.At(m.APIAddr()).Held(ctx, ids)
-		if err != nil {
-			n.log.Debug("asking for held segments", "node", m.ID, "err", err)
-		}
-		out[i].held = held
-		return nil
-	})
-	return slices.DeleteFunc(out, func(h nodeHeld) bool { return len(h.held) == 0 })
+	answers := peers.Ask(ctx, n.peers, members, "held segments",
+		func() []api.Held { return n.segments.Held(ids) },
+		func(ctx context.Context, p *api.Peer) ([]api.Held, error) { return p.Held(ctx, ids) })
+	return slices.DeleteFunc(answers, func(a nodeHeld) bool { return len(a.Said) == 0 })
 }
 
 func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
@@ -269,8 +257,8 @@ func (c *coordinator) near() sched.NodeID {
 // onHeld tells the Decider what nodes hold.
 func (c *coordinator) onHeld(ctx actor.Context, held []nodeHeld) {
 	for _, h := range held {
-		if segs := report.Held(h.held, c.hosted.Spec.ID, !c.hosted.Spec.Options.NoReuse); len(segs) > 0 {
-			c.step(ctx, sched.Held{Node: sched.NodeID(h.node), Boot: sched.Boot(h.boot), Segments: segs})
+		if segs := report.Held(h.Said, c.hosted.Spec.ID, !c.hosted.Spec.Options.NoReuse); len(segs) > 0 {
+			c.step(ctx, sched.Held{Node: sched.NodeID(h.Node.ID), Boot: sched.Boot(h.Node.Boot), Segments: segs})
 		}
 	}
 	if c.d != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/given"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/report"
@@ -128,36 +129,6 @@ func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 	if c.d == nil || c.finished || m.stage < 0 || m.stage >= len(c.job.Stages) {
 		return nil, peers.NoJob(c.hosted.Spec.ID)
 	}
-	inputs, ok := c.d.Inputs(m.stage)
-	if !ok {
-		return nil, &plan.Error{Kind: plan.KindCancelled, Op: "run", Text: "what the task was to read is being made again"}
-	}
-	p := &api.Packet{
-		ID: c.hosted.Spec.ID, Version: uint64(c.d.Version(m.stage)), Index: m.stage, Job: c.strip(m.stage), Tasks: c.d.TaskCount(m.stage),
-		Codec: c.hosted.Spec.Options.Codec, Access: c.hosted.Compiled().Access, Staging: c.output.Dir(),
-		Up: map[int][]plan.SegmentInfo{}, Where: map[int][]api.Location{},
-	}
-	for up, winners := range inputs {
-		infos, where := make([]plan.SegmentInfo, len(winners)), make([]api.Location, len(winners))
-		for i, w := range winners {
-			infos[i] = w.Output.Parts
-			where[i] = api.Location{Addr: c.crew.Holder(w), Segment: w.Output.Segment}
-		}
-		p.Up[up], p.Where[up] = infos, where
-	}
-	return p, nil
-}
-
-// strip is the job with the inputs of one stage only, its tasks known: of the others
-// their number is enough to run it.
-func (c *coordinator) strip(keep int) *plan.Job {
-	out := &plan.Job{Result: c.job.Result, Stages: make([]*plan.Stage, len(c.job.Stages))}
-	for i, s := range c.job.Stages {
-		if i == keep {
-			out.Stages[i] = c.d.Stage(i)
-			continue
-		}
-		out.Stages[i] = &plan.Stage{ID: s.ID, Name: s.Name, Tasks: plan.Tasks{N: c.d.TaskCount(i)}, Exchange: s.Exchange}
-	}
-	return out
+	p := &api.Packet{ID: c.hosted.Spec.ID, Codec: c.hosted.Spec.Options.Codec, Access: c.hosted.Compiled().Access, Staging: c.output.Dir()}
+	return p, given.Fill(p, c.job, m.stage, c.d, c.crew.Holder)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/fair"
+	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/publish"
@@ -69,11 +70,7 @@ type (
 		published bool // the files, by a predecessor
 		files     []string
 	}
-	nodeHeld struct {
-		node mesh.NodeID
-		boot mesh.BootID
-		held []api.Held
-	}
+	nodeHeld = peers.Answer[[]api.Held]
 	// nodeMsg is a worker's Pull, Done or Failed.
 	nodeMsg struct {
 		from   wire.Peer

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/peers"
+	"github.com/pondmesh/pond/mesh"
 )
 
 // rowTimesTimeout bounds the asking of those who hold a result.
@@ -21,32 +22,22 @@ func (n *Node) withRowTimes(ctx context.Context, s *api.JobStatus) *api.JobStatu
 	}
 	ctx, stop := context.WithTimeout(ctx, rowTimesTimeout)
 	defer stop()
-	var holders []string
-	for _, p := range s.Result.Parts {
-		if p.Addr != "" && !slices.Contains(holders, p.Addr) {
-			holders = append(holders, p.Addr)
-		}
-	}
-	times := make([]api.RowTimes, len(holders))
-	_ = peers.Each(ctx, len(holders), func(ctx context.Context, i int) error {
-		if holders[i] == n.APIAddr() {
-			times[i] = n.segments.Read(s.ID)
-			return nil
-		}
-		t, err := n.api.At(holders[i]).RowTimes(ctx, s.ID)
-		if err != nil {
-			n.log.Debug("asking when rows were read", "job", s.ID, "node", holders[i], "err", err)
-			return nil
-		}
-		times[i] = *t
-		return nil
+	holders := slices.DeleteFunc(slices.Clone(n.mesh.View().Members), func(m mesh.Member) bool {
+		return !slices.ContainsFunc(s.Result.Parts, func(p api.ResultPart) bool { return p.Addr == m.APIAddr() })
 	})
+	times := peers.Ask(ctx, n.peers, holders, "when rows were read", func() api.RowTimes { return n.segments.Read(s.ID) },
+		func(ctx context.Context, p *api.Peer) (t api.RowTimes, err error) {
+			if told, err := p.RowTimes(ctx, s.ID); err == nil {
+				t = *told
+			}
+			return t, err
+		})
 	read := *s
-	for _, t := range times {
-		if t.First != 0 {
-			read.FirstRow = min(cmp.Or(read.FirstRow, t.First), t.First)
+	for _, a := range times {
+		if first := a.Said.First; first != 0 {
+			read.FirstRow = min(cmp.Or(read.FirstRow, first), first)
 		}
-		read.LastRow = max(read.LastRow, t.Last)
+		read.LastRow = max(read.LastRow, a.Said.Last)
 	}
 	return &read
 }

@@ -63,21 +63,13 @@ func (n *Node) reclaim() {
 func (n *Node) allUsage(ctx context.Context) []api.Usage {
 	ctx, cancel := context.WithTimeout(ctx, heldTimeout)
 	defer cancel()
-	members := n.mesh.View().Members
-	out := make([]api.Usage, len(members))
-	_ = peers.Each(ctx, len(members), func(ctx context.Context, i int) error {
-		m := members[i]
-		if m.ID == n.id {
-			out[i] = *n.usage()
-			return nil
+	answers := peers.Ask(ctx, n.peers, n.mesh.View().Members, "what it stores", func() []api.Usage { return []api.Usage{*n.usage()} },
+		func(ctx context.Context, p *api.Peer) ([]api.Usage, error) { return p.Hop().Usage(ctx) })
+	out := make([]api.Usage, len(answers))
+	for i, a := range answers {
+		if out[i] = (api.Usage{Node: string(a.Node.ID), Error: "it does not answer"}); a.Err == nil && len(a.Said) == 1 {
+			out[i] = a.Said[0]
 		}
-		u, err := n.api.At(m.APIAddr()).Hop().Usage(ctx)
-		if err != nil || len(u) != 1 {
-			out[i] = api.Usage{Node: string(m.ID), Error: "it does not answer"}
-			return nil
-		}
-		out[i] = u[0]
-		return nil
-	})
+	}
 	return out
 }

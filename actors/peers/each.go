@@ -4,6 +4,9 @@ import (
 	"context"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/mesh"
 )
 
 // callsMax is how many nodes are asked at once.
@@ -17,4 +20,29 @@ func Each(ctx context.Context, n int, f func(ctx context.Context, i int) error) 
 		g.Go(func() error { return f(ctx, i) })
 	}
 	return g.Wait()
+}
+
+// Answer is what a node said.
+type Answer[T any] struct {
+	Node mesh.Member
+	Said T
+	Err  error // it did not answer, or not in time
+}
+
+// Ask asks nodes at once, by here the one that asks, and returns their answers in the
+// nodes' order. That one did not is in the log, with what was asked.
+func Ask[T any](ctx context.Context, p *Peers, nodes []mesh.Member, what string, here func() T, there func(context.Context, *api.Peer) (T, error)) []Answer[T] {
+	out := make([]Answer[T], len(nodes))
+	_ = Each(ctx, len(nodes), func(ctx context.Context, i int) error {
+		a := &out[i]
+		if a.Node = nodes[i]; a.Node.ID == p.Self {
+			a.Said = here()
+			return nil
+		}
+		if a.Said, a.Err = there(ctx, p.API.At(a.Node.APIAddr())); a.Err != nil {
+			p.Log.Debug("asking for "+what, "node", a.Node.ID, "err", a.Err)
+		}
+		return nil
+	})
+	return out
 }

@@ -121,22 +121,15 @@ func (p *Peers) All(ctx context.Context) ([]api.JobStatus, error) {
 func (p *Peers) gather(ctx context.Context) (map[plan.JobID]api.JobStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, locateTimeout)
 	defer cancel()
-	members := p.View().Members
-	lists, errs := make([][]api.JobStatus, len(members)), make([]error, len(members))
-	_ = Each(ctx, len(members), func(ctx context.Context, i int) error {
-		if members[i].ID == p.Self {
-			lists[i] = p.Here()
-			return nil
-		}
-		if lists[i], errs[i] = p.API.At(members[i].APIAddr()).Records(ctx); errs[i] != nil {
-			p.Log.Debug("asking for jobs", "node", members[i].ID, "err", errs[i])
-		}
-		return nil
-	})
+	answers := Ask(ctx, p, p.View().Members, "jobs", p.Here, func(ctx context.Context, n *api.Peer) ([]api.JobStatus, error) { return n.Records(ctx) })
 	best := map[plan.JobID]api.JobStatus{}
-	for _, s := range slices.Concat(lists...) {
-		if old, ok := best[s.ID]; !ok || knowsMore(&s, &old) {
-			best[s.ID] = s
+	var errs []error
+	for _, a := range answers {
+		errs = append(errs, a.Err)
+		for _, s := range a.Said {
+			if old, ok := best[s.ID]; !ok || knowsMore(&s, &old) {
+				best[s.ID] = s
+			}
 		}
 	}
 	return best, errors.Join(errs...)
