@@ -49,3 +49,14 @@ func TestCheckKey(t *testing.T) {
 		}
 	}
 }
+
+// A message of as many bytes as may be is taken, and one more is told with both figures.
+func TestCheckMessage(t *testing.T) {
+	if err := errors.Join(kinds.CheckMessage(nil), kinds.CheckMessage(make([]byte, kinds.MessageMax))); err != nil {
+		t.Error(err)
+	}
+	err := kinds.CheckMessage(make([]byte, kinds.MessageMax+1))
+	if !errors.Is(err, plan.ErrQuery) || !strings.Contains(err.Error(), "1048577 bytes are more than the 1048576") {
+		t.Error(err)
+	}
+}

@@ -85,15 +85,23 @@ const taskDone, taskFailed = "done", "failed"
 // JobEnded counts a job by the state that it ended in.
 func (m *Metrics) JobEnded(state string, retries int) {
 	m.jobs.WithLabelValues(state).Inc()
-	m.retries.Add(float64(retries))
+	count(m.retries, float64(retries))
 }
 
 // TaskDone counts an attempt that committed its output.
 func (m *Metrics) TaskDone(bytes, spilled int64, cpuSeconds float64) {
 	m.tasks.WithLabelValues(taskDone).Inc()
-	m.bytes.Add(float64(bytes))
-	m.spilled.Add(float64(spilled))
-	m.cpu.Add(cpuSeconds)
+	count(m.bytes, float64(bytes))
+	count(m.spilled, float64(spilled))
+	count(m.cpu, cpuSeconds)
+}
+
+// count adds what was measured. Less than nothing, which a counter does not take, comes
+// of an engine process, whose word is not relied on.
+func count(c prometheus.Counter, n float64) {
+	if n > 0 {
+		c.Add(n)
+	}
 }
 
 // TaskFailed counts an attempt that ended without output.

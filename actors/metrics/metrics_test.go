@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"math"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -58,6 +59,21 @@ func TestMetrics(t *testing.T) {
 	}
 	if a, b := strings.Count(before, "\n"), strings.Count(after, "\n"); a != b {
 		t.Errorf("%d lines became %d: labels grow", a, b)
+	}
+}
+
+// What is measured as less than nothing, or is no number, ends no node and changes no
+// figure.
+func TestNoNumbers(t *testing.T) {
+	m := metrics.New(func() metrics.Gauges { return metrics.Gauges{} })
+	before := text(t, m)
+	m.TaskDone(-1, math.MinInt64, math.NaN())
+	m.TaskDone(0, 0, math.Inf(-1))
+	m.JobEnded("failed", -2)
+	want := strings.NewReplacer(`pond_tasks_ended_total{outcome="done"} 0`, `pond_tasks_ended_total{outcome="done"} 2`,
+		`pond_jobs_ended_total{state="failed"} 0`, `pond_jobs_ended_total{state="failed"} 1`).Replace(before)
+	if after := text(t, m); after != want {
+		t.Errorf("got\n%s\nwant\n%s", after, want)
 	}
 }
 

@@ -118,6 +118,9 @@ func (c Config) Ready(ctx context.Context) (Config, error) {
 	if c.seeds, err = seedsOf(c.Peers); err != nil {
 		return c, err
 	}
+	if err := c.checkMesh(); err != nil {
+		return c, err
+	}
 	base := c.Port
 	if base == 0 {
 		base = api.DefaultPort // the port is not checked here
@@ -208,6 +211,18 @@ func (c Config) withDefaults() (Config, error) {
 		c.Kinds = new(kinds.Registry)
 	}
 	return c, nil
+}
+
+// checkMesh says which setting of membership is none at all.
+func (c *Config) checkMesh() error {
+	const last = 65535 - api.PortsPerNode + 1
+	switch n := len(c.GossipKey); {
+	case c.Port < 0 || c.Port > last:
+		return badSetting("port", "use 0, which picks free ones, or 1 to "+strconv.Itoa(last), "a node takes %d ports from its base port on, and cannot from %d", api.PortsPerNode, c.Port)
+	case n != 0 && n != 16 && n != 24 && n != 32:
+		return badSetting("gossip-key", "make one with: pondnode tls init", "a key of %d bytes is none: it has 16, 24 or 32", n)
+	}
+	return nil
 }
 
 // check says which setting a node cannot start with.

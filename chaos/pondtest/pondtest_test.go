@@ -22,3 +22,17 @@ func TestPond(t *testing.T) {
 		}
 	}
 }
+
+// TestEnds: nodes end with the test that they were started for, and leave the next one
+// alone.
+func TestEnds(t *testing.T) {
+	var first []*pond.Node
+	t.Run("a test", func(t *testing.T) { first = pondtest.New(t, 1) })
+	if _, err := first[0].Query("SELECT 1").Count(t.Context()); err == nil {
+		t.Error("a node outlives its test")
+	}
+	again := pondtest.New(t, 1)
+	if members, err := again[0].Members(t.Context()); err != nil || len(members) != 1 {
+		t.Errorf("the next test's node sees %v, %v", members, err)
+	}
+}

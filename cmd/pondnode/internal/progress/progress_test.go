@@ -84,6 +84,7 @@ func TestBars(t *testing.T) {
 func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		1234 * time.Microsecond: "1ms", 1520 * time.Millisecond: "1.5s", 95400 * time.Millisecond: "1m35s",
+		0: "0s", 999600 * time.Microsecond: "1s", time.Second: "1.0s", 59949 * time.Millisecond: "59.9s", 59950 * time.Millisecond: "1m0s", 26 * time.Hour: "26h0m0s",
 	} {
 		if got := Duration(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
@@ -112,6 +113,34 @@ func TestSay(t *testing.T) {
 			if strings.Count(out.String(), want) != 1 {
 				t.Errorf("%s: %q is not shown once:\n%s", name, want, &out)
 			}
+		}
+	}
+}
+
+// TestPlanning: many files are told tenth by tenth, few not at all.
+func TestPlanning(t *testing.T) {
+	var out bytes.Buffer
+	d := New(&out, 0)
+	for _, files := range []int{planningMin - 1, 20_000} {
+		for done := 0; done <= files; done += files / 97 {
+			d.Update(&pond.Status{Planned: done, ToPlan: files})
+		}
+		d.Update(&pond.Status{})
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) < 9 || len(lines) > 10 || lines[0] != "planning: 0 of 20,000 files" || !strings.HasSuffix(lines[5], " of 20,000 files") {
+		t.Errorf("%q", lines)
+	}
+	for s, want := range map[*pond.Status]string{
+		{State: "queued"}: "queued", {State: "queued", Place: 2, InQueue: 1000}: "queued (2 of 1000)",
+	} {
+		if got := State(s); got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
+	}
+	for id, want := range map[string]string{"": "", "0123": "0123", "0123456789": "01234567"} {
+		if got := Short(id); got != want {
+			t.Errorf("%q is %q", id, got)
 		}
 	}
 }
