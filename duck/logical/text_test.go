@@ -182,3 +182,35 @@ func TestRenderRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestHiveKeys: the folders of a path that name a column and a value, but not its file.
+func TestHiveKeys(t *testing.T) {
+	for path, want := range map[string]string{
+		"/a/year=2020/month=01/x.parquet": "year month", "year=1/a=b.parquet": "year", "a=b": "", "": "", "/=x/y": "", "/a=b=c/y": "a", "/k=/y": "k",
+	} {
+		if got := strings.Join(hiveKeys(path), " "); got != want {
+			t.Errorf("%q: %q, not %q", path, got, want)
+		}
+	}
+}
+
+// TestExtractPath: a pushed extract leads through structs with names, or nowhere.
+func TestExtractPath(t *testing.T) {
+	integer := Type{ID: "INTEGER"}
+	typ := of("STRUCT", integer, of("STRUCT", integer, integer), of("LIST", integer), Type{ID: "STRUCT", Fields: []Field{{Type: integer}}})
+	step := func(at string, below string) string {
+		return `{"index":` + at + `,"index_type":"` + map[bool]string{true: pushedExtract, false: "FULL"}[below != ""] + `","child_indexes":[` + below + `]}`
+	}
+	for text, want := range map[string]string{
+		step("0", step("0", "")): "a", step("0", step("1", step("1", ""))): "b b", step("0", step("4", "")): "", step("0", step("-1", "")): "",
+		step("0", step("2", step("0", ""))): "", step("0", step("3", step("0", ""))): "", step("0", step("0", "")+","+step("1", "")): "", step("0", ""): "",
+	} {
+		o, err := parse([]byte(text))
+		if err != nil {
+			t.Fatal(text, err)
+		}
+		if got := strings.Join(extractPath(typ, o), " "); got != want {
+			t.Errorf("%s: %q, not %q", text, got, want)
+		}
+	}
+}

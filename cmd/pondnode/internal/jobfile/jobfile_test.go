@@ -174,6 +174,60 @@ func TestRowsAndOptions(t *testing.T) {
 	}
 }
 
+// TestSteps: a step reads the one before it, or those that it names; what it is called
+// does not count.
+func TestSteps(t *testing.T) {
+	const read = "steps:\n  - read: a.csv\n"
+	for _, test := range []struct{ yaml, inputs, sink string }{
+		{read, "step1()", "step1"},
+		{read + "  - limit: 3\n", "step1() step2(step1)", "step2"},
+		{read + "  - read: b.csv\n  - limit: 1\n", "step1() step2() step3(step2)", "step3"},
+		{read + "  - {id: 7, from: step1, limit: 1}\n  - filter: a\n", "step1() 7(step1) step3(7)", "step3"},
+		{read + "  - {from: [step1, step1], union: }\n", "step1() step2(step1 step1)", "step2"},
+		{read + "  - {from: [], sql: SELECT 1}\n", "step1() step2()", "step2"},
+		{read + "  - limit: 3\nresult: {from: step1, take: 1_0}\n", "step1() step2(step1)", "step1"},
+	} {
+		p, err := Parse("job.yaml", []byte(test.yaml), "/d")
+		if err != nil {
+			t.Errorf("%s: %v", test.yaml, err)
+			continue
+		}
+		var steps []string
+		for _, n := range p.Nodes {
+			var in []string
+			for _, id := range n.Inputs {
+				in = append(in, string(id))
+			}
+			steps = append(steps, fmt.Sprintf("%s(%s)", n.ID, strings.Join(in, " ")))
+		}
+		if got := strings.Join(steps, " "); got != test.inputs || string(p.Sink.Input) != test.sink {
+			t.Errorf("%s: %s, result of %s", test.yaml, got, p.Sink.Input)
+		}
+		if p.Sink.Take != nil && p.Sink.Take.N != 10 {
+			t.Errorf("%s: takes %d", test.yaml, p.Sink.Take.N)
+		}
+	}
+}
+
+// TestWriteTo: what a file writes is Parquet unless it says so, below its own folder.
+func TestWriteTo(t *testing.T) {
+	for text, want := range map[string]string{
+		"out": "/d/out parquet", "out/": "/d/out parquet", "{path: /x/y, format: csv}": "/x/y csv", "../o": "/o parquet", "s3://b/c/": "s3://b/c parquet",
+	} {
+		p, err := Parse("job.yaml", []byte("steps: [read: a.csv]\nresult: {write: "+text+"}\n"), "/d")
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := p.Sink.Write.Path + " " + string(p.Sink.Write.Format); got != want {
+			t.Errorf("%s: %s, not %s", text, got, want)
+		}
+	}
+	if p, err := Parse("job.yaml", []byte("steps: [read: a.csv]\nresult: {write: /}\n"), "/d"); err == nil {
+		t.Errorf("the root is written to: %+v", p.Sink.Write)
+	}
+}
+
 // TestPaths: a path means the same on every node, and keeps what tells a folder.
 func TestPaths(t *testing.T) {
 	for path, want := range map[string]string{
