@@ -21,6 +21,9 @@ type lane struct {
 	count []int32             // by partition: rows, then where they end in rows
 	found []uint32            // the partitions that the chunk has rows for
 
+	hashes [vec.MaxRows]uint64 // of each row
+	sum    uint64              // of all hashes so far
+
 	mu     sync.Mutex // guards what steal takes
 	blocks []pending
 	slabs  [][]byte // memory of blocks; the last has used bytes in use
@@ -60,9 +63,15 @@ func (l *lane) append(c *vec.Chunk) error {
 		step = 1
 	}
 	if l.w.partitions == 1 && step > 1 {
+		if err := l.addUp(c, nil); err != nil {
+			return err
+		}
 		return l.add(0, c, nil)
 	}
 	if err := l.w.c.Partitioner.Assign(c, l.to[:c.Rows]); err != nil {
+		return err
+	}
+	if err := l.addUp(c, l.to[:c.Rows]); err != nil {
 		return err
 	}
 	if err := l.sort(c.Rows); err != nil {

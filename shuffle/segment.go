@@ -135,7 +135,7 @@ func (s *Segment) Rows(p int) int64 {
 	return n
 }
 
-// Summary returns the summary that the writer's Finish returned.
+// Summary returns the summary that the writer's Finish returned, but for its Sum.
 func (s *Segment) Summary() Summary {
 	f := &s.footer
 	out := Summary{

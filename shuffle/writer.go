@@ -23,6 +23,7 @@ type WriterConfig struct {
 	Partitioner Partitioner
 	Codec       Codec
 	Threads     int              // how many append at once; more wait; default 1
+	Ordered     bool             // rows come from one thread, in an order that counts: Sum covers it
 	Memory      int64            // bound on rows held and blocks not yet written; default 256 MiB
 	BlockBytes  int              // raw bytes of a full block; default 256 KiB
 	Mem         memory.Allocator // where buffers come from; default: the Go heap, pooled; see [vec.Pool]
@@ -45,6 +46,9 @@ type Summary struct {
 	Blocks         int64
 	PartitionRows  []int64
 	PartitionBytes []int64 // blocks, headers included
+	// Sum is of hashes of all rows and their partitions (rowsum.go): two segments of
+	// the same rows have the same. It is not in the file: a segment read has 0.
+	Sum uint64
 }
 
 // Writer cuts chunks into partitions and writes a segment.
@@ -62,6 +66,7 @@ type Writer struct {
 	laneMax    int64       // bytes of builders, a lane
 	runMax     int64       // bytes of waiting blocks, all lanes
 	waiting    atomic.Int64
+	appended   atomic.Int64 // rows; counted when Ordered
 	failed     atomic.Pointer[error]
 	free       chan struct{} // a token a lane
 
@@ -283,6 +288,9 @@ func (w *Writer) Finish() (Summary, error) {
 	w.drain()
 	if err := w.err(); err != nil {
 		return Summary{}, err
+	}
+	for _, l := range w.lanes {
+		w.summary.Sum += l.sum
 	}
 	w.io.Lock()
 	defer w.io.Unlock()

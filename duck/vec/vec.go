@@ -74,6 +74,25 @@ func (s *Str) Bytes() []byte {
 	return unsafe.Slice(*(**byte)(unsafe.Pointer(&s.rest[4])), s.Len)
 }
 
+// Inline is the length and bytes of a value that a Str holds in itself, zeros behind
+// them; ok is false for a longer one.
+func (s *Str) Inline() (head, tail uint64, ok bool) {
+	if s.Len > strInline {
+		return 0, 0, false
+	}
+	words, mask := (*[2]uint64)(unsafe.Pointer(s)), &inlineMasks[s.Len]
+	return words[0] & mask[0], words[1] & mask[1], true
+}
+
+// inlineMasks are, by length, of the bytes of a Str that are in use.
+var inlineMasks = func() (masks [strInline + 1][2]uint64) {
+	for n := range masks {
+		masks[n][0] = 1<<(8*min(4+n, 8)) - 1
+		masks[n][1] = 1<<(8*max(n-4, 0)) - 1
+	}
+	return masks
+}()
+
 // ListEntry is DuckDB's list_entry_t: where a row's elements stand in the child.
 type ListEntry struct {
 	Offset, Len uint64
