@@ -433,5 +433,5 @@ func (c *coordinator) stageIndex(id plan.StageID) int {
 }
 
 func (c *coordinator) task(a plan.AttemptID) *wire.Task {
-	return wire.NewTask(a, c.stageIndex(a.Task.Stage))
+	return wire.NewTask(a, c.stageIndex(a.Task.Stage), 0)
 }

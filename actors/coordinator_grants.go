@@ -42,7 +42,7 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 		if slots = min(int(msg.GetSlots()), wire.RunsMax); msg.GetSmall() && !c.small() {
 			slots = 0
 		}
-		c.step(ctx, sched.Alive{Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Running: attemptsOf(msg.GetRunning())})
+		c.step(ctx, sched.Alive{Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Running: runningOf(msg.GetRunning())})
 	case *wire.Failed:
 		te := wire.FromProto(msg.GetError())
 		slots = int(msg.GetSlots())
@@ -103,14 +103,14 @@ func (c *coordinator) onParts(ctx actor.Context, p *partsMsg) {
 // onDone tells the Decider of one task's output.
 func (c *coordinator) onDone(ctx actor.Context, node mesh.Member, msg *wire.Done, parts *plan.SegmentInfo) {
 	c.tally.Ended(int(msg.GetTask().GetStage()), c.now())
-	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetLineage(), Output: report.Output(msg, parts)})
+	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetTask().GetLineage(), Output: report.Output(msg, parts)})
 	c.adapt(ctx)
 }
 
-func attemptsOf(tasks []*wire.Task) []plan.AttemptID {
-	out := make([]plan.AttemptID, len(tasks))
+func runningOf(tasks []*wire.Task) []sched.Running {
+	out := make([]sched.Running, len(tasks))
 	for i, t := range tasks {
-		out[i] = t.AttemptID()
+		out[i] = sched.Running{Attempt: t.AttemptID(), Lineage: t.GetLineage()}
 	}
 	return out
 }
@@ -118,7 +118,7 @@ func attemptsOf(tasks []*wire.Task) []plan.AttemptID {
 // grant is a Run for the wire.
 func (c *coordinator) grant(r sched.Run) *wire.Run {
 	c.tally.Began(r.Stage, c.now())
-	return &wire.Run{Task: wire.NewTask(r.Attempt, r.Stage), Memory: r.Memory, SpecVersion: r.Version, Lineage: r.Lineage, Threads: int32(r.Threads)}
+	return &wire.Run{Task: wire.NewTask(r.Attempt, r.Stage, r.Lineage), Memory: r.Memory, SpecVersion: r.Version, Threads: int32(r.Threads)}
 }
 
 // packet returns the packet that nodes need to run tasks of a stage.

@@ -69,8 +69,8 @@ type workerJob struct {
 const untoldMax = 1024
 
 type runningAttempt struct {
-	pid   *actor.PID
-	stage plan.StageID
+	pid  *actor.PID
+	task *wire.Task
 }
 
 // term is the highest of a job that was heard of; 0: none.
@@ -258,7 +258,7 @@ func (w *worker) begin(c actor.Context, j *workerJob, r *wire.Run, h *fair.Hold)
 	a := &attempt{
 		Attempt: exec.Attempt{
 			Job: j.id, ID: r.GetTask().AttemptID(), Stage: key.stage, Version: uint64(r.GetSpecVersion()),
-			Memory: r.GetMemory(), Threads: w.n.runner.Tasks.Threads(int(r.GetThreads())), Lineage: r.GetLineage(),
+			Memory: r.GetMemory(), Threads: w.n.runner.Tasks.Threads(int(r.GetThreads())), Lineage: r.GetTask().GetLineage(),
 		},
 		deadline: j.deadline, packets: j.packets, hold: h,
 	}
@@ -268,7 +268,7 @@ func (w *worker) begin(c actor.Context, j *workerJob, r *wire.Run, h *fair.Hold)
 	w.n.segments.Pin(j.id, a.ID.Task.Stage)
 	worker := c.Self()
 	pid := c.Spawn(actor.PropsFromProducer(func() actor.Actor { return &partition{n: w.n, worker: worker, a: a} }))
-	j.running[key] = &runningAttempt{pid: pid, stage: a.ID.Task.Stage}
+	j.running[key] = &runningAttempt{pid: pid, task: r.GetTask()}
 	w.n.running.Add(1)
 	return true
 }
@@ -410,16 +410,12 @@ func (w *worker) header(j *workerJob) *wire.Header {
 
 func (j *workerJob) tasks() []*wire.Task {
 	out := make([]*wire.Task, 0, len(j.running))
-	for k, r := range j.running {
-		out = append(out, k.task(r.stage))
+	for _, r := range j.running {
+		out = append(out, r.task)
 	}
 	return out
 }
 
 func keyOf(t *wire.Task) attemptKey {
 	return attemptKey{int(t.GetStage()), int(t.GetPartition()), int(t.GetAttempt())}
-}
-
-func (k attemptKey) task(stage plan.StageID) *wire.Task {
-	return &wire.Task{StageId: string(stage), Stage: int32(k.stage), Partition: int32(k.partition), Attempt: int32(k.attempt)}
 }

@@ -135,9 +135,9 @@ func stirValue(h uint64, v *vec.Vector, i int) (uint64, error) {
 		return stirElements(stir(h, e.Len), &v.Children[0], e.Offset, e.Len)
 	case vec.Array:
 		n := uint64(v.Type.Size)
-		return stirElements(h, &v.Children[0], uint64(i)*n, n)
+		return stirElements(stir(h, n), &v.Children[0], uint64(i)*n, n)
 	case vec.Struct:
-		return stirFields(h, v.Children, i)
+		return stirFields(stir(h, saltBig), v.Children, i)
 	case vec.Union:
 		tag := uint64(data[uint8](&v.Children[0])[i])
 		if tag+1 >= uint64(len(v.Children)) {

@@ -105,6 +105,7 @@ func TestSumTellsApart(t *testing.T) {
 		{"floats", []*vec.Type{double}, [][][]any{one(bits(0)), one(bits(math.Copysign(0, -1))), one(bits(0.3)), one(bits(math.Nextafter(0.3, 1)))}},
 		{"lists", []*vec.Type{texts}, [][][]any{one(nil), one([]any{}), one([]any{nil}), one([]any{"a", "b"}), one([]any{"ab"}), one([]any{"b", "a"}), one([]any{"a"}, []any{"b"}), one([]any{"a", "b"}, []any{})}},
 		{"structs", []*vec.Type{pair}, [][][]any{one(nil), one([]any{nil, nil}), one([]any{"a", nil}), one([]any{nil, "a"})}},
+		{"one field", []*vec.Type{{Kind: vec.Struct, SQL: "STRUCT(a VARCHAR)", Fields: []vec.Field{{Name: "a", Type: text}}}}, [][][]any{one(nil), one([]any{nil}), one([]any{""})}},
 		{"columns", []*vec.Type{long, long}, [][][]any{{{uint64(1), uint64(2)}}, {{uint64(2), uint64(1)}}, {{uint64(1), uint64(1)}, {uint64(2), uint64(2)}}, {{uint64(1), uint64(2)}, {uint64(2), uint64(1)}}}},
 	} {
 		s := &vec.Schema{}

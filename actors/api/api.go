@@ -329,6 +329,7 @@ type Packet struct {
 	Index   int       // of the stage in Job.Stages
 	Job     *plan.Job // stages other than the packet's are stripped of their inputs
 	Tasks   int       // of the stage
+	Lineage uint64    // of what Where names: a task that was granted of another must not run on it
 	Codec   string
 	Access  []string // files, and folders with a trailing slash, that the job's SQL may read
 	Staging string   // where output files go
@@ -362,8 +363,9 @@ type Held struct {
 	Rows      int64        `json:"rows"`
 	RawBytes  int64        `json:"raw_bytes"`
 	Bytes     int64        `json:"bytes"`
-	Created   int64        `json:"created"` // Unix milliseconds
-	Lineage   uint64       `json:"lineage,omitempty"`
+	Created   int64        `json:"created"`           // Unix milliseconds
+	Lineage   uint64       `json:"lineage,omitempty"` // of what its task read
+	Sum       uint64       `json:"sum,omitempty"`     // of its rows, in any order
 	// Of each partition, when there are not too many: see Client.Parts.
 	Partitions     int     `json:"partitions"`
 	PartitionRows  []int64 `json:"partition_rows,omitempty"`

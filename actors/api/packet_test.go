@@ -16,7 +16,7 @@ func drawPacket(rt *rapid.T) *Packet {
 		return plan.SegmentInfo{Rows: ints.Draw(rt, "rows"), Bytes: ints.Draw(rt, "bytes")}
 	}), 1, 4)
 	p := &Packet{
-		ID: "0a", Version: rapid.Uint64().Draw(rt, "version"), Index: 1, Tasks: 3, Codec: "zstd", Access: []string{"/a", "/b/"},
+		ID: "0a", Version: rapid.Uint64().Draw(rt, "version"), Index: 1, Tasks: 3, Lineage: rapid.Uint64().Draw(rt, "lineage"), Codec: "zstd", Access: []string{"/a", "/b/"},
 		Job: &plan.Job{Stages: []*plan.Stage{
 			{Name: "scan", Ordered: true},
 			{Name: "sum", Query: rapid.String().Draw(rt, "query"), Inputs: []plan.Input{{Read: &plan.Read{}}}, Memory: 1 << 40},

@@ -40,7 +40,7 @@ func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*Outcome, 
 	if err != nil {
 		return nil, err
 	}
-	w, err := shuffle.NewWriter(u, shuffle.WriterConfig{Schema: schema, Keys: len(keys), Partitioner: part, Codec: codec,
+	w, err := shuffle.NewWriter(u, shuffle.WriterConfig{Schema: schema, Keys: len(keys), Partitioner: part, Codec: codec, Ordered: t.packet.Stage().Ordered,
 		Threads: t.threads, Memory: max(t.a.Memory*writerShare/100, writerMemoryMin), Mem: t.m.Buffers, Log: t.m.Log})
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ const writerMemoryMin = 8 << 20
 func (t *task) commit(d journal.Draft, sum shuffle.Summary) (*Outcome, error) {
 	h := api.Held{
 		Stage: t.a.ID.Task.Stage, Index: t.a.Stage, Partition: t.a.ID.Task.Partition, Tasks: t.packet.Tasks, Attempt: t.a.ID.Attempt, Job: t.a.Job,
-		Lineage: t.a.Lineage, Rows: sum.Rows, RawBytes: sum.RawBytes, Created: time.Now().UnixMilli(), Partitions: len(sum.PartitionRows),
+		Lineage: t.a.Lineage, Rows: sum.Rows, RawBytes: sum.RawBytes, Sum: sum.Sum, Created: time.Now().UnixMilli(), Partitions: len(sum.PartitionRows),
 	}
 	if h.Partitions <= partitionStatsMax {
 		h.PartitionRows, h.PartitionBytes = sum.PartitionRows, sum.PartitionBytes

@@ -19,19 +19,25 @@ import (
 type Attempt struct {
 	packets   *Packets
 	partition int
+	lineage   uint64
 }
 
-// For returns what an attempt at a partition's task is given.
-func (p *Packets) For(partition int) Attempt { return Attempt{p, partition} }
+// For returns what an attempt at a partition's task is given, which is to read inputs of
+// that lineage.
+func (p *Packets) For(partition int, lineage uint64) Attempt { return Attempt{p, partition, lineage} }
 
 // Get is the packet of a stage, of that version or a newer one. It fails with
-// plan.ErrInternal if that is no packet of this stage of the job, and with plan.ErrDenied
-// if it gives the attempt what this node gives no job. The packet is shared: it must not
+// plan.ErrInternal if that is no packet of this stage of the job, with plan.ErrCancelled if
+// its inputs are of another lineage, and with plan.ErrDenied if it gives the attempt what
+// this node gives no job. The packet is shared: it must not
 // be changed.
 func (a Attempt) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
 	e, err := a.packets.get(ctx, stage, version)
 	if err == nil {
 		err = wellFormed(e.packet, a.packets.job, stage)
+	}
+	if err == nil && e.packet.Lineage != a.lineage {
+		err = &plan.Error{Kind: plan.KindCancelled, Op: "run", Text: "what the task was to read has been made again, with other rows"}
 	}
 	if err == nil {
 		err = e.judged.once(func() error { return judge(a.packets.rules, e.packet) })

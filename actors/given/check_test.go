@@ -52,6 +52,7 @@ func TestGiven(t *testing.T) {
 			p.Job.Stages = append(p.Job.Stages, &plan.Stage{Tasks: plan.Tasks{N: 2}})
 			p.Up, p.Where = map[int][]plan.SegmentInfo{1: make([]plan.SegmentInfo, 2)}, map[int][]api.Location{1: make([]api.Location, 2)}
 		}, nil},
+		"of another lineage":     {func(p *api.Packet) { p.Lineage = 7 }, plan.ErrCancelled},
 		"a whole folder":         {func(p *api.Packet) { p.Access = append(p.Access, root+"/in/") }, plan.ErrDenied},
 		"everything":             {func(p *api.Packet) { p.Access = []string{"/"} }, plan.ErrDenied},
 		"outside of the roots":   {func(p *api.Packet) { p.Access = append(p.Access, "/etc/passwd") }, plan.ErrDenied},
@@ -71,7 +72,7 @@ func TestGiven(t *testing.T) {
 			Exchange: plan.Exchange{Kind: plan.Files, Write: &plan.Write{}},
 		}}}}
 		c.change(p)
-		g := New(job, answers(p, nil), rules).For(0)
+		g := New(job, answers(p, nil), rules).For(0, 0)
 		if _, err := g.Get(t.Context(), 0, 0); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}

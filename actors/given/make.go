@@ -11,6 +11,7 @@ type Decider interface {
 	Stage(stage int) *plan.Stage
 	TaskCount(stage int) int
 	Version(stage int) int64
+	Lineage(stage int) uint64
 	Inputs(stage int) (in map[int][]sched.Winner, ok bool)
 }
 
@@ -23,6 +24,7 @@ func Fill(p *api.Packet, job *plan.Job, stage int, d Decider, holder func(sched.
 		return &plan.Error{Kind: plan.KindCancelled, Op: "run", Text: "what the task was to read is being made again"}
 	}
 	p.Index, p.Version, p.Tasks, p.Job = stage, uint64(d.Version(stage)), d.TaskCount(stage), stripped(job, stage, d)
+	p.Lineage = d.Lineage(stage)
 	p.Up, p.Where = map[int][]plan.SegmentInfo{}, map[int][]api.Location{}
 	for up, winners := range inputs {
 		infos, where := make([]plan.SegmentInfo, len(winners)), make([]api.Location, len(winners))

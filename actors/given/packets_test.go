@@ -56,7 +56,7 @@ func TestFetchedOnceAVersion(t *testing.T) {
 	var all sync.WaitGroup
 	var got [attempts]*api.Packet
 	for i := range attempts {
-		all.Go(func() { got[i], _ = p.For(i).Get(t.Context(), 1, 3) })
+		all.Go(func() { got[i], _ = p.For(i, 0).Get(t.Context(), 1, 3) })
 	}
 	q := <-questions
 	want := packet(1, 4)
@@ -67,14 +67,14 @@ func TestFetchedOnceAVersion(t *testing.T) {
 			t.Errorf("attempt %d was given %+v", i, p)
 		}
 	}
-	if again, err := p.For(0).Get(t.Context(), 1, 2); again != want || err != nil {
+	if again, err := p.For(0, 0).Get(t.Context(), 1, 2); again != want || err != nil {
 		t.Errorf("an older version: %+v, %v", again, err)
 	}
 	if len(questions) != 0 || q.stage != 1 || q.version != 3 {
 		t.Errorf("asked for version %d of stage %d, and %d times more", q.version, q.stage, len(questions))
 	}
 	newer := packet(1, 5)
-	all.Go(func() { got[0], _ = p.For(0).Get(t.Context(), 1, 5) })
+	all.Go(func() { got[0], _ = p.For(0, 0).Get(t.Context(), 1, 5) })
 	if q = <-questions; q.version != 5 {
 		t.Errorf("asked for version %d", q.version)
 	}
@@ -92,7 +92,7 @@ func TestFetchFails(t *testing.T) {
 	ask := func(ctx context.Context, version uint64) <-chan error {
 		end := make(chan error, 1)
 		go func() {
-			_, err := p.For(0).Get(ctx, 0, version)
+			_, err := p.For(0, 0).Get(ctx, 0, version)
 			end <- err
 		}()
 		return end
@@ -123,7 +123,7 @@ func TestFetchFails(t *testing.T) {
 		t.Errorf("an attempt that has ended: %v", err)
 	}
 	q.done(packet(0, 3), nil)
-	if _, err := p.For(0).Get(t.Context(), 0, 3); err != nil || len(questions) != 0 {
+	if _, err := p.For(0, 0).Get(t.Context(), 0, 3); err != nil || len(questions) != 0 {
 		t.Errorf("the answer that it did not wait for: %v", err)
 	}
 	p.Close()
@@ -149,7 +149,7 @@ func TestSchema(t *testing.T) {
 		err   error
 		times int
 	}{{"bad", lost, 1}, {"good", nil, 2}, {"bad", nil, 2}} {
-		got, err := p.For(i).Schema(t.Context(), "s", c.at, c.at)
+		got, err := p.For(i, 0).Schema(t.Context(), "s", c.at, c.at)
 		if !errors.Is(err, c.err) || (err == nil) != (got == want) || times != c.times {
 			t.Errorf("question %d: %v, %v, asked %d times", i, got, err, times)
 		}

@@ -15,6 +15,7 @@ func Output(m *wire.Done, parts *plan.SegmentInfo) sched.Output {
 	if s := m.GetSegment(); s != nil {
 		out.Segment = shuffle.SegmentID(s.GetId()).String()
 		out.Rows, out.RawBytes, out.Bytes = s.GetRows(), s.GetRawBytes(), s.GetBytes()
+		out.Sum = s.GetSum()
 		out.Parts = plan.SegmentInfo{Rows: s.GetPartitionRows(), Bytes: s.GetPartitionBytes()}
 		if parts != nil {
 			out.Parts = *parts
@@ -39,7 +40,7 @@ func Held(all []api.Held, job plan.JobID, reuse bool) []sched.HeldSegment {
 		out = append(out, sched.HeldSegment{
 			Task: plan.TaskID{Stage: h.Stage, Partition: h.Partition}, Attempt: h.Attempt, Tasks: h.Tasks,
 			Reused: !mine, Lineage: h.Lineage,
-			Output: sched.Output{Segment: h.Segment, Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes,
+			Output: sched.Output{Segment: h.Segment, Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes, Sum: h.Sum,
 				Parts: plan.SegmentInfo{Rows: h.PartitionRows, Bytes: h.PartitionBytes}},
 		})
 	}

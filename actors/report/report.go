@@ -49,7 +49,7 @@ func (r *Report) refused(why error) *Report {
 
 // Done tells what an attempt made.
 func Done(a exec.Attempt, out *exec.Outcome) (*Report, error) {
-	d := &wire.Done{Task: wire.NewTask(a.ID, a.Stage), Lineage: a.Lineage, SpillBytes: out.Spilled, CpuMs: out.CPU.Milliseconds()}
+	d := &wire.Done{Task: wire.NewTask(a.ID, a.Stage, a.Lineage), SpillBytes: out.Spilled, CpuMs: out.CPU.Milliseconds()}
 	if f := out.Files; f.Manifest != "" {
 		d.Files = &wire.Files{Manifest: f.Manifest, Count: f.Count, Rows: f.Rows, Bytes: f.Bytes}
 		return &Report{done: d}, nil
@@ -59,7 +59,7 @@ func Done(a exec.Attempt, out *exec.Outcome) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Segment = &wire.Segment{Id: id[:], Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes, Partitions: int32(h.Partitions)}
+	d.Segment = &wire.Segment{Id: id[:], Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes, Partitions: int32(h.Partitions), Sum: h.Sum}
 	if len(h.PartitionRows) == h.Partitions && h.Partitions <= wire.PartitionsInlineMax {
 		d.Segment.StatsInline, d.Segment.PartitionRows, d.Segment.PartitionBytes = true, h.PartitionRows, h.PartitionBytes
 	}
@@ -79,7 +79,7 @@ func Failed(a exec.Attempt, node string, err error) *Report {
 	if errors.Is(err, context.Canceled) {
 		pe.Kind = plan.KindCancelled
 	}
-	return &Report{failed: &wire.Failed{Task: wire.NewTask(a.ID, a.Stage), Error: wire.ToProto(&pe)}}
+	return &Report{failed: &wire.Failed{Task: wire.NewTask(a.ID, a.Stage, a.Lineage), Error: wire.ToProto(&pe)}}
 }
 
 // Tell delivers the report, and asks for tasks for that many slots. A report that is refused, here or there, would leave

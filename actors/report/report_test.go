@@ -86,7 +86,7 @@ func TestDone(t *testing.T) {
 			t.Fatal(err)
 		}
 		d, s := r.done, r.done.GetSegment()
-		if d.GetTask().AttemptID() != attempt.ID || d.GetTask().GetStage() != 1 || d.GetLineage() != 9 || d.GetSpillBytes() != 11 || d.GetCpuMs() != 3 {
+		if d.GetTask().AttemptID() != attempt.ID || d.GetTask().GetStage() != 1 || d.GetTask().GetLineage() != 9 || d.GetSpillBytes() != 11 || d.GetCpuMs() != 3 {
 			t.Errorf("%s: %v", name, d)
 		}
 		if shuffle.SegmentID(s.GetId()) != id || s.GetRows() != 5 || s.GetStatsInline() != c.inline || len(s.GetPartitionRows()) != map[bool]int{true: c.held.Partitions}[c.inline] {

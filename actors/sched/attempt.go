@@ -23,7 +23,7 @@ func (d *Decider) onDone(e Done) {
 		return
 	}
 	// Reported twice, too late, or from a predecessor: the output exists all the same.
-	if t.stage.moving && e.Lineage == 0 && !slices.Contains(t.dead, number) {
+	if !t.stage.leaf() && e.Lineage == 0 && !slices.Contains(t.dead, number) {
 		return // nothing can be said of it without its lineage; Held has that
 	}
 	d.onHeld(Held{e.Node, e.Boot, []HeldSegment{{Task: t.id(), Attempt: number, Lineage: e.Lineage, Output: e.Output}}})

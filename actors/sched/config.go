@@ -9,6 +9,7 @@ const (
 	nodeLossesMax        = 32     // times a task's node may die under it
 	vanishingsMax        = 8      // times a live node may not know of an attempt that it was given
 	fetchFailuresMax     = 32     // times a task may find a segment gone
+	wholeRerunsMax       = 16     // times a stage may be made again since what it reads has changed
 	remakesMax           = 32     // times a finished task may have to be made again
 	attemptsPerTaskMax   = 512    // all of the above together, within a term
 	backoffMillis        = 500    // before the second attempt; doubles

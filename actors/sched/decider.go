@@ -78,13 +78,10 @@ func (d *Decider) addStage(i int, p *plan.Stage) {
 		}
 		s.deps = append(s.deps, from)
 		from.uses = append(from.uses, s)
-		s.moving = s.moving || from.unstable
+		s.unstable = s.unstable || from.unstable
 	}
-	s.unstable = s.unstable || s.moving
 	s.status = StageStatus{Index: i, Name: p.Name}
-	if p.Tasks.Fit != nil {
-		s.moving = true // the lineage of its tasks covers their inputs too
-	} else {
+	if p.Tasks.Fit == nil {
 		d.makeTasks(s, d.countTasks(p))
 	}
 	d.addNeeds(s)
@@ -253,6 +250,11 @@ func (d *Decider) onExtend(e Extend) {
 	}
 	for i, s := range slices.Backward(d.stages) {
 		s.status.Dropped = i < len(d.stages)-1 && !slices.ContainsFunc(s.uses, func(u *stage) bool { return !u.status.Dropped })
+	}
+	for _, s := range d.stages {
+		if !s.leaf() && !s.opened && s.done > 0 && !d.enclosed(s) {
+			d.doubt(s)
+		}
 	}
 	d.dirty = true
 }

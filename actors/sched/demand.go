@@ -44,16 +44,16 @@ func (d *Decider) computeDemand() {
 	}
 }
 
-// openStage lets a stage's tasks run. The producers of a moving stage may be
-// others than when it was last open, or than those that held segments were made
-// of: what read those is made again.
+// openStage lets a stage's tasks run. What it reads may be other rows than when it was
+// last open, or than those that held segments were made of: what read those is made
+// again.
 func (d *Decider) openStage(s *stage) {
 	if s.plan.Tasks.Fit != nil && !s.opened {
 		if d.fit(s); d.finish != nil {
 			return
 		}
 	}
-	if s.moving {
+	if !s.leaf() {
 		if l := s.hashInputs(); l != s.lineage || !s.opened {
 			s.lineage = l
 			d.sweep(s, func(l uint64) bool { return l == s.lineage })
@@ -199,8 +199,8 @@ func (d *Decider) win(t *task, number int, n *node, h HeldSegment) {
 		d.stop(t.live[0])
 	}
 	s := t.stage
-	is := winnerID{number, h.Output.Segment}
-	if s.unstable && t.prior != (winnerID{}) && t.prior != is {
+	is := winnerID{number, h.Output.Segment, h.Output.Sum}
+	if t.changes(is) {
 		d.outdate(s)
 	}
 	t.prior = is
@@ -229,7 +229,12 @@ func (d *Decider) outdate(s *stage) {
 			continue
 		}
 		touched[u] = true
+		if u.lineage = 0; u.open {
+			d.closeStage(u)
+			d.dirty = true
+		}
 		if u.done > 0 || u.running > 0 {
+			u.outdated++
 			d.sweep(u, func(uint64) bool { return false })
 		}
 	}
@@ -238,14 +243,13 @@ func (d *Decider) outdate(s *stage) {
 // mayWin: an output that nobody asked for now may count. One that would outdate
 // others is only welcome where a new one would have to be made anyway.
 func (d *Decider) mayWin(t *task, is winnerID) bool {
-	return !d.begun || t.stage.wanted || !t.stage.unstable || t.prior == (winnerID{}) || t.prior == is
+	return !d.begun || t.stage.wanted || !t.changes(is)
 }
 
 // lose takes back a done task: nobody holds its output any more, or it must not
 // be read. Whether it is made again is a matter of demand.
 func (d *Decider) lose(t *task) {
 	t.stage.changes++
-	t.remakes++
 	d.requeue(t)
 	t.holders, t.out, t.reused = nil, Output{}, false
 }
@@ -268,6 +272,7 @@ func (d *Decider) discard(t *task, corrupt bool) {
 		t.dead = append(t.dead, t.won)
 	}
 	if corrupt {
+		t.remakes++
 		d.distrust(t)
 	}
 	d.lose(t)
@@ -282,8 +287,10 @@ func (d *Decider) distrust(t *task) {
 	t.spoiledOn = t.maker
 }
 
-// hashInputs is the lineage of tasks that start now: which attempts of the
-// producers that might differ they read, and how the stage is cut.
+// hashInputs is the lineage of tasks that start now: how the stage is cut, and what it
+// reads, which is complete. Of a producer that the plan takes for deterministic that is
+// the sums of its rows: made again, by this coordinator or another, it is the same as long
+// as they are. Of any other it is which attempts made it. It is never 0.
 func (s *stage) hashInputs() uint64 {
 	h := fnv.New64a()
 	if shares := s.plan.Tasks.Specs; shares != nil {
@@ -291,19 +298,20 @@ func (s *stage) hashInputs() uint64 {
 	}
 	var b []byte
 	for _, p := range s.deps {
-		if !p.unstable {
-			continue
-		}
 		b = append(append(b[:0], p.plan.ID...), 0)
 		h.Write(b)
 		for i := range p.tasks {
 			t := &p.tasks[i]
-			b = strconv.AppendInt(b[:0], int64(t.won), 10)
-			b = append(append(append(b, 0), t.out.Segment...), 0)
+			if b = b[:0]; p.unstable {
+				b = strconv.AppendInt(b, int64(t.won), 10)
+				b = append(append(append(b, 0), t.out.Segment...), 0)
+			} else {
+				b = append(strconv.AppendUint(b, t.out.Sum, 16), 0)
+			}
 			h.Write(b)
 		}
 	}
-	return h.Sum64()
+	return max(h.Sum64(), 1)
 }
 
 // sweep discards outputs made from inputs whose lineage is not valid.

@@ -21,10 +21,12 @@
 // complete. Open stages are served last stage first: finishing a branch frees
 // more than starting one.
 //
-// A stage is moving when a stage before it is not deterministic. Its tasks carry
-// the lineage they read, a hash of the segments of the producers; when a
-// producer was made anew the lineage differs, and finished tasks of the old
-// lineage are made again.
+// A task carries the lineage of what it reads: a hash of the sums of its producers'
+// rows. A producer that is made again and has other rows (whatever its plan says of
+// it) has other sums: all that was made of the old rows, however indirectly, is taken
+// back and made again, so that no two tasks have read different ones. A successor,
+// or another job, takes a held segment only if its lineage is that of what is there,
+// or if a whole set of one lineage is all that was made of it.
 //
 // Read event.go and action.go (the contract), then decider.go, demand.go (demand,
 // lineage), place.go (placement of tasks), and attempt.go (failures).

@@ -13,7 +13,7 @@ func newWorld(seed uint64) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), seed: seed, term: 1, calmAt: 60_000,
 		queue: heap[happening]{less: func(a, b happening) bool { return a.at < b.at || a.at == b.at && a.seq < b.seq }},
-		needs: map[plan.TaskID]int64{}, failed: map[plan.TaskID]int{}, poison: map[plan.TaskID]bool{}, crashed: map[plan.TaskID]int{}, used: map[plan.AttemptID]bool{}, told: map[Boot]bool{},
+		needs: map[plan.TaskID]int64{}, failed: map[plan.TaskID]int{}, fickle: map[plan.StageID]bool{}, poison: map[plan.TaskID]bool{}, crashed: map[plan.TaskID]int{}, used: map[plan.AttemptID]bool{}, told: map[Boot]bool{},
 		staged: map[string]*simSegment{}, fired: map[string]int{},
 	}
 	w.makeJob()
@@ -53,6 +53,7 @@ func (w *world) makeJob() {
 			}
 			st.Inputs = append(st.Inputs, plan.Input{Read: &plan.Read{Stages: []int{from}, How: how}})
 		}
+		w.fickle[st.ID] = w.rng.IntN(3) == 0
 		st.Exchange.Partitions = simPartitions
 		if i > 0 && w.rng.IntN(2) == 0 {
 			w.fitStage(st)

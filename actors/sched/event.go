@@ -62,7 +62,13 @@ type Pull struct {
 type Alive struct {
 	Node    NodeID
 	Boot    Boot
-	Running []plan.AttemptID
+	Running []Running
+}
+
+// Running is an attempt, and the Lineage of its Run.
+type Running struct {
+	Attempt plan.AttemptID
+	Lineage uint64
 }
 
 // Done: an attempt committed its output.
@@ -70,7 +76,7 @@ type Done struct {
 	Attempt plan.AttemptID
 	Node    NodeID
 	Boot    Boot
-	Lineage uint64 // the Run's; 0: not told, then a late Done of a moving stage is ignored
+	Lineage uint64 // the Run's; 0: not told, then a late Done of a stage that reads others is ignored
 	Output  Output
 }
 
@@ -81,6 +87,7 @@ type Output struct {
 	RawBytes  int64            // before compression
 	Bytes     int64            // as stored
 	Parts     plan.SegmentInfo // rows and bytes of each partition; empty when they are too many to tell
+	Sum       uint64           // of the rows and their partitions, in any order: equal outputs have equal ones
 	Manifest  string           // names the list of the files that were staged
 	Spilled   int64            // bytes that DuckDB spilled
 	CPUMillis int64

@@ -28,9 +28,7 @@ func (d *Decider) fit(s *stage) {
 	last := 0
 	if s.shaped() {
 		d.sweep(s, func(uint64) bool { return false })
-		if s.unstable {
-			d.outdate(s)
-		}
+		d.outdate(s)
 		for i := range s.tasks {
 			last = max(last, s.tasks[i].last)
 		}

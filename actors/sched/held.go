@@ -21,7 +21,7 @@ func (d *Decider) onHeld(e Held) {
 			// Of another shape, or published by another job: not ours.
 		case t.state == done:
 			d.holdsToo(t, n, h)
-		case t.stage.moving && !t.stage.open:
+		case !s.leaf() && !s.open && (s.lineage == 0 || h.Lineage != s.lineage):
 			t.stage.found = append(t.stage.found, finding{n, *h})
 		default:
 			d.accept(t, n, h)
@@ -47,7 +47,7 @@ func (d *Decider) holdsToo(t *task, n *node, h *HeldSegment) {
 
 // accept makes a held segment the winner of a task that has none, if it may be.
 func (d *Decider) accept(t *task, n *node, h *HeldSegment) {
-	if d.acceptable(t, h.Attempt, h) && (!t.stage.moving || h.Lineage == t.stage.lineage) {
+	if d.acceptable(t, h.Attempt, h) && (t.stage.leaf() || h.Lineage == t.stage.lineage) {
 		d.win(t, h.Attempt, n, *h)
 		return
 	}
@@ -56,7 +56,7 @@ func (d *Decider) accept(t *task, n *node, h *HeldSegment) {
 
 // acceptable: nothing is known against the output.
 func (d *Decider) acceptable(t *task, number int, h *HeldSegment) bool {
-	return t.state != done && number > 0 && d.mayWin(t, winnerID{number, h.Output.Segment}) && (h.Reused || !slices.Contains(t.dead, number)) &&
+	return t.state != done && number > 0 && d.mayWin(t, winnerID{number, h.Output.Segment, h.Output.Sum}) && (h.Reused || !slices.Contains(t.dead, number)) &&
 		(h.Output.Segment == "" || h.Output.Segment != t.refused)
 }
 
@@ -67,15 +67,13 @@ func (d *Decider) refuse(n *node, h *HeldSegment) {
 	}
 }
 
-// judge takes or refuses the outputs found of a moving stage, now that its lineage
-// is known.
+// judge takes or refuses the outputs found of a stage, now that its lineage is known.
 func (d *Decider) judge(s *stage) {
 	found := s.found
 	s.found = nil
 	for i := range found {
 		f := &found[i]
 		switch t := d.task(f.held.Task); {
-		case f.node.gone:
 		case t == nil || f.held.Tasks > 0 && f.held.Tasks != len(s.tasks):
 			d.refuse(f.node, &f.held)
 		case t.state == done:
@@ -87,19 +85,51 @@ func (d *Decider) judge(s *stage) {
 }
 
 // takeWholeSets completes stages with the outputs found of them, if some lineage
-// has one for every task: those outputs agree with one another. Nothing else needs
-// to agree with those of the last stage, or of one that moves only by its cut.
+// has one for every task: those outputs agree with one another, and if nothing else
+// was made of the same inputs, nothing else needs to agree with them. Of other stages
+// the inputs have to be complete before anything is taken: see judge.
 func (d *Decider) takeWholeSets() {
-	for i, s := range d.stages {
-		if s.moving && !s.opened && s.done == 0 && (i == len(d.stages)-1 || s.steady()) {
+	for _, s := range d.stages {
+		if len(s.found) > 0 && !s.opened && s.done == 0 && d.enclosed(s) {
 			d.takeWholeSet(s)
 		}
 	}
 }
 
-// steady: no stage that it reads may change.
-func (s *stage) steady() bool {
-	return !slices.ContainsFunc(s.deps, func(p *stage) bool { return p.unstable })
+// enclosed reports whether all that reads a stage before s, however far, is before s too,
+// or s itself.
+func (d *Decider) enclosed(s *stage) bool {
+	before := make([]bool, s.index+1)
+	before[s.index] = true
+	for i := s.index; i >= 0; i-- {
+		for _, p := range d.stages[i].deps {
+			before[p.index] = before[p.index] || before[i]
+		}
+	}
+	for i, p := range d.stages[:s.index] {
+		if before[i] && slices.ContainsFunc(p.uses, func(u *stage) bool {
+			return (u.index > s.index || !before[u.index]) && !u.status.Dropped
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// doubt takes back a whole set that was taken, now that something else reads what it was
+// made of: it is to be judged.
+func (d *Decider) doubt(s *stage) {
+	for i := range s.tasks {
+		t := &s.tasks[i]
+		if t.state != done {
+			continue
+		}
+		for _, n := range t.holders {
+			s.found = append(s.found, finding{n, HeldSegment{Task: t.id(), Attempt: t.won, Tasks: len(s.tasks), Reused: t.reused, Lineage: t.lineage, Output: t.out}})
+		}
+		d.lose(t)
+	}
+	s.lineage = 0
 }
 
 func (d *Decider) takeWholeSet(s *stage) {
@@ -117,7 +147,7 @@ func (d *Decider) takeWholeSet(s *stage) {
 		if s.shaped() {
 			k.tasks = len(s.tasks)
 		}
-		if f.node.gone || seen[k] || k.partition >= k.tasks {
+		if f.held.Lineage == 0 || seen[k] || k.partition >= k.tasks {
 			continue
 		}
 		seen[k] = true

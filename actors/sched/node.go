@@ -115,10 +115,14 @@ func (d *Decider) drop(n *node) {
 		t.holders = slices.Delete(t.holders, i, i+1)
 		t.stage.changes++
 		if len(t.holders) == 0 && t.state == done {
+			t.remakes++
 			d.lose(t)
 		}
 	}
 	n.segments = nil
+	for _, s := range d.stages {
+		s.found = slices.DeleteFunc(s.found, func(f finding) bool { return f.node == n })
+	}
 }
 
 // giveUp ends an attempt that its node will never report on. It may yet turn out
@@ -137,22 +141,10 @@ func (d *Decider) onAlive(e Alive) {
 		return
 	}
 	d.seq++
-	for _, id := range e.Running {
-		t := d.task(id.Task)
-		if t == nil {
-			d.emit(Stop{id, n.id})
-			continue
+	for _, r := range e.Running {
+		if a := d.ofRunning(n, r); a != nil {
+			a.seen, a.missing = d.seq, -1
 		}
-		a := t.attempt(id.Attempt)
-		if (a == nil || a.node != n) && d.adoptable(t, id.Attempt) {
-			a = d.place(t, id.Attempt, n, d.usual(n, t.stage))
-			a.attached = true
-		}
-		if a == nil || a.node != n {
-			d.emit(Stop{id, n.id})
-			continue
-		}
-		a.seen, a.missing = d.seq, -1
 	}
 	for i := len(n.running) - 1; i >= 0; i-- {
 		a := n.running[i]
@@ -167,12 +159,32 @@ func (d *Decider) onAlive(e Alive) {
 	}
 }
 
-// adoptable reports whether an attempt that this Decider does not know to run
-// may be attached to: a predecessor's, or one on a node that had been given up. Not
-// in a moving stage: the inputs of the attempt are unknown.
+// ofRunning is the attempt that a node says it runs. One that this Decider did not start (a
+// predecessor's, or one on a node that had been given up) is attached to, if it may win;
+// nil: it is stopped, or nothing can be said of it yet.
+func (d *Decider) ofRunning(n *node, r Running) *attempt {
+	s, t := d.byID[r.Attempt.Task.Stage], d.task(r.Attempt.Task)
+	if t != nil {
+		if a := t.attempt(r.Attempt.Attempt); a != nil && a.node == n {
+			return a
+		}
+	}
+	wanted := s != nil && (!d.begun || s.wanted)
+	switch {
+	case wanted && (t == nil && !s.shaped() || t != nil && d.adoptable(t, r.Attempt.Attempt) && !s.leaf() && s.lineage == 0):
+		return nil // whether it reads what it should is known when the stage opens
+	case wanted && t != nil && d.adoptable(t, r.Attempt.Attempt) && r.Lineage == s.lineage:
+		a := d.place(t, r.Attempt.Attempt, n, d.usual(n, s))
+		a.attached = true
+		return a
+	}
+	d.emit(Stop{r.Attempt, n.id})
+	return nil
+}
+
+// adoptable reports whether an attempt may run that this Decider does not know to.
 func (d *Decider) adoptable(t *task, number int) bool {
-	return number > 0 && t.state != done && len(t.live) == 0 && !t.stage.moving &&
-		!slices.Contains(t.dead, number) && (!d.begun || t.stage.wanted)
+	return number > 0 && t.state != done && len(t.live) == 0 && !slices.Contains(t.dead, number)
 }
 
 // place puts an attempt on a node.

@@ -221,6 +221,8 @@ func (t *task) exhausted() string {
 		return fmt.Sprintf("its node did not know of it %d times: the node's log may say why", t.vanishings)
 	case t.fetchFailures > fetchFailuresMax:
 		return fmt.Sprintf("found its input lost %d times", t.fetchFailures)
+	case t.stage.outdated > wholeRerunsMax:
+		return fmt.Sprintf("what it reads had other rows each time that it was lost and made again, and all that had read it was taken back %d times", t.stage.outdated)
 	case t.remakes > remakesMax:
 		return fmt.Sprintf("its output was lost %d times", t.remakes)
 	case t.attempts >= attemptsPerTaskMax:

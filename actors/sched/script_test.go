@@ -314,12 +314,12 @@ func (s *script) event(cmd string, w []string, kv map[string]string) Event {
 	case "alive":
 		e := Alive{Node: NodeID(w[0]), Boot: boot}
 		for _, x := range w[1:] {
-			e.Running = append(e.Running, s.attempt(x))
+			e.Running = append(e.Running, Running{s.attempt(x), s.lineage(s.attempt(x).Task.Stage, kv)})
 		}
 		return e
 	case "done":
 		a := s.attempt(w[0])
-		return Done{a, NodeID(w[1]), boot, s.lineage(kv), s.output(a, w[1], kv)}
+		return Done{a, NodeID(w[1]), boot, s.lineage(a.Task.Stage, kv), s.output(a, w[1], kv)}
 	case "fail":
 		return Failed{s.attempt(w[0]), NodeID(w[1]), boot, s.err(w[2], kv["lost"])}
 	case "held":
@@ -341,21 +341,44 @@ func (s *script) event(cmd string, w []string, kv map[string]string) Event {
 }
 
 func (s *script) output(a plan.AttemptID, node string, kv map[string]string) Output {
-	o := Output{Segment: fmt.Sprintf("%s@%s", a, node), Rows: s.num(kv["rows"], 1), Bytes: s.num(kv["bytes"], 10), Parts: plan.SegmentInfo{Bytes: s.nums(kv["parts"])}}
+	o := Output{Segment: fmt.Sprintf("%s@%s", a, node), Rows: s.num(kv["rows"], 1), Bytes: s.num(kv["bytes"], 10), Parts: plan.SegmentInfo{Bytes: s.nums(kv["parts"])}, Sum: uint64(s.num(kv["sum"], 1))}
 	if kv["segment"] != "" {
 		o.Segment = kv["segment"]
 	}
 	return o
 }
 
-// lineage=L1 is one that was printed so; any other number is itself.
-func (s *script) lineage(kv map[string]string) uint64 {
+// lineage=L1 is one that was printed so; any other number is itself. Without it, it is
+// that of inputs whose sums are as usual.
+func (s *script) lineage(id plan.StageID, kv map[string]string) uint64 {
+	if _, ok := kv["lineage"]; !ok {
+		return s.usual(id)
+	}
 	l := strings.TrimPrefix(kv["lineage"], "L")
 	n := s.num(l, 0)
 	if l != kv["lineage"] && n <= int64(len(s.lineages)) {
 		return s.lineages[n-1]
 	}
 	return uint64(n)
+}
+
+// usual is the lineage of a stage that reads outputs of sum 1; 0 if it hangs on more
+// than sums.
+func (s *script) usual(id plan.StageID) uint64 {
+	d := New(&s.job, s.config)
+	st := d.byID[id]
+	if st == nil || st.leaf() || st.plan.Tasks.Fit != nil {
+		return 0
+	}
+	for _, p := range st.deps {
+		if p.unstable || !p.shaped() {
+			return 0
+		}
+		for i := range p.tasks {
+			p.tasks[i].out.Sum = 1
+		}
+	}
+	return st.hashInputs()
 }
 
 // held NODE scan/0#1 scan/1#1 … [reused] [lineage=L1] [tasks=N]
@@ -367,7 +390,7 @@ func (s *script) held(w []string, kv map[string]string) Event {
 		}
 		a := s.attempt(x)
 		e.Segments = append(e.Segments, HeldSegment{Task: a.Task, Attempt: a.Attempt, Tasks: int(s.num(kv["tasks"], 0)),
-			Reused: slices.Contains(w, "reused"), Lineage: s.lineage(kv), Output: s.output(a, w[0], kv)})
+			Reused: slices.Contains(w, "reused"), Lineage: s.lineage(a.Task.Stage, kv), Output: s.output(a, w[0], kv)})
 	}
 	return e
 }

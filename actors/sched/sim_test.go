@@ -79,7 +79,7 @@ func (w *world) misfortune() {
 func (w *world) die(n *simNode, wiped bool) {
 	w.log("%s dies, disk wiped: %v", n.id, wiped)
 	n.up = false
-	n.running = map[plan.AttemptID]bool{}
+	n.running = map[plan.AttemptID]uint64{}
 	w.hear(w.rng.Int64N(3000), NodeLost{n.id, n.boot})
 	if wiped {
 		n.disk = map[string]*simSegment{}

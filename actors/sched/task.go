@@ -89,10 +89,19 @@ type attempt struct {
 	older, newer *attempt
 }
 
-// winnerID tells two outputs of a task apart.
+// winnerID tells two outputs of a task apart: by name, and by the rows in them.
 type winnerID struct {
 	attempt int
 	segment string
+	sum     uint64 // [Output].Sum
+}
+
+func (w winnerID) named(o winnerID) bool { return w.attempt == o.attempt && w.segment == o.segment }
+
+// changes reports whether readers of the task's last winner must not read this one
+// beside it: it has, or may have, other rows.
+func (t *task) changes(is winnerID) bool {
+	return t.prior != (winnerID{}) && !t.prior.named(is) && (t.stage.unstable || t.prior.sum != is.sum)
 }
 
 // stage is a stage's tasks and queues.
@@ -106,9 +115,12 @@ type stage struct {
 	tasks []task      // nil: not shaped yet
 
 	durable  bool // outputs are staged files: they outlive their node
-	unstable bool // run again it may differ: it, or a stage before it, is not deterministic
-	moving   bool // a stage that it reads is unstable, or its tasks are cut by sizes
-	lineage  uint64
+	unstable bool // run again it may differ, as the plan says: it, or a stage before it, is not deterministic
+	// lineage is of what its tasks read and of how they are cut: see hashInputs. It is
+	// known (not 0) once the stage has opened, or once a whole set of outputs of that
+	// lineage was found; all done and running tasks have it. It is not known again when
+	// what was read has changed. Always 0: it reads no stage.
+	lineage uint64
 
 	wanted, opened, open bool  // open implies wanted, opened and ripe; opened: has been open once
 	changes              int64 // of winners and holders; never falls; readers see it as their version
@@ -116,21 +128,25 @@ type stage struct {
 	done, ready, running int      // tasks in that state; done+ready+running <= len(tasks)
 	oldest, newest       *attempt // running ones, linked in order of start
 	runtimes             histogram
+	outdated             int // times that its tasks were taken back, since what they read has changed
 
 	queue     heap[*task]            // no preference
 	local     map[*node]*heap[*task] // by preferred node
 	elsewhere heap[*task]            // all with a preference
 	large     heap[*task]            // want more memory than usual
 
-	found  []finding // held segments whose lineage cannot be judged yet
+	found  []finding // held segments whose lineage cannot be judged yet; none of a stage that reads none
 	status StageStatus
 }
 
-// finding is a held segment of a moving stage.
+// finding is a held segment of a stage that reads others.
 type finding struct {
 	node *node
 	held HeldSegment
 }
+
+// leaf reports whether the stage reads no other.
+func (s *stage) leaf() bool { return len(s.deps) == 0 }
 
 func (s *stage) complete() bool { return s.shaped() && s.done == len(s.tasks) }
 

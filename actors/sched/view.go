@@ -2,6 +2,7 @@ package sched
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -78,6 +79,14 @@ func (d *Decider) Bytes() int64 { return d.last().status.Bytes }
 // so do the Segments of the stages that it reads.
 func (d *Decider) Version(stage int) int64 { return d.stages[stage].version() }
 
+// Lineage is the Lineage of Runs of a stage that start now. What it reads is complete.
+func (d *Decider) Lineage(stage int) uint64 {
+	if s := d.stages[stage]; !s.leaf() {
+		return s.hashInputs()
+	}
+	return 0
+}
+
 // TaskCount is how many tasks a stage has; 0: not known yet.
 func (d *Decider) TaskCount(stage int) int { return len(d.stages[stage].tasks) }
 
@@ -91,6 +100,11 @@ func (d *Decider) Needed(id NodeID) bool {
 	}
 	if len(n.running) > 0 {
 		return true
+	}
+	for _, s := range d.stages {
+		if (s.wanted || !d.begun) && slices.ContainsFunc(s.found, func(f finding) bool { return f.node == n }) {
+			return true // it may be taken when the stage opens
+		}
 	}
 	for _, t := range n.segments {
 		if t.state != done || len(t.holders) != 1 || t.holders[0] != n {

@@ -36,6 +36,7 @@ type world struct {
 	budget    map[string]int
 	needs     map[plan.TaskID]int64 // bytes below which a task runs out of memory
 	failed    map[plan.TaskID]int   // failures that count, by task
+	fickle    map[plan.StageID]bool // makes other rows each time, though the plan does not say so
 	poison    map[plan.TaskID]bool
 	crashed   map[plan.TaskID]int // engine processes that a task took with it, for one coordinator
 	used      map[plan.AttemptID]bool
@@ -47,6 +48,7 @@ type world struct {
 	segments  int
 	reads     int  // of a result that was lost
 	hoard     bool // a planted bug: nodes keep what they cannot read
+	blind     bool // a planted bug: all outputs have one sum
 	fired     map[string]int
 	trace     []string
 	broken    string
@@ -68,7 +70,7 @@ type simNode struct {
 	leaving bool
 	slow    bool
 	disk    map[string]*simSegment
-	running map[plan.AttemptID]bool
+	running map[plan.AttemptID]uint64 // its lineage
 	seen    map[plan.AttemptID]bool
 }
 
@@ -202,6 +204,11 @@ func (n *simNode) reads(segment string) bool {
 	return s != nil && !s.corrupt
 }
 
+func (n *simNode) runs(a plan.AttemptID) bool {
+	_, ok := n.running[a]
+	return ok
+}
+
 // drop has a node let go of a segment that it has found damaged.
 func (w *world) drop(n *simNode, segment string) {
 	if !w.hoard {
@@ -218,7 +225,7 @@ func (w *world) submit() {
 	clear(w.used)
 	clear(w.staged)
 	for _, n := range w.nodes {
-		n.running, n.seen = map[plan.AttemptID]bool{}, map[plan.AttemptID]bool{}
+		n.running, n.seen = map[plan.AttemptID]uint64{}, map[plan.AttemptID]bool{}
 	}
 	w.newDecider()
 }
@@ -327,7 +334,7 @@ func (w *world) node(id NodeID) *simNode {
 func (w *world) boot(n *simNode) {
 	n.boots++
 	n.boot, n.up, n.leaving = Boot(fmt.Sprintf("%s%d", n.id, n.boots)), true, false
-	n.running, n.seen = map[plan.AttemptID]bool{}, map[plan.AttemptID]bool{}
+	n.running, n.seen = map[plan.AttemptID]uint64{}, map[plan.AttemptID]bool{}
 	if w.rng.IntN(8) == 0 { // what it offers is learned later
 		w.hear(0, NodeUp{Node: n.id, Boot: n.boot})
 	}
@@ -339,7 +346,11 @@ func (w *world) heartbeat(n *simNode, boot Boot) {
 	if !n.up || n.boot != boot {
 		return
 	}
-	w.tell(Alive{n.id, n.boot, slices.SortedFunc(maps.Keys(n.running), byAttempt)})
+	e := Alive{Node: n.id, Boot: n.boot}
+	for _, a := range slices.SortedFunc(maps.Keys(n.running), byAttempt) {
+		e.Running = append(e.Running, Running{a, n.running[a]})
+	}
+	w.tell(e)
 	w.at(1000, func() { w.heartbeat(n, boot) })
 }
 
@@ -376,7 +387,7 @@ func (w *world) carryOut(a Action) {
 	case Stop:
 		n := w.node(a.Node)
 		w.message(func() {
-			if term == w.term && n.running[a.Attempt] {
+			if term == w.term && n.runs(a.Attempt) {
 				delete(n.running, a.Attempt)
 				w.pull(n)
 			}
@@ -411,13 +422,13 @@ func (w *world) inputsOf(r Run) []Winner {
 }
 
 func (w *world) start(n *simNode, r Run, inputs []Winner, cut simCut) {
-	n.running[r.Attempt], n.seen[r.Attempt] = true, true
+	n.running[r.Attempt], n.seen[r.Attempt] = r.Lineage, true
 	length := 200 + w.rng.Int64N(3000)
 	if n.slow && w.rng.IntN(3) == 0 {
 		length *= 20
 	}
 	boot, run := n.boot, w.runs
-	runs := func() bool { return n.up && n.boot == boot && w.runs == run && n.running[r.Attempt] }
+	runs := func() bool { return n.up && n.boot == boot && w.runs == run && n.runs(r.Attempt) }
 	w.at(w.rng.Int64N(length), func() {
 		if !runs() {
 			return
@@ -501,7 +512,7 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment, cut simCut) Event
 			}
 			seg.from[task] = c
 		}
-		if in.cut.plan.Tasks.Fit == nil || !in.cut.plan.Deterministic {
+		if in.cut.plan.Tasks.Fit == nil || w.varies(in.cut.plan) {
 			fmt.Fprint(h, in.held.Task, in.content)
 		} else if !cuts[in.whole] { // all its tasks together are the same however it is cut
 			cuts[in.whole] = true
@@ -510,12 +521,16 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment, cut simCut) Event
 	}
 	seg.whole = h.Sum64()
 	fmt.Fprint(h, t)
-	if !cut.plan.Deterministic {
+	if w.varies(cut.plan) {
 		fmt.Fprint(h, w.segments)
 	}
 	seg.content = h.Sum64()
+	fmt.Fprint(h, cut.how)
 	seg.from[t] = seg.content
-	out := Output{Segment: seg.name, Rows: 1, Bytes: 1 << 20, Parts: w.drawParts()}
+	out := Output{Segment: seg.name, Rows: 1, Bytes: 1 << 20, Parts: w.drawParts(), Sum: h.Sum64()}
+	if w.blind {
+		out.Sum = 7
+	}
 	seg.held = HeldSegment{Task: t, Attempt: r.Attempt.Attempt, Tasks: cut.tasks, Lineage: r.Lineage, Output: out}
 	if cut.plan.Exchange.Kind == plan.Files {
 		w.staged[seg.name] = seg
@@ -526,6 +541,9 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment, cut simCut) Event
 	}
 	return Done{r.Attempt, n.id, n.boot, r.Lineage, out}
 }
+
+// varies reports whether another attempt makes other rows of the same input.
+func (w *world) varies(s *plan.Stage) bool { return !s.Deterministic || w.fickle[s.ID] }
 
 // publish is the storage's side of it.
 func (w *world) publish(p Publish, term int64, run int) {

@@ -18,9 +18,10 @@ var (
 // decodeDepthMax is how deep messages may nest; ours nest four levels.
 const decodeDepthMax = 8
 
-// NewTask names one attempt at a task; stage is the stage's index in its job.
-func NewTask(id plan.AttemptID, stage int) *Task {
-	return &Task{StageId: string(id.Task.Stage), Stage: int32(stage), Partition: int32(id.Task.Partition), Attempt: int32(id.Attempt)}
+// NewTask names one attempt at a task; stage is the stage's index in its job, lineage
+// that of its inputs.
+func NewTask(id plan.AttemptID, stage int, lineage uint64) *Task {
+	return &Task{StageId: string(id.Task.Stage), Stage: int32(stage), Partition: int32(id.Task.Partition), Attempt: int32(id.Attempt), Lineage: lineage}
 }
 
 // AttemptID is the attempt that t names.

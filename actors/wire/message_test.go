@@ -15,11 +15,11 @@ import (
 )
 
 func task() *Task {
-	return &Task{StageId: strings.Repeat("ab", stageIDBytesMax/2), Stage: stagesMax, Partition: partitionsMax, Attempt: attemptsMax}
+	return &Task{StageId: strings.Repeat("ab", stageIDBytesMax/2), Stage: stagesMax, Partition: partitionsMax, Attempt: attemptsMax, Lineage: math.MaxUint64}
 }
 
 func segment(partitions int) *Segment {
-	s := &Segment{Id: make([]byte, segmentIDBytes), Rows: 10, RawBytes: 300, Bytes: 100, Partitions: int32(partitions)}
+	s := &Segment{Id: make([]byte, segmentIDBytes), Rows: 10, RawBytes: 300, Bytes: 100, Partitions: int32(partitions), Sum: math.MaxUint64}
 	if s.StatsInline = partitions <= PartitionsInlineMax; s.StatsInline {
 		s.PartitionBytes, s.PartitionRows = make([]int64, partitions), make([]int64, partitions)
 		for i := range s.PartitionBytes {
@@ -34,7 +34,7 @@ func segment(partitions int) *Segment {
 func samples() []proto.Message {
 	runs, running, lost := []*Run{}, []*Task{}, []*Lost{}
 	for range RunsMax {
-		runs = append(runs, &Run{Task: task(), Memory: math.MaxInt64, SpecVersion: math.MaxInt64, Lineage: math.MaxUint64, Threads: math.MaxInt32})
+		runs = append(runs, &Run{Task: task(), Memory: math.MaxInt64, SpecVersion: math.MaxInt64, Threads: math.MaxInt32})
 	}
 	for range RunningMax {
 		running = append(running, task())
@@ -207,7 +207,7 @@ func TestSmallErrorsComeBackEqual(t *testing.T) {
 		t.Errorf("an impossible kind became %v", k)
 	}
 	id := plan.AttemptID{Task: plan.TaskID{Stage: "a", Partition: 5}, Attempt: 2}
-	if back := NewTask(id, 9).AttemptID(); back != id {
+	if back := NewTask(id, 9, 1).AttemptID(); back != id {
 		t.Errorf("%v came back as %v", id, back)
 	}
 }

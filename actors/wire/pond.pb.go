@@ -325,6 +325,7 @@ type Task struct {
 	Stage         int32                  `protobuf:"varint,2,opt,name=stage,proto3" json:"stage,omitempty"` // index in the job
 	Partition     int32                  `protobuf:"varint,3,opt,name=partition,proto3" json:"partition,omitempty"`
 	Attempt       int32                  `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"` // counts from 1
+	Lineage       uint64                 `protobuf:"varint,5,opt,name=lineage,proto3" json:"lineage,omitempty"` // of its inputs, from its Run on: stored with what it commits
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -383,6 +384,13 @@ func (x *Task) GetPartition() int32 {
 func (x *Task) GetAttempt() int32 {
 	if x != nil {
 		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Task) GetLineage() uint64 {
+	if x != nil {
+		return x.Lineage
 	}
 	return 0
 }
@@ -582,7 +590,6 @@ type Run struct {
 	Task          *Task                  `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	Memory        int64                  `protobuf:"varint,2,opt,name=memory,proto3" json:"memory,omitempty"`                              // bytes the attempt may use
 	SpecVersion   int64                  `protobuf:"varint,3,opt,name=spec_version,json=specVersion,proto3" json:"spec_version,omitempty"` // of what the task's inputs are read from
-	Lineage       uint64                 `protobuf:"varint,4,opt,name=lineage,proto3" json:"lineage,omitempty"`                            // of its inputs: stored with what it commits
 	Threads       int32                  `protobuf:"varint,5,opt,name=threads,proto3" json:"threads,omitempty"`                            // of its DuckDB; 0: one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -639,13 +646,6 @@ func (x *Run) GetSpecVersion() int64 {
 	return 0
 }
 
-func (x *Run) GetLineage() uint64 {
-	if x != nil {
-		return x.Lineage
-	}
-	return 0
-}
-
 func (x *Run) GetThreads() int32 {
 	if x != nil {
 		return x.Threads
@@ -666,6 +666,7 @@ type Segment struct {
 	StatsInline    bool                   `protobuf:"varint,6,opt,name=stats_inline,json=statsInline,proto3" json:"stats_inline,omitempty"`
 	PartitionBytes []int64                `protobuf:"varint,7,rep,packed,name=partition_bytes,json=partitionBytes,proto3" json:"partition_bytes,omitempty"`
 	PartitionRows  []int64                `protobuf:"varint,8,rep,packed,name=partition_rows,json=partitionRows,proto3" json:"partition_rows,omitempty"` // as partition_bytes
+	Sum            uint64                 `protobuf:"fixed64,9,opt,name=sum,proto3" json:"sum,omitempty"`                                                // of its rows, in any order: two attempts of the same rows have the same
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -756,6 +757,13 @@ func (x *Segment) GetPartitionRows() []int64 {
 	return nil
 }
 
+func (x *Segment) GetSum() uint64 {
+	if x != nil {
+		return x.Sum
+	}
+	return 0
+}
+
 // Files are the staged files of a Files exchange. There may be any number: the
 // manifest, a file of the staging folder, names them.
 type Files struct {
@@ -833,9 +841,8 @@ type Done struct {
 	Segment       *Segment               `protobuf:"bytes,3,opt,name=segment,proto3" json:"segment,omitempty"` // absent when the task wrote only files
 	SpillBytes    int64                  `protobuf:"varint,6,opt,name=spill_bytes,json=spillBytes,proto3" json:"spill_bytes,omitempty"`
 	CpuMs         int64                  `protobuf:"varint,7,opt,name=cpu_ms,json=cpuMs,proto3" json:"cpu_ms,omitempty"`
-	Lineage       uint64                 `protobuf:"varint,10,opt,name=lineage,proto3" json:"lineage,omitempty"` // the Run's
-	Files         *Files                 `protobuf:"bytes,11,opt,name=files,proto3" json:"files,omitempty"`      // absent when the task wrote a segment
-	Slots         int32                  `protobuf:"varint,12,opt,name=slots,proto3" json:"slots,omitempty"`     // how many tasks the answer may have: 0 or 1
+	Files         *Files                 `protobuf:"bytes,11,opt,name=files,proto3" json:"files,omitempty"`  // absent when the task wrote a segment
+	Slots         int32                  `protobuf:"varint,12,opt,name=slots,proto3" json:"slots,omitempty"` // how many tasks the answer may have: 0 or 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -901,13 +908,6 @@ func (x *Done) GetSpillBytes() int64 {
 func (x *Done) GetCpuMs() int64 {
 	if x != nil {
 		return x.CpuMs
-	}
-	return 0
-}
-
-func (x *Done) GetLineage() uint64 {
-	if x != nil {
-		return x.Lineage
 	}
 	return 0
 }
@@ -1255,12 +1255,13 @@ const file_pond_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x17\n" +
 	"\ato_boot\x18\x05 \x01(\tR\x06toBoot\x12(\n" +
-	"\x10deadline_unix_ms\x18\x06 \x01(\x03R\x0edeadlineUnixMsJ\x04\b\x03\x10\x04J\x04\b\x04\x10\x05\"o\n" +
+	"\x10deadline_unix_ms\x18\x06 \x01(\x03R\x0edeadlineUnixMsJ\x04\b\x03\x10\x04J\x04\b\x04\x10\x05\"\x89\x01\n" +
 	"\x04Task\x12\x19\n" +
 	"\bstage_id\x18\x01 \x01(\tR\astageId\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\x05R\x05stage\x12\x1c\n" +
 	"\tpartition\x18\x03 \x01(\x05R\tpartition\x12\x18\n" +
-	"\aattempt\x18\x04 \x01(\x05R\aattempt\"\x8c\x01\n" +
+	"\aattempt\x18\x04 \x01(\x05R\aattempt\x12\x18\n" +
+	"\alineage\x18\x05 \x01(\x04R\alineage\"\x8c\x01\n" +
 	"\x04Work\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12)\n" +
 	"\x10coordinator_addr\x18\x02 \x01(\tR\x0fcoordinatorAddr\x12\x12\n" +
@@ -1273,13 +1274,12 @@ const file_pond_proto_rawDesc = "" +
 	"\x05small\x18\x04 \x01(\bR\x05small\"V\n" +
 	"\x05Grant\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12\"\n" +
-	"\x04runs\x18\x02 \x03(\v2\x0e.pond.wire.RunR\x04runs\"\x99\x01\n" +
+	"\x04runs\x18\x02 \x03(\v2\x0e.pond.wire.RunR\x04runs\"\x85\x01\n" +
 	"\x03Run\x12#\n" +
 	"\x04task\x18\x01 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12\x16\n" +
 	"\x06memory\x18\x02 \x01(\x03R\x06memory\x12!\n" +
 	"\fspec_version\x18\x03 \x01(\x03R\vspecVersion\x12\x18\n" +
-	"\alineage\x18\x04 \x01(\x04R\alineage\x12\x18\n" +
-	"\athreads\x18\x05 \x01(\x05R\athreads\"\xf3\x01\n" +
+	"\athreads\x18\x05 \x01(\x05R\athreadsJ\x04\b\x04\x10\x05\"\x85\x02\n" +
 	"\aSegment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x1b\n" +
@@ -1290,24 +1290,24 @@ const file_pond_proto_rawDesc = "" +
 	"partitions\x12!\n" +
 	"\fstats_inline\x18\x06 \x01(\bR\vstatsInline\x12'\n" +
 	"\x0fpartition_bytes\x18\a \x03(\x03R\x0epartitionBytes\x12%\n" +
-	"\x0epartition_rows\x18\b \x03(\x03R\rpartitionRows\"c\n" +
+	"\x0epartition_rows\x18\b \x03(\x03R\rpartitionRows\x12\x10\n" +
+	"\x03sum\x18\t \x01(\x06R\x03sum\"c\n" +
 	"\x05Files\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x12\n" +
 	"\x04rows\x18\x03 \x01(\x03R\x04rows\x12\x14\n" +
-	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\"\xac\x02\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\"\x98\x02\n" +
 	"\x04Done\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12,\n" +
 	"\asegment\x18\x03 \x01(\v2\x12.pond.wire.SegmentR\asegment\x12\x1f\n" +
 	"\vspill_bytes\x18\x06 \x01(\x03R\n" +
 	"spillBytes\x12\x15\n" +
-	"\x06cpu_ms\x18\a \x01(\x03R\x05cpuMs\x12\x18\n" +
-	"\alineage\x18\n" +
-	" \x01(\x04R\alineage\x12&\n" +
+	"\x06cpu_ms\x18\a \x01(\x03R\x05cpuMs\x12&\n" +
 	"\x05files\x18\v \x01(\v2\x10.pond.wire.FilesR\x05files\x12\x14\n" +
 	"\x05slots\x18\f \x01(\x05R\x05slotsJ\x04\b\x04\x10\x05J\x04\b\x05\x10\x06J\x04\b\b\x10\tJ\x04\b\t\x10\n" +
-	"\"\x9a\x01\n" +
+	"J\x04\b\n" +
+	"\x10\v\"\x9a\x01\n" +
 	"\x06Failed\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
 	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12*\n" +

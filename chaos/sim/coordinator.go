@@ -129,7 +129,7 @@ func (c *driving) held(m mesh.Member, held []api.Held) {
 	for _, h := range held {
 		segs = append(segs, sched.HeldSegment{
 			Task: plan.TaskID{Stage: h.Stage, Partition: h.Partition}, Attempt: h.Attempt, Tasks: h.Tasks, Reused: h.Job != c.rec.Spec.ID, Lineage: h.Lineage,
-			Output: sched.Output{Segment: h.Segment, Rows: h.Rows, Bytes: h.Bytes, Parts: plan.SegmentInfo{Rows: h.PartitionRows, Bytes: h.PartitionBytes}},
+			Output: sched.Output{Segment: h.Segment, Rows: h.Rows, Bytes: h.Bytes, Sum: h.Sum, Parts: plan.SegmentInfo{Rows: h.PartitionRows, Bytes: h.PartitionBytes}},
 		})
 	}
 	if len(segs) > 0 {
@@ -237,7 +237,7 @@ type message struct {
 	from    mesh.NodeID
 	term    uint64
 	boot    string // of the coordinator's process that it knows
-	running []plan.AttemptID
+	running []sched.Running
 	slots   int
 	report  sched.Event // Done or Failed; nil: a pull
 }
@@ -281,6 +281,7 @@ func (l *life) onNode(id plan.JobID, m message) ([]sched.Run, error) {
 // packet is what nodes need to run tasks of a stage.
 type packet struct {
 	version int64
+	lineage uint64
 	tasks   int
 	up      map[int][]plan.SegmentInfo
 	where   map[int][]location
@@ -305,7 +306,7 @@ func (l *life) packet(id plan.JobID, term uint64, stage int) (*packet, error) {
 	if !ok {
 		return nil, plan.ErrCancelled
 	}
-	p := &packet{version: c.d.Version(stage), tasks: c.d.TaskCount(stage), up: map[int][]plan.SegmentInfo{}, where: map[int][]location{}}
+	p := &packet{version: c.d.Version(stage), lineage: c.d.Lineage(stage), tasks: c.d.TaskCount(stage), up: map[int][]plan.SegmentInfo{}, where: map[int][]location{}}
 	for up, winners := range inputs {
 		for _, win := range winners {
 			at := location{segment: win.Output.Segment, task: win.Attempt.Task}

@@ -29,6 +29,7 @@ type job struct {
 	spec   *api.JobSpec
 	plan   *plan.Job
 	want   map[row]int
+	fickle []bool  // by stage: it deals its rows otherwise in every attempt, though its plan does not say so
 	folder *folder // nil: rows for the client
 	ends   map[api.State]bool
 	cancel bool // its user has asked for that
@@ -56,6 +57,7 @@ func (w *world) drawJob(id plan.JobID) *job {
 			s.Inputs = append(s.Inputs, plan.Input{Read: &plan.Read{Stages: []int{from}, How: how}})
 		}
 		j.plan.Stages = append(j.plan.Stages, s)
+		j.fickle = append(j.fickle, mixed(row(s.Tasks.N), i, len(s.Inputs))%3 == 0)
 	}
 	if w.rng.IntN(3) > 0 {
 		j.plan.Result.Write = &plan.Write{Path: "out"}
@@ -110,6 +112,16 @@ func cut(rows []row, n int, salt string) [][]row {
 		out[p] = append(out[p], r)
 	}
 	return out
+}
+
+// sumOf is the sum of rows and their partitions.
+func sumOf(parts [][]row) (sum uint64) {
+	for p, rows := range parts {
+		for _, r := range rows {
+			sum += uint64(mixed(r, p, 0))
+		}
+	}
+	return sum
 }
 
 func encode(parts [][]row) []byte {

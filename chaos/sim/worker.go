@@ -135,7 +135,7 @@ func (l *life) talk(p *proc, j *worked, report sched.Event, slots, tries int) {
 	var runs []sched.Run
 	var err error
 	for try, pause := 1, int64(reportPause); ; try++ {
-		m := message{from: l.n.id, term: term, boot: to.Boot, running: slices.SortedFunc(keysOf(j.running), byAttempt), slots: slots, report: report}
+		m := message{from: l.n.id, term: term, boot: to.Boot, running: j.attempts(), slots: slots, report: report}
 		limit := int64(callTime)
 		if report != nil {
 			limit = reportTime / 2
@@ -176,6 +176,15 @@ func (l *life) talk(p *proc, j *worked, report sched.Event, slots, tries int) {
 		j.hungry = true
 	}
 	l.pull()
+}
+
+// attempts are those that run.
+func (j *worked) attempts() []sched.Running {
+	var out []sched.Running
+	for _, id := range slices.SortedFunc(keysOf(j.running), byAttempt) {
+		out = append(out, sched.Running{Attempt: id, Lineage: j.running[id].run.Lineage})
+	}
+	return out
 }
 
 func (l *life) begin(j *worked, r sched.Run) {
@@ -250,7 +259,7 @@ func (l *life) commit(jb *job, a *attempt, pk *packet, rows []row) (sched.Output
 		return sched.Output{Manifest: name, Rows: int64(len(rows)), Bytes: 1}, nil
 	}
 	salt := fmt.Sprint(s.ID)
-	if !s.Deterministic {
+	if !s.Deterministic || jb.fickle[r.Stage] {
 		salt = fmt.Sprint(r.Attempt, l.n.id, l.boot, l.w.now)
 	}
 	parts := cut(rows, partitions, salt)
@@ -261,19 +270,19 @@ func (l *life) commit(jb *job, a *attempt, pk *packet, rows []row) (sched.Output
 	if _, err := d.Write(encode(parts)); err != nil {
 		return sched.Output{}, err
 	}
-	h := api.Held{Stage: s.ID, Index: r.Stage, Partition: r.Partition, Tasks: pk.tasks, Attempt: r.Attempt.Attempt, Job: jb.spec.ID, Rows: int64(len(rows)), Created: l.clock(), Lineage: r.Lineage, Partitions: partitions}
+	h := api.Held{Stage: s.ID, Index: r.Stage, Partition: r.Partition, Tasks: pk.tasks, Attempt: r.Attempt.Attempt, Job: jb.spec.ID, Rows: int64(len(rows)), Created: l.clock(), Lineage: r.Lineage, Sum: sumOf(parts), Partitions: partitions}
 	for _, p := range parts {
 		h.PartitionRows, h.PartitionBytes = append(h.PartitionRows, int64(len(p))), append(h.PartitionBytes, int64(8*len(p)))
 	}
 	h, err = d.Commit(h)
 	l.w.stats.Segments++
-	return sched.Output{Segment: h.Segment, Rows: h.Rows, Bytes: h.Bytes, Parts: plan.SegmentInfo{Rows: h.PartitionRows, Bytes: h.PartitionBytes}}, err
+	return sched.Output{Segment: h.Segment, Rows: h.Rows, Bytes: h.Bytes, Sum: h.Sum, Parts: plan.SegmentInfo{Rows: h.PartitionRows, Bytes: h.PartitionBytes}}, err
 }
 
 // packetOf is the packet of an attempt's stage, of its version or a newer one.
 func (l *life) packetOf(p *proc, id plan.JobID, a *attempt) (*packet, error) {
 	stage := a.run.Stage
-	if pk := a.packets[stage]; pk != nil && (pk.version >= a.run.Version || l.w.bug == StalePacket) {
+	if pk := a.packets[stage]; pk != nil && (pk.version >= a.run.Version && pk.lineage == a.run.Lineage || l.w.bug == StalePacket) {
 		return pk, nil
 	}
 	pk, err := call(p, mesh.NodeID(a.from.Node), callTime, func(o *life, reply func(*packet, error)) {
@@ -286,7 +295,7 @@ func (l *life) packetOf(p *proc, id plan.JobID, a *attempt) (*packet, error) {
 	switch {
 	case err != nil:
 		return nil, &plan.Error{Kind: plan.KindUnavailable, Op: "run", Text: err.Error()}
-	case a.stopped:
+	case a.stopped, pk.lineage != a.run.Lineage:
 		return nil, plan.ErrCancelled
 	}
 	a.packets[stage] = pk
