@@ -32,6 +32,9 @@ func unclean(format string, args ...any) error {
 // noteDriver: a term that was voted for has one driver.
 func (c *checks) noteDriver(w *world, id plan.JobID, term uint64, d driver) {
 	key := fmt.Sprint(id, " ", term)
+	if old, ok := c.drivers[key]; ok && old != d {
+		w.stats.TwoFirsts++
+	}
 	if old, ok := c.drivers[key]; ok && old != d && term > 1 {
 		w.breaks(unclean("term %d of %s has two drivers, %v and %v", term, id, old, d))
 	}

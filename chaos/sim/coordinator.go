@@ -20,6 +20,7 @@ const (
 	recordTime  = 10_000
 	publishTime = 1500 // between a seal and the files' appearance, at most
 	silenceMax  = 5000
+	decidePause = 1000
 )
 
 type driver = api.Driver
@@ -381,8 +382,13 @@ func (c *driving) finish(f *sched.Finish) {
 	case d == terms.None:
 		c.l.w.spawn(c.l, func(p *proc) { c.conclude(p, f, true) })
 	default:
-		c.l.w.spawn(c.l, func(p *proc) { c.onDecided(p, f, c.decide(d, f.Rows, f.Err)) })
+		c.l.w.spawn(c.l, func(p *proc) { c.vote(p, d, f) })
 	}
+}
+
+// vote has an end decided.
+func (c *driving) vote(p *proc, d terms.Decision, f *sched.Finish) {
+	c.onDecided(p, d, f, c.decide(d, f.Rows, f.Err))
 }
 
 // voteOf is what has to be decided for a job to end so.
@@ -399,7 +405,7 @@ func (c *driving) voteOf(f *sched.Finish) terms.Decision {
 }
 
 // onDecided ends the job as was decided.
-func (c *driving) onDecided(p *proc, f *sched.Finish, err error) {
+func (c *driving) onDecided(p *proc, d terms.Decision, f *sched.Finish, err error) {
 	switch {
 	case c.l.dead:
 	case err == nil, c.l.w.bug == FencedEnd && errors.Is(err, plan.ErrFenced):
@@ -408,12 +414,11 @@ func (c *driving) onDecided(p *proc, f *sched.Finish, err error) {
 		c.fenced()
 	case f.Status == sched.Succeeded: // the files are published, and too few keepers know
 		c.conclude(p, f, false)
-	default: // whether it is published is not known here: its watchers are told so
-		c.status = c.news(api.Failed)
-		c.status.Error = api.FromError(plan.ErrUnavailable)
-		c.l.w.stats.Unknown++
-		c.stopped = true
-		delete(c.l.jobs, c.rec.Spec.ID)
+	default: // too few keepers answer: it is put to the vote until they do
+		c.l.w.stats.Undecided++
+		if p.sleep(decidePause) == nil && !c.stopped {
+			c.vote(p, d, f)
+		}
 	}
 }
 

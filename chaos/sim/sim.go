@@ -30,14 +30,15 @@ const (
 
 // Stats count what happened in a run.
 type Stats struct {
-	Jobs, Tasks, Segments, Takeovers, Rosters, Unknown, Again int
-	Millis, Recovery                                          int64 // simulated: all of the run, and from the last fault to the last job's end
+	Jobs, Tasks, Segments, Takeovers, Rosters, Undecided, Again, TwoFirsts int
+	Millis, Recovery                                                       int64 // simulated: all of the run, and from the last fault to the last job's end
 }
 
 // Add adds those of another run; of the times that of recovery is the longest.
 func (s *Stats) Add(o Stats) {
 	s.Jobs, s.Tasks, s.Segments, s.Takeovers = s.Jobs+o.Jobs, s.Tasks+o.Tasks, s.Segments+o.Segments, s.Takeovers+o.Takeovers
-	s.Rosters, s.Unknown, s.Again = s.Rosters+o.Rosters, s.Unknown+o.Unknown, s.Again+o.Again
+	s.Rosters, s.Undecided, s.Again = s.Rosters+o.Rosters, s.Undecided+o.Undecided, s.Again+o.Again
+	s.TwoFirsts += o.TwoFirsts
 	s.Millis, s.Recovery = s.Millis+o.Millis, max(s.Recovery, o.Recovery)
 }
 
