@@ -175,9 +175,14 @@ func (n *Node) prepare(ctx context.Context, r *jobs.Job) *plannedMsg {
 	default:
 		return &plannedMsg{err: err}
 	}
+	w := job.Plan.Result.Write
+	if w != nil && term == 1 { // another first driver would stage files of the same names
+		if err := n.claim(ctx, r.Term); err != nil {
+			return &plannedMsg{err: err}
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, outputTimeout)
 	defer cancel()
-	w := job.Plan.Result.Write
 	out, err := n.outputs.Open(ctx, spec.ID, w)
 	if err != nil {
 		return &plannedMsg{err: err}
@@ -195,6 +200,18 @@ func (n *Node) prepare(ctx context.Context, r *jobs.Job) *plannedMsg {
 		m.held = n.heldBy(ctx, job.Plan, n.mesh.View().Members)
 	}
 	return m
+}
+
+// claim claims a term, for as long as it takes until enough keepers answer.
+func (n *Node) claim(ctx context.Context, t *terms.Term) error {
+	for {
+		bounded, stop := context.WithTimeout(ctx, decideTimeout)
+		err := t.Claim(bounded)
+		stop()
+		if err == nil || errors.Is(err, plan.ErrFenced) || ctx.Err() != nil || !n.sleep(decidePause) {
+			return err
+		}
+	}
 }
 
 // heldBy asks nodes for the journal of a job's stages.
@@ -217,6 +234,10 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
 		return
 	}
 	c.output = m.out
+	if errors.Is(m.err, plan.ErrFenced) {
+		c.finish(ctx, &sched.Finish{Status: sched.Fenced, Err: m.err})
+		return
+	}
 	if m.err != nil {
 		c.finish(ctx, &sched.Finish{Status: sched.Failure, Err: m.err})
 		return

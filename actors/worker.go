@@ -153,10 +153,15 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 		w.n.refused.Note("work: too many jobs are open", "from", m.from.Node, "job", id)
 		return
 	case j == nil:
-		j = &workerJob{id: id, running: map[attemptKey]*runningAttempt{}}
-		w.jobs[id] = j
+		j = w.newJob(id)
 	case h.GetTerm() < j.term:
 		return // an older coordinator, fenced off
+	case h.GetTerm() == j.term && (j.node != m.from.Node || j.boot != m.from.Boot):
+		if j.orphaned.IsZero() {
+			return // another first driver, whose attempts have the same names
+		}
+		w.dropJob(c, j)
+		j = w.newJob(id)
 	}
 	if j.addr != m.work.GetCoordinatorAddr() || j.term != h.GetTerm() {
 		j.packets = w.n.packetsOf(id, h.GetTerm(), m.work.GetCoordinatorAddr())
@@ -173,6 +178,12 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 		w.report(c, j, out)
 	}
 	w.pull(c)
+}
+
+func (w *worker) newJob(id plan.JobID) *workerJob {
+	j := &workerJob{id: id, running: map[attemptKey]*runningAttempt{}}
+	w.jobs[id] = j
+	return j
 }
 
 func (w *worker) want(j *workerJob) { w.slots.Want(j.id, j.user, j.small, w.now()) }

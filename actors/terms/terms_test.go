@@ -146,3 +146,33 @@ func TestFirstTermAgain(t *testing.T) {
 		t.Errorf("who took it over is gone: %+v, %v", three, err)
 	}
 }
+
+// Of two first drivers of a job one has its term; who takes it over leaves neither.
+func TestClaim(t *testing.T) {
+	ctx, r := t.Context(), new(registertest.Memory)
+	one, other := terms.First(r, job, a1), terms.First(r, job, b1)
+	for range 2 {
+		if err := one.Claim(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := other.Claim(ctx); !errors.Is(err, plan.ErrFenced) {
+		t.Errorf("the second first driver: %v", err)
+	}
+	if err := one.Decide(ctx, terms.Publish, 1, nil); err != nil {
+		t.Error(err)
+	}
+	if err := one.Claim(ctx); err != nil {
+		t.Error(err)
+	}
+	two, _, err := terms.Raise(ctx, r, recordOf(a1, 1), b1, isGone(a1))
+	if err != nil || two.Number() != 2 || two.Inherited().Decision != terms.Publish {
+		t.Errorf("%+v, %v", two, err)
+	}
+	if err := one.Claim(ctx); !errors.Is(err, plan.ErrFenced) {
+		t.Errorf("a former driver: %v", err)
+	}
+	if err := terms.First(new(minority), job, a1).Claim(ctx); !errors.Is(err, register.ErrMinority) {
+		t.Errorf("too few keepers: %v", err)
+	}
+}

@@ -73,6 +73,21 @@ func Raise(ctx context.Context, r Registers, rec *api.Record, d api.Driver, gone
 	return t, now, nil
 }
 
+// Claim makes the term the one that the register names, without which two first drivers
+// of one job could drive it at once: one that was handed in at two nodes which did not see
+// each other. It fails with plan.ErrFenced if another is named there.
+func (t *Term) Claim(ctx context.Context) error {
+	return t.change(ctx, func(s Standing, version uint64) (Standing, error) {
+		switch {
+		case version == 0:
+			return t.inherited, nil
+		case s.Term != t.number || s.Driver != t.driver:
+			return s, fenced("term %d of the job is node %s's", s.Term, s.Driver.Node)
+		}
+		return s, nil
+	})
+}
+
 // Decide decides, for all terms to come. It fails with plan.ErrFenced if the term is
 // not the latest or the job is over.
 func (t *Term) Decide(ctx context.Context, d Decision, rows int64, err error) error {
