@@ -74,6 +74,19 @@ func (c *client) submit(p *proc) error {
 	}
 }
 
+// handIn hands a client's job in to a node, beside what the client does.
+func (w *world) handIn(c *client, n *node) bool {
+	if c.done {
+		return false
+	}
+	w.spawn(nil, func(p *proc) {
+		_, _ = call(p, n.id, submitTime, func(l *life, reply func(struct{}, error)) {
+			l.w.spawn(l, func(p *proc) { reply(struct{}{}, l.submit(p, c.job)) })
+		})
+	})
+	return true
+}
+
 // await asks nodes for the job until one knows its end.
 func (c *client) await(p *proc) *api.JobStatus {
 	for i := 0; ; i++ {

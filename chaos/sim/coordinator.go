@@ -84,6 +84,9 @@ func (c *driving) prepare(p *proc) {
 	if p.sleep(1+c.l.w.rng.Int64N(planTime)) != nil {
 		return
 	}
+	if c.j.folder != nil && c.term.Number() == 1 && c.l.w.bug != TwoFirsts && !c.claim(p) {
+		return
+	}
 	inherited := c.term.Inherited().Decision
 	if c.l.w.bug == Forget {
 		inherited = terms.None
@@ -109,6 +112,25 @@ func (c *driving) prepare(p *proc) {
 		c.held(m, held[i])
 	}
 	c.tick()
+}
+
+// claim claims the first term of a job that writes: another first driver would stage
+// files of the same names.
+func (c *driving) claim(p *proc) bool {
+	for !c.stopped && !c.finished {
+		err := c.term.Claim(context.Background())
+		if err == nil {
+			return true
+		}
+		if errors.Is(err, plan.ErrFenced) {
+			c.finish(&sched.Finish{Status: sched.Fenced, Err: err})
+			return false
+		}
+		if p.sleep(decidePause) != nil {
+			return false
+		}
+	}
+	return false
 }
 
 func (c *driving) stages() []plan.StageID {

@@ -27,14 +27,16 @@ const (
 	Loss      Kind = "loss"       // of messages
 	Duplicate Kind = "duplicate"  // messages come twice
 	Late      Kind = "late"       // and overtake one another
+	Split     Kind = "split"      // jobs are handed in at two nodes, which may be cut off from one another
 	Cancel    Kind = "cancel"     // a user cancels the job
+	Again     Kind = "again"      // a job is handed in to another node while the first is at it
 )
 
 // strikes are the kinds that happen at a moment, others last.
-var strikes = []Kind{Crash, PowerLoss, Everyone, DiskLoss, Rot, Pause, Jump, Leave, Join, Cut, OneWay, Cancel}
+var strikes = []Kind{Crash, PowerLoss, Everyone, DiskLoss, Rot, Pause, Jump, Leave, Join, Cut, OneWay, Cancel, Again}
 
 // Kinds lists all.
-func Kinds() []Kind { return append(slices.Clone(strikes), Loss, Duplicate, Late) }
+func Kinds() []Kind { return append(slices.Clone(strikes), Loss, Duplicate, Late, Split) }
 
 // Bounds of faults, in milliseconds.
 const (
@@ -66,6 +68,9 @@ func (w *world) drawFaults() {
 		}
 	}
 	w.net.loss, w.net.twice, w.net.late = rate(Loss, 200), rate(Duplicate, 200), rate(Late, 100)
+	if slices.Contains(w.kinds, Split) {
+		w.at(200, w.split)
+	}
 	w.calmAt = 20_000 + w.rng.Int64N(stormMax-20_000)
 	if w.kinds = slices.DeleteFunc(w.kinds, func(k Kind) bool { return !slices.Contains(strikes, k) }); len(w.kinds) > 0 {
 		w.at(3000+w.rng.Int64N(strikeMax), w.storm)
@@ -123,6 +128,8 @@ func (w *world) strike(k Kind, n *node) bool {
 	case Cancel:
 		j := w.clients[w.rng.IntN(len(w.clients))].job
 		j.cancel = true
+	case Again:
+		return w.handIn(w.clients[w.rng.IntN(len(w.clients))], n)
 	}
 	return true
 }
@@ -193,6 +200,18 @@ func (w *world) cut() {
 		side[n.id] = w.rng.IntN(2) == 0
 	}
 	w.sever(func(l link) bool { return side[l.from] != side[l.to] })
+}
+
+// split cuts the pond in two before jobs come, and hands each in on two nodes.
+func (w *world) split() {
+	w.fired[Split]++
+	w.cut()
+	for _, c := range w.clients {
+		for range 2 {
+			n := w.nodes[w.rng.IntN(len(w.nodes))]
+			w.at(4000+w.rng.Int64N(3000), func() { w.handIn(c, n) })
+		}
+	}
 }
 
 // sever cuts links for a while.

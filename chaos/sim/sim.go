@@ -25,6 +25,7 @@ const (
 	TermBlind   Bug = "older terms are not refused"
 	StalePacket Bug = "inputs of an older version are read"
 	FencedEnd   Bug = "a driver that is fenced off records an end"
+	TwoFirsts   Bug = "two first drivers work with attempts of the same names"
 	Unseal      Bug = "a seal is released when its driver is gone"
 )
 

@@ -54,10 +54,15 @@ func (l *life) onWork(o work) {
 	case l.leaving && j == nil:
 		return
 	case j == nil:
-		j = &worked{id: o.job, running: map[plan.AttemptID]*attempt{}, packets: map[int]*packet{}}
-		l.work[o.job] = j
+		j = l.newWork(o.job)
 	case o.term < j.term && l.w.bug != TermBlind:
 		return
+	case o.term == j.term && o.driver != j.driver && l.w.bug != TwoFirsts:
+		if j.orphaned == 0 {
+			return // another first driver, whose attempts have the same names
+		}
+		l.dropWork(j)
+		j = l.newWork(o.job)
 	}
 	l.w.checks.noteObeyed(l.w, l, j.id, o.term)
 	if j.term != o.term || j.driver != o.driver {
@@ -70,6 +75,12 @@ func (l *life) onWork(o work) {
 		l.report(j, e)
 	}
 	l.pull()
+}
+
+func (l *life) newWork(id plan.JobID) *worked {
+	j := &worked{id: id, running: map[plan.AttemptID]*attempt{}, packets: map[int]*packet{}}
+	l.work[id] = j
+	return j
 }
 
 func (l *life) onStop(id plan.JobID, term uint64, a *plan.AttemptID) {
