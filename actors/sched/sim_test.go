@@ -270,10 +270,12 @@ func (w *world) checkEnd(f Finish) {
 	}
 }
 
-// tooLarge: no node that this coordinator has seen is large enough.
+// tooLarge: no node that this coordinator has seen is large enough, or the task has had
+// its tries while the node that is was away, as some were.
 func (w *world) tooLarge(subject string) bool {
 	for t, b := range w.needs {
-		if t.String() == subject && b > w.d.largest {
+		away := w.fired["die"]+w.fired["leave"]+w.fired["suspect"]+w.fired["everyone"] > 0
+		if t.String() == subject && (b > w.d.largest || away && w.d.task(t).memoryFailures >= memoryAttemptsMax) {
 			return true
 		}
 	}
