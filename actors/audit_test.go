@@ -18,15 +18,14 @@ import (
 	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/setup"
+	"github.com/pondmesh/pond/logtest"
 )
 
 // audits are the audit lines that a log has had since it was read last.
-func audits(t *testing.T, log *lockedLog) []map[string]any {
+func audits(t *testing.T, log *logtest.Buffer) []map[string]any {
 	t.Helper()
-	log.mu.Lock()
-	defer log.mu.Unlock()
 	var out []map[string]any
-	for line := range strings.Lines(log.b.String()) {
+	for line := range strings.Lines(log.Take()) {
 		m := map[string]any{}
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			t.Fatalf("%v: %s", err, line)
@@ -38,14 +37,13 @@ func audits(t *testing.T, log *lockedLog) []map[string]any {
 			out = append(out, m)
 		}
 	}
-	log.b.Reset()
 	return out
 }
 
 // TestAudit: every submission leaves one line, whatever comes of it, that says who,
 // whence, what and which files, and nothing of the statement itself.
 func TestAudit(t *testing.T) {
-	log := new(lockedLog)
+	log := new(logtest.Buffer)
 	n, err := actors.Start(t.Context(), setup.Config{Dir: t.TempDir(), Memory: 256 << 20, Slots: 2, Log: slog.New(slog.NewJSONHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)

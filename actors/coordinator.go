@@ -23,6 +23,7 @@ import (
 	"github.com/pondmesh/pond/actors/tally"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/delay"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -208,7 +209,7 @@ func (n *Node) claim(ctx context.Context, t *terms.Term) error {
 		bounded, stop := context.WithTimeout(ctx, decideTimeout)
 		err := t.Claim(bounded)
 		stop()
-		if err == nil || errors.Is(err, plan.ErrFenced) || ctx.Err() != nil || !n.sleep(decidePause) {
+		if err == nil || errors.Is(err, plan.ErrFenced) || ctx.Err() != nil || delay.For(n.ctx, decidePause) != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/delay"
 	"github.com/pondmesh/pond/faults"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -89,7 +90,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 func (c *coordinator) vote(ctx actor.Context, d terms.Decision, f *sched.Finish, pause time.Duration) {
 	root, self, term := ctx.ActorSystem().Root, ctx.Self(), c.hosted.Term
 	c.n.goes.Go(func() {
-		if c.n.sleep(pause) {
+		if delay.For(c.n.ctx, pause) == nil {
 			root.Send(self, &decidedMsg{d, f, decide(c.n.ctx, term, d, f.Rows, f.Err)})
 		}
 	})

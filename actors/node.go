@@ -341,18 +341,6 @@ func (n *Node) checkSender(from wire.Peer, msg proto.Message) error {
 	return nil
 }
 
-// sleep waits for d, and reports false when the node stops first.
-func (n *Node) sleep(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-n.ctx.Done():
-		return false
-	}
-}
-
 // Leave drains the node and leaves the pond: no new tasks; those running end;
 // jobs that this node coordinates or holds segments for get up to two minutes
 // to end, or seconds if every other node leaves too: they go on when nodes are back.

@@ -9,6 +9,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/setup"
+	"github.com/pondmesh/pond/delay"
 	"github.com/pondmesh/pond/fs"
 )
 
@@ -46,7 +47,7 @@ const reclaimEvery = time.Minute
 
 // reclaim deletes what ended jobs have left for too long, or too much of it.
 func (n *Node) reclaim() {
-	for n.sleep(min(reclaimEvery, cmp.Or(max(n.cfg.KeepFor, 0), reclaimEvery))) {
+	for delay.For(n.ctx, min(reclaimEvery, cmp.Or(max(n.cfg.KeepFor, 0), reclaimEvery))) == nil {
 		before := time.Unix(0, 0)
 		if n.cfg.KeepFor > 0 {
 			before = time.Now().Add(-n.cfg.KeepFor)

@@ -7,11 +7,12 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/pondmesh/pond/bounded"
 )
 
 type gossipTransport = memberlist.NodeAwareTransport
@@ -28,7 +29,7 @@ type transport struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	streams chan net.Conn
-	open    atomic.Int64  // of streams, until they are closed
+	open    bounded.Conns // of streams
 	over    chan struct{} // closed when no more come
 	once    sync.Once
 }
@@ -42,7 +43,7 @@ func listen(host string, port int, log *log.Logger) (*transport, error) {
 		}
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
-	t := &transport{NetTransport: nt, streams: make(chan net.Conn), over: make(chan struct{})}
+	t := &transport{NetTransport: nt, streams: make(chan net.Conn), over: make(chan struct{}), open: bounded.Conns{Most: streamsMax}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	go t.take(nt.StreamCh())
 	return t, nil
@@ -55,12 +56,11 @@ func (t *transport) take(all <-chan net.Conn) {
 		case <-t.over:
 			return
 		case conn := <-all:
-			if t.open.Load() >= streamsMax {
+			if !t.open.Take() {
 				conn.Close()
 				continue
 			}
-			t.open.Add(1)
-			s := &stream{Conn: conn, open: &t.open}
+			s := t.open.Count(conn)
 			select {
 			case t.streams <- s:
 			case <-t.ctx.Done():
@@ -72,18 +72,6 @@ func (t *transport) take(all <-chan net.Conn) {
 
 // StreamCh is where memberlist hears of connections that others make.
 func (t *transport) StreamCh() <-chan net.Conn { return t.streams }
-
-// stream is a connection that another node made. It counts until it is closed.
-type stream struct {
-	net.Conn
-	open *atomic.Int64
-	once sync.Once
-}
-
-func (s *stream) Close() error {
-	s.once.Do(func() { s.open.Add(-1) })
-	return s.Conn.Close()
-}
 
 func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: timeout}

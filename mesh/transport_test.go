@@ -42,7 +42,7 @@ func TestStreamsMax(t *testing.T) {
 	taken[0].Close()
 	dial()
 	taken[0] = <-tr.StreamCh()
-	if n := tr.open.Load(); n != streamsMax {
+	if n := tr.open.Open(); n != streamsMax {
 		t.Errorf("%d are counted", n)
 	}
 	dial() // one that nobody takes does not hold up the end

@@ -20,6 +20,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/delay"
 	"github.com/pondmesh/pond/shuffle"
 )
 
@@ -386,20 +387,9 @@ func (c *Client) send(ctx context.Context, base, method, path string, body []byt
 			return err
 		}
 		heard(nil)
-		if err := sleep(ctx, pause/2+rand.N(pause)); err != nil {
+		if err := delay.For(ctx, pause/2+rand.N(pause)); err != nil {
 			return err
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/endpoints"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/delay"
 )
 
 // NodesHeader is in the replies to clients: the API addresses of some nodes that the
@@ -199,7 +200,7 @@ func (r *reach) next(ctx context.Context, try *endpoints.Try, last *missed) (str
 	if pause == 0 {
 		return addr, nil
 	}
-	return addr, sleep(ctx, pause)
+	return addr, delay.For(ctx, pause)
 }
 
 // tell says that a node does not answer and which is asked next, once until one does.

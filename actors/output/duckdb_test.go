@@ -19,6 +19,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/ducktest"
 	"github.com/pondmesh/pond/duck/vec"
 )
 
@@ -69,16 +70,6 @@ var values = []string{
 // late, and a GEOMETRY is written as its bytes.
 const allTypes = `SELECT * EXCLUDE (interval, timestamp_tz, geometry) FROM test_all_types()`
 
-func openDuckDB(t *testing.T) *duck.Engine {
-	t.Helper()
-	e, err := duck.Open(t.Context(), duck.Config{Threads: 1, Memory: 256 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
-	return e
-}
-
 // rowsOf is a query's rows as a batch.
 func rowsOf(t *testing.T, e *duck.Engine, query string) arrow.RecordBatch {
 	t.Helper()
@@ -110,7 +101,7 @@ func cells(t *testing.T, text []byte) [][]string {
 
 // TestTextAsDuckDB: every value is written as DuckDB's own cast to VARCHAR writes it.
 func TestTextAsDuckDB(t *testing.T) {
-	e := openDuckDB(t)
+	e := ducktest.Open(t)
 	const none = "nothing"
 	for _, q := range append([]string{allTypes}, values...) {
 		got := cells(t, write(t, CSV, Options{Null: none}, rowsOf(t, e, q)))
@@ -129,7 +120,7 @@ func TestTextAsDuckDB(t *testing.T) {
 // union is its member's value, an unnamed struct is a list, and what is no number is text
 // (DuckDB writes a bare NaN).
 func TestJSONAsDuckDB(t *testing.T) {
-	e := openDuckDB(t)
+	e := ducktest.Open(t)
 	for _, q := range append([]string{allTypes}, values...) {
 		if strings.Contains(q, "UNION") || strings.Contains(q, "row(") {
 			continue
@@ -200,7 +191,7 @@ func shortened(v any) any {
 
 // TestParquetAsDuckDB: DuckDB reads every file back, with the values that were written.
 func TestParquetAsDuckDB(t *testing.T) {
-	e := openDuckDB(t)
+	e := ducktest.Open(t)
 	dir := t.TempDir()
 	for i, q := range values {
 		if strings.Contains(q, "VARCHAR[2]") {
@@ -235,7 +226,7 @@ func TestParquetAsDuckDB(t *testing.T) {
 
 // TestCSVReadsBack: DuckDB reads a file of CSV as the texts and NULLs that were written.
 func TestCSVReadsBack(t *testing.T) {
-	e := openDuckDB(t)
+	e := ducktest.Open(t)
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
 	letters := []rune("ab ,\"'\\\n\r\tNUL0-;|é#")

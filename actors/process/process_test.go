@@ -19,6 +19,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/logtest"
 )
 
 // TestMain makes this program an engine process when it is started as one.
@@ -305,7 +306,7 @@ func TestEnvironment(t *testing.T) {
 
 // What a process logs is in the node's log.
 func TestLog(t *testing.T) {
-	var out lockedBuffer
+	var out logtest.Buffer
 	p := newPool(t, func(c *process.Config) { c.Log = slog.New(slog.NewTextHandler(&out, nil)) })
 	if _, err := run(t.Context(), t, p, process.Need{}, "log", []byte("a word")); err != nil {
 		t.Fatal(err)
@@ -314,23 +315,6 @@ func TestLog(t *testing.T) {
 	if got := out.String(); !strings.Contains(got, `level=WARN msg="it says" what="a word"`) {
 		t.Errorf("%s", got)
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // An idle process stays while others may have all memory, and gives way when one takes

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/delay"
 	pondfs "github.com/pondmesh/pond/fs"
 )
 
@@ -109,7 +110,7 @@ func (o *Outputs) clear(ctx context.Context, target string, staged []string) boo
 		if live, err = o.Live(ctx); err == nil {
 			break
 		}
-		if try == clearTriesMax || !sleep(ctx, clearPause) {
+		if try == clearTriesMax || delay.For(ctx, clearPause) != nil {
 			o.Log.Info("staging folders are left: not every node answers", "target", target, "folders", len(staged), "err", err)
 			return false
 		}
@@ -130,16 +131,4 @@ func (o *Outputs) clear(ctx context.Context, target string, staged []string) boo
 		}
 	}
 	return true
-}
-
-// sleep waits for d, and reports false when ctx ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

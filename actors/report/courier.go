@@ -9,6 +9,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/delay"
 	"github.com/pondmesh/pond/faults"
 )
 
@@ -49,12 +50,10 @@ func (c *Courier) deliver(ctx context.Context, addr string, report proto.Message
 		if err == nil || !errors.Is(err, plan.ErrUnavailable) || try == callTriesMax {
 			return c.Granted(reply), err
 		}
-		select {
-		case <-time.After(pause):
-			pause *= 2
-		case <-ctx.Done():
+		if delay.For(ctx, pause) != nil {
 			return nil, err
 		}
+		pause *= 2
 	}
 }
 

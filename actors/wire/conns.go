@@ -3,12 +3,11 @@ package wire
 import (
 	"fmt"
 	"net"
-	"sync"
-	"sync/atomic"
 
 	"google.golang.org/grpc/credentials"
 
 	"github.com/pondmesh/pond/actors/refusals"
+	"github.com/pondmesh/pond/bounded"
 )
 
 // boundCreds are credentials of a server that has a bounded number of connections,
@@ -16,39 +15,25 @@ import (
 // beyond is hung up on, and its node calls again after a while.
 type boundCreds struct {
 	credentials.TransportCredentials
-	most    int64
-	open    *atomic.Int64
+	open    *bounded.Conns
 	refused *refusals.Log
 }
 
 func (c boundCreds) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	if c.open.Add(1) > c.most {
-		c.open.Add(-1)
-		err := fmt.Errorf("wire: this node has %d connections of nodes, as many as it takes", c.most)
+	if !c.open.Take() {
+		err := fmt.Errorf("wire: this node has %d connections of nodes, as many as it takes", c.open.Most)
 		c.refused.Note("a connection of a node", "from", raw.RemoteAddr(), "err", err)
 		return nil, nil, err
 	}
 	conn, info, err := c.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
-		c.open.Add(-1)
+		c.open.Give()
 		return nil, nil, err
 	}
-	return &boundConn{Conn: conn, open: c.open}, info, nil
+	return c.open.Count(conn), info, nil
 }
 
 func (c boundCreds) Clone() credentials.TransportCredentials {
 	c.TransportCredentials = c.TransportCredentials.Clone()
 	return c
-}
-
-// boundConn counts until it is closed.
-type boundConn struct {
-	net.Conn
-	open *atomic.Int64
-	once sync.Once
-}
-
-func (c *boundConn) Close() error {
-	c.once.Do(func() { c.open.Add(-1) })
-	return c.Conn.Close()
 }

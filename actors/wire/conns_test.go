@@ -4,11 +4,12 @@ import (
 	"errors"
 	"net"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/pondmesh/pond/bounded"
 )
 
 // failing are credentials that take nobody.
@@ -23,7 +24,7 @@ func (failing) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error)
 // Connections beyond the bound are refused; one that is closed, or whose handshake
 // fails, makes room, once.
 func TestBoundCreds(t *testing.T) {
-	creds := boundCreds{TransportCredentials: insecure.NewCredentials(), most: 2, open: new(atomic.Int64)}
+	creds := boundCreds{TransportCredentials: insecure.NewCredentials(), open: &bounded.Conns{Most: 2}}
 	shake := func(c credentials.TransportCredentials) (net.Conn, error) {
 		near, far := net.Pipe()
 		t.Cleanup(func() { near.Close(); far.Close() })
@@ -31,7 +32,7 @@ func TestBoundCreds(t *testing.T) {
 		return conn, err
 	}
 	var open []net.Conn
-	for range creds.most {
+	for range creds.open.Most {
 		conn, err := shake(creds.Clone())
 		if err != nil {
 			t.Fatal(err)
@@ -43,13 +44,13 @@ func TestBoundCreds(t *testing.T) {
 	}
 	open[0].Close()
 	open[0].Close()
-	if n := creds.open.Load(); n != 1 {
+	if n := creds.open.Open(); n != 1 {
 		t.Errorf("%d are counted when one of two is closed", n)
 	}
 	no := creds
 	no.TransportCredentials = failing{}
-	if _, err := shake(no); err == nil || creds.open.Load() != 1 {
-		t.Errorf("a handshake that fails: %v, %d are counted", err, creds.open.Load())
+	if _, err := shake(no); err == nil || creds.open.Open() != 1 {
+		t.Errorf("a handshake that fails: %v, %d are counted", err, creds.open.Open())
 	}
 	if _, err := shake(creds); err != nil {
 		t.Errorf("once there is room: %v", err)

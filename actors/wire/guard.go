@@ -21,6 +21,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/refusals"
+	"github.com/pondmesh/pond/bounded"
 )
 
 // receiveMethod is the only method that is served.
@@ -57,7 +58,7 @@ func (g *guard) serverOptions(conf *tls.Config) []grpc.ServerOption {
 	if conf != nil {
 		creds = notedCreds{credentials.NewTLS(nodesOnly(conf)), g.refused}
 	}
-	return append(opts, grpc.Creds(boundCreds{creds, connsMax, new(atomic.Int64), g.refused}))
+	return append(opts, grpc.Creds(boundCreds{creds, &bounded.Conns{Most: connsMax}, g.refused}))
 }
 
 // nodesOnly is conf for a server that takes certificates of nodes alone.

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -13,7 +12,6 @@ import (
 	"log/slog"
 	"math/big"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +23,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/refusals"
+	"github.com/pondmesh/pond/logtest"
 )
 
 // authority is a certificate authority of a test.
@@ -162,7 +161,7 @@ func TestRefusedIsNoted(t *testing.T) {
 		{"no TLS", tlsConfigOf(t, ours), func(addr string) error { return strangerSays(addr, "actor.Stop") }, "refused a TLS handshake of a node"},
 		{"a stop", nil, func(addr string) error { return strangerSays(addr, "actor.Stop") }, "refused a node's message"},
 	} {
-		log := new(lockedBuffer)
+		log := new(logtest.Buffer)
 		r := refusals.New(slog.New(slog.NewTextHandler(log, nil)))
 		defer r.Close()
 		w, err := Open(t.Context(), Config{Node: "n", Boot: "b", TLS: c.tls, Refused: r, Handle: func(context.Context, Peer, proto.Message) (proto.Message, error) { return nil, nil }})
@@ -199,22 +198,4 @@ func strangerSays(addr, typ string) error {
 	_ = s.Send(ofBatch(batch(typ, actor.NewPID(addr, "x"), nil))) // its end tells
 	_, err = s.Recv()
 	return err
-}
-
-// lockedBuffer is for a log.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

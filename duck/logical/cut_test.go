@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/ducktest"
 	"github.com/pondmesh/pond/duck/logical"
 )
 
@@ -49,7 +50,7 @@ func (c *cutter) cut(ctx context.Context, op logical.Operator) (logical.Operator
 // standsAlone says whether a table can hold what an operator makes: it has columns, of
 // types that tables have, in no order that counts, and reads nothing of what is around it.
 func standsAlone(op logical.Operator) bool {
-	if sorted(op) || op.Head().Width() == 0 {
+	if ducktest.Sorted(op) || op.Head().Width() == 0 {
 		return false
 	}
 	for _, c := range op.Head().Columns {
@@ -83,28 +84,28 @@ func TestCut(t *testing.T) {
 	}
 	whole := 0
 	for _, f := range files {
-		for _, s := range script(t, f) {
-			if s.note != "" {
+		for _, s := range ducktest.Script(t, f) {
+			if s.Note != "" {
 				continue // it is not rendered
 			}
-			plan, err := p.plan(t.Context(), s.sql)
+			plan, err := p.plan(t.Context(), s.SQL)
 			if err != nil {
-				t.Fatal(s.sql, err)
+				t.Fatal(s.SQL, err)
 			}
 			before := c.tables
 			root, err := c.cut(t.Context(), plan.Root)
 			if err != nil { // as the statement's own, if it has one
-				if _, own := table(t.Context(), p.runs, s.sql); own == nil || !strings.Contains(err.Error(), strings.TrimPrefix(firstLine(own), "duck: fetch: ")) {
-					t.Errorf("%s\n%v, want %v", s.sql, err, own)
+				if _, own := table(t.Context(), p.runs, s.SQL); own == nil || !strings.Contains(err.Error(), strings.TrimPrefix(firstLine(own), "duck: fetch: ")) {
+					t.Errorf("%s\n%v, want %v", s.SQL, err, own)
 				}
 				continue
 			}
 			text, err := logical.RenderPlan(&logical.Plan{Root: root, Names: plan.Names})
 			if err == nil {
-				err = p.same(t.Context(), s.sql, text, sorted(plan.Root))
+				err = p.same(t.Context(), s.SQL, text, ducktest.Sorted(plan.Root))
 			}
 			if err != nil {
-				t.Errorf("%s\n%s\n%v", s.sql, text, err)
+				t.Errorf("%s\n%s\n%v", s.SQL, text, err)
 			}
 			if before == c.tables {
 				whole++

@@ -13,11 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/ducktest"
 	"github.com/pondmesh/pond/duck/logical"
-	"github.com/pondmesh/pond/duck/vec"
 )
 
 // pair is two engines over the same tables: one plans, with the optimizers off
@@ -40,32 +39,14 @@ func newPair(t testing.TB, setup string) pair {
 	return p
 }
 
-func fetch(ctx context.Context, e *duck.Engine, query string) ([][]string, error) {
-	var rows [][]string
-	_, err := e.Fetch(ctx, query, func(c *vec.Chunk) error {
-		for i := range c.Rows {
-			row := make([]string, len(c.Columns))
-			for j := range row {
-				row[j] = "NULL"
-				if !c.Columns[j].Null(i) {
-					row[j] = string(unsafe.Slice((*vec.Str)(c.Columns[j].Data), c.Columns[j].Rows)[i].Bytes())
-				}
-			}
-			rows = append(rows, row)
-		}
-		return nil
-	})
-	return rows, err
-}
-
 // table is a query's rows, every value as text.
 func table(ctx context.Context, e *duck.Engine, query string) ([][]string, error) {
-	return fetch(ctx, e, "SELECT COLUMNS(*)::VARCHAR FROM ("+query+")")
+	return ducktest.Fetch(ctx, e, "SELECT COLUMNS(*)::VARCHAR FROM ("+query+")")
 }
 
 // describe is a query's column names and types.
 func describe(ctx context.Context, e *duck.Engine, query string) (names, types []string, err error) {
-	rows, err := fetch(ctx, e, "SELECT column_name, column_type FROM (DESCRIBE "+query+")")
+	rows, err := ducktest.Fetch(ctx, e, "SELECT column_name, column_type FROM (DESCRIBE "+query+")")
 	for _, r := range rows {
 		names, types = append(names, r[0]), append(types, r[1])
 	}
@@ -84,7 +65,7 @@ func (p pair) plan(ctx context.Context, sql string) (*logical.Plan, error) {
 		if _, err := p.plans.Exec(ctx, "SET disabled_optimizers = '"+off+"'"); err != nil {
 			return nil, err
 		}
-		rows, err := fetch(ctx, p.plans, "SELECT json_serialize_plan("+quoted+", optimize := true)::VARCHAR")
+		rows, err := ducktest.Fetch(ctx, p.plans, "SELECT json_serialize_plan("+quoted+", optimize := true)::VARCHAR")
 		if err != nil {
 			return nil, err
 		}
@@ -111,19 +92,7 @@ func (p pair) check(ctx context.Context, sql string) (rendered string, err error
 	if err != nil {
 		return "", err
 	}
-	return rendered, p.same(ctx, sql, rendered, sorted(plan.Root))
-}
-
-// sorted reports whether a plan orders its rows.
-func sorted(op logical.Operator) bool {
-	switch op.(type) {
-	case *logical.Order, *logical.TopN:
-		return true
-	case *logical.Projection, *logical.Limit, *logical.MaterializedCTE:
-		in := op.Head().Inputs
-		return sorted(in[len(in)-1])
-	}
-	return false
+	return rendered, p.same(ctx, sql, rendered, ducktest.Sorted(plan.Root))
 }
 
 func (p pair) same(ctx context.Context, sql, rendered string, ordered bool) error {
@@ -188,41 +157,6 @@ func sameValue(got, want, typ string) bool {
 	return err1 == nil && err2 == nil && math.Abs(a-b) <= 1e-9*max(math.Abs(a), math.Abs(b))
 }
 
-// statement is a statement of a script, and the comment above it.
-type statement struct{ sql, note string }
-
-// script splits a file of statements, each ended by a semicolon at the end of a
-// line; a comment line is a note to the next.
-func script(t testing.TB, path string) []statement {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []statement
-	var s statement
-	for line := range strings.Lines(string(b)) {
-		line = strings.TrimRight(line, "\n")
-		if c, ok := strings.CutPrefix(line, "-- "); ok {
-			s.note = c
-			continue
-		}
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		s.sql += line + "\n"
-		if strings.HasSuffix(line, ";") {
-			s.sql = strings.TrimSuffix(strings.TrimSpace(s.sql), ";")
-			out = append(out, s)
-			s = statement{}
-		}
-	}
-	if s.sql != "" {
-		t.Fatalf("%s: the last statement does not end", path)
-	}
-	return out
-}
-
 // TestStatements renders every statement and compares what it returns with what
 // the original does. A statement noted "falls back: …" must not be rendered, for
 // a reason that says so; one noted "no plan" DuckDB cannot serialise.
@@ -239,20 +173,20 @@ func TestStatements(t *testing.T) {
 	var rendered, fell, total int
 	for _, f := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".sql"), func(t *testing.T) {
-			for _, s := range script(t, f) {
+			for _, s := range ducktest.Script(t, f) {
 				total++
-				text, err := p.check(t.Context(), s.sql)
+				text, err := p.check(t.Context(), s.SQL)
 				var refused *logical.PlanError
-				why, falls := strings.CutPrefix(s.note, "falls back: ")
+				why, falls := strings.CutPrefix(s.Note, "falls back: ")
 				switch {
 				case falls && errors.Is(err, logical.ErrUnrendered) && strings.Contains(err.Error(), why):
 					fell++
-				case s.note == "no plan" && errors.As(err, &refused):
+				case s.Note == "no plan" && errors.As(err, &refused):
 					fell++
-				case falls || s.note == "no plan":
-					t.Errorf("%s\n%s\nis noted %q, but: %v", s.sql, text, s.note, err)
+				case falls || s.Note == "no plan":
+					t.Errorf("%s\n%s\nis noted %q, but: %v", s.SQL, text, s.Note, err)
 				case err != nil:
-					t.Errorf("%s\nrendered\n%s\n%v", s.sql, text, err)
+					t.Errorf("%s\nrendered\n%s\n%v", s.SQL, text, err)
 				default:
 					rendered++
 				}

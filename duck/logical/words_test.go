@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pondmesh/pond/duck/ducktest"
 	"github.com/pondmesh/pond/duck/logical"
 )
 
@@ -13,7 +14,7 @@ import (
 // that each call it would have different values.
 func TestVolatile(t *testing.T) {
 	p := newPair(t, "")
-	rows, err := fetch(t.Context(), p.runs, "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE' AND function_type = 'scalar'")
+	rows, err := ducktest.Fetch(t.Context(), p.runs, "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE' AND function_type = 'scalar'")
 	if err != nil || len(rows) < 10 {
 		t.Fatal(rows, err)
 	}
@@ -29,7 +30,7 @@ func TestVolatile(t *testing.T) {
 // keywords, is a call when it is read again.
 func TestFunctionNames(t *testing.T) {
 	p := newPair(t, "")
-	rows, err := fetch(t.Context(), p.runs, "SELECT function_name FROM duckdb_functions() UNION SELECT keyword_name FROM duckdb_keywords()")
+	rows, err := ducktest.Fetch(t.Context(), p.runs, "SELECT function_name FROM duckdb_functions() UNION SELECT keyword_name FROM duckdb_keywords()")
 	if err != nil || len(rows) < 500 {
 		t.Fatal(len(rows), err)
 	}
@@ -44,7 +45,7 @@ func TestFunctionNames(t *testing.T) {
 			if err != nil {
 				break // it must not leave this engine, or needs more than a name
 			}
-			rows, err := fetch(t.Context(), p.runs, "SELECT json_serialize_sql('SELECT "+strings.ReplaceAll(sql, "'", "''")+"')::VARCHAR")
+			rows, err := ducktest.Fetch(t.Context(), p.runs, "SELECT json_serialize_sql('SELECT "+strings.ReplaceAll(sql, "'", "''")+"')::VARCHAR")
 			if err != nil {
 				t.Fatal(sql, err)
 			}

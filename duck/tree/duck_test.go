@@ -11,19 +11,10 @@ import (
 	"testing"
 
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/ducktest"
 	"github.com/pondmesh/pond/duck/tree"
 	"github.com/pondmesh/pond/duck/tree/treetest"
 )
-
-func openDuckDB(t *testing.T) *duck.Engine {
-	t.Helper()
-	e, err := duck.Open(t.Context(), duck.Config{Threads: 1, Memory: 256 << 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
-	return e
-}
 
 func parse(t *testing.T, e *duck.Engine, sql string) tree.Node {
 	t.Helper()
@@ -64,7 +55,7 @@ var queries = []struct{ sql, files, tables string }{
 // TestFilesOfQueries: of statements as DuckDB reads them, every file is found, wherever it
 // stands, and the statement with absolute names is one that DuckDB reads as the same.
 func TestFilesOfQueries(t *testing.T) {
-	e := openDuckDB(t)
+	e := ducktest.Open(t)
 	place := tree.Place{Dir: "/d", Home: "/home/u"}
 	for _, q := range queries {
 		n := parse(t, e, q.sql)
@@ -105,7 +96,7 @@ func TestFilesOfQueries(t *testing.T) {
 
 // TestUnplaced: two texts that DuckDB reads alike have one tree.
 func TestUnplaced(t *testing.T) {
-	e := openDuckDB(t)
+	e := ducktest.Open(t)
 	for _, pair := range [][2]string{
 		{"SELECT a, 1 FROM t WHERE b > 2", "select  a,1\nfrom t -- a comment\nwhere b>2"},
 		{"FROM 'a.csv'", "FROM    'a.csv'"},
@@ -122,7 +113,7 @@ func TestUnplaced(t *testing.T) {
 
 // TestBent: a tree that is not as DuckDB writes it is looked through without a panic.
 func TestBent(t *testing.T) {
-	e := openDuckDB(t)
+	e := ducktest.Open(t)
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
 	for _, q := range queries {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pondmesh/pond/delay"
 	"github.com/pondmesh/pond/shuffle"
 )
 
@@ -195,8 +196,8 @@ func (s *Stream) fetch(ctx context.Context) error {
 			}
 			wait = jitter(min(backoffMax, backoffFirst<<min(failures-1, 16)))
 		}
-		if err := sleep(ctx, wait); err != nil {
-			return err
+		if delay.For(ctx, wait) != nil {
+			return ctx.Err()
 		}
 	}
 	return nil
@@ -204,17 +205,6 @@ func (s *Stream) fetch(ctx context.Context) error {
 
 // jitter is d, half to whole: consumers that failed together come back apart.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // end notes that a want needs nothing more.
 func (s *Stream) end(want int) {

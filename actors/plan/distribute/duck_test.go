@@ -15,14 +15,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/duck/ducktest"
 	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/logical"
-	"github.com/pondmesh/pond/duck/vec"
 )
 
 // pond runs jobs without the runtime: one task after another, each over views of
@@ -67,7 +66,7 @@ func newTables(t testing.TB, setup string) *pond {
 
 func (p *pond) addTables(t testing.TB) {
 	t.Helper()
-	tables, err := fetch(t.Context(), p.plans, "SELECT table_name, estimated_size::VARCHAR FROM duckdb_tables()")
+	tables, err := ducktest.Fetch(t.Context(), p.plans, "SELECT table_name, estimated_size::VARCHAR FROM duckdb_tables()")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,26 +165,8 @@ func ask(ctx context.Context, e *duck.Engine, query string) (*answer, error) {
 	for i := range cols {
 		cols[i] = fmt.Sprintf("c%d", i)
 	}
-	a.rows, err = fetch(ctx, e, "SELECT "+strings.Join(list, ", ")+" FROM ("+query+") AS q("+strings.Join(cols, ", ")+")")
+	a.rows, err = ducktest.Fetch(ctx, e, "SELECT "+strings.Join(list, ", ")+" FROM ("+query+") AS q("+strings.Join(cols, ", ")+")")
 	return a, err
-}
-
-func fetch(ctx context.Context, e *duck.Engine, query string) ([][]string, error) {
-	var rows [][]string
-	_, err := e.Fetch(ctx, query, func(c *vec.Chunk) error {
-		for i := range c.Rows {
-			row := make([]string, len(c.Columns))
-			for j := range row {
-				row[j] = "NULL"
-				if !c.Columns[j].Null(i) {
-					row[j] = string(unsafe.Slice((*vec.Str)(c.Columns[j].Data), c.Columns[j].Rows)[i].Bytes())
-				}
-			}
-			rows = append(rows, row)
-		}
-		return nil
-	})
-	return rows, err
 }
 
 // tree is the query as DuckDB plans it.
@@ -215,7 +196,7 @@ func (p *pond) serialize(ctx context.Context, sql, disabled string) (string, err
 	if _, err := p.plans.Exec(ctx, "SET disabled_optimizers = '"+disabled+"'"); err != nil {
 		return "", err
 	}
-	rows, err := fetch(ctx, p.plans, "SELECT json_serialize_plan("+lexer.QuoteText(sql)+", optimize := true)::VARCHAR")
+	rows, err := ducktest.Fetch(ctx, p.plans, "SELECT json_serialize_plan("+lexer.QuoteText(sql)+", optimize := true)::VARCHAR")
 	if _, e := p.plans.Exec(ctx, "SET disabled_optimizers = ''"); err == nil {
 		err = e
 	}
@@ -260,19 +241,7 @@ func (p *pond) check(ctx context.Context, sql string, o distribute.Options) (*pl
 		}
 		return job, fmt.Errorf("error: %v, want %v", err, wrong)
 	}
-	return job, got.same(want, sorted(tree.Root))
-}
-
-// sorted reports whether a plan orders its rows.
-func sorted(op logical.Operator) bool {
-	switch op.(type) {
-	case *logical.Order, *logical.TopN:
-		return true
-	case *logical.Projection, *logical.Limit, *logical.MaterializedCTE:
-		in := op.Head().Inputs
-		return sorted(in[len(in)-1])
-	}
-	return false
+	return job, got.same(want, ducktest.Sorted(tree.Root))
 }
 
 const mostRows = 30_000 // of an answer
@@ -381,7 +350,7 @@ func (p *pond) leave(ctx context.Context, job *plan.Job, s *plan.Stage, in *plan
 	if _, err := p.tasks.Exec(ctx, fmt.Sprintf(`CREATE OR REPLACE TABLE %s AS SELECT *, CAST(%s AS INTEGER) AS "#p", row_number() OVER () AS "#o" FROM (%s)`, table, part, query)); err != nil {
 		return info, nil, fmt.Errorf("%s: %w", query, err)
 	}
-	rows, err := fetch(ctx, p.tasks, fmt.Sprintf(`SELECT CAST("#p" AS VARCHAR), CAST(count(*) AS VARCHAR) FROM %s GROUP BY 1`, table))
+	rows, err := ducktest.Fetch(ctx, p.tasks, fmt.Sprintf(`SELECT CAST("#p" AS VARCHAR), CAST(count(*) AS VARCHAR) FROM %s GROUP BY 1`, table))
 	if err != nil {
 		return info, nil, err
 	}

@@ -7,44 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/pondmesh/pond/actors/plan/distribute"
+	"github.com/pondmesh/pond/duck/ducktest"
 	"github.com/pondmesh/pond/duck/logical"
 )
-
-// statement is a statement of a script, and the comment above it.
-type statement struct{ sql, note string }
-
-// script splits a file of statements, each ended by a semicolon at the end of a
-// line; a comment line is a note to the next.
-func script(t testing.TB, path string) []statement {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []statement
-	var s statement
-	for line := range strings.Lines(string(b)) {
-		line = strings.TrimRight(line, "\n")
-		if c, ok := strings.CutPrefix(line, "-- "); ok {
-			s.note = c
-			continue
-		}
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		s.sql += line + "\n"
-		if strings.HasSuffix(line, ";") {
-			s.sql = strings.TrimSuffix(strings.TrimSpace(s.sql), ";")
-			out = append(out, s)
-			s = statement{}
-		}
-	}
-	return out
-}
 
 // odd are statements whose answer DuckDB leaves open, or gets wrong.
 var odd = map[string]string{
@@ -70,25 +38,25 @@ func TestStatements(t *testing.T) {
 		t.Run(fmt.Sprintf("into %d, broadcast %d", o.Partitions, o.BroadcastBytes), func(t *testing.T) {
 			var total, whole, gathered int
 			for _, f := range files {
-				for _, s := range script(t, f) {
-					if odd[s.sql] != "" {
+				for _, s := range ducktest.Script(t, f) {
+					if odd[s.SQL] != "" {
 						continue
 					}
 					total++
-					job, err := p.check(t.Context(), s.sql, o)
+					job, err := p.check(t.Context(), s.SQL, o)
 					var refused *logical.PlanError
 					switch {
 					case errors.Is(err, errSingleTask):
 						whole++
-						t.Logf("whole: %s: %s", s.sql, job.Stages[0].Gathered)
-					case errors.As(err, &refused) && s.note == "no plan", errors.As(err, new(errWrong)):
+						t.Logf("whole: %s: %s", s.SQL, job.Stages[0].Gathered)
+					case errors.As(err, &refused) && s.Note == "no plan", errors.As(err, new(errWrong)):
 						whole++
 					case err != nil:
 						text := ""
 						if job != nil {
 							text = job.Explain()
 						}
-						t.Errorf("%s: %s\n%v\n%s", filepath.Base(f), s.sql, err, text)
+						t.Errorf("%s: %s\n%v\n%s", filepath.Base(f), s.SQL, err, text)
 					}
 					if job != nil {
 						for _, st := range job.Stages {
