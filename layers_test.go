@@ -97,12 +97,12 @@ var layers = map[string][]string{
 	"cmd/pondnode/internal/progress": {""},
 	"cmd/pondnode/sample":            nil,
 	"cmd/pondnode": {"", "actors/auth", "actors/output", "actors/plan", "actors/plan/stmt", "chaos", "chaos/scenario", "cmd/pondnode/internal/certs", "cmd/pondnode/internal/jobfile", "cmd/pondnode/internal/near",
-		"cmd/pondnode/internal/progress", "cmd/pondnode/sample", "duck/lexer"},
+		"cmd/pondnode/internal/progress", "cmd/pondnode/sample", "duck/lexer", "faults"},
 	"chaos/pondtest": {""},
 	"chaos/netns":    nil,
 	"chaos/sim":      {"actors/api", "actors/journal", "actors/peers", "actors/plan", "actors/sched", "actors/terms", "fs", "fs/register", "mesh"},
-	"chaos/scenario": nil,
-	"chaos":          {"", "actors/api", "actors/plan", "chaos/netns", "chaos/scenario", "chaos/sim", "duck", "duck/vec"},
+	"chaos/scenario": {"faults"},
+	"chaos":          {"", "actors/api", "actors/plan", "chaos/netns", "chaos/scenario", "chaos/sim", "duck", "duck/vec", "faults"},
 	"bench":          {"", "duck", "duck/vec", "shuffle", "shuffle/transfer"},
 }
 

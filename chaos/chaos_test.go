@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos"
@@ -57,6 +58,16 @@ func TestFaultsFire(t *testing.T) {
 	job = submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy/4))
 	if r, err = chaos.Run(ctx, job, often); err != nil || times != 2 || len(r.Fired) != 2 || undone != 2 {
 		t.Errorf("a fault with a budget of 2 fired %d times and was undone %d times: %v", times, undone, err)
+	}
+	// What is prepared fires when it has come about, or never; it is undone in either case.
+	for _, comes := range []bool{true, false} {
+		undone := 0
+		later := &chaos.Fault{Name: "later", When: chaos.Started(0), Do: func(context.Context, *pond.Status) error { return nil },
+			Happened: func(context.Context) (time.Time, bool) { return time.Now(), comes }, Undo: func() error { undone++; return nil }}
+		r, err = chaos.Run(ctx, submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), light)), later)
+		if errors.Is(err, chaos.ErrNotFired) == comes || undone != 1 || (len(r.Fired) == 1) != comes {
+			t.Errorf("what happens later: %t; fired %d times, undone %d times: %v", comes, len(r.Fired), undone, err)
+		}
 	}
 	broken := errors.New("broken")
 	job = submit(t, ctx, groupBy(t, c.Nodes()[0].Session(), heavy/5))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,6 +52,9 @@ type Fault struct {
 	// Do breaks something. Not having found anything to break is ErrNotFired,
 	// and it is tried again at the next status.
 	Do func(context.Context, *pond.Status) error
+	// Happened, if set, says whether and when what Do has prepared has come about, which is
+	// when the fault fires: Do is done once, and this is asked from then on.
+	Happened func(context.Context) (when time.Time, ok bool)
 	// Undo, if set, mends it after For; For 0: when the job has ended.
 	Undo func() error
 	For  time.Duration
@@ -120,8 +124,8 @@ func Run(ctx context.Context, job *pond.Job, faults ...*Fault) (*Report, error) 
 	err := r.follow(ctx, job)
 	err = errors.Join(err, r.mend())
 	r.report.Took = time.Since(r.begun)
-	for i, f := range faults {
-		if r.left[i] == max(f.Budget, 1) {
+	for _, f := range faults {
+		if !slices.ContainsFunc(r.report.Fired, func(x Firing) bool { return x.By == f }) {
 			err = errors.Join(err, fmt.Errorf("chaos: %s: %w", f.Name, ErrNotFired))
 		}
 	}
@@ -136,8 +140,8 @@ type run struct {
 
 	mending sync.WaitGroup
 	over    chan struct{}
-	mu      sync.Mutex
-	errs    []error // of mending
+	mu      sync.Mutex // of report.Status, report.Fired and errs
+	errs    []error    // of mending
 }
 
 func (r *run) follow(ctx context.Context, job *pond.Job) error {
@@ -147,8 +151,7 @@ func (r *run) follow(ctx context.Context, job *pond.Job) error {
 		if err != nil {
 			return fmt.Errorf("chaos: follow job %s: %w: %w", job.ID(), ErrLost, err)
 		}
-		r.report.Status = s
-		r.recover(s)
+		r.hear(s)
 		if s.Done() {
 			r.report.Ended = time.Since(r.begun)
 			return nil
@@ -157,19 +160,28 @@ func (r *run) follow(ctx context.Context, job *pond.Job) error {
 			if r.left[i] == 0 || !f.When(s) {
 				continue
 			}
-			if err := r.fire(ctx, f, s); errors.Is(err, ErrNotFired) {
+			at := time.Since(r.begun)
+			if err := f.Do(ctx, s); errors.Is(err, ErrNotFired) {
 				continue
 			} else if err != nil {
 				return fmt.Errorf("chaos: %s: %w", f.Name, err)
 			}
-			r.left[i]--
+			if r.left[i]--; f.Happened != nil {
+				r.await(ctx, f)
+				continue
+			}
+			r.fired(f, at)
+			r.mendBeside(f)
 		}
 	}
 	return fmt.Errorf("chaos: follow job %s: %w", job.ID(), ErrLost)
 }
 
-// recover notes for which faults that have fired the job goes on.
-func (r *run) recover(s *pond.Status) {
+// hear notes how the job stands, and for which faults that have fired it goes on.
+func (r *run) hear(s *pond.Status) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Status = s
 	for i := range r.report.Fired {
 		f := &r.report.Fired[i]
 		if f.Recovery == 0 && f.By.recovered(f.Job, s) {
@@ -178,28 +190,59 @@ func (r *run) recover(s *pond.Status) {
 	}
 }
 
-func (r *run) fire(ctx context.Context, f *Fault, s *pond.Status) error {
-	at := time.Since(r.begun)
-	if err := f.Do(ctx, s); err != nil {
-		return err
-	}
-	r.report.Fired = append(r.report.Fired, Firing{Fault: f.Name, At: at, Job: s, By: f})
-	if f.Undo == nil {
-		return nil
-	}
+// happenedPoll is how often it is asked whether a fault that is prepared has happened.
+const happenedPoll = 100 * time.Millisecond
+
+// await notes when a fault that is prepared happens, and mends it then; at the end in any
+// case.
+func (r *run) await(ctx context.Context, f *Fault) {
 	r.mending.Go(func() {
-		if f.For > 0 {
-			<-time.After(f.For)
-		} else {
-			<-r.over
-		}
-		if err := f.Undo(); err != nil {
-			r.mu.Lock()
-			r.errs = append(r.errs, fmt.Errorf("chaos: undo %s: %w", f.Name, err))
-			r.mu.Unlock()
+		for over := false; ; over = waitOr(r.over, happenedPoll) {
+			when, ok := f.Happened(ctx)
+			if ok {
+				r.fired(f, when.Sub(r.begun))
+				r.mendInTime(f)
+				return
+			}
+			if over {
+				r.undo(f)
+				return
+			}
 		}
 	})
-	return nil
+}
+
+// fired notes that a fault has happened.
+func (r *run) fired(f *Fault, at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Fired = append(r.report.Fired, Firing{Fault: f.Name, At: at, Job: r.report.Status, By: f})
+}
+
+func (r *run) mendBeside(f *Fault) { r.mending.Go(func() { r.mendInTime(f) }) }
+
+// mendInTime mends what a fault has broken when it is time to.
+func (r *run) mendInTime(f *Fault) {
+	switch {
+	case f.Undo == nil:
+		return
+	case f.For > 0:
+		<-time.After(f.For)
+	default:
+		<-r.over
+	}
+	r.undo(f)
+}
+
+func (r *run) undo(f *Fault) {
+	if f.Undo == nil {
+		return
+	}
+	if err := f.Undo(); err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.errs = append(r.errs, fmt.Errorf("chaos: undo %s: %w", f.Name, err))
+	}
 }
 
 // mend waits until every fault that is to be undone has been.

@@ -16,6 +16,7 @@ import (
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/chaos/netns"
+	"github.com/pondmesh/pond/faults"
 )
 
 // Node is one pondnode of a Cluster. It is the same Node after Restart.
@@ -60,12 +61,35 @@ func (n *Node) spawn(port string, peers []string) error {
 }
 
 func (n *Node) launch(args []string) error {
-	p, err := Spawn(n.c.ctx, "", n.c.opts.Binary, args...)
+	var env []string
+	if key := n.c.opts.ChaosKey; key != "" {
+		env = append(env, chaosKeyVariable+"="+key)
+	}
+	p, err := spawn(n.c.ctx, env, "", n.c.opts.Binary, args...)
 	if err != nil {
 		return err
 	}
 	n.proc.Store(p)
 	return nil
+}
+
+// chaosKeyVariable is the variable of the environment by which pondnode join takes a key
+// for faults.
+const chaosKeyVariable = "POND_CHAOS_KEY"
+
+// Arm has a fault happen at a point of the node: see package faults.
+func (n *Node) Arm(ctx context.Context, o faults.Order) error {
+	return n.api.ArmFault(ctx, n.c.opts.ChaosKey, o)
+}
+
+// Armed are the faults that are armed at the node's present boot, and what came of them.
+func (n *Node) Armed(ctx context.Context) ([]faults.State, error) {
+	return n.api.Faults(ctx, n.c.opts.ChaosKey)
+}
+
+// Disarm is Armed, and none is armed any more.
+func (n *Node) Disarm(ctx context.Context) ([]faults.State, error) {
+	return n.api.DisarmFaults(ctx, n.c.opts.ChaosKey)
 }
 
 func (n *Node) awaitReady(ctx context.Context) error {
@@ -117,6 +141,12 @@ func (n *Node) Running() bool {
 	default:
 		return true
 	}
+}
+
+// ended is when the process has ended, which it has.
+func (n *Node) ended() time.Time {
+	p := n.proc.Load()
+	return p.begun.Add(p.exit.Took)
 }
 
 // Log returns the node's standard error, of all its boots.

@@ -42,8 +42,14 @@ const outputDelay = 2 * time.Second
 
 // Spawn starts a program in dir (empty: here).
 func Spawn(ctx context.Context, dir, binary string, args ...string) (*Process, error) {
+	return spawn(ctx, nil, dir, binary, args...)
+}
+
+// spawn is Spawn with variables beside those of this process's environment.
+func spawn(ctx context.Context, env []string, dir, binary string, args ...string) (*Process, error) {
 	p := &Process{cmd: exec.CommandContext(ctx, binary, args...), stdout: newConsole(), stderr: newConsole(), done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.stdout, p.stderr
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = ownGroup()
 	p.cmd.WaitDelay = outputDelay
 	p.begun = time.Now()

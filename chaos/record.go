@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/chaos/scenario"
+	"github.com/pondmesh/pond/faults"
 )
 
 // Verdict is what a run has shown.
@@ -48,13 +49,20 @@ type Record struct {
 type Fired struct {
 	Do       scenario.Action `json:"do"`
 	Who      scenario.Target `json:"who"`
+	Point    faults.Point    `json:"point,omitempty"` // of inject, as What
+	What     faults.Action   `json:"what,omitempty"`
 	Node     int             `json:"node"` // index; -1: all
 	At       int64           `json:"at_ms"`
 	Recovery int64           `json:"recovery_ms"` // until the job was heard to go on
 }
 
 // Kind is what the fault is counted as.
-func (f Fired) Kind() string { return string(f.Do) + " " + string(f.Who) }
+func (f Fired) Kind() string {
+	if f.Do == scenario.Inject {
+		return string(f.What) + " at " + string(f.Point)
+	}
+	return string(f.Do) + " " + string(f.Who)
+}
 
 // Write appends the record to a file of records.
 func (r *Record) Write(w io.Writer) error {

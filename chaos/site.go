@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -80,7 +81,7 @@ func (s *Site) start(ctx context.Context) (*Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, startMax)
 	defer cancel()
 	flags := append([]string{"--memory", set.Memory, "--slots", fmt.Sprint(set.Slots), "--log-level", "info"}, set.Flags...)
-	return Start(ctx, Options{Binary: s.o.Binary, Dir: s.o.Dir, Nodes: set.Nodes, Flags: flags, Netns: set.Driver == scenario.Netns})
+	return Start(ctx, Options{Binary: s.o.Binary, Dir: s.o.Dir, Nodes: set.Nodes, Flags: flags, ChaosKey: rand.Text(), Netns: set.Driver == scenario.Netns})
 }
 
 // Cluster is the site's.
@@ -160,7 +161,7 @@ func (s *Site) without(ctx context.Context, p *scenario.Plan) (plain, error) {
 
 // with runs the job with the plan's faults, and the caller's.
 func (s *Site) with(ctx context.Context, p *scenario.Plan, r *Record) error {
-	k := &strikes{ctx: context.WithoutCancel(ctx), c: s.c, asked: s.c.Nodes()[p.Asked], struck: map[*Node]bool{}}
+	k := &strikes{ctx: context.WithoutCancel(ctx), c: s.c, asked: s.c.Nodes()[p.Asked], seed: p.Seed, struck: map[*Node]bool{}}
 	faults, all := k.faults(p)
 	if s.o.Faults != nil {
 		faults = append(faults, s.o.Faults(s)...)
@@ -229,7 +230,7 @@ func (r *Record) fill(job *pond.Job, report *Report, all []*strike, nodes []*Nod
 			if len(k.nodes) == 1 {
 				at = slices.Index(nodes, k.nodes[0])
 			}
-			r.Fired = append(r.Fired, Fired{Do: k.Do, Who: k.Who, Node: at, At: f.At.Milliseconds(), Recovery: f.Recovery.Milliseconds()})
+			r.Fired = append(r.Fired, Fired{Do: k.Do, Who: k.Who, Point: k.Point, What: k.What, Node: at, At: f.At.Milliseconds(), Recovery: f.Recovery.Milliseconds()})
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/chaos/scenario"
+	"github.com/pondmesh/pond/faults"
 )
 
 // Measures of faults.
@@ -26,6 +28,7 @@ type strikes struct {
 	ctx   context.Context // the site's
 	c     *Cluster
 	asked *Node
+	seed  uint64
 
 	mu     sync.Mutex
 	struck map[*Node]bool
@@ -47,13 +50,25 @@ func (s *strikes) faults(p *scenario.Plan) (out []*Fault, all []*strike) {
 		for range max(f.Count, 1) {
 			k := &strike{Fault: f, s: s, over: make(chan struct{})}
 			k.fault = &Fault{
-				Name: string(f.Do) + " " + string(f.Who) + " at " + f.At.String(), When: due(f.At), Do: k.do,
+				Name: nameOf(&f), When: due(f.At), Do: k.do,
 				Undo: k.undo, For: time.Duration(f.For.Min), Recovered: k.recovered,
+			}
+			if f.Do == scenario.Inject {
+				k.fault.Happened = k.happened
 			}
 			all, out = append(all, k), append(out, k.fault)
 		}
 	}
 	return out, all
+}
+
+// nameOf is how a fault is told of.
+func nameOf(f *scenario.Fault) string {
+	name := string(f.Do) + " " + string(f.Who) + " at " + f.At.String()
+	if f.Do == scenario.Inject {
+		name += ": " + string(f.What) + " at " + string(f.Point)
+	}
+	return name
 }
 
 // due is a moment as a trigger.
@@ -216,11 +231,30 @@ func (k *strike) act(ctx context.Context, n *Node) error {
 		return n.Term()
 	case scenario.Engine:
 		return killEngine(ctx, n)
+	case scenario.Inject:
+		return n.Arm(ctx, k.Order(k.s.seed))
 	case scenario.Starve:
 		k.end.Go(func() { starve(n, k.over) })
 		return nil
 	}
 	return n.Network(&k.Fault)
+}
+
+// happened says whether one of the nodes has come to the point at which the fault was
+// armed. One that is to die there has done so if it is dead: nobody else strikes it.
+func (k *strike) happened(ctx context.Context) (when time.Time, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, askMax)
+	defer cancel()
+	for _, n := range k.nodes {
+		if !n.Running() {
+			return n.ended(), k.Deadly()
+		}
+		armed, err := n.Armed(ctx)
+		if err == nil && slices.ContainsFunc(armed, func(s faults.State) bool { return s.Order == k.Order(k.s.seed) && s.Fired > 0 }) {
+			return time.Now(), true
+		}
+	}
+	return when, false
 }
 
 // undo makes what was struck well again.
@@ -248,10 +282,32 @@ func (k *strike) mend(ctx context.Context, n *Node) error {
 			return err
 		}
 		return n.Restart(ctx)
+	case k.Do == scenario.Inject:
+		return disarm(ctx, n)
 	case k.Fault.Network():
 		return n.Network(nil)
 	}
 	return nil
+}
+
+// disarm has no fault happen at a node any more, and starts it again if one has ended it,
+// or its disk has failed.
+func disarm(ctx context.Context, n *Node) error {
+	if n.Running() {
+		_, err := n.Disarm(ctx)
+		if err == nil {
+			if n.API().Healthy(ctx) == nil {
+				return nil
+			}
+			err = n.Kill9(ctx)
+		} else {
+			_, err = n.Exit(ctx) // it is about to end
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return n.Restart(ctx)
 }
 
 // recovered: a job whose coordinator is struck goes on in another term, or once that
@@ -261,7 +317,7 @@ func (k *strike) recovered(before, now *pond.Status) bool {
 		return true
 	}
 	for _, n := range k.nodes {
-		if n.ID() == before.Coordinator && k.Do != scenario.Engine && !k.s.well(n) {
+		if n.ID() == before.Coordinator && k.Do != scenario.Engine && (k.Do != scenario.Inject || k.Deadly()) && !k.s.well(n) {
 			return false
 		}
 	}

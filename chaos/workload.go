@@ -83,7 +83,7 @@ func (w *workload) submit(ctx context.Context, s *pond.Session, spec scenario.Jo
 	w.runs++
 	t := &task{w: w, spec: spec, dir: filepath.Join(w.dir, fmt.Sprint(w.runs), "rows")}
 	if spec.Into != scenario.Result {
-		if err := os.Mkdir(filepath.Dir(t.dir), 0o755); err != nil {
+		if err := t.before(ctx); err != nil {
 			return nil, fmt.Errorf("chaos: output: %w", err)
 		}
 	}
@@ -101,7 +101,7 @@ func (w *workload) submit(ctx context.Context, s *pond.Session, spec scenario.Jo
 }
 
 func (t *task) statement() string {
-	query := strings.TrimRight(strings.TrimSpace(t.spec.SQL), ";")
+	query := t.query()
 	switch t.spec.Into {
 	case scenario.Files:
 		return fmt.Sprintf("COPY (%s) TO '%s/' (FORMAT parquet)", query, text(t.dir))
@@ -111,10 +111,32 @@ func (t *task) statement() string {
 	return query
 }
 
+// earlier is a file of no rows in a folder that is appended to: so new files join others,
+// and the folder is exchanged.
+const earlier = "earlier.parquet"
+
+// before makes what is there before the job writes.
+func (t *task) before(ctx context.Context) error {
+	if err := os.Mkdir(filepath.Dir(t.dir), 0o755); err != nil || t.spec.Into != scenario.Append {
+		return err
+	}
+	if err := os.Mkdir(t.dir, 0o755); err != nil {
+		return err
+	}
+	return t.w.oracle.Exec(ctx, fmt.Sprintf("COPY (SELECT * FROM (%s) LIMIT 0) TO '%s' (FORMAT parquet)", t.query(), text(filepath.Join(t.dir, earlier))))
+}
+
+func (t *task) query() string { return strings.TrimRight(strings.TrimSpace(t.spec.SQL), ";") }
+
 // check compares what the job has made with the oracle's answer, and wants nothing
 // else to be there.
 func (t *task) check(ctx context.Context) error {
-	query := strings.TrimRight(strings.TrimSpace(t.spec.SQL), ";")
+	query := t.query()
+	if t.spec.Into == scenario.Append {
+		if _, err := os.Stat(filepath.Join(t.dir, earlier)); err != nil {
+			return fmt.Errorf("%w: the folder had a file before: %w", ErrDiffers, err)
+		}
+	}
 	if t.spec.Into == scenario.Result {
 		rows, err := t.job.Rows(ctx)
 		if err != nil {

@@ -113,6 +113,12 @@ func (p *Peer) RowTimes(ctx context.Context, id plan.JobID) (*RowTimes, error) {
 	return call[RowTimes](ctx, &p.Client, http.MethodGet, jobPath(id, "/read"), nil)
 }
 
+// Healthy is nil unless the node says that only a restart or a repair mends it.
+func (p *Peer) Healthy(ctx context.Context) error {
+	_, err := call[Health](ctx, &p.Client, http.MethodGet, "/healthz", nil)
+	return err
+}
+
 // BriefQuery asks for a job's status as its coordinator has it, without asking the
 // nodes that hold its rows.
 const BriefQuery = "brief"

@@ -13,6 +13,7 @@
 //	  - {name: sort, sql: "SELECT * FROM events ORDER BY k, id", into: files, order: k}
 //	faults:
 //	  - {do: kill, who: coordinator, at: random, for: 1s-10s}
+//	  - {do: inject, point: report, what: drop, at: 0} # pondnode chaos list: the points
 //	draw: 1-3                          # so many of the faults, drawn; without it: all
 //
 // The package decides only: it touches no file, process or clock. Package chaos

@@ -21,6 +21,10 @@ func (s *Scenario) Plan(seed uint64) *Plan {
 		f.At = f.At.draw(rng)
 		f.For.Min += Duration(rng.Int64N(int64(f.For.Max-f.For.Min) + 1))
 		f.For.Max = f.For.Min
+		if f.Skip.Max > 0 {
+			f.Skip.Min += rng.IntN(f.Skip.Max - f.Skip.Min + 1)
+			f.Skip.Max = f.Skip.Min
+		}
 		p.Faults = append(p.Faults, f)
 	}
 	return p
@@ -83,7 +87,7 @@ func (p *Plan) Validate() error {
 		return nil
 	}
 	for _, f := range p.Faults {
-		if f.At.On == Random || f.For.Min != f.For.Max || f.Node < 0 || f.Node >= p.Setup.Nodes {
+		if f.At.On == Random || f.For.Min != f.For.Max || f.Skip.Min != f.Skip.Max || f.Node < 0 || f.Node >= p.Setup.Nodes {
 			return mistake(0, "fault %s: its moment, duration or node is left to chance", f.Do)
 		}
 	}

@@ -73,6 +73,7 @@ const (
 	Cut    Action = "cut"    // its network is cut: netns only, as the next
 	Lose   Action = "lose"   // packets are lost
 	Delay  Action = "delay"  // packets are late
+	Inject Action = "inject" // it fails by itself, at a point of package faults
 )
 
 // Target is whom a fault strikes.
@@ -108,7 +109,9 @@ type Fault struct {
 	Way    Way      `yaml:"way" json:"way,omitempty"`       // of cut, lose and delay
 	Gossip bool     `yaml:"gossip" json:"gossip,omitempty"` // only that is struck, not actors and rows
 	Loss   int      `yaml:"loss" json:"loss,omitempty"`     // percent of packets, of lose
-	Late   Duration `yaml:"late" json:"late,omitempty"`     // by as much, of delay
+	Late   Duration `yaml:"late" json:"late,omitempty"`     // by as much, of delay; of inject too
+
+	Injected `yaml:",inline"`
 
 	// Node is, in a plan, the index of the node that Anyone means.
 	Node int `yaml:"-" json:"node"`
@@ -121,7 +124,7 @@ func (f *Fault) Network() bool { return f.Do == Cut || f.Do == Lose || f.Do == D
 
 // away says whether the struck node is of no use until the fault ends.
 func (f *Fault) away() bool {
-	return f.Do == Kill || f.Do == Stop || f.Do == Leave || f.Do == Cut || f.Loss == 100
+	return f.Do == Kill || f.Do == Stop || f.Do == Leave || f.Do == Cut || f.Loss == 100 || f.Deadly()
 }
 
 // Scenario is what runs are drawn from.

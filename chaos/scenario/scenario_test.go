@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/pondmesh/pond/faults"
 )
 
 const whole = `name: swarm
@@ -275,6 +277,8 @@ func drawFault(t *rapid.T) Fault {
 	switch {
 	case f.Do == Lose:
 		f.Loss = rapid.IntRange(1, 100).Draw(t, "loss")
+	case f.Do == Inject:
+		f.Injected, f.Late = drawInjected(t)
 	case f.Do == Delay:
 		f.Late = Duration(rapid.Int64Range(1, int64(time.Hour)).Draw(t, "late"))
 	}
@@ -283,6 +287,52 @@ func drawFault(t *rapid.T) Fault {
 		f.Gossip = rapid.Bool().Draw(t, "gossip")
 	}
 	return f
+}
+
+func drawInjected(t *rapid.T) (in Injected, late Duration) {
+	place := rapid.SampledFrom(faults.Places()).Draw(t, "place")
+	in = Injected{Point: place.Point, What: rapid.SampledFrom(place.Takes).Draw(t, "what"), Times: rapid.IntRange(0, 9).Draw(t, "times"), Chance: rapid.IntRange(0, 100).Draw(t, "chance")}
+	if rapid.Bool().Draw(t, "skips") {
+		in.Skip.Min = rapid.IntRange(1, 9).Draw(t, "skip")
+		in.Skip.Max = rapid.IntRange(in.Skip.Min, 9).Draw(t, "to")
+	}
+	if in.What == faults.Delay {
+		late = Duration(rapid.Int64Range(int64(time.Millisecond), int64(faults.LateMax)).Draw(t, "later"))
+	}
+	return in, late
+}
+
+// What is to be injected is checked as the node checks it.
+func TestInject(t *testing.T) {
+	parse := func(fault string) (*Scenario, error) {
+		return Parse("", []byte("name: a\njobs: [{name: q, sql: SELECT 1}]\nfaults: [{"+fault+"}]\n"))
+	}
+	s, err := parse("do: inject, point: blocks, what: delay, late: 500ms, skip: 2-4, times: 3, chance: 50")
+	if err != nil {
+		t.Fatal(err)
+	}
+	skips := map[int]bool{}
+	for seed := range uint64(50) {
+		o := s.Plan(seed).Faults[0].Order(seed)
+		skips[o.Skip] = true
+		if o.Skip = 0; o != (faults.Order{Point: faults.Blocks, Do: faults.Delay, Times: 3, Chance: 50, Seed: seed, Late: 500}) {
+			t.Fatalf("seed %d: %+v", seed, o)
+		}
+	}
+	if len(skips) != 3 || !skips[2] || !skips[3] || !skips[4] {
+		t.Errorf("skipped: %v", skips)
+	}
+	for fault, want := range map[string]string{
+		"do: inject":                                        `there is no point ""`,
+		"do: inject, point: report, what: eio":              "use one of crash, delay, drop, double",
+		"do: inject, point: report, what: delay":            "delay takes how late",
+		"do: kill, point: report, what: drop":               "are of inject",
+		"do: inject, point: publish, what: crash, who: all": "takes 3 of 3 nodes away",
+	} {
+		if _, err := parse(fault); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", fault, err)
+		}
+	}
 }
 
 // Whatever is valid can be planned; a plan is as valid as its scenario, says the same

@@ -25,7 +25,7 @@ const ForMax = Duration(24 * time.Hour)
 const Events = "events"
 
 var (
-	actions = []Action{Kill, Stop, Leave, Join, Engine, Starve, Cut, Lose, Delay}
+	actions = []Action{Kill, Stop, Leave, Join, Engine, Starve, Cut, Lose, Delay, Inject}
 	targets = []Target{Anyone, Coordinator, Asked, Successor, Worker, All}
 )
 
@@ -138,7 +138,7 @@ func (f *Fault) validate(d Driver) error {
 		return mistake(f.line, "way %q: use in or out, or leave it out", f.Way)
 	case (f.Do == Lose) != (f.Loss > 0) || f.Loss < 0 || f.Loss > 100:
 		return mistake(f.line, "lose takes loss: a percentage from 1 to 100, and no other does")
-	case (f.Do == Delay) != (f.Late > 0):
+	case f.Do != Inject && (f.Do == Delay) != (f.Late > 0):
 		return mistake(f.line, "delay takes late: a duration, and no other does")
 	case f.Count < 0 || f.Count > NodesMax:
 		return mistake(f.line, "count: %d is not 1 to %d", f.Count, NodesMax)
@@ -149,7 +149,7 @@ func (f *Fault) validate(d Driver) error {
 	case !f.At.valid():
 		return mistake(f.line, "at %q: %s", f.At, moments)
 	}
-	return nil
+	return f.validateInject()
 }
 
 func list[T ~string](values []T) string {

@@ -17,6 +17,7 @@ import (
 	"github.com/pondmesh/pond/chaos"
 	"github.com/pondmesh/pond/chaos/scenario"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/near"
+	"github.com/pondmesh/pond/faults"
 )
 
 // Defaults of fault runs.
@@ -60,7 +61,7 @@ func (a *app) chaosCommand() *cobra.Command {
 			"A run starts nodes of this very binary on this machine, with data of its own, runs\n" +
 			"a job on them, and does to them what a scenario says: kills, freezes, starves them,\n" +
 			"lets them leave and join, and with driver netns (root on Linux) cuts their network,\n" +
-			"loses packets or delays them. It touches no other pond. Its verdict is ok, wrong (rows),\n" +
+			"loses packets or delays them, or has them fail at points of their own. It touches no other pond. Its verdict is ok, wrong (rows),\n" +
 			"failed or hung (job), unclean (pond not whole afterwards), or invalid: a fault did\n" +
 			"not fire, so that nothing is shown.\n\n" +
 			"A seed is a job, the node asked and the faults with their moments; what the machine\n" +
@@ -79,7 +80,7 @@ func (a *app) chaosCommand() *cobra.Command {
 func (a *app) chaosListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
-		Short: "List the scenarios that come with Pond",
+		Short: "List the scenarios that come with Pond, and the points at which nodes can fail",
 		Args:  args(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			all, err := chaos.Scenarios()
@@ -90,6 +91,10 @@ func (a *app) chaosListCommand() *cobra.Command {
 			fmt.Fprintln(w, "NAME\tDRIVER\tNODES\tABOUT")
 			for _, s := range all {
 				fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", s.Name, s.Setup.Driver, s.Setup.Nodes, s.About)
+			}
+			fmt.Fprintln(w, "\nPOINT\tTAKES\t\tAT WHICH A NODE FAILS BY: {do: inject, point: …, what: …}")
+			for _, p := range faults.Places() {
+				fmt.Fprintf(w, "%s\t%s\t\t%s\n", p.Point, faults.List(p.Takes), p.About)
 			}
 			return w.Flush()
 		},
