@@ -16,7 +16,7 @@ import (
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/delay"
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/mesh"
 )
 

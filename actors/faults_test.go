@@ -11,7 +11,7 @@ import (
 	"github.com/pondmesh/pond/actors/metrics"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/mesh"
 )
 

@@ -26,7 +26,7 @@ type Options struct {
 	Dir    string   // the nodes' data folders are made in it
 	Nodes  int      // at the start
 	Flags  []string // of every node, for pondnode join
-	// ChaosKey has faults of package faults armed at the nodes, by Node.Arm; "": none can be.
+	// ChaosKey has faults of package fs/faults armed at the nodes, by Node.Arm; "": none can be.
 	ChaosKey string
 	Netns    bool // each in a network namespace, see package netns: for root on Linux
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/chaos/netns"
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // Node is one pondnode of a Cluster. It is the same Node after Restart.
@@ -77,7 +77,7 @@ func (n *Node) launch(args []string) error {
 // for faults.
 const chaosKeyVariable = "POND_CHAOS_KEY"
 
-// Arm has a fault happen at a point of the node: see package faults.
+// Arm has a fault happen at a point of the node: see package fs/faults.
 func (n *Node) Arm(ctx context.Context, o faults.Order) error {
 	return n.api.ArmFault(ctx, n.c.opts.ChaosKey, o)
 }

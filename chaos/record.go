@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/chaos/scenario"
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // Verdict is what a run has shown.

@@ -15,7 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/fs/register"
 )
 

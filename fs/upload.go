@@ -9,7 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // Checksums: one CRC32C a frame, kept in the index in one value a chunk.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // ChaosKeyHeader carries the key with which the node's process was started. Without it

@@ -2,7 +2,7 @@
 // jobs ask of registers, the keeper's answers, and rows on their way to another node.
 //
 // Each function is the part itself where nothing can be armed. It refuses to say when
-// what fails; package faults has the points.
+// what fails; package fs/faults has the points.
 package faulty
 
 import (
@@ -11,7 +11,7 @@ import (
 	"net/http"
 
 	"github.com/pondmesh/pond/actors/terms"
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/fs/register"
 )
 

@@ -18,7 +18,7 @@ import (
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/process"
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 

@@ -12,8 +12,8 @@ import (
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
-	"github.com/pondmesh/pond/faults"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // Outputs are those of the jobs that one node coordinates. It is safe for concurrent

@@ -21,7 +21,7 @@ import (
 	"github.com/pondmesh/pond/actors/process"
 	"github.com/pondmesh/pond/actors/sandbox"
 	"github.com/pondmesh/pond/duck/vec"
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 

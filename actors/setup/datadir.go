@@ -15,8 +15,8 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/faults"
 	pondfs "github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // A data folder holds

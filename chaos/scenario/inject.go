@@ -3,7 +3,7 @@ package scenario
 import (
 	"time"
 
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // Injected says what Inject does, at which point of the node.

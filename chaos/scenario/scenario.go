@@ -73,7 +73,7 @@ const (
 	Cut    Action = "cut"    // its network is cut: netns only, as the next
 	Lose   Action = "lose"   // packets are lost
 	Delay  Action = "delay"  // packets are late
-	Inject Action = "inject" // it fails by itself, at a point of package faults
+	Inject Action = "inject" // it fails by itself, at a point of package fs/faults
 )
 
 // Target is whom a fault strikes.

@@ -17,7 +17,7 @@ import (
 	"github.com/pondmesh/pond/chaos"
 	"github.com/pondmesh/pond/chaos/scenario"
 	"github.com/pondmesh/pond/cmd/pondnode/internal/near"
-	"github.com/pondmesh/pond/faults"
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // Defaults of fault runs.
