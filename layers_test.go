@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -36,12 +37,12 @@ var layers = map[string][]string{
 	"duck/vec/vectest":         {"duck/vec"},
 	"duck":                     {"duck/lexer", "duck/vec"},
 	"shuffle":                  {"duck/vec"},
-	"shuffle/transfer":         {"delay", "shuffle"},
-	"mesh":                     {"bounded", "mesh/offers"},
+	"shuffle/transfer":         {"mesh/delay", "shuffle"},
+	"mesh":                     {"mesh/bounded", "mesh/offers"},
 	"fs/faults":                nil,
-	"bounded":                  nil,
-	"delay":                    nil,
-	"logtest":                  nil,
+	"mesh/bounded":             nil,
+	"mesh/delay":               nil,
+	"mesh/logtest":             nil,
 	"duck/ducktest":            {"duck", "duck/logical", "duck/vec"},
 	"fs":                       {"fs/faults", "fs/register"},
 	"fs/register":              nil,
@@ -51,9 +52,9 @@ var layers = map[string][]string{
 	"actors/access":            {"actors/plan"},
 	"actors/auth":              nil,
 	"actors/refusals":          nil,
-	"actors/wire":              {"actors/auth", "actors/plan", "actors/refusals", "bounded"},
+	"actors/wire":              {"actors/auth", "actors/plan", "actors/refusals", "mesh/bounded"},
 	"actors/endpoints":         nil,
-	"actors/api":               {"actors/endpoints", "actors/kinds", "actors/plan", "delay", "fs/faults", "fs/register", "shuffle", "shuffle/transfer"},
+	"actors/api":               {"actors/endpoints", "actors/kinds", "actors/plan", "mesh/delay", "fs/faults", "fs/register", "shuffle", "shuffle/transfer"},
 	"actors/funcs":             {"actors/plan"},
 	"actors/kinds":             {"actors/plan"},
 	"actors/grains":            {"actors/kinds", "actors/plan", "fs/register", "mesh/offers", "mesh/ring"},
@@ -76,8 +77,8 @@ var layers = map[string][]string{
 	"actors/metrics": nil,
 	"actors/output":  nil,
 	"actors/peers":   {"actors/api", "actors/plan", "mesh", "mesh/ring"},
-	"actors/publish": {"actors/access", "actors/plan", "actors/sched", "delay", "fs/faults", "fs"},
-	"actors/report":  {"actors/api", "actors/exec", "actors/plan", "actors/sched", "actors/wire", "delay", "fs/faults", "shuffle"},
+	"actors/publish": {"actors/access", "actors/plan", "actors/sched", "mesh/delay", "fs/faults", "fs"},
+	"actors/report":  {"actors/api", "actors/exec", "actors/plan", "actors/sched", "actors/wire", "mesh/delay", "fs/faults", "shuffle"},
 	"actors/faulty":  {"actors/terms", "fs/faults", "fs/register"},
 	"actors/runner": {"actors/engines", "actors/exec", "actors/funcs", "actors/isolate", "actors/prepare", "actors/process", "actors/sandbox",
 		"duck/vec", "fs/faults", "shuffle/transfer"},
@@ -87,7 +88,7 @@ var layers = map[string][]string{
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/wire", "fs", "fs/faults", "mesh", "mesh/offers"},
 	"actors": {"actors/access", "actors/api", "actors/audit", "actors/auth", "actors/crew", "actors/exec", "actors/faulty", "actors/fair", "actors/given", "actors/grains", "actors/intake", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare",
 		"actors/publish", "actors/refusals", "actors/registers", "actors/report", "actors/rows", "actors/runner", "actors/sched", "actors/setup", "actors/tally", "actors/terms", "actors/wire",
-		"delay", "fs", "fs/faults", "mesh", "mesh/offers", "shuffle", "shuffle/transfer"},
+		"mesh/delay", "fs", "fs/faults", "mesh", "mesh/offers", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/kinds", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "duck/lexer", "shuffle/transfer"},
 
 	// Programs stand above everything, and nothing imports them.
@@ -176,6 +177,25 @@ func TestLibraryOwners(t *testing.T) {
 		if !used[lib] {
 			t.Errorf("nothing imports %s: it needs no owner", lib)
 		}
+	}
+}
+
+// folders are all that stand at the top: what is new belongs into one of them.
+var folders = []string{"actors", "bench", "chaos", "cmd", "duck", "fs", "mesh", "shuffle"}
+
+func TestFolders(t *testing.T) {
+	list, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, e := range list {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			found = append(found, e.Name())
+		}
+	}
+	if !slices.Equal(found, folders) {
+		t.Errorf("folders at the top: %v, want %v", found, folders)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/setup"
-	"github.com/pondmesh/pond/logtest"
+	"github.com/pondmesh/pond/mesh/logtest"
 )
 
 // audits are the audit lines that a log has had since it was read last.

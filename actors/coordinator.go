@@ -23,7 +23,7 @@ import (
 	"github.com/pondmesh/pond/actors/tally"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
-	"github.com/pondmesh/pond/delay"
+	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/mesh"
 )
 

@@ -19,7 +19,7 @@ import (
 	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/wire"
-	"github.com/pondmesh/pond/logtest"
+	"github.com/pondmesh/pond/mesh/logtest"
 )
 
 // stranger is a client of a node's actor port that is no node.

@@ -9,7 +9,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/setup"
-	"github.com/pondmesh/pond/delay"
+	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/fs"
 )
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"github.com/pondmesh/pond/bounded"
+	"github.com/pondmesh/pond/mesh/bounded"
 )
 
 type gossipTransport = memberlist.NodeAwareTransport

@@ -20,7 +20,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/delay"
+	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/shuffle"
 )
 

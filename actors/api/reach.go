@@ -13,7 +13,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/endpoints"
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/delay"
+	"github.com/pondmesh/pond/mesh/delay"
 )
 
 // NodesHeader is in the replies to clients: the API addresses of some nodes that the

@@ -19,7 +19,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/process"
-	"github.com/pondmesh/pond/logtest"
+	"github.com/pondmesh/pond/mesh/logtest"
 )
 
 // TestMain makes this program an engine process when it is started as one.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/delay"
+	"github.com/pondmesh/pond/mesh/delay"
 	pondfs "github.com/pondmesh/pond/fs"
 )
 

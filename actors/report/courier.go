@@ -9,7 +9,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
-	"github.com/pondmesh/pond/delay"
+	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/fs/faults"
 )
 

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/pondmesh/pond/actors/refusals"
-	"github.com/pondmesh/pond/bounded"
+	"github.com/pondmesh/pond/mesh/bounded"
 )
 
 // boundCreds are credentials of a server that has a bounded number of connections,

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/pondmesh/pond/bounded"
+	"github.com/pondmesh/pond/mesh/bounded"
 )
 
 // failing are credentials that take nobody.

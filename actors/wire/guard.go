@@ -21,7 +21,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/refusals"
-	"github.com/pondmesh/pond/bounded"
+	"github.com/pondmesh/pond/mesh/bounded"
 )
 
 // receiveMethod is the only method that is served.

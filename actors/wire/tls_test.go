@@ -23,7 +23,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/refusals"
-	"github.com/pondmesh/pond/logtest"
+	"github.com/pondmesh/pond/mesh/logtest"
 )
 
 // authority is a certificate authority of a test.
