@@ -23,8 +23,8 @@ import (
 	"github.com/pondmesh/pond/actors/tally"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
-	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/mesh"
+	"github.com/pondmesh/pond/mesh/delay"
 )
 
 // Times of a coordinator.

@@ -15,9 +15,9 @@ import (
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
-	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/mesh"
+	"github.com/pondmesh/pond/mesh/delay"
 )
 
 const (

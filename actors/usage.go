@@ -9,8 +9,8 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/setup"
-	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/mesh/delay"
 )
 
 // usage is what this node holds on disk.

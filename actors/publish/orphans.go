@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/mesh/delay"
 	pondfs "github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/mesh/delay"
 )
 
 // Bounds of clearing up behind nodes that died.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/wire"
-	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/fs/faults"
+	"github.com/pondmesh/pond/mesh/delay"
 )
 
 // Bounds of a delivery.

@@ -22,7 +22,6 @@ type client struct {
 	w    *world
 	job  *job
 	done bool
-	term uint64 // the highest that it was told
 	runs int
 }
 
