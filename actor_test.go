@@ -46,7 +46,7 @@ func counter(string) pond.Actor {
 // moment: such calls are made again, as is one whose activation was taken over.
 func callActor(t *testing.T, s *pond.Session, kind, key, msg string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	for {
 		reply, err := s.Actor(kind, key).Call(ctx, []byte(msg))

@@ -40,7 +40,7 @@ func TestUntrusted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	for deadline := time.After(time.Minute); ; {
+	for deadline := time.After(5 * time.Minute); ; {
 		states := map[string]string{}
 		for _, x := range n.Members().Members {
 			states[x.ID] = x.State

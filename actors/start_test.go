@@ -16,7 +16,7 @@ import (
 // with the test, and so does the context.
 func startNode(t *testing.T) (context.Context, *actors.Node, *pond.Session) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	n, err := actors.Start(ctx, setup.Config{Dir: t.TempDir(), Memory: 256 << 20, Slots: 2})
 	if err != nil {
