@@ -50,6 +50,8 @@ const (
 const (
 	sortPartitions = 16
 	hashPartitions = 64
+	manyFolders    = 5000
+	foldersTarget  = 1.5 // of the folders' wall time, relative to DuckDB's
 )
 
 // perRoute has about as many groups as rows; perOrigin has some two hundred.
@@ -61,7 +63,7 @@ const (
 
 // workloads are smallpond's four, then what analysts do.
 func workloads() []workload {
-	return []workload{graySort(), urlSort(), hashPartition(), fileIO(), groupBy(), groupBySQL(), groupByFew(), join(), joinSQL()}
+	return []workload{graySort(), urlSort(), hashPartition(), fileIO(), groupBy(), groupBySQL(), groupByFew(), join(), joinSQL(), folders()}
 }
 
 func graySort() workload {
@@ -100,6 +102,25 @@ func hashPartition() workload {
 			return s.ReadParquet(w.in[0]).Repartition(hashPartitions, pond.ByHash("k")).WriteParquet(ctx, w.out)
 		},
 		columns: "k, v", pure: []string{apartKeys},
+	}
+}
+
+// folders is bound by the making of small files.
+func folders() workload {
+	query := func(w *work) string {
+		return fmt.Sprintf("SELECT *, id %% %d AS folder FROM %s", manyFolders, scan(w.in[0]))
+	}
+	const options = "(FORMAT parquet, PARTITION_BY (folder))"
+	return workload{
+		name: "folders", what: fmt.Sprintf("flights into %d folders; of SQL", manyFolders), inputs: []string{"flights"},
+		duck: func(w *work) []string {
+			return []string{fmt.Sprintf("COPY (%s) TO %s %s", query(w), quote(w.out), options)}
+		},
+		pond: func(ctx context.Context, s *pond.Session, w *work) error {
+			_, err := s.SQL(ctx, fmt.Sprintf("COPY (%s) TO %s %s", query(w), quote(w.out+"/"), options), pond.Force(true))
+			return err
+		},
+		columns: "id, origin, destination, date, delay, distance", target: foldersTarget,
 	}
 }
 
