@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
@@ -10,7 +11,9 @@ import (
 	"os"
 	"slices"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/journal"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/register"
 )
@@ -50,6 +53,17 @@ func (d *disk) powerLoss() {
 // all is the uploads in the order of their making.
 func (d *disk) all() []*upload {
 	return slices.SortedFunc(maps.Values(d.uploads), func(a, b *upload) int { return bytes.Compare(a.info.ID[:], b.info.ID[:]) })
+}
+
+// records reports whether a record of the job is there.
+func (d *disk) records(id plan.JobID) bool {
+	for _, u := range d.uploads {
+		var rec api.Record
+		if u.info.Kind == "job" && json.Unmarshal(u.info.Attrs, &rec) == nil && rec.Spec.ID == id {
+			return true
+		}
+	}
+	return false
 }
 
 // load is the keeper's state as a start finds it.

@@ -243,7 +243,8 @@ func (w *world) rot(n *node) bool {
 }
 
 // loseDisk takes a node's disk away, unless most keepers of a roster would be without
-// theirs, or others were lost before.
+// theirs, others were lost before, or a job is on record nowhere else: one that a node
+// took while it saw no other.
 func (w *world) loseDisk(n *node) bool {
 	lost := 0
 	for _, o := range w.nodes {
@@ -251,13 +252,21 @@ func (w *world) loseDisk(n *node) bool {
 			lost++
 		}
 	}
-	if lost >= disksLost || !w.expendable(n.disk.keeper.ID) {
+	if lost >= disksLost || !w.expendable(n.disk.keeper.ID) || w.onlyRecord(n) {
 		return false
 	}
 	w.crash(n, true)
 	n.lost = true
 	w.newKeeper(n)
 	return true
+}
+
+// onlyRecord reports whether a job that was taken is on record on that node alone.
+func (w *world) onlyRecord(n *node) bool {
+	return slices.ContainsFunc(w.jobs, func(j *job) bool {
+		elsewhere := func(o *node) bool { return o != n && o.disk.records(j.spec.ID) }
+		return j.taken && n.disk.records(j.spec.ID) && !slices.ContainsFunc(w.nodes, elsewhere)
+	})
 }
 
 // expendable reports whether no roster that is counted on needs the keeper.
