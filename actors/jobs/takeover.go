@@ -120,7 +120,9 @@ func (j *Jobs) checkDriver(rec *api.Record) {
 	case errors.Is(err, plan.ErrNotFound): // it has forgotten the job: another may have its end
 		if s := j.Peers.Ended(ctx, rec.Spec.ID); s != nil {
 			j.adopt(rec, s)
+			return
 		}
+		j.putEach(ctx, rec, []mesh.Member{m}) // or never heard that it has won it: it looks, as at any job of its own
 	}
 }
 

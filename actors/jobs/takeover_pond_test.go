@@ -224,3 +224,21 @@ func TestTakenUpAgain(t *testing.T) {
 		}
 	})
 }
+
+// A node that has won a job by a vote of which it has heard nothing is told so by those
+// who find that it does not drive it.
+func TestWonUnheard(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, p *pond) {
+		spec, homes, r := submitted(t, p)
+		winner := homes[1]
+		term, _, err := terms.Raise(t.Context(), &p.registers, r.Record, terms.DriverOf(winner.member), func(api.Driver) bool { return true })
+		if err != nil || term.Number() != 2 {
+			t.Fatal(term, err)
+		}
+		homes[0].Fence(spec.ID, 2)
+		time.Sleep(2*terms.StartGrace + terms.CheckInterval + long)
+		if s, err := winner.Status(spec.ID); err != nil || s.State != api.Running || s.Term != 2 {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}

@@ -67,7 +67,9 @@ func (l *life) checkDriver(p *proc, rec *api.Record) {
 	id := rec.Spec.ID
 	s, err := call(p, mesh.NodeID(rec.Driver.Node), locateTime, func(o *life, reply func(*api.JobStatus, error)) { reply(o.status(id)) })
 	if errors.Is(err, plan.ErrNotFound) {
-		s = l.endedElsewhere(p, id)
+		if s = l.endedElsewhere(p, id); s == nil && !l.dead {
+			_ = l.putAt(p, mesh.NodeID(rec.Driver.Node), rec)
+		}
 	}
 	if s != nil && s.State.Ended() && !l.dead {
 		l.adopt(rec, s)
