@@ -141,10 +141,14 @@ func resolve(target string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Lstat(abs); errors.Is(err, os.ErrNotExist) {
+	switch info, err := os.Lstat(abs); {
+	case errors.Is(err, os.ErrNotExist):
 		return abs, nil
-	} else if err != nil {
+	case err != nil:
 		return "", err
+	case info.Mode()&os.ModeSymlink == 0: // another who publishes there may set it aside for a moment
+		dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
+		return filepath.Join(dir, filepath.Base(abs)), err
 	}
 	real, err := filepath.EvalSymlinks(abs)
 	if errors.Is(err, os.ErrNotExist) {
