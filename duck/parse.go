@@ -6,9 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"github.com/duckdb/duckdb-go/v2/mapping"
 	"strconv"
 	"strings"
+
+	"github.com/duckdb/duckdb-go/v2/mapping"
 )
 
 // Parse turns one or more SELECT statements into DuckDB's JSON syntax tree.
@@ -79,13 +80,12 @@ func (e *Engine) aside(ctx context.Context, query string, args ...string) ([][]s
 		if s, err = prepare1(e.side, query); err != nil {
 			return nil, err
 		}
+		e.asides[query] = s
 	}
 	rows, err := run1(e.side, s, query, args...)
 	if err != nil {
 		mapping.DestroyPrepare(&s)
 		delete(e.asides, query)
-		return nil, err
 	}
-	e.asides[query] = s
-	return rows, nil
+	return rows, err
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"math"
@@ -150,7 +151,7 @@ func (l *life) look() {
 			members = append(members, m.member)
 		}
 	}
-	slices.SortFunc(members, func(a, b mesh.Member) int { return compare(a.ID, b.ID) })
+	slices.SortFunc(members, func(a, b mesh.Member) int { return cmp.Compare(a.ID, b.ID) })
 	if l.view != nil && slices.Equal(l.view.Members, members) {
 		return
 	}

@@ -3,7 +3,6 @@ package sim
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -136,11 +135,7 @@ func (w *world) job(id plan.JobID) *job {
 	return w.jobs[i]
 }
 
-func compare[T cmp.Ordered](a, b T) int { return cmp.Compare(a, b) }
-
 func byAttempt(a, b plan.AttemptID) int { return cmp.Compare(a.String(), b.String()) }
-
-func keysOf[K comparable, V any](m map[K]V) iter.Seq[K] { return maps.Keys(m) }
 
 // keys are those of a map, in order: a run replays.
 func keys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -18,7 +19,7 @@ const locateTime = 3000
 // does.
 func (l *life) follow() {
 	recs := l.records.Open()
-	slices.SortFunc(recs, func(a, b *api.Record) int { return compare(a.Spec.ID, b.Spec.ID) })
+	slices.SortFunc(recs, func(a, b *api.Record) int { return cmp.Compare(a.Spec.ID, b.Spec.ID) })
 	for _, rec := range recs {
 		id := rec.Spec.ID
 		if l.jobs[id] != nil {

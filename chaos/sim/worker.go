@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -192,7 +193,7 @@ func (l *life) talk(p *proc, j *worked, report sched.Event, slots, tries int) {
 // attempts are those that run.
 func (j *worked) attempts() []sched.Running {
 	var out []sched.Running
-	for _, id := range slices.SortedFunc(keysOf(j.running), byAttempt) {
+	for _, id := range slices.SortedFunc(maps.Keys(j.running), byAttempt) {
 		out = append(out, sched.Running{Attempt: id, Lineage: j.running[id].run.Lineage})
 	}
 	return out
