@@ -1,0 +1,10 @@
+// Package object reads immutable files that are somewhere else: objects of a store,
+// files behind a web server, of a folder, of the pond itself.
+//
+// A Source finds the objects that a name or a pattern means, and opens ranges of
+// them. An object is named by its URL and has a version: whoever found it reads that
+// version, or hears ErrChanged. Sources refuse names of places that they do not know,
+// and never answer fewer bytes than were asked for without an error.
+//
+// Back ends are in the packages below, and all pass objecttest. Read Source next.
+package object

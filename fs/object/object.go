@@ -1,0 +1,120 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Object is one version of a file that is somewhere else.
+type Object struct {
+	Name    string    // its whole URL, without a pattern
+	Size    int64     // bytes
+	Version string    // what its place calls this content, as an ETag; empty: the place does not tell versions apart
+	ModTime time.Time // zero: unknown
+}
+
+// Source is a place that objects can be read from. It is safe for concurrent use.
+// Errors match the sentinels of this package and name the object.
+type Source interface {
+	// Find lists the objects that a name or a pattern means, in order of name, each
+	// once. It is ErrNotFound if there is none, and ErrPattern where a place cannot
+	// list. *, ?, [a-z] and ** mean what they mean to DuckDB.
+	Find(ctx context.Context, pattern string) ([]Object, error)
+	// Open reads n bytes from offset off: exactly those, or an error, from Open or
+	// from the reader. The caller closes the reader. Open is ErrChanged if the object
+	// is no longer of that version, and ErrRange beyond its size.
+	Open(ctx context.Context, o Object, off, n int64) (io.ReadCloser, error)
+}
+
+// Sink is a Source that objects can be written to.
+type Sink interface {
+	Source
+	// Put stores size bytes of r under name and returns the object, visible as a whole
+	// or not at all. With ifAbsent it is ErrExists if there is such an object already;
+	// of several at once one alone succeeds.
+	Put(ctx context.Context, name string, r io.Reader, size int64, ifAbsent bool) (Object, error)
+}
+
+// Sentinels for errors.Is.
+var (
+	ErrNotFound    = errors.New("no such object")
+	ErrDenied      = errors.New("access denied")
+	ErrUnavailable = errors.New("unavailable") // the place does not answer, or not as it should; it may later
+	ErrChanged     = errors.New("the object has changed since it was found")
+	ErrRange       = errors.New("range outside the object")
+	ErrPattern     = errors.New("no pattern for this place")
+	ErrName        = errors.New("no name of an object")
+	ErrExists      = errors.New("already exists")
+)
+
+// Error is what failed: an operation on an object. It unwraps to a sentinel and to
+// what the place said.
+type Error struct {
+	Op     string // "find", "read", "write"
+	Name   string // the object or the pattern
+	Kind   error  // one of the sentinels
+	Detail string // what the place said, without secrets; may be empty
+	Hint   string // what to do about it; may be empty
+}
+
+func (e *Error) Error() string {
+	text := e.Op + " " + e.Name + ": " + e.Kind.Error()
+	if e.Detail != "" {
+		text += ": " + e.Detail
+	}
+	return text
+}
+
+func (e *Error) Unwrap() error { return e.Kind }
+
+// CheckRange is ErrRange unless the range lies within o.
+func CheckRange(o Object, off, n int64) error {
+	if off < 0 || n < 0 || off > o.Size || n > o.Size-off {
+		return &Error{Op: "read", Name: o.Name, Kind: ErrRange}
+	}
+	return nil
+}
+
+// Exactly is r cut at n bytes, with an ErrUnavailable where it ends before.
+func Exactly(o Object, r io.ReadCloser, n int64) io.ReadCloser {
+	return &exact{ReadCloser: r, object: o, left: n}
+}
+
+type exact struct {
+	io.ReadCloser
+	object Object
+	left   int64 // 0 ≤ left ≤ n: bytes still to come
+}
+
+func (e *exact) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := e.ReadCloser.Read(p[:min(int64(len(p)), e.left)])
+	e.left -= int64(n)
+	switch {
+	case e.left == 0:
+		return n, nil
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return n, &Error{Op: "read", Name: e.object.Name, Kind: ErrUnavailable, Detail: "the answer ended early"}
+	case err != nil && !errors.As(err, new(*Error)):
+		return n, &Error{Op: "read", Name: e.object.Name, Kind: ErrUnavailable, Detail: err.Error()}
+	}
+	return n, err
+}
+
+// ReadAll reads n bytes from offset off into memory.
+func ReadAll(ctx context.Context, s Source, o Object, off, n int64) ([]byte, error) {
+	r, err := s.Open(ctx, o, off, n)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	out := make([]byte, n)
+	if _, err := io.ReadFull(r, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}

@@ -1,0 +1,328 @@
+// Package objecttest is what every place of objects promises, as one suite of tests.
+// A back end's test makes a Place and calls Run. Read Place next.
+package objecttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pondmesh/pond/fs/object"
+)
+
+// Place is an empty place of objects under test. Names begin with Prefix.
+type Place struct {
+	Source object.Source
+	Prefix string
+	Put    func(t *testing.T, key string, data []byte) // makes or replaces the object of a key, whoever writes it
+	Globs  bool                                        // patterns are answered, rather than refused
+	Denied string                                      // a key that may not be read; empty: the place cannot have one
+	Cut    func(n int64)                               // cuts the next answer of a read after n bytes; nil: cannot be done here
+}
+
+// many is how many objects a place lists: more than two pages of S3.
+const many = 2500
+
+// Run checks a place.
+func Run(t *testing.T, p Place) {
+	t.Run("ranges", p.ranges)
+	t.Run("changed", p.changed)
+	t.Run("absent", p.absent)
+	t.Run("names", p.names)
+	t.Run("list", p.list)
+	t.Run("put", p.put)
+	t.Run("denied", p.denied)
+	t.Run("cut", p.cut)
+	t.Run("cancelled", p.cancelled)
+}
+
+func (p Place) find(t *testing.T, pattern string) []object.Object {
+	t.Helper()
+	list, err := p.Source.Find(t.Context(), p.Prefix+pattern)
+	if err != nil {
+		t.Fatalf("find %s: %v", pattern, err)
+	}
+	return list
+}
+
+// made puts data and finds it.
+func (p Place) made(t *testing.T, key string, data []byte) object.Object {
+	t.Helper()
+	p.Put(t, key, data)
+	list := p.find(t, key)
+	if len(list) != 1 || list[0].Name != p.Prefix+key || list[0].Size != int64(len(data)) {
+		t.Fatalf("found %+v", list)
+	}
+	return list[0]
+}
+
+func noise(n int) []byte {
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	out := make([]byte, n)
+	for i := range out {
+		out[i] = byte(r.Uint32())
+	}
+	return out
+}
+
+func (p Place) ranges(t *testing.T) {
+	data := noise(200_003)
+	o := p.made(t, "ranges/a.bin", data)
+	if o.Version == "" {
+		t.Error("no version")
+	}
+	if age := time.Since(o.ModTime); age < -time.Hour || age > time.Hour {
+		t.Errorf("changed at %v", o.ModTime)
+	}
+	for _, c := range []struct{ off, n int64 }{{0, 200_003}, {0, 1}, {200_002, 1}, {65_536, 65_536}, {17, 100_000}, {0, 0}, {200_003, 0}, {5, 0}} {
+		got, err := object.ReadAll(t.Context(), p.Source, o, c.off, c.n)
+		if err != nil || !bytes.Equal(got, data[c.off:c.off+c.n]) {
+			t.Errorf("%d bytes from %d: %d bytes, %v", c.n, c.off, len(got), err)
+		}
+	}
+	for _, c := range []struct{ off, n int64 }{{-1, 1}, {0, 200_004}, {200_003, 1}, {200_004, 0}, {1, -1}, {1, 1<<63 - 1}} {
+		if _, err := p.Source.Open(t.Context(), o, c.off, c.n); !errors.Is(err, object.ErrRange) {
+			t.Errorf("%d bytes from %d: %v", c.n, c.off, err)
+		}
+	}
+	empty := p.made(t, "ranges/empty", nil)
+	if got, err := object.ReadAll(t.Context(), p.Source, empty, 0, 0); err != nil || len(got) != 0 {
+		t.Errorf("nothing: %d bytes, %v", len(got), err)
+	}
+	p.atOnce(t, o, data)
+}
+
+// atOnce reads many ranges together.
+func (p Place) atOnce(t *testing.T, o object.Object, data []byte) {
+	var group sync.WaitGroup
+	for i := range 20 {
+		group.Go(func() {
+			off := int64(i) * 10_000
+			if got, err := object.ReadAll(t.Context(), p.Source, o, off, 10_000); err != nil || !bytes.Equal(got, data[off:off+10_000]) {
+				t.Errorf("20 readers: %d bytes from %d, %v", len(got), off, err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func (p Place) changed(t *testing.T) {
+	o := p.made(t, "changed/a.bin", []byte("old content"))
+	p.Put(t, "changed/a.bin", []byte("new content"))
+	if got, err := object.ReadAll(t.Context(), p.Source, o, 0, 3); !errors.Is(err, object.ErrChanged) {
+		t.Errorf("the old version: %q, %v", got, err)
+	}
+	now := p.find(t, "changed/a.bin")[0]
+	if got, err := object.ReadAll(t.Context(), p.Source, now, 0, 3); err != nil || string(got) != "new" {
+		t.Errorf("the new version: %q, %v", got, err)
+	}
+}
+
+func (p Place) absent(t *testing.T) {
+	o := p.made(t, "absent/there", []byte("x"))
+	if _, err := p.Source.Find(t.Context(), p.Prefix+"absent/nothing"); !errors.Is(err, object.ErrNotFound) || !strings.Contains(err.Error(), p.Prefix+"absent/nothing") {
+		t.Errorf("find: %v", err)
+	}
+	o.Name = p.Prefix + "absent/nothing"
+	if _, err := object.ReadAll(t.Context(), p.Source, o, 0, 1); !errors.Is(err, object.ErrNotFound) {
+		t.Errorf("read: %v", err)
+	}
+	if _, err := p.Source.Find(t.Context(), "elsewhere:"+o.Name); !errors.Is(err, object.ErrName) {
+		t.Errorf("a name of another place: %v", err)
+	}
+}
+
+// unusual are keys that somebody has.
+var unusual = []string{"with space.csv", "per%20cent.csv", "plus+and&.csv", "ünïcode/日本.csv", "k=1/m=a b/f.csv", "it's.csv", `quo"te.csv`, "hash#tag.csv",
+	"co:lon.csv", "semi;colon.csv", "a,b.csv", "~tilde.csv", ".hidden", "(x).csv", "at@.csv", "$dollar.csv", "back\\slash.csv"}
+
+func (p Place) names(t *testing.T) {
+	for _, key := range unusual {
+		key = "names/" + key
+		o := p.made(t, key, []byte(key))
+		if got, err := object.ReadAll(t.Context(), p.Source, o, 0, o.Size); err != nil || string(got) != key {
+			t.Errorf("%s: %q, %v", key, got, err)
+		}
+	}
+	if p.Globs {
+		if got := len(p.find(t, "names/**")); got != len(unusual) {
+			t.Errorf("%d names listed, want %d", got, len(unusual))
+		}
+	}
+}
+
+func (p Place) list(t *testing.T) {
+	if !p.Globs {
+		for _, pattern := range []string{"list/*.csv", "**"} {
+			if _, err := p.Source.Find(t.Context(), p.Prefix+pattern); !errors.Is(err, object.ErrPattern) {
+				t.Errorf("%s: %v", pattern, err)
+			}
+		}
+		return
+	}
+	var want []string
+	for i := range many {
+		key := fmt.Sprintf("list/k=%d/%04d.csv", i%7, i)
+		p.Put(t, key, []byte{byte(i)})
+		want = append(want, key)
+	}
+	p.Put(t, "list/k=1/other.json", nil)
+	p.Put(t, "listed.csv", nil)
+	slices.Sort(want)
+	for pattern, matches := range map[string]func(key string) bool{
+		"list/*/*.csv":         func(string) bool { return true },
+		"list/**/*.csv":        func(string) bool { return true },
+		"list/k=[1-3]/*.csv":   func(k string) bool { return k[7] >= '1' && k[7] <= '3' },
+		"list/k=4/0?1*.csv":    func(k string) bool { return k[7] == '4' && k[9] == '0' && k[11] == '1' },
+		"l*/k=0/0007.csv":      func(k string) bool { return k == "list/k=0/0007.csv" },
+		"list/k=[!0-5]/*7.csv": func(k string) bool { return k[7] == '6' && strings.HasSuffix(k, "7.csv") },
+	} {
+		p.listed(t, pattern, slices.DeleteFunc(slices.Clone(want), func(k string) bool { return !matches(k) }))
+	}
+	for _, pattern := range []string{"list/*.csv", "list/k=9/*", "nowhere/**"} {
+		if list, err := p.Source.Find(t.Context(), p.Prefix+pattern); !errors.Is(err, object.ErrNotFound) {
+			t.Errorf("%s: %d objects, %v", pattern, len(list), err)
+		}
+	}
+	if _, err := p.Source.Find(t.Context(), p.Prefix+"list/**/a/**"); !errors.Is(err, object.ErrPattern) {
+		t.Errorf("** twice: %v", err)
+	}
+}
+
+func (p Place) listed(t *testing.T, pattern string, want []string) {
+	t.Helper()
+	var got []string
+	for _, o := range p.find(t, pattern) {
+		got = append(got, strings.TrimPrefix(o.Name, p.Prefix))
+		if o.Size != 1 || o.Version == "" {
+			t.Errorf("%+v", o)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %d objects, want %d", pattern, len(got), len(want))
+		return
+	}
+	o := p.find(t, pattern)[0] // what a list says of an object holds for reading it
+	if _, err := object.ReadAll(t.Context(), p.Source, o, 0, 1); err != nil {
+		t.Error(err)
+	}
+}
+
+func (p Place) put(t *testing.T) {
+	sink, ok := p.Source.(object.Sink)
+	if !ok {
+		t.Skip("is not written to")
+	}
+	data := noise(70_001)
+	name := p.Prefix + "put/a b/c.bin"
+	o, err := sink.Put(t.Context(), name, bytes.NewReader(data), int64(len(data)), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := p.find(t, "put/a b/c.bin")[0]; found.Version != o.Version || found.Size != o.Size || found.Name != o.Name {
+		t.Errorf("put %+v, found %+v", o, found)
+	}
+	if got, err := object.ReadAll(t.Context(), sink, o, 0, o.Size); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("read again: %v", err)
+	}
+	if _, err := sink.Put(t.Context(), name, strings.NewReader("second"), 6, true); !errors.Is(err, object.ErrExists) {
+		t.Errorf("put where there is one: %v", err)
+	}
+	if got, err := object.ReadAll(t.Context(), sink, o, 0, o.Size); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("what was there: %v", err)
+	}
+	if _, err := sink.Put(t.Context(), p.Prefix+"put/short", strings.NewReader("abc"), 4, false); err == nil {
+		t.Error("fewer bytes than promised were taken")
+	}
+	if _, err := sink.Find(t.Context(), p.Prefix+"put/short"); !errors.Is(err, object.ErrNotFound) {
+		t.Errorf("an object of fewer bytes than promised: %v", err)
+	}
+	p.firstWins(t, sink)
+}
+
+// firstWins puts one name from several at once.
+func (p Place) firstWins(t *testing.T, sink object.Sink) {
+	const writers = 8
+	var group sync.WaitGroup
+	results := make([]error, writers)
+	for i := range writers {
+		group.Go(func() {
+			_, results[i] = sink.Put(t.Context(), p.Prefix+"put/race", strings.NewReader(fmt.Sprint(i)), 1, true)
+		})
+	}
+	group.Wait()
+	won := -1
+	for i, err := range results {
+		switch {
+		case err == nil && won < 0:
+			won = i
+		case err == nil:
+			t.Errorf("writers %d and %d both won", won, i)
+		case !errors.Is(err, object.ErrExists):
+			t.Errorf("writer %d: %v", i, err)
+		}
+	}
+	o := p.find(t, "put/race")[0]
+	if got, err := object.ReadAll(t.Context(), sink, o, 0, o.Size); err != nil || string(got) != fmt.Sprint(won) {
+		t.Errorf("writer %d won, but %q is there, %v", won, got, err)
+	}
+}
+
+func (p Place) denied(t *testing.T) {
+	if p.Denied == "" {
+		t.Skip("denies nothing")
+	}
+	if _, err := p.Source.Find(t.Context(), p.Prefix+p.Denied); !errors.Is(err, object.ErrDenied) {
+		t.Errorf("find: %v", err)
+	}
+	if _, err := p.Source.Open(t.Context(), object.Object{Name: p.Prefix + p.Denied, Size: 1, Version: "v"}, 0, 1); !errors.Is(err, object.ErrDenied) {
+		t.Errorf("read: %v", err)
+	}
+}
+
+// cut checks that an answer that ends early is no short answer.
+func (p Place) cut(t *testing.T) {
+	if p.Cut == nil {
+		t.Skip("is not cut")
+	}
+	data := noise(300_000)
+	o := p.made(t, "cut/a.bin", data)
+	for _, n := range []int64{0, 1, 100_000, 299_999} {
+		p.Cut(n)
+		got, err := object.ReadAll(t.Context(), p.Source, o, 0, o.Size)
+		if err == nil && !bytes.Equal(got, data) {
+			t.Errorf("cut after %d bytes: other bytes", n)
+		}
+		if err != nil && !errors.Is(err, object.ErrUnavailable) {
+			t.Errorf("cut after %d bytes: %v", n, err)
+		}
+	}
+	if got, err := object.ReadAll(t.Context(), p.Source, o, 0, o.Size); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+func (p Place) cancelled(t *testing.T) {
+	o := p.made(t, "cancelled", []byte("x"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Source.Find(ctx, o.Name); !errors.Is(err, context.Canceled) {
+		t.Errorf("find: %v", err)
+	}
+	r, err := p.Source.Open(ctx, o, 0, 1)
+	if err == nil {
+		_, err = io.ReadAll(r)
+		r.Close()
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("read: %v", err)
+	}
+}
