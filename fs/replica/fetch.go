@@ -1,0 +1,133 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Finding is what came of asking a node for an upload's bytes.
+type Finding int
+
+// What may come of it.
+const (
+	Got     Finding = iota // the bytes came, and their checksums are right
+	Absent                 // the node does not have it
+	Corrupt                // it has it, damaged: that copy is no copy any more
+	Silent                 // no answer, or the connection broke or stalled
+	Slow                   // no bytes yet: another is asked beside it
+)
+
+func (f Finding) String() string {
+	return [...]string{"read", "absent", "corrupt", "silent", "slow"}[f]
+}
+
+// Errors of a Fetch.
+var (
+	// ErrUnavailable: a node that may have a copy does not answer now.
+	ErrUnavailable = errors.New("no copy can be reached")
+	// ErrLost: every node that there is has answered, and none has a good copy.
+	ErrLost = errors.New("every copy is lost")
+)
+
+// atOnceMax is how many nodes are asked beside one another.
+const atOnceMax = 2
+
+// Fetch is the reading of one upload from whoever has it.
+type Fetch struct {
+	rounds [][]Node // whom to ask: those that were said to hold it, those that should, all others
+	asked  map[Node]Finding
+	open   map[Node]bool // asked, and not heard of but for Slow
+	done   bool
+}
+
+// NewFetch begins the reading. holders were written down when the copies were made,
+// owners are those that should have one now, and all are the pond's nodes, in the order
+// in which they are to be asked.
+func NewFetch(holders, owners, all []Node) *Fetch {
+	f := &Fetch{asked: map[Node]Finding{}, open: map[Node]bool{}}
+	seen := map[Node]bool{}
+	for _, round := range [][]Node{holders, owners, all} {
+		var fresh []Node
+		for _, n := range round {
+			if !seen[n] {
+				seen[n] = true
+				fresh = append(fresh, n)
+			}
+		}
+		f.rounds = append(f.rounds, fresh)
+	}
+	return f
+}
+
+// Next is the node to ask now; "": none, until something is heard, or at all: Err says.
+func (f *Fetch) Next() Node {
+	if f.done || len(f.open) >= atOnceMax || len(f.open) > f.slow() {
+		return ""
+	}
+	for i, round := range f.rounds {
+		if len(round) > 0 {
+			n := round[0]
+			f.rounds[i] = round[1:]
+			f.open[n] = true
+			return n
+		}
+	}
+	return ""
+}
+
+// slow is how many of the nodes that are asked have been slow.
+func (f *Fetch) slow() (n int) {
+	for node := range f.open {
+		if f.asked[node] == Slow {
+			n++
+		}
+	}
+	return n
+}
+
+// Heard takes what came of asking a node.
+func (f *Fetch) Heard(n Node, what Finding) {
+	f.asked[n] = what
+	if what == Slow {
+		return
+	}
+	delete(f.open, n)
+	f.done = f.done || what == Got
+}
+
+// Done reports whether the bytes have come.
+func (f *Fetch) Done() bool { return f.done }
+
+// Corrupt are the nodes whose copy is damaged: it is to be put aside, and another made.
+func (f *Fetch) Corrupt() (out []Node) {
+	for n, what := range f.asked {
+		if what == Corrupt {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Err is nil while the bytes have come, or may yet come. ErrLost only if every node
+// has answered.
+func (f *Fetch) Err() error {
+	if f.done || len(f.open) > 0 || slices.ContainsFunc(f.rounds, func(r []Node) bool { return len(r) > 0 }) {
+		return nil
+	}
+	cause := ErrLost
+	var words []string
+	for n, what := range f.asked {
+		words = append(words, fmt.Sprintf("%s: %s", n, what))
+		if what == Silent {
+			cause = ErrUnavailable
+		}
+	}
+	if len(words) == 0 {
+		return fmt.Errorf("%w: there is no node to ask", ErrUnavailable)
+	}
+	slices.Sort(words)
+	return fmt.Errorf("%w (%s)", cause, strings.Join(words, ", "))
+}
