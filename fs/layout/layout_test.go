@@ -1,0 +1,159 @@
+package layout
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/pondmesh/pond/fs/replica"
+)
+
+func members(names ...string) (out []Member) {
+	for _, n := range names {
+		out = append(out, Member{Node: replica.Node(n), Weight: 1})
+	}
+	return out
+}
+
+func change(t testing.TB, l Layout, names ...string) Layout {
+	t.Helper()
+	next, err := l.Change(2, members(names...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+// The owners of groups never change while the members do not: data is found by them.
+func TestOwnersAreFrozen(t *testing.T) {
+	v := Version{Number: 1, Copies: 3, Members: members("a", "b", "c", "d", "e")}
+	got := ""
+	for _, g := range []Group{0, 1, 2, 1000, Groups - 1} {
+		got += fmt.Sprint(v.Owners(g), " ")
+	}
+	const want = "[c b a] [e b d] [b e d] [d b e] [c b d] "
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if g := GroupOf([16]byte{0xff, 0xff, 1}); g != Groups-1 {
+		t.Errorf("the last group is %d", g)
+	}
+	if g := GroupOf([16]byte{0, 7}); g != 1 {
+		t.Errorf("the second group is %d", g)
+	}
+}
+
+// TestMove walks a change of members: where to look and who may drop what, at each step.
+func TestMove(t *testing.T) {
+	old := change(t, Layout{}, "a", "b", "c")
+	var g Group
+	for !slices.Contains(old.Owners(g), "a") {
+		g++
+	}
+	l := change(t, old, "b", "c", "d") // a goes, d comes
+	if got := l.Owners(g); slices.Contains(got, "a") || len(got) != 2 {
+		t.Errorf("owners %v", got)
+	}
+	if got := l.Places(g); !slices.Contains(got, "a") {
+		t.Errorf("nobody looks at the node that has it: %v", got)
+	}
+	for _, n := range []replica.Node{"b", "c", "d"} {
+		if l.MayDrop("a", g) {
+			t.Errorf("a drops what is nowhere else: %+v", l)
+		}
+		l = l.See(n, 2).Sync(n, 2)
+		if n != "d" {
+			l = l.Settle()
+		}
+	}
+	if l.MayDrop("a", g) {
+		t.Error("a drops before the old version is gone")
+	}
+	l = l.Settle()
+	if len(l.Versions) != 1 || !l.MayDrop("a", g) || l.MayDrop(l.Owners(g)[0], g) || slices.Contains(l.Places(g), "a") {
+		t.Errorf("after the move: %+v", l)
+	}
+}
+
+// What cannot be is refused, and changes wait for one another.
+func TestChanges(t *testing.T) {
+	for name, c := range map[string]struct {
+		copies  int
+		members []Member
+	}{
+		"no copies": {0, members("a")}, "too many": {17, members("a")}, "nobody": {1, nil}, "twice": {1, members("a", "a")},
+		"no name": {1, members("")}, "no weight": {1, []Member{{Node: "a"}}}, "a negative one": {1, []Member{{Node: "a", Weight: -1}, {Node: "b", Weight: 1}}},
+	} {
+		if _, err := (Layout{}).Change(c.copies, c.members); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	l := Layout{}
+	for range versionsMax {
+		l = change(t, l, "a", "b")
+	}
+	if _, err := l.Change(2, members("a")); !errors.Is(err, ErrMoving) {
+		t.Errorf("a fifth version: %v", err)
+	}
+	if s := l.Settle(); s.Current().Number != versionsMax {
+		t.Error("the newest version is gone")
+	}
+	if l = l.Sync("a", 99).Sync("b", 3).Settle(); len(l.Versions) != versionsMax || l.Synced["a"] != versionsMax {
+		t.Errorf("settled to %+v", l)
+	}
+	if l = l.Sync("b", 4).Settle(); len(l.Versions) != 1 {
+		t.Errorf("settled to %+v", l)
+	}
+}
+
+// TestNothingIsNowhere: whatever changes of members follow one another, and however far
+// each node has come with them, an upload that its owners had when it was written stays
+// on a node that the layout looks at: nodes copy what their groups' places have, and drop
+// what MayDrop says.
+func TestNothingIsNowhere(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		names := []string{"a", "b", "c", "d", "e", "f"}
+		drawMembers := func() []Member {
+			return members(rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, 5, rapid.ID).Draw(rt, "members")...)
+		}
+		g := Group(rapid.IntRange(0, Groups-1).Draw(rt, "group"))
+		l, err := Layout{}.Change(2, drawMembers())
+		if err != nil {
+			rt.Fatal(err)
+		}
+		held := map[replica.Node]bool{}
+		for _, n := range l.Owners(g) {
+			held[n] = true
+		}
+		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			n := replica.Node(rapid.SampledFrom(names).Draw(rt, "node"))
+			switch rapid.SampledFrom([]string{"change", "see", "sync", "settle", "drop"}).Draw(rt, "step") {
+			case "change":
+				if next, err := l.Change(2, drawMembers()); err == nil {
+					l = next
+				}
+			case "see":
+				l = l.See(n, l.newest())
+			case "sync":
+				if slices.Contains(l.Owners(g), n) && slices.ContainsFunc(l.Places(g), func(p replica.Node) bool { return held[p] }) {
+					held[n] = true
+				}
+				l = l.Sync(n, l.newest())
+			case "settle":
+				l = l.Settle()
+			case "drop":
+				if l.MayDrop(n, g) {
+					delete(held, n)
+				}
+			}
+			if !slices.ContainsFunc(l.Places(g), func(p replica.Node) bool { return held[p] }) {
+				b, _ := json.Marshal(l)
+				rt.Fatalf("nobody who is looked at has it: held by %v, layout %s", held, b)
+			}
+		}
+	})
+}
