@@ -392,3 +392,59 @@ func encodeCRC(id UploadID, body []byte) []byte {
 	sum := recordSum(id[:], body)
 	return append(append([]byte(nil), body...), byte(sum>>24), byte(sum>>16), byte(sum>>8), byte(sum))
 }
+
+// TestImport: a file becomes an upload without a copy; one that cannot is left, or is
+// gone with its upload, and nothing else.
+func TestImport(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	for _, n := range sizes {
+		want := content(uint64(n), n)
+		path := filepath.Join(dir, "draft")
+		if err := os.WriteFile(path, want, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		u, err := s.Import("file", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := u.Commit([]byte("attrs"), n%2 == 0)
+		if err != nil || info.Size != int64(n) {
+			t.Fatalf("%d bytes: %+v, %v", n, info, err)
+		}
+		wantBytes(t, s, info.ID, want)
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the file of %d bytes is still where it was: %v", n, err)
+		}
+	}
+	if _, err := s.Import("file", filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+	path := filepath.Join(dir, "draft")
+	if err := os.Symlink("/etc/passwd", path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Import("file", path); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a link: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Import("", path); !errors.Is(err, ErrInvalid) {
+		t.Errorf("no kind: %v", err)
+	}
+	u, err := s.Import("file", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Abort(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := os.ReadDir(filepath.Join(dir, "data"))
+	if err != nil || len(names) != len(sizes) {
+		t.Errorf("%d files for %d uploads, %v", len(names), len(sizes), err)
+	}
+	if n := s.uploads.Load(); n != 0 {
+		t.Errorf("%d uploads are open", n)
+	}
+}

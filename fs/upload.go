@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
 	"slices"
 
@@ -211,6 +212,61 @@ func (u *Upload) Adopt(s Sums) error {
 	u.sums = s
 	return nil
 }
+
+// Import begins an upload whose bytes are in a file that is there already, on the disk of
+// the store: the file is moved, and nobody may write it any more. It is read once, for
+// its checksums. Commit makes it visible; until then a crash takes it away.
+func (s *Store) Import(kind, path string) (*Upload, error) {
+	u, err := s.create(kind)
+	if err == nil {
+		err = u.take(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fs: import %s: %w", path, classify(err))
+	}
+	return u, nil
+}
+
+// take moves the file to where the upload's is.
+func (u *Upload) take(path string) (err error) {
+	defer func() {
+		if err != nil {
+			u.end(err)
+		}
+	}()
+	if err := errors.Join(u.f.Close(), u.s.fs.Rename(path, u.s.file(u.id))); err != nil {
+		u.f = nil
+		return err
+	}
+	if u.s.real { // a link would be what it leads to, which its writer may not even read
+		switch fi, err := os.Lstat(u.s.file(u.id)); {
+		case err != nil:
+			return err
+		case !fi.Mode().IsRegular():
+			return fmt.Errorf("%s, no file: %w", fi.Mode().Type(), ErrInvalid)
+		}
+	}
+	if u.f, err = u.s.fs.OpenReadWrite(u.s.file(u.id), writeCategory); err != nil {
+		return err
+	}
+	buf := make([]byte, importBuffer)
+	for {
+		n, err := u.f.Read(buf)
+		if int64(n) > SizeMax-u.sums.Size {
+			return fmt.Errorf("more than %d bytes: %w", int64(SizeMax), ErrInvalid)
+		}
+		u.sums.Add(buf[:n])
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// importBuffer is how many bytes of a file that is imported are read at a time.
+const importBuffer = 1 << 20
 
 // Commit ends the upload and makes it visible. attrs are copied, at most
 // AttrsMax bytes. With durable the bytes and the fact are on disk when it
