@@ -71,7 +71,8 @@ func (v *Version) Owners(g Group) []replica.Node {
 	return out
 }
 
-func (v *Version) has(n replica.Node) bool {
+// Has reports whether a node is a member.
+func (v *Version) Has(n replica.Node) bool {
 	return slices.ContainsFunc(v.Members, func(m Member) bool { return m.Node == n })
 }
 
@@ -222,13 +223,13 @@ func (l *Layout) all(v *Version, at map[replica.Node]uint64) bool {
 }
 
 func (l *Layout) member(n replica.Node) bool {
-	return slices.ContainsFunc(l.Versions, func(v Version) bool { return v.has(n) })
+	return slices.ContainsFunc(l.Versions, func(v Version) bool { return v.Has(n) })
 }
 
 // MayDrop reports whether a node may delete its copies of a group's uploads, once it
 // has verified that the owners have theirs: it is no place of them by any version in
-// force, and every member knows that.
+// force, every member knows that, and there are as many owners as there are to be copies.
 func (l *Layout) MayDrop(n replica.Node, g Group) bool {
 	v := l.Current()
-	return v != nil && l.all(v, l.Seen) && !slices.Contains(l.Places(g), n)
+	return v != nil && l.all(v, l.Seen) && len(v.Owners(g)) == v.Copies && !slices.Contains(l.Places(g), n)
 }

@@ -19,6 +19,7 @@ import (
 	"bytes"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/pondmesh/pond/fs/layout"
 	"github.com/pondmesh/pond/fs/replica"
@@ -29,8 +30,8 @@ type ID [16]byte
 
 // Inventory is what a node says of its uploads of one group.
 type Inventory struct {
-	Held   map[ID]bool // whole, as far as it knows
-	Buried map[ID]bool // condemned: deleted, or to be
+	Held   map[ID]bool      // whole, as far as it knows
+	Buried map[ID]time.Time // deleted, or to be: when each was condemned; too old ones are left out
 	// Stale: the node has been away for longer than tombstones are kept. What it holds
 	// may have been deleted.
 	Stale bool
@@ -41,10 +42,16 @@ type Kind int
 
 // What may have to be done.
 const (
-	Copy  Kind = iota // fetch the upload from From, and hold it
-	Drop              // delete this node's copy: the owners have theirs, which is verified first
-	Bury              // keep the tombstone, and delete this node's copy if there is one
-	Check             // ask whether a manifest refers to the upload: if none does, it is to be buried
+	// Copy: fetch the upload from any of From, verify it, and hold it.
+	Copy Kind = iota
+	// Drop: delete this node's copy. Before, each of the group's owners reads its own
+	// copy and finds it right, and then MayDrop is asked again: a version that this
+	// node has Seen meanwhile counts.
+	Drop
+	// Bury: keep the tombstone durably, and then delete this node's copy if there is one.
+	Bury
+	// Check: ask whether a manifest refers to the upload. If none does, it is to be buried.
+	Check
 )
 
 func (k Kind) String() string { return [...]string{"copy", "drop", "bury", "check"}[k] }
@@ -53,29 +60,25 @@ func (k Kind) String() string { return [...]string{"copy", "drop", "bury", "chec
 type Action struct {
 	Kind Kind
 	ID   ID
-	From replica.Node // of a Copy
+	From []replica.Node // of a Copy: who has it, in the order to ask
+	At   time.Time      // of a Bury: when it was condemned
 }
 
 // Decide is what self is to do about a group, by the layout and what nodes say: said has
-// self, and those of the group's places that answered. braked: so many nodes are gone
-// that something else is wrong than their disks; nothing is copied and nothing dropped.
+// self, those of the group's places that answered, and those that hold uploads of the
+// group without being a place of it, which tell its owners so. braked: so many nodes are
+// gone that something else is wrong than their disks; nothing is copied and nothing
+// dropped.
 //
-// synced: self has all that the layout gives it of the group.
+// synced: self has all that the layout gives it of the group. A place that is no member
+// any more is not waited for: if it comes back, it tells what it has.
 func Decide(self replica.Node, l *layout.Layout, g layout.Group, said map[replica.Node]Inventory, braked bool) (do []Action, synced bool) {
 	places, owners, mine := l.Places(g), l.Owners(g), said[self]
-	buried := map[ID]bool{}
-	for _, s := range said {
-		maps.Copy(buried, s.Buried)
-	}
+	buried := burials(said)
 	for _, id := range sorted(buried) {
-		if mine.Held[id] || !mine.Buried[id] {
-			do = append(do, Action{Kind: Bury, ID: id})
+		if _, known := mine.Buried[id]; mine.Held[id] || !known {
+			do = append(do, Action{Kind: Bury, ID: id, At: buried[id]})
 		}
-	}
-	answered := true
-	for _, n := range places {
-		s, ok := said[n]
-		answered = answered && ok && !s.Stale
 	}
 	if !slices.Contains(owners, self) {
 		if l.MayDrop(self, g) && !braked {
@@ -83,28 +86,58 @@ func Decide(self replica.Node, l *layout.Layout, g layout.Group, said map[replic
 		}
 		return append(do, checks(self, mine, buried, said)...), true
 	}
-	var copies []Action
+	copies := lacking(places, mine, buried, said)
+	synced = len(copies) == 0 && !mine.Stale
 	for _, n := range places {
-		if s, ok := said[n]; n != self && ok && !s.Stale {
-			for _, id := range sorted(s.Held) {
-				if !mine.Held[id] && !buried[id] && !slices.ContainsFunc(copies, func(a Action) bool { return a.ID == id }) {
-					copies = append(copies, Action{Copy, id, n})
-				}
-			}
-		}
+		s, ok := said[n]
+		synced = synced && (ok && !s.Stale || !l.Current().Has(n))
 	}
-	synced = answered && len(copies) == 0 && !mine.Stale
 	if !braked {
 		do = append(do, copies...)
 	}
 	return append(do, checks(self, mine, buried, said)...), synced
 }
 
+// burials are all tombstones that are known, each with its latest time.
+func burials(said map[replica.Node]Inventory) map[ID]time.Time {
+	buried := map[ID]time.Time{}
+	for _, s := range said {
+		for id, at := range s.Buried {
+			if at.After(buried[id]) {
+				buried[id] = at
+			}
+		}
+	}
+	return buried
+}
+
+// lacking are the uploads that others have and an owner lacks.
+func lacking(places []replica.Node, mine Inventory, buried map[ID]time.Time, said map[replica.Node]Inventory) (do []Action) {
+	from := map[ID][]replica.Node{}
+	for _, n := range order(places, said) {
+		for id := range said[n].Held {
+			if _, dead := buried[id]; !mine.Held[id] && !dead && !said[n].Stale {
+				from[id] = append(from[id], n)
+			}
+		}
+	}
+	for _, id := range sorted(from) {
+		do = append(do, Action{Kind: Copy, ID: id, From: from[id]})
+	}
+	return do
+}
+
+// order is who said something: the places first, and the others by name.
+func order(places []replica.Node, said map[replica.Node]Inventory) []replica.Node {
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(said)), func(n replica.Node) bool { return slices.Contains(places, n) })
+	return append(slices.Clone(places), others...)
+}
+
 // drops are the uploads that a node has no business with, and every owner has.
-func drops(owners []replica.Node, mine Inventory, buried map[ID]bool, said map[replica.Node]Inventory) (do []Action) {
+func drops(owners []replica.Node, mine Inventory, buried map[ID]time.Time, said map[replica.Node]Inventory) (do []Action) {
 	for _, id := range sorted(mine.Held) {
 		lacks := func(n replica.Node) bool { s, ok := said[n]; return !ok || s.Stale || !s.Held[id] }
-		if !buried[id] && len(owners) > 0 && !slices.ContainsFunc(owners, lacks) {
+		if _, dead := buried[id]; !dead && len(owners) > 0 && !slices.ContainsFunc(owners, lacks) {
 			do = append(do, Action{Kind: Drop, ID: id})
 		}
 	}
@@ -112,7 +145,7 @@ func drops(owners []replica.Node, mine Inventory, buried map[ID]bool, said map[r
 }
 
 // checks are the uploads of a node that has been away, which nobody else vouches for.
-func checks(self replica.Node, mine Inventory, buried map[ID]bool, said map[replica.Node]Inventory) (do []Action) {
+func checks(self replica.Node, mine Inventory, buried map[ID]time.Time, said map[replica.Node]Inventory) (do []Action) {
 	if !mine.Stale {
 		return nil
 	}
@@ -121,13 +154,13 @@ func checks(self replica.Node, mine Inventory, buried map[ID]bool, said map[repl
 		for n, s := range said {
 			vouched = vouched || n != self && !s.Stale && s.Held[id]
 		}
-		if !vouched && !buried[id] {
+		if _, dead := buried[id]; !vouched && !dead {
 			do = append(do, Action{Kind: Check, ID: id})
 		}
 	}
 	return do
 }
 
-func sorted(m map[ID]bool) []ID {
+func sorted[V any](m map[ID]V) []ID {
 	return slices.SortedFunc(maps.Keys(m), func(a, b ID) int { return bytes.Compare(a[:], b[:]) })
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -22,15 +23,24 @@ func set(letters string) map[ID]bool {
 }
 
 func inventory(held, buried string) Inventory {
-	return Inventory{Held: set(held), Buried: set(buried)}
+	return Inventory{Held: set(held), Buried: graves(set(buried))}
+}
+
+// graves are the tombstones of uploads.
+func graves(ids map[ID]bool) map[ID]time.Time {
+	out := map[ID]time.Time{}
+	for id := range ids {
+		out[id] = time.Unix(1, 0)
+	}
+	return out
 }
 
 func drawn(do []Action) string {
 	var out []string
 	for _, a := range do {
 		text := fmt.Sprintf("%s %c", a.Kind, a.ID[15])
-		if a.From != "" {
-			text += " from " + string(a.From)
+		for _, n := range a.From {
+			text += " from " + string(n)
 		}
 		out = append(out, text)
 	}
@@ -64,17 +74,20 @@ func TestDecide(t *testing.T) {
 		do     string
 		synced bool
 	}{
-		"alike":              {"a", map[replica.Node]Inventory{"a": inventory("xy", ""), "b": inventory("xy", "")}, false, "", true},
-		"one is missing":     {"a", map[replica.Node]Inventory{"a": inventory("x", ""), "b": inventory("xy", "")}, false, "copy y from b", false},
-		"braked":             {"a", map[replica.Node]Inventory{"a": inventory("x", ""), "b": inventory("xy", "")}, true, "", false},
-		"one is buried":      {"a", map[replica.Node]Inventory{"a": inventory("xy", ""), "b": inventory("x", "y")}, false, "bury y", true},
-		"buried and copied":  {"a", map[replica.Node]Inventory{"a": inventory("", "y"), "b": inventory("y", "")}, false, "", true},
-		"no answer":          {"a", map[replica.Node]Inventory{"a": inventory("x", "")}, false, "", false},
-		"the other is stale": {"a", map[replica.Node]Inventory{"a": inventory("x", ""), "b": stale(inventory("xy", ""))}, false, "", false},
-		"this one is":        {"a", map[replica.Node]Inventory{"a": stale(inventory("xyz", "")), "b": inventory("x", "z")}, false, "bury z, check y", false},
-		"not its business":   {"c", map[replica.Node]Inventory{"c": inventory("xyz", ""), "a": inventory("xy", ""), "b": inventory("x", "")}, false, "drop x", true},
-		"nor is it known":    {"c", map[replica.Node]Inventory{"c": inventory("x", ""), "a": inventory("x", "")}, false, "", true},
-		"nor while braked":   {"c", map[replica.Node]Inventory{"c": inventory("x", ""), "a": inventory("x", ""), "b": inventory("x", "")}, true, "", true},
+		"alike":             {"a", map[replica.Node]Inventory{"a": inventory("xy", ""), "b": inventory("xy", "")}, false, "", true},
+		"one is missing":    {"a", map[replica.Node]Inventory{"a": inventory("x", ""), "b": inventory("xy", "")}, false, "copy y from b", false},
+		"braked":            {"a", map[replica.Node]Inventory{"a": inventory("x", ""), "b": inventory("xy", "")}, true, "", false},
+		"one is buried":     {"a", map[replica.Node]Inventory{"a": inventory("xy", ""), "b": inventory("x", "y")}, false, "bury y", true},
+		"buried and copied": {"a", map[replica.Node]Inventory{"a": inventory("", "y"), "b": inventory("y", "")}, false, "", true},
+		"from any that has it": {"a", map[replica.Node]Inventory{"a": inventory("", ""), "b": inventory("x", ""), "c": inventory("xy", "")}, false,
+			"copy x from b from c, copy y from c", false},
+		"buried where it is no place": {"a", map[replica.Node]Inventory{"a": inventory("", ""), "b": inventory("", ""), "c": inventory("x", "x")}, false, "bury x", true},
+		"no answer":                   {"a", map[replica.Node]Inventory{"a": inventory("x", "")}, false, "", false},
+		"the other is stale":          {"a", map[replica.Node]Inventory{"a": inventory("x", ""), "b": stale(inventory("xy", ""))}, false, "", false},
+		"this one is":                 {"a", map[replica.Node]Inventory{"a": stale(inventory("xyz", "")), "b": inventory("x", "z")}, false, "bury z, check y", false},
+		"not its business":            {"c", map[replica.Node]Inventory{"c": inventory("xyz", ""), "a": inventory("xy", ""), "b": inventory("x", "")}, false, "drop x", true},
+		"nor is it known":             {"c", map[replica.Node]Inventory{"c": inventory("x", ""), "a": inventory("x", "")}, false, "", true},
+		"nor while braked":            {"c", map[replica.Node]Inventory{"c": inventory("x", ""), "a": inventory("x", ""), "b": inventory("x", "")}, true, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			do, synced := Decide(c.self, &l, 7, c.said, c.braked)
@@ -103,7 +116,7 @@ func (w *world) ask(self replica.Node) map[replica.Node]Inventory {
 	said := map[replica.Node]Inventory{}
 	for _, n := range w.nodes {
 		if n == self || !w.down[n] && rapid.IntRange(0, 9).Draw(w.rt, "lost") > 0 {
-			said[n] = Inventory{Held: w.held[n], Buried: w.tombs[n]}
+			said[n] = Inventory{Held: w.held[n], Buried: graves(w.tombs[n])}
 		}
 	}
 	return said
@@ -114,7 +127,7 @@ func (w *world) repair(self replica.Node, said map[replica.Node]Inventory, brake
 	for _, a := range do {
 		switch a.Kind {
 		case Copy:
-			if w.held[a.From][a.ID] { // else it went meanwhile
+			if w.held[a.From[0]][a.ID] { // else it went meanwhile
 				w.held[self][a.ID] = true
 			}
 		case Drop:
@@ -154,7 +167,7 @@ func TestConverges(t *testing.T) {
 			for _, n := range w.nodes {
 				said := map[replica.Node]Inventory{}
 				for _, m := range w.nodes {
-					said[m] = Inventory{Held: w.held[m], Buried: w.tombs[m]}
+					said[m] = Inventory{Held: w.held[m], Buried: graves(w.tombs[m])}
 				}
 				idle = w.repair(n, said, false) && idle
 				w.l = w.l.See(n, w.l.Current().Number).Settle()

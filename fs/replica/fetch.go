@@ -17,18 +17,23 @@ const (
 	Corrupt                // it has it, damaged: that copy is no copy any more
 	Silent                 // no answer, or the connection broke or stalled
 	Slow                   // no bytes yet: another is asked beside it
+	Deleted                // the node has its tombstone
 )
 
 func (f Finding) String() string {
-	return [...]string{"read", "absent", "corrupt", "silent", "slow"}[f]
+	return [...]string{"read", "absent", "corrupt", "silent", "slow", "deleted"}[f]
 }
 
 // Errors of a Fetch.
 var (
 	// ErrUnavailable: a node that may have a copy does not answer now.
 	ErrUnavailable = errors.New("no copy can be reached")
-	// ErrLost: every node that there is has answered, and none has a good copy.
+	// ErrLost: every node that there is has answered, those that had no copy twice, and
+	// none has a good one.
 	ErrLost = errors.New("every copy is lost")
+	// ErrDeleted: nothing refers to it any more, and its copies are being removed. Some
+	// may be left, and are not to be read: what still asks for it is mistaken, or late.
+	ErrDeleted = errors.New("it was deleted")
 )
 
 // atOnceMax is how many nodes are asked beside one another.
@@ -40,6 +45,8 @@ type Fetch struct {
 	asked  map[Node]Finding
 	open   map[Node]bool // asked, and not heard of but for Slow
 	done   bool
+	gone   bool // Deleted was heard
+	twice  bool // those that had none are being asked again
 }
 
 // NewFetch begins the reading. holders were written down when the copies were made,
@@ -63,7 +70,7 @@ func NewFetch(holders, owners, all []Node) *Fetch {
 
 // Next is the node to ask now; "": none, until something is heard, or at all: Err says.
 func (f *Fetch) Next() Node {
-	if f.done || len(f.open) >= atOnceMax || len(f.open) > f.slow() {
+	if f.done || f.gone || len(f.open) >= atOnceMax || len(f.open) > f.slow() {
 		return ""
 	}
 	for i, round := range f.rounds {
@@ -94,7 +101,31 @@ func (f *Fetch) Heard(n Node, what Finding) {
 		return
 	}
 	delete(f.open, n)
-	f.done = f.done || what == Got
+	f.done, f.gone = f.done || what == Got, f.gone || what == Deleted
+	if !f.done && !f.twice && f.exhausted() {
+		f.again()
+	}
+}
+
+// exhausted reports whether all have been asked and heard.
+func (f *Fetch) exhausted() bool {
+	return len(f.open) == 0 && !slices.ContainsFunc(f.rounds, func(r []Node) bool { return len(r) > 0 })
+}
+
+// again has those be asked once more that had no copy, if that is what all hangs on: a
+// copy may have moved from one that was yet to be asked to one that had been.
+func (f *Fetch) again() {
+	var absent []Node
+	for n, what := range f.asked {
+		switch what {
+		case Silent:
+			return
+		case Absent:
+			absent = append(absent, n)
+		}
+	}
+	slices.Sort(absent)
+	f.rounds, f.twice = append(f.rounds, absent), true
 }
 
 // Done reports whether the bytes have come.
@@ -111,10 +142,9 @@ func (f *Fetch) Corrupt() (out []Node) {
 	return out
 }
 
-// Err is nil while the bytes have come, or may yet come. ErrLost only if every node
-// has answered.
+// Err is nil while the bytes have come, or may yet come.
 func (f *Fetch) Err() error {
-	if f.done || len(f.open) > 0 || slices.ContainsFunc(f.rounds, func(r []Node) bool { return len(r) > 0 }) {
+	if f.done || !f.gone && !f.exhausted() {
 		return nil
 	}
 	cause := ErrLost
@@ -124,6 +154,9 @@ func (f *Fetch) Err() error {
 		if what == Silent {
 			cause = ErrUnavailable
 		}
+	}
+	if f.gone {
+		cause = ErrDeleted
 	}
 	if len(words) == 0 {
 		return fmt.Errorf("%w: there is no node to ask", ErrUnavailable)
