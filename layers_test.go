@@ -52,6 +52,7 @@ var layers = map[string][]string{
 	"fs/register/registertest": {"fs/register"},
 	"fs/replica":               nil,
 	"fs/layout":                {"fs/replica", "mesh/ring"},
+	"fs/collect":               {"fs/repair", "fs/replica"},
 	"fs/repair":                {"fs/layout", "fs/replica"},
 	"actors/sched":             {"actors/plan", "mesh/offers"},
 	"actors/fair":              {"actors/plan"},
@@ -128,7 +129,7 @@ var owners = map[string]string{
 // pure packages decide and translate; what acts is done by others. Their docs
 // say so, and everything that they import of ours is pure too.
 var pure = []string{"actors/auth", "actors/endpoints", "actors/fair", "actors/plan", "actors/plan/distribute", "actors/plan/frame", "actors/plan/stmt", "actors/plan/template", "actors/sched",
-	"duck/lexer", "duck/logical", "duck/tree", "fs/layout", "fs/register", "fs/repair", "fs/replica", "mesh/offers", "mesh/ring"}
+	"duck/lexer", "duck/logical", "duck/tree", "fs/collect", "fs/layout", "fs/register", "fs/repair", "fs/replica", "mesh/offers", "mesh/ring"}
 
 // acts are the packages that none of them imports: clocks aside, which are looked
 // for call by call, since dates are values too.

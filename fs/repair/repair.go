@@ -17,6 +17,8 @@ package repair
 
 import (
 	"bytes"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -25,8 +27,24 @@ import (
 	"github.com/pondmesh/pond/fs/replica"
 )
 
-// ID is an upload's.
+// ID is an upload's. Its text is 32 hex digits.
 type ID [16]byte
+
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (id ID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (id *ID) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(id)) {
+		return fmt.Errorf("upload id %.40q", text)
+	}
+	if _, err := hex.Decode(id[:], text); err != nil {
+		return fmt.Errorf("upload id %.40q: %w", text, err)
+	}
+	return nil
+}
 
 // Inventory is what a node says of its uploads of one group.
 type Inventory struct {
