@@ -1,0 +1,100 @@
+package layout
+
+import (
+	"slices"
+	"time"
+
+	"github.com/pondmesh/pond/fs/replica"
+)
+
+// Candidate is a node as whoever plans sees it.
+type Candidate struct {
+	Member
+	Gone   time.Duration // for how long it has not answered; 0: it does
+	Here   time.Duration // for how long it has answered without a pause
+	Leaves bool          // it wants to go, and stays until what it has is elsewhere
+}
+
+// Patience is how long a state must last before data moves because of it, so that nodes
+// that come and go move none.
+type Patience struct {
+	Gone time.Duration // of a member that does not answer, before others are given what it has
+	Here time.Duration // of a node that answers, before it is given anything
+}
+
+// Waits is the patience of a pond.
+func Waits() Patience { return Patience{Gone: 5 * time.Minute, Here: time.Minute} }
+
+// Braked reports whether more than a third of the members do not answer: then something
+// else is wrong than their disks, and nothing is moved or dropped until they are back.
+func (l *Layout) Braked(answers func(replica.Node) bool) bool {
+	v := l.Current()
+	if v == nil {
+		return true
+	}
+	gone := 0
+	for _, m := range v.Members {
+		if !answers(m.Node) {
+			gone++
+		}
+	}
+	return 3*gone > len(v.Members)
+}
+
+// Plan is the members that there should be, for Change; nil: those that there are, or it
+// is no time for a change. seen are all nodes that are known, members or not.
+//
+// Dead members go at once when their time is over, and nobody else comes or goes before
+// the last change is carried out: a node that leaves is a member without weight until
+// its uploads are elsewhere, and is let go then. While the brake holds, nobody goes; those
+// that come in place of many that are dead release it.
+func (l *Layout) Plan(seen []Candidate, p Patience) []Member {
+	v := l.Current()
+	if v == nil {
+		return founders(seen)
+	}
+	by := map[replica.Node]Candidate{}
+	for _, c := range seen {
+		by[c.Node] = c
+	}
+	answers := func(n replica.Node) bool { c, ok := by[n]; return ok && c.Gone == 0 }
+	if len(l.Versions) >= versionsMax {
+		return nil
+	}
+	braked := l.Braked(answers)
+	settled := len(l.Versions) == 1
+	var next []Member
+	for _, m := range v.Members {
+		c, known := by[m.Node]
+		switch {
+		case known && c.Gone >= p.Gone && c.Gone > 0 && !braked:
+		case !known || c.Gone > 0 || !settled || braked:
+			next = append(next, m)
+		case !c.Leaves:
+			next = append(next, c.Member)
+		case m.Weight > 0:
+			next = append(next, Member{Node: m.Node, Zone: m.Zone})
+		}
+	}
+	for _, c := range seen {
+		if settled && !v.Has(c.Node) && c.Gone == 0 && c.Here >= p.Here && !c.Leaves {
+			next = append(next, c.Member)
+		}
+	}
+	slices.SortFunc(next, func(a, b Member) int { return compare(a.Node, b.Node) })
+	if slices.Equal(next, v.Members) || check(v.Copies, next) != nil {
+		return nil
+	}
+	return next
+}
+
+// founders are the members of the first version: all that answer.
+func founders(seen []Candidate) (out []Member) {
+	for _, c := range seen {
+		if c.Gone == 0 && !c.Leaves {
+			out = append(out, c.Member)
+		}
+	}
+	slices.SortFunc(out, func(a, b Member) int { return compare(a.Node, b.Node) })
+	return out
+}
