@@ -48,6 +48,7 @@ var layers = map[string][]string{
 	"fs/object":                {"duck/glob"},
 	"fs/object/objecttest":     {"fs/object"},
 	"fs/object/folder":         {"fs/object"},
+	"fs/object/s3":             {"fs/object"},
 	"fs/register":              nil,
 	"fs/register/registertest": {"fs/register"},
 	"fs/replica":               nil,
@@ -122,6 +123,7 @@ var owners = map[string]string{
 	"github.com/hashicorp/memberlist":   "mesh",
 	"github.com/cockroachdb/pebble":     "fs",
 	"github.com/klauspost/compress":     "shuffle",
+	"github.com/minio/minio-go":         "fs",
 	"github.com/spf13/cobra":            "cmd",
 	"github.com/prometheus":             "actors",
 }
