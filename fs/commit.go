@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -18,16 +19,19 @@ const (
 	committerStopMax = 10 * time.Second
 )
 
-// request is one change of the index. Exactly one of put and drop is set.
+// request is one change of the index: what it drops goes before what it puts.
 type request struct {
-	put  *Info
-	crcs []uint32
-	file bool // put has a file, new in the data folder
-	drop []UploadID
-	sync bool
+	put   *Info
+	crcs  []uint32
+	file  bool // put has a file, new in the data folder
+	again bool // put is there already, with these checksums: only its facts change
+	fresh bool // put is of an id that others know: if it is there by now, or buried, it is not put
+	drop  []UploadID
+	sync  bool
 
 	dropped []UploadID // those of drop that were there; the committer sets it
 	bytes   int64      // of dropped
+	refused error      // its alone, not of all that are committed with it
 	done    chan error
 }
 
@@ -149,17 +153,23 @@ func (c *committer) apply(group []*request, sync bool) error {
 	}
 	b := s.index.db.NewBatch()
 	defer b.Close()
-	files := false
+	files, done := false, pending{}
 	for _, r := range group {
-		var err error
-		if r.put != nil {
-			files = files || r.file
-			err = s.index.put(b, r.put, r.crcs)
-		} else {
-			err = c.drop(b, r)
+		if r.fresh {
+			if _, err := c.info(done, r.put.ID); !errors.Is(err, ErrNotFound) {
+				r.refused = cmp.Or(err, ErrExists)
+				continue
+			}
 		}
-		if err != nil {
+		if err := c.drop(b, done, r); err != nil {
 			return err
+		}
+		if r.put != nil {
+			done[r.put.ID] = r.put
+			files = files || r.file
+			if err := s.index.put(b, r.put, r.crcs); err != nil {
+				return err
+			}
 		}
 	}
 	// A file's name must be on disk before the fact that it is there.
@@ -174,12 +184,26 @@ func (c *committer) apply(group []*request, sync bool) error {
 	return nil
 }
 
+// pending are the uploads as a batch leaves them: nil is gone.
+type pending map[UploadID]*Info
+
+// info is an upload as it is once a batch is committed.
+func (c *committer) info(done pending, id UploadID) (Info, error) {
+	info, ok := done[id]
+	switch {
+	case !ok:
+		return c.s.index.info(id)
+	case info == nil:
+		return Info{}, ErrNotFound
+	}
+	return *info, nil
+}
+
 // drop adds the removal of the ids that exist to the batch.
-func (c *committer) drop(b *pebble.Batch, r *request) error {
-	seen := make(map[UploadID]bool, len(r.drop))
+func (c *committer) drop(b *pebble.Batch, done pending, r *request) error {
 	for _, id := range r.drop {
-		info, err := c.s.index.info(id)
-		if errors.Is(err, ErrNotFound) || seen[id] {
+		info, err := c.info(done, id)
+		if errors.Is(err, ErrNotFound) {
 			continue
 		}
 		if err != nil && !errors.Is(err, ErrCorrupt) { // a damaged record can go too
@@ -188,7 +212,7 @@ func (c *committer) drop(b *pebble.Batch, r *request) error {
 		if err := c.s.index.drop(b, id); err != nil {
 			return err
 		}
-		seen[id] = true
+		done[id] = nil
 		r.dropped = append(r.dropped, id)
 		r.bytes += info.Size
 	}
@@ -197,13 +221,14 @@ func (c *committer) drop(b *pebble.Batch, r *request) error {
 
 func (c *committer) answer(group []*request, err error) {
 	for _, r := range group {
-		switch {
-		case err != nil:
+		err := cmp.Or(err, r.refused)
+		if err != nil {
 			r.dropped = nil
-		case r.put != nil:
-			c.s.use(r.put.Size, 1)
-		default:
+		} else {
 			c.s.use(-r.bytes, -int64(len(r.dropped)))
+		}
+		if err == nil && r.put != nil && !r.again {
+			c.s.use(r.put.Size, 1)
 		}
 		r.done <- err
 	}

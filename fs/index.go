@@ -246,11 +246,16 @@ func (x *index) crcs(id UploadID, size int64) ([]uint32, error) {
 
 // page reads up to n records with ids above after, in order.
 func (x *index) page(after *UploadID, n int) (page []Info, err error) {
-	o := &pebble.IterOptions{LowerBound: []byte{keyUpload}, UpperBound: []byte{keyUpload + 1}}
+	lower := []byte{keyUpload}
 	if after != nil {
-		o.LowerBound = append(uploadKey(*after), 0)
+		lower = append(uploadKey(*after), 0)
 	}
-	it, err := x.db.NewIter(o)
+	return x.pageIn(lower, []byte{keyUpload + 1}, n)
+}
+
+// pageIn reads up to n records with keys from lower to below upper, in order.
+func (x *index) pageIn(lower, upper []byte, n int) (page []Info, err error) {
+	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, indexError(err)
 	}

@@ -61,6 +61,9 @@ type Store struct {
 	writer  *committer
 	frames  sync.Pool // *[FrameSize]byte
 	uploads atomic.Int64
+	claims  claims
+	// reserved is what copies being written have still to write, in bytes.
+	reserved atomic.Int64
 
 	mu          sync.RWMutex // held shared while the index is in use, alone to close it
 	closed      bool
@@ -268,9 +271,14 @@ func (s *Store) Delete(ids ...UploadID) error {
 }
 
 func (s *Store) deleteSome(ids []UploadID) error {
+	defer s.claims.leave(ids...)()
+	return s.drop(&request{drop: ids, sync: true})
+}
+
+// drop has the index forget uploads, and removes their files.
+func (s *Store) drop(r *request) error {
 	// The index must forget on disk before a file goes: a crash in between leaves
 	// a file that nobody knows (Open removes it), never a fact without a file.
-	r := &request{drop: ids, sync: true}
 	if err := s.writer.do(r); err != nil {
 		return err
 	}

@@ -32,6 +32,9 @@ type Upload struct {
 	f    vfs.File
 	sums Sums
 	err  error // why it ended; ErrClosed after Commit or Abort
+	// Of a copy: its id is claimed, and bytes are set aside that are not written yet.
+	copy  bool
+	aside int64
 }
 
 // Sums are the size and the frame checksums of an upload's bytes. The zero value is
@@ -73,7 +76,9 @@ func (s *Store) Create(kind string) (*Upload, error) {
 	return u, nil
 }
 
-func (s *Store) create(kind string) (*Upload, error) {
+func (s *Store) create(kind string) (*Upload, error) { return s.begin(newUploadID(), kind) }
+
+func (s *Store) begin(id UploadID, kind string) (*Upload, error) {
 	if err := checkFacts(kind, nil); err != nil {
 		return nil, err
 	}
@@ -88,7 +93,7 @@ func (s *Store) create(kind string) (*Upload, error) {
 		s.uploads.Add(-1)
 		return nil, ErrBusy
 	}
-	u := &Upload{s: s, id: newUploadID(), kind: kind}
+	u := &Upload{s: s, id: id, kind: kind}
 	var err error
 	if u.f, err = s.fs.Create(s.file(u.id), writeCategory); err != nil {
 		s.uploads.Add(-1)
@@ -170,7 +175,8 @@ func (u *Upload) write(p []byte) (int, error) {
 		}
 	}
 	u.sums.Add(p) // when less is written, the upload ends
-	return u.f.Write(p)
+	n, err := u.f.Write(p)
+	return n, errors.Join(err, u.wrote(n))
 }
 
 // File opens the upload's file for writing, for another process, which writes all of
@@ -307,11 +313,14 @@ func (u *Upload) commit(attrs []byte, durable bool) (Info, error) {
 	}
 	info := Info{ID: u.id, Kind: u.kind, Size: u.sums.Size, Attrs: slices.Clone(attrs),
 		Durable: durable, Committed: u.s.now().UTC()}
-	if err := u.s.writer.do(&request{put: &info, crcs: u.sums.all(), file: true, sync: durable}); err != nil {
+	if err := u.s.writer.do(&request{put: &info, crcs: u.sums.all(), file: true, fresh: u.copy, sync: durable}); err != nil {
 		return Info{}, err
 	}
 	u.err = ErrClosed
-	u.s.uploads.Add(-1)
+	u.let()
+	if u.copy {
+		u.s.healed(u.id)
+	}
 	return info, nil
 }
 
@@ -352,7 +361,7 @@ func (u *Upload) Abort() error {
 // end closes and removes the file; later calls return cause.
 func (u *Upload) end(cause error) error {
 	u.err = cause
-	u.s.uploads.Add(-1)
+	defer u.let()
 	var err error
 	if u.f != nil {
 		err = u.f.Close()

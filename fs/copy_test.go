@@ -1,0 +1,233 @@
+package fs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// copyOf writes a copy of bytes under an id and commits it.
+func copyOf(s *Store, id UploadID, kind string, b []byte) error {
+	u, err := s.CreateCopy(id, kind, int64(len(b)))
+	if err != nil {
+		return err
+	}
+	defer u.Abort()
+	if _, err := u.Write(bytes.Clone(b)); err != nil {
+		return err
+	}
+	_, err = u.Commit(nil, true)
+	return err
+}
+
+// TestCreateCopy: a copy has the id and the digest of what it is a copy of; an id is
+// written once at a time, and not again once it is there or buried.
+func TestCreateCopy(t *testing.T) {
+	from, s := open(t, t.TempDir(), Options{}), open(t, t.TempDir(), Options{})
+	b := content(1, 200_000)
+	info := mustPut(t, from, b, true)
+	u, err := s.CreateCopy(info.ID, "copy", info.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CreateCopy(info.ID, "copy", info.Size); !errors.Is(err, ErrBusy) {
+		t.Errorf("the same copy beside it: %v", err)
+	}
+	if err := u.Abort(); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyOf(s, info.ID, "copy", b); err != nil {
+		t.Fatal(err)
+	}
+	wantBytes(t, s, info.ID, b)
+	r1, err1 := from.Reader(info.ID)
+	r2, err2 := s.Reader(info.ID)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	defer r1.Close()
+	defer r2.Close()
+	if r1.Digest() != r2.Digest() {
+		t.Errorf("digests %s and %s", r1.Digest(), r2.Digest())
+	}
+	if err := copyOf(s, info.ID, "copy", b); !errors.Is(err, ErrExists) {
+		t.Errorf("again: %v", err)
+	}
+	if err := s.Bury(time.Now(), info.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyOf(s, info.ID, "copy", b); !errors.Is(err, ErrExists) {
+		t.Errorf("what is buried: %v", err)
+	}
+	if bytes, n := s.Usage(); bytes != 0 || n != 1 || s.uploads.Load() != 0 || s.reserved.Load() != 0 {
+		t.Errorf("%d bytes of %d uploads, %d open, %d set aside", bytes, n, s.uploads.Load(), s.reserved.Load())
+	}
+}
+
+// TestBuryWhileCopied: a tombstone that comes while a copy is written wins.
+func TestBuryWhileCopied(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	id := newUploadID()
+	u, err := s.CreateCopy(id, "copy", 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Write([]byte("bytes")); err != nil {
+		t.Fatal(err)
+	}
+	since := time.Unix(1000, 0).UTC()
+	if err := s.Bury(since, id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Commit(nil, true); !errors.Is(err, ErrExists) {
+		t.Errorf("commit: %v", err)
+	}
+	if info, err := s.Stat(id); err != nil || info.Kind != KindBuried || !info.Committed.Equal(since) {
+		t.Errorf("%+v, %v", info, err)
+	}
+	var all sync.WaitGroup
+	for range 8 { // as one batch, some of them
+		all.Go(func() {
+			if err := s.Bury(since, id); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if bytes, n := s.Usage(); bytes != 0 || n != 1 {
+		t.Errorf("%d bytes, %d uploads", bytes, n)
+	}
+}
+
+// TestQuarantine: what is damaged goes out of use and stays aside, over a restart too,
+// until it is whole again.
+func TestQuarantine(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	b := content(3, 100_000)
+	info := mustPut(t, s, b, true)
+	if err := rot(s.file(info.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Verify(context.Background(), info.ID); !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("the fault did not happen: %v", err)
+	}
+	if err := s.Quarantine(info.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Stat(info.ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("it is still in use: %v", err)
+	}
+	if err := s.Quarantine(info.ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("again: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, Options{})
+	if ids, err := s.Quarantined(); err != nil || len(ids) != 1 || ids[0] != info.ID {
+		t.Errorf("aside: %v, %v", ids, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "quarantine", info.ID.String())); err != nil {
+		t.Error(err)
+	}
+	if err := copyOf(s, info.ID, "copy", b); err != nil {
+		t.Fatal(err)
+	}
+	wantBytes(t, s, info.ID, b)
+	if ids, err := s.Quarantined(); err != nil || len(ids) != 0 {
+		t.Errorf("aside after it was healed: %v, %v", ids, err)
+	}
+}
+
+// TestKeep: what could be made again becomes what is kept, once it has been checked.
+func TestKeep(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	good, bad := mustPut(t, s, content(1, 70_000), false), mustPut(t, s, content(2, 70_000), false)
+	if err := s.Keep(good.ID, "copy"); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := s.Stat(good.ID); err != nil || info.Kind != "copy" || !info.Durable {
+		t.Errorf("%+v, %v", info, err)
+	}
+	wantBytes(t, s, good.ID, content(1, 70_000))
+	if err := rot(s.file(bad.ID)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Keep(bad.ID, "copy"); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a damaged one: %v", err)
+	}
+	if bytes, n := s.Usage(); bytes != 140_000 || n != 2 {
+		t.Errorf("%d bytes, %d uploads", bytes, n)
+	}
+}
+
+// TestBetween lists a range of ids, pages of it together.
+func TestBetween(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	for i := range 2*listPage + 3 {
+		id := UploadID{byte(i >> 8), byte(i)}
+		if err := copyOf(s, id, "copy", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func(from, to UploadID) (n int) {
+		for info, err := range s.Between(from, to) {
+			if err != nil || bytes.Compare(info.ID[:], from[:]) < 0 || bytes.Compare(info.ID[:], to[:]) > 0 {
+				t.Fatalf("%s between %s and %s, %v", info.ID, from, to, err)
+			}
+			n++
+		}
+		return n
+	}
+	if n := count(UploadID{}, UploadID{255}); n != 2*listPage+3 {
+		t.Errorf("all: %d", n)
+	}
+	if n := count(UploadID{0, 1}, UploadID{0, 3}); n != 3 {
+		t.Errorf("three: %d", n)
+	}
+}
+
+// smallDisk has a number of bytes free.
+type smallDisk struct {
+	vfs.FS
+	free uint64
+}
+
+func (d smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: d.free}, nil
+}
+
+// TestCopyRoom: copies that are being written have their room to themselves, and give it
+// back when they end.
+func TestCopyRoom(t *testing.T) {
+	s, err := Open(context.Background(), "/d", Options{FS: smallDisk{vfs.NewMem(), 1000}, MinFree: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	u, err := s.CreateCopy(newUploadID(), "copy", 800)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := newUploadID()
+	if _, err := s.CreateCopy(id, "copy", 101); !errors.Is(err, ErrNoSpace) {
+		t.Errorf("more than there is beside it: %v", err)
+	}
+	if _, err := u.Write(make([]byte, 801)); !errors.Is(err, ErrInvalid) {
+		t.Errorf("more bytes than were said: %v", err)
+	}
+	if err := copyOf(s, id, "copy", make([]byte, 900)); err != nil {
+		t.Errorf("its room is not free again: %v", err)
+	}
+	if n := s.reserved.Load(); n != 0 {
+		t.Errorf("%d bytes are set aside", n)
+	}
+}
