@@ -92,10 +92,11 @@ var layers = map[string][]string{
 		"duck/vec", "fs/faults", "shuffle/transfer"},
 	"actors/rows":      {"actors/api", "actors/output", "actors/plan"},
 	"actors/registers": {"actors/api", "fs/register"},
+	"actors/replicas":  {"actors/plan", "fs", "fs/replica", "mesh", "mesh/delay", "mesh/ring"},
 	"actors/terms":     {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/wire", "fs", "fs/faults", "mesh", "mesh/offers"},
 	"actors": {"actors/access", "actors/api", "actors/audit", "actors/auth", "actors/crew", "actors/exec", "actors/faulty", "actors/fair", "actors/given", "actors/grains", "actors/intake", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare",
-		"actors/publish", "actors/refusals", "actors/registers", "actors/report", "actors/rows", "actors/runner", "actors/sched", "actors/setup", "actors/tally", "actors/terms", "actors/wire",
+		"actors/publish", "actors/refusals", "actors/registers", "actors/replicas", "actors/report", "actors/rows", "actors/runner", "actors/sched", "actors/setup", "actors/tally", "actors/terms", "actors/wire",
 		"mesh/delay", "fs", "fs/faults", "mesh", "mesh/offers", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/kinds", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "duck/lexer", "shuffle/transfer"},
 

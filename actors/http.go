@@ -79,6 +79,9 @@ func newServer(n *Node) *http.Server {
 	route("GET /v1/specs", auth.Node, s.handle(s.getSpecs))
 	route("POST /v1/held", auth.Node, s.handle(s.postHeld))
 	route("POST /v1/registers", auth.Node, s.handle(s.postRegisters))
+	route("PUT /v1/uploads/{id}", auth.Node, s.handle(n.replicas.ServePut))
+	route("GET /v1/uploads/{id}", auth.Node, s.handle(n.replicas.ServeGet))
+	route("POST /v1/uploads/{id}/verify", auth.Node, s.handle(n.replicas.ServeVerify))
 	if n.cfg.Faults != nil {
 		route("GET /v1/faults", auth.Admin, s.keyed(s.getFaults))
 		route("POST /v1/faults", auth.Admin, s.keyed(s.postFault))
@@ -197,6 +200,7 @@ var bodyBytesMax = map[string]int64{
 	"POST /v1/registers":           api.RegisterBytesMax,
 	"POST /v1/faults":              faultBytesMax,
 	"POST /v1/blocks":              -1, // transfer's handler has bounds of its own
+	"PUT /v1/uploads/{id}":         -1, // as has that of copies
 }
 
 // faultBytesMax bounds an order for a fault; otherBytesMax bounds bodies of all other

@@ -33,6 +33,7 @@ import (
 	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/refusals"
 	"github.com/pondmesh/pond/actors/registers"
+	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/actors/runner"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/wire"
@@ -71,6 +72,7 @@ type Node struct {
 	peers     *peers.Peers
 	outputs   *publish.Outputs
 	registers *registers.Registers
+	replicas  *replicas.Replicas
 	grains    *grains.Host // the actors of users
 	rules     *access.Rules
 	metrics   *metrics.Metrics
@@ -153,6 +155,11 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		Context: n.ctx, Me: func() mesh.Member { return n.mesh.Self() }, Peers: n.peers, Records: n.records, Planner: n.planner,
 		Slots: cfg.Slots, Limits: limitsOf(&n.cfg), NewDriver: n.newDriver, Go: n.goes.Go, Log: n.log,
 	})
+	if n.replicas, err = replicas.Open(replicas.Config{
+		Self: n.id, Store: n.store, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Log: cfg.Log,
+	}); err != nil {
+		return nil, err
+	}
 	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Rules: n.rules, Faults: n.cfg.Faults, Log: n.log}
 	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Refused: n.refused, Handle: n.handleMessage})
 	if err != nil {
@@ -450,6 +457,9 @@ func (n *Node) close() error {
 	}
 	if n.registers != nil {
 		n.registers.Close()
+	}
+	if n.replicas != nil {
+		n.replicas.Close()
 	}
 	n.goes.Wait()
 	if n.blocks != nil {

@@ -45,6 +45,9 @@
 //	DELETE /v1/segments/{id}      drop it                      node to node
 //	POST /v1/held                 segments held for stages     node to node
 //	POST /v1/registers            requests to a keeper         node to node
+//	PUT  /v1/uploads/{id}         see package replicas         node to node
+//	GET  /v1/uploads/{id}         see package replicas         node to node
+//	POST /v1/uploads/{id}/verify  see package replicas         node to node
 //	POST /v1/blocks               see package transfer         node to node
 package api
 

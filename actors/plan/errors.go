@@ -27,9 +27,10 @@ const (
 	KindCrash                   // DuckDB took its process with it: tried once more, then fails the job
 	KindActor                   // a user's actor returned an error, or panicked
 	KindBusy                    // a queue is full: nothing has happened, and later there may be room
+	KindLost                    // every copy of stored data is gone or damaged: nothing that is tried again helps
 )
 
-var kindNames = [...]string{"internal", "user", "memory", "fetch", "resource", "unavailable", "fenced", "cancelled", "deadline", "not found", "exists", "denied", "crash", "actor", "busy"}
+var kindNames = [...]string{"internal", "user", "memory", "fetch", "resource", "unavailable", "fenced", "cancelled", "deadline", "not found", "exists", "denied", "crash", "actor", "busy", "lost"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
@@ -55,9 +56,10 @@ var (
 	ErrCrash       = errors.New("DuckDB crashed")
 	ErrActor       = errors.New("the actor failed")
 	ErrBusy        = errors.New("busy")
+	ErrLost        = errors.New("stored data is lost")
 )
 
-var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrResource, ErrUnavailable, ErrFenced, ErrCancelled, ErrDeadline, ErrNotFound, ErrExists, ErrDenied, ErrCrash, ErrActor, ErrBusy}
+var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrResource, ErrUnavailable, ErrFenced, ErrCancelled, ErrDeadline, ErrNotFound, ErrExists, ErrDenied, ErrCrash, ErrActor, ErrBusy, ErrLost}
 
 // Error is the one error that crosses nodes.
 type Error struct {

@@ -84,6 +84,25 @@ func (f *Fetch) Next() Node {
 	return ""
 }
 
+// Take begins with a node out of turn.
+func (f *Fetch) Take(n Node) {
+	for i, round := range f.rounds {
+		f.rounds[i] = slices.DeleteFunc(slices.Clone(round), func(o Node) bool { return o == n })
+	}
+	f.open[n] = true
+}
+
+// Return says that a node that was asked is asked no more, and has not failed: it is the
+// next to be asked, if another is needed.
+func (f *Fetch) Return(n Node) {
+	if !f.open[n] {
+		return
+	}
+	delete(f.open, n)
+	delete(f.asked, n)
+	f.rounds[0] = append([]Node{n}, f.rounds[0]...)
+}
+
 // slow is how many of the nodes that are asked have been slow.
 func (f *Fetch) slow() (n int) {
 	for node := range f.open {

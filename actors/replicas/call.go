@@ -1,0 +1,41 @@
+package replicas
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/pondmesh/pond/fs/replica"
+)
+
+// replyMax bounds the JSON of an answer.
+const replyMax = 16 << 20
+
+// call asks another node, and decodes what it answers.
+func (r *Replicas) call(ctx context.Context, n replica.Node, path string, in, out any) error {
+	body := []byte("{}")
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url(n, path), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := r.http.RoundTrip(req)
+	if err != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("HTTP %d", resp.StatusCode)
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, replyMax)).Decode(out)
+}

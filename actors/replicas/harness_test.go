@@ -1,0 +1,290 @@
+package replicas
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/replica"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// pond is some nodes on a network and on disks in memory: tests of it run in a bubble of
+// package synctest, so that time passes only when nothing else happens.
+type pond struct {
+	t     *testing.T
+	nodes map[mesh.NodeID]*node
+	mu    sync.Mutex
+	view  *mesh.View
+}
+
+// node is one of them.
+type node struct {
+	*Replicas
+	p      *pond
+	id     mesh.NodeID
+	disk   vfs.FS
+	server *http.Server
+	conns  chan net.Conn
+	closed chan struct{}
+	// meet is called with each request before it is served, unless nil; false: it is not
+	// served.
+	meet atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
+}
+
+// bubble runs a test on a pond of nodes a, b, c and so on.
+func bubble(t *testing.T, nodes int, test func(t *testing.T, p *pond)) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pond{t: t, nodes: map[mesh.NodeID]*node{}}
+		for i := range nodes {
+			p.start(mesh.NodeID(rune('a'+i)), vfs.NewMem())
+		}
+		defer func() {
+			for _, n := range p.nodes {
+				n.stop()
+			}
+		}()
+		test(t, p)
+	})
+}
+
+// start brings a node up on a disk.
+func (p *pond) start(id mesh.NodeID, disk vfs.FS) *node {
+	p.t.Helper()
+	store, err := fs.Open(context.Background(), "/d", fs.Options{FS: disk})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	n := &node{p: p, id: id, disk: disk, conns: make(chan net.Conn), closed: make(chan struct{})}
+	n.Replicas, err = Open(Config{Self: id, Store: store, View: p.seen, Dial: p.dial, CacheMax: 1 << 20, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	handle := func(pattern string, f func(http.ResponseWriter, *http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if meet := n.meet.Load(); meet != nil && !(*meet)(w, r) {
+				return
+			}
+			out, err := f(w, r)
+			switch {
+			case err != nil && errors.Is(err, plan.ErrNotFound):
+				w.WriteHeader(http.StatusNotFound)
+			case err != nil:
+				w.WriteHeader(http.StatusInternalServerError)
+			case out != nil:
+				_ = json.NewEncoder(w).Encode(out)
+			}
+		})
+	}
+	handle("PUT /v1/uploads/{id}", n.ServePut)
+	handle("GET /v1/uploads/{id}", n.ServeGet)
+	handle("POST /v1/uploads/{id}/verify", n.ServeVerify)
+	n.server = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	go n.server.Serve(n)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nodes[id] = n
+	p.look()
+	return n
+}
+
+// look makes the view that of the nodes that are up. The caller holds mu.
+func (p *pond) look() {
+	p.view = &mesh.View{}
+	for id := range p.nodes {
+		p.view.Members = append(p.view.Members, mesh.Member{ID: id, Host: string(id), API: 1, State: mesh.Alive})
+	}
+	slices.SortFunc(p.view.Members, func(a, b mesh.Member) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
+}
+
+func (p *pond) seen() *mesh.View {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.view
+}
+
+// stop ends a node as a crash would; others still see it.
+func (n *node) stop() {
+	select {
+	case <-n.closed:
+		return
+	default:
+	}
+	close(n.closed)
+	n.server.Close()
+	n.Replicas.Close()
+	n.store.Close()
+}
+
+// forget has the others see that a node is gone.
+func (p *pond) forget(id mesh.NodeID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.nodes, id)
+	p.look()
+}
+
+func (p *pond) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	n := p.nodes[mesh.NodeID(host)]
+	p.mu.Unlock()
+	if n == nil {
+		return nil, fmt.Errorf("nobody is at %s", addr)
+	}
+	ours, theirs := net.Pipe()
+	select {
+	case n.conns <- theirs:
+		return ours, nil
+	case <-n.closed:
+		return nil, fmt.Errorf("nobody listens at %s", addr)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// A node is its own net.Listener.
+func (n *node) Accept() (net.Conn, error) {
+	select {
+	case c := <-n.conns:
+		return c, nil
+	case <-n.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (n *node) Close() error   { return nil }
+func (n *node) Addr() net.Addr { return &net.TCPAddr{} }
+
+// on has a node's requests pass f first; it is told how often f said that it has done
+// something.
+func (n *node) on(f func(w http.ResponseWriter, r *http.Request) bool) {
+	if f == nil {
+		n.meet.Store(nil)
+		return
+	}
+	n.meet.Store(&f)
+}
+
+// content is bytes of a seed.
+func content(seed uint64, n int) []byte {
+	b := make([]byte, n)
+	rng := rand.NewChaCha8([32]byte{byte(seed)})
+	_, _ = rng.Read(b)
+	return b
+}
+
+// file writes a file beside a node's store.
+func (n *node) file(b []byte) string {
+	n.p.t.Helper()
+	f, err := n.disk.Create("/draft", "test")
+	if err == nil {
+		_, err = f.Write(bytes.Clone(b))
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		n.p.t.Fatal(err)
+	}
+	return "/draft"
+}
+
+func (n *node) mustPut(class replica.Class, b []byte) Copy {
+	n.p.t.Helper()
+	c, err := n.Put(context.Background(), class, n.file(b))
+	if err != nil {
+		n.p.t.Fatal(err)
+	}
+	return c
+}
+
+// has reports whether a node holds a good copy, durably.
+func (n *node) has(c Copy, b []byte) bool {
+	r, err := n.store.Reader(c.ID)
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	got, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size()))
+	return err == nil && bytes.Equal(got, b) && r.Info().Durable
+}
+
+func (n *node) wantRead(c Copy, b []byte) {
+	n.p.t.Helper()
+	got, err := n.read(c, 0, -1)
+	if err != nil || !bytes.Equal(got, b) {
+		n.p.t.Fatalf("node %s reads %d bytes of %d, %v", n.id, len(got), len(b), err)
+	}
+}
+
+func (n *node) read(c Copy, off, k int64) ([]byte, error) {
+	in, err := n.Open(context.Background(), c.ID, c.Holders, off, k)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return io.ReadAll(in)
+}
+
+// rot changes a byte of a node's copy.
+func (n *node) rot(id fs.UploadID, at int64) {
+	n.p.t.Helper()
+	f, err := n.disk.OpenReadWrite("/d/data/"+id.String(), "test")
+	if err != nil {
+		n.p.t.Fatal(err)
+	}
+	b := make([]byte, 1)
+	_, err = f.ReadAt(b, at)
+	b[0] ^= 1
+	if err == nil {
+		_, err = f.WriteAt(b, at)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		n.p.t.Fatal(err)
+	}
+}
+
+// others are the nodes but one.
+func (p *pond) but(id ...mesh.NodeID) (out []*node) {
+	for _, n := range p.nodes {
+		if !slices.Contains(id, n.id) {
+			out = append(out, n)
+		}
+	}
+	slices.SortFunc(out, func(a, b *node) int { return bytes.Compare([]byte(a.id), []byte(b.id)) })
+	return out
+}
+
+var three = replica.Class{Want: 3, Min: 2}
+
+// eventually waits for what goes on by itself; time passes while nothing else happens.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 1000 {
+		synctest.Wait()
+		if ok() {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	t.Fatalf("%s: not even after a quarter of an hour", what)
+}
