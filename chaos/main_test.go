@@ -23,6 +23,9 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == actorNode {
+		os.Exit(runActorNode(os.Args[2:]))
+	}
 	dir, err := os.MkdirTemp("", "pond-chaos-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -172,7 +172,7 @@ func (n *Node) Kill9(ctx context.Context) error {
 }
 
 // Stop freezes the process (SIGSTOP) until Cont.
-func (n *Node) Stop() error { return n.proc.Load().Signal(syscall.SIGSTOP) }
+func (n *Node) Stop() error { return n.proc.Load().Stop() }
 
 // Cont lets a frozen process go on (SIGCONT).
 func (n *Node) Cont() error { return n.proc.Load().Signal(syscall.SIGCONT) }

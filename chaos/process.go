@@ -80,6 +80,18 @@ func (p *Process) Signal(sig os.Signal) error {
 	return nil
 }
 
+// Stop freezes the process, and returns when it is frozen: of a busy machine, threads
+// run on for a while after the signal.
+func (p *Process) Stop() error {
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	if err := awaitStopped(p.PID()); err != nil {
+		return fmt.Errorf("chaos: process %d, which was told to stop: %w", p.PID(), err)
+	}
+	return nil
+}
+
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
