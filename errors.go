@@ -28,6 +28,12 @@ var (
 	ErrFenced      = plan.ErrFenced   // another activation of the actor has taken over: nothing was saved
 )
 
+// ErrUnknown is a job of which no node can say whether it has ended, nor how: all that
+// have its record are gone. It may be running, its files may be there or come yet. The
+// same job may be asked for again by its id, of any node; handed in anew it would be
+// another.
+var ErrUnknown = errors.New("it is not known what became of the job")
+
 // Error is a failure, its place, and advice. errors.As finds it in every error that
 // comes from a pond.
 type Error struct {

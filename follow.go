@@ -3,6 +3,7 @@ package pond
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 const (
 	movingLeast  = 10 * time.Second // Reconnect's time at least
 	movingPause  = 250 * time.Millisecond
-	unknownMost  = 15 * time.Second // for a job that was there a while ago
+	recordsPause = time.Second // of a job whose record no living node has
 	brokenPause  = 50 * time.Millisecond
 	movingTellAt = 3 * time.Second
 )
@@ -33,14 +34,15 @@ func (s *Session) newID(ctx context.Context) (plan.JobID, error) {
 // following is the attempts to hear of one job.
 type following struct {
 	j      *Job
-	taken  bool      // a node has said that the job is recorded
-	unsure bool      // it may be, though none has
-	since  time.Time // when nodes began to say nothing of it; zero: they do
-	told   bool
+	last   *api.JobStatus     // the latest news; nil: none yet
+	taken  bool               // a node has said that the job is recorded
+	unsure bool               // it may be, though none has
+	since  time.Time          // when nodes began to say nothing of it; zero: they do
+	told   map[plan.Kind]bool // since then, of what stands in the way
 }
 
 // heard notes news of the job.
-func (f *following) heard() { f.since, f.told = time.Time{}, false }
+func (f *following) heard() { f.since, f.told = time.Time{}, nil }
 
 // verdict is what to do after err, so long after the first of its like: wait for
 // pause and ask again, or fail.
@@ -53,8 +55,8 @@ func (f *following) verdict(err error, news bool, since, patience time.Duration)
 		return 0, false
 	case kind == plan.KindUnavailable && (f.taken || f.unsure): // it moves to another node
 		return movingPause, since < patience
-	case kind == plan.KindNotFound && f.taken: // who knows of it does not answer
-		return movingPause, since < min(patience, unknownMost)
+	case kind == plan.KindNotFound && f.taken: // all that have its record are gone, and may come back
+		return recordsPause, since < patience
 	}
 	return 0, false
 }
@@ -70,20 +72,52 @@ func (f *following) again(ctx context.Context, err error, news bool) error {
 		f.since = time.Now()
 	}
 	quiet := time.Since(f.since)
-	pause, again := f.verdict(err, news, quiet, max(f.j.s.config.wait, movingLeast))
+	patience := f.patience(ctx)
+	pause, again := f.verdict(err, news, quiet, patience)
 	if !again {
 		return f.end(err)
 	}
-	if quiet > movingTellAt && !f.told {
-		f.told = true
-		f.j.s.reconnecting("job " + f.j.ID() + " is between nodes (" + plan.AsError(err).Text + "): waiting for it")
+	if kind := plan.KindOf(err); quiet > movingTellAt && !f.told[kind] {
+		if f.told == nil {
+			f.told = map[plan.Kind]bool{}
+		}
+		f.told[kind] = true
+		f.j.s.reconnecting(f.waiting(err, patience-quiet))
 	}
 	select {
 	case <-time.After(pause):
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return errors.Join(context.Cause(ctx), f.end(err))
 	}
+}
+
+// patience is how long nodes may say nothing of the job: Reconnect's time, and as long
+// as the caller has said that he waits.
+func (f *following) patience(ctx context.Context) time.Duration {
+	patience := max(f.j.s.config.wait, movingLeast)
+	if until, ok := ctx.Deadline(); ok {
+		patience = max(patience, until.Sub(f.since))
+	}
+	return patience
+}
+
+// waiting is what is waited for, and how long yet.
+func (f *following) waiting(err error, left time.Duration) string {
+	what := "is between nodes (" + plan.AsError(err).Text + "): waiting for it"
+	if plan.KindOf(err) == plan.KindNotFound {
+		what = "is known to no node that lives: " + f.known(err) + "; waiting for nodes that are gone"
+	}
+	return fmt.Sprintf("job %s %s, for up to %v", f.j.ID(), what, left.Round(time.Second))
+}
+
+// known is what was heard of the job last.
+func (f *following) known(err error) string {
+	text := plan.AsError(err).Text
+	if f.last == nil || f.last.Coordinator == "" {
+		return text
+	}
+	return fmt.Sprintf("%s; it was %s when it was heard of last, from node %s", text, f.last.State, f.last.Coordinator)
 }
 
 // end is why a job is followed no further. What became of it is known only when a
@@ -91,17 +125,24 @@ func (f *following) again(ctx context.Context, err error, news bool) error {
 func (f *following) end(err error) error {
 	kind := plan.KindOf(err)
 	if kind == plan.KindUnavailable && (f.taken || f.unsure) || kind == plan.KindNotFound && f.taken {
-		return f.j.unknown(err)
+		return f.j.unknown(f.known(err))
 	}
 	return err
 }
 
 var errUnseen = errors.New("the job's end was not seen")
 
+// fateUnknown is an Error that matches ErrUnknown too.
+type fateUnknown struct{ err error }
+
+func (e *fateUnknown) Error() string   { return e.err.Error() }
+func (e *fateUnknown) Unwrap() []error { return []error{e.err, ErrUnknown} }
+
 // unknown is the error of a job of which nobody knows how it stands. Nobody is told
 // to hand it in again: it may be running, and would be another job.
-func (j *Job) unknown(why error) error {
-	return failure(plan.KindUnavailable, "follow", j.ID(), "it may be running, and needs nobody to wait for it: any node finds it, with: pondnode job watch "+j.ID(), "%s", plan.AsError(why).Text)
+func (j *Job) unknown(why string) error {
+	return &fateUnknown{failure(plan.KindUnavailable, "follow", j.ID(), "it needs nobody to wait for it: start the nodes that are gone, and ask any: pondnode job watch "+j.ID(),
+		"it is not known what became of the job: it may have ended, be running, or go on when nodes come back: %s", why)}
 }
 
 // watch yields the job's status whenever it changes, from whichever node answers.
@@ -132,6 +173,9 @@ func (f *following) take(all iter.Seq2[*api.JobStatus, error], yield func(*api.J
 		}
 		news = true
 		f.heard()
+		if st.NextID == "" { // more than its id
+			f.last = st
+		}
 		if !yield(st, nil) || st.State.Ended() {
 			return true, true, nil
 		}

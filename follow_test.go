@@ -3,6 +3,7 @@ package pond
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -44,7 +45,8 @@ func TestVerdict(t *testing.T) {
 		{"no node takes it", moving, false, false, false, 0, false, false},
 		{"no node takes it, though one may have", moving, false, false, true, 0, true, false},
 		{"who knew it is silent", nobody, false, true, false, time.Second, true, false},
-		{"nobody knows it any more", nobody, false, true, false, time.Minute, false, true},
+		{"all that knew it are gone", nobody, false, true, false, time.Minute, true, false},
+		{"and do not come back", nobody, false, true, false, time.Hour, false, true},
 		{"nobody knows it", nobody, false, false, false, 0, false, false},
 		{"a mistake", user, false, true, false, 0, false, false},
 	} {
@@ -53,7 +55,7 @@ func TestVerdict(t *testing.T) {
 		if again != test.again {
 			t.Errorf("%s: again: %v", test.name, again)
 		}
-		if end := f.end(test.err); !again && (end != test.err) != test.unknown {
+		if end := f.end(test.err); !again && errors.Is(end, ErrUnknown) != test.unknown {
 			t.Errorf("%s: %v", test.name, end)
 		}
 	}
@@ -120,7 +122,10 @@ func TestHandedInAgain(t *testing.T) {
 // TestNobodySaysAgain: when it is not known what became of a job, nobody is told to
 // hand it in once more.
 func TestNobodySaysAgain(t *testing.T) {
-	err := (&Job{id: "0a"}).unknown(errUnseen)
+	err := (&Job{id: "0a"}).unknown(errUnseen.Error())
+	if !errors.Is(err, ErrUnknown) || !errors.Is(err, ErrUnavailable) {
+		t.Errorf("%v is not what it says", err)
+	}
 	for _, no := range []string{"submit", "again", "rerun"} {
 		if strings.Contains(err.Error(), no) {
 			t.Errorf("%q: %v", no, err)

@@ -119,7 +119,7 @@ func (j *Job) wait(ctx context.Context) (*api.JobStatus, error) {
 			return s, statusOf(s).Err()
 		}
 	}
-	return nil, j.unknown(errUnseen)
+	return nil, j.unknown(errUnseen.Error())
 }
 
 // Lengths of leases: see Lease.
@@ -150,7 +150,7 @@ func (s *Session) run(ctx context.Context, spec *api.JobSpec, seen func(*Status)
 			return j, st, statusOf(st).Err()
 		}
 	}
-	return nil, nil, j.unknown(errUnseen)
+	return nil, nil, j.unknown(errUnseen.Error())
 }
 
 // hold renews the job's lease until release is called. A renewal that fails or is

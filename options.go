@@ -104,7 +104,8 @@ func (o waitOption) connect(c *config) error {
 }
 
 // Reconnect sets how long calls of a Session go on when no node of the pond answers
-// any more: two minutes without it. Nodes that are known are asked one after the
+// any more, or none that knows of a job that it follows: two minutes without it, and as
+// long as the call's context has a deadline. Nodes that are known are asked one after the
 // other, those that the pond has told of too. 0: the node that has answered first is
 // the only one, and its death ends the call. Before any node has answered each address
 // is tried once. The Session of a Node asks that node alone, and what is made of it

@@ -162,12 +162,33 @@ func (s *server) onJob(f jobHandler) http.HandlerFunc {
 				s.proxy(addr).ServeHTTP(w, r)
 				return
 			}
-			s.fail(w, s.n.peers.WhyNot(r.Context(), id))
+			s.handle(s.unanswered)(w, r)
 			return
 		}
 		s.fail(w, peers.NoJob(id))
 	}
 }
+
+// unanswered is a request about a job for which no node answers. Whether it has ended
+// the registers may know.
+func (s *server) unanswered(_ http.ResponseWriter, r *http.Request) (any, error) {
+	id := plan.JobID(r.PathValue("id"))
+	why := s.n.peers.WhyNot(r.Context(), id)
+	if plan.KindOf(why) != plan.KindNotFound {
+		return nil, why
+	}
+	end, err := s.n.jobs.Lost(r.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	if !ofStatus[r.Pattern] {
+		return nil, why
+	}
+	return shown(r, end), nil
+}
+
+// ofStatus are the requests that a job's status answers.
+var ofStatus = map[string]bool{"GET /v1/jobs/{id}": true, "GET /v1/jobs/{id}/watch": true, "POST /v1/jobs/{id}/cancel": true}
 
 func (s *server) proxy(addr string) http.Handler {
 	scheme := "http"

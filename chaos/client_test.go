@@ -8,12 +8,15 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/chaos"
 )
 
@@ -100,6 +103,50 @@ func TestClientGoesOn(t *testing.T) {
 		}
 		t.Run(test.name, func(t *testing.T) { test.run(t, ctx, c, via, asked) })
 	}
+	t.Run("sql, all that have the job's record", func(t *testing.T) { homesDie(t, ctx, c, apart) })
+}
+
+// homesDie kills all nodes that have a job's record, while a command waits for it at
+// another: it says what it waits for. When they come back, the job and the command go on.
+func homesDie(t *testing.T, ctx context.Context, c *chaos.Cluster, asked *chaos.Node) {
+	out, before := filepath.Join(t.TempDir(), "out.parquet"), known(t, ctx, asked)
+	var p *chaos.Process
+	for try := 1; ; try++ {
+		var err error
+		p, err = chaos.Spawn(ctx, "", binary, "sql", "--force", "--no-reuse", "--out", out, "--peer", asked.Addr(), heavySQL(t))
+		must(t, err)
+		s, err := running(ctx, asked, before)
+		must(t, err)
+		records, err := asked.API().Records(ctx)
+		must(t, err)
+		if !slices.ContainsFunc(records, func(r api.JobStatus) bool { return string(r.ID) == s.ID }) {
+			break
+		}
+		if try == 50 { // three of four nodes have it
+			t.Fatal("the node that is asked has the record of every job")
+		}
+		must(t, p.Signal(os.Interrupt))
+		_, err = p.Wait(ctx)
+		must(t, err)
+		before[s.ID] = true
+	}
+	homes := c.Others(asked.ID())
+	for _, n := range homes {
+		must(t, n.Kill9(ctx))
+	}
+	_, err := p.Await(ctx, regexp.MustCompile("is known to no node that lives: .* waiting for nodes that are gone"))
+	must(t, err)
+	for _, n := range homes {
+		must(t, n.Restart(ctx))
+	}
+	e, err := p.Wait(ctx)
+	must(t, err)
+	if e.Code != 0 {
+		t.Fatal(e)
+	}
+	must(t, newOracle(t).CompareQueries(ctx, "SELECT * FROM '"+out+"'", groupByOracle(t)))
+	must(t, c.AwaitMembers(ctx, len(homes)+1))
+	t.Log(e.Stderr)
 }
 
 func (test *clientCase) run(t *testing.T, ctx context.Context, c *chaos.Cluster, via, asked *chaos.Node) {

@@ -73,6 +73,19 @@ func Raise(ctx context.Context, r Registers, rec *api.Record, d api.Driver, gone
 	return t, now, nil
 }
 
+// Stands is what the registers have of a job; its term is 0 if nothing was ever put to
+// them.
+func Stands(ctx context.Context, r Registers, job plan.JobID) (Standing, error) {
+	data, version, err := r.Get(ctx, keyOf(job))
+	if err != nil || version == 0 {
+		return Standing{}, err
+	}
+	return decode(data)
+}
+
+// keyOf is a job's register.
+func keyOf(job plan.JobID) register.Key { return register.Key("job/" + string(job)) }
+
 // Claim makes the term the one that the register names, without which two first drivers
 // of one job could drive it at once: one that was handed in at two nodes which did not see
 // each other. It fails with plan.ErrFenced if another is named there.
@@ -102,7 +115,7 @@ func (t *Term) Decide(ctx context.Context, d Decision, rows int64, err error) er
 // change makes a change of the job's register that it works out from what stands
 // there; one that changes nothing is not made.
 func (t *Term) change(ctx context.Context, next func(s Standing, version uint64) (Standing, error)) error {
-	key := register.Key("job/" + string(t.job))
+	key := keyOf(t.job)
 	data, version, err := t.registers.Get(ctx, key)
 	if err != nil {
 		return t.unreached(err)

@@ -72,7 +72,7 @@ type clientFlags struct {
 
 func (c *clientFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&c.peers, "peer", []string{defaultPeer}, "`HOST[:PORT]` of any node, its base port; more of them, repeated or with commas, are asked when it does not answer")
-	cmd.Flags().DurationVar(&c.reconnect, "reconnect", reconnectTime, "how long to go on when no node answers any more; 0: only the first that answers is asked")
+	cmd.Flags().DurationVar(&c.reconnect, "reconnect", reconnectTime, "how long to go on when no node answers any more, or none knows the job; 0: only the first that answers is asked")
 	c.tls.add(cmd)
 }
 

@@ -143,6 +143,9 @@ func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
 		return strings.TrimPrefix(te.Subject+": ", ": ") + te.Text, "", next
 	}
 	kind := sentinel(te)
+	if errors.Is(err, pond.ErrUnknown) {
+		kind = pond.ErrUnknown
+	}
 	what = kind.Error()
 	var where []string
 	if at := strings.TrimSpace(te.Op + " " + te.Subject); at != "" {
