@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
@@ -29,13 +28,9 @@ func (r *Replicas) call(ctx context.Context, n replica.Node, path string, in, ou
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := r.http.RoundTrip(req)
-	if err != nil {
-		return errors.Join(err, context.Cause(ctx))
+	err = r.exchange(req, func(in io.Reader) error { return json.NewDecoder(io.LimitReader(in, replyMax)).Decode(out) })
+	if err != nil && ctx.Err() != nil {
+		err = errors.Join(err, context.Cause(ctx))
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("HTTP %d", resp.StatusCode)
-	}
-	return json.NewDecoder(io.LimitReader(resp.Body, replyMax)).Decode(out)
+	return err
 }

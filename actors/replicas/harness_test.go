@@ -44,22 +44,26 @@ type node struct {
 	server *http.Server
 	conns  chan net.Conn
 	closed chan struct{}
-	// meet is called with each request before it is served, unless nil; false: it is not
-	// served.
-	meet atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
+	meet   atomic.Pointer[meeting]
+	clone  *vfs.MemFS // its disk as a crash left it
 }
+
+// meeting comes before a request is served, which it may be given to serve; false: it is
+// served as it is.
+type meeting func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) bool
 
 // bubble runs a test on a pond of nodes a, b, c and so on.
 func bubble(t *testing.T, nodes int, test func(t *testing.T, p *pond)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pond{t: t, nodes: map[mesh.NodeID]*node{}}
 		for i := range nodes {
-			p.start(mesh.NodeID(rune('a'+i)), vfs.NewMem())
+			p.start(mesh.NodeID(rune('a'+i)), vfs.NewCrashableMem())
 		}
 		defer func() {
 			for _, n := range p.nodes {
 				n.stop()
 			}
+			time.Sleep(time.Minute) // servers linger over connections that they close
 		}()
 		test(t, p)
 	})
@@ -79,10 +83,7 @@ func (p *pond) start(id mesh.NodeID, disk vfs.FS) *node {
 	}
 	mux := http.NewServeMux()
 	handle := func(pattern string, f func(http.ResponseWriter, *http.Request) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if meet := n.meet.Load(); meet != nil && !(*meet)(w, r) {
-				return
-			}
+		serve := func(w http.ResponseWriter, r *http.Request) {
 			out, err := f(w, r)
 			switch {
 			case err != nil && errors.Is(err, plan.ErrNotFound):
@@ -91,6 +92,11 @@ func (p *pond) start(id mesh.NodeID, disk vfs.FS) *node {
 				w.WriteHeader(http.StatusInternalServerError)
 			case out != nil:
 				_ = json.NewEncoder(w).Encode(out)
+			}
+		}
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if meet := n.meet.Load(); meet == nil || !(*meet)(w, r, serve) {
+				serve(w, r)
 			}
 		})
 	}
@@ -176,15 +182,32 @@ func (n *node) Accept() (net.Conn, error) {
 func (n *node) Close() error   { return nil }
 func (n *node) Addr() net.Addr { return &net.TCPAddr{} }
 
-// on has a node's requests pass f first; it is told how often f said that it has done
-// something.
-func (n *node) on(f func(w http.ResponseWriter, r *http.Request) bool) {
+// on has a node's requests pass f first, unless it is nil.
+func (n *node) on(f meeting) {
 	if f == nil {
 		n.meet.Store(nil)
 		return
 	}
 	n.meet.Store(&f)
 }
+
+// crash ends a node as kill -9 would: what it does from now on reaches no disk and no
+// other node.
+func (n *node) crash() {
+	n.clone = n.disk.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
+	go n.stop()
+	<-n.closed
+}
+
+// powerLoss ends a node so that nothing stays that was not fsynced.
+func (n *node) powerLoss() {
+	n.clone = n.disk.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{})
+	go n.stop()
+	<-n.closed
+}
+
+// again brings a node up that has crashed.
+func (n *node) again() *node { return n.p.start(n.id, n.clone) }
 
 // content is bytes of a seed.
 func content(seed uint64, n int) []byte {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -125,7 +126,8 @@ type source struct {
 }
 
 func wholeSource(whole *fs.Reader) source {
-	return source{order{id: whole.Info().ID, size: whole.Size(), digest: whole.Digest()}, whole.Raw(),
+	o := order{id: whole.Info().ID, size: whole.Size(), digest: whole.Digest()}
+	return source{o, whole.Raw(),
 		func(_ context.Context, frame int64) (uint32, error) { return whole.CRCs()[frame], nil }}
 }
 
@@ -156,18 +158,30 @@ func (r *Replicas) sendTo(ctx context.Context, chain []replica.Node, src source,
 	req.Header.Set("Expect", "100-continue")
 	req.Header.Set(sizeHeader, strconv.FormatInt(src.size, 10))
 	req.Header.Set(digestHeader, src.digest.String())
+	err = r.exchange(req, func(in io.Reader) error { return readLines(in, chain, dog.moved, heard) })
+	if err == nil {
+		return nil
+	}
+	if body.broken.Load() {
+		err = errors.Join(errNotHere, err)
+	}
+	return errors.Join(err, context.Cause(ctx))
+}
+
+// errNotHere: the sender lacks what it was to send.
+var errNotHere = errors.New("the upload broke off here")
+
+// exchange makes a request, and has use read a good answer.
+func (r *Replicas) exchange(req *http.Request, use func(io.Reader) error) error {
 	resp, err := r.http.RoundTrip(req)
 	if err != nil {
-		return errors.Join(err, context.Cause(ctx))
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("HTTP %d", resp.StatusCode)
 	}
-	if err := readLines(resp.Body, chain, dog.moved, heard); err != nil {
-		return errors.Join(err, context.Cause(ctx))
-	}
-	return nil
+	return use(resp.Body)
 }
 
 // outgoing is the body of a PUT: frames, each with its checksum.
@@ -178,6 +192,8 @@ type outgoing struct {
 	frame int64
 	buf   []byte
 	rest  []byte // of buf, not yet read
+	// broken: what is to be sent is not here, which is not the receiver's fault.
+	broken atomic.Bool
 }
 
 // Read has the watchdog rest while a frame is waited for: that is not the receiver's
@@ -190,6 +206,7 @@ func (o *outgoing) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if err := o.fill(); err != nil {
+			o.broken.Store(true)
 			return 0, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pondmesh/pond/fs"
@@ -42,6 +43,9 @@ func (r *Replicas) ServePut(w http.ResponseWriter, req *http.Request) (any, erro
 	}
 	ctx, cancel := r.within(req.Context())
 	defer cancel(nil)
+	in := &incoming{order: o, body: req.Body, conn: http.NewResponseController(w), r: r, over: make(chan struct{})}
+	defer close(in.over)
+	r.endStalled(ctx, o.id)
 	u, err := r.store.CreateCopy(o.id, kindCopy, o.size)
 	if errors.Is(err, fs.ErrExists) {
 		r.had(ctx, out, o)
@@ -53,7 +57,7 @@ func (r *Replicas) ServePut(w http.ResponseWriter, req *http.Request) (any, erro
 		return nil, nil
 	}
 	defer u.Abort()
-	in := &incoming{order: o, u: u, body: req.Body, conn: http.NewResponseController(w), r: r}
+	in.u = u
 	if err := in.receive(ctx, out); err != nil {
 		r.log.Warn("a copy has not come", "upload", o.id, "size", o.size, "err", err)
 	}
@@ -124,7 +128,7 @@ func (r *Replicas) passOn(ctx context.Context, chain []replica.Node, src source,
 		return
 	}
 	r.log.Warn("passing a copy on", "upload", src.id, "chain", chain, "err", err)
-	if !heard[chain[0]] { // those behind it have no blame
+	if !heard[chain[0]] && !errors.Is(err, errNotHere) { // those behind it have no blame
 		out.say(replica.Said{Node: chain[0], Outcome: replica.Unreachable})
 	}
 }
@@ -137,6 +141,38 @@ type incoming struct {
 	body io.ReadCloser
 	conn *http.ResponseController
 	here progress
+	last atomic.Int64  // when bytes came, in nanoseconds
+	over chan struct{} // closed when it has ended
+}
+
+// endStalled ends the receiving of an upload of which no bytes have come for long, because
+// a node before this one stalls: whoever sends the upload again has heard of that.
+func (r *Replicas) endStalled(ctx context.Context, id fs.UploadID) {
+	r.mu.Lock()
+	old := r.incoming[id]
+	r.mu.Unlock()
+	if old == nil || time.Since(time.Unix(0, old.last.Load())) < StallMax/2 {
+		return
+	}
+	_ = old.conn.SetReadDeadline(time.Now())
+	select {
+	case <-old.over:
+	case <-ctx.Done():
+	case <-time.After(StallMax):
+	}
+}
+
+// reads notes that an upload's bytes come in, until the returned function is called.
+func (r *Replicas) reads(in *incoming) (over func()) {
+	in.last.Store(time.Now().UnixNano())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.incoming[in.id] = in
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.incoming, in.id)
+	}
 }
 
 // receive stores what comes, has it passed on beside, and tells the end of both.
@@ -170,10 +206,13 @@ func (in *incoming) receive(ctx context.Context, out *lines) error {
 
 // read takes the body, frame by frame, into the store.
 func (in *incoming) read() error {
+	defer in.r.reads(in)()
 	buf := make([]byte, 0, min(in.size, batchBytes))
 	var crcs []uint32
 	for frame, all := int64(0), frames(in.size); frame < all; frame++ {
-		_ = in.conn.SetReadDeadline(time.Now().Add(idleMax))
+		now := time.Now()
+		in.last.Store(now.UnixNano())
+		_ = in.conn.SetReadDeadline(now.Add(idleMax))
 		n := frameLen(in.size, frame)
 		crc, err := in.frame(buf[len(buf) : len(buf)+n])
 		if err != nil {

@@ -88,12 +88,15 @@ type Replicas struct {
 	reporting chan struct{} // a place for each report of damage under way
 	pace      pace
 	cache     cache
+
+	mu       sync.Mutex
+	incoming map[fs.UploadID]*incoming // whose bytes come in
 }
 
 // Open starts the node's part. The store is its owner's to close after Close.
 func Open(cfg Config) (*Replicas, error) {
 	r := &Replicas{cfg: cfg, store: cfg.Store, log: cfg.Log,
-		receiving: make(chan struct{}, receivingMax), reporting: make(chan struct{}, reportsMax)}
+		receiving: make(chan struct{}, receivingMax), reporting: make(chan struct{}, reportsMax), incoming: map[fs.UploadID]*incoming{}}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	if cfg.Dial == nil {
 		r.cfg.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
