@@ -48,6 +48,9 @@ func Main(open Open) bool {
 	ready := make(chan struct{})
 	var handle Handler
 	c := NewConn(sock, func(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
+		if method == methodAlive {
+			return nil, nil, nil
+		}
 		<-ready
 		if handle == nil {
 			return nil, nil, plan.AsError(err)

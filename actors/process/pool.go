@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -21,6 +22,9 @@ import (
 // MethodConfine is the first request of a process: the body is its Access, as JSON. It
 // gives up whatever else it could reach, for good.
 const MethodConfine = "confine"
+
+// methodAlive is answered by every process, whatever it works on.
+const methodAlive = "alive"
 
 // Access lists what an engine process may reach beside its own folder. Folders end in
 // a slash. Both lists are sorted.
@@ -53,6 +57,8 @@ type Config struct {
 	Idle    int      // used ones kept for the next request of their Access
 	Memory  int64    // bytes that all of them together may have; 0: no limit
 	Log     *slog.Logger
+
+	Tick time.Duration // how often a process that works is asked whether it is there; 0: a second
 }
 
 // Pool is a node's engine processes. It bounds those that it keeps, not those that
@@ -107,6 +113,9 @@ func NewPool(c Config) *Pool {
 	p.poke()
 	return p
 }
+
+// silence is how often a process that works is asked whether it is there.
+func (p *Pool) silence() time.Duration { return cmp.Or(p.config.Tick, silenceTick) }
 
 // Close ends all processes, those that are out too.
 func (p *Pool) Close() error {

@@ -25,6 +25,14 @@ import (
 // Grace is how long a process may take to give up a request before it is ended.
 const Grace = 500 * time.Millisecond
 
+// How a process that stands still is found out: one that works on a request is asked each
+// silenceTick whether it is there, and ended once it has not answered for so many ticks.
+// A node that was stopped itself, or has no processor, counts none meanwhile.
+const (
+	silenceTick = time.Second
+	silenceMax  = 20 // ticks
+)
+
 // Process is one engine process. Its user runs one request at a time, and gives it
 // back to its Pool.
 type Process struct {
@@ -50,6 +58,7 @@ const (
 	endedIdle = iota + 1
 	endedMemory
 	endedCancel
+	endedSilent
 )
 
 // start starts a process of the pool.
@@ -121,7 +130,7 @@ func (pr *Process) Dir() string { return pr.dir }
 // Run has the process work on one request, and answers its calls meanwhile with h. It
 // returns within Grace of the end of ctx: a process that does not give up until then
 // is ended. When the process dies the error is of KindCrash, of KindMemory when it
-// took more than it was given, or of KindUnavailable when somebody killed it.
+// took more than it was given, or of KindUnavailable when somebody killed or stopped it.
 func (pr *Process) Run(ctx context.Context, method string, body []byte, h Handler) ([]byte, []*os.File, error) {
 	pr.handle.Store(h)
 	defer pr.handle.Store(Handler(nil))
@@ -136,6 +145,7 @@ func (pr *Process) Run(ctx context.Context, method string, body []byte, h Handle
 			pr.kill(endedCancel)
 		}
 	})
+	go pr.mind(replied)
 	reply, files, err := pr.conn.Call(ctx, method, body)
 	close(replied)
 	if !stop() {
@@ -149,6 +159,36 @@ func (pr *Process) Run(ctx context.Context, method string, body []byte, h Handle
 		return nil, nil, context.Cause(ctx)
 	}
 	return reply, files, err
+}
+
+// mind ends the process if it stands still before over is closed: somebody has stopped
+// it, and it would hold its request for ever.
+func (pr *Process) mind(over <-chan struct{}) {
+	tick := time.NewTicker(pr.pool.silence())
+	defer tick.Stop()
+	var answered chan struct{} // nil: it is not asked
+	for silent := 0; silent < silenceMax; {
+		select {
+		case <-over:
+			return
+		case <-pr.done:
+			return
+		case <-answered:
+			answered, silent = nil, 0
+		case <-tick.C:
+			if silent++; answered == nil {
+				answered = make(chan struct{})
+				go pr.ask(answered)
+			}
+		}
+	}
+	pr.kill(endedSilent)
+}
+
+// ask closes answered when the process has answered, or is gone.
+func (pr *Process) ask(answered chan<- struct{}) {
+	defer close(answered)
+	_, _, _ = pr.conn.Call(context.Background(), methodAlive, nil)
 }
 
 // Starved reports whether the process was ended for its memory.
@@ -165,7 +205,7 @@ func (pr *Process) wait() {
 	err := pr.cmd.Wait()
 	pr.conn.Close()
 	pr.death = pr.explain(err)
-	if pr.why.Load() == 0 {
+	if why := pr.why.Load(); why == 0 || why == endedSilent {
 		pr.pool.config.Log.Warn("an engine process ended", "pid", pr.Pid(), "why", pr.death.Text, "said", pr.said.String())
 	}
 	if err := os.RemoveAll(pr.dir); err != nil {
@@ -189,6 +229,9 @@ func (pr *Process) explain(err error) *plan.Error {
 		}
 		return &plan.Error{Kind: plan.KindMemory, Op: "run", Text: text,
 			Hint: "give nodes more --memory or fewer --slots, or make the query's rows and lists smaller"}
+	}
+	if pr.why.Load() == endedSilent {
+		return &plan.Error{Kind: plan.KindUnavailable, Op: "run", Text: fmt.Sprintf("the engine process stood still for %v: somebody has stopped it, or its machine has no memory left", silenceMax*pr.pool.silence())}
 	}
 	if pr.why.Load() != 0 {
 		return &plan.Error{Kind: plan.KindUnavailable, Op: "run", Text: "the node ended the engine process"}

@@ -407,3 +407,19 @@ func BenchmarkCall(b *testing.B) {
 		})
 	}
 }
+
+// A process that somebody has stopped does not hold its request for ever.
+func TestStopped(t *testing.T) {
+	p := newPool(t, func(c *process.Config) { c.Tick = 20 * time.Millisecond })
+	pr, err := p.Get(t.Context(), process.Need{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Put(pr)
+	_, _, err = pr.Run(t.Context(), "hang", nil, func(context.Context, string, []byte, []*os.File) ([]byte, []*os.File, error) {
+		return nil, nil, syscall.Kill(pr.Pid(), syscall.SIGSTOP)
+	})
+	if !errors.Is(err, plan.ErrUnavailable) || !strings.Contains(err.Error(), "stood still") || !pr.Dead() {
+		t.Error(err)
+	}
+}
