@@ -27,6 +27,8 @@
 //   - A change that was not heard of may have happened. Values keep the ids of the last
 //     changes, so that a retry sees its own success.
 //   - Keys are overwritten, never deleted.
+//   - When most keepers are gone for good, nothing here guesses: an operator asks for a
+//     [Recovery], which carries over what the living hold.
 //
-// Read register.go, then acceptor.go, operation.go and change.go.
+// Read register.go, then acceptor.go, operation.go, change.go and recover.go.
 package register

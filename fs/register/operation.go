@@ -28,7 +28,7 @@ func (p *Proposer) Learn(r Roster) {
 
 // ballot is one that nobody used, higher than all seen.
 func (p *Proposer) ballot() Ballot {
-	p.n++
+	p.n = max(p.n, p.roster.Floor) + 1
 	return Ballot{N: p.n, Proposer: p.name}
 }
 

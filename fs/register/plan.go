@@ -40,7 +40,7 @@ func Plan(r Roster, candidates []Candidate) []KeeperID {
 	}
 	leaver := func(c Candidate) bool { return c.Leaves }
 	leaves := slices.ContainsFunc(candidates, leaver)
-	candidates = slices.DeleteFunc(slices.Clone(candidates), leaver)
+	candidates = slices.DeleteFunc(slices.Clone(candidates), func(c Candidate) bool { return leaver(c) || slices.Contains(r.GivenUp, c.ID) })
 	next := pick(r, candidates, size(len(candidates)))
 	old := slices.DeleteFunc(slices.Clone(candidates), func(c Candidate) bool { return !slices.Contains(r.Keepers, c.ID) })
 	switch {

@@ -72,6 +72,10 @@ type Roster struct {
 	Version uint64 // counts changes; 0: there is none
 	Keepers []KeeperID
 	Next    []KeeperID // nil unless joint
+	// Of a pond that was recovered (Recovery): ballots are above Floor, and so above those
+	// of keepers that were GivenUp, which keep the registers never again.
+	Floor   uint64     `json:",omitempty"`
+	GivenUp []KeeperID `json:",omitempty"`
 }
 
 // Joint reports whether a change is under way.
@@ -111,12 +115,18 @@ func majority(set []KeeperID, has func(KeeperID) bool) bool {
 
 // to is the joint roster by which keepers become next.
 func (r Roster) to(next []KeeperID) Roster {
-	return Roster{Pond: r.Pond, Version: r.Version + 1, Keepers: slices.Clone(r.Keepers), Next: slices.Clone(next)}
+	out := r
+	out.Version++
+	out.Keepers, out.Next = slices.Clone(r.Keepers), slices.Clone(next)
+	return out
 }
 
 // settled is the roster after a joint one.
 func (r Roster) settled() Roster {
-	return Roster{Pond: r.Pond, Version: r.Version + 1, Keepers: slices.Clone(r.Next)}
+	out := r
+	out.Version++
+	out.Keepers, out.Next = slices.Clone(r.Next), nil
+	return out
 }
 
 // Encode is the roster as the value of its register.
@@ -148,6 +158,9 @@ func (r Roster) check() error {
 		if len(set) > keepersMax || len(slices.Compact(sorted)) != len(set) || slices.Contains(set, "") {
 			return fmt.Errorf("keepers %q", set)
 		}
+	}
+	if len(r.GivenUp) > givenUpMax {
+		return fmt.Errorf("%d keepers that were given up", len(r.GivenUp))
 	}
 	if len(r.Keepers) == 0 || r.Version == 0 {
 		return errors.New("no keepers")

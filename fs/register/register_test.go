@@ -24,8 +24,8 @@ func TestQuorum(t *testing.T) {
 		}
 		return func(k KeeperID) bool { return set[k] }
 	}
-	one, two, three := Roster{"", 1, []KeeperID{"a"}, nil}, Roster{"", 1, []KeeperID{"a", "b"}, nil}, Roster{"", 1, []KeeperID{"a", "b", "c"}, nil}
-	joint := Roster{"", 2, []KeeperID{"a"}, []KeeperID{"b", "c", "d"}}
+	one, two, three := Roster{Version: 1, Keepers: []KeeperID{"a"}}, Roster{Version: 1, Keepers: []KeeperID{"a", "b"}}, Roster{Version: 1, Keepers: []KeeperID{"a", "b", "c"}}
+	joint := Roster{Version: 2, Keepers: []KeeperID{"a"}, Next: []KeeperID{"b", "c", "d"}}
 	for _, c := range []struct {
 		r    Roster
 		has  func(KeeperID) bool
@@ -43,7 +43,7 @@ func TestQuorum(t *testing.T) {
 
 // What is no roster is refused.
 func TestDecodeRoster(t *testing.T) {
-	joint := Roster{"", 3, []KeeperID{"a"}, []KeeperID{"b"}}
+	joint := Roster{Version: 3, Keepers: []KeeperID{"a"}, Next: []KeeperID{"b"}}
 	if r, err := DecodeRoster(joint.Encode()); err != nil || !r.Joint() || r.Version != 3 || len(r.All()) != 2 {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -74,7 +74,7 @@ func deliver(o *Operation, keepers map[KeeperID]*Acceptor, out []Request) {
 // A register is read and changed; a retry sees its own success, even after others
 // have changed the value; a minority is told as one.
 func TestOperations(t *testing.T) {
-	r := Roster{"", 1, []KeeperID{"a", "b", "c"}, nil}
+	r := Roster{Version: 1, Keepers: []KeeperID{"a", "b", "c"}}
 	keepers := map[KeeperID]*Acceptor{}
 	for _, id := range r.Keepers {
 		keepers[id] = NewAcceptor(State{ID: id, Roster: r})

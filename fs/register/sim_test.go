@@ -45,20 +45,21 @@ const (
 
 // world is one simulated run: keepers, processes, network and clock, all from one seed.
 type world struct {
-	rng     *rand.Rand
-	bug     bug
-	now     int
-	queue   events
-	count   int // of events: keeps equal times in order
-	keepers map[KeeperID]*keeper
-	procs   []*proc
-	cut     map[string]bool // who is cut off from the others
-	history []porcupine.Operation
-	fired   map[string]int
-	ids     int
-	newest  Roster // installed anywhere
-	planned bool   // keepers are chosen by Plan, if it wants others
-	healed  bool
+	rng       *rand.Rand
+	bug       bug
+	now       int
+	queue     events
+	count     int // of events: keeps equal times in order
+	keepers   map[KeeperID]*keeper
+	procs     []*proc
+	cut       map[string]bool // who is cut off from the others
+	history   []porcupine.Operation
+	fired     map[string]int
+	ids       int
+	newest    Roster // installed anywhere
+	planned   bool   // keepers are chosen by Plan, if it wants others
+	healed    bool
+	recovered bool // a recovery has come to its end
 }
 
 // keeper is an acceptor with its disk.
@@ -76,6 +77,7 @@ type proc struct {
 	p      *Proposer
 	op     *Operation // or
 	change *Change
+	rec    *Recovery // or
 	input  opInput
 	id     ChangeID
 	began  int
@@ -196,7 +198,7 @@ func (w *world) boot(pr *proc) {
 		return
 	}
 	pr.p = NewProposer(fmt.Sprintf("%s-%d", pr.name, pr.boot), r)
-	pr.op, pr.change = nil, nil
+	pr.op, pr.change, pr.rec = nil, nil, nil
 	w.later(pr, w.rng.IntN(30), func() { w.next(pr) })
 }
 
@@ -262,7 +264,7 @@ func (w *world) changeRoster(pr *proc) {
 	w.fired["change"]++
 	var alive []KeeperID
 	for _, id := range slices.Sorted(maps.Keys(w.keepers)) {
-		if k := w.keepers[id]; k.acc != nil && !k.lost {
+		if k := w.keepers[id]; k.acc != nil && !k.lost && !slices.Contains(w.newest.GivenUp, id) {
 			alive = append(alive, id)
 		}
 	}
@@ -307,7 +309,9 @@ func (w *world) launch(pr *proc, out []Request) {
 }
 
 func (w *world) resend(pr *proc) {
-	if pr.change != nil {
+	if pr.rec != nil {
+		w.send(pr, pr.rec.Resend())
+	} else if pr.change != nil {
 		w.send(pr, pr.change.Resend())
 	} else {
 		w.send(pr, pr.op.Resend())
@@ -318,6 +322,10 @@ func (w *world) resend(pr *proc) {
 // giveUp ends the waiting. What is not known is tried again, or left open for ever.
 func (w *world) giveUp(pr *proc) {
 	pr.p.Learn(w.askRoster()) // those that are asked may all be gone
+	if pr.rec != nil {
+		w.recoverAgain(pr)
+		return
+	}
 	if pr.change != nil {
 		w.next(pr)
 		return
@@ -419,6 +427,9 @@ func (w *world) step(pr *proc, r Reply) {
 	var s Status
 	var again func() []Request
 	switch {
+	case pr.rec != nil:
+		w.recoverOn(pr, r)
+		return
 	case pr.change != nil && w.bug == missedKey && pr.change.step == listKeys:
 		r.Keys = nil
 		out, s = pr.change.Step(r)
@@ -563,7 +574,7 @@ func (w *world) expendable(k *keeper) bool {
 			rosters = append(rosters, r)
 		}
 	}
-	left := func(id KeeperID) bool { return id != k.id && !w.keepers[id].lost }
+	left := func(id KeeperID) bool { return id != k.id && w.keepers[id] != nil && !w.keepers[id].lost }
 	return !slices.ContainsFunc(rosters, func(r Roster) bool { return !r.Quorum(left) })
 }
 
