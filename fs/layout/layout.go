@@ -10,8 +10,11 @@
 //
 //	Change ─▶ a new version ─▶ every member has Seen it ─▶ each has Synced ─▶ Settle: the old one goes
 //
-// It is pure, and a value: a Layout is kept in a register and changed by CAS. It refuses
-// to say where uploads are: manifests record their holders. The rule that nothing is given
+// It is pure, and a value: a Layout is kept in a register and changed by CAS. So it has at
+// most 1,024 members, with names of about 40 bytes. Ten thousand would be 360 KB of names:
+// then the members become an upload, the register holds its id and holders, and this
+// package stays as it is. It refuses to say where uploads are: manifests record their
+// holders. The rule that nothing is given
 // up before all have acknowledged is Garage's (garagehq.deuxfleurs.fr, "layout and update
 // trackers").
 package layout
@@ -21,6 +24,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh/ring"
@@ -35,40 +39,53 @@ type Group uint16
 // GroupOf is the group of an upload's id.
 func GroupOf(id [16]byte) Group { return Group(id[0])<<6 | Group(id[1])>>2 }
 
-func (g Group) key() string { return fmt.Sprintf("group/%d", g) }
+func (g Group) key() string { return "group/" + strconv.Itoa(int(g)) }
 
 // Bounds.
 const (
 	versionsMax = 4    // in force at once: a fifth change waits
 	membersMax  = 1024 // of a version
 	copiesMax   = 16
+	bytesMax    = 60 << 10 // of its text, with all acks: a register's value holds no more
 )
 
 // Member is a node that may hold uploads.
 type Member struct {
-	Node   replica.Node `json:"node"`
-	Zone   string       `json:"zone,omitempty"`
-	Weight float64      `json:"weight"` // its share, relative to the others'; 0: it is given nothing, as one that leaves
+	Node   replica.Node
+	Zone   string
+	Weight float64 // its share, relative to the others'; 0: it is given nothing, as one that leaves
 }
 
 // Version is one answer to who holds what.
 type Version struct {
-	Number  uint64   `json:"number"` // from 1, one more than the version before
-	Copies  int      `json:"copies"` // of each upload, if there are as many members
-	Members []Member `json:"members"`
+	Number  uint64 // from 1, one more than the version before
+	Copies  int    // of each upload, if there are as many members
+	Members []Member
+
+	ring *ring.Ring // of Members; nil: not prepared
 }
 
 // Owners are the nodes that are to hold the uploads of a group, the best first.
 func (v *Version) Owners(g Group) []replica.Node {
-	nodes := make([]ring.Node, len(v.Members))
-	for i, m := range v.Members {
-		nodes[i] = ring.Node{ID: string(m.Node), Zone: m.Zone, Weight: m.Weight}
+	r := v.ring
+	if r == nil {
+		r = ranked(v.Members)
 	}
-	var out []replica.Node
-	for _, n := range ring.Rank(nodes, g.key(), v.Copies) {
-		out = append(out, replica.Node(n.ID))
+	best := r.Rank(g.key(), v.Copies)
+	out := make([]replica.Node, len(best))
+	for i, m := range best {
+		out[i] = v.Members[m].Node
 	}
 	return out
+}
+
+// ranked prepares members for many groups.
+func ranked(members []Member) *ring.Ring {
+	nodes := make([]ring.Node, len(members))
+	for i, m := range members {
+		nodes[i] = ring.Node{ID: string(m.Node), Zone: m.Zone, Weight: m.Weight}
+	}
+	return ring.New(nodes)
 }
 
 // Has reports whether a node is a member.
@@ -79,9 +96,14 @@ func (v *Version) Has(n replica.Node) bool {
 // Layout is the versions in force. The zero value has none: nothing can be stored yet.
 // It is never changed in place.
 type Layout struct {
-	Versions []Version               `json:"versions,omitempty"` // the oldest first; the last one says where uploads go
-	Seen     map[replica.Node]uint64 `json:"seen,omitempty"`     // the newest version that a node knows of
-	Synced   map[replica.Node]uint64 `json:"synced,omitempty"`   // the newest version of which it has all that it is given
+	Versions []Version            // the oldest first; the last one says where uploads go
+	Acks     map[replica.Node]Ack // of members of a version in force
+}
+
+// Ack is how far a node has come.
+type Ack struct {
+	Seen   uint64 // the newest version that it knows of: it sends nothing to owners by an older one any more
+	Synced uint64 // the newest version of which it has all: it asked every place of its groups, and copied what they had
 }
 
 // Errors of a change.
@@ -135,14 +157,17 @@ func (l Layout) Change(copies int, members []Member) (Layout, error) {
 	}
 	members = slices.Clone(members)
 	slices.SortFunc(members, func(a, b Member) int { return compare(a.Node, b.Node) })
-	l.Versions = append(slices.Clone(l.Versions), Version{Number: number, Copies: copies, Members: members})
+	next := Layout{Versions: append(slices.Clone(l.Versions), Version{number, copies, members, ranked(members)}), Acks: l.Acks}
 	if number == 1 { // nobody has anything yet: all of it is there
-		l.Synced = map[replica.Node]uint64{}
+		next.Acks = map[replica.Node]Ack{}
 		for _, m := range members {
-			l.Synced[m.Node] = 1
+			next.Acks[m.Node] = Ack{Synced: 1}
 		}
 	}
-	return l, nil
+	if n := next.largest(); n > bytesMax {
+		return l, fmt.Errorf("%w: %d members with their names make %d bytes, at most %d", ErrInvalid, len(members), n, bytesMax)
+	}
+	return next, nil
 }
 
 func check(copies int, members []Member) error {
@@ -173,17 +198,29 @@ func compare(a, b replica.Node) int {
 	return 0
 }
 
-// See notes that a node knows of the versions up to number: it sends nothing to owners
-// by an older one any more.
+// See notes that a node knows of the versions up to number.
 func (l Layout) See(n replica.Node, number uint64) Layout {
-	l.Seen = noted(l.Seen, n, min(number, l.newest()))
-	return l
+	return l.Note(map[replica.Node]Ack{n: {Seen: number}})
 }
 
-// Sync notes that a node has all that version number gives it: it has asked every place
-// of its groups, and copied what they had.
+// Sync notes that a node has all that version number gives it.
 func (l Layout) Sync(n replica.Node, number uint64) Layout {
-	l.Synced = noted(l.Synced, n, min(number, l.newest()))
+	return l.Note(map[replica.Node]Ack{n: {Synced: number}})
+}
+
+// Note notes what nodes say of how far they have come. Each could say it itself, but a
+// change of a thousand members would be two thousand writes of one register: whoever
+// looks after the layout asks them all, and notes all of it at once.
+func (l Layout) Note(acks map[replica.Node]Ack) Layout {
+	next := maps.Clone(l.Acks)
+	if next == nil {
+		next = map[replica.Node]Ack{}
+	}
+	for n, a := range acks {
+		old := next[n]
+		next[n] = Ack{max(old.Seen, min(a.Seen, l.newest())), max(old.Synced, min(a.Synced, l.newest()))}
+	}
+	l.Acks = next
 	return l
 }
 
@@ -194,36 +231,36 @@ func (l *Layout) newest() uint64 {
 	return 0
 }
 
-// noted is m with number for n, unless there is a higher one.
-func noted(m map[replica.Node]uint64, n replica.Node, number uint64) map[replica.Node]uint64 {
-	out := maps.Clone(m)
-	if out == nil {
-		out = map[replica.Node]uint64{}
-	}
-	out[n] = max(out[n], number)
-	return out
-}
-
 // Settle is the layout without the older versions, once all members of the newest have
 // synced to it. One between goes with the others: nothing is moved for its sake alone.
 func (l Layout) Settle() Layout {
-	if v := l.Current(); v != nil && l.all(v, l.Synced) {
+	v := l.Current()
+	if v == nil {
+		return l
+	}
+	if l.all(v, func(a Ack) uint64 { return a.Synced }) {
 		l.Versions = []Version{*v}
 	}
-	for _, m := range []*map[replica.Node]uint64{&l.Seen, &l.Synced} {
-		*m = maps.Clone(*m)
-		maps.DeleteFunc(*m, func(n replica.Node, _ uint64) bool { return !l.member(n) })
+	members := map[replica.Node]bool{}
+	for _, v := range l.Versions {
+		for _, m := range v.Members {
+			members[m.Node] = true
+		}
 	}
+	l.Acks = maps.Clone(l.Acks)
+	maps.DeleteFunc(l.Acks, func(n replica.Node, _ Ack) bool { return !members[n] })
 	return l
 }
 
 // all reports whether all members of a version have come to it.
-func (l *Layout) all(v *Version, at map[replica.Node]uint64) bool {
-	return !slices.ContainsFunc(v.Members, func(m Member) bool { return at[m.Node] < v.Number })
+func (l *Layout) all(v *Version, at func(Ack) uint64) bool {
+	return !slices.ContainsFunc(v.Members, func(m Member) bool { return at(l.Acks[m.Node]) < v.Number })
 }
 
-func (l *Layout) member(n replica.Node) bool {
-	return slices.ContainsFunc(l.Versions, func(v Version) bool { return v.Has(n) })
+// AllSeen reports whether every member knows of the newest version.
+func (l *Layout) AllSeen() bool {
+	v := l.Current()
+	return v != nil && l.all(v, func(a Ack) uint64 { return a.Seen })
 }
 
 // MayDrop reports whether a node may delete its copies of a group's uploads, once it
@@ -231,5 +268,5 @@ func (l *Layout) member(n replica.Node) bool {
 // force, every member knows that, and there are as many owners as there are to be copies.
 func (l *Layout) MayDrop(n replica.Node, g Group) bool {
 	v := l.Current()
-	return v != nil && l.all(v, l.Seen) && len(v.Owners(g)) == v.Copies && !slices.Contains(l.Places(g), n)
+	return v != nil && !slices.Contains(l.Places(g), n) && len(v.Owners(g)) == v.Copies && l.AllSeen()
 }

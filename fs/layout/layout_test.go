@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -102,7 +103,7 @@ func TestChanges(t *testing.T) {
 	if s := l.Settle(); s.Current().Number != versionsMax {
 		t.Error("the newest version is gone")
 	}
-	if l = l.Sync("a", 99).Sync("b", 3).Settle(); len(l.Versions) != versionsMax || l.Synced["a"] != versionsMax {
+	if l = l.Sync("a", 99).Sync("b", 3).Settle(); len(l.Versions) != versionsMax || l.Acks["a"].Synced != versionsMax {
 		t.Errorf("settled to %+v", l)
 	}
 	if l = l.Sync("b", 4).Settle(); len(l.Versions) != 1 {
@@ -154,6 +155,64 @@ func TestNothingIsNowhere(t *testing.T) {
 				b, _ := json.Marshal(l)
 				rt.Fatalf("nobody who is looked at has it: held by %v, layout %s", held, b)
 			}
+		}
+	})
+}
+
+// A layout is the same after its text, which fits into a register with as many members
+// as there may be.
+func TestText(t *testing.T) {
+	many := func(n, name int) (out []Member) {
+		for i := range n {
+			out = append(out, Member{Node: replica.Node(fmt.Sprintf("%0*d", name, i)), Zone: fmt.Sprint("zone", i%7), Weight: float64(1 + i%3)})
+		}
+		return out
+	}
+	l := Layout{}
+	for i := range versionsMax {
+		next, err := l.Change(3, many(membersMax-versionsMax+1+i, 36))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l = next
+	}
+	for _, m := range l.Current().Members {
+		l = l.Note(map[replica.Node]Ack{m.Node: {4, 4}})
+	}
+	text, err := json.Marshal(l)
+	if err != nil || len(text) > bytesMax {
+		t.Fatalf("%d bytes, %v", len(text), err)
+	}
+	t.Logf("%d versions of %d members: %d bytes", len(l.Versions), membersMax, len(text))
+	var back Layout
+	if err := json.Unmarshal(text, &back); err != nil || !reflect.DeepEqual(back, l) {
+		t.Errorf("it is another one when it is read: %v", err)
+	}
+	if _, err := (Layout{}).Change(3, many(membersMax, 80)); !errors.Is(err, ErrInvalid) {
+		t.Errorf("names that are too long: %v", err)
+	}
+	empty, _ := json.Marshal(Layout{})
+	if err := json.Unmarshal(empty, &back); err != nil || back.Current() != nil {
+		t.Errorf("%s: %v, %+v", empty, err, back)
+	}
+}
+
+// FuzzText: what is read is a layout, or an error.
+func FuzzText(f *testing.F) {
+	l, _ := Layout{}.Change(2, members("a", "b"))
+	text, _ := json.Marshal(l)
+	f.Add(text)
+	f.Add([]byte(`{"numbers":[1],"copies":[1],"nodes":["a"],"zones":[""],"zone":[1],"seen":[0],"synced":[0],"weights":[[1]]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var l Layout
+		if json.Unmarshal(text, &l) != nil {
+			return
+		}
+		l.Places(7)
+		again, err := json.Marshal(l)
+		var back Layout
+		if err != nil || json.Unmarshal(again, &back) != nil {
+			t.Fatalf("%s: %v, %s", text, err, again)
 		}
 	})
 }

@@ -42,7 +42,8 @@ func (l *Layout) Braked(answers func(replica.Node) bool) bool {
 }
 
 // Plan is the members that there should be, for Change; nil: those that there are, or it
-// is no time for a change. seen are all nodes that are known, members or not.
+// is no time for a change. seen are all nodes that are known, and all members: one that
+// was never heard of is gone since whoever plans has listened.
 //
 // Dead members go at once when their time is over, and nobody else comes or goes before
 // the last change is carried out: a node that leaves is a member without weight until

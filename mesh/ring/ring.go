@@ -3,7 +3,7 @@
 // machine and in every version: the arithmetic is integer (one exact division
 // aside) and frozen by test vectors, since stored data is found again by it.
 //
-// It is pure and holds no state: no clock, no view, no cache. It says where
+// It is pure: no clock, no view. It says where
 // things should be, never where they are; whoever stores something records the
 // actual holders, and the ring is a hint.
 //
@@ -12,7 +12,7 @@
 //
 // A node that leaves gives up only its own share, spread over all others by
 // weight; one that joins takes its share from all others. Read Rank first, then
-// cost.go.
+// many.go and cost.go.
 package ring
 
 import (
@@ -62,27 +62,35 @@ func rank(nodes []Node, key uint64, n int) []Node {
 		h := mix(key ^ xxh3.HashString(node.ID))
 		all = append(all, candidate{node: i, cost: cost(h, node.Weight), hash: h})
 	}
-	// Best first. Costs are rounded, hashes are not; ids settle the rest.
-	byCost := func(a, b candidate) int {
-		return cmp.Or(
-			cmp.Compare(a.cost, b.cost),
-			cmp.Compare(b.hash, a.hash),
-			cmp.Compare(nodes[a.node].ID, nodes[b.node].ID))
-	}
-	slices.SortFunc(all, byCost)
-	seen := make(map[string]int)
-	for i := range all {
-		if zone := nodes[all[i].node].Zone; zone != "" {
-			all[i].round = seen[zone]
-			seen[zone]++
-		}
-	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.round, b.round) })
-
-	all = all[:min(n, len(all))]
+	all = pick(nodes, all, n)
 	out := make([]Node, len(all))
 	for i, c := range all {
 		out[i] = nodes[c.node]
 	}
 	return out
+}
+
+// pick is the n best of the candidates, in order.
+func pick(nodes []Node, all []candidate, n int) []candidate {
+	// Best first. Costs are rounded, hashes are not; ids settle the rest.
+	slices.SortFunc(all, func(a, b candidate) int {
+		return cmp.Or(
+			cmp.Compare(a.cost, b.cost),
+			cmp.Compare(b.hash, a.hash),
+			cmp.Compare(nodes[a.node].ID, nodes[b.node].ID))
+	})
+	var seen map[string]int
+	for i := range all {
+		if zone := nodes[all[i].node].Zone; zone != "" {
+			if seen == nil {
+				seen = make(map[string]int)
+			}
+			all[i].round = seen[zone]
+			seen[zone]++
+		}
+	}
+	if seen != nil {
+		slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.round, b.round) })
+	}
+	return all[:min(n, len(all))]
 }
