@@ -56,6 +56,7 @@ var layers = map[string][]string{
 	"fs/collect":               {"fs/repair", "fs/replica"},
 	"fs/dataset":               {"fs/collect", "fs/register", "fs/repair", "fs/replica"},
 	"fs/repair":                {"fs/layout", "fs/replica"},
+	"fs/storesim":              nil, // all of it is tests
 	"actors/sched":             {"actors/plan", "mesh/offers"},
 	"actors/fair":              {"actors/plan"},
 	"actors/access":            {"actors/plan"},

@@ -26,7 +26,8 @@ func Kept() Times {
 	return Times{Lease: time.Hour, Retention: day, Tombstone: 7 * day, Away: 6 * day}
 }
 
-// Expired reports whether a tombstone is kept no longer, nor taken from others.
+// Expired reports whether a tombstone is kept no longer, nor taken from others. A copy goes
+// by it all the same: the other's clock may be right.
 func (t Times) Expired(at, now time.Time) bool { return now.Sub(at) > t.Tombstone }
 
 // Stale reports whether a node that last heard the inventories of more than half of the
