@@ -183,21 +183,36 @@ func TestCopyOptionsRefused(t *testing.T) {
 	wantNoStaging(t, dir)
 }
 
-// TestCopyManyFiles: a task may write any number of files.
+// TestCopyManyFiles: a task may write any number of files. Where they go to many folders,
+// the rows of a folder are written by one task, or a few if they are most of all; a
+// query's order is kept within a file.
 func TestCopyManyFiles(t *testing.T) {
 	d := newSingle(t)
-	node := pondtest.New(t, 2)[0]
-	for _, n := range []int{300} {
-		for name, options := range map[string][]pond.JobOption{"plain": nil, "forced": {pond.Force(true)}} {
-			t.Run(fmt.Sprint(n, " ", name), func(t *testing.T) {
-				dir := filepath.Join(t.TempDir(), "out")
-				_, err := node.SQL(testContext(t), fmt.Sprintf("COPY (SELECT range AS i, range %% %d AS p FROM range(3000)) TO '%s' (FORMAT parquet, PARTITION_BY p)", n, dir), options...)
-				if err != nil {
-					t.Fatal(err)
-				}
-				d.same(t, node.ReadParquet(dir, pond.HivePartitioning()).Select("i", "p"), fmt.Sprintf("SELECT range AS i, range %% %d AS p FROM range(3000)", n))
-				wantNoStaging(t, filepath.Dir(dir), "out")
-			})
-		}
+	nodes := pondtest.New(t, 2, pond.WithMemory(256<<20))
+	const rows = "SELECT i, CASE WHEN i % 3 = 0 THEN 7 WHEN i % 50 > 0 THEN i % 300 END AS p, 'x' || i AS q FROM range(6000) t(i)"
+	for name, c := range map[string]struct {
+		query   string
+		options []pond.JobOption
+		most    int // files
+	}{
+		"plain": {rows, nil, 2 * 300}, "forced": {rows, []pond.JobOption{pond.Force(true), pond.Partitions(4)}, 300 + 8},
+		"ordered": {rows + " ORDER BY hash(i)", []pond.JobOption{pond.Force(true), pond.Partitions(4)}, 300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			if _, err := nodes[0].SQL(testContext(t), "COPY ("+c.query+") TO '"+dir+"' (FORMAT parquet, PARTITION_BY p)", c.options...); err != nil {
+				t.Fatal(err)
+			}
+			d.same(t, nodes[1].ReadParquet(dir, pond.HivePartitioning()).Select("i", "p::BIGINT AS p", "q"), "SELECT i, p, q FROM ("+rows+")")
+			files := "read_parquet('" + dir + "/*/*.parquet', filename = true, file_row_number = true)"
+			if got := d.query(fmt.Sprintf("SELECT count(DISTINCT filename) <= %d FROM %s", c.most, files)).rows[0]; got != "true" {
+				t.Errorf("there are more than %d files", c.most)
+			}
+			late := "SELECT i FROM (SELECT i, hash(i) < lag(hash(i)) OVER (PARTITION BY filename ORDER BY file_row_number) AS late FROM " + files + ") WHERE late"
+			if got := d.query(late).rows; name == "ordered" && len(got) > 0 {
+				t.Errorf("%d rows are not in order", len(got))
+			}
+			wantNoStaging(t, filepath.Dir(dir), "out")
+		})
 	}
 }

@@ -4,6 +4,7 @@ package duck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,4 +54,35 @@ func openIn(dir string) (n int) {
 		}
 	}
 	return n
+}
+
+// TestGroupedFiles: rows that come folder by folder have few files open at a time, and
+// take less memory than the same rows as they come.
+func TestGroupedFiles(t *testing.T) {
+	p := NewPool(PoolConfig{Engine: Config{Threads: 1, Memory: 96 << 20}})
+	defer p.Close()
+	const query = "SELECT i AS v, i % 1500 AS p, i AS a, i AS b, i AS c FROM range(20000) t(i)"
+	for _, grouped := range []bool{false, true} {
+		dir := filepath.Join(t.TempDir(), "out")
+		e, err := p.Get(t.Context(), Options{Access: Access{Dirs: []string{filepath.Dir(dir)}}, Grouped: grouped})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sql := query
+		if grouped {
+			sql = "SELECT * FROM (" + query + ") ORDER BY p"
+		}
+		rows, err := e.Copy(t.Context(), sql, dir, "csv", map[string]string{"partition_by": "(p)"})
+		switch {
+		case !grouped && !errors.Is(err, ErrMemory):
+			t.Errorf("%d rows as they come: %v", rows, err)
+		case grouped && (err != nil || rows != 20_000):
+			t.Errorf("%d rows in groups: %v", rows, err)
+		case grouped:
+			if got := value(t, e, "SELECT count(*) || ' ' || sum(v) || ' ' || count(DISTINCT filename) FROM read_csv('"+dir+"/*/*.csv', filename = true)"); got != "20000 199990000 1500" {
+				t.Errorf("read back: %s", got)
+			}
+		}
+		p.Put(e)
+	}
 }

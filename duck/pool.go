@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/duck/lexer"
+	"github.com/pondmesh/pond/duck/vec"
 )
 
 // PoolConfig bounds the engines that a Pool keeps.
@@ -218,6 +219,9 @@ type Options struct {
 	Memory     int64  // bytes
 	Threads    int    // of DuckDB
 	Optimizers string // those that are switched off, with commas between
+	// Grouped: the rows of a COPY with PARTITION_BY come folder by folder, so few
+	// files need to be open, and few rows to wait for others of their folder.
+	Grouped bool
 }
 
 // Get returns an engine locked to o. The caller gives it back with Put, even when
@@ -239,7 +243,7 @@ func (p *Pool) lent(n int) {
 func (p *Pool) get(ctx context.Context, o Options) (*Engine, error) {
 	o.Memory = cmp.Or(o.Memory, p.config.Engine.Memory)
 	o.Threads = cmp.Or(o.Threads, p.config.Engine.Threads)
-	key := fmt.Sprintf("%q %q %t %d %d %q", o.Dirs, o.Files, o.Ordered, o.Memory, o.Threads, o.Optimizers)
+	key := fmt.Sprintf("%q %q %t %d %d %q %t", o.Dirs, o.Files, o.Ordered, o.Memory, o.Threads, o.Optimizers, o.Grouped)
 	e, err := p.take(key)
 	if err != nil {
 		return nil, err
@@ -271,6 +275,9 @@ func (e *Engine) lockTo(ctx context.Context, o Options) error {
 	}
 	if o.Optimizers != "" {
 		set = append(set, "SET GLOBAL disabled_optimizers = "+lexer.QuoteText(o.Optimizers))
+	}
+	if o.Grouped {
+		set = append(set, openFiles(groupedFilesMax), fmt.Sprintf("SET GLOBAL partitioned_write_flush_threshold = %d", vec.MaxRows))
 	}
 	if err := e.configure(ctx, "set up", set...); err != nil {
 		return err

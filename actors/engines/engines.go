@@ -147,7 +147,7 @@ func ForStage(stage *plan.Stage, access []string, staging string, memory int64, 
 	if stage.Exchange.Write != nil && staging != "" {
 		o.Dirs = append(o.Dirs, staging)
 	}
-	o.Ordered = stage.Ordered
+	o.Ordered, o.Grouped = stage.Ordered, stage.Exchange.Grouped
 	if stage.Optimized {
 		o.Optimizers = plannedOff
 	}

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"fmt"
 	iofs "io/fs"
 	"os"
 	"path/filepath"
@@ -71,7 +72,27 @@ func (t *task) copyTo(ctx context.Context, dir, attempt string) (rows int64, err
 			options["filename_pattern"] = lexer.QuoteText(name + "-{uuid}")
 		}
 	}
-	return t.engine.Copy(ctx, t.query, path, string(w.Format), options)
+	return t.engine.Copy(ctx, t.groupedQuery(), path, string(w.Format), options)
+}
+
+// grouped reports whether the task writes folder by folder, which takes little memory:
+// where many are expected, or the first try was short of it.
+func (t *task) grouped() bool {
+	x := &t.packet.Stage().Exchange
+	return x.Grouped || t.frugal && x.Write != nil && len(x.Write.PartitionBy) > 0
+}
+
+// groupedQuery is the query, sorted by folder if the task is to write so. Within a
+// folder its order is kept.
+func (t *task) groupedQuery() string {
+	if !t.grouped() {
+		return t.query
+	}
+	by := quoteList(t.packet.Stage().Exchange.Write.PartitionBy)
+	if t.packet.Stage().Ordered {
+		by += ", row_number() OVER ()"
+	}
+	return fmt.Sprintf("SELECT * FROM (%s\n) ORDER BY %s", t.query, by)
 }
 
 // manyFiles has DuckDB write a folder, where the options ask for several files a

@@ -150,7 +150,9 @@ func (t *task) named(err error) error {
 // try runs the task from its beginning, in an engine of its own.
 func (t *task) try(ctx context.Context, in plan.TaskInput) (_ *Outcome, err error) {
 	t.steps, t.query = t.packet.Stage().Bind(t.a.ID.Task.Partition, t.packet.Tasks)
-	t.engine, err = t.m.Engines.Get(ctx, engines.ForStage(t.packet.Stage(), t.packet.Access, t.packet.Staging, t.a.Memory, t.threads))
+	o := engines.ForStage(t.packet.Stage(), t.packet.Access, t.packet.Staging, t.a.Memory, t.threads)
+	o.Grouped = t.grouped()
+	t.engine, err = t.m.Engines.Get(ctx, o)
 	if err != nil {
 		return nil, engines.Error("open DuckDB", err)
 	}

@@ -29,6 +29,7 @@ const (
 	methodDescribe = "describe"
 	methodPlan     = "plan"
 	methodBind     = "bind"
+	methodFolders  = "folders"
 )
 
 // planTries is how often a request is made whose process dies of it.
@@ -152,6 +153,11 @@ func (d *DuckDB) Bind(ctx context.Context, r prepare.BindRequest) error {
 	return err
 }
 
+// Folders implements prepare.DuckDB.
+func (d *DuckDB) Folders(ctx context.Context, r prepare.FoldersRequest) (int64, error) {
+	return request[int64](ctx, d, asked{method: methodFolders, files: r.Access, statement: r.SQL}, r)
+}
+
 // asked is what a request is about.
 type asked struct {
 	method    string
@@ -269,6 +275,8 @@ func answer(ctx context.Context, c process.Child, d prepare.DuckDB, method strin
 		return reply(body, func(r prepare.PlanRequest) (any, error) { return d.Plan(ctx, r) })
 	case methodBind:
 		return reply(body, func(r prepare.BindRequest) (any, error) { return []byte(nil), d.Bind(ctx, r) })
+	case methodFolders:
+		return reply(body, func(r prepare.FoldersRequest) (any, error) { return d.Folders(ctx, r) })
 	}
 	return nil, fmt.Errorf("isolate: a node asks for %q", method)
 }

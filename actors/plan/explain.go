@@ -220,7 +220,7 @@ func (e Exchange) String() string {
 		if e.Write.Single {
 			return fmt.Sprintf("%s file %s", e.Write.Format, e.Write.Path)
 		}
-		return fmt.Sprintf("%s files in %s", e.Write.Format, e.Write.Path)
+		return fmt.Sprintf("%s files in %s", e.Write.Format, e.Write.Path) + ifElse(e.Grouped, ", folder by folder", "")
 	}
 	var terms []string
 	for i, k := range e.Keys {

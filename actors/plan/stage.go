@@ -256,7 +256,15 @@ type Exchange struct {
 	Seed   uint64 // Random: task t draws from a generator seeded by (Seed, t)
 	Func   string // User: the registered scalar function that Keys[0] calls
 	Write  *Write // Files
+	// Grouped (Files): there are so many folders that a task is to write one after
+	// the other: it sorts its rows by them.
+	Grouped bool `json:",omitempty"`
 }
+
+// ManyFolders is how many folders a task writes at once: DuckDB keeps as many files
+// open. To write more, tasks exchange rows, so that each folder has one task, and write
+// one folder after the other.
+const ManyFolders = 100
 
 // BlobKey is a sort key that orders nothing. DuckDB makes a BIGINT of short sort
 // keys and a BLOB of others; with a string among them it is always a BLOB.

@@ -34,6 +34,8 @@ type DuckDB interface {
 	// Bind finds the mistakes of a query that a stage runs as it is, in an engine that
 	// can then run it.
 	Bind(ctx context.Context, r BindRequest) error
+	// Folders counts the folders that a query's first rows would be written to.
+	Folders(ctx context.Context, r FoldersRequest) (int64, error)
 }
 
 // Tree is a statement as DuckDB's parser reads it.
@@ -63,6 +65,14 @@ type Planned struct {
 	Plan   string                      // JSON
 	Tables map[string]distribute.Table // that stand for its text files; nil when there are none
 	Whole  string                      // why there is no plan; "": there is one
+}
+
+// FoldersRequest asks into how many folders columns part a query's first rows.
+type FoldersRequest struct {
+	SQL     string
+	Views   []plan.View
+	Access  []string
+	Columns []string
 }
 
 // BindRequest asks to bind a query.

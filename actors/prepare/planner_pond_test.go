@@ -530,3 +530,39 @@ func TestCompileCopy(t *testing.T) {
 		t.Errorf("%+v", last.Exchange)
 	}
 }
+
+// Rows of many folders are sent to the tasks of their folders, those of few are not.
+// Their first rows tell how many there are, or else the statistics.
+func TestFolders(t *testing.T) {
+	b := newBench(t)
+	b.parquet(t, "a.parquet", "SELECT i, i % 3 AS few, i % 300 AS many FROM range(20000) t(i)")
+	const few, many = "few", "many"
+	for _, c := range []struct {
+		query, by string
+		want      string
+	}{
+		{"FROM 'a.parquet'", "few", few},
+		{"FROM 'a.parquet'", "many", many},
+		{"FROM 'a.parquet'", "few, MANY", many},
+		{"FROM 'a.parquet'", "nosuch", few},
+		{"SELECT i, hash(i) % 200 AS p FROM 'a.parquet' WHERE i > 9", "p", many},
+		{"SELECT i, CASE WHEN i % 2 = 0 THEN i % 2 END AS p FROM 'a.parquet'", "p", few},
+		{"SELECT *, i AS p FROM 'a.parquet' ORDER BY i DESC", "many", many},
+		{"SELECT a.* FROM 'a.parquet' a JOIN 'a.parquet' b ON a.i = b.i", "many", many},
+		{"SELECT a.* FROM 'a.parquet' a JOIN 'a.parquet' b ON a.i = b.i", "few", few},
+		{"SELECT many, count(*) AS n FROM 'a.parquet' GROUP BY many", "n", few},
+	} {
+		for _, force := range []bool{false, true} {
+			sql := "COPY (" + c.query + ") TO 'out' (FORMAT parquet, PARTITION_BY (" + c.by + "))"
+			job, err := b.job(t, sql, api.JobOptions{Force: force, Partitions: 4})
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := job.Plan.Stages[len(job.Plan.Stages)-1]
+			sent := len(last.Inputs) == 1 && last.Inputs[0].Read != nil && job.Plan.Stages[last.Inputs[0].Read.Stages[0]].Exchange.Kind == plan.Hash
+			if last.Exchange.Grouped != (c.want == many) || force && last.Exchange.Grouped != sent && !strings.Contains(c.query, "GROUP BY") || strings.Contains(c.query, "ORDER BY") && !last.Ordered {
+				t.Errorf("%s, forced %t: grouped %t, sent %t, ordered %t\n%s", sql, force, last.Exchange.Grouped, sent, last.Ordered, job.Plan.Explain())
+			}
+		}
+	}
+}

@@ -49,6 +49,9 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 			return nil, err
 		}
 	}
+	if q.Folders, err = p.folders(ctx, q, small != ""); err != nil {
+		return nil, err
+	}
 	planned, err := distribute.Plan(q, facts, distribute.Options{
 		JobID: spec.ID, Salt: p.salt(), Parallelism: c.Slots, TargetBytes: c.TargetBytes, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
 		BroadcastBytes: spec.Options.BroadcastBytes,

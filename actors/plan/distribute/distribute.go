@@ -39,8 +39,11 @@ func (p *planner) distribute() (*Compiled, error) {
 	ex, result := single, plan.Result{Ordered: r.stable}
 	if q.Write != nil {
 		w := *q.Write
-		ex = plan.Exchange{Kind: plan.Files, Partitions: max(r.n, 1), Write: &w}
-		result.Write = &w
+		ex = plan.Exchange{Kind: plan.Files, Write: &w, Grouped: p.manyFolders(r)}
+		if r, err = p.byFolder(r, ex.Grouped); err != nil {
+			return nil, err
+		}
+		ex.Partitions, result.Write = max(r.n, 1), &w
 	}
 	last := p.cut(r, label(r.op), ex, true)
 	last.names = q.Tree.Names

@@ -23,6 +23,9 @@ type Query struct {
 	Repeatable bool
 	// Write, when not nil, is where the rows go instead of to the client.
 	Write *plan.Write
+	// Folders is how many folders the first rows of a Write with PartitionBy go to;
+	// 0: not known.
+	Folders int64
 }
 
 // Files are those that the tree's scans of Parquet read.

@@ -26,7 +26,7 @@ func singleTask(q *Query, facts Facts, o Options, why string) *plan.Job {
 	result := plan.Result{Ordered: true}
 	if q.Write != nil {
 		w := *q.Write
-		s.Exchange = plan.Exchange{Kind: plan.Files, Partitions: 1, Write: &w}
+		s.Exchange = plan.Exchange{Kind: plan.Files, Partitions: 1, Write: &w, Grouped: q.Folders > plan.ManyFolders}
 		result.Write = &w
 	}
 	b := plan.NewBuilder(o.JobID, o.Salt, result)
