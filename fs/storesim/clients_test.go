@@ -252,6 +252,11 @@ func (w *world) reads(p *proc, d *dataset, now bool) error {
 			return err
 		}
 	}
+	return w.readFiles(p, d, v)
+}
+
+// readFiles reads what a version refers to.
+func (w *world) readFiles(p *proc, d *dataset, v collect.Version) error {
 	for _, r := range w.truth.uploads[v.Manifest].refs {
 		if err := w.readOne(p, d, v, r); err != nil {
 			return err

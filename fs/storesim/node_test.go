@@ -291,6 +291,9 @@ type found struct {
 func (l *life) read(id repair.ID, raw bool) found {
 	d := l.n.disk
 	f := d.files[id]
+	if l.w.onRead != nil {
+		l.w.onRead(l, id)
+	}
 	switch {
 	case l.offline:
 		return found{what: replica.Silent}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/fs/layout"
+	"github.com/pondmesh/pond/fs/repair"
 	"github.com/pondmesh/pond/fs/replica"
 )
 
@@ -61,6 +62,7 @@ type world struct {
 	sets    map[string]*dataset
 	truth   truth
 	ids     uint64
+	onRead  func(l *life, id repair.ID) // of a script: a node is asked for bytes
 	trace   func(format string, args ...any)
 	broken  error
 }
@@ -256,7 +258,10 @@ func (w *world) carry(from *life, to replica.Node, deliver func(*life)) {
 			d += w.rng.Int64N(4000)
 		}
 		w.at(d, func() {
-			if n := w.node(to); n != nil && n.life != nil && !w.cut[l] {
+			switch n := w.node(to); {
+			case w.cut[l]:
+				w.fired["cut off"]++
+			case n != nil && n.life != nil:
 				deliver(n.life)
 			}
 		})
