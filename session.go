@@ -207,3 +207,29 @@ func (s *Session) Version(ctx context.Context) (Version, error) {
 // Leave makes the session's node finish its tasks, leave the pond and stop. It
 // returns when the node takes no more work.
 func (s *Session) Leave(ctx context.Context) error { return public(s.api.Leave(ctx)) }
+
+// Recovery is what RecoverRegisters does, or would. Nodes are told by their ids.
+type Recovery struct {
+	Alive     []string // keepers that answer
+	Gone      []string // keepers that do not: what only they know is lost
+	Next      []string // the new keepers
+	Registers int      // how many registers were carried over
+	Done      bool     // false: nothing was changed
+}
+
+// RecoverRegisters makes new keepers of the pond's registers where most of them are gone
+// for good, so that nothing could be decided any more. While a majority of them answers it
+// refuses (ErrExists). Without force it changes nothing, and tells what it would do.
+//
+// It is a last resort: decisions that only keepers knew that are gone are lost, such as
+// that a job's files are published, and such a job may run and publish again. Keepers that
+// are merely cut off must not go on by themselves: stop them first. Those that come back
+// later join as any node does, and keep the registers never again with the data that they
+// have.
+func (s *Session) RecoverRegisters(ctx context.Context, force bool) (Recovery, error) {
+	r, err := s.api.Recover(ctx, force)
+	if err != nil {
+		return Recovery{}, public(err)
+	}
+	return Recovery(*r), nil
+}

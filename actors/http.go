@@ -79,6 +79,7 @@ func newServer(n *Node) *http.Server {
 	route("GET /v1/specs", auth.Node, s.handle(s.getSpecs))
 	route("POST /v1/held", auth.Node, s.handle(s.postHeld))
 	route("POST /v1/registers", auth.Node, s.handle(s.postRegisters))
+	route("POST /v1/registers/recover", auth.Admin, s.handle(s.postRecover))
 	route("PUT /v1/uploads/{id}", auth.Node, s.handle(n.replicas.ServePut))
 	route("GET /v1/uploads/{id}", auth.Node, s.handle(n.replicas.ServeGet))
 	route("POST /v1/uploads/{id}/verify", auth.Node, s.handle(n.replicas.ServeVerify))
@@ -553,6 +554,10 @@ func (s *server) postRegisters(w http.ResponseWriter, r *http.Request) (any, err
 		return nil, err
 	}
 	return reply, err
+}
+
+func (s *server) postRecover(_ http.ResponseWriter, r *http.Request) (any, error) {
+	return s.n.registers.Recover(r.Context(), r.URL.Query().Has(api.ForceQuery))
 }
 
 func (s *server) getSchema(w http.ResponseWriter, r *http.Request) (any, error) {

@@ -27,6 +27,7 @@
 //	GET  /v1/members              this node's view
 //	GET  /v1/usage                what each node holds on disk
 //	POST /v1/leave                drain, leave, stop
+//	POST /v1/registers/recover    new keepers where most are gone for good; ?force does it
 //	POST /v1/faults               arm a fault of package fs/faults, with ChaosKeyHeader; these
 //	                              three are there on nodes that were started with a key
 //	GET  /v1/faults               what came of those that are armed

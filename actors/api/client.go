@@ -225,6 +225,19 @@ func (c *Client) Leave(ctx context.Context) error {
 	return err
 }
 
+// Recover makes new keepers of the registers where most are gone for good; without force
+// it only tells what it would do.
+func (c *Client) Recover(ctx context.Context, force bool) (*Recovery, error) {
+	path := "/v1/registers/recover"
+	if force {
+		path += "?" + ForceQuery
+	}
+	return call[Recovery](ctx, c, http.MethodPost, path, struct{}{})
+}
+
+// ForceQuery is the caller's consent to what loses data.
+const ForceQuery = "force"
+
 // Version returns the versions of the node's software.
 func (c *Client) Version(ctx context.Context) (*Version, error) {
 	return call[Version](ctx, c, http.MethodGet, "/v1/version", nil)

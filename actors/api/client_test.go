@@ -84,6 +84,8 @@ func TestRequests(t *testing.T) {
 		{"GET /v1/usage", nil, func() error { _, err := c.Usage(ctx); return err }, true},
 		{"GET /v1/version", nil, func() error { _, err := c.Version(ctx); return err }, true},
 		{"POST /v1/leave", nil, func() error { return c.Leave(ctx) }, false},
+		{"POST /v1/registers/recover", nil, func() error { _, err := c.Recover(ctx, false); return err }, false},
+		{"POST /v1/registers/recover?force", nil, func() error { _, err := c.Recover(ctx, true); return err }, false},
 	} {
 		if err := test.call(); err != nil || asked != test.want {
 			t.Errorf("%s: asked %s: %v", test.want, asked, err)

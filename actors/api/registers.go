@@ -13,6 +13,16 @@ type RegisterCall struct {
 	Requests []register.Request `json:"requests,omitempty"`
 }
 
+// Recovery is what a recovery of the registers does, or would: see
+// registers.Registers.Recover.
+type Recovery struct {
+	Alive     []string `json:"alive"`     // nodes of the old keepers that answer
+	Gone      []string `json:"gone"`      // of those that do not: what only they know is lost
+	Next      []string `json:"next"`      // of the new ones
+	Registers int      `json:"registers"` // that were carried over
+	Done      bool     `json:"done"`      // false: nothing was changed
+}
+
 // RegisterReply has a reply to each of the requests, in order.
 type RegisterReply struct {
 	Node    string            `json:"node"`

@@ -35,6 +35,7 @@ var repeats = []struct {
 	{http.MethodGet, "/v1/usage", always},
 	{http.MethodGet, "/v1/version", always},
 	{http.MethodPost, "/v1/leave", never},
+	{http.MethodPost, "/v1/registers/recover", never},
 }
 
 // mayRepeat looks a request up.

@@ -206,7 +206,7 @@ func (k *caretaker) change(ctx context.Context, next []register.KeeperID) {
 }
 
 // survey asks all members who they are; those who do not answer are left out.
-func (k *caretaker) survey(ctx context.Context, members []Member) map[string]*api.RegisterReply {
+func (r *Registers) survey(ctx context.Context, members []Member) map[string]*api.RegisterReply {
 	var mu sync.Mutex
 	out := map[string]*api.RegisterReply{}
 	turns := make(chan struct{}, surveyMax)
@@ -215,7 +215,7 @@ func (k *caretaker) survey(ctx context.Context, members []Member) map[string]*ap
 		turns <- struct{}{}
 		all.Go(func() {
 			defer func() { <-turns }()
-			if reply, err := k.ask(ctx, m.Node, &api.RegisterCall{}); err == nil && reply.Node == m.Node {
+			if reply, err := r.ask(ctx, m.Node, &api.RegisterCall{}); err == nil && reply.Node == m.Node {
 				mu.Lock()
 				defer mu.Unlock()
 				out[m.Node] = reply

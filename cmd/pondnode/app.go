@@ -70,7 +70,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.settle(cmd.Flags()) }
-	root.AddCommand(a.devCommand(), a.joinCommand(), a.leaveCommand(), a.membersCommand(), a.duCommand(),
+	root.AddCommand(a.devCommand(), a.joinCommand(), a.leaveCommand(), a.membersCommand(), a.registersCommand(), a.duCommand(),
 		a.sqlCommand(), a.submitCommand(), a.jobsCommand(), a.jobCommand(), a.tlsCommand(), a.chaosCommand(), a.versionCommand())
 	return root
 }

@@ -106,6 +106,9 @@ func (r Roster) Closed() bool {
 // Roster is the one that the recovery makes.
 func (c *Recovery) Roster() Roster { return c.final }
 
+// Held is how many registers the living hold, the roster's own left out.
+func (c *Recovery) Held() int { return len(c.keys) }
+
 // Result is nil once the recovery is Done and made, ErrConflict when another was before
 // it. Before, it says how far it came.
 func (c *Recovery) Result() error {
@@ -191,7 +194,8 @@ func (c *Recovery) collect(r Reply) []Request {
 		c.p.Learn(c.closed)
 		return c.begin(listHeld)
 	case c.step == listHeld && all(c.live):
-		delete(c.keys, RosterKey)
+		delete(c.keys, RosterKey) // the two of the keepers themselves
+		delete(c.keys, FoundingKey)
 		c.step, c.todo = carryHeld, slices.Sorted(maps.Keys(c.keys))
 		return c.carryNext()
 	case c.step == openNew && all(c.final.Keepers):
