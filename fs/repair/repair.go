@@ -140,9 +140,15 @@ func lacking(places []replica.Node, mine Inventory, buried map[ID]time.Time, sai
 		}
 	}
 	for _, id := range sorted(from) {
-		do = append(do, Action{Kind: Copy, ID: id, From: from[id]})
+		do = append(do, Action{Kind: Copy, ID: id, From: rotated(from[id], int(id[len(id)-1]))})
 	}
 	return do
+}
+
+// rotated has all that have a group's uploads be asked first for some of them.
+func rotated(nodes []replica.Node, by int) []replica.Node {
+	by %= len(nodes)
+	return append(slices.Clone(nodes[by:]), nodes[:by]...)
 }
 
 // order is who said something: the places first, and the others by name.

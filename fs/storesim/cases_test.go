@@ -265,14 +265,14 @@ func TestFlapping(t *testing.T) {
 		flaky = s.nodes[4]
 	}
 	others := slices.DeleteFunc(s.names(), func(n replica.Node) bool { return n == flaky.name })
-	for i := range 40 {
+	for i := range 25 {
 		for _, n := range others {
 			s.sever(link{n, flaky.name}, 18_000)
 			if i%2 == 0 {
 				s.sever(link{flaky.name, n}, 18_000)
 			}
 		}
-		s.wait(25_000)
+		s.wait(45_000)
 	}
 	s.came("cut off", 100)
 	if s.truth.moved != moved || s.truth.layouts != layouts {
@@ -317,6 +317,7 @@ func TestStaleMember(t *testing.T) {
 	s.wait(10_000)
 	s.came("stale", 1)
 	s.settle()
+	s.wait(4 * roundEvery)
 	if n.disk.files[f.id] != nil || n.life.stale {
 		t.Errorf("it has it still: %t, and is stale: %t", n.disk.files[f.id] != nil, n.life.stale)
 	}
@@ -362,7 +363,7 @@ func TestCollection(t *testing.T) {
 	s := play(t, 9, 4)
 	d := s.sets["d0"]
 	s.publishes(s.nodes[0], d, create, 2)
-	slow := s.write(s.nodes[1].life, d, appending, 2, 3*times.Lease.Milliseconds())
+	slow := s.write(s.nodes[1].life, d, appending, 2, 5*times.Lease.Milliseconds())
 	s.wait(5000)
 	s.addNode()
 	for i := range 8 {
@@ -373,7 +374,7 @@ func TestCollection(t *testing.T) {
 	if s.came("condemned", 1); slow.over {
 		t.Fatal("the slow writer was not slow")
 	}
-	s.wait(2 * times.Lease.Milliseconds())
+	s.wait(5 * times.Lease.Milliseconds())
 	s.came(collect.ErrCondemned.Error(), 1)
 	s.came("buries", 1)
 	s.settle()

@@ -129,7 +129,7 @@ func (wr *writer) grant(p *proc) error {
 
 // renew keeps the lease, unless the writer does nothing at all.
 func (wr *writer) renew(p *proc) {
-	for !wr.over && p.sleep(15_000) == nil && !wr.over {
+	for !wr.over && p.sleep(12_000) == nil && !wr.over {
 		if wr.slow > 0 {
 			continue
 		}

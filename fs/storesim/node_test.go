@@ -17,7 +17,7 @@ import (
 const copiesOf = 3
 
 // times are those of a pond, made short.
-var times = collect.Times{Lease: 60 * time.Second, Retention: 90 * time.Second, Tombstone: 300 * time.Second, Away: 240 * time.Second}
+var times = collect.Times{Lease: 45 * time.Second, Retention: 60 * time.Second, Tombstone: 300 * time.Second, Away: 240 * time.Second}
 
 // waits is the patience of a pond, made short.
 var waits = layout.Patience{Gone: 40 * time.Second, Here: 10 * time.Second}
@@ -69,8 +69,10 @@ type life struct {
 	procs     []*proc
 	offline   bool // a sync failed: nothing that the store says is believed any more
 	layout    layout.Layout
-	answered  map[replica.Node]int64 // when a node answered last
-	here      map[replica.Node]int64 // since when it has without a pause
+	ack       layout.Ack
+	acks      map[replica.Node]layout.Ack // that others told
+	answered  map[replica.Node]int64      // when a node answered last
+	here      map[replica.Node]int64      // since when it has without a pause
 	begun     int64
 	told      map[replica.Node]inventories // what others said of themselves when they asked
 	writing   map[repair.ID]bool
@@ -102,7 +104,7 @@ func (w *world) start(n *node) {
 	if n.life != nil || n.left {
 		return
 	}
-	l := &life{w: w, n: n, begun: w.now, answered: map[replica.Node]int64{}, here: map[replica.Node]int64{},
+	l := &life{w: w, n: n, begun: w.now, acks: map[replica.Node]layout.Ack{}, answered: map[replica.Node]int64{}, here: map[replica.Node]int64{},
 		told: map[replica.Node]inventories{}, writing: map[repair.ID]bool{}, manifests: map[repair.ID][]ref{}}
 	n.life = l
 	w.logf("%s starts", n.name)

@@ -13,13 +13,13 @@ import (
 
 // Times of a node's rounds, in milliseconds; each is drawn up to a half longer.
 const (
-	roundEvery = 4000
+	roundEvery = 6000
 	sweepEvery = 16_000
-	scrubEvery = 1500
+	scrubEvery = 2500
 	planEvery  = 6000
 	askMax     = 1200
-	answerMax  = 15_000 // a node that has not answered for so long is gone
-	toldMax    = 20_000 // what a node said of itself counts for so long
+	answerMax  = 20_000 // a node that has not answered for so long is gone
+	toldMax    = 25_000 // what a node said of itself counts for so long
 	copiesMax  = 8      // of a round
 )
 
@@ -47,7 +47,7 @@ func (l *life) drained(p *proc) bool {
 	if err != nil {
 		return false
 	}
-	l.layout = fresh
+	l.learn(fresh)
 	v := l.layout.Current()
 	return v != nil && !v.Has(l.n.name) && len(l.layout.Versions) == 1 && !l.holds() && len(l.writing) == 0
 }
@@ -66,7 +66,7 @@ func (l *life) leave() {
 
 func (l *life) round(p *proc) {
 	if v, _, err := get(p, &l.w.layouts); err == nil {
-		l.layout = v
+		l.learn(v)
 	}
 	if l.layout.Current() == nil {
 		return
@@ -112,7 +112,22 @@ func (l *life) round(p *proc) {
 		}
 	}
 	l.vouch(p, checks, answers)
-	l.report(p, number, synced)
+	if synced {
+		l.ack.Synced = max(l.ack.Synced, number)
+	}
+}
+
+// learn takes a layout that was read. From then on this node has seen it.
+func (l *life) learn(v layout.Layout) {
+	if c := v.Current(); c != nil && c.Number >= l.ack.Seen {
+		l.layout, l.ack.Seen = v, c.Number
+	}
+}
+
+// said is what a node answers that is asked what it holds.
+type said struct {
+	inventories
+	ack layout.Ack
 }
 
 // ask asks all others what they hold, and tells them what is held here.
@@ -121,33 +136,36 @@ func (l *life) ask(p *proc) (map[layout.Group]map[replica.Node]repair.Inventory,
 	heard := make([]inventories, len(names))
 	mine := l.inventories()
 	all(p, len(names), func(q *proc, i int) {
-		heard[i], _ = call(q, names[i], askMax, func(o *life, reply func(inventories)) {
+		r, err := call(q, names[i], askMax, func(o *life, reply func(said)) {
 			if !o.offline {
 				o.told[l.n.name] = mine
 				o.w.at(toldMax, func() { delete(o.told, l.n.name) })
-				reply(o.inventories())
+				reply(said{o.inventories(), o.ack})
 			}
 		})
+		if heard[i] = r.inventories; err == nil {
+			l.acks[names[i]] = r.ack
+		}
 	})
-	said := map[layout.Group]map[replica.Node]repair.Inventory{}
+	all := map[layout.Group]map[replica.Node]repair.Inventory{}
 	var answers []replica.Node
 	mine = l.inventories()
 	for _, g := range l.w.groups {
 		places := l.layout.Places(g)
-		said[g] = map[replica.Node]repair.Inventory{l.n.name: mine[g]}
+		all[g] = map[replica.Node]repair.Inventory{l.n.name: mine[g]}
 		for i, n := range names {
 			switch told, ok := l.told[n]; {
 			case l.w.bug == placesOnly && !slices.Contains(places, n):
 			case heard[i] != nil:
-				said[g][n] = heard[i][g]
+				all[g][n] = heard[i][g]
 			case ok && !slices.Contains(places, n):
-				said[g][n] = told[g]
+				all[g][n] = told[g]
 			}
 		}
 		if l.w.bug == resurrect {
-			for n, s := range said[g] {
+			for n, s := range all[g] {
 				s.Buried = nil
-				said[g][n] = s
+				all[g][n] = s
 			}
 		}
 	}
@@ -156,7 +174,7 @@ func (l *life) ask(p *proc) (map[layout.Group]map[replica.Node]repair.Inventory,
 			answers = append(answers, n)
 		}
 	}
-	return said, answers
+	return all, answers
 }
 
 // age notes who answers.
@@ -265,28 +283,7 @@ func (l *life) vouch(p *proc, ids []repair.ID, answers []replica.Node) {
 	}
 }
 
-// report tells the layout how far this node has come.
-func (l *life) report(p *proc, number uint64, synced bool) {
-	if l.dead || l.layout.Current() == nil || !l.layout.Current().Has(l.n.name) {
-		return
-	}
-	v, version, err := get(p, &l.w.layouts)
-	if err != nil || v.Current() == nil {
-		return
-	}
-	next := v.See(l.n.name, l.layout.Current().Number)
-	if synced {
-		next = next.Sync(l.n.name, number)
-	}
-	next = next.Settle()
-	if next.Acks[l.n.name] != v.Acks[l.n.name] || len(next.Versions) != len(v.Versions) {
-		if cas(p, &l.w.layouts, version, next) == nil {
-			l.layout = next
-		}
-	}
-}
-
-// plans changes the members, if it is this node's turn.
+// plans looks after the layout, if it is this node's turn.
 func (l *life) plans(p *proc) {
 	for l.pause(p, planEvery) == nil {
 		if l.layout.Current() == nil || !l.first() {
@@ -296,15 +293,26 @@ func (l *life) plans(p *proc) {
 		if err != nil {
 			continue
 		}
-		members := v.Plan(l.candidates(), waits)
-		if members == nil {
+		next := v.Note(l.allAcks()).Settle()
+		if members := next.Plan(l.candidates(), waits); members != nil {
+			if next, err = next.Change(copiesOf, members); err != nil {
+				continue
+			}
+		}
+		if len(next.Versions) == len(v.Versions) && maps.Equal(next.Acks, v.Acks) {
 			continue
 		}
-		next, err := v.Change(copiesOf, members)
-		if err == nil && cas(p, &l.w.layouts, version, next) == nil {
+		if cas(p, &l.w.layouts, version, next) == nil && next.Current().Number > v.Current().Number {
 			l.w.fired["layout"]++
 		}
 	}
+}
+
+// allAcks is how far all nodes have come, as they said.
+func (l *life) allAcks() map[replica.Node]layout.Ack {
+	acks := maps.Clone(l.acks)
+	acks[l.n.name] = l.ack
+	return acks
 }
 
 // first reports whether no member before this one answers.
