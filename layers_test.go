@@ -95,6 +95,7 @@ var layers = map[string][]string{
 	"actors/rows":      {"actors/api", "actors/output", "actors/plan"},
 	"actors/registers": {"actors/api", "fs/register"},
 	"actors/replicas":  {"actors/plan", "fs", "fs/replica", "mesh", "mesh/delay", "mesh/ring"},
+	"actors/datasets":  {"actors/replicas", "fs", "fs/collect", "fs/dataset", "fs/object", "fs/register", "fs/repair", "fs/replica", "mesh", "mesh/delay"},
 	"actors/terms":     {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/wire", "fs", "fs/faults", "mesh", "mesh/offers"},
 	"actors": {"actors/access", "actors/api", "actors/audit", "actors/auth", "actors/crew", "actors/exec", "actors/faulty", "actors/fair", "actors/given", "actors/grains", "actors/intake", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare",

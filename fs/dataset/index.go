@@ -41,8 +41,8 @@ func DecodeIndex(data []byte) (names []string, err error) {
 
 // AddName is an index's data with a name more; nil: it has that name.
 func AddName(data []byte, name string) ([]byte, error) {
-	if err := checkName(name); err != nil {
-		return nil, fmt.Errorf("%w: %.300q: %w", ErrName, name, err)
+	if err := CheckName(name); err != nil {
+		return nil, err
 	}
 	names, err := DecodeIndex(data)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -102,6 +103,16 @@ func (m *Manifest) Uploads() []repair.ID {
 		ids[i] = f.Upload
 	}
 	return ids
+}
+
+// WithoutBounds is the manifest with less said of its files.
+func (m *Manifest) WithoutBounds() *Manifest {
+	out := *m
+	out.Files = slices.Clone(m.Files)
+	for i := range out.Files {
+		out.Files[i].Bounds = nil
+	}
+	return &out
 }
 
 func (m *Manifest) check() error {

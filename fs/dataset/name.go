@@ -77,6 +77,14 @@ func (r Ref) String() string {
 // Key is the register of a dataset.
 func Key(name string) register.Key { return register.Key("dataset/" + name) }
 
+// CheckName is ErrName of what cannot be a dataset's name.
+func CheckName(name string) error {
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("%w: %.300q: %w", ErrName, name, err)
+	}
+	return nil
+}
+
 // checkName takes names that can be those of tables and folders too: lower-case letters,
 // digits, _, - and ., the first a letter or _.
 func checkName(name string) error {

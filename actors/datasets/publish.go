@@ -1,0 +1,139 @@
+package datasets
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+
+	"github.com/pondmesh/pond/actors/replicas"
+	"github.com/pondmesh/pond/fs/dataset"
+	"github.com/pondmesh/pond/fs/repair"
+	"github.com/pondmesh/pond/fs/replica"
+)
+
+// Begin gives a job the lease by which it may upload files of a dataset and publish them.
+// The dataset need not be there. A job that goes on under another driver has the lease
+// that it had, if nobody has ended that. It is dataset.ErrPublished, with the version, if
+// the job has published, and dataset.ErrExists if the mode would refuse its files now.
+func (d *Datasets) Begin(ctx context.Context, name, job string, mode dataset.Mode) (lease string, err error) {
+	drawn := rand.Text()
+	err = d.change(ctx, name, func(s dataset.State) (dataset.State, error) {
+		next, l, err := s.Begin(job, drawn)
+		_, there := s.Current()
+		switch {
+		case err != nil:
+		case there && mode == dataset.ModeError:
+			err = dataset.ErrExists
+		case s.Last == 0 && len(s.Leases) == 0:
+			err = d.note(ctx, name)
+		}
+		lease = l
+		return next, err
+	})
+	return lease, failed("write", name, err)
+}
+
+// note has the name among those of all datasets, before there is anything of it.
+func (d *Datasets) note(ctx context.Context, name string) error {
+	return d.changeData(ctx, dataset.IndexKey(name), func(data []byte) ([]byte, error) {
+		return dataset.AddName(data, name)
+	})
+}
+
+// Renew tells that a lease is in use, as is due a few times in collect.Times.Lease. It is
+// collect.ErrCondemned if the lease has ended.
+func (d *Datasets) Renew(ctx context.Context, name, lease string) error {
+	return failed("write", name, d.change(ctx, name, func(s dataset.State) (next dataset.State, err error) {
+		next = s
+		next.Ledger, err = s.Renew(lease)
+		return next, err
+	}))
+}
+
+// Release ends a lease: what was uploaded under it may go.
+func (d *Datasets) Release(ctx context.Context, name, lease string) error {
+	return failed("write", name, d.change(ctx, name, func(s dataset.State) (dataset.State, error) {
+		if s.Holds(lease) {
+			s.Ledger = s.Ledger.Release(lease)
+		}
+		return s, nil
+	}))
+}
+
+// Publication is what a job has made of a dataset.
+type Publication struct {
+	Name       string
+	Job, Lease string
+	Mode       dataset.Mode
+	Columns    []dataset.Column
+	Files      []dataset.File // each uploaded, under the lease
+}
+
+// Publish makes files a version of a dataset, which all see at once or not at all, and
+// tells its number. A publication that comes first is not lost: the files are put
+// together with what it made, or the mode refuses them. A job that has published already,
+// by whomever, is told the version that it made; its files are then those of that version
+// alone.
+func (d *Datasets) Publish(ctx context.Context, p Publication) (version uint64, err error) {
+	err = d.change(ctx, p.Name, func(s dataset.State) (dataset.State, error) {
+		next, err := d.published(ctx, s, p)
+		version = next.Last
+		return next, err
+	})
+	if done, ok := errors.AsType[*dataset.PublishedError](err); ok {
+		return done.Version, nil
+	}
+	return version, failed("publish", p.Name, err)
+}
+
+// published is the state after a publication, whose manifest is uploaded.
+func (d *Datasets) published(ctx context.Context, s dataset.State, p Publication) (dataset.State, error) {
+	// Whether it may be published is seen before anything is uploaded.
+	if _, err := s.Publish(p.Job, p.Lease, repair.ID{}, nil, d.c.Now()); err != nil {
+		return s, err
+	}
+	var base *dataset.Manifest
+	v, there := s.Current()
+	if there {
+		var err error
+		if base, err = d.manifest(ctx, v); err != nil {
+			return s, err
+		}
+	}
+	m, err := dataset.Merge(p.Mode, base, p.Columns, p.Files)
+	if err != nil {
+		return s, err
+	}
+	m.Version, m.Previous, m.Job, m.Made = s.Last+1, v.Manifest, p.Job, d.c.Now().UTC()
+	copied, err := d.put(ctx, m)
+	if err != nil {
+		return s, err
+	}
+	holders := make([]replica.Node, len(copied.Holders))
+	for i, n := range copied.Holders {
+		holders[i] = replica.Node(n)
+	}
+	return s.Publish(p.Job, p.Lease, repair.ID(copied.ID), holders, d.c.Now())
+}
+
+// put uploads a manifest, without bounds if it is too large with them.
+func (d *Datasets) put(ctx context.Context, m *dataset.Manifest) (c replicas.Copy, err error) {
+	b, err := m.Encode()
+	if errors.Is(err, dataset.ErrTooLarge) {
+		b, err = m.WithoutBounds().Encode()
+	}
+	if err != nil {
+		return c, err
+	}
+	f, err := os.CreateTemp(d.c.Dir, "manifest-*")
+	if err != nil {
+		return c, err
+	}
+	defer os.Remove(f.Name()) // of what is an upload the name is gone
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return c, err
+	}
+	return d.c.Uploads.Put(ctx, d.c.Uploads.Published(), f.Name())
+}
