@@ -93,7 +93,7 @@ var layers = map[string][]string{
 	"actors/runner": {"actors/engines", "actors/exec", "actors/funcs", "actors/isolate", "actors/prepare", "actors/process", "actors/sandbox",
 		"duck/vec", "fs/faults", "shuffle/transfer"},
 	"actors/rows":      {"actors/api", "actors/output", "actors/plan"},
-	"actors/registers": {"actors/api", "fs/register"},
+	"actors/registers": {"actors/api", "actors/plan", "fs/register"},
 	"actors/replicas":  {"actors/plan", "fs", "fs/replica", "mesh", "mesh/delay", "mesh/ring"},
 	"actors/datasets":  {"actors/replicas", "fs", "fs/collect", "fs/dataset", "fs/object", "fs/register", "fs/repair", "fs/replica", "mesh", "mesh/delay"},
 	"actors/terms":     {"actors/api", "actors/plan", "fs/register", "mesh"},
