@@ -178,11 +178,7 @@ func (d *Datasets) manifest(ctx context.Context, v collect.Version) (*dataset.Ma
 	if m := d.known(v.Manifest); m != nil {
 		return m, nil
 	}
-	holders := make([]mesh.NodeID, len(v.Holders))
-	for i, n := range v.Holders {
-		holders[i] = mesh.NodeID(n)
-	}
-	in, err := d.c.Uploads.Open(ctx, fs.UploadID(v.Manifest), holders, 0, -1)
+	in, err := d.c.Uploads.Open(ctx, fs.UploadID(v.Manifest), nodesOf(v.Holders), 0, -1)
 	if err != nil {
 		return nil, err
 	}
@@ -254,21 +250,15 @@ func (d *Datasets) List(ctx context.Context) ([]Listed, error) {
 
 // newest asks for the versions of datasets, and leaves out those that are not there.
 func (d *Datasets) newest(ctx context.Context, names []string) (out []Listed, err error) {
-	states, errs := make([]dataset.State, len(names)), make([]error, len(names))
-	turns := make(chan struct{}, askedMax)
-	var all sync.WaitGroup
-	for i, name := range names {
-		turns <- struct{}{}
-		all.Go(func() {
-			states[i], errs[i] = d.state(ctx, name)
-			<-turns
-		})
+	states := make([]dataset.State, len(names))
+	err = each(ctx, askedMax, len(names), func(ctx context.Context, i int) (err error) {
+		states[i], err = d.state(ctx, names[i])
+		return failed("list", names[i], err)
+	})
+	if err != nil {
+		return nil, err
 	}
-	all.Wait()
 	for i, name := range names {
-		if errs[i] != nil {
-			return nil, failed("list", name, errs[i])
-		}
 		if v, ok := states[i].Current(); ok {
 			out = append(out, Listed{name, v.Number})
 		}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +60,11 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%s: %v", pattern, err)
 		}
 	}
+	for job, want := range map[string]string{"j1": "[k=1/x.parquet] true", "j2": "[k=2/x.parquet] true", "j3": "[k=2/y.parquet] true", "j4": "[z.parquet] true", "j5": "[] false"} {
+		if files, ok, err := c.Made(t.Context(), "sales", job); err != nil || fmt.Sprint(files, ok) != want {
+			t.Errorf("job %s made %v, %t, %v", job, files, ok, err)
+		}
+	}
 	if list, err := c.List(t.Context()); err != nil || fmt.Sprint(list) != "[{sales 4}]" {
 		t.Errorf("listed %v, %v", list, err)
 	}
@@ -74,7 +82,7 @@ func TestReadRanges(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Size != int64(len("k=1/x.parquet")) || list[0].ModTime.IsZero() {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	if _, holders, err := uploadOf(list[0]); err != nil || len(holders) != 2 {
+	if _, holders, err := parseWhere(list[0].Version); err != nil || len(holders) != 2 {
 		t.Errorf("holders %v, %v", holders, err)
 	}
 	for _, n := range p.nodes {
@@ -97,6 +105,68 @@ func TestReadRanges(t *testing.T) {
 	other.Version = "x"
 	if _, err := b.Open(t.Context(), other, 0, 1); !errors.Is(err, object.ErrName) {
 		t.Errorf("no upload: %v", err)
+	}
+}
+
+// TestDrafts: what attempts on two nodes have made is published by a third; a draft of
+// which all copies are gone is named.
+func TestDrafts(t *testing.T) {
+	p := open(t, 3)
+	var where []string
+	for i, n := range p.nodes[:2] {
+		dir := t.TempDir()
+		var draft Draft
+		for j := range 2 * puttingMax {
+			path := fmt.Sprintf("k=%d/f%d.parquet", j, i)
+			if err := errors.Join(os.MkdirAll(filepath.Join(dir, filepath.Dir(path)), 0o700), os.WriteFile(filepath.Join(dir, path), []byte(path), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			draft.Files = append(draft.Files, dataset.File{Path: path, Rows: 7, Bounds: map[string]dataset.Bounds{"a": {Nulls: 2}}})
+		}
+		draft.Columns = columns
+		at, err := n.PutDraft(t.Context(), dir, draft)
+		if err != nil || len(at) > 200 {
+			t.Fatal(at, err)
+		}
+		where = append(where, at)
+		if left, err := filepath.Glob(filepath.Join(dir, "*", "*")); err != nil || len(left) > 0 {
+			t.Errorf("left: %v, %v", left, err)
+		}
+	}
+	c := p.nodes[2]
+	all, err := c.Drafts(t.Context(), where)
+	if err != nil || len(all.Files) != 4*puttingMax || all.Files[0].Rows != 7 || all.Files[0].Bounds["a"].Nulls != 2 || len(all.Files[0].Holders) != 3 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	c.mustPublish(t, c.job(t, "sales", "j", dataset.ModeError, all.Files), 1)
+	list, err := c.Find(t.Context(), "pond://sales/k=3/f1*")
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	if b, err := object.ReadAll(t.Context(), c, list[0], 0, list[0].Size); err != nil || string(b) != "k=3/f1.parquet" {
+		t.Errorf("%q, %v", b, err)
+	}
+
+	lost := whereOf(fs.UploadID{1}, nil)
+	var e *GoneError
+	if _, err := c.Drafts(t.Context(), []string{where[0], lost, where[1]}); !errors.As(err, &e) || !slices.Equal(e.Where, []string{lost}) {
+		t.Errorf("one is gone: %v", err)
+	}
+	other, err := c.PutDraft(t.Context(), t.TempDir(), Draft{Columns: []dataset.Column{{Name: "b", Type: "DATE"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Drafts(t.Context(), append(where, other)); !errors.Is(err, dataset.ErrColumns) {
+		t.Errorf("other columns: %v", err)
+	}
+	if _, err := c.Drafts(t.Context(), []string{"x"}); !errors.Is(err, fs.ErrInvalid) {
+		t.Errorf("no draft: %v", err)
+	}
+	if _, err := c.PutDraft(t.Context(), t.TempDir(), Draft{Files: []dataset.File{{Path: "f", Rows: 1}}}); !errors.Is(err, os.ErrNotExist) && !errors.Is(err, fs.ErrNotFound) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if _, err := c.PutDraft(t.Context(), t.TempDir(), Draft{Files: []dataset.File{{Path: "../f", Rows: 1}}}); !errors.Is(err, dataset.ErrName) {
+		t.Errorf("a file outside: %v", err)
 	}
 }
 

@@ -5,11 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"os"
+	"slices"
 
 	"github.com/pondmesh/pond/actors/replicas"
+	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/repair"
-	"github.com/pondmesh/pond/fs/replica"
 )
 
 // Begin gives a job the lease by which it may upload files of a dataset and publish them.
@@ -110,11 +111,7 @@ func (d *Datasets) published(ctx context.Context, s dataset.State, p Publication
 	if err != nil {
 		return s, err
 	}
-	holders := make([]replica.Node, len(copied.Holders))
-	for i, n := range copied.Holders {
-		holders[i] = replica.Node(n)
-	}
-	return s.Publish(p.Job, p.Lease, repair.ID(copied.ID), holders, d.c.Now())
+	return s.Publish(p.Job, p.Lease, repair.ID(copied.ID), holdersOf(copied), d.c.Now())
 }
 
 // put uploads a manifest, without bounds if it is too large with them.
@@ -136,4 +133,41 @@ func (d *Datasets) put(ctx context.Context, m *dataset.Manifest) (c replicas.Cop
 		return c, err
 	}
 	return d.c.Uploads.Put(ctx, d.c.Uploads.Published(), f.Name())
+}
+
+// Made are the files that a job has published, by their paths; false: it has not. Of a
+// version that is kept no longer none are told.
+func (d *Datasets) Made(ctx context.Context, name, job string) (files []string, ok bool, err error) {
+	s, err := d.state(ctx, name)
+	if err != nil {
+		return nil, false, failed("read", name, err)
+	}
+	version, ok := s.Published(job)
+	if !ok {
+		return nil, false, nil
+	}
+	v, err := s.Find(version)
+	if errors.Is(err, dataset.ErrNotFound) {
+		return nil, true, nil
+	}
+	m, err := d.manifest(ctx, v)
+	if err != nil {
+		return nil, true, failed("read", name, err)
+	}
+	before := map[repair.ID]bool{}
+	if i := slices.IndexFunc(s.Versions, func(v collect.Version) bool { return v.Manifest == m.Previous }); i >= 0 {
+		old, err := d.manifest(ctx, s.Versions[i])
+		if err != nil {
+			return nil, true, failed("read", name, err)
+		}
+		for _, f := range old.Files {
+			before[f.Upload] = true
+		}
+	}
+	for _, f := range m.Files {
+		if !before[f.Upload] {
+			files = append(files, f.Path)
+		}
+	}
+	return files, true, nil
 }

@@ -13,12 +13,7 @@ import (
 	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/object"
-	"github.com/pondmesh/pond/mesh"
 )
-
-// holdersTold bounds the holders that an object's version names: others are found by
-// asking.
-const holdersTold = 3
 
 // Find implements object.Source. A name without a pattern is that of a file, or of a
 // folder, whose files all are meant; that of the dataset is such. The names that it tells
@@ -55,13 +50,7 @@ func means(pattern, file string) bool {
 
 func objectOf(name string, m *dataset.Manifest, f *dataset.File) object.Object {
 	r := dataset.Ref{Name: name, Version: m.Version, Path: f.Path}
-	version := fs.UploadID(f.Upload).String()
-	sep := "@"
-	for _, n := range f.Holders[:min(len(f.Holders), holdersTold)] {
-		version += sep + string(n)
-		sep = ","
-	}
-	return object.Object{Name: r.String(), Size: f.Size, Version: version, ModTime: m.Made}
+	return object.Object{Name: r.String(), Size: f.Size, Version: whereOf(fs.UploadID(f.Upload), nodesOf(f.Holders)), ModTime: m.Made}
 }
 
 // Open implements object.Source. It asks no register: the object says which upload it is.
@@ -69,29 +58,15 @@ func (d *Datasets) Open(ctx context.Context, o object.Object, off, n int64) (io.
 	if err := object.CheckRange(o, off, n); err != nil {
 		return nil, err
 	}
-	id, holders, err := uploadOf(o)
+	id, holders, err := parseWhere(o.Version)
 	if err != nil {
-		return nil, notRead("read", o.Name, err)
+		return nil, notRead("read", o.Name, fmt.Errorf("%w: version %.80q: %w", dataset.ErrName, o.Version, err))
 	}
 	in, err := d.c.Uploads.Open(ctx, id, holders, off, n)
 	if err != nil {
 		return nil, notRead("read", o.Name, err)
 	}
 	return object.Exactly(o, in, n), nil
-}
-
-// uploadOf reads what objectOf wrote.
-func uploadOf(o object.Object) (id fs.UploadID, holders []mesh.NodeID, err error) {
-	text, names, _ := strings.Cut(o.Version, "@")
-	if id, err = fs.ParseUploadID(text); err != nil {
-		return id, nil, fmt.Errorf("%w: version %.80q: %w", dataset.ErrName, o.Version, err)
-	}
-	for name := range strings.SplitSeq(names, ",") {
-		if name != "" {
-			holders = append(holders, mesh.NodeID(name))
-		}
-	}
-	return id, holders, nil
 }
 
 // notRead is an object.Error, which matches its cause too.

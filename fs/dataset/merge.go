@@ -39,7 +39,7 @@ func Merge(mode Mode, base *Manifest, columns []Column, files []File) (*Manifest
 		return nil, err
 	}
 	if len(kept) > 0 {
-		if err := sameColumns(base.Columns, columns); err != nil {
+		if err := SameColumns(base.Columns, columns); err != nil {
 			return nil, err
 		}
 		next.Columns = base.Columns
@@ -103,9 +103,9 @@ func free(want string, taken map[string]bool) string {
 	}
 }
 
-// sameColumns reports what differs: files are read together by the names of their
+// SameColumns is ErrColumns, and what differs, unless columns are the same ones: files are read together by the names of their
 // columns, so their order does not matter.
-func sameColumns(old, added []Column) error {
+func SameColumns(old, added []Column) error {
 	types := map[string]Column{}
 	for _, c := range old {
 		types[strings.ToLower(c.Name)] = c
