@@ -16,7 +16,7 @@ import (
 // How much of a query is run to see how many folders its rows go to.
 const (
 	sampleRows = 64 * vec.MaxRows
-	sampleTime = 2 * time.Second // where few rows are left of many
+	sampleTime = 5 * time.Second // where few rows are left of many
 )
 
 // folders looks at the first rows of a query that writes folders, if they come soon: it
