@@ -12,114 +12,6 @@ import (
 	"github.com/pondmesh/pond/fs/replica"
 )
 
-// script is a world in which only happens what a test says.
-type script struct {
-	*world
-	t *testing.T
-}
-
-// play starts a script with some nodes.
-func play(t *testing.T, seed uint64, nodes int) script {
-	w := bare(seed, noBug, nodes)
-	w.calm = true
-	t.Cleanup(w.stop)
-	s := script{w, t}
-	s.wait(5000)
-	return s
-}
-
-// wait lets simulated milliseconds pass.
-func (s script) wait(d int64) {
-	s.t.Helper()
-	s.until(d, func() bool { return false })
-	s.whole()
-}
-
-// whole fails if something that was promised is not kept.
-func (s script) whole() {
-	s.t.Helper()
-	if s.truth.checkAll(); s.broken != nil {
-		s.t.Fatal(s.broken)
-	}
-}
-
-// settle waits until everything is where it is to be.
-func (s script) settle() {
-	s.t.Helper()
-	s.until(settleMax, func() bool { return s.truth.settled() == nil })
-	if err := s.truth.settled(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.whole()
-}
-
-// does runs something at a node to its end.
-func (s script) does(n *node, f func(p *proc) error) error {
-	s.t.Helper()
-	err, over := errOver, false
-	s.spawn(n.life, func(p *proc) {
-		e := f(p)
-		err, over = e, true
-	})
-	l := n.life
-	s.until(settleMax, func() bool { return over || l.dead })
-	s.whole()
-	return err
-}
-
-func (s script) writes(n *node, d *dataset, m mode, files int) error {
-	s.t.Helper()
-	wr := s.write(n.life, d, m, files, 0)
-	var err error
-	s.until(settleMax, func() bool { return wr.over || wr.l.dead })
-	if v, _ := d.value.Current(); !wr.over || len(wr.tried) == 0 || v.Manifest != wr.tried[len(wr.tried)-1] {
-		err = errors.New("it was not published")
-	}
-	s.whole()
-	return err
-}
-
-func (s script) publishes(n *node, d *dataset, m mode, files int) {
-	s.t.Helper()
-	if err := s.writes(n, d, m, files); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// readsAll fails unless every node that runs can read the dataset.
-func (s script) readsAll(d *dataset) {
-	s.t.Helper()
-	for _, n := range s.nodes {
-		if n.life != nil {
-			if err := s.does(n, func(p *proc) error { return s.reads(p, d, true) }); err != nil {
-				s.t.Fatalf("at %s: %v", n.name, err)
-			}
-		}
-	}
-}
-
-// came fails unless something came about, so many times at least.
-func (s script) came(what string, n int) {
-	s.t.Helper()
-	if s.fired[what] < n {
-		s.t.Fatalf("%q came about %d times, want %d: %v", what, s.fired[what], n, s.fired)
-	}
-}
-
-// holder is a node that has one of the dataset's files, and the file.
-func (s script) holder(d *dataset) (*node, *file) {
-	s.t.Helper()
-	for _, n := range s.nodes {
-		for _, f := range n.disk.all() {
-			if d.used[f.id] && f.origin.Dataset == d.name {
-				return n, f
-			}
-		}
-	}
-	s.t.Fatal("nobody has anything")
-	return nil, nil
-}
-
 // TestColdCorruption: damage that nobody reads is found by the scrubber, and mended.
 func TestColdCorruption(t *testing.T) {
 	s := play(t, 1, 4)
@@ -323,33 +215,37 @@ func TestStaleMember(t *testing.T) {
 	}
 }
 
-// TestOldLayout: who writes by a layout that was superseded writes to the wrong nodes,
-// where readers find it, and from where its owners get it.
+// TestOldLayout: who writes by a layout that was superseded writes to nodes that own
+// nothing any more, where readers find it, and from where its owners get it.
 func TestOldLayout(t *testing.T) {
 	s := play(t, 8, 4)
 	d := s.sets["d0"]
 	old := s.layouts.value
-	for range 2 {
-		s.addNode()
+	s.fixed = true
+	var names []string
+	acks := map[replica.Node]layout.Ack{}
+	for range 3 {
+		n := s.addNode()
+		names, acks[n.name] = append(names, string(n.name)), layout.Ack{Seen: 2, Synced: 2}
 	}
-	s.wait(40_000)
-	s.settle()
-	if len(s.layouts.value.Current().Members) != 6 {
-		t.Fatalf("the layout is %+v", s.layouts.value)
+	next, err := old.Change(copiesOf, members(names))
+	if err != nil {
+		t.Fatal(err)
 	}
+	s.layouts.value = next.Note(acks).Settle()
+	s.layouts.version++
+	s.wait(2 * roundEvery)
 	for i := range 4 {
 		s.nodes[i].life.layout = old
 		s.publishes(s.nodes[i], d, appending, 2)
 	}
-	wrong := 0
-	for _, n := range s.nodes {
-		for _, f := range n.disk.all() {
-			if !slices.Contains(s.layouts.value.Owners(layout.GroupOf(f.id)), n.name) {
-				wrong++
-			}
+	strays := 0
+	for _, id := range sorted(d.used) {
+		if s.truth.goodAt(s.truth.uploads[id], s.layouts.value.Owners(layout.GroupOf(id))) == 0 {
+			strays++
 		}
 	}
-	if wrong == 0 {
+	if strays == 0 {
 		t.Fatal("all went where it belongs")
 	}
 	s.readsAll(d)

@@ -18,6 +18,11 @@ type dataset struct {
 	name string
 	used map[repair.ID]bool // by the versions that can be read
 	past []repair.ID        // manifests of all versions that there ever were
+	// When they were superseded, which are not in the ledger any more, and when leases were
+	// renewed.
+	superseded map[repair.ID]int64
+	gone       map[repair.ID]bool
+	renewed    map[collect.Lease]int64
 }
 
 // ref is a file of a manifest.
@@ -203,8 +208,6 @@ func (wr *writer) publish(p *proc) error {
 			return nil
 		case there && wr.mode == create:
 			return errExists
-		case !l.Holds(wr.lease):
-			return collect.ErrCondemned
 		case base != v.Manifest:
 			refs := slices.Clone(wr.refs)
 			if there && wr.mode == appending {

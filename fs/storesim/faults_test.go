@@ -40,7 +40,7 @@ func (w *world) lasts(d int64) int64 {
 	return d
 }
 
-// fault does something bad.
+// fault does something bad, to one node or between some.
 func (w *world) fault(kind string) {
 	var here []*node
 	for _, n := range w.nodes {
@@ -51,43 +51,89 @@ func (w *world) fault(kind string) {
 	n := here[w.rng.IntN(len(here))]
 	short := 500 + w.rng.Int64N(15_000)
 	w.logf("fault %s %s", kind, n.name)
+	if w.halt(kind, n, here, short) || w.harm(kind, n, short) || w.part(kind, n, here, short) {
+		w.fired[kind]++
+	}
+}
+
+// halt ends processes, or has nodes come and go.
+func (w *world) halt(kind string, n *node, here []*node, short int64) bool {
 	switch kind {
 	case "kill":
 		w.kill(n, w.lasts(short))
 	case "power":
 		w.powerLoss(n, w.lasts(short))
 	case "away":
-		if d := times.Away.Milliseconds() + 2*skewMax.Milliseconds(); w.up() == len(here) && len(here) > copiesOf {
-			w.kill(n, w.lasts(d+w.rng.Int64N(d)))
-		} else {
-			return
+		d := times.Away.Milliseconds() + 2*skewMax.Milliseconds()
+		if w.up() < len(here) || len(here) <= copiesOf {
+			return false
 		}
+		w.kill(n, w.lasts(d+w.rng.Int64N(d)))
+	case "mass":
+		for i, m := range here {
+			if 2*i <= len(here) {
+				w.kill(m, w.lasts(short+waits.Gone.Milliseconds()))
+			}
+		}
+	case "join":
+		if len(here) >= 7 {
+			return false
+		}
+		w.addNode()
+	case "leave":
+		staying := 0
+		for _, m := range here {
+			if !m.leaves {
+				staying++
+			}
+		}
+		if staying <= copiesOf+1 || slices.Contains(w.nodes[:3], n) {
+			return false
+		}
+		n.leaves = true
+	default:
+		return false
+	}
+	return true
+}
+
+// harm has a disk do what disks do, within what was promised.
+func (w *world) harm(kind string, n *node, short int64) bool {
+	d := n.disk
+	switch kind {
 	case "wipe":
 		if !w.expendable(n) {
-			return
+			return false
 		}
 		w.wipe(n, w.lasts(short))
 	case "rot":
-		files := n.disk.all()
+		files := d.all()
 		if len(files) == 0 {
-			return
+			return false
 		}
 		f := files[w.rng.IntN(len(files))]
 		if !f.right() || !f.durable || !w.truth.bears(f.id) {
-			return
+			return false
 		}
 		w.rot(f)
 	case "eio":
-		n.disk.eio = true
-		d := n.disk
+		d.eio = true
 		w.at(w.lasts(short), func() { d.eio = false })
 	case "sync":
-		n.disk.failSync = true
+		d.failSync = true
 		w.lasts(25_000)
 	case "full":
-		n.disk.full = true
-		d := n.disk
+		d.full = true
 		w.at(w.lasts(short), func() { d.full = false })
+	default:
+		return false
+	}
+	return true
+}
+
+// part cuts links.
+func (w *world) part(kind string, n *node, here []*node, short int64) bool {
+	switch kind {
 	case "cut":
 		w.cutOff(here, w.lasts(2*short))
 	case "oneway":
@@ -98,33 +144,10 @@ func (w *world) fault(kind string) {
 			w.at(i*3000, func() { w.cutOff([]*node{n}, 1500) })
 		}
 		w.lasts(20_000)
-	case "mass":
-		for i, m := range here {
-			if 2*i <= len(here) {
-				w.kill(m, w.lasts(short+waits.Gone.Milliseconds()))
-			}
-		}
-	case "join":
-		if len(here) >= 7 {
-			return
-		}
-		w.addNode()
-		w.lasts(1)
-	case "leave":
-		staying := 0
-		for _, m := range here {
-			if !m.leaves {
-				staying++
-			}
-		}
-		if staying <= copiesOf+1 || slices.Contains(w.nodes[:3], n) {
-			return
-		}
-		n.leaves = true
 	default:
-		return
+		return false
 	}
-	w.fired[kind]++
+	return true
 }
 
 func (w *world) up() (n int) {

@@ -217,7 +217,7 @@ func (l *life) drop(p *proc, id repair.ID, g layout.Group) {
 	if l.dead || slices.Contains(right, false) {
 		return
 	}
-	if l.w.bug != dropDecided && (!l.layout.MayDrop(l.n.name, g) || !slices.Equal(owners, l.layout.Owners(g))) {
+	if !l.layout.MayDrop(l.n.name, g) || !slices.Equal(owners, l.layout.Owners(g)) {
 		l.w.fired["drop taken back"]++
 		return
 	}
@@ -286,7 +286,7 @@ func (l *life) vouch(p *proc, ids []repair.ID, answers []replica.Node) {
 // plans looks after the layout, if it is this node's turn.
 func (l *life) plans(p *proc) {
 	for l.pause(p, planEvery) == nil {
-		if l.layout.Current() == nil || !l.first() {
+		if l.w.fixed || l.layout.Current() == nil || !l.first() {
 			continue
 		}
 		v, version, err := get(p, &l.w.layouts)
@@ -389,7 +389,12 @@ func (l *life) sweep(p *proc, d *dataset, held map[repair.ID]string) bool {
 	if next, changed := l.watch.Condemn(d.name, ledger, l.time(), times); changed {
 		switch err := cas(p, &d.register, version, next); {
 		case err == nil:
-			l.w.fired["condemned"] += len(ledger.Leases) - len(next.Leases)
+			for _, e := range ledger.Leases {
+				if !next.Holds(e.ID) {
+					l.w.fired["condemned"]++
+					l.w.truth.condemned(d, e)
+				}
+			}
 			ledger = next
 		case l.dead:
 			return false

@@ -30,7 +30,7 @@ func bare(seed uint64, b bug, nodes int) *world {
 	w.groups = slices.Compact(w.groups)
 	w.layouts.applied = func(l layout.Layout) { w.truth.layouts = int(l.Current().Number) }
 	for i := range 2 {
-		d := &dataset{name: fmt.Sprint("d", i)}
+		d := &dataset{name: fmt.Sprint("d", i), superseded: map[repair.ID]int64{}, gone: map[repair.ID]bool{}, renewed: map[collect.Lease]int64{}}
 		d.applied = func(l collect.Ledger) { w.truth.published(d, l) }
 		w.sets[d.name] = d
 	}

@@ -137,8 +137,40 @@ func (t *truth) buries(l *life, id repair.ID) {
 	}
 }
 
+// kept checks that what leaves a ledger has had its time: a version its retention, but for
+// the clocks of who superseded and who condemned it, and a lease that nobody released its
+// own from when it was renewed.
+func (t *truth) kept(d *dataset, l collect.Ledger) {
+	now := map[repair.ID]bool{}
+	for _, v := range l.Versions {
+		now[v.Manifest] = true
+		if _, ok := d.superseded[v.Manifest]; !ok && !v.Superseded.IsZero() {
+			d.superseded[v.Manifest] = t.w.now
+		}
+	}
+	for _, m := range d.past {
+		if age := t.w.now - d.superseded[m]; !now[m] && !d.gone[m] && age < (times.Retention-2*skewMax).Milliseconds() {
+			t.w.breaks("%s of %s is not kept %d ms after it was superseded", short(m), d.name, age)
+		}
+		d.gone[m] = !now[m]
+	}
+	for _, e := range l.Leases {
+		if _, ok := d.renewed[e]; !ok {
+			d.renewed[e] = t.w.now
+		}
+	}
+}
+
+// condemned checks that a lease has had its time.
+func (t *truth) condemned(d *dataset, e collect.Lease) {
+	if age := t.w.now - d.renewed[e]; age < times.Lease.Milliseconds() {
+		t.w.breaks("%s of %s is condemned %d ms after it was renewed", e.ID, d.name, age)
+	}
+}
+
 // published hears each value of a dataset's register.
 func (t *truth) published(d *dataset, l collect.Ledger) {
+	t.kept(d, l)
 	d.used = map[repair.ID]bool{}
 	for _, v := range l.Versions {
 		d.used[v.Manifest] = true
@@ -168,7 +200,11 @@ func (t *truth) ended(wr *writer, err error) {
 		t.w.fired["published"]++
 		t.won = append(t.won, wr.tried...)
 	case errors.Is(err, errExists), errors.Is(err, collect.ErrCondemned):
-		t.w.fired[err.Error()]++
+		if errors.Is(err, errExists) {
+			t.w.fired[errExists.Error()]++
+		} else {
+			t.w.fired[collect.ErrCondemned.Error()]++
+		}
 		for _, m := range wr.tried {
 			t.dead[m] = true
 		}

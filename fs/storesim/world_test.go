@@ -37,7 +37,6 @@ const (
 	dropUnseen    bug = "a surplus copy is dropped without evidence of the others"
 	resurrect     bug = "repair copies what it knows to be deleted"
 	staleBelieved bug = "a node that was away for long is believed"
-	dropDecided   bug = "a drop is not asked about again before it is done"
 	placesOnly    bug = "owners do not hear of copies that are at no place of theirs"
 )
 
@@ -63,6 +62,7 @@ type world struct {
 	truth   truth
 	ids     uint64
 	onRead  func(l *life, id repair.ID) // of a script: a node is asked for bytes
+	fixed   bool                        // by a script: nobody changes the layout
 	trace   func(format string, args ...any)
 	broken  error
 }
