@@ -104,6 +104,9 @@ func StartTogether(ctx context.Context, o Options) (*Cluster, error) {
 // empty is a cluster without nodes, whose turn it is on this machine.
 func empty(ctx context.Context, o Options) (*Cluster, error) {
 	c := &Cluster{opts: o}
+	if err := os.MkdirAll(c.temp(), 0o755); err != nil {
+		return nil, fmt.Errorf("chaos: %w", err)
+	}
 	c.ctx, c.kill = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
 	if c.lock, err = lockMachine(ctx); err != nil {
@@ -148,6 +151,9 @@ func freeBases(n int) (bases []string, err error) {
 	}
 	return bases, nil
 }
+
+// temp is the folder of the nodes' temporary files.
+func (c *Cluster) temp() string { return filepath.Join(c.opts.Dir, "tmp") }
 
 // folder is the data folder of the i-th node.
 func (c *Cluster) folder(i int) string { return filepath.Join(c.opts.Dir, "node-"+strconv.Itoa(i+1)) }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -70,9 +71,16 @@ var nodeFlags = []string{"--memory", "512MiB", "--slots", "2", "--log-level", "i
 // it shows the logs.
 func newCluster(t *testing.T, nodes int, flags ...string) (context.Context, *chaos.Cluster) {
 	t.Helper()
+	return clusterOf(t, chaos.Options{Nodes: nodes, Flags: flags})
+}
+
+// clusterOf is newCluster with options of which only some are given.
+func clusterOf(t *testing.T, o chaos.Options) (context.Context, *chaos.Cluster) {
+	t.Helper()
 	turn, cancel := context.WithTimeout(context.Background(), turnTimeout)
 	defer cancel()
-	c, err := chaos.Start(turn, chaos.Options{Binary: binary, Dir: t.TempDir(), Nodes: nodes, Flags: append(append([]string{}, nodeFlags...), flags...)})
+	o.Binary, o.Dir, o.Flags = binary, t.TempDir(), append(slices.Clone(nodeFlags), o.Flags...)
+	c, err := chaos.Start(turn, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (n *Node) spawn(port string, peers []string) error {
 }
 
 func (n *Node) launch(args []string) error {
-	var env []string
+	env := []string{"TMPDIR=" + n.c.temp()}
 	if key := n.c.opts.ChaosKey; key != "" {
 		env = append(env, chaosKeyVariable+"="+key)
 	}

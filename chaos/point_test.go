@@ -3,12 +3,15 @@
 package chaos_test
 
 import (
+	"crypto/rand"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos"
 	"github.com/pondmesh/pond/chaos/scenario"
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // Nodes fail at points of their own: each fault fires, the answer is DuckDB's, files
@@ -43,6 +46,40 @@ func TestPoints(t *testing.T) {
 			t.Fatalf("%s: %s %s; logs: %s, %v", fault, r.Verdict, r.Error, logs, site.Logs(logs))
 		}
 	}
+}
+
+// Every point that package faults names is come by: none is there in name only. What
+// happens at them is that they are late, all of them at once, and the files are whole.
+func TestEveryPointFires(t *testing.T) {
+	long(t)
+	ctx, c := clusterOf(t, chaos.Options{Nodes: 3, ChaosKey: rand.Text()})
+	awaitKeepers(t, ctx, c.Nodes()[0].Addr(), 3)
+	for _, n := range c.Nodes() {
+		for _, p := range faults.Places() {
+			must(t, n.Arm(ctx, faults.Order{Point: p.Point, Do: faults.Delay, Late: 1, Times: 100}))
+		}
+	}
+	out := filepath.Join(t.TempDir(), "rows")
+	rows := "SELECT k, v, count(*) AS n, max(s) AS s FROM '" + dataGlob(t) + "' GROUP BY k, v"
+	for i := range 2 { // the second time there are files already
+		_, err := c.Nodes()[i].Session().SQL(ctx, "COPY ("+rows+") TO '"+out+"/' (FORMAT parquet, APPEND)", pond.Force(true), pond.Reuse(false))
+		must(t, err)
+	}
+	must(t, newOracle(t).CompareQueries(ctx, "SELECT * FROM '"+out+"/*.parquet'", rows+" UNION ALL "+rows))
+	fired := map[faults.Point]int64{}
+	for _, n := range c.Nodes() {
+		states, err := n.Disarm(ctx)
+		must(t, err)
+		for _, s := range states {
+			fired[s.Point] += s.Fired
+		}
+	}
+	for _, p := range faults.Places() {
+		if fired[p.Point] == 0 {
+			t.Errorf("nothing comes by %s: %s", p.Point, p.About)
+		}
+	}
+	t.Log(fired)
 }
 
 // A node without a key has no faults.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // tally is what many records say together.
@@ -16,6 +18,7 @@ type tally struct {
 	seeds     map[string]bool
 	fired     int
 	recovery  map[string][]time.Duration // by kind of fault
+	points    map[faults.Point]int       // at which faults fired
 	slowdown  []float64
 	sown      int
 	caught    int
@@ -25,7 +28,7 @@ type tally struct {
 }
 
 func newTally(records []*Record) *tally {
-	t := &tally{verdicts: map[Verdict]int{}, scenarios: map[string]map[Verdict]int{}, seeds: map[string]bool{}, recovery: map[string][]time.Duration{}, versions: map[string]bool{}}
+	t := &tally{verdicts: map[Verdict]int{}, scenarios: map[string]map[Verdict]int{}, seeds: map[string]bool{}, recovery: map[string][]time.Duration{}, points: map[faults.Point]int{}, versions: map[string]bool{}}
 	for _, r := range records {
 		t.add(r)
 	}
@@ -52,6 +55,9 @@ func (t *tally) add(r *Record) {
 	}
 	for _, f := range r.Fired {
 		t.fired++
+		if f.Point != "" {
+			t.points[f.Point]++
+		}
 		t.recovery[f.Kind()] = append(t.recovery[f.Kind()], time.Duration(f.Recovery)*time.Millisecond)
 	}
 	if r.Verdict == OK && r.Plain > 0 && len(r.Fired) > 0 {
@@ -69,7 +75,9 @@ func Page(records []*Record) string {
 		"A seed is a job, the node that is asked and the faults with their moments (package `scenario`). With driver sim\n" +
 		"(package `sim`) whole nodes are simulated around the code that decides, and a seed replays to the last message; its times\n" +
 		"are simulated. The simulators of registers (`fs/register`), takeover (`actors/terms`) and scheduling (`actors/sched`) run in\n" +
-		"their packages' tests, and in all of them each planted bug must be caught.\n\n" + Summary(records)
+		"their packages' tests, and in all of them each planted bug must be caught. Faults at every point of a node fire in\n" +
+		"`TestEveryPointFires`. After each run nothing may be left: no staged or temporary file, no process of a node that has ended,\n" +
+		"not ever more open files, and no port in use after the last.\n\n" + Summary(records)
 }
 
 // Summary is a table of records as Markdown: what was run, what was broken, what it
@@ -105,8 +113,29 @@ func Summary(records []*Record) string {
 		}
 		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", name, all, v[OK], v[Invalid], bad)
 	}
+	t.listPoints(&b)
 	t.listAgainst(&b)
 	return b.String()
+}
+
+// listPoints says at which of a node's points faults fired, and at which none did.
+func (t *tally) listPoints(b *strings.Builder) {
+	var fired, never []string
+	for _, p := range faults.Places() {
+		if n := t.points[p.Point]; n > 0 {
+			fired = append(fired, fmt.Sprintf("%s (%d)", p.Point, n))
+		} else {
+			never = append(never, string(p.Point))
+		}
+	}
+	fmt.Fprintf(b, "\nFaults fired at %d of the %d points of a node: %s. None fired in these runs at: %s.\n", len(fired), len(fired)+len(never), orNone(fired), orNone(never))
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
 }
 
 // listAgainst names the runs that went against the pond.

@@ -42,6 +42,8 @@ type Site struct {
 	c     *Cluster
 	w     *workload
 	plain map[string]plain // by job
+
+	opened map[int]int // files, by process, when it was first looked at
 }
 
 // plain is a job's run without faults.
@@ -62,7 +64,7 @@ func NewSite(ctx context.Context, o SiteOptions) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{o: o, plain: map[string]plain{}}
+	s := &Site{o: o, plain: map[string]plain{}, opened: map[int]int{}}
 	if s.w, err = newWorkload(ctx, oracle, o.Dir, &o.Setup); err != nil {
 		return nil, errors.Join(err, oracle.Close())
 	}
@@ -87,8 +89,11 @@ func (s *Site) start(ctx context.Context) (*Cluster, error) {
 // Cluster is the site's.
 func (s *Site) Cluster() *Cluster { return s.c }
 
-// Close ends all processes.
-func (s *Site) Close() error { return errors.Join(s.c.Close(), s.w.oracle.Close()) }
+// Close ends all processes. Its error is also one of what they have left.
+func (s *Site) Close() error {
+	err := s.c.Close()
+	return errors.Join(err, s.c.leftAtEnd(context.Background()), s.w.oracle.Close())
+}
 
 // Logs writes each node's log into a folder.
 func (s *Site) Logs(dir string) error {
@@ -278,7 +283,7 @@ func (s *Site) whole(ctx context.Context) error {
 
 // holds is what must hold after a run, beside the answer.
 func (s *Site) holds(ctx context.Context, t *task, st *pond.Status) (err error) {
-	if e := t.leftover(ctx); e != nil {
+	if e := errors.Join(t.leftover(ctx), s.left(ctx)); e != nil {
 		err = fmt.Errorf("%w: %w", ErrUnclean, e)
 	}
 	for _, n := range s.c.Nodes() {

@@ -3,6 +3,9 @@ package scenario
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
+
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // Plan is the run of a seed. The scenario must be valid.
@@ -15,10 +18,12 @@ func (s *Scenario) Plan(seed uint64) *Plan {
 	}
 	p.Job = s.Jobs[rng.IntN(len(s.Jobs))]
 	p.Asked = rng.IntN(s.Setup.Nodes)
-	for _, i := range s.subset(rng) {
+	for _, i := range s.subset(rng, p.Job.Into) {
 		f := s.Faults[i]
 		f.Node = rng.IntN(s.Setup.Nodes)
-		f.At = f.At.draw(rng)
+		if f.At = f.At.draw(rng); f.At.On == Share && f.At.Share == 1 && s.Faults[i].At.On == Random && p.Job.Into == Result {
+			f.At.Share = 0 // rows are nobody's to publish: the last task's end is the job's
+		}
 		f.For.Min += Duration(rng.Int64N(int64(f.For.Max-f.For.Min) + 1))
 		f.For.Max = f.For.Min
 		if f.Skip.Max > 0 {
@@ -30,15 +35,45 @@ func (s *Scenario) Plan(seed uint64) *Plan {
 	return p
 }
 
-// subset are the indices of the faults of a run, in order.
-func (s *Scenario) subset(rng *rand.Rand) []int {
+// subset are the indices of the faults of a run, in order. Of those that are drawn none
+// is known to find nothing to strike, if others are left to draw.
+func (s *Scenario) subset(rng *rand.Rand, into Into) []int {
 	n := len(s.Faults)
 	if s.Draw.Max > 0 {
 		n = s.Draw.Min + rng.IntN(s.Draw.Max-s.Draw.Min+1)
 	}
-	out := rng.Perm(len(s.Faults))[:n]
+	all := rng.Perm(len(s.Faults))
+	slices.SortStableFunc(all, func(i, j int) int { return s.Faults[i].idle(into) - s.Faults[j].idle(into) })
+	out, rest := all[:n], all[n:]
+	if !slices.ContainsFunc(out, func(i int) bool { return s.Faults[i].deposes() }) { // there will be no successor
+		for at, i := range out {
+			if s.Faults[i].Who != Successor {
+				continue
+			}
+			if o := slices.IndexFunc(rest, func(i int) bool { return s.Faults[i].Who != Successor }); o >= 0 {
+				out[at], rest[o] = rest[o], out[at]
+			}
+		}
+	}
 	slices.Sort(out)
 	return out
+}
+
+// idle is 1 if a job of that kind never comes by the point at which the fault is injected.
+func (f *Fault) idle(into Into) int {
+	folder := []faults.Point{faults.PublishJoin, faults.PublishSwap, faults.PublishSetAside, faults.PublishFinish, faults.PublishRemove}
+	switch {
+	case f.Do != Inject:
+	case into == Result && (strings.HasPrefix(string(f.Point), string(faults.Publish)) || f.Point == faults.Published), into != Append && slices.Contains(folder, f.Point):
+		return 1
+	}
+	return 0
+}
+
+// deposes reports whether another is to drive the job when the fault has struck.
+func (f *Fault) deposes() bool {
+	hits := f.Who == Coordinator || f.Who == Asked || f.Who == All
+	return hits && (f.Do == Kill || f.Do == Stop || f.Do == Leave || f.Do == Cut || f.Deadly())
 }
 
 // One in so many random moments is that before the first task has been done, and one

@@ -189,6 +189,38 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// What is drawn has something to strike: publications belong to jobs that write, folders
+// are exchanged where there are some, and a successor needs a predecessor's end.
+func TestPlanStrikes(t *testing.T) {
+	s := mustParse(t, `name: a
+jobs:
+  - {name: rows, sql: SELECT 1}
+  - {name: new, sql: SELECT 1, into: files}
+  - {name: more, sql: SELECT 1, into: append}
+faults:
+  - {do: kill, who: successor, at: term 2, for: 1s}
+  - {do: inject, point: publish-seal, what: eio, who: coordinator, at: 0}
+  - {do: inject, point: publish-swap, what: eio, who: coordinator, at: 0}
+  - {do: kill, who: coordinator, for: 1s}
+  - {do: engine}
+draw: 1-2
+`)
+	drawn := map[string]int{}
+	for seed := range uint64(500) {
+		p := s.Plan(seed)
+		deposed := slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.deposes() })
+		for _, f := range p.Faults {
+			drawn[p.Job.Name+" "+string(f.Who)+" "+string(f.Point)]++
+			if f.Who == Successor && !deposed || p.Job.Into == Result && (f.Point != "" || f.At.Share == 1) || p.Job.Into != Append && f.Point == faults.PublishSwap {
+				t.Errorf("seed %d: job %s, %+v", seed, p.Job.Name, p.Faults)
+			}
+		}
+	}
+	if drawn["new coordinator publish-seal"] == 0 || drawn["more coordinator publish-swap"] == 0 || drawn["rows successor "] == 0 {
+		t.Errorf("drawn: %v", drawn)
+	}
+}
+
 // A plan survives its record; what chance would have to settle does not.
 func TestPlanJSON(t *testing.T) {
 	p := mustParse(t, whole).Plan(7)

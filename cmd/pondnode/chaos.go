@@ -289,12 +289,22 @@ func describe(r *chaos.Record) string {
 	return line
 }
 
+// keptMax bounds the runs of one seed whose logs are kept.
+const keptMax = 1000
+
 // keepLogs moves the logs of a run that is not ok to where they are wanted.
 func keepLogs(keep, logs string, r *chaos.Record) error {
 	if keep == "" || logs == "" {
 		return nil
 	}
-	to := filepath.Join(keep, fmt.Sprintf("%s-%d", r.Plan.Scenario, r.Plan.Seed))
+	if err := os.MkdirAll(keep, 0o755); err != nil {
+		return err
+	}
+	name := filepath.Join(keep, fmt.Sprintf("%s-%d", r.Plan.Scenario, r.Plan.Seed))
+	to := name
+	for i := 2; errors.Is(os.Mkdir(to, 0o755), os.ErrExist) && i < keptMax; i++ { // the seed ran before
+		to = fmt.Sprintf("%s-%d", name, i)
+	}
 	return os.CopyFS(to, os.DirFS(logs))
 }
 
