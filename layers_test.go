@@ -94,7 +94,7 @@ var layers = map[string][]string{
 		"duck/vec", "fs/faults", "shuffle/transfer"},
 	"actors/rows":      {"actors/api", "actors/output", "actors/plan"},
 	"actors/registers": {"actors/api", "actors/plan", "fs/register"},
-	"actors/replicas":  {"actors/plan", "fs", "fs/replica", "mesh", "mesh/delay", "mesh/ring"},
+	"actors/replicas":  {"actors/plan", "fs", "fs/collect", "fs/layout", "fs/register", "fs/repair", "fs/replica", "mesh", "mesh/delay", "mesh/ring"},
 	"actors/datasets":  {"actors/replicas", "fs", "fs/collect", "fs/dataset", "fs/object", "fs/register", "fs/repair", "fs/replica", "mesh", "mesh/delay"},
 	"actors/terms":     {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/wire", "fs", "fs/faults", "mesh", "mesh/offers"},

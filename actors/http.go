@@ -23,6 +23,7 @@ import (
 	"github.com/pondmesh/pond/actors/jobs"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/shuffle"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
@@ -83,6 +84,7 @@ func newServer(n *Node) *http.Server {
 	route("PUT /v1/uploads/{id}", auth.Node, s.handle(n.replicas.ServePut))
 	route("GET /v1/uploads/{id}", auth.Node, s.handle(n.replicas.ServeGet))
 	route("POST /v1/uploads/{id}/verify", auth.Node, s.handle(n.replicas.ServeVerify))
+	route("POST /v1/inventory", auth.Node, s.handle(n.replicas.ServeInventory))
 	if n.cfg.Faults != nil {
 		route("GET /v1/faults", auth.Admin, s.keyed(s.getFaults))
 		route("POST /v1/faults", auth.Admin, s.keyed(s.postFault))
@@ -223,6 +225,7 @@ var bodyBytesMax = map[string]int64{
 	"POST /v1/faults":              faultBytesMax,
 	"POST /v1/blocks":              -1, // transfer's handler has bounds of its own
 	"PUT /v1/uploads/{id}":         -1, // as has that of copies
+	"POST /v1/inventory":           replicas.InventoryBytesMax,
 }
 
 // faultBytesMax bounds an order for a fault; otherBytesMax bounds bodies of all other

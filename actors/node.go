@@ -184,6 +184,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		return nil, err
 	}
 	n.jobs.Registers = faulty.Registers(n.registers, cfg.Faults)
+	n.replicas.Follow(n.registers)
 	n.openGrains()
 	n.planner.Elsewhere = n.hasElsewhere
 	n.up.Store(true)
@@ -374,6 +375,9 @@ func (n *Node) Leave(ctx context.Context) error {
 		if deserted == nil {
 			deserted = n.deserted(ctx)
 		}
+	}
+	if err := n.replicas.Drain(ctx); err != nil {
+		n.log.Warn("leaving with copies that others do not have yet: they are made again elsewhere", "err", err)
 	}
 	n.leaveRegisters(ctx)
 	err := n.mesh.Leave(context.WithoutCancel(ctx))

@@ -23,7 +23,7 @@ var leastRoles = map[auth.Role][]string{
 		"GET /v1/jobs/{id}/explain", "POST /v1/actors/{kind}/{key}", "POST /v1/describe", "POST /v1/explain", "POST /v1/blocks", "GET /v1/segments/{id}/schema"},
 	auth.Admin: {"POST /v1/leave", "POST /v1/registers/recover", "GET /v1/faults", "POST /v1/faults", "DELETE /v1/faults"},
 	auth.Node: {"PUT /v1/specs/{id}", "GET /v1/specs", "POST /v1/jobs/{id}/start", "GET /v1/jobs/{id}/packet", "GET /v1/jobs/{id}/read", "GET /v1/segments/{id}/parts", "DELETE /v1/segments/{id}",
-		"POST /v1/held", "POST /v1/registers", "PUT /v1/uploads/{id}", "GET /v1/uploads/{id}", "POST /v1/uploads/{id}/verify"},
+		"POST /v1/held", "POST /v1/registers", "PUT /v1/uploads/{id}", "GET /v1/uploads/{id}", "POST /v1/uploads/{id}/verify", "POST /v1/inventory"},
 }
 
 // caller is a TLS connection of a client with a role; none: without a certificate.

@@ -48,6 +48,7 @@
 //	POST /v1/registers            requests to a keeper         node to node
 //	PUT  /v1/uploads/{id}         see package replicas         node to node
 //	GET  /v1/uploads/{id}         see package replicas         node to node
+//	POST /v1/inventory            see package replicas         node to node
 //	POST /v1/uploads/{id}/verify  see package replicas         node to node
 //	POST /v1/blocks               see package transfer         node to node
 package api

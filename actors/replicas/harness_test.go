@@ -22,6 +22,9 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/collect"
+	"github.com/pondmesh/pond/fs/layout"
+	"github.com/pondmesh/pond/fs/register"
 	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -33,6 +36,35 @@ type pond struct {
 	nodes map[mesh.NodeID]*node
 	mu    sync.Mutex
 	view  *mesh.View
+	// The register of the layout, and whether it can be reached.
+	data    []byte
+	version uint64
+	cut     bool
+	leaving map[mesh.NodeID]bool
+	judge   func(ctx context.Context, n *node, ids []fs.UploadID) error
+}
+
+// Get and CAS make the pond its own Registers.
+func (p *pond) Get(context.Context, register.Key) ([]byte, uint64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cut {
+		return nil, 0, register.ErrMinority
+	}
+	return p.data, p.version, nil
+}
+
+func (p *pond) CAS(_ context.Context, _ register.Key, _ register.ChangeID, expect uint64, data []byte) (uint64, []byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cut {
+		return 0, nil, register.ErrMinority
+	}
+	if expect != p.version {
+		return p.version, p.data, register.ErrConflict
+	}
+	p.data, p.version = data, p.version+1
+	return p.version, p.data, nil
 }
 
 // node is one of them.
@@ -55,7 +87,7 @@ type meeting func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc
 // bubble runs a test on a pond of nodes a, b, c and so on.
 func bubble(t *testing.T, nodes int, test func(t *testing.T, p *pond)) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pond{t: t, nodes: map[mesh.NodeID]*node{}}
+		p := &pond{t: t, nodes: map[mesh.NodeID]*node{}, leaving: map[mesh.NodeID]bool{}}
 		for i := range nodes {
 			p.start(mesh.NodeID(rune('a'+i)), vfs.NewCrashableMem())
 		}
@@ -69,6 +101,11 @@ func bubble(t *testing.T, nodes int, test func(t *testing.T, p *pond)) {
 	})
 }
 
+// shortTimes are ten minutes for a day.
+var shortTimes = collect.Times{Lease: time.Hour, Retention: 24 * time.Hour, Tombstone: 70 * time.Minute, Away: time.Hour}
+
+const shortScrub = time.Hour
+
 // start brings a node up on a disk.
 func (p *pond) start(id mesh.NodeID, disk vfs.FS) *node {
 	p.t.Helper()
@@ -77,7 +114,8 @@ func (p *pond) start(id mesh.NodeID, disk vfs.FS) *node {
 		p.t.Fatal(err)
 	}
 	n := &node{p: p, id: id, disk: disk, conns: make(chan net.Conn), closed: make(chan struct{})}
-	n.Replicas, err = Open(Config{Self: id, Store: store, View: p.seen, Dial: p.dial, CacheMax: 1 << 20, Log: slog.New(slog.DiscardHandler)})
+	n.Replicas, err = Open(Config{Self: id, Store: store, View: p.seen, Dial: p.dial, CacheMax: 1 << 20, Times: shortTimes, Scrub: shortScrub, Log: slog.New(slog.DiscardHandler),
+		Judge: func(ctx context.Context, ids []fs.UploadID) error { return p.judge(ctx, n, ids) }})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -103,6 +141,7 @@ func (p *pond) start(id mesh.NodeID, disk vfs.FS) *node {
 	handle("PUT /v1/uploads/{id}", n.ServePut)
 	handle("GET /v1/uploads/{id}", n.ServeGet)
 	handle("POST /v1/uploads/{id}/verify", n.ServeVerify)
+	handle("POST /v1/inventory", n.ServeInventory)
 	n.server = &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	go n.server.Serve(n)
 	p.mu.Lock()
@@ -116,7 +155,11 @@ func (p *pond) start(id mesh.NodeID, disk vfs.FS) *node {
 func (p *pond) look() {
 	p.view = &mesh.View{}
 	for id := range p.nodes {
-		p.view.Members = append(p.view.Members, mesh.Member{ID: id, Host: string(id), API: 1, State: mesh.Alive})
+		m := mesh.Member{ID: id, Host: string(id), API: 1, State: mesh.Alive}
+		if p.leaving[id] {
+			m.State = mesh.Leaving
+		}
+		p.view.Members = append(p.view.Members, m)
 	}
 	slices.SortFunc(p.view.Members, func(a, b mesh.Member) int { return bytes.Compare([]byte(a.ID), []byte(b.ID)) })
 }
@@ -310,4 +353,54 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		time.Sleep(time.Second)
 	}
 	t.Fatalf("%s: not even after a quarter of an hour", what)
+}
+
+// follow has all nodes look after their copies.
+func (p *pond) follow() {
+	for _, n := range p.but() {
+		n.Follow(p)
+	}
+}
+
+// laid waits until there is a layout of so many nodes, and all have come to it.
+func (p *pond) laid(members int) layout.Layout {
+	p.t.Helper()
+	var l layout.Layout
+	eventually(p.t, fmt.Sprintf("a layout of %d nodes", members), func() bool {
+		data, _, err := p.Get(p.t.Context(), layoutKey)
+		l = layout.Layout{}
+		if err == nil && len(data) > 0 {
+			err = json.Unmarshal(data, &l)
+		}
+		return err == nil && len(l.Versions) == 1 && len(l.Current().Members) == members && l.AllSeen()
+	})
+	return l
+}
+
+// placed waits until each upload is at its owners, good, and nowhere else.
+func (p *pond) placed(l layout.Layout, all map[fs.UploadID][]byte) {
+	p.t.Helper()
+	for id, b := range all {
+		owners := l.Owners(layout.GroupOf(id))
+		eventually(p.t, fmt.Sprintf("upload %s at %v", id, owners), func() bool {
+			for _, n := range p.but() {
+				if n.has(Copy{ID: id}, b) != slices.Contains(owners, replica.Node(n.id)) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
+// putAll puts some uploads.
+func (p *pond) putAll(count int) map[fs.UploadID][]byte {
+	p.t.Helper()
+	all := map[fs.UploadID][]byte{}
+	for i := range count {
+		b := content(uint64(i), 1000*i+1)
+		c := p.but()[i%len(p.nodes)].mustPut(p.but()[0].Published(), b)
+		all[c.ID] = b
+	}
+	return all
 }

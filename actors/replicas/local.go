@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -32,6 +32,9 @@ func (r *Replicas) Local(ctx context.Context, id fs.UploadID, holders []mesh.Nod
 func (r *Replicas) local(ctx context.Context, id fs.UploadID, holders []mesh.NodeID) (string, error) {
 	for {
 		path, err := r.store.Path(id)
+		if info, e := r.store.Stat(id); e == nil && info.Kind == fs.KindBuried {
+			err = replica.ErrDeleted
+		}
 		if errors.Is(err, fs.ErrCorrupt) {
 			err = cmp.Or(r.putAside(id, err), fs.ErrNotFound)
 		}
@@ -78,10 +81,14 @@ func (r *Replicas) fetchAs(ctx context.Context, id fs.UploadID, holders []mesh.N
 		return told("fetch", id, err)
 	}
 	defer u.Abort()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{u}, struct{ io.Reader }{batched{in}}, make([]byte, min(batchBytes, max(in.size, 1)))); err != nil {
+	from := io.Reader(in)
+	if kind == kindCopy { // which nobody waits for
+		from = &throttled{ctx, &r.throttle, in}
+	}
+	if _, err := io.CopyBuffer(struct{ io.Writer }{u}, struct{ io.Reader }{batched{from}}, make([]byte, min(batchBytes, max(in.size, 1)))); err != nil {
 		return err
 	}
-	if _, err := u.Commit(nil, durable); err != nil {
+	if _, err := u.Commit(in.attrs, durable); err != nil {
 		return told("fetch", id, err)
 	}
 	if kind == kindCached {
@@ -98,7 +105,7 @@ const busyWait = 100 * time.Millisecond
 func (r *Replicas) elsewhere(ctx context.Context, id fs.UploadID, why error) error {
 	info, err := r.store.Stat(id)
 	if err == nil && info.Kind == fs.KindBuried {
-		return told("fetch", id, fmt.Errorf("%w: it was deleted", fs.ErrNotFound))
+		return told("fetch", id, replica.ErrDeleted)
 	}
 	if errors.Is(why, fs.ErrExists) {
 		return nil
@@ -120,6 +127,21 @@ func (b batched) Read(p []byte) (int, error) {
 	n, err := io.ReadFull(b.in, p)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
+	}
+	return n, err
+}
+
+// throttled passes on no more than its bucket allows.
+type throttled struct {
+	ctx context.Context
+	b   *bucket
+	in  io.Reader
+}
+
+func (t *throttled) Read(p []byte) (int, error) {
+	n, err := t.in.Read(p)
+	if e := t.b.take(t.ctx, n); e != nil {
+		return n, e
 	}
 	return n, err
 }

@@ -27,7 +27,16 @@ const busyPause = 500 * time.Millisecond
 // nodes have it durably; replica.ErrTooFew if there are not so many, and the upload is
 // buried then.
 func (r *Replicas) Put(ctx context.Context, class replica.Class, path string) (Copy, error) {
-	info, err := r.take(path)
+	return r.PutAs(ctx, class, path, nil)
+}
+
+// PutAs is Put of an upload that says something of itself, at most AttrsMax bytes: all its
+// copies do.
+func (r *Replicas) PutAs(ctx context.Context, class replica.Class, path string, attrs []byte) (Copy, error) {
+	if len(attrs) > AttrsMax {
+		return Copy{}, fmt.Errorf("replicas: put %s: %d bytes of attrs: %w", path, len(attrs), fs.ErrInvalid)
+	}
+	info, err := r.take(path, attrs)
 	if err != nil {
 		return Copy{}, fmt.Errorf("replicas: put %s: %w", path, err)
 	}
@@ -35,7 +44,7 @@ func (r *Replicas) Put(ctx context.Context, class replica.Class, path string) (C
 }
 
 // take makes a file an upload of this node's store.
-func (r *Replicas) take(path string) (fs.Info, error) {
+func (r *Replicas) take(path string, attrs []byte) (fs.Info, error) {
 	u, err := r.store.Import(kindCopy, path)
 	if errors.Is(err, syscall.EXDEV) {
 		u, err = r.takeCopy(path)
@@ -44,7 +53,7 @@ func (r *Replicas) take(path string) (fs.Info, error) {
 		return fs.Info{}, err
 	}
 	defer u.Abort()
-	return u.Commit(nil, true)
+	return u.Commit(attrs, true)
 }
 
 // takeCopy copies a file that is on another disk.
@@ -79,6 +88,9 @@ func (r *Replicas) Spread(ctx context.Context, class replica.Class, id fs.Upload
 	}
 	if err != nil {
 		return c, told("store", id, err)
+	}
+	if l := r.Layout(); l.Current() == nil {
+		r.nudge() // now there is something to be laid out
 	}
 	if c.Short {
 		r.log.Warn("an upload has fewer copies than it is to have", "upload", id, "holders", c.Holders, "want", class.Want)
@@ -126,7 +138,7 @@ type source struct {
 }
 
 func wholeSource(whole *fs.Reader) source {
-	o := order{id: whole.Info().ID, size: whole.Size(), digest: whole.Digest()}
+	o := order{id: whole.Info().ID, size: whole.Size(), digest: whole.Digest(), attrs: whole.Info().Attrs}
 	return source{o, whole.Raw(),
 		func(_ context.Context, frame int64) (uint32, error) { return whole.CRCs()[frame], nil }}
 }
@@ -158,6 +170,7 @@ func (r *Replicas) sendTo(ctx context.Context, chain []replica.Node, src source,
 	req.Header.Set("Expect", "100-continue")
 	req.Header.Set(sizeHeader, strconv.FormatInt(src.size, 10))
 	req.Header.Set(digestHeader, src.digest.String())
+	writeAttrs(req.Header, src.attrs)
 	err = r.exchange(req, func(in io.Reader) error { return readLines(in, chain, dog.moved, heard) })
 	if err == nil {
 		return nil

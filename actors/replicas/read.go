@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/layout"
 	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -53,7 +54,8 @@ func (r *Replicas) open(ctx context.Context, id fs.UploadID, holders []mesh.Node
 	}
 	s := &stream{r: r, id: id, at: off, end: -1, want: n}
 	s.ctx, s.cancel = r.within(ctx)
-	s.fetch = replica.NewFetch(replicaNodes(holders), nil, append([]replica.Node{r.self()}, r.others()...))
+	l := r.Layout()
+	s.fetch = replica.NewFetch(replicaNodes(holders), l.Places(layout.GroupOf(id)), r.everybody())
 	s.local = true
 	if err := s.begin(); err != nil {
 		s.Close()
@@ -74,6 +76,7 @@ type stream struct {
 	want   int64 // bytes as they were asked for, before the size was known
 	end    int64 // -1: the size is not known yet
 	size   int64
+	attrs  []byte
 	part   *part // nil: nobody is read from
 	rest   []byte
 	err    error
@@ -84,7 +87,7 @@ func (s *stream) begin() error {
 	if err := s.find(); err != nil {
 		return err
 	}
-	s.size = s.part.size
+	s.size, s.attrs = s.part.size, s.part.attrs
 	if s.at > s.size {
 		return told("read", s.id, fmt.Errorf("at %d of %d bytes: %w", s.at, s.size, fs.ErrInvalid))
 	}
@@ -202,6 +205,7 @@ func (s *stream) Close() error {
 type part struct {
 	node  replica.Node
 	size  int64 // of the upload
+	attrs []byte
 	first []byte
 	next  func() ([]byte, error) // each shares memory with the one before; io.EOF after the last
 	close func()
@@ -213,8 +217,11 @@ func (r *Replicas) localPart(id fs.UploadID, at int64) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	if whole.Info().Kind == fs.KindBuried {
+	if k := whole.Info().Kind; k != kindCopy && k != kindCached {
 		whole.Close()
+		if k == fs.KindBuried {
+			return nil, replica.ErrDeleted
+		}
 		return nil, fs.ErrNotFound
 	}
 	buf, frame := make([]byte, fs.FrameSize), at/fs.FrameSize
@@ -227,7 +234,7 @@ func (r *Replicas) localPart(id fs.UploadID, at int64) (*part, error) {
 		frame++
 		return buf[:n], err
 	}
-	p := &part{node: r.self(), size: whole.Size(), next: next, close: func() { whole.Close() }}
+	p := &part{node: r.self(), size: whole.Size(), attrs: whole.Info().Attrs, next: next, close: func() { whole.Close() }}
 	if p.first, err = next(); err != nil && !errors.Is(err, io.EOF) {
 		whole.Close()
 		return nil, err
@@ -336,9 +343,13 @@ func readPart(resp *http.Response, dog *watchdog, first, count int64) (*part, er
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound:
+		switch resp.Header.Get(whyHeader) {
+		case whyCorrupt:
+			return nil, fs.ErrCorrupt
+		case whyDeleted:
+			return nil, replica.ErrDeleted
+		}
 		return nil, fs.ErrNotFound
-	case http.StatusGone:
-		return nil, fs.ErrCorrupt
 	default:
 		return nil, fmt.Errorf("HTTP %d", resp.StatusCode)
 	}
@@ -353,6 +364,9 @@ func readPart(resp *http.Response, dog *watchdog, first, count int64) (*part, er
 	}
 	buf, frame := make([]byte, fs.FrameSize), int64(0)
 	p := &part{size: size}
+	if p.attrs, err = readAttrs(resp.Header); err != nil {
+		return nil, err
+	}
 	p.next = func() ([]byte, error) {
 		if frame == count {
 			return nil, io.EOF
@@ -383,6 +397,8 @@ func (r *Replicas) findingOf(n replica.Node, id fs.UploadID, err error) replica.
 	switch {
 	case errors.Is(err, fs.ErrNotFound):
 		return replica.Absent
+	case errors.Is(err, replica.ErrDeleted):
+		return replica.Deleted
 	case errors.Is(err, fs.ErrCorrupt):
 		r.report(n, id)
 		return replica.Corrupt

@@ -197,7 +197,7 @@ func (in *incoming) receive(ctx context.Context, out *lines) error {
 	defer stop()
 	if err == nil {
 		defer time.AfterFunc(commitMax, stop).Stop()
-		_, err = in.u.Commit(nil, true)
+		_, err = in.u.Commit(in.attrs, true)
 	}
 	out.say(replica.Said{Node: in.r.self(), Outcome: outcomeOf(err)})
 	on.Wait()

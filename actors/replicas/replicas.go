@@ -30,6 +30,8 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/collect"
+	"github.com/pondmesh/pond/fs/layout"
 	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/ring"
@@ -48,7 +50,8 @@ const (
 	StallMax      = 5 * time.Second
 	commitMax     = 5 * time.Minute // a copy's fsync may take
 	receivingMax  = 64              // copies that are received at once: each takes a batch of memory
-	chainMax      = 16              // nodes of a chain
+	verifyingMax  = 2
+	chainMax      = 16 // nodes of a chain
 	idlePerHost   = 8
 	idleTimeout   = time.Minute
 	dialTimeout   = 2 * time.Second
@@ -68,7 +71,12 @@ type Config struct {
 	// CacheMax is how many bytes of other nodes' uploads are kept because they were read
 	// here.
 	CacheMax int64
-	Log      *slog.Logger
+	// Judge says which of some uploads nothing refers to, and deletes those; nil: nobody
+	// can. It is asked by a node that was away for longer than tombstones are kept.
+	Judge func(ctx context.Context, ids []fs.UploadID) error
+	Times collect.Times // zero: those of a pond
+	Scrub time.Duration // in which all copies are read; 0: scrubPeriod
+	Log   *slog.Logger
 }
 
 // Replicas are one node's part in the pond's copies. Its methods may be called from many
@@ -85,22 +93,38 @@ type Replicas struct {
 	goes sync.WaitGroup
 
 	receiving chan struct{} // a place for each copy that is received
+	verifying chan struct{} // a place for each copy that is read whole
 	reporting chan struct{} // a place for each report of damage under way
 	pace      pace
 	cache     cache
 
+	registers Registers
+	wake      chan struct{} // the rounds have something to do
+	throttle  bucket        // of what is copied for repair
+
 	mu       sync.Mutex
+	known    known
+	heard    time.Time                 // when tombstones were heard last; zero: not read yet
+	stale    bool                      // what is here may have been deleted
 	incoming map[fs.UploadID]*incoming // whose bytes come in
 }
 
 // Open starts the node's part. The store is its owner's to close after Close.
 func Open(cfg Config) (*Replicas, error) {
 	r := &Replicas{cfg: cfg, store: cfg.Store, log: cfg.Log,
-		receiving: make(chan struct{}, receivingMax), reporting: make(chan struct{}, reportsMax), incoming: map[fs.UploadID]*incoming{}}
+		receiving: make(chan struct{}, receivingMax), reporting: make(chan struct{}, reportsMax), verifying: make(chan struct{}, verifyingMax), wake: make(chan struct{}, 1),
+		throttle: bucket{rate: repairRate, burst: repairBurst}, incoming: map[fs.UploadID]*incoming{}}
 	r.ctx, r.stop = context.WithCancel(context.Background())
+	if cfg.Scrub == 0 {
+		r.cfg.Scrub = scrubPeriod
+	}
+	if cfg.Times == (collect.Times{}) {
+		r.cfg.Times = collect.Kept()
+	}
 	if cfg.Dial == nil {
 		r.cfg.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
+	r.known = known{told: map[replica.Node]time.Time{}, answered: map[replica.Node]time.Time{}, here: map[replica.Node]time.Time{}, acks: map[replica.Node]layout.Ack{}, begun: time.Now()}
 	r.http = newTransport(&r.cfg)
 	if err := r.cache.open(r.store); err != nil {
 		r.stop()
@@ -172,7 +196,8 @@ func (r *Replicas) Published() replica.Class {
 	return replica.Class{Want: want, Min: min(copiesEnough, want)}
 }
 
-// candidates are the nodes that an upload may be sent to, the best first.
+// candidates are the nodes that an upload may be sent to: its owners by the layout, if
+// there is one, and then all others that take uploads, the best first.
 func (r *Replicas) candidates(id fs.UploadID) (out []replica.Node) {
 	members := r.cfg.View().Members
 	nodes := make([]ring.Node, 0, len(members))
@@ -181,17 +206,36 @@ func (r *Replicas) candidates(id fs.UploadID) (out []replica.Node) {
 			nodes = append(nodes, ring.Node{ID: string(m.ID), Zone: m.Zone, Weight: 1})
 		}
 	}
-	for _, n := range ring.Rank(nodes, id.String(), len(nodes)) {
-		out = append(out, replica.Node(n.ID))
+	g := layout.GroupOf(id)
+	l := r.Layout()
+	for _, n := range l.Owners(g) {
+		if slices.ContainsFunc(nodes, func(m ring.Node) bool { return m.ID == string(n) }) {
+			out = append(out, n)
+		}
+	}
+	for _, n := range ring.Rank(nodes, fmt.Sprintf("group/%d", g), len(nodes)) {
+		if !slices.Contains(out, replica.Node(n.ID)) {
+			out = append(out, replica.Node(n.ID))
+		}
 	}
 	return out
 }
 
-// others are the nodes that are alive, this one aside.
-func (r *Replicas) others() (out []replica.Node) {
+// everybody are all nodes that may have an upload: those that are alive, and members of
+// the layout, which may be away.
+func (r *Replicas) everybody() []replica.Node {
+	out := []replica.Node{r.self()}
 	for _, m := range r.cfg.View().Members {
 		if m.ID != r.cfg.Self {
 			out = append(out, replica.Node(m.ID))
+		}
+	}
+	l := r.Layout()
+	for _, v := range l.Versions {
+		for _, m := range v.Members {
+			if m.Weight > 0 && !slices.Contains(out, m.Node) {
+				out = append(out, m.Node)
+			}
 		}
 	}
 	return out
@@ -236,7 +280,7 @@ func told(op string, id fs.UploadID, err error) error {
 		kind, hint = plan.KindUnavailable, "when the nodes that hold it are back, it can be read again"
 	case errors.Is(err, fs.ErrNoSpace), errors.Is(err, fs.ErrOffline):
 		kind = plan.KindResource
-	case errors.Is(err, fs.ErrNotFound):
+	case errors.Is(err, fs.ErrNotFound), errors.Is(err, replica.ErrDeleted):
 		kind = plan.KindNotFound
 	case errors.Is(err, fs.ErrInvalid):
 		kind = plan.KindUser
@@ -252,6 +296,3 @@ type failure struct {
 
 func (f *failure) Error() string   { return f.told.Error() }
 func (f *failure) Unwrap() []error { return []error{f.err, f.told} }
-
-// nudge has the repair look at once.
-func (r *Replicas) nudge() {}

@@ -8,10 +8,12 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/replica"
+	"github.com/pondmesh/pond/mesh/delay"
 )
 
 // sendPiece is how many bytes go out under one deadline.
@@ -28,15 +30,19 @@ func (r *Replicas) ServeGet(w http.ResponseWriter, req *http.Request) (any, erro
 	switch {
 	case errors.Is(err, fs.ErrCorrupt):
 		r.report(r.self(), id)
-		w.WriteHeader(http.StatusGone)
-		return nil, nil
+		w.Header().Set(whyHeader, whyCorrupt)
+		return nil, told("read", id, fs.ErrNotFound)
 	case err != nil:
 		return nil, told("read", id, err)
 	}
 	defer whole.Close()
-	if whole.Info().Kind != kindCopy && whole.Info().Kind != kindCached {
+	if k := whole.Info().Kind; k != kindCopy && k != kindCached {
+		if k == fs.KindBuried {
+			w.Header().Set(whyHeader, whyDeleted)
+		}
 		return nil, told("read", id, fs.ErrNotFound)
 	}
+	writeAttrs(w.Header(), whole.Info().Attrs)
 	w.Header().Set(sizeHeader, strconv.FormatInt(whole.Size(), 10))
 	w.Header().Set(digestHeader, whole.Digest().String())
 	if req.Method == http.MethodHead {
@@ -135,9 +141,32 @@ func (r *Replicas) ServeVerify(_ http.ResponseWriter, req *http.Request) (any, e
 	return state, nil
 }
 
+// A copy whose disk answers with an error is read again after a pause, so often; then it
+// is as good as damaged.
+const (
+	eioTries = 3
+	eioPause = 10 * time.Second
+)
+
 // verify reads this node's copy. The error is why nothing can be said of it.
 func (r *Replicas) verify(ctx context.Context, id fs.UploadID) (State, error) {
+	select { // two at once, that readers come through
+	case r.verifying <- struct{}{}:
+		defer func() { <-r.verifying }()
+	case <-ctx.Done():
+		return State{}, context.Cause(ctx)
+	}
 	err := r.store.Verify(ctx, id)
+	for try := 1; errors.Is(err, syscall.EIO); try++ {
+		r.log.Error("a copy cannot be read", "upload", id, "try", try, "err", err)
+		if try == eioTries {
+			return State{}, r.putAside(id, err)
+		}
+		if err := delay.For(ctx, eioPause); err != nil {
+			return State{}, err
+		}
+		err = r.store.Verify(ctx, id)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotFound):
 		return State{}, nil

@@ -3,6 +3,7 @@ package replicas
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,18 @@ import (
 const (
 	sizeHeader   = "Pond-Size"   // bytes of an upload
 	digestHeader = "Pond-Digest" // fs.Digest of it
+	attrsHeader  = "Pond-Attrs"  // what it says of itself, in base64
+	whyHeader    = "Pond-Copy"   // of an answer without bytes: whyCorrupt or whyDeleted
 )
+
+// Why there are no bytes, if it is not that there is no copy.
+const (
+	whyCorrupt = "corrupt"
+	whyDeleted = "deleted"
+)
+
+// AttrsMax bounds what an upload says of itself, in bytes.
+const AttrsMax = 4 << 10
 
 // On the wire a frame has its CRC32C behind it, big-endian.
 const (
@@ -39,6 +51,7 @@ type order struct {
 	id     fs.UploadID
 	size   int64
 	digest fs.Digest
+	attrs  []byte
 	chain  []replica.Node // those behind the receiver
 }
 
@@ -66,10 +79,11 @@ func frameLen(size, frame int64) int {
 
 // readOrder reads what path and headers say.
 func readOrder(req *http.Request) (o order, err error) {
-	var errs [3]error
+	var errs [4]error
 	o.id, errs[0] = fs.ParseUploadID(req.PathValue("id"))
 	o.size, errs[1] = strconv.ParseInt(req.Header.Get(sizeHeader), 10, 64)
 	o.digest, errs[2] = fs.ParseDigest(req.Header.Get(digestHeader))
+	o.attrs, errs[3] = readAttrs(req.Header)
 	if err := errors.Join(errs[:]...); err != nil {
 		return o, fmt.Errorf("%w: %w", fs.ErrInvalid, err)
 	}
@@ -85,6 +99,20 @@ func readOrder(req *http.Request) (o order, err error) {
 		return o, fmt.Errorf("%w: a chain of %d nodes", fs.ErrInvalid, len(o.chain))
 	}
 	return o, nil
+}
+
+func writeAttrs(h http.Header, attrs []byte) {
+	if len(attrs) > 0 {
+		h.Set(attrsHeader, base64.StdEncoding.EncodeToString(attrs))
+	}
+}
+
+func readAttrs(h http.Header) ([]byte, error) {
+	b, err := base64.StdEncoding.DecodeString(h.Get(attrsHeader))
+	if err == nil && len(b) > AttrsMax {
+		err = fmt.Errorf("%w: %d bytes of attrs, at most %d", fs.ErrInvalid, len(b), AttrsMax)
+	}
+	return b, err
 }
 
 // saying is a line of the reply to a copy.

@@ -1,0 +1,341 @@
+package replicas
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/layout"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// TestLayoutIsFounded: where nothing is stored there is no layout; with the first upload
+// there is one of all nodes, and uploads come to their owners, and stay nowhere else.
+func TestLayoutIsFounded(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, p *pond) {
+		p.follow()
+		time.Sleep(time.Hour)
+		if p.version != 0 {
+			t.Fatalf("a layout in an empty pond: %s", p.data)
+		}
+		all := p.putAll(12)
+		p.placed(p.laid(4), all)
+	})
+}
+
+// TestDiskReplaced (fault 12): a node whose disk was lost gets its copies again, with
+// nobody's help.
+func TestDiskReplaced(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, p *pond) {
+		p.follow()
+		all := p.putAll(12)
+		l := p.laid(4)
+		p.placed(l, all)
+		p.nodes["b"].stop()
+		p.start("b", vfs.NewMem()).Follow(p)
+		if _, count := p.nodes["b"].store.Usage(); count != 0 {
+			t.Fatal("the fault did not happen")
+		}
+		p.placed(l, all)
+	})
+}
+
+// TestIndexDamaged (fault 8): a store whose index was changed does not open, and serves
+// nothing; with an empty disk in its place the node gets its copies again.
+func TestIndexDamaged(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, p *pond) {
+		p.follow()
+		all := p.putAll(12)
+		l := p.laid(4)
+		p.placed(l, all)
+		n := p.nodes["b"]
+		n.stop()
+		if err := n.disk.Remove("/d/COMMITS"); err != nil {
+			t.Fatal(err)
+		}
+		if names, err := n.disk.List("/d/index"); err == nil {
+			for _, name := range names {
+				if err := n.disk.Remove("/d/index/" + name); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if _, err := fs.Open(t.Context(), "/d", fs.Options{FS: n.disk}); !errors.Is(err, fs.ErrCorrupt) {
+			t.Fatalf("it opens: %v", err)
+		}
+		p.start("b", vfs.NewMem()).Follow(p)
+		p.placed(l, all)
+	})
+}
+
+// TestBitFlipIsMended (fault 7): a copy that a reader found damaged is replaced by a good one, and what was
+// kept aside goes.
+func TestBitFlipIsMended(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, p *pond) {
+		p.follow()
+		all := p.putAll(4)
+		l := p.laid(4)
+		p.placed(l, all)
+		for id, b := range all {
+			var bad *node
+			for _, n := range p.but() {
+				if n.has(Copy{ID: id}, b) {
+					bad = n
+				}
+			}
+			bad.rot(id, 0)
+			if bad.has(Copy{ID: id}, b) {
+				t.Fatal("the fault did not happen")
+			}
+			bad.wantRead(Copy{ID: id}, b)
+		}
+		p.placed(l, all)
+		for _, n := range p.but() {
+			if ids, err := n.store.Quarantined(); err != nil || len(ids) != 0 {
+				t.Errorf("node %s keeps %v aside, %v", n.id, ids, err)
+			}
+		}
+	})
+}
+
+// TestScrub (fault 10): damage that nobody reads is found within the period, and mended.
+func TestScrub(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, p *pond) {
+		all := p.putAll(4)
+		for id, b := range all {
+			p.nodes["c"].rot(id, 0)
+			if p.nodes["c"].has(Copy{ID: id}, b) {
+				t.Fatal("the fault did not happen")
+			}
+		}
+		p.nodes["c"].spawn(p.nodes["c"].scrubs)
+		time.Sleep(shortScrub)
+		if ids, err := p.nodes["c"].store.Quarantined(); err != nil || len(ids) != len(all) {
+			t.Errorf("%d of %d were found, %v", len(ids), len(all), err)
+		}
+		p.follow()
+		p.placed(p.laid(3), all)
+	})
+}
+
+// TestEIO: a copy whose disk answers with errors for a while is believed again; one whose
+// disk goes on so is replaced.
+func TestEIO(t *testing.T) {
+	for _, tries := range []int64{1, eioTries} {
+		bubble(t, 3, func(t *testing.T, p *pond) {
+			var left, fired atomic.Int64
+			p.start("d", errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if op.Kind == errorfs.OpFileReadAt && len(op.Path) > 30 && left.Load() > 0 {
+					left.Add(-1)
+					fired.Add(1)
+					return syscall.EIO
+				}
+				return nil
+			})))
+			p.follow()
+			all := p.putAll(8)
+			l := p.laid(4)
+			p.placed(l, all)
+			d := p.nodes["d"]
+			for id, b := range all {
+				if !d.has(Copy{ID: id}, b) {
+					continue
+				}
+				left.Store(tries)
+				state, err := d.verify(t.Context(), id)
+				if err != nil || fired.Load() == 0 || state.Held != (tries < eioTries) {
+					t.Fatalf("%+v, %v, after %d errors", state, err, fired.Load())
+				}
+				break
+			}
+			p.placed(l, all)
+		})
+	}
+}
+
+// TestMemberDies: what a dead node held is with others once its time is over, and not
+// before; when it is back, it has its share again, and no copy is too many.
+func TestMemberDies(t *testing.T) {
+	bubble(t, 5, func(t *testing.T, p *pond) {
+		p.follow()
+		all := p.putAll(12)
+		l := p.laid(5)
+		p.placed(l, all)
+		b := p.nodes["b"]
+		b.stop()
+		p.forget("b")
+		time.Sleep(4 * time.Minute)
+		if data, _, _ := p.Get(t.Context(), layoutKey); len(data) == 0 || len(p.nodes["a"].Layout().Versions) != 1 || len(p.nodes["a"].known.layout.Current().Members) != 5 {
+			t.Error("others were given what it holds before its time was over")
+		}
+		p.placed(p.laid(4), all)
+		p.start("b", b.disk).Follow(p)
+		p.placed(p.laid(5), all)
+	})
+}
+
+// TestMassFailure (fault 25): when more than a third of the nodes are gone, nothing is
+// moved and nothing dropped; when they are back, all is as it was.
+func TestMassFailure(t *testing.T) {
+	bubble(t, 5, func(t *testing.T, p *pond) {
+		p.follow()
+		all := p.putAll(12)
+		l := p.laid(5)
+		p.placed(l, all)
+		gone := []*node{p.nodes["b"], p.nodes["c"]}
+		for _, n := range gone {
+			n.stop()
+			p.forget(n.id)
+		}
+		before := p.version
+		time.Sleep(time.Hour)
+		if p.version != before {
+			t.Errorf("the layout has changed: %s", p.data)
+		}
+		for id, b := range all {
+			for _, n := range p.but() {
+				owner := false
+				for _, o := range l.Owners(layout.GroupOf(id)) {
+					owner = owner || mesh.NodeID(o) == n.id
+				}
+				if n.has(Copy{ID: id}, b) != owner {
+					t.Errorf("node %s: upload %s was moved", n.id, id)
+				}
+			}
+		}
+		for _, n := range gone {
+			p.start(n.id, n.disk).Follow(p)
+		}
+		p.placed(p.laid(5), all)
+	})
+}
+
+// TestDrain: a node that leaves holds nothing in the end, and all that it held is with
+// the others; one that is the last to stay waits for nobody.
+func TestDrain(t *testing.T) {
+	bubble(t, 5, func(t *testing.T, p *pond) {
+		p.follow()
+		all := p.putAll(12)
+		p.placed(p.laid(5), all)
+		p.leave("b")
+		begun := time.Now()
+		if err := p.nodes["b"].Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took > 2*time.Minute {
+			t.Errorf("it took %v", took)
+		}
+		n := p.nodes["b"]
+		n.stop()
+		p.forget("b")
+		p.placed(p.laid(4), all)
+		for _, id := range []mesh.NodeID{"a", "c", "d", "e"} {
+			p.leave(id)
+		}
+		if err := p.nodes["a"].Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// leave has a node say that it leaves.
+func (p *pond) leave(id mesh.NodeID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leaving[id] = true
+	p.look()
+}
+
+// TestDeletedStaysDeleted (fault 22): an upload that was deleted goes from every node,
+// also from one that comes back after longer than tombstones are kept: nobody believes
+// that one before its copies were judged.
+func TestDeletedStaysDeleted(t *testing.T) {
+	for _, away := range []time.Duration{10 * time.Minute, 80 * time.Minute} {
+		bubble(t, 4, func(t *testing.T, p *pond) {
+			p.follow()
+			all := p.putAll(8)
+			l := p.laid(4)
+			p.placed(l, all)
+			var dead fs.UploadID
+			for id, b := range all {
+				if p.nodes["b"].has(Copy{ID: id}, b) {
+					dead = id
+				}
+			}
+			judged := 0
+			p.judge = func(_ context.Context, n *node, ids []fs.UploadID) error {
+				judged++
+				for _, id := range ids {
+					if id == dead {
+						if err := n.Delete(id); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			}
+			b := p.nodes["b"]
+			bytes := all[dead]
+			b.stop()
+			if err := p.nodes["a"].Delete(dead); err != nil {
+				t.Fatal(err)
+			}
+			delete(all, dead)
+			time.Sleep(away)
+			p.start("b", b.disk).Follow(p)
+			if !p.nodes["b"].has(Copy{ID: dead}, bytes) {
+				t.Fatal("the fault did not happen")
+			}
+			p.placed(p.laid(4), all)
+			eventually(t, "the deleted upload is gone everywhere", func() bool {
+				for _, n := range p.but() {
+					if n.has(Copy{ID: dead}, bytes) {
+						return false
+					}
+				}
+				return true
+			})
+			time.Sleep(80 * time.Minute)
+			for _, n := range p.but() {
+				if n.has(Copy{ID: dead}, bytes) {
+					t.Errorf("node %s has it again", n.id)
+				}
+			}
+			if (judged > 0) != (away > shortTimes.Away) {
+				t.Errorf("away for %v, and judged %d times", away, judged)
+			}
+		})
+	}
+}
+
+// TestRegistersAway (fault 20): who cannot reach the registers changes nothing, reads and
+// stores all the same, and goes on when they are back.
+func TestRegistersAway(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, p *pond) {
+		p.follow()
+		all := p.putAll(4)
+		l := p.laid(4)
+		p.placed(l, all)
+		p.mu.Lock()
+		p.cut = true
+		p.mu.Unlock()
+		for id, b := range p.putAll(8) {
+			all[id] = b
+			for _, n := range p.but() {
+				n.wantRead(Copy{ID: id}, b)
+			}
+		}
+		time.Sleep(time.Hour)
+		p.mu.Lock()
+		p.cut = false
+		p.mu.Unlock()
+		p.placed(p.laid(4), all)
+	})
+}
