@@ -7,6 +7,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/registers"
+	"github.com/pondmesh/pond/actors/replicas"
 )
 
 // Forget has the node's worker drop every job, as it does when it has lost sight
@@ -30,6 +31,9 @@ func (n *Node) SetDuckDB(wrap func(prepare.DuckDB) prepare.DuckDB) {
 
 // Registers are the node's.
 func (n *Node) Registers() *registers.Registers { return n.registers }
+
+// Replicas are the node's part in the pond's copies.
+func (n *Node) Replicas() *replicas.Replicas { return n.replicas }
 
 // OwnJobID is an id for a job that this node is to coordinate.
 func (n *Node) OwnJobID() plan.JobID { return n.jobs.NewID() }
