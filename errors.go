@@ -20,7 +20,7 @@ var (
 	ErrDeadline    = plan.ErrDeadline
 	ErrNotFound    = plan.ErrNotFound // a file, a job
 	ErrExists      = plan.ErrExists   // the output is there already
-	ErrDenied      = plan.ErrDenied   // the caller may not: a role, another user's job, a path; or a certificate is not trusted
+	ErrDenied      = plan.ErrDenied   // the caller may not: a role, another user's job, a path; or a certificate or token is not trusted
 	ErrInternal    = plan.ErrInternal // a defect in Pond
 	ErrCrash       = plan.ErrCrash    // DuckDB crashed on the query or its files, twice
 	ErrActor       = plan.ErrActor    // an actor returned an error, of which Error.Code is its own, or panicked

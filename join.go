@@ -34,7 +34,7 @@ func Join(ctx context.Context, options ...Option) (*Node, error) {
 		return nil, public(err)
 	}
 	conf := c.node.setup()
-	conf.TLS = c.tls
+	conf.TLS, conf.TokenFile = c.tls, c.tokenFile
 	tmp := ""
 	if conf.Dir == "" {
 		if tmp, err = os.MkdirTemp("", "pond-"); err != nil {

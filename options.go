@@ -27,12 +27,14 @@ type ClientOption interface {
 
 // config holds the values that options set.
 type config struct {
-	tls   *tls.Config
-	warn  func(error)
-	wait  time.Duration // for a node that answers
-	job   settings
-	views []plan.View
-	node  nodeConfig
+	tls *tls.Config
+	// What says to nodes without TLS who calls; both empty: the user's own file.
+	token, tokenFile string
+	warn             func(error)
+	wait             time.Duration // for a node that answers
+	job              settings
+	views            []plan.View
+	node             nodeConfig
 }
 
 // nodeConfig is the settings of a node. The zero value of a field means its
@@ -86,6 +88,27 @@ func (o tlsOption) connect(c *config) error { c.tls = o.tls; return nil }
 // WithTLS secures everything but gossip. A node serves and dials with it: it
 // needs a certificate whose names include "pond", RootCAs and ClientCAs.
 func WithTLS(t *tls.Config) ClientOption { return tlsOption{t} }
+
+type tokenOption string
+
+func (o tokenOption) join(*config) error {
+	return badOption("token", "give WithTokenFile", "a node needs more than a token: it has to know those of others")
+}
+func (o tokenOption) connect(c *config) error { c.token = string(o); return nil }
+
+// WithToken says to nodes without TLS who calls: a token that pondnode token has made.
+// Without it a session is their own user's, if that runs this program.
+func WithToken(text string) ClientOption { return tokenOption(text) }
+
+type tokenFileOption string
+
+func (o tokenFileOption) join(c *config) error    { return o.connect(c) }
+func (o tokenFileOption) connect(c *config) error { c.tokenFile = string(o); return nil }
+
+// WithTokenFile is the file of the secret by which nodes without TLS know their callers,
+// in the place of the user's own: a file that only its owner may read, which the first
+// node makes. A session that has it may do everything.
+func WithTokenFile(file string) ClientOption { return tokenFileOption(file) }
 
 type warnOption func(error)
 

@@ -61,8 +61,8 @@ func connect(peers string, c *config) (*Session, error) {
 // newSession is a session on nodes, given by their APIs.
 func newSession(addrs []string, c *config, patience time.Duration) *Session {
 	s := &Session{config: c, user: currentUser(), sql: sqlState{initial: c.job, current: c.job, views: c.views}}
-	s.api = api.NewPondClient(api.ClientConfig{Addrs: addrs, TLS: c.tls, Patience: patience, Told: s.reconnecting})
-	s.blocks = transfer.NewClient(transfer.ClientConfig{TLS: c.tls, StallTimeout: blocksStall, RetriesMax: blocksRetries})
+	s.api = api.NewPondClient(api.ClientConfig{Addrs: addrs, TLS: c.tls, Token: c.token, TokenFile: c.tokenFile, Patience: patience, Told: s.reconnecting})
+	s.blocks = transfer.NewClient(transfer.ClientConfig{TLS: c.tls, Authorization: s.api.Authorization, StallTimeout: blocksStall, RetriesMax: blocksRetries})
 	s.reader = api.NewResultReader(s.api, s.blocks)
 	return s
 }

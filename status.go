@@ -16,7 +16,7 @@ type Status struct {
 	Name        string // of its job file; may be empty
 	Statement   string // the SQL as it was written, or its beginning; empty for other jobs
 	User        string // the submitter, as its client claims
-	Owner       string // the submitter, as a certificate says: who may read and end it, as admins may; empty: only they
+	Owner       string // the submitter, as a certificate or a token says: who may read and end it, as admins may; empty: only they
 	Hidden      bool   // the session's user is neither: statement, names, files and the error's text are left out
 	State       string // queued, running, succeeded, failed or cancelled
 	Error       *Error // of a job that failed or was cancelled

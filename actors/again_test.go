@@ -61,7 +61,7 @@ func TestHandedInAgain(t *testing.T) {
 // it by another node.
 func TestAbandon(t *testing.T) {
 	ctx, n, _ := startNode(t)
-	peer := api.NewPeer(nil, nil).At(n.APIAddr())
+	peer := api.NewPeer(nil, nil, nil).At(n.APIAddr())
 	defer peer.Close()
 	for _, claimed := range []bool{true, false} {
 		id, err := peer.NewJobID(ctx)

@@ -2,10 +2,10 @@ package actors
 
 import (
 	"cmp"
+	"errors"
 	"net"
 	"net/http"
 
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/intake"
 )
@@ -17,24 +17,37 @@ func (n *Node) boundConns() *intake.Conns {
 	})
 }
 
-// whose tells who has made a request, for whom its connection counts: by certificate,
-// or, where there are none, by the route. Nodes without TLS are on loopback.
-func whose(mux *http.ServeMux, ofNodes map[string]bool) func(*http.Request) intake.Caller {
-	return func(r *http.Request) intake.Caller {
-		if r.TLS == nil {
-			_, pattern := mux.Handler(r)
-			if ofNodes[pattern] || r.Header.Get(api.HopHeader) != "" {
-				return intake.Caller{Party: intake.Node}
-			}
-			return intake.Caller{Party: intake.Client}
-		}
-		var id auth.Identity
-		if len(r.TLS.PeerCertificates) > 0 {
-			id, _ = auth.FromCertificate(r.TLS.PeerCertificates[0]) // one that says nothing is a client's
-		}
-		if id.May(auth.Node) {
-			return intake.Caller{Party: intake.Node}
-		}
+// calledBy is the party that has made a request, by its certificate or, without TLS, its
+// token. It may do so for somebody else.
+func (n *Node) calledBy(r *http.Request) (auth.Identity, error) {
+	switch {
+	case r.TLS == nil:
+		return n.cfg.Secret.Identify(r.Header.Get("Authorization"), portOf(r))
+	case len(r.TLS.PeerCertificates) == 0:
+		return auth.Identity{}, errors.New("the caller has no certificate")
+	}
+	return auth.FromCertificate(r.TLS.PeerCertificates[0])
+}
+
+// portOf is where a request has come in.
+func portOf(r *http.Request) string {
+	a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return ""
+	}
+	_, port, _ := net.SplitHostPort(a.String())
+	return port
+}
+
+// whose tells who has made a request, for whom its connection counts. Without TLS it
+// stays a stranger's until a token is known; a certificate has been by now.
+func (n *Node) whose(r *http.Request) intake.Caller {
+	switch id, err := n.calledBy(r); {
+	case err != nil && r.TLS == nil:
+		return intake.Caller{}
+	case id.May(auth.Node):
+		return intake.Caller{Party: intake.Node}
+	default:
 		return intake.Caller{Party: intake.Client, User: id.User}
 	}
 }

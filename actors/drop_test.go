@@ -14,7 +14,7 @@ import (
 // on it.
 func TestDropOfAnOldTerm(t *testing.T) {
 	ctx, n, _ := startNode(t)
-	peer := api.NewPeer(nil, nil).At(n.APIAddr())
+	peer := api.NewPeer(nil, nil, nil).At(n.APIAddr())
 	defer peer.Close()
 	var end *api.JobStatus
 	for st, err := range peer.Run(ctx, &api.JobSpec{Query: api.Query{SQL: "SELECT 1", Dir: "/"}}) {

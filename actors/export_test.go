@@ -17,6 +17,20 @@ func (n *Node) Forget() { n.wire.System().Root.Send(n.worker, &abandonMsg{}) }
 // WireAddr is where the node takes messages of other nodes.
 func (n *Node) WireAddr() string { return n.wire.Addr() }
 
+// Authorization is what another node calls this one's API with.
+func (n *Node) Authorization() string { return n.authorizationAt(n.APIAddr()) }
+
+// WireAuthorization is Authorization for its actor port.
+func (n *Node) WireAuthorization() string { return n.authorizationAt(n.WireAddr()) }
+
+func (n *Node) authorizationAt(addr string) string {
+	text, err := n.api.Authorization(addr)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
 // CloseStore has whatever this node would store fail.
 func (n *Node) CloseStore() error { return n.store.Close() }
 

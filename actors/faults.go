@@ -11,8 +11,7 @@ import (
 
 // keyed is a route of a node at which faults can be armed: for who has the key. To others
 // there is none.
-func (s *server) keyed(f func(w http.ResponseWriter, r *http.Request) (any, error)) http.HandlerFunc {
-	h := s.handle(f)
+func (s *server) keyed(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !s.n.cfg.Faults.Allows(r.Header.Get(api.ChaosKeyHeader)) {
 			s.noEndpoint(w, r)

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"github.com/pondmesh/pond/actors/metrics"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -21,7 +23,7 @@ const chaosKey = "a key of this test"
 // key; "": none can.
 func faultyNode(t *testing.T, key string) *Node {
 	t.Helper()
-	n := &Node{id: "n", log: slog.New(slog.DiscardHandler), metrics: metrics.New(func() metrics.Gauges { return metrics.Gauges{} })}
+	n := &Node{id: "n", cfg: setup.Config{Secret: bytes.Repeat([]byte{1}, 32)}, log: slog.New(slog.DiscardHandler), metrics: metrics.New(func() metrics.Gauges { return metrics.Gauges{} })}
 	if key != "" {
 		var err error
 		if n.cfg.Faults, err = faults.New(key, n.log); err != nil {
@@ -66,7 +68,7 @@ func TestFaultRoutes(t *testing.T) {
 	n := faultyNode(t, chaosKey)
 	s := httptest.NewServer(newServer(n).Handler)
 	defer s.Close()
-	p := api.NewPeer(nil, nil).At(strings.TrimPrefix(s.URL, "http://"))
+	p := api.NewPeer(nil, n.cfg.Secret, nil).At(strings.TrimPrefix(s.URL, "http://"))
 	o := faults.Order{Point: faults.Report, Do: faults.Drop, Times: 2}
 	if err := p.ArmFault(t.Context(), chaosKey, o); err != nil {
 		t.Fatal(err)

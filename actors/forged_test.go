@@ -76,6 +76,7 @@ func callWith(t *testing.T, ctx context.Context, n *actors.Node, method, path, b
 		t.Fatal(err)
 	}
 	more.Set("Content-Type", "application/json")
+	more.Set("Authorization", n.Authorization())
 	req.Header = more
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

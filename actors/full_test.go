@@ -77,13 +77,19 @@ func TestFullOfClients(t *testing.T) {
 // watch makes connections that watch a job on a node until one is refused.
 func watch(t *testing.T, ctx context.Context, n *actors.Node, id plan.JobID) (held []net.Conn, refused *api.Error) {
 	t.Helper()
+	client := api.NewClient(n.APIAddr(), nil)
+	defer client.Close()
 	for {
+		by, err := client.Authorization(n.APIAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
 		c, err := net.Dial("tcp", n.APIAddr())
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		fmt.Fprintf(c, "GET /v1/jobs/%s/watch HTTP/1.1\r\nHost: localhost\r\n\r\n", id)
+		fmt.Fprintf(c, "GET /v1/jobs/%s/watch HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\n\r\n", id, by)
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {
 			t.Fatal(err)

@@ -44,11 +44,7 @@ type server struct {
 func newServer(n *Node) *http.Server {
 	s := &server{n: n}
 	mux := http.NewServeMux()
-	ofNodes := map[string]bool{"POST /v1/blocks": true, "GET /v1/segments/{id}/schema": true} // as a rule
-	route := func(pattern string, least auth.Role, h http.HandlerFunc) {
-		mux.HandleFunc(pattern, s.only(least, h))
-		ofNodes[pattern] = ofNodes[pattern] || least == auth.Node
-	}
+	route := func(pattern string, least auth.Role, h http.HandlerFunc) { mux.HandleFunc(pattern, s.only(least, h)) }
 	route("POST /v1/blocks", auth.Submit, faulty.Blocks(transfer.Handler(n.segments, transfer.Limits{}, n.log), n.cfg.Faults).ServeHTTP)
 	route("GET /v1/segments/{id}/schema", auth.Submit, s.handle(s.getSchema))
 	route("DELETE /v1/segments/{id}", auth.Node, s.handle(s.dropSegment))
@@ -86,13 +82,16 @@ func newServer(n *Node) *http.Server {
 	route("POST /v1/uploads/{id}/verify", auth.Node, s.handle(n.replicas.ServeVerify))
 	route("POST /v1/inventory", auth.Node, s.handle(n.replicas.ServeInventory))
 	if n.cfg.Faults != nil {
-		route("GET /v1/faults", auth.Admin, s.keyed(s.getFaults))
-		route("POST /v1/faults", auth.Admin, s.keyed(s.postFault))
-		route("DELETE /v1/faults", auth.Admin, s.keyed(s.deleteFaults))
+		hidden := func(pattern string, least auth.Role, h http.HandlerFunc) {
+			mux.HandleFunc(pattern, s.keyed(s.only(least, h)))
+		}
+		hidden("GET /v1/faults", auth.Admin, s.handle(s.getFaults))
+		hidden("POST /v1/faults", auth.Admin, s.handle(s.postFault))
+		hidden("DELETE /v1/faults", auth.Admin, s.handle(s.deleteFaults))
 	}
 	mux.HandleFunc("/", s.noEndpoint)
 	return &http.Server{
-		Handler:           n.bounds.Bound(whose(mux, ofNodes), s.refuse, s.guard(s.gate.Bound(bodyMax(mux), mux))),
+		Handler:           n.bounds.Bound(n.whose, s.refuse, s.guard(s.gate.Bound(bodyMax(mux), mux))),
 		ConnContext:       n.bounds.Context,
 		TLSConfig:         n.cfg.TLS.Clone(), // serving adds protocols to it that the clients do not speak
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -132,17 +131,26 @@ func (s *server) handle(f func(w http.ResponseWriter, r *http.Request) (any, err
 
 // refuse is fail for a request that should not have come. The log says so.
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	s.n.refused.Note("a request", "from", r.RemoteAddr, "host", fmt.Sprintf("%.100q", r.Host), "request", r.Method+" "+r.URL.Path, "err", err)
+	s.noteRefused(r, err)
 	s.fail(w, err)
 }
 
+func (s *server) noteRefused(r *http.Request, err error) {
+	s.n.refused.Note("a request", "from", r.RemoteAddr, "host", fmt.Sprintf("%.100q", r.Host), "request", r.Method+" "+r.URL.Path, "err", err)
+}
+
 func (s *server) fail(w http.ResponseWriter, err error) {
+	s.failAs(w, api.StatusOf(plan.KindOf(err)), err)
+}
+
+// failAs is fail with a status of HTTP of its own.
+func (s *server) failAs(w http.ResponseWriter, code int, err error) {
 	e := api.FromError(err)
 	if e.Node == "" {
 		e.Node = string(s.n.id)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(api.StatusOf(plan.ParseKind(e.Kind)))
+	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(e) // the client is gone if this fails
 }
 
@@ -203,6 +211,9 @@ func (s *server) proxy(addr string) http.Handler {
 			p.SetURL(&url.URL{Scheme: scheme, Host: addr})
 			p.Out.Header.Set(api.HopHeader, "1")
 			tell(p.Out.Header, callerOf(p.In))
+			if own, _ := s.n.api.Authorization(addr); own != "" { // a node has its secret
+				p.Out.Header.Set("Authorization", own)
+			}
 		},
 		Transport:     s.n.api.Transport(),
 		FlushInterval: -1,

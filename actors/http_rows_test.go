@@ -32,6 +32,7 @@ func TestRowsRoute(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		req.Header.Set("Authorization", n.Authorization())
 		if accept != "" {
 			req.Header.Set("Accept", accept)
 		}

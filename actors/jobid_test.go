@@ -16,8 +16,10 @@ import (
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/setup"
+	"github.com/pondmesh/pond/actors/token"
 )
 
 // The same submission again is the same job, whichever node is asked; its id names no other.
@@ -106,7 +108,12 @@ func TestCancelBeforeAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := pond.Connect(net.JoinHostPort("127.0.0.1", strconv.Itoa(port-api.PortOffset)))
+	secret, err := token.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	anywhere := secret.Token(token.Claim{Identity: auth.Identity{Role: auth.Admin}}) // that of a call is for the node's port
+	s, err := pond.Connect(net.JoinHostPort("127.0.0.1", strconv.Itoa(port-api.PortOffset)), pond.WithToken(anywhere))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +125,11 @@ func TestCancelBeforeAnswer(t *testing.T) {
 		_, err := s.SQL(call, "SELECT sum(a.range * b.range) AS s FROM range(3000000) a, range(3000000) b")
 		done <- err
 	}()
-	<-began
+	select {
+	case <-began:
+	case err := <-done:
+		t.Fatal(err)
+	}
 	for running := false; !running; { // it runs, and nobody has told the client
 		jobs, err := n.Jobs(ctx)
 		if err != nil {

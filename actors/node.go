@@ -146,9 +146,9 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	}
 	n.planner = prepare.New(n.runner.DuckDB, n.runner.Tasks, n.rules, n.log)
 	n.conns = api.NewConns()
-	n.api = api.NewPeer(cfg.TLS, n.conns.Dial)
+	n.api = api.NewPeer(cfg.TLS, cfg.Secret, n.conns.Dial)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
-	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Window: exec.FetchWindow(n.runner.Tasks.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
+	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Authorization: n.api.Authorization, Window: exec.FetchWindow(n.runner.Tasks.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
 	n.runner.Reach(n.segments, n.blocks)
 	n.peers = &peers.Peers{Self: n.id, View: func() *mesh.View { return n.mesh.View() }, API: n.api, Here: func() []api.JobStatus { return n.jobs.List() }, Log: n.log}
 	n.jobs = jobs.New(jobs.Host{
@@ -156,12 +156,12 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		Slots: cfg.Slots, Limits: limitsOf(&n.cfg), NewDriver: n.newDriver, Go: n.goes.Go, Log: n.log,
 	})
 	if n.replicas, err = replicas.Open(replicas.Config{
-		Self: n.id, Store: n.store, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Log: cfg.Log,
+		Self: n.id, Store: n.store, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Authorization: n.api.Authorization, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Log: cfg.Log,
 	}); err != nil {
 		return nil, err
 	}
 	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Rules: n.rules, Faults: n.cfg.Faults, Log: n.log}
-	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Node: string(n.id), Boot: rand.Text(), Log: n.log, Refused: n.refused, Handle: n.handleMessage})
+	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Secret: cfg.Secret, Node: string(n.id), Boot: rand.Text(), Log: n.log, Refused: n.refused, Handle: n.handleMessage})
 	if err != nil {
 		return nil, setup.PortError(err, base+api.ActorsPortOffset, base)
 	}

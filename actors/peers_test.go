@@ -34,7 +34,7 @@ func TestUntrusted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := mesh.Join(t.Context(), mesh.Config{Node: "stranger", Port: base, Label: n.cfg.Label, Seeds: []string{n.Addr()},
+	m, err := mesh.Join(t.Context(), mesh.Config{Node: "stranger", Port: base, Label: n.cfg.Label, Key: n.cfg.GossipKey, Seeds: []string{n.Addr()},
 		ActorsPort: base + 1, APIPort: stranger.Listener.Addr().(*net.TCPAddr).Port})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -26,7 +27,11 @@ const submitRoute = "POST /v1/jobs"
 // only lets callers with a role through to a route.
 func (s *server) only(least auth.Role, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		id, err := identify(r)
+		id, err := s.identify(r)
+		if err != nil && r.TLS == nil {
+			s.unknown(w, r, err)
+			return
+		}
 		if err == nil {
 			err = allowed(r, id, least)
 			if err != nil && r.Pattern == submitRoute {
@@ -41,17 +46,10 @@ func (s *server) only(least auth.Role, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// identify reads the caller from the certificate. A node that passes a request on says
-// for whom, and nobody else is heard on that. Without TLS there are no certificates:
-// such a node is on loopback, and takes everybody there for one of its own.
-func identify(r *http.Request) (auth.Identity, error) {
-	id, err := auth.Identity{Role: auth.Node}, error(nil)
-	if r.TLS != nil && len(r.TLS.PeerCertificates) == 0 {
-		return auth.Identity{}, denied(r, "the caller has no certificate", "")
-	}
-	if r.TLS != nil {
-		id, err = auth.FromCertificate(r.TLS.PeerCertificates[0])
-	}
+// identify reads the caller from the certificate; without TLS, on loopback, from the
+// token. A node that passes a request on says for whom, and nobody else is heard on that.
+func (s *server) identify(r *http.Request) (auth.Identity, error) {
+	id, err := s.n.calledBy(r)
 	if text := r.Header.Get(api.CallerHeader); err == nil && text != "" && id.Role == auth.Node {
 		id, err = auth.Parse(text)
 	}
@@ -61,10 +59,18 @@ func identify(r *http.Request) (auth.Identity, error) {
 	return id, nil
 }
 
+// unknown is the answer to a caller without a token of this node's user.
+func (s *server) unknown(w http.ResponseWriter, r *http.Request, err error) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="pond"`)
+	s.noteRefused(r, err)
+	s.failAs(w, http.StatusUnauthorized, denied(r, plan.AsError(err).Text, api.TokenHint))
+}
+
 // tell says in a request that a node passes on for whom it does, and nothing else that
-// the caller may have claimed.
+// the caller has given or claimed.
 func tell(h http.Header, id auth.Identity) {
 	h.Del(api.CallerHeader)
+	h.Del("Authorization")
 	if id.Role != auth.Node {
 		h.Set(api.CallerHeader, id.String())
 	}
@@ -77,8 +83,11 @@ func allowed(r *http.Request, id auth.Identity, least auth.Role) error {
 	hint := ""
 	if least != auth.Node {
 		hint = "ask for a certificate made with: pondnode tls issue --role " + least.String()
+		if r.TLS == nil {
+			hint = "ask for a token made with: pondnode token --role " + least.String()
+		}
 	}
-	return denied(r, "this is for the role "+least.String()+", and the certificate of "+id.User+" says "+id.Role.String(), hint)
+	return denied(r, "this is for the role "+least.String()+", and "+cmp.Or(id.User, "the caller")+" has the role "+id.Role.String(), hint)
 }
 
 func denied(r *http.Request, why, hint string) error {

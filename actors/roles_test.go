@@ -1,9 +1,12 @@
 package actors
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,6 +17,8 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/auth"
+	"github.com/pondmesh/pond/actors/setup"
+	"github.com/pondmesh/pond/actors/token"
 )
 
 // leastRoles is what each route asks for.
@@ -52,12 +57,20 @@ func TestRoutesRefuse(t *testing.T) {
 				r.TLS = caller(role)
 				r.Header.Set("X-Pond-Role", "node")
 				r.Header.Set(api.HopHeader, "1")
+				r.Header.Set(api.ChaosKeyHeader, chaosKey)
 				r.Header.Set(api.CallerHeader, "pond://node/n1")
 				w := httptest.NewRecorder()
 				served.ServeHTTP(w, r)
 				if w.Code != http.StatusForbidden {
 					t.Errorf("%s for %q: %d %s", route, role, w.Code, w.Body)
 				}
+			}
+			r := calledAt(httptest.NewRequest(method, "http://127.0.0.1"+regexp.MustCompile(`{\w+}`).ReplaceAllString(path, "x"), nil), 7948)
+			r.Header.Set(api.ChaosKeyHeader, chaosKey)
+			w := httptest.NewRecorder()
+			served.ServeHTTP(w, r)
+			if w.Code != http.StatusUnauthorized {
+				t.Errorf("%s without TLS and token: %d %s", route, w.Code, w.Body)
 			}
 		}
 	}
@@ -79,6 +92,7 @@ func TestIdentify(t *testing.T) {
 	node := caller("node")
 	node.PeerCertificates[0].ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	ann := auth.Identity{User: "ann", Role: auth.Submit}
+	s := &server{n: &Node{}}
 	for _, test := range []struct {
 		by     *tls.ConnectionState
 		header string
@@ -93,15 +107,14 @@ func TestIdentify(t *testing.T) {
 		{node, "pond://boss/bob", auth.Identity{}},
 		{node, "bob", auth.Identity{}},
 		{caller(""), "pond://admin/ann", auth.Identity{}},
-		{nil, "", auth.Identity{Role: auth.Node}},
-		{nil, "pond://submit/bob", auth.Identity{User: "bob", Role: auth.Submit}},
+		{nil, "", auth.Identity{}},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.TLS = test.by
 		if test.header != "" {
 			r.Header.Set(api.CallerHeader, test.header)
 		}
-		got, err := identify(r)
+		got, err := s.identify(r)
 		if got != test.want || (err == nil) != (test.want != auth.Identity{}) {
 			t.Errorf("%q: %v, %v; want %v", test.header, got, err, test.want)
 			continue
@@ -110,20 +123,81 @@ func TestIdentify(t *testing.T) {
 			continue
 		}
 		r.TLS = node // as the next node sees it
-		if next, err := identify(r); err != nil || next.Role != got.Role || got.Role != auth.Node && next != got {
+		if next, err := s.identify(r); err != nil || next.Role != got.Role || got.Role != auth.Node && next != got {
 			t.Errorf("%q, passed on: %v, %v; want %v", test.header, next, err, got)
 		}
 	}
 }
 
-// TestRoutesAdmit: a role suffices for what it is for, and on loopback without TLS
-// nobody is asked for one.
+// TestTokens: without TLS a token says who calls, and a caller without one is told what
+// to do. What is passed on carries the node's own, and whose it is.
+func TestTokens(t *testing.T) {
+	secret, other := token.Secret(bytes.Repeat([]byte{1}, 32)), token.Secret(bytes.Repeat([]byte{2}, 32))
+	s := &server{n: &Node{id: "n", log: slog.New(slog.DiscardHandler), cfg: setup.Config{Secret: secret}}}
+	ann, node := auth.Identity{User: "ann", Role: auth.Submit}, auth.Identity{Role: auth.Node}
+	own := secret.Call(node, "127.0.0.1:7948")
+	lasting := func(s token.Secret, id auth.Identity) string { return token.Header(s.Token(token.Claim{Identity: id})) }
+	for _, test := range []struct {
+		header string
+		code   int // of a route for those that submit
+		want   auth.Identity
+	}{
+		{"", http.StatusUnauthorized, auth.Identity{}},
+		{"Basic YTpi", http.StatusUnauthorized, auth.Identity{}},
+		{token.Header("x.y"), http.StatusUnauthorized, auth.Identity{}},
+		{lasting(other, node), http.StatusUnauthorized, auth.Identity{}},
+		{lasting(secret, auth.Identity{User: "ann", Role: auth.Read}), http.StatusForbidden, auth.Identity{}},
+		{lasting(secret, ann), http.StatusNoContent, ann},
+		{secret.Call(ann, "127.0.0.1:7948"), http.StatusNoContent, ann},
+		{secret.Call(ann, "127.0.0.1:7958"), http.StatusUnauthorized, auth.Identity{}}, // as another user might have heard it there
+		{lasting(secret, auth.Identity{Role: auth.Admin}), http.StatusNoContent, auth.Identity{Role: auth.Admin}},
+		{own, http.StatusNoContent, node},
+	} {
+		r := calledAt(httptest.NewRequest(http.MethodGet, "/", nil), 7948)
+		r.Header.Set("Authorization", test.header)
+		r.Header.Set(api.CallerHeader, "pond://boss/claimed")
+		if test.want.Role == auth.Node {
+			r.Header.Del(api.CallerHeader) // it would be heard
+		}
+		var got auth.Identity
+		w := httptest.NewRecorder()
+		s.only(auth.Submit, func(w http.ResponseWriter, r *http.Request) {
+			got = callerOf(r)
+			w.WriteHeader(http.StatusNoContent)
+		})(w, r)
+		if w.Code != test.code || got != test.want || (w.Code == http.StatusUnauthorized) != (w.Header().Get("WWW-Authenticate") != "") {
+			t.Errorf("%.40q: %d, %v: %s", test.header, w.Code, got, w.Body)
+		}
+		if said := w.Body.String(); w.Code == http.StatusUnauthorized && (!strings.Contains(said, "--token-file") || !strings.Contains(said, `"denied"`)) {
+			t.Errorf("%.40q: %s", test.header, said)
+		}
+		if got == (auth.Identity{}) {
+			continue
+		}
+		tell(r.Header, got)
+		if left := r.Header.Get("Authorization"); left != "" {
+			t.Errorf("%.40q is passed on", left)
+		}
+		r.Header.Set("Authorization", own)
+		if next, err := s.identify(r); next != got || err != nil {
+			t.Errorf("%v is passed on as %v, %v", got, next, err)
+		}
+	}
+}
+
+// calledAt is a request that has come in at a port of loopback.
+func calledAt(r *http.Request, port int) *http.Request {
+	at := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}
+	return r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(at)))
+}
+
+// TestRoutesAdmit: a role suffices for what it is for.
 func TestRoutesAdmit(t *testing.T) {
 	s := &server{n: &Node{id: "n", log: slog.New(slog.DiscardHandler)}}
 	for _, test := range []struct {
 		least auth.Role
 		by    *tls.ConnectionState
-	}{{auth.Read, caller("read")}, {auth.Submit, caller("submit")}, {auth.Submit, caller("admin")}, {auth.Admin, caller("admin")}, {auth.Node, nil}} {
+	}{{auth.Read, caller("read")}, {auth.Submit, caller("submit")}, {auth.Submit, caller("admin")}, {auth.Admin, caller("admin")}} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.TLS = test.by
 		w := httptest.NewRecorder()

@@ -13,7 +13,10 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pondmesh/pond/actors"
@@ -22,20 +25,20 @@ import (
 	"github.com/pondmesh/pond/mesh/logtest"
 )
 
-// stranger is a client of a node's actor port that is no node.
+// stranger is a client of a node's actor port that is no node, whatever token it has.
 type stranger struct {
 	addr   string
 	stream remote.Remoting_ReceiveClient
 }
 
-func newStranger(t *testing.T, ctx context.Context, addr string) *stranger {
+func newStranger(t *testing.T, ctx context.Context, addr, authorization string) *stranger {
 	t.Helper()
 	cc, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cc.Close() })
-	s, err := remote.NewRemotingClient(cc).Receive(ctx)
+	s, err := remote.NewRemotingClient(cc).Receive(metadata.AppendToOutgoingContext(ctx, "authorization", authorization))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +85,12 @@ func TestStranger(t *testing.T) {
 	job := strings.Repeat("a", 32)
 	header := &wire.Header{Job: job, Term: 1}
 	task := &wire.Task{StageId: "s", Attempt: 1}
-	s := newStranger(t, ctx, own)
+	for _, wrong := range []string{"", n.Authorization()} { // none, and one of another port
+		if _, err := newStranger(t, ctx, own, wrong).stream.Recv(); status.Code(err) != codes.PermissionDenied {
+			t.Errorf("with %.20q: %v", wrong, err)
+		}
+	}
+	s := newStranger(t, ctx, own, n.WireAuthorization())
 	const rounds = 100
 	for i := range rounds {
 		for _, f := range []struct {

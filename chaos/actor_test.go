@@ -134,7 +134,7 @@ func awaitKeepers(t *testing.T, ctx context.Context, node string, keepers int) {
 	t.Helper()
 	addr, err := api.Addr(node)
 	must(t, err)
-	peer := api.NewPeer(nil, nil).At(addr)
+	peer := api.NewPeer(nil, nil, nil).At(addr)
 	must(t, chaos.Await(ctx, func(ctx context.Context) error {
 		reply, err := peer.Registers(ctx, &api.RegisterCall{})
 		if err == nil && (reply.Roster.Joint() || len(reply.Roster.Keepers) != keepers) {

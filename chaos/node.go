@@ -110,7 +110,7 @@ func (n *Node) awaitReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.api = api.NewPeer(n.c.TLS(), nil).At(addr)
+	n.api = api.NewPeer(n.c.TLS(), nil, nil).At(addr)
 	n.session, err = n.c.Connect(n.addr, pond.Reconnect(0)) // of this node, and no other
 	return err
 }

@@ -82,7 +82,7 @@ const (
 type JobSpec struct {
 	ID plan.JobID `json:"id,omitempty"`
 	// Owner is the user who handed the job in, as the node that took it knows by the
-	// caller's certificate, and Digest is of the spec as it was handed in, Owner included:
+	// caller's certificate or token, and Digest is of the spec as it was handed in, Owner included:
 	// that node fills both in, whatever the client says.
 	Owner  string `json:"owner,omitempty"`
 	Digest string `json:"digest,omitempty"`

@@ -19,6 +19,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/shuffle"
@@ -42,6 +43,7 @@ const (
 type Client struct {
 	base  string // of the one node
 	http  *http.Client
+	by    *bearer // nil under TLS: certificates say who calls
 	hop   bool
 	reach *reach // finds a node; nil: base alone
 	// beside knows other nodes than the one at addr, so that its silence can be told
@@ -51,8 +53,16 @@ type Client struct {
 }
 
 // NewClient returns a client of the node whose API is at addr (host:port). tls
-// is nil for plain HTTP.
+// is nil for plain HTTP: the client then has the token of the user's own nodes.
 func NewClient(addr string, tlsc *tls.Config) *Client {
+	c := newClient(addr, tlsc)
+	if tlsc == nil {
+		c.by = &bearer{role: auth.Admin}
+	}
+	return c
+}
+
+func newClient(addr string, tlsc *tls.Config) *Client {
 	t := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		TLSClientConfig:     tlsc,
@@ -67,6 +77,9 @@ func NewClient(addr string, tlsc *tls.Config) *Client {
 type ClientConfig struct {
 	Addrs []string    // APIs of nodes, host:port, in order of preference
 	TLS   *tls.Config // nil: plain HTTP
+	// Token says without TLS who calls; empty: a secret in TokenFile does; both empty:
+	// the user's own.
+	Token, TokenFile string
 	// Patience is how long a request is tried while no node answers any more. It is
 	// asked of nodes that others tell of, too. 0: the node that has answered is the
 	// only one that is asked. No request waits for a node before any has answered.
@@ -80,9 +93,12 @@ type ClientConfig struct {
 // repeat.go) is asked again.
 func NewPondClient(conf ClientConfig) *Client {
 	c := NewClient("", conf.TLS)
+	if c.by != nil {
+		c.by.text, c.by.file = conf.Token, conf.TokenFile
+	}
 	c.reach = &reach{patience: conf.Patience, told: conf.Told, given: conf.Addrs, gone: map[string]bool{}}
 	c.reach.probe = func(ctx context.Context, addr string) error {
-		return (&Client{base: baseOf(addr, conf.TLS), http: c.http}).answers(ctx)
+		return (&Client{base: baseOf(addr, conf.TLS), http: c.http, by: c.by}).answers(ctx)
 	}
 	c.reach.lookup = func(ctx context.Context, host string) ([]net.IP, error) {
 		return net.DefaultResolver.LookupIP(ctx, "ip", host)
@@ -109,7 +125,7 @@ func (c *Client) answers(ctx context.Context) error {
 // at is the same client for one node, of which no other is asked. They share
 // connections, and the node's silence is noticed.
 func (c *Client) at(addr string) *Client {
-	one := &Client{base: baseOf(addr, c.tls()), http: c.http, hop: c.hop}
+	one := &Client{base: baseOf(addr, c.tls()), http: c.http, by: c.by, hop: c.hop}
 	if c.reach != nil {
 		one.beside, one.addr = c.reach, addr
 	}
@@ -417,6 +433,9 @@ func (c *Client) sendOnce(ctx context.Context, base, method, path string, body [
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if err := c.authorize(req); err != nil {
+		return untrusted(base, "it is to know who calls: "+err.Error(), TokenHint)
 	}
 	if c.hop {
 		req.Header.Set(HopHeader, "1")

@@ -177,7 +177,7 @@ func TestPeerRequests(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	p := NewPeer(nil, nil).At(strings.TrimPrefix(srv.URL, "http://"))
+	p := NewPeer(nil, nil, nil).At(strings.TrimPrefix(srv.URL, "http://"))
 	defer p.Close()
 	ctx := t.Context()
 	for want, call := range map[string]func() error{

@@ -32,7 +32,7 @@ func TestConnsOfLostNode(t *testing.T) {
 	t.Cleanup(func() { srv.Close() })
 	addr := l.Addr().String()
 	conns := NewConns()
-	c := NewPeer(nil, conns.Dial).At(addr)
+	c := NewPeer(nil, nil, conns.Dial).At(addr)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
 

@@ -11,7 +11,9 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/token"
 )
 
 // HopHeader marks a request that a node makes for a client: the receiver answers
@@ -27,9 +29,12 @@ const CallerHeader = "Pond-Caller"
 type Peer struct{ Client }
 
 // NewPeer returns a Peer without an address: At gives it one. dial, unless nil, makes
-// its connections.
-func NewPeer(tlsc *tls.Config, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *Peer {
-	c := NewClient("", tlsc)
+// its connections. secret makes its token where there is no TLS; nil: the user's own.
+func NewPeer(tlsc *tls.Config, secret token.Secret, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *Peer {
+	c := newClient("", tlsc)
+	if tlsc == nil {
+		c.by = &bearer{secret: secret, role: auth.Node}
+	}
 	if dial != nil {
 		c.http.Transport.(*http.Transport).DialContext = dial
 	}
@@ -40,7 +45,7 @@ func NewPeer(tlsc *tls.Config, dial func(ctx context.Context, network, addr stri
 func (p *Peer) At(addr string) *Peer { return &Peer{*p.at(addr)} }
 
 // Hop is the same Peer, whose requests are not passed on.
-func (p *Peer) Hop() *Peer { return &Peer{Client{base: p.base, http: p.http, hop: true}} }
+func (p *Peer) Hop() *Peer { return &Peer{Client{base: p.base, http: p.http, by: p.by, hop: true}} }
 
 // Transport carries the Peer's requests.
 func (p *Peer) Transport() http.RoundTripper { return p.http.Transport }

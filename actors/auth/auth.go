@@ -65,19 +65,21 @@ func URI(role, user string) *url.URL { return &url.URL{Scheme: Scheme, Host: rol
 // String is the caller's URI.
 func (i Identity) String() string { return URI(i.Role.String(), i.User).String() }
 
-// Parse reads a caller from its URI.
+// Parse reads a caller from its URI. A caller who may do everything needs no name: it
+// owns nothing that others with its role do not.
 func Parse(text string) (Identity, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return Identity{}, fmt.Errorf("%.200q names no caller: %w", text, err)
 	}
-	return fromURI(u)
+	return fromURI(u, Admin)
 }
 
-func fromURI(u *url.URL) (Identity, error) {
+// fromURI takes a URI without a user from some role on.
+func fromURI(u *url.URL, nameless Role) (Identity, error) {
 	role := slices.Index(names[:], u.Host)
 	id := Identity{strings.TrimPrefix(u.Path, "/"), Role(max(role, 0))}
-	if u.Scheme != Scheme || id.Role == 0 || id.User == "" {
+	if u.Scheme != Scheme || id.Role == 0 || id.User == "" && id.Role < nameless {
 		return Identity{}, fmt.Errorf("%.200q is not %s://ROLE/USER, with a ROLE of %s", u, Scheme, strings.Join(Roles(), ", "))
 	}
 	return id, nil
@@ -99,7 +101,7 @@ func FromCertificate(c *x509.Certificate) (Identity, error) {
 			return Identity{}, errors.New("the certificate names more than one role")
 		}
 		var err error
-		if id, err = fromURI(u); err != nil {
+		if id, err = fromURI(u, Node+1); err != nil {
 			return Identity{}, fmt.Errorf("the certificate's %w", err)
 		}
 	}

@@ -75,12 +75,12 @@ func TestOwns(t *testing.T) {
 // TestParse: a caller is read as it was written, whatever the user's name is, and what
 // is not one is refused.
 func TestParse(t *testing.T) {
-	for _, id := range []Identity{{"ann", Submit}, {"eve@x", Admin}, {"a b/c?d#e%2f", Read}, {"Ä\"", Node}} {
+	for _, id := range []Identity{{"ann", Submit}, {"eve@x", Admin}, {"a b/c?d#e%2f", Read}, {"Ä\"", Node}, {"", Node}, {"", Admin}} {
 		if got, err := Parse(id.String()); got != id || err != nil {
 			t.Errorf("%s: %+v, %v", id, got, err)
 		}
 	}
-	for _, text := range []string{"", "ann", "pond://boss/ann", "pond:///ann", "pond://submit", "pond://submit/", "http://submit/ann", "pond://submit/%zz", Identity{}.String(), Identity{User: "ann"}.String()} {
+	for _, text := range []string{"", "ann", "pond://boss/ann", "pond:///ann", "pond://submit", "pond://read/", "pond://submit/", "http://submit/ann", "pond://submit/%zz", Identity{}.String(), Identity{User: "ann"}.String()} {
 		if got, err := Parse(text); err == nil {
 			t.Errorf("%q is %+v", text, got)
 		}

@@ -85,9 +85,9 @@ func NewConns(files uint64, secure bool, refused func(net.Addr, error)) *Conns {
 	for p, n := range [parties]int{strangersMax, clientsMax, nodesMax} {
 		c.counts[p] = count{most: scaled(n), share: scaled(n), of: map[string]int{}}
 	}
+	c.counts[Client].share = max(c.counts[Client].most/userShare, 1)
 	if secure {
 		c.counts[Stranger].share = max(c.counts[Stranger].most/addressShare, 1)
-		c.counts[Client].share = max(c.counts[Client].most/userShare, 1)
 	}
 	c.room = make(chan struct{}, c.counts[Stranger].most)
 	return c
@@ -244,7 +244,8 @@ func (c *Conns) Context(ctx context.Context, nc net.Conn) context.Context {
 }
 
 // Bound has next serve requests on connections within bounds, and refuse the others.
-// Who tells whose a request is; the connection counts as the caller's from then on.
+// Who tells whose a request is; the connection counts as the caller's from then on. A
+// Stranger's ends with the request.
 func (c *Conns) Bound(who func(*http.Request) Caller, refuse func(http.ResponseWriter, *http.Request, error), next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		nc, ok := r.Context().Value(connKey{}).(*conn)
@@ -253,6 +254,11 @@ func (c *Conns) Bound(who func(*http.Request) Caller, refuse func(http.ResponseW
 			return
 		}
 		by := who(r)
+		if by.Party == Stranger {
+			w.Header().Set("Connection", "close")
+			next.ServeHTTP(w, r)
+			return
+		}
 		if err := nc.claim(by); err != nil {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerMax))
 			w.Header().Set("Connection", "close")

@@ -41,11 +41,12 @@ func newBounded(t *testing.T, secure bool) *bounded {
 		t.Fatal(err)
 	}
 	who := func(r *http.Request) Caller {
-		party := Client
-		if r.Header.Get("Party") == Node.String() {
-			party = Node
+		for p := range parties {
+			if p.String() == r.Header.Get("Party") {
+				return Caller{p, r.Header.Get("User")}
+			}
 		}
-		return Caller{party, r.Header.Get("User")}
+		return Caller{}
 	}
 	refuse := func(w http.ResponseWriter, _ *http.Request, err error) {
 		http.Error(w, err.Error(), api.StatusOf(plan.KindOf(err)))
@@ -153,16 +154,18 @@ func TestConnsOfParties(t *testing.T) {
 
 // No user has more than half, and none of the others suffers from one that has.
 func TestConnsOfUsers(t *testing.T) {
-	b := newBounded(t, true)
-	for i, user := range []string{"ann", "ann", "bob", "ann"} {
-		want := 200
-		if i == 3 {
-			want = 503
+	for _, secure := range []bool{true, false} {
+		b := newBounded(t, secure)
+		for i, user := range []string{"ann", "ann", "bob", "ann"} {
+			want := 200
+			if i == 3 {
+				want = 503
+			}
+			if resp := b.ask(b.dial(), Client, user, cmp.Or(map[int]string{3: "no"}[i], "yes")); resp.StatusCode != want {
+				t.Errorf("%d, %s: %s", i, user, resp.Status)
+			}
+			b.until(Stranger, 0)
 		}
-		if resp := b.ask(b.dial(), Client, user, cmp.Or(map[int]string{3: "no"}[i], "yes")); resp.StatusCode != want {
-			t.Errorf("%d, %s: %s", i, user, resp.Status)
-		}
-		b.until(Stranger, 0)
 	}
 }
 
@@ -212,6 +215,21 @@ func TestScarce(t *testing.T) {
 		}
 	}
 	b.until(Client, testMost-1)
+}
+
+// A request of nobody that is known ends its connection, whosever that was.
+func TestUnknown(t *testing.T) {
+	for _, first := range []Party{Stranger, Client, Node} {
+		b := newBounded(t, false)
+		c := b.dial()
+		if first != Stranger {
+			b.ask(c, first, "", "")
+		}
+		if resp := b.ask(c, Stranger, "", ""); resp.StatusCode != 200 || !resp.Close {
+			t.Errorf("after a %s's: %s, closed: %v", first, resp.Status, resp.Close)
+		}
+		b.none()
+	}
 }
 
 // On one connection, a request of a node makes it a node's.

@@ -147,7 +147,7 @@ func (p *pond) start(m mesh.Member) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
-	ps := &peers.Peers{Self: m.ID, View: p.now, API: api.NewPeer(nil, p.dial), Here: func() []api.JobStatus { return n.List() }, Log: log}
+	ps := &peers.Peers{Self: m.ID, View: p.now, API: api.NewPeer(nil, nil, p.dial), Here: func() []api.JobStatus { return n.List() }, Log: log}
 	n.Jobs = New(Host{Context: ctx, Me: func() mesh.Member { return m }, Peers: ps, Records: records, Registers: &p.registers,
 		Planner: n, Slots: m.Slots, Limits: p.most, NewDriver: n.newDriver, Go: n.goes.Go, Log: log})
 	n.driving = func(r *Job) {

@@ -15,7 +15,7 @@ func TestAsk(t *testing.T) {
 	a, b := otherNode(t, "a", api.JobStatus{ID: "1"}), otherNode(t, "b")
 	gone := mesh.Member{ID: "gone", Host: "127.0.0.1", API: 1} // nobody listens
 	self := mesh.Member{ID: "self", Host: "127.0.0.1", API: 1}
-	p := &Peers{Self: "self", API: api.NewPeer(nil, nil), Log: slog.New(slog.DiscardHandler)}
+	p := &Peers{Self: "self", API: api.NewPeer(nil, nil, nil), Log: slog.New(slog.DiscardHandler)}
 	defer p.API.Close()
 	nodes := []mesh.Member{b, gone, self, a}
 	got := Ask(t.Context(), p, nodes, "jobs", func() int { return 5 }, func(ctx context.Context, n *api.Peer) (int, error) {

@@ -60,7 +60,7 @@ func TestFind(t *testing.T) {
 		Here: func() []api.JobStatus {
 			return []api.JobStatus{{ID: "here", State: api.Running, Submitted: 4, Coordinator: "self"}}
 		},
-		API: api.NewPeer(nil, nil), Log: slog.New(slog.DiscardHandler),
+		API: api.NewPeer(nil, nil, nil), Log: slog.New(slog.DiscardHandler),
 	}
 	defer p.API.Close()
 	for id, want := range map[plan.JobID]string{"recorded": a.APIAddr(), "runs": b.APIAddr(), "ended": c.APIAddr(), "none": ""} {

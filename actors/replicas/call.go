@@ -34,3 +34,17 @@ func (r *Replicas) call(ctx context.Context, n replica.Node, path string, in, ou
 	}
 	return err
 }
+
+// do makes a request, which says who makes it.
+func (r *Replicas) do(req *http.Request) (*http.Response, error) {
+	if r.cfg.Authorization != nil {
+		text, err := r.cfg.Authorization(req.URL.Host)
+		if err != nil {
+			return nil, err
+		}
+		if text != "" {
+			req.Header.Set("Authorization", text)
+		}
+	}
+	return r.http.RoundTrip(req)
+}

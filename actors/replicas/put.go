@@ -186,7 +186,7 @@ var errNotHere = errors.New("the upload broke off here")
 
 // exchange makes a request, and has use read a good answer.
 func (r *Replicas) exchange(req *http.Request, use func(io.Reader) error) error {
-	resp, err := r.http.RoundTrip(req)
+	resp, err := r.do(req)
 	if err != nil {
 		return err
 	}

@@ -324,7 +324,7 @@ func (r *Replicas) get(ctx context.Context, cancel context.CancelCauseFunc, n re
 	if err != nil {
 		return nil, err
 	}
-	resp, err := r.http.RoundTrip(req)
+	resp, err := r.do(req)
 	if err != nil {
 		return nil, errors.Join(err, context.Cause(ctx))
 	}

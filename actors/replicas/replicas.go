@@ -66,6 +66,8 @@ type Config struct {
 	Store *fs.Store
 	View  func() *mesh.View // who is alive, this node included
 	TLS   *tls.Config       // nil: plain HTTP
+	// Authorization is that header of a request of addr; nil, or empty: none.
+	Authorization func(addr string) (string, error)
 	// Dial connects to a node's API; nil: a net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// CacheMax is how many bytes of other nodes' uploads are kept because they were read

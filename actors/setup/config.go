@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/kinds"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/token"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/mesh"
@@ -36,8 +38,12 @@ type Config struct {
 	Memory    int64  // bytes for DuckDB and shuffle buffers; default 60 % of the machine's
 	Slots     int    // tasks at once, up to wire.RunningMax; default one a core; negative: none
 	Label     string // name of the pond: nodes of other labels are refused
-	GossipKey []byte // 16, 24 or 32 bytes
+	GossipKey []byte // 16, 24 or 32 bytes; without TLS by default of Secret
 	TLS       *tls.Config
+	// Secret says without TLS who may call: what a token of it allows. TokenFile is where
+	// it is kept, by default the user's own; made if it is not there.
+	Secret    token.Secret
+	TokenFile string
 	Zone      string
 	Version   string
 	// Read and Write are the folders below which jobs may read and write; none: whatever
@@ -254,8 +260,33 @@ func (c *Config) check() (err error) {
 			return badSetting("chaos-key", "leave it out but for fault runs", "%v", err)
 		}
 	}
-	c.TLS, err = api.Secure(c.TLS)
-	return err
+	c.Keys = append(slices.Clone(c.Keys), token.Files()...)
+	if c.TokenFile != "" {
+		c.Keys = append(c.Keys, c.TokenFile)
+	}
+	if c.TLS, err = api.Secure(c.TLS); err != nil || c.TLS != nil {
+		return err
+	}
+	return c.findSecret()
+}
+
+// findSecret has a node without TLS take calls of its user alone: over HTTP and from
+// other nodes by tokens, in gossip by its key.
+func (c *Config) findSecret() (err error) {
+	switch {
+	case c.Secret != nil:
+	case c.TokenFile != "":
+		c.Secret, err = token.LoadOrMake(c.TokenFile)
+	default:
+		c.Secret, err = token.Own()
+	}
+	if err != nil {
+		return badSetting("token-file", "give a file that only this user may read, or that is not there yet", "%v", err)
+	}
+	if len(c.GossipKey) == 0 {
+		c.GossipKey = c.Secret.GossipKey()
+	}
+	return nil
 }
 
 // offered names what the node has and others may lack.

@@ -38,7 +38,7 @@ func askPeers(ctx context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
-	client := api.NewPeer(c.TLS, nil)
+	client := api.NewPeer(c.TLS, c.Secret, nil)
 	defer client.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(asksMax)

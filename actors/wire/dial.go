@@ -16,15 +16,19 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/pondmesh/pond/actors/auth"
+	"github.com/pondmesh/pond/actors/token"
 )
 
-func dialOptions(l *links, conf *tls.Config) []grpc.DialOption {
+func dialOptions(l *links, conf *tls.Config, secret token.Secret) []grpc.DialOption {
 	creds := insecure.NewCredentials()
 	if conf != nil {
 		creds = credentials.NewTLS(conf)
 	}
-	d := dialer{links: l, secure: conf != nil}
+	d := dialer{links: l, secure: conf != nil, secret: secret}
 	return []grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectTimeout}),
@@ -41,6 +45,7 @@ func dialOptions(l *links, conf *tls.Config) []grpc.DialOption {
 type dialer struct {
 	links  *links
 	secure bool
+	secret token.Secret // nil: calls carry no token
 }
 
 func (d dialer) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -49,6 +54,9 @@ func (d dialer) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Clie
 	if err != nil {
 		cancel()
 		return nil, err
+	}
+	if d.secret != nil {
+		ctx = metadata.AppendToOutgoingContext(ctx, authorizationKey, d.secret.Call(auth.Identity{Role: auth.Node}, cc.Target()))
 	}
 	s, err := open(ctx, desc, cc, method, opts...)
 	if err != nil {

@@ -16,11 +16,13 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/refusals"
+	"github.com/pondmesh/pond/actors/token"
 	"github.com/pondmesh/pond/mesh/bounded"
 )
 
@@ -37,6 +39,7 @@ type guard struct {
 	addr    string // this node's, put into every target so that nothing is relayed
 	log     *slog.Logger
 	refused *refusals.Log
+	secret  token.Secret  // of those that may call; nil: TLS says who may
 	ready   chan struct{} // closed when the node can answer
 	streams atomic.Int64
 }
@@ -119,6 +122,9 @@ func (g *guard) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo
 	if info.FullMethod != receiveMethod {
 		return g.refuse(s.Context(), status.Errorf(codes.PermissionDenied, "%s is not served here", info.FullMethod))
 	}
+	if err := g.known(s.Context()); err != nil {
+		return g.refuse(s.Context(), status.Error(codes.PermissionDenied, err.Error()))
+	}
 	if g.streams.Add(1) > streamsMax {
 		g.streams.Add(-1)
 		return g.refuse(s.Context(), status.Error(codes.ResourceExhausted, "too many peers"))
@@ -137,6 +143,29 @@ func (g *guard) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo
 	}
 	return next(srv, &inStream{ServerStream: s, guard: g})
 }
+
+// known refuses callers that have not the secret of this node's user.
+func (g *guard) known(ctx context.Context) error {
+	if g.secret == nil {
+		return nil
+	}
+	header := ""
+	if values := metadata.ValueFromIncomingContext(ctx, authorizationKey); len(values) > 0 {
+		header = values[0]
+	}
+	port := ""
+	if p, ok := grpcpeer.FromContext(ctx); ok && p.LocalAddr != nil {
+		_, port, _ = net.SplitHostPort(p.LocalAddr.String())
+	}
+	id, err := g.secret.Identify(header, port)
+	if err == nil && !id.May(auth.Node) {
+		err = errors.New("the call's token is a client's, not a node's")
+	}
+	return err
+}
+
+// authorizationKey is where a stream carries its token.
+const authorizationKey = "authorization"
 
 // inStream is the stream on which one peer's messages come in.
 type inStream struct {

@@ -40,7 +40,7 @@ func probe(ctx context.Context, host string, port int) (int, error) {
 
 // listen makes remote serve w on port, which was free a moment ago.
 func listen(w *Wire, port int) error {
-	g := &guard{addr: w.addr, log: w.log, refused: w.conf.Refused, ready: make(chan struct{})}
+	g := &guard{addr: w.addr, log: w.log, refused: w.conf.Refused, secret: w.conf.Secret, ready: make(chan struct{})}
 	host := w.conf.Bind
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
@@ -48,7 +48,7 @@ func listen(w *Wire, port int) error {
 	rc := remote.Configure(host, port,
 		remote.WithAdvertisedHost(w.addr),
 		remote.WithServerOptions(g.serverOptions(w.conf.TLS)...),
-		remote.WithDialOptions(dialOptions(w.links, w.conf.TLS)...),
+		remote.WithDialOptions(dialOptions(w.links, w.conf.TLS, w.conf.Secret)...),
 		remote.WithEndpointWriterBatchSize(batchMessages),
 		remote.WithEndpointWriterQueueSize(writerQueueStart),
 	)

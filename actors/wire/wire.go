@@ -16,6 +16,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/refusals"
+	"github.com/pondmesh/pond/actors/token"
 )
 
 // Config configures a Wire. Node, Boot and Handle are required.
@@ -26,7 +27,9 @@ type Config struct {
 	// TLS serves and dials: a certificate, RootCAs and ClientCAs, and
 	// RequireAndVerifyClientCert. ServerName defaults to "pond", a name that
 	// every node's certificate has. It is copied. Nil: plain, on loopback only.
-	TLS         *tls.Config
+	TLS *tls.Config
+	// Secret lets in without TLS only those that have it. Nil: everybody on loopback.
+	Secret      token.Secret
 	Node        string // this node's id: letters, digits, - and _
 	Boot        string // this start's id, likewise
 	Log         *slog.Logger

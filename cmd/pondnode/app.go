@@ -71,7 +71,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.settle(cmd.Flags()) }
 	root.AddCommand(a.devCommand(), a.joinCommand(), a.leaveCommand(), a.membersCommand(), a.registersCommand(), a.duCommand(),
-		a.sqlCommand(), a.submitCommand(), a.jobsCommand(), a.jobCommand(), a.tlsCommand(), a.chaosCommand(), a.versionCommand())
+		a.sqlCommand(), a.submitCommand(), a.jobsCommand(), a.jobCommand(), a.tlsCommand(), a.tokenCommand(), a.chaosCommand(), a.versionCommand())
 	return root
 }
 

@@ -68,12 +68,30 @@ type clientFlags struct {
 	peers     []string
 	reconnect time.Duration
 	tls       tlsFlags
+	tokenFile string
+}
+
+// addTokenFile adds the flag of nodes without TLS, and of their clients.
+func addTokenFile(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "token-file", "", "`FILE` of the secret by which nodes without TLS know their callers (default this user's own, which the first node makes)")
 }
 
 func (c *clientFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&c.peers, "peer", []string{defaultPeer}, "`HOST[:PORT]` of any node, its base port; more of them, repeated or with commas, are asked when it does not answer")
 	cmd.Flags().DurationVar(&c.reconnect, "reconnect", reconnectTime, "how long to go on when no node answers any more, or none knows the job; 0: only the first that answers is asked")
 	c.tls.add(cmd)
+	addTokenFile(cmd, &c.tokenFile)
+}
+
+// token is what says without TLS who calls, where it is not the user's own.
+func (c *clientFlags) token(a *app) []pond.ClientOption {
+	if c.tokenFile != "" {
+		return []pond.ClientOption{pond.WithTokenFile(c.tokenFile)}
+	}
+	if text, _ := a.env(tokenVariable); text != "" {
+		return []pond.ClientOption{pond.WithToken(strings.TrimSpace(text))}
+	}
+	return nil
 }
 
 // connect opens a session on the peers. Nothing is dialled yet.
@@ -83,6 +101,7 @@ func (a *app) connect(c *clientFlags, options ...pond.ClientOption) (*pond.Sessi
 		return nil, err
 	}
 	a.peer = strings.Join(c.peers, ",")
+	options = append(options, c.token(a)...)
 	return pond.Connect(a.peer, append(options, pond.WithTLS(conf), pond.OnWarning(a.warn), pond.Reconnect(c.reconnect))...)
 }
 

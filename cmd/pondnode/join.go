@@ -29,7 +29,7 @@ type nodeFlags struct {
 	joinTimeout, keep       time.Duration
 	readRoots, writeRoots   []string
 	memory, label, zone     string
-	gossipKey               string
+	gossipKey, tokenFile    string
 	tls                     tlsFlags
 	logLevel, logFormat     string
 	cache                   string
@@ -73,6 +73,7 @@ func (a *app) joinCommand() *cobra.Command {
 	f.StringVar(&n.label, "label", "", "name of the pond: nodes with another do not join (default pond)")
 	f.StringVar(&n.gossipKey, "gossip-key", "", "16, 24 or 32 bytes that all nodes share: a `FILE`, or in base64")
 	n.tls.add(cmd)
+	addTokenFile(cmd, &n.tokenFile)
 	f.StringVar(&n.zone, "zone", "", "what fails together with this node: a rack, a site")
 	f.DurationVar(&n.keeperGrace, "keeper-grace", time.Minute, "replace a keeper of the pond's registers that is dead for so long")
 	f.StringVar(&n.cache, "cache", "", "disk for rows kept for reuse, such as 20GiB; 0: keep none (default 8GiB)")
@@ -142,6 +143,9 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 		pond.WithJobsMax(n.jobs), pond.WithUserJobsMax(n.userJobs), pond.WithQueueMax(n.queue), pond.WithKeep(n.keep),
 	}
 	options = append(options, bounds...)
+	if n.tokenFile != "" {
+		options = append(options, pond.WithTokenFile(n.tokenFile))
+	}
 	if n.given("cache") {
 		options = append(options, pond.WithCache(n.cacheBytes))
 	}

@@ -34,6 +34,8 @@ const (
 // ClientConfig configures a Client. The zero value is usable.
 type ClientConfig struct {
 	TLS *tls.Config // nil: plain HTTP
+	// Authorization is that header of a request of addr; nil, or empty: none.
+	Authorization func(addr string) (string, error)
 	// Window bounds the bytes of blocks read ahead or not yet released, over
 	// all streams of the Client. 0: DefaultWindow.
 	Window int64
@@ -100,6 +102,20 @@ func NewClient(cfg ClientConfig) *Client {
 		t.TLSClientConfig.NextProtos = []string{"http/1.1"}
 	}
 	return &Client{cfg: cfg, http: t, pool: new(pool), window: newWindow(cfg.Window), bufs: new(sync.Pool), sends: sendBuffers()}
+}
+
+// send makes a request, which says who makes it.
+func (c *Client) send(req *http.Request) (*http.Response, error) {
+	if c.cfg.Authorization != nil {
+		text, err := c.cfg.Authorization(req.URL.Host)
+		if err != nil {
+			return nil, err
+		}
+		if text != "" {
+			req.Header.Set("Authorization", text)
+		}
+	}
+	return c.http.RoundTrip(req)
 }
 
 // Consumer is a Client that shares c's connections and buffers but has a window

@@ -67,7 +67,7 @@ func (r *relay) forward(w http.ResponseWriter, req *http.Request, body []byte) {
 	}
 	out.Header.Set("Content-Type", requestType)
 	out.Header["Idempotency-Key"] = nil
-	resp, err := r.client.http.RoundTrip(out)
+	resp, err := r.client.send(out)
 	if err != nil {
 		http.Error(w, statusText(err), http.StatusBadGateway)
 		return

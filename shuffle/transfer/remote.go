@@ -83,7 +83,7 @@ func (s *Stream) request(ctx context.Context, watch *watchdog, careful bool) err
 	}
 	req.Header.Set("Content-Type", requestType)
 	req.Header["Idempotency-Key"] = nil // not sent: an idle connection found dead is replaced
-	resp, err := s.client.http.RoundTrip(req)
+	resp, err := s.client.send(req)
 	watch.rest()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
