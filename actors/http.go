@@ -45,6 +45,7 @@ func newServer(n *Node) *http.Server {
 	s := &server{n: n}
 	mux := http.NewServeMux()
 	route := func(pattern string, least auth.Role, h http.HandlerFunc) { mux.HandleFunc(pattern, s.only(least, h)) }
+	anyone := func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, h) }
 	route("POST /v1/blocks", auth.Submit, faulty.Blocks(transfer.Handler(n.segments, transfer.Limits{}, n.log), n.cfg.Faults).ServeHTTP)
 	route("GET /v1/segments/{id}/schema", auth.Submit, s.handle(s.getSchema))
 	route("DELETE /v1/segments/{id}", auth.Node, s.handle(s.dropSegment))
@@ -70,8 +71,8 @@ func newServer(n *Node) *http.Server {
 	route("GET /v1/version", auth.Read, s.handle(s.getVersion))
 	route("GET /v1/usage", auth.Read, s.handle(s.getUsage))
 	route("GET /metrics", auth.Read, n.metrics.Handler().ServeHTTP)
-	route("GET /healthz", auth.Read, n.health(n.failed))
-	route("GET /readyz", auth.Read, n.health(n.unready))
+	anyone("GET /healthz", n.health(n.failed)) // what watches over a node has no token
+	anyone("GET /readyz", n.health(n.unready))
 	route("PUT /v1/specs/{id}", auth.Node, s.handle(s.putSpec))
 	route("GET /v1/specs", auth.Node, s.handle(s.getSpecs))
 	route("POST /v1/held", auth.Node, s.handle(s.postHeld))

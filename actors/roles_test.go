@@ -23,7 +23,7 @@ import (
 
 // leastRoles is what each route asks for.
 var leastRoles = map[auth.Role][]string{
-	auth.Read: {"GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/watch", "GET /v1/members", "GET /v1/version", "GET /v1/usage", "GET /metrics", "GET /healthz", "GET /readyz"},
+	auth.Read: {"GET /v1/jobs", "GET /v1/jobs/{id}", "GET /v1/jobs/{id}/watch", "GET /v1/members", "GET /v1/version", "GET /v1/usage", "GET /metrics"},
 	auth.Submit: {"POST /v1/jobs", "GET /v1/job-id", "GET /v1/jobs/{id}/spec", "GET /v1/jobs/{id}/rows", "POST /v1/jobs/{id}/cancel", "POST /v1/jobs/{id}/renew",
 		"GET /v1/jobs/{id}/explain", "POST /v1/actors/{kind}/{key}", "POST /v1/describe", "POST /v1/explain", "POST /v1/blocks", "GET /v1/segments/{id}/schema"},
 	auth.Admin: {"POST /v1/leave", "POST /v1/registers/recover", "GET /v1/faults", "POST /v1/faults", "DELETE /v1/faults"},
@@ -83,6 +83,9 @@ func TestRoutesRefuse(t *testing.T) {
 	}
 	if regexp.MustCompile(`mux\.Handle(Func)?\("[A-Z]`).Match(text) {
 		t.Error("a route is registered without a role")
+	}
+	if all := regexp.MustCompile(`anyone\("([^"]*)"`).FindAllSubmatch(text, -1); len(all) != 2 || string(all[0][1]) != "GET /healthz" || string(all[1][1]) != "GET /readyz" {
+		t.Errorf("routes for all are %s", all)
 	}
 }
 

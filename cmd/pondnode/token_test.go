@@ -104,9 +104,14 @@ func TestOtherUsers(t *testing.T) {
 		}
 		return resp.StatusCode, string(text)
 	}
-	for _, path := range []string{"/v1/members", "/v1/jobs", "/metrics", "/healthz", "/v1/specs"} {
+	for _, path := range []string{"/v1/members", "/v1/jobs", "/metrics", "/v1/specs"} {
 		if code, text := get(path, ""); code != http.StatusUnauthorized || !strings.Contains(text, "pondnode token") {
 			t.Errorf("%s without a token: %d %s", path, code, text)
+		}
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if code, text := get(path, ""); code != http.StatusOK {
+			t.Errorf("%s, which needs no token: %d %s", path, code, text)
 		}
 	}
 	made := strings.TrimSpace(must(t, shell(t, ".", "token", "ann", "--role", "read", "--for", "1h")))
