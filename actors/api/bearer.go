@@ -11,7 +11,7 @@ import (
 )
 
 // TokenHint says where a call without TLS gets its token from.
-const TokenHint = "run this as the user that runs the node; or set POND_TOKEN (pond.WithToken in a program) to a token that this user makes with: pondnode token; or give the node's --token-file (pond.WithTokenFile)"
+const TokenHint = "run this as the user that runs the node; or set POND_TOKEN (pond.WithToken in a program) to a token that this user makes with: pondnode token (with curl: -H \"Authorization: Bearer TOKEN\"); or give the node's --token-file (pond.WithTokenFile)"
 
 // bearer knows the tokens of a caller without TLS. The secret is looked for when it is
 // first needed, and until it is found: a client may be there before the user's first

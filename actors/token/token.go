@@ -35,9 +35,9 @@ const secretLen = sha256.Size
 // textMax bounds a token: names of users are short.
 const textMax = 1 << 10
 
-// callFor is how long the token of a call holds: longer than a node that is busy, or is
-// stopped for a while, lets a call wait.
-const callFor = 2 * time.Minute
+// callFor is how long the token of a call holds: longer than a process that is starved, or
+// is stopped for a while, lets a call wait. Each call has a token of its own.
+const callFor = 10 * time.Minute
 
 // Errors of a token.
 var (
@@ -103,7 +103,7 @@ func (s Secret) Identify(header, port string) (auth.Identity, error) {
 	}
 	q := u.Query()
 	if at := q.Get(portParam); at != "" && at != port {
-		return auth.Identity{}, fmt.Errorf("%w: %s, and this is %s", ErrPort, at, port)
+		return auth.Identity{}, fmt.Errorf("%w: %s, and this is %s (where a port is forwarded, use a token made with: pondnode token)", ErrPort, at, port)
 	}
 	if q.Has(untilParam) {
 		until, err := strconv.ParseInt(q.Get(untilParam), 10, 64)

@@ -63,7 +63,7 @@ func (a *app) makeToken(user, role, file string, valid time.Duration) error {
 	secret, err := tokenSecret(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return usageError{err.Error(), "start a node first: it makes the file"}
+		return usageError{err.Error(), "run this as the user that runs the nodes, of whom the first makes the file; or give their --token-file"}
 	case err != nil:
 		return usageError{err.Error(), ""}
 	}

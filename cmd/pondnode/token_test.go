@@ -23,7 +23,7 @@ import (
 // inEnv runs a command with other variables; NAME without = is unset.
 func inEnv(t *testing.T, as *syscall.Credential, vars []string, args ...string) outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := command(ctx, args...)
 	for _, v := range vars {
