@@ -88,7 +88,7 @@ var layers = map[string][]string{
 	"actors/metrics": nil,
 	"actors/output":  nil,
 	"actors/peers":   {"actors/api", "actors/plan", "mesh", "mesh/ring"},
-	"actors/publish": {"actors/access", "actors/plan", "actors/sched", "mesh/delay", "fs/faults", "fs"},
+	"actors/publish": {"actors/access", "actors/datasets", "actors/plan", "actors/sched", "mesh/delay", "fs/collect", "fs/dataset", "fs/faults", "fs/register", "fs"},
 	"actors/report":  {"actors/api", "actors/exec", "actors/plan", "actors/sched", "actors/wire", "mesh/delay", "fs/faults", "shuffle"},
 	"actors/faulty":  {"actors/terms", "fs/faults", "fs/register"},
 	"actors/runner": {"actors/engines", "actors/exec", "actors/funcs", "actors/isolate", "actors/prepare", "actors/process", "actors/sandbox",

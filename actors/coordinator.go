@@ -193,7 +193,7 @@ func (n *Node) prepare(ctx context.Context, r *jobs.Job) *plannedMsg {
 	}
 	m := &plannedMsg{job: job, out: out, size: n.planner.NamedBytes(ctx, job.Plan)}
 	if term > 1 && out != nil {
-		if m.files, m.published, err = out.Published(); err != nil {
+		if m.files, m.published, err = out.Published(ctx); err != nil {
 			return &plannedMsg{err: err, out: out}
 		}
 	}

@@ -84,6 +84,9 @@ func (o *Outputs) ClearNoted(ctx context.Context) {
 
 // ClearBeside clears what others left beside a job's target.
 func (o *Outputs) ClearBeside(ctx context.Context, id plan.JobID, target string) {
+	if o.isDataset(target) {
+		return // a lease ends by itself, and with it what was uploaded
+	}
 	staged, err := pondfs.Staged(target)
 	if err != nil {
 		o.Log.Warn("looking for outputs that a death left", "target", target, "err", err)

@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/pondmesh/pond/actors/access"
+	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/faults"
 )
 
@@ -22,6 +22,8 @@ type Outputs struct {
 	Dir   string                                             // of notes: a file a job that this node stages for, with its target
 	Live  func(context.Context) (map[plan.JobID]bool, error) // the jobs of the whole pond that some node coordinates
 	Rules *access.Rules                                      // where jobs may write
+	// Datasets are where pond:// names are published; nil: nowhere.
+	Datasets *datasets.Datasets
 	// Faults happen at the steps of a publication where they are armed; nil: nowhere.
 	Faults *faults.Injector
 	Log    *slog.Logger
@@ -30,20 +32,22 @@ type Outputs struct {
 // Output is the target of one job's files. The caller ends it with Discard, or with
 // Release where another process may go on with it. Nil is that of a job without files.
 type Output struct {
-	of      *Outputs
-	job     plan.JobID
-	write   *plan.Write
-	staging staging
+	of     *Outputs
+	job    plan.JobID
+	write  *plan.Write
+	target target
 }
 
-// staging is where attempts write, for a folder or for one file.
-type staging interface {
+// target is a folder, a file or a dataset that a job makes.
+type target interface {
+	// Dir is where attempts write.
 	Dir() string
-	Publish(ctx context.Context, files []string) error
-	Published() (files []string, ok bool, err error)
+	// Publish makes the winners' files visible. It may be repeated.
+	Publish(ctx context.Context, winners []sched.Winner) error
+	// Published are their names, if they are visible.
+	Published(ctx context.Context) (files []string, ok bool, err error)
 	Discard(ctx context.Context) error
 	Release()
-	Before(func(step string) error)
 }
 
 // modeOf is how files are published into a target that is not empty.
@@ -69,27 +73,19 @@ func (o *Outputs) Open(ctx context.Context, job plan.JobID, w *plan.Write) (*Out
 	if w == nil {
 		return nil, nil
 	}
-	target, err := o.Rules.Check().Write(w.Path)
+	open := o.openFiles
+	if o.isDataset(w.Path) {
+		open = o.openDataset
+	}
+	t, err := open(ctx, job, w)
 	if err != nil {
 		return nil, outputError(w, err)
 	}
-	if err := o.note(job, target); err != nil {
-		return nil, err
-	}
-	var st staging
-	if w.Single {
-		st, err = fs.StageFile(ctx, target, string(job), modeOf(w))
-	} else {
-		st, err = fs.Stage(ctx, target, string(job), modeOf(w))
-	}
-	if err != nil {
-		o.forget(job)
-		return nil, outputError(w, err)
-	}
-	if o.Faults != nil {
-		st.Before(func(step string) error { return o.Faults.Fail(faults.PublishStep(step)) })
-	}
-	return &Output{of: o, job: job, write: w, staging: st}, nil
+	return &Output{of: o, job: job, write: w, target: t}, nil
+}
+
+func (o *Outputs) isDataset(path string) bool {
+	return o.Datasets != nil && dataset.Is(path)
 }
 
 // Dir is where attempts write; "" for a job without files.
@@ -97,103 +93,44 @@ func (o *Output) Dir() string {
 	if o == nil {
 		return ""
 	}
-	return o.staging.Dir()
+	return o.target.Dir()
 }
 
 // Publish makes the winners' files visible and returns their names below the
 // target. An error that names lost tasks asks for them to be run again.
 func (o *Output) Publish(ctx context.Context, winners []sched.Winner) ([]string, error) {
-	names, err := o.staged(winners)
-	if err == nil {
-		err = lostFile(o.staging.Publish(ctx, names), winners)
-	}
+	err := o.target.Publish(ctx, winners)
 	if err != nil {
 		return nil, outputError(o.write, err)
 	}
-	files, _, err := o.staging.Published()
-	if err != nil {
-		return nil, outputError(o.write, err)
-	}
-	return files, nil
+	files, _, err := o.Published(ctx)
+	return files, err
 }
 
 // Published are the names of the files, if they have been published, by this node or
 // another.
-func (o *Output) Published() (files []string, ok bool, err error) {
-	files, ok, err = o.staging.Published()
-	if err != nil {
-		err = outputError(o.write, err)
-	}
-	return files, ok, err
+func (o *Output) Published(ctx context.Context) (files []string, ok bool, err error) {
+	files, ok, err = o.target.Published(ctx)
+	return files, ok, outputError(o.write, err)
 }
 
-// Discard removes the staging folder. Published files stay.
+// Discard removes what was staged. Published files stay.
 func (o *Output) Discard(ctx context.Context) error {
 	if o == nil {
 		return nil
 	}
-	if err := o.staging.Discard(ctx); err != nil {
+	if err := o.target.Discard(ctx); err != nil {
 		return err
 	}
 	o.of.forget(o.job)
 	return nil
 }
 
-// Release gives the staging folder up as it is, as the process's death would.
+// Release gives up what was staged as it is, as the process's death would.
 func (o *Output) Release() {
 	if o != nil {
-		o.staging.Release()
+		o.target.Release()
 	}
-}
-
-// staged lists the files in the winners' manifests. If a manifest is gone, or the
-// size of its files has changed, the error names the tasks to run again.
-func (o *Output) staged(winners []sched.Winner) ([]string, error) {
-	var names []string
-	lost := &plan.Error{Kind: plan.KindFetch, Op: "publish", Subject: o.Dir(), Text: "what was staged is gone or damaged", Hint: "look at the disk of that folder"}
-	for _, w := range winners {
-		files, err := fs.ReadManifest(o.Dir(), w.Output.Manifest)
-		switch {
-		case errors.Is(err, os.ErrNotExist), errors.Is(err, fs.ErrCorrupt), err == nil && !o.whole(files, w.Output.Bytes):
-			lost.Lost = append(lost.Lost, w.Attempt.Task)
-		case err != nil:
-			return nil, err
-		}
-		names = append(names, files...)
-	}
-	if len(lost.Lost) > 0 {
-		return nil, lost
-	}
-	return names, nil
-}
-
-// whole reports whether files have as many bytes as they had when they were written.
-// Of those that are not there an earlier try may have published some: that is for
-// Publish to say.
-func (o *Output) whole(files []string, bytes int64) bool {
-	for _, name := range files {
-		fi, err := os.Lstat(filepath.Join(o.Dir(), name))
-		if err != nil {
-			return true
-		}
-		bytes -= fi.Size()
-	}
-	return bytes == 0
-}
-
-// lostFile names the task to be made again when a staged file is gone.
-func lostFile(err error, winners []sched.Winner) error {
-	gone := (*fs.GoneError)(nil)
-	if !errors.As(err, &gone) {
-		return err
-	}
-	attempt, _, _ := strings.Cut(filepath.ToSlash(gone.Name), "/")
-	for _, w := range winners {
-		if w.Output.Manifest == attempt {
-			return &plan.Error{Kind: plan.KindFetch, Op: "publish", Subject: gone.Name, Text: gone.Err.Error(), Lost: []plan.TaskID{w.Attempt.Task}}
-		}
-	}
-	return err
 }
 
 // outputError says why output files cannot be published.
@@ -205,6 +142,9 @@ func outputError(w *plan.Write, err error) error {
 		return err
 	}
 	te := &plan.Error{Kind: plan.KindResource, Op: "write", Subject: w.Path, Text: strings.TrimPrefix(err.Error(), "fs: ")}
+	if datasetError(te, err) {
+		return te
+	}
 	switch {
 	case errors.As(err, new(*fs.ForeignError)):
 		te.Kind, te.Hint = plan.KindExists, "choose another folder; or, if they may go too, say so: COPY … (OVERWRITE, FORCE), force: true in a job file, pond.OverwriteAll() in Go"

@@ -41,8 +41,13 @@ func Parse(url string) (Ref, error) {
 	return r, nil
 }
 
+// Is reports whether a URL is of a dataset, or means to be.
+func Is(url string) bool {
+	return len(url) >= len(Scheme) && strings.EqualFold(url[:len(Scheme)], Scheme)
+}
+
 func parse(url string) (r Ref, err error) {
-	if len(url) < len(Scheme) || !strings.EqualFold(url[:len(Scheme)], Scheme) {
+	if !Is(url) {
 		return r, errors.New("it does not begin with " + Scheme)
 	}
 	rest := ""
