@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -229,5 +231,89 @@ func TestCopyRoom(t *testing.T) {
 	}
 	if n := s.reserved.Load(); n != 0 {
 		t.Errorf("%d bytes are set aside", n)
+	}
+}
+
+// TestPowerLossOfCopies plays a power loss before every write of a history of copies,
+// tombstones, quarantine and keeping, and opens what is left: what was acknowledged holds.
+func TestPowerLossOfCopies(t *testing.T) {
+	total, tried := int64(1<<40), 0
+	for at := int64(1); at <= total; at++ {
+		for seed := range uint64(3) {
+			if ops := powerLossOfCopies(t, at, uint64(at)*3+seed); ops < at {
+				total = ops
+				break
+			}
+			tried++
+		}
+	}
+	if tried < 60 {
+		t.Fatalf("only %d power losses", tried)
+	}
+	t.Logf("%d power losses", tried)
+}
+
+func powerLossOfCopies(t *testing.T, at int64, seed uint64) int64 {
+	t.Helper()
+	state := map[UploadID]string{}
+	var kept map[UploadID]string
+	files := newCrashFS(at, seed, func() { kept = maps.Clone(state) })
+	s, err := Open(context.Background(), "/d", Options{FS: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := content(seed, 90_000)
+	step := func(id UploadID, does, done string, f func() error) {
+		state[id] = does
+		if err := f(); err != nil {
+			t.Fatalf("%s: %v", does, err)
+		}
+		state[id] = done
+	}
+	one, two, three := UploadID{1}, UploadID{2}, UploadID{3}
+	step(one, "copying", "held", func() error { return copyOf(s, one, "copy", b) })
+	step(two, "copying", "held", func() error { return copyOf(s, two, "copy", b) })
+	step(one, "burying", "buried", func() error { return s.Bury(time.Unix(1000, 0), one) })
+	step(two, "setting aside", "aside", func() error { return s.Quarantine(two) })
+	step(two, "copying again", "held", func() error { return copyOf(s, two, "copy", b) })
+	u, err := s.CreateCopy(three, "cached", int64(len(b)))
+	if err == nil {
+		_, err = u.Write(bytes.Clone(b))
+	}
+	if err == nil {
+		_, err = u.Commit(nil, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	step(three, "keeping", "held", func() error { return s.Keep(three, "copy") })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if files.clone != nil {
+		checkCopies(t, fmt.Sprintf("loss at write %d, seed %d", at, seed), files.clone, kept, b)
+	}
+	return files.ops.Load()
+}
+
+func checkCopies(t *testing.T, what string, files vfs.FS, state map[UploadID]string, b []byte) {
+	t.Helper()
+	s, err := Open(context.Background(), "/d", Options{FS: files})
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	defer s.Close()
+	for id, st := range state {
+		got, err := get(s, id)
+		info, _ := s.Stat(id)
+		whole := err == nil && info.Kind != KindBuried && bytes.Equal(got, b)
+		switch {
+		case err == nil && info.Kind != KindBuried && !whole:
+			t.Fatalf("%s: %s: wrong bytes", what, st)
+		case st == "held" && !whole, st == "buried" && info.Kind != KindBuried, st == "aside" && whole:
+			t.Fatalf("%s: %s: whole %t, kind %q, %v", what, st, whole, info.Kind, err)
+		case st == "burying" && !whole && info.Kind != KindBuried:
+			t.Fatalf("%s: neither held nor buried: %v", what, err)
+		}
 	}
 }
