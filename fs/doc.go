@@ -11,6 +11,7 @@
 //	<dir>/LOCK, OWNER        one process a folder; who it is
 //	<dir>/data/<upload id>   raw bytes: a Parquet file can be opened in place
 //	<dir>/index/             Pebble: facts and checksums of committed uploads
+//	<dir>/quarantine/<id>    damaged files, until a good copy is here again
 //	<dir>/COMMITS            how many synced commits the index must know of
 //
 // It refuses to change an upload, to serve bytes it could not check, to try
