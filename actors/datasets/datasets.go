@@ -45,7 +45,7 @@ type Registers interface {
 
 // Uploads are copies of files, as replicas.Replicas has them.
 type Uploads interface {
-	Put(ctx context.Context, class replica.Class, path string) (replicas.Copy, error)
+	PutAs(ctx context.Context, class replica.Class, path string, attrs []byte) (replicas.Copy, error)
 	Open(ctx context.Context, id fs.UploadID, holders []mesh.NodeID, off, n int64) (io.ReadCloser, error)
 	Published() replica.Class
 }

@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -108,6 +109,38 @@ func TestReadRanges(t *testing.T) {
 	}
 }
 
+var origin = collect.Origin{Dataset: "sales", Lease: "j.x"}
+
+// TestOrigin: every copy of what is uploaded says which lease keeps it.
+func TestOrigin(t *testing.T) {
+	p := open(t, 2)
+	a := p.nodes[0]
+	if err := os.WriteFile(filepath.Join(a.dir, "f"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at, err := a.PutDraft(t.Context(), origin, a.dir, Draft{Columns: columns, Files: []dataset.File{{Path: "f", Rows: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	draft, err := a.Drafts(t.Context(), []string{at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _, err := parseWhere(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range p.nodes {
+		for _, id := range []fs.UploadID{list, fs.UploadID(draft.Files[0].Upload)} {
+			var got collect.Origin
+			info, err := n.store.Stat(id)
+			if err = errors.Join(err, json.Unmarshal(info.Attrs, &got)); err != nil || got != origin {
+				t.Errorf("node %s, upload %s: %+v, %v", n.id, id, got, err)
+			}
+		}
+	}
+}
+
 // TestDrafts: what attempts on two nodes have made is published by a third; a draft of
 // which all copies are gone is named.
 func TestDrafts(t *testing.T) {
@@ -124,7 +157,7 @@ func TestDrafts(t *testing.T) {
 			draft.Files = append(draft.Files, dataset.File{Path: path, Rows: 7, Bounds: map[string]dataset.Bounds{"a": {Nulls: 2}}})
 		}
 		draft.Columns = columns
-		at, err := n.PutDraft(t.Context(), dir, draft)
+		at, err := n.PutDraft(t.Context(), origin, dir, draft)
 		if err != nil || len(at) > 200 {
 			t.Fatal(at, err)
 		}
@@ -152,7 +185,7 @@ func TestDrafts(t *testing.T) {
 	if _, err := c.Drafts(t.Context(), []string{where[0], lost, where[1]}); !errors.As(err, &e) || !slices.Equal(e.Where, []string{lost}) {
 		t.Errorf("one is gone: %v", err)
 	}
-	other, err := c.PutDraft(t.Context(), t.TempDir(), Draft{Columns: []dataset.Column{{Name: "b", Type: "DATE"}}})
+	other, err := c.PutDraft(t.Context(), origin, t.TempDir(), Draft{Columns: []dataset.Column{{Name: "b", Type: "DATE"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,10 +195,10 @@ func TestDrafts(t *testing.T) {
 	if _, err := c.Drafts(t.Context(), []string{"x"}); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("no draft: %v", err)
 	}
-	if _, err := c.PutDraft(t.Context(), t.TempDir(), Draft{Files: []dataset.File{{Path: "f", Rows: 1}}}); !errors.Is(err, os.ErrNotExist) && !errors.Is(err, fs.ErrNotFound) {
+	if _, err := c.PutDraft(t.Context(), origin, t.TempDir(), Draft{Files: []dataset.File{{Path: "f", Rows: 1}}}); !errors.Is(err, os.ErrNotExist) && !errors.Is(err, fs.ErrNotFound) {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if _, err := c.PutDraft(t.Context(), t.TempDir(), Draft{Files: []dataset.File{{Path: "../f", Rows: 1}}}); !errors.Is(err, dataset.ErrName) {
+	if _, err := c.PutDraft(t.Context(), origin, t.TempDir(), Draft{Files: []dataset.File{{Path: "../f", Rows: 1}}}); !errors.Is(err, dataset.ErrName) {
 		t.Errorf("a file outside: %v", err)
 	}
 }
@@ -415,7 +448,7 @@ func TestKept(t *testing.T) {
 // broken is uploads that cannot be made.
 type broken struct{ Uploads }
 
-func (broken) Put(context.Context, replica.Class, string) (replicas.Copy, error) {
+func (broken) PutAs(context.Context, replica.Class, string, []byte) (replicas.Copy, error) {
 	return replicas.Copy{}, replica.ErrTooFew
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/repair"
 	"github.com/pondmesh/pond/fs/replica"
@@ -34,21 +35,21 @@ type Draft struct {
 // hundred bytes. Uploads, sizes and holders of files are filled in here. The files are
 // moved, so their folder holds none of them afterwards; of a draft that fails some may
 // be uploads, which go with the job's lease.
-func (d *Datasets) PutDraft(ctx context.Context, dir string, draft Draft) (where string, err error) {
+func (d *Datasets) PutDraft(ctx context.Context, of collect.Origin, dir string, draft Draft) (where string, err error) {
 	m, err := dataset.Merge(dataset.ModeOverwrite, nil, draft.Columns, draft.Files)
 	if err != nil {
 		return "", fmt.Errorf("datasets: upload a draft: %w", err)
 	}
 	err = each(ctx, puttingMax, len(m.Files), func(ctx context.Context, i int) error {
 		f := &m.Files[i]
-		c, err := d.c.Uploads.Put(ctx, d.c.Uploads.Published(), filepath.Join(dir, filepath.FromSlash(f.Path)))
+		c, err := d.upload(ctx, filepath.Join(dir, filepath.FromSlash(f.Path)), of)
 		f.Upload, f.Size, f.Holders = repair.ID(c.ID), c.Size, holdersOf(c)
 		return err
 	})
 	if err != nil {
 		return "", fmt.Errorf("datasets: upload a draft: %w", err)
 	}
-	c, err := d.put(ctx, m)
+	c, err := d.put(ctx, m, of)
 	if err != nil {
 		return "", fmt.Errorf("datasets: upload a draft: %w", err)
 	}

@@ -40,6 +40,7 @@ type node struct {
 	*Datasets
 	id       mesh.NodeID
 	replicas *replicas.Replicas
+	store    *fs.Store
 	dir      string
 	server   *httptest.Server
 }
@@ -67,6 +68,7 @@ func (p *pond) serve(id mesh.NodeID) *node {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	nd.store = store
 	nd.replicas, err = replicas.Open(replicas.Config{Self: id, Store: store, View: p.seen, CacheMax: 1 << 20, Log: quiet})
 	if err != nil {
 		p.t.Fatal(err)

@@ -3,6 +3,7 @@ package datasets
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"os"
 	"slices"
@@ -107,7 +108,7 @@ func (d *Datasets) published(ctx context.Context, s dataset.State, p Publication
 		return s, err
 	}
 	m.Version, m.Previous, m.Job, m.Made = s.Last+1, v.Manifest, p.Job, d.c.Now().UTC()
-	copied, err := d.put(ctx, m)
+	copied, err := d.put(ctx, m, collect.Origin{Dataset: p.Name, Lease: p.Lease})
 	if err != nil {
 		return s, err
 	}
@@ -115,7 +116,7 @@ func (d *Datasets) published(ctx context.Context, s dataset.State, p Publication
 }
 
 // put uploads a manifest, without bounds if it is too large with them.
-func (d *Datasets) put(ctx context.Context, m *dataset.Manifest) (c replicas.Copy, err error) {
+func (d *Datasets) put(ctx context.Context, m *dataset.Manifest, of collect.Origin) (c replicas.Copy, err error) {
 	b, err := m.Encode()
 	if errors.Is(err, dataset.ErrTooLarge) {
 		b, err = m.WithoutBounds().Encode()
@@ -132,7 +133,16 @@ func (d *Datasets) put(ctx context.Context, m *dataset.Manifest) (c replicas.Cop
 	if err = errors.Join(err, f.Close()); err != nil {
 		return c, err
 	}
-	return d.c.Uploads.Put(ctx, d.c.Uploads.Published(), f.Name())
+	return d.upload(ctx, f.Name(), of)
+}
+
+// upload uploads a file, which says of itself what keeps it until it is published.
+func (d *Datasets) upload(ctx context.Context, path string, of collect.Origin) (c replicas.Copy, err error) {
+	attrs, err := json.Marshal(of)
+	if err != nil {
+		return c, err
+	}
+	return d.c.Uploads.PutAs(ctx, d.c.Uploads.Published(), path, attrs)
 }
 
 // Made are the files that a job has published, by their paths; false: it has not. Of a

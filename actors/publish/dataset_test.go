@@ -14,6 +14,7 @@ import (
 	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/register"
 	"github.com/pondmesh/pond/fs/register/registertest"
@@ -47,7 +48,7 @@ func drafted(t *testing.T, o *Outputs, path string, task int) sched.Winner {
 	if err := os.WriteFile(filepath.Join(dir, path), []byte(path), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	where, err := o.Datasets.PutDraft(t.Context(), dir, datasets.Draft{Columns: []dataset.Column{{Name: "a", Type: "BIGINT"}}, Files: []dataset.File{{Path: path, Rows: 1}}})
+	where, err := o.Datasets.PutDraft(t.Context(), collect.Origin{Dataset: "sales", Lease: "j.x"}, dir, datasets.Draft{Columns: []dataset.Column{{Name: "a", Type: "BIGINT"}}, Files: []dataset.File{{Path: path, Rows: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
