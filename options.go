@@ -202,8 +202,8 @@ func WithKeeperGrace(d time.Duration) Option {
 // it the node has a temporary one, which is removed when it stops.
 func WithDir(dir string) Option { return set(func(c *nodeConfig) { c.dir = dir }) }
 
-// WithReadRoots names folders, or files: jobs read nothing on this node that is not
-// below one, wherever links lead. Without it they read whatever the node's user may,
+// WithReadRoots names folders, files, or URLs such as s3://bucket/folder: jobs read
+// nothing on this node that is not below one, wherever links lead. Without it they read whatever the node's user may,
 // but for the data folders and keys of nodes, /proc, /sys and /dev.
 func WithReadRoots(dirs ...string) Option {
 	return set(func(c *nodeConfig) { c.read = append(c.read, dirs...) })

@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs/object"
 )
 
 // ReadOption is an option of the Read methods.
@@ -82,7 +83,11 @@ func (s *Session) read(f plan.Format, path string, options []ReadOption) *DataFr
 		o.set(op)
 	}
 	for i, p := range op.Paths {
-		abs, err := absolute(strings.TrimSpace(p))
+		op.Paths[i] = strings.TrimSpace(p)
+		if object.IsRemote(op.Paths[i]) {
+			continue
+		}
+		abs, err := absolute(op.Paths[i])
 		if err != nil {
 			return s.source(plan.Node{}, err)
 		}
@@ -106,7 +111,9 @@ func absolute(path string) (string, error) {
 // ReadParquet reads files, folders or globs, several with commas between them
 // (see Paths). Globs have their meaning in SQL. Of a folder it reads the files
 // in it, except those whose names begin with a dot or an underscore.
-// The nodes read them: a path must mean the same on each.
+// The nodes read them: a path must mean the same on each. They also read s3://BUCKET/KEY,
+// globs included, and http(s):// URLs, with the nodes' own credentials: of Parquet the
+// footers and what a query reads of the rest.
 func (s *Session) ReadParquet(path string, options ...ReadOption) *DataFrame {
 	return s.read(plan.Parquet, path, options)
 }

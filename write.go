@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs/object"
 )
 
 // WriteOption is an option of the Write methods: of the files, or a JobOption.
@@ -73,6 +74,9 @@ func (df *DataFrame) WriteArrow(ctx context.Context, dir string, options ...Writ
 
 // Write writes files of a format: parquet, csv, json or arrow.
 func (df *DataFrame) Write(ctx context.Context, format, dir string, options ...WriteOption) error {
+	if object.IsRemote(dir) {
+		return &plan.Error{Kind: plan.KindUser, Op: "write", Subject: dir, Text: "a pond reads URLs and does not write to them", Hint: "name a folder that every node can write"}
+	}
 	abs, err := absolute(dir)
 	if err != nil {
 		return err

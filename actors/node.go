@@ -33,6 +33,7 @@ import (
 	"github.com/pondmesh/pond/actors/publish"
 	"github.com/pondmesh/pond/actors/refusals"
 	"github.com/pondmesh/pond/actors/registers"
+	"github.com/pondmesh/pond/actors/remote"
 	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/actors/runner"
 	"github.com/pondmesh/pond/actors/setup"
@@ -62,6 +63,8 @@ type Node struct {
 	records   *journal.Records
 	segments  *journal.Segments
 	runner    *runner.Runner
+	objects   *remote.Cache
+	machine   *remote.Machine // the runner, over objects too
 	planner   *prepare.Planner
 	mesh      *mesh.Mesh
 	wire      *wire.Wire
@@ -144,7 +147,9 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	}); err != nil {
 		return nil, err
 	}
-	n.planner = prepare.New(n.runner.DuckDB, n.runner.Tasks, n.rules, n.log)
+	if err := n.openPlanner(); err != nil {
+		return nil, err
+	}
 	n.conns = api.NewConns()
 	n.api = api.NewPeer(cfg.TLS, cfg.Secret, n.conns.Dial)
 	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))

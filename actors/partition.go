@@ -99,7 +99,7 @@ func (n *Node) runAttempt(ctx context.Context, a *attempt) *report.Report {
 		ctx, cancel = context.WithDeadlineCause(ctx, time.UnixMilli(a.deadline), plan.ErrDeadline)
 		defer cancel()
 	}
-	out, err := n.runner.Run(ctx, a.Attempt, a.packets.For(a.ID.Task.Partition, a.Lineage))
+	out, err := n.machine.Run(ctx, a.Attempt, a.packets.For(a.ID.Task.Partition, a.Lineage))
 	if err == nil {
 		var done *report.Report
 		if done, err = report.Done(a.Attempt, out); err == nil {

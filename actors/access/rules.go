@@ -10,13 +10,14 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs/object"
 )
 
 // Config names what a node gives to jobs and what it keeps.
 type Config struct {
 	Own   string   // the node's data folder
 	Keys  []string // files with its keys, wherever they are
-	Read  []string // folders or files: jobs read nothing that is not below one; none: whatever the node's user may
+	Read  []string // folders, files or URLs: jobs read nothing that is not below one; none: whatever the node's user may
 	Write []string // folders: the same for outputs
 }
 
@@ -26,6 +27,8 @@ type Rules struct {
 	keys        []string
 	kernel      []kept
 	read, write []root
+	urls        []string // below which objects may be read
+	confined    bool     // there are roots to read below
 }
 
 // kept is a file or a folder that no job is given, with all below it.
@@ -53,7 +56,16 @@ func New(c Config) (*Rules, error) {
 		}
 	}
 	var err1, err2 error
-	r.read, err1 = roots("read-root", c.Read)
+	var folders []string
+	for _, name := range c.Read {
+		if object.IsRemote(name) {
+			r.urls = append(r.urls, strings.TrimRight(name, "/"))
+			continue
+		}
+		folders = append(folders, name)
+	}
+	r.confined = len(c.Read) > 0
+	r.read, err1 = roots("read-root", folders)
 	r.write, err2 = roots("write-root", c.Write)
 	return r, errors.Join(err1, err2)
 }
@@ -75,16 +87,18 @@ func roots(flag string, names []string) (out []root, err error) {
 
 // String says in a line what jobs may read and write.
 func (r *Rules) String() string {
-	return "jobs may read " + below(r.read) + ", and write " + below(r.write)
+	return "jobs may read " + r.readable() + ", and write " + below(r.write)
 }
 
-func below(roots []root) string {
-	if len(roots) == 0 {
+// readable says what jobs may read.
+func (r *Rules) readable() string { return below(r.read, r.urls...) }
+
+func below(roots []root, names ...string) string {
+	if len(roots)+len(names) == 0 {
 		return "whatever this node's user may"
 	}
-	names := make([]string, len(roots))
 	for i, r := range roots {
-		names[i] = r.name
+		names = slices.Insert(names, i, r.name)
 	}
 	return "below " + strings.Join(names, ", ")
 }
@@ -137,6 +151,12 @@ func (c *Check) keep(path, why string) {
 // Read says why a job may not read a file, or a folder; nil if it may. What is not
 // there is judged by the folder that it would be in.
 func (c *Check) Read(path string) error {
+	if o, ok := object.FromPath(path); ok {
+		return c.rules.ReadURL(o.Name)
+	}
+	if object.IsRemote(path) {
+		return c.rules.ReadURL(path)
+	}
 	real, f, err := c.follow(path)
 	switch {
 	case errors.Is(err, errUp):
@@ -148,7 +168,7 @@ func (c *Check) Read(path string) error {
 	case f.why != "":
 		return denied("read", path, real, f.why, "name the files that are meant more closely")
 	case !f.read:
-		return denied("read", path, real, "jobs may read only "+below(c.rules.read), "put the file there, or start the nodes with --read-root for its folder too")
+		return denied("read", path, real, "jobs may read only "+c.rules.readable(), "put the file there, or start the nodes with --read-root for its folder too")
 	}
 	return nil
 }
@@ -255,7 +275,7 @@ func (c *Check) look(dir string) (f folder) {
 	if up := filepath.Dir(real); up != real {
 		f = c.folder(up)
 	} else {
-		f.read, f.write = len(c.rules.read) == 0, len(c.rules.write) == 0
+		f.read, f.write = !c.rules.confined, len(c.rules.write) == 0
 	}
 	f.real = real
 	c.judge(&f, info)

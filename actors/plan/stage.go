@@ -90,6 +90,9 @@ type Stage struct {
 	// Access lists the files, folders and globs that SQL names by itself; an
 	// engine must let it read them.
 	Access []string
+	// Reads are the columns that are read of files in Access, where that is known: of
+	// Parquet files that are elsewhere, whose other columns are then left there.
+	Reads map[string][]string `json:",omitempty"`
 	// Replanned is why the stage is there though the job was planned without it,
 	// before the sizes of other stages were known; empty when it was not.
 	Replanned string

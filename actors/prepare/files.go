@@ -90,8 +90,17 @@ func (p *Planner) find(ctx context.Context, src *plan.Source, patterns []string)
 			find = glob.FindBelow
 		}
 	}
-	strict := slices.DeleteFunc(slices.Clone(patterns), func(p string) bool { return slices.Contains(src.Lax, p) })
+	var strict []string
+	var objects []glob.File
+	for _, p := range patterns {
+		if f, ok := objectFile(p); ok {
+			objects = append(objects, f)
+		} else if !slices.Contains(src.Lax, p) {
+			strict = append(strict, p)
+		}
+	}
 	files, err := find(ctx, strict)
+	files = append(files, objects...)
 	for _, pattern := range src.Lax {
 		more, e := glob.Find(ctx, []string{pattern})
 		if e != nil && !errors.Is(e, iofs.ErrNotExist) {
@@ -102,7 +111,7 @@ func (p *Planner) find(ctx context.Context, src *plan.Source, patterns []string)
 	if err != nil {
 		return nil, fileError(patterns, err)
 	}
-	slices.SortFunc(files, func(a, b glob.File) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(files, func(a, b glob.File) int { return strings.Compare(nameOf(a.Path), nameOf(b.Path)) })
 	files = slices.Compact(files)
 	for _, f := range files { // a link among them may lead anywhere
 		if err := check.Read(f.Path); err != nil {
@@ -194,7 +203,15 @@ func (p *Planner) NamedBytes(ctx context.Context, job *plan.Job) []int64 {
 		if len(s.Access) == 0 || slices.ContainsFunc(s.Inputs, func(in plan.Input) bool { return in.Scan != nil }) {
 			continue
 		}
-		infos, err := glob.Find(ctx, s.Access)
+		var paths []string
+		for _, path := range s.Access {
+			if f, ok := objectFile(path); ok {
+				out[i] += f.Size
+			} else {
+				paths = append(paths, path)
+			}
+		}
+		infos, err := glob.Find(ctx, paths)
 		if err != nil {
 			p.log.Debug("sizes of the files of a stage", "stage", s.Name, "err", err)
 			continue

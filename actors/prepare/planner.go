@@ -25,6 +25,9 @@ type Planner struct {
 	// Elsewhere reports whether another node has a Go function of that name, in lower
 	// case. It is set before the planner is used; nil: none has.
 	Elsewhere func(name string) bool
+	// Objects finds what URLs mean. It is set before the planner is used; nil: none are
+	// read.
+	Objects Objects
 
 	duckdb DuckDB
 	config engines.Config
@@ -132,6 +135,9 @@ func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c api.Capacity
 		return nil, err
 	}
 	program, err := p.derive(ctx, spec.Plan)
+	if err == nil {
+		program, err = p.locate(ctx, program)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan/frame"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/duck/logical"
+	"github.com/pondmesh/pond/fs/object"
 )
 
 // soleQuery is the one step of a plan that is a query over its own files; nil for
@@ -40,7 +41,8 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 	for _, f := range files {
 		facts.Files[f.Path] = f
 	}
-	small := smallInput(&facts, spec.Options.Force)
+	q.Elsewhere = slices.ContainsFunc(access, func(path string) bool { return strings.HasPrefix(path, object.Root) })
+	small := smallInput(&facts, spec.Options.Force || q.Elsewhere) // of objects, what is read is to be known
 	if q.Why = small; small == "" {
 		if err := p.planQuery(ctx, q, op.Query, sink, &facts, files); err != nil {
 			return nil, err

@@ -164,7 +164,11 @@ func (p *Planner) Describe(ctx context.Context, req *api.Query) (*api.Descriptio
 	if err != nil {
 		return nil, err
 	}
-	op := planned.Nodes[0].SQL
+	located, err := p.locate(ctx, planned)
+	if err != nil {
+		return nil, err
+	}
+	op := located.Nodes[0].SQL
 	var access []string
 	if len(op.Access) > 0 {
 		if _, access, err = p.facts(ctx, &plan.Source{Node: "sql", Access: op.Access, Lax: op.Lax}); err != nil {

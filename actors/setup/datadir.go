@@ -33,6 +33,7 @@ const (
 	storeDir   = "store"
 	keeperDir  = "registers"
 	SpillDir   = "spill"
+	ObjectsDir = "objects" // parts of objects that are elsewhere: cleared at the start
 	StagedDir  = "staged"
 	tempSuffix = ".tmp"
 )

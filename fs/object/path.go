@@ -43,8 +43,12 @@ func CheckName(op, name string) error {
 		rest, _, _ = strings.Cut(rest, "?")
 	}
 	for part := range strings.SplitSeq(rest, "/") {
+		means := part
+		if isWeb(scheme) {
+			means = strings.NewReplacer("%2e", ".", "%2E", ".").Replace(part)
+		}
 		switch {
-		case part == "" || part == "." || part == "..":
+		case part == "" || means == "." || means == "..":
 			return bad("a part of it is " + strconv.Quote(part))
 		case len(part) > partMax:
 			return bad("a part of it has more than " + strconv.Itoa(partMax) + " bytes")

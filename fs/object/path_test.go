@@ -36,7 +36,7 @@ func TestPath(t *testing.T) {
 			t.Errorf("named %q", got)
 		}
 	}
-	for _, name := range []string{"s3://", "s3://b/../k", "s3://b//k", "s3://b/k/", "https://h/./k", "k", "s3://b/" + strings.Repeat("x", 256), "s3://b/a\x00", "https://h/k?" + strings.Repeat("x", 4000)} {
+	for _, name := range []string{"s3://", "s3://b/../k", "s3://b//k", "s3://b/k/", "https://h/./k", "https://h/a/%2e%2E/k", "k", "s3://b/" + strings.Repeat("x", 256), "s3://b/a\x00", "https://h/k?" + strings.Repeat("x", 4000)} {
 		if _, err := (object.Object{Name: name}).Path(); !errors.Is(err, object.ErrName) {
 			t.Errorf("%.40q: %v", name, err)
 		}

@@ -175,7 +175,7 @@ func (p *planner) stage(d *draft) (*plan.Stage, []plan.File, error) {
 			return nil, nil, err
 		}
 	}
-	s.Access = filesOf(d.root)
+	s.Access, s.Reads = filesOf(d.root), readsOf(p.q, d.root)
 	for _, path := range s.Access {
 		files = append(files, p.facts.Files[path])
 	}

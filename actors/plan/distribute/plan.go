@@ -21,6 +21,9 @@ type Query struct {
 	// Repeatable: as far as the text tells, it gives the same rows each time.
 	// Matters only without a Tree.
 	Repeatable bool
+	// Elsewhere: some files are objects, of which nodes fetch what is read. Stages say
+	// what that is.
+	Elsewhere bool
 	// Write, when not nil, is where the rows go instead of to the client.
 	Write *plan.Write
 	// Folders is how many folders the first rows of a Write with PartitionBy go to;

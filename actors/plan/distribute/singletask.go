@@ -2,6 +2,7 @@ package distribute
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck/logical"
@@ -22,6 +23,7 @@ func singleTask(q *Query, facts Facts, o Options, why string) *plan.Job {
 		if s.Access == nil {
 			s.Access = filesOf(q.Tree.Root)
 		}
+		s.Reads = readsOf(q, q.Tree.Root)
 	}
 	result := plan.Result{Ordered: true}
 	if q.Write != nil {
@@ -45,6 +47,54 @@ func filesOf(root logical.Operator) []string {
 	})
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// readsOf are the columns that a tree reads of the query's Parquet files, by path: none
+// of those that DuckDB has pruned. Files whose columns cannot be told are left out, and
+// so are all where nobody asks.
+func readsOf(q *Query, root logical.Operator) map[string][]string {
+	if !q.Elsewhere {
+		return nil
+	}
+	out, odd := map[string][]string{}, map[string]bool{}
+	for _, path := range q.Access {
+		if strings.HasSuffix(strings.ToLower(path), ".parquet") {
+			out[path] = []string{}
+		}
+	}
+	logical.Walk(root, func(op logical.Operator) bool {
+		if g, ok := op.(*logical.Get); ok {
+			columns := namesRead(g)
+			for _, path := range g.Files {
+				odd[path] = odd[path] || columns == nil
+				out[path] = append(out[path], columns...)
+			}
+		}
+		return true
+	})
+	for path, columns := range out {
+		slices.Sort(columns)
+		if out[path] = slices.Compact(columns); odd[path] {
+			delete(out, path)
+		}
+	}
+	return out
+}
+
+// namesRead are the columns that a scan of Parquet files reads; nil if that cannot be
+// told.
+func namesRead(g *logical.Get) []string {
+	if g.Opaque != "" || g.Source != "" || slices.ContainsFunc(g.Scan.Args, func(a logical.Arg) bool { return a.Name == "schema" }) {
+		return nil
+	}
+	out := []string{}
+	want := wanted(g)
+	for i, c := range g.Schema {
+		if want[i] {
+			out = append(out, c.Name)
+		}
+	}
+	return out
 }
 
 // namesFiles reports whether a tree calls a function that finds its files itself.

@@ -23,6 +23,7 @@ type Place struct {
 	Source object.Source
 	Prefix string
 	Put    func(t *testing.T, key string, data []byte) // makes or replaces the object of a key, whoever writes it
+	Escape func(key string) string                     // a key as it stands in a name; nil: as it is
 	Globs  bool                                        // patterns are answered, rather than refused
 	Denied string                                      // a key that may not be read; empty: the place cannot have one
 	Cut    func(n int64)                               // cuts the next answer of a read after n bytes; nil: cannot be done here
@@ -51,6 +52,13 @@ func (p Place) find(t *testing.T, pattern string) []object.Object {
 		t.Fatalf("find %s: %v", pattern, err)
 	}
 	return list
+}
+
+func (p Place) escape(key string) string {
+	if p.Escape == nil {
+		return key
+	}
+	return p.Escape(key)
 }
 
 // made puts data and finds it.
@@ -146,7 +154,7 @@ var unusual = []string{"with space.csv", "per%20cent.csv", "plus+and&.csv", "ün
 
 func (p Place) names(t *testing.T) {
 	for _, key := range unusual {
-		key = "names/" + key
+		key = p.escape("names/" + key)
 		o := p.made(t, key, []byte(key))
 		if got, err := object.ReadAll(t.Context(), p.Source, o, 0, o.Size); err != nil || string(got) != key {
 			t.Errorf("%s: %q, %v", key, got, err)
