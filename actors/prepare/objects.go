@@ -1,6 +1,7 @@
 package prepare
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -39,6 +40,11 @@ func (p *Planner) locate(ctx context.Context, in *plan.Plan) (*plan.Plan, error)
 			n.Read, err = p.locateRead(ctx, n.Read)
 		case n.SQL != nil && slices.ContainsFunc(n.SQL.Access, object.IsRemote):
 			n.SQL, err = p.locateSQL(ctx, n.SQL)
+		}
+		if err != nil && soleQuery(in) == nil {
+			te := *plan.AsError(err)
+			te.Op = fmt.Sprintf("step %q: %s", n.ID, cmp.Or(te.Op, "read"))
+			return nil, &te
 		}
 		if err != nil {
 			return nil, err
