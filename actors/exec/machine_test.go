@@ -345,7 +345,7 @@ func TestOutcome(t *testing.T) {
 // has too little memory to write them all at once. A folder's rows keep their order.
 func TestManyFolders(t *testing.T) {
 	r := newRunner(t, nil)
-	const query = `SELECT i, a, a AS b, a AS c, "xY" FROM (SELECT hash(i) AS i, i AS a, nullif(i % 1500, 7) AS "xY" FROM range(6000) t(i)) ORDER BY i`
+	const query = `SELECT i, a, a AS b, a AS c, "xY" FROM (SELECT hash(i) AS i, i AS a, nullif(i % 600, 7) AS "xY" FROM range(6000) t(i)) ORDER BY i`
 	for _, c := range []struct{ grouped, ordered bool }{{true, true}, {false, true}, {true, false}} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			staging := t.TempDir()
@@ -354,9 +354,9 @@ func TestManyFolders(t *testing.T) {
 			s.Ordered = c.ordered
 			s.Exchange = plan.Exchange{Kind: plan.Files, Partitions: 1, Grouped: c.grouped, Write: &plan.Write{Path: staging, Format: plan.CSV, PartitionBy: []string{"Xy"}}}
 			a, packets := r.begin(job, staging).task(0, 0)
-			a.Memory, a.Threads = 100<<20, 1
+			a.Memory, a.Threads = 44<<20, 1
 			out, err := r.Run(t.Context(), a, packets)
-			if err != nil || out.Files.Rows != 6000 || out.Files.Count != 1500 {
+			if err != nil || out.Files.Rows != 6000 || out.Files.Count != 600 {
 				t.Fatalf("%+v, %v", out, err)
 			}
 			read := `read_csv('` + staging + `/*/*/*.csv', hive_partitioning = true, filename = true, columns = {i: 'UBIGINT', a: 'BIGINT', b: 'BIGINT', c: 'BIGINT'})`
