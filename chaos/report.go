@@ -76,7 +76,7 @@ func Page(records []*Record) string {
 		"(package `sim`) whole nodes are simulated around the code that decides, and a seed replays to the last message; its times\n" +
 		"are simulated. The simulators of registers (`fs/register`), takeover (`actors/terms`) and scheduling (`actors/sched`) run in\n" +
 		"their packages' tests, and in all of them each planted bug must be caught. Faults at every point of a node fire in\n" +
-		"`TestEveryPointFires`. After each run nothing may be left: no staged or temporary file, no process of a node that has ended,\n" +
+		"`TestEveryPointFires`. After each run nothing may be left: no temporary file, no process of a node that has ended,\n" +
 		"not ever more open files, and no port in use after the last.\n\n" + Summary(records)
 }
 

@@ -66,7 +66,7 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 // start starts a node and waits until it says that it is ready.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: command(t.Context(), append([]string{"join", "--port", "0", "--memory", "512MiB", "--data", t.TempDir()}, args...)...), done: make(chan error, 1)}
+	p := &process{cmd: command(t.Context(), append([]string{"join", "--port", "0", "--memory", "512MiB", "--data", dataDir(t)}, args...)...), done: make(chan error, 1)}
 	errs, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -102,6 +102,25 @@ func start(t *testing.T, args ...string) *process {
 		t.Fatalf("the node is not ready\n%s", p)
 	}
 	return p
+}
+
+// dataDir is a folder for a node, removed after the test: again until it is gone, since
+// the engine processes of a node that is killed end a moment after it, and write till then.
+func dataDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "pondnode-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for range 1000 {
+			if err = os.RemoveAll(dir); err == nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Error(err)
+	})
+	return dir
 }
 
 // ends waits for a process's end and returns its exit code.
