@@ -346,6 +346,8 @@ func (w *Write) validate() error {
 	switch {
 	case w.Path == "":
 		return Refuse("sink", "name a folder", "write has no path")
+	case isURL(w.Path):
+		return Refuse("sink", "name a folder that every node can write", "a pond reads URLs and does not write to them: %q", w.Path)
 	case !slices.Contains([]Format{Parquet, CSV, JSON, Arrow}, w.Format):
 		return Refuse("sink", "use parquet, csv, json or arrow", "format %q is not known", w.Format)
 	case !slices.Contains([]WriteMode{"", WriteError, WriteOverwrite, WriteAppend, WriteReplace}, w.Mode):
@@ -359,4 +361,10 @@ func (w *Write) validate() error {
 		return Refuse("sink", err.(*Error).Hint, "%s", err.(*Error).Text)
 	}
 	return nil
+}
+
+// isURL reports whether a path is a URL, which would be a folder of an odd name.
+func isURL(path string) bool {
+	scheme, _, ok := strings.Cut(path, "://")
+	return ok && !strings.Contains(scheme, "/")
 }

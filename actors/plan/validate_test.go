@@ -62,6 +62,8 @@ func TestRefusals(t *testing.T) {
 		{readBig, `{"input":"big","count":{},"collect":{}}`, "sink", "sets 2"},
 		{readBig, `{"input":"big","take":{"n":-1}}`, "sink", "n is -1"},
 		{readBig, `{"input":"big","write":{"format":"csv"}}`, "sink", "no path"},
+		{readBig, `{"input":"big","write":{"path":"s3://bucket/out","format":"csv"}}`, "sink", "does not write to them"},
+		{readBig, `{"input":"big","write":{"path":"file:///out","format":"csv"}}`, "sink", "does not write to them"},
 		{readBig, `{"input":"big","write":{"path":"o","format":"x"}}`, "sink", `"x" is not known`},
 		{readBig, `{"input":"big","write":{"path":"o","format":"csv","mode":"x"}}`, "sink", `mode "x"`},
 		{readBig, `{"input":"big","write":{"path":"o","format":"csv","options":{"a":"1;2"}}}`, "sink", "option a"},

@@ -209,10 +209,11 @@ func TestSteps(t *testing.T) {
 	}
 }
 
-// TestWriteTo: what a file writes is Parquet unless it says so, below its own folder.
+// TestWriteTo: what a file writes is Parquet unless it says so, below its own folder,
+// and no URL.
 func TestWriteTo(t *testing.T) {
 	for text, want := range map[string]string{
-		"out": "/d/out parquet", "out/": "/d/out parquet", "{path: /x/y, format: csv}": "/x/y csv", "../o": "/o parquet", "s3://b/c/": "s3://b/c parquet",
+		"out": "/d/out parquet", "out/": "/d/out parquet", "{path: /x/y, format: csv}": "/x/y csv", "../o": "/o parquet",
 	} {
 		p, err := Parse("job.yaml", []byte("steps: [read: a.csv]\nresult: {write: "+text+"}\n"), "/d")
 		if err != nil {
@@ -223,8 +224,10 @@ func TestWriteTo(t *testing.T) {
 			t.Errorf("%s: %s, not %s", text, got, want)
 		}
 	}
-	if p, err := Parse("job.yaml", []byte("steps: [read: a.csv]\nresult: {write: /}\n"), "/d"); err == nil {
-		t.Errorf("the root is written to: %+v", p.Sink.Write)
+	for _, not := range []string{"/", "s3://b/c/"} {
+		if p, err := Parse("job.yaml", []byte("steps: [read: a.csv]\nresult: {write: "+not+"}\n"), "/d"); err == nil {
+			t.Errorf("%s is written to: %+v", not, p.Sink.Write)
+		}
 	}
 }
 
