@@ -279,8 +279,9 @@ func failure(ctx context.Context, err error) error {
 		kind plan.Kind
 		hint string
 	}{
-		{object.ErrNotFound, plan.KindNotFound, ""},
-		{object.ErrDenied, plan.KindDenied, ""},
+		{object.ErrUnavailable, plan.KindResource, "look whether that node reaches the place, and run the query again"},
+		{object.ErrNotFound, plan.KindNotFound, "look whether the name is right, and whether the object is there yet"},
+		{object.ErrDenied, plan.KindDenied, "the place refuses it: a pond signs what it asks of s3://, and sends web servers no credentials but those in the URL's query"},
 		{object.ErrPattern, plan.KindUser, ""},
 		{object.ErrName, plan.KindUser, ""},
 		{object.ErrChanged, plan.KindUser, "run the query again: it then reads the object as it is now"},

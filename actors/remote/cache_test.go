@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -154,6 +155,11 @@ func TestAskedAgain(t *testing.T) {
 		if err == nil {
 			whole(t, c, p, path)
 			release()
+			continue
+		}
+		var pe *plan.Error
+		if !errors.As(err, &pe) || pe.Hint == "" || strings.Contains(pe.Hint, "disk") {
+			t.Errorf("%v: %#v does not say what to do about a place", f.fails, err)
 		}
 	}
 	if c.bytes != 100 {

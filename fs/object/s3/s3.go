@@ -243,7 +243,7 @@ func (s *Store) failed(ctx context.Context, op, name string, err error) error {
 		if said.Code == "NoSuchBucket" {
 			e.Detail = "there is no such bucket"
 		}
-		e.Hint = "a folder is named by a pattern: s3://BUCKET/FOLDER/*.parquet"
+		e.Hint = "look whether the bucket and the key are right; a folder is named by a pattern: s3://BUCKET/FOLDER/*.parquet"
 	case said.StatusCode == http.StatusForbidden || said.StatusCode == http.StatusUnauthorized:
 		e.Kind, e.Detail = object.ErrDenied, fmt.Sprintf("%d %s; credentials: %s", said.StatusCode, said.Code, s.from)
 		e.Hint = "give the nodes credentials that may read it: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials"

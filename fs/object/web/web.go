@@ -84,7 +84,8 @@ func (w *Web) client(judge func(network, addr string, _ syscall.RawConn) error, 
 				err = errors.New("that is no https://")
 			}
 			if err != nil {
-				return &object.Error{Op: "read", Name: via[0].URL.String(), Kind: object.ErrDenied, Detail: "it is redirected to " + r.URL.Host + ": " + err.Error()}
+				return &object.Error{Op: "read", Name: via[0].URL.String(), Kind: object.ErrDenied, Detail: "it is redirected to " + r.URL.Host + ": " + err.Error(),
+					Hint: "name the URL that it leads to, if the nodes' --read-root allows it"}
 			}
 			return nil
 		},
@@ -125,7 +126,7 @@ func (w *Web) Find(ctx context.Context, name string) ([]object.Object, error) {
 	r.Body.Close()
 	_, _, size, ok := contentRange(r)
 	if !ok || packed(r.Header) {
-		return nil, &object.Error{Op: "find", Name: name, Kind: object.ErrUnavailable, Detail: "the server does not tell its size"}
+		return nil, &object.Error{Op: "find", Name: name, Kind: object.ErrUnavailable, Detail: "the server does not tell its size", Hint: "copy the file to a server that does (with Content-Length, and not compressed on the way), or to where every node can read it"}
 	}
 	o := object.Object{Name: name, Size: size, Version: version(r.Header)}
 	o.ModTime, _ = http.ParseTime(r.Header.Get("Last-Modified")) // zero if it does not say
