@@ -225,6 +225,14 @@ func TestRemoteRefused(t *testing.T) {
 			t.Errorf("%s: a path of the node's own is told: %s", c.sql, fullText(err))
 		}
 	}
+	for _, sql := range []string{"EXPLAIN ", "EXPLAIN (FORMAT json) "} {
+		for _, o := range [][]pond.JobOption{nil, {pond.Force(true)}} {
+			got, err := pondRows(t, node.Session, sql+"SELECT i, count(*) FROM 's3://bucket/*.parquet' GROUP BY i", o...)
+			if text := strings.Join(got, ""); err != nil || !strings.Contains(text, "s3://bucket/a.parquet") || strings.Contains(text, "pond:objects") {
+				t.Errorf("%s: %v: %s", sql, err, text)
+			}
+		}
+	}
 	if _, err := node.ReadParquet("s3://bucket/*.parquet").WithFilename().Collect(testContext(t)); err == nil {
 		t.Error("names of files are given")
 	}

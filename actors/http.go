@@ -24,6 +24,7 @@ import (
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/replicas"
+	"github.com/pondmesh/pond/fs/object"
 	"github.com/pondmesh/pond/shuffle"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
@@ -460,12 +461,15 @@ func (s *server) postExplain(w http.ResponseWriter, r *http.Request) (any, error
 	return writeExplain(w, r, job.Plan)
 }
 
+// writeExplain tells a job's stages, with objects by name: a plan has paths for them,
+// with what their URLs ask and may be secret.
 func writeExplain(w http.ResponseWriter, r *http.Request, job *plan.Job) (any, error) {
 	if r.URL.Query().Get("format") == "json" {
-		return job.Explanations(), nil
+		text, err := json.Marshal(job.Explanations())
+		return json.RawMessage(object.Named(string(text), object.Root)), err
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, job.Explain())
+	_, _ = io.WriteString(w, object.Named(job.Explain(), object.Root))
 	return nil, nil
 }
 
