@@ -135,7 +135,7 @@ func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
 	next = te.Hint
 	if errors.Is(te, pond.ErrUnavailable) && te.Op == "call" {
 		if next == "" {
-			next = "start a node (pondnode join, or pondnode dev), or name a running one with --peer"
+			next = "start a node (pondnode join, or pondnode dev), or name a running one with --peer, by its base port (the first of its three)"
 		}
 		return "no node reached at " + a.peer, te.Text, next
 	}
