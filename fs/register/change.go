@@ -23,12 +23,11 @@ type Change struct {
 	joint Roster
 	final Roster
 
-	ops   []*Operation // of the steps that have some; only of rewriteKeys more than one
-	seq   uint64       // of the others
-	got   map[KeeperID]bool
-	after map[KeeperID]Key // of listKeys: the last key that was told
-	keys  map[Key]bool     // that were told
-	todo  []Key            // of rewriteKeys: to be written again
+	ops     []*Operation // of the steps that have some; only of rewriteKeys more than one
+	seq     uint64       // of the others
+	got     map[KeeperID]bool
+	listing       // of listKeys
+	todo    []Key // of rewriteKeys: to be written again
 
 	status Status
 	err    error
@@ -169,7 +168,7 @@ func (c *Change) collect(r Reply) []Request {
 	switch {
 	case c.step == installJoint && c.joint.Quorum(has):
 		c.p.Learn(c.joint)
-		c.keys, c.after = map[Key]bool{RosterKey: true}, map[KeeperID]Key{}
+		c.listing = newListing(RosterKey)
 		return c.begin(listKeys)
 	case c.step == listKeys && majority(c.joint.Keepers, has):
 		c.step, c.todo = rewriteKeys, slices.Sorted(maps.Keys(c.keys))
@@ -179,17 +178,6 @@ func (c *Change) collect(r Reply) []Request {
 		c.end(nil)
 	}
 	return nil
-}
-
-// listed notes a page of a keeper's keys, and reports whether it was the last.
-func (c *Change) listed(r Reply) bool {
-	if r.Key != c.after[r.From] {
-		return false // an old one, that came twice
-	}
-	for _, k := range r.Keys {
-		c.keys[k], c.after[r.From] = true, k
-	}
-	return !r.More
 }
 
 // rewriteNext writes the next keys again; when all are, the settled roster is proposed.

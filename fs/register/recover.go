@@ -40,12 +40,11 @@ type Recovery struct {
 	final  Roster
 	step   recoveryStep
 
-	seq   uint64 // of close, list and open
-	got   map[KeeperID]bool
-	after map[KeeperID]Key // of list: the last key that was told
-	keys  map[Key]bool     // that were told
-	todo  []Key            // to be carried
-	carry []*carried       // that are, at most rewriteMax
+	seq     uint64 // of close, list and open
+	got     map[KeeperID]bool
+	listing            // of listHeld
+	todo    []Key      // to be carried
+	carry   []*carried // that are, at most rewriteMax
 
 	status Status
 	err    error
@@ -78,7 +77,7 @@ func (p *Proposer) Recover(id ChangeID, live, next []KeeperID) (*Recovery, []Req
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
 	was := p.roster
-	c := &Recovery{p: p, live: slices.Clone(live), after: map[KeeperID]Key{}, keys: map[Key]bool{}}
+	c := &Recovery{p: p, live: slices.Clone(live), listing: newListing()}
 	c.closed = Roster{Pond: was.Pond, Version: was.Version + recoveryGap + uint64(h.Sum32()%recoveryGap), Keepers: []KeeperID{KeeperID(recovering + string(id))},
 		Floor: was.Floor + ballotGap, GivenUp: was.givenUp(live)}
 	c.final = c.closed
@@ -203,17 +202,6 @@ func (c *Recovery) collect(r Reply) []Request {
 		c.end(nil)
 	}
 	return nil
-}
-
-// listed notes a page of a keeper's keys, and reports whether it was the last.
-func (c *Recovery) listed(r Reply) bool {
-	if r.Key != c.after[r.From] {
-		return false // an old one, that came twice
-	}
-	for _, k := range r.Keys {
-		c.keys[k], c.after[r.From] = true, k
-	}
-	return !r.More
 }
 
 // carryNext takes up the next keys; when all are carried, the roster's own register is
