@@ -299,31 +299,5 @@ func (s *Store) healed(id UploadID) {
 // Between yields the committed uploads with ids from one to another, both included, in
 // order, as List does.
 func (s *Store) Between(from, to UploadID) iter.Seq2[Info, error] {
-	return func(yield func(Info, error) bool) {
-		lower, upper := uploadKey(from), append(uploadKey(to), 0)
-		for {
-			page, err := s.pageIn(lower, upper)
-			for _, info := range page {
-				if !yield(info, nil) {
-					return
-				}
-			}
-			if err != nil {
-				yield(Info{}, fmt.Errorf("fs: list: %w", err))
-				return
-			}
-			if len(page) < listPage {
-				return
-			}
-			lower = append(uploadKey(page[len(page)-1].ID), 0)
-		}
-	}
-}
-
-func (s *Store) pageIn(lower, upper []byte) ([]Info, error) {
-	if err := s.enter(); err != nil {
-		return nil, err
-	}
-	defer s.leave()
-	return s.index.pageIn(lower, upper, listPage)
+	return s.within(uploadKey(from), append(uploadKey(to), 0))
 }

@@ -207,11 +207,22 @@ func (s *Store) Stat(id UploadID) (Info, error) {
 // may call the store. After an error, which comes with a zero Info, the list ends.
 func (s *Store) List(kind string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		var after *UploadID
-		for {
-			page, err := s.page(after)
+		for info, err := range s.within([]byte{keyUpload}, []byte{keyUpload + 1}) {
+			if (err != nil || kind == "" || info.Kind == kind) && !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// within yields the uploads whose keys are from lower to below upper, in order, a page
+// at a time: between pages the loop's body may call the store.
+func (s *Store) within(lower, upper []byte) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		for lower := lower; ; {
+			page, err := s.page(lower, upper)
 			for _, info := range page {
-				if (kind == "" || info.Kind == kind) && !yield(info, nil) {
+				if !yield(info, nil) {
 					return
 				}
 			}
@@ -222,17 +233,17 @@ func (s *Store) List(kind string) iter.Seq2[Info, error] {
 			if len(page) < listPage {
 				return
 			}
-			after = &page[len(page)-1].ID
+			lower = append(uploadKey(page[len(page)-1].ID), 0)
 		}
 	}
 }
 
-func (s *Store) page(after *UploadID) ([]Info, error) {
+func (s *Store) page(lower, upper []byte) ([]Info, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
 	defer s.leave()
-	return s.index.page(after, listPage)
+	return s.index.pageIn(lower, upper, listPage)
 }
 
 // Room is ErrNoSpace when the disk is fuller than the options allow: no upload begins.
