@@ -25,6 +25,10 @@ func (s *Statement) copyTo(options []option) error {
 	if rest, ok := strings.CutPrefix(w.Path, "file://"); ok && strings.HasPrefix(rest, "/") {
 		w.Path = rest
 	}
+	if len(w.Path) >= len(Scheme) && strings.EqualFold(w.Path[:len(Scheme)], Scheme) {
+		w.Path = Scheme + w.Path[len(Scheme):]
+		return s.copyDataset(options)
+	}
 	if strings.Contains(w.Path, "://") || w.Path == "" || streams.MatchString(w.Path) {
 		return refuse("name a folder or a file that every node can write", "COPY cannot write to %q", w.Path)
 	}

@@ -10,8 +10,8 @@ import (
 type refusal struct{ why, instead string }
 
 var (
-	noTables = refusal{"%s changes a table, but a pond has files, not tables",
-		"write the rows that are wanted as new files: COPY (SELECT …) TO 'folder/' (FORMAT parquet, OVERWRITE)"}
+	noTables = refusal{"%s changes rows in place, but files and datasets of a pond never change",
+		"write the rows that are wanted anew: CREATE OR REPLACE TABLE name AS SELECT …, or COPY (SELECT …) TO 'folder/' (FORMAT parquet, OVERWRITE)"}
 	noDatabases = refusal{"%s needs a database, but a pond has none that its nodes share",
 		"read the files themselves: SELECT … FROM 'folder/*.parquet'; write with COPY (SELECT …) TO 'folder/' (FORMAT parquet)"}
 	noTransactions = refusal{"%s is of no use: a pond has no transactions",
@@ -23,7 +23,7 @@ var (
 
 // refusals are by the first word.
 var refusals = map[string]refusal{
-	"insert": noTables, "update": noTables, "delete": noTables, "merge": noTables, "truncate": noTables, "alter": noTables,
+	"update": noTables, "delete": noTables, "merge": noTables, "truncate": noTables, "alter": noTables,
 	"attach": noDatabases, "detach": noDatabases, "use": noDatabases, "export": noDatabases, "import": noDatabases, "comment": noDatabases,
 	"checkpoint": noDatabases, "force": noDatabases, "vacuum": noDatabases, "analyze": noDatabases, "analyse": noDatabases,
 	"begin": noTransactions, "start": noTransactions, "commit": noTransactions, "end": noTransactions, "rollback": noTransactions, "abort": noTransactions,
@@ -49,14 +49,11 @@ func refused(c *cursor) error {
 // refuseCreate is the error of CREATE what.
 func refuseCreate(what string) error {
 	switch what {
-	case "table":
-		return refuse("write files: COPY (SELECT …) TO 'folder/' (FORMAT parquet); or name a query: CREATE VIEW name AS SELECT …",
-			"CREATE TABLE needs a database, but a pond has none that its nodes share")
 	case "macro", "function":
 		return refuse("write the expression out, name a query with CREATE VIEW, or give the nodes a Go function with pond.WithScalarFunc",
 			"CREATE %s needs a database, but a pond has none that its nodes share", strings.ToUpper(what))
 	}
-	return refuse("a session has views: CREATE VIEW name AS SELECT …; rows are kept in files: COPY (SELECT …) TO 'folder/' (FORMAT parquet)",
+	return refuse("a session has views: CREATE VIEW name AS SELECT …; rows are kept in datasets: CREATE TABLE name AS SELECT …, and in files: COPY (SELECT …) TO 'folder/' (FORMAT parquet)",
 		"CREATE %s needs a database, but a pond has none that its nodes share", strings.ToUpper(what))
 }
 
@@ -65,6 +62,14 @@ var verbs = words("select from values table insert update delete merge pivot unp
 
 // mainVerb is the word after the common table expressions.
 func mainVerb(c *cursor) string {
+	if at := mainPlace(c); at < len(c.toks) {
+		return strings.ToLower(c.toks[at].In(c.sql))
+	}
+	return ""
+}
+
+// mainPlace is the place of that word.
+func mainPlace(c *cursor) int {
 	depth := 0
 	for i, t := range c.toks {
 		switch s := strings.ToLower(t.In(c.sql)); {
@@ -76,8 +81,8 @@ func mainVerb(c *cursor) string {
 		case strings.EqualFold(c.toks[i-1].In(c.sql), "with"), strings.EqualFold(c.toks[i-1].In(c.sql), "recursive"), c.toks[i-1].In(c.sql) == ",":
 			// the name of one
 		default:
-			return s
+			return i
 		}
 	}
-	return ""
+	return len(c.toks)
 }

@@ -13,14 +13,17 @@ type Kind uint8
 
 // Kinds of statements.
 const (
-	Query      Kind = iota // rows: SELECT, FROM, VALUES, PIVOT, SUMMARIZE …, and whatever DuckDB is to judge
-	Explain                // the stages of Inner
-	Copy                   // Query's rows into files: Write
-	CreateView             // Query under the name View
-	DropView               // Names
-	Describe               // Query's columns
-	Show                   // What there is
-	Set                    // Name = Value; a Reset has no Value
+	Query       Kind = iota // rows: SELECT, FROM, VALUES, PIVOT, SUMMARIZE …, and whatever DuckDB is to judge
+	Explain                 // the stages of Inner
+	Copy                    // Query's rows into files: Write
+	CreateView              // Query under the name View
+	DropView                // Names
+	CreateTable             // Query's rows as a dataset: Write
+	Insert                  // Query's rows into one: Write; see InsertQuery
+	DropTable               // Names
+	Describe                // Query's columns
+	Show                    // What there is
+	Set                     // Name = Value; a Reset has no Value
 )
 
 // Statement is one statement, taken apart. Fields that are not of its Kind are
@@ -35,17 +38,19 @@ type Statement struct {
 	Inner         *Statement
 	Analyze, JSON bool
 
-	// Copy. Write.Path is as it was written.
-	Write *plan.Write
-	Files bool // the result names the files
+	// Copy, CreateTable, Insert. Write.Path is as it was written, or that of a dataset.
+	Write  *plan.Write
+	Files  bool // the result names the files
+	ByName bool // Insert: the query's columns go to those of their names
 
-	// CreateView; Columns renames the first columns.
+	// CreateView, CreateTable; Columns renames the first columns. Insert: those of the
+	// table that the query's columns go to, nil for all.
 	View        string
 	Columns     []string
 	Replace     bool
 	IfNotExists bool
 
-	// DropView
+	// DropView, DropTable: those are paths of datasets
 	Names    []string
 	IfExists bool
 
@@ -91,6 +96,9 @@ func Parse(sql string) (*Statement, error) {
 
 func parse(sql string) (*Statement, error) {
 	c := newCursor(sql)
+	if s, err := c.inserted(); s != nil || err != nil {
+		return s, err
+	}
 	if err := refused(c); err != nil {
 		return nil, err
 	}
@@ -153,8 +161,8 @@ func (c *cursor) explain() (*Statement, error) {
 // alone are the first words of statements that stand in no other.
 var alone = words("explain create drop describe desc show set reset")
 
-// within parses a statement inside another: a query or, if copies is set, a COPY;
-// nil for others. The first word decides, so that nesting has an end.
+// within parses a statement inside another: a query or, if copies is set, a COPY or an
+// INSERT; nil for others. The first word decides, so that nesting has an end.
 func within(sql string, copies bool) (*Statement, error) {
 	sql = Trim(sql)
 	first := FirstWord(sql)
@@ -162,7 +170,7 @@ func within(sql string, copies bool) (*Statement, error) {
 		return nil, nil
 	}
 	s, err := parse(sql)
-	if err != nil {
+	if err != nil || s.Kind != Query && !copies {
 		return nil, err
 	}
 	s.Text = sql

@@ -6,7 +6,7 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-// create is CREATE [OR REPLACE] [TEMP] VIEW [IF NOT EXISTS] name [(a, b)] AS q.
+// create is CREATE [OR REPLACE] [TEMP] VIEW [IF NOT EXISTS] name [(a, b)] AS q, or TABLE.
 func (c *cursor) create() (*Statement, error) {
 	s := &Statement{Kind: CreateView}
 	if c.is("or") {
@@ -14,7 +14,15 @@ func (c *cursor) create() (*Statement, error) {
 			return nil, refuse("write CREATE OR REPLACE VIEW name AS SELECT …", "CREATE OR is not followed by REPLACE")
 		}
 	}
+	passing := false
 	for c.is("temp") || c.is("temporary") || c.is("local") {
+		passing = true
+	}
+	if c.is("table") {
+		if passing {
+			return nil, refuse("name the query: CREATE VIEW name AS SELECT …; or keep its rows: CREATE TABLE name AS SELECT …", "a pond has no temporary tables")
+		}
+		return c.createTable(s.Replace)
 	}
 	if !c.is("view") {
 		what := c.word()
@@ -32,12 +40,8 @@ func (c *cursor) create() (*Statement, error) {
 	if s.View, err = c.viewName(); err != nil {
 		return nil, err
 	}
-	for open := c.is("("); open; open = !c.is(")") {
-		name := c.name()
-		if name == "" || c.peek(0) != ")" && (!c.is(",") || c.peek(0) == ")") {
-			return nil, refuse("write CREATE VIEW name (a, b) AS SELECT …", "the view's column names are not a list of names")
-		}
-		s.Columns = append(s.Columns, name)
+	if s.Columns, err = c.columnNames(); err != nil {
+		return nil, refuse("write CREATE VIEW name (a, b) AS SELECT …", "the view's column names are not a list of names")
 	}
 	if !c.is("as") || c.end() {
 		return nil, refuse("write CREATE VIEW name AS SELECT …", "the view has no query")
@@ -70,28 +74,30 @@ func (c *cursor) viewName() (string, error) {
 	return name, nil
 }
 
-// drop is DROP VIEW [IF EXISTS] a, b.
+// drop is DROP VIEW [IF EXISTS] a, b, or TABLE.
 func (c *cursor) drop() (*Statement, error) {
-	s := &Statement{Kind: DropView}
-	if !c.is("view") {
+	s, name := &Statement{Kind: DropView}, c.viewName
+	if c.is("table") {
+		s.Kind, name = DropTable, c.tableName
+	} else if !c.is("view") {
 		what := strings.ToUpper(c.word())
 		if what == "" {
 			return &Statement{Kind: Query, Query: c.sql}, nil
 		}
-		return nil, refuse("DROP VIEW drops what CREATE VIEW made; files are removed where they are, or replaced by COPY … (OVERWRITE)",
+		return nil, refuse("DROP VIEW drops what CREATE VIEW made, DROP TABLE a dataset; files are removed where they are, or replaced by COPY … (OVERWRITE)",
 			"DROP %s needs a database, but a pond has none that its nodes share", what)
 	}
 	if c.is("if") {
 		if s.IfExists = c.is("exists"); !s.IfExists {
-			return nil, refuse("write DROP VIEW IF EXISTS name", "IF is not followed by EXISTS")
+			return nil, refuse("write DROP VIEW IF EXISTS name, or DROP TABLE IF EXISTS name", "IF is not followed by EXISTS")
 		}
 	}
 	for {
-		name, err := c.viewName()
+		n, err := name()
 		if err != nil {
 			return nil, err
 		}
-		s.Names = append(s.Names, name)
+		s.Names = append(s.Names, n)
 		if !c.is(",") {
 			break
 		}
@@ -100,7 +106,7 @@ func (c *cursor) drop() (*Statement, error) {
 		c.is("restrict")
 	}
 	if !c.end() {
-		return nil, refuse("write DROP VIEW name", "what follows the name is not understood: %s", lexer.Clip(c.rest()))
+		return nil, refuse("write DROP VIEW name, or DROP TABLE name", "what follows the name is not understood: %s", lexer.Clip(c.rest()))
 	}
 	return s, nil
 }
