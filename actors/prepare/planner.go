@@ -29,6 +29,10 @@ type Planner struct {
 	// read.
 	Objects Objects
 
+	// Tables are the datasets that statements name. It is set before the planner is used;
+	// nil: there are none.
+	Tables Tables
+
 	duckdb DuckDB
 	config engines.Config
 	rules  *access.Rules

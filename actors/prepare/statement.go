@@ -82,7 +82,7 @@ func graft(part *plan.Plan, id plan.NodeID) []plan.Node {
 	return nodes
 }
 
-// PlanSQL makes a plan of one query, or of a COPY of one.
+// PlanSQL makes a plan of one query, or of what writes the rows of one.
 func (p *Planner) PlanSQL(ctx context.Context, req *api.Query) (*plan.Plan, error) {
 	s, err := stmt.Parse(req.SQL)
 	if err != nil {
@@ -94,7 +94,11 @@ func (p *Planner) PlanSQL(ctx context.Context, req *api.Query) (*plan.Plan, erro
 		out.Sink.Collect = &plan.CollectOp{}
 	case stmt.Copy:
 		out.Sink.Write = s.Write
-		s.Write.Path = strings.TrimSuffix(placeOf(req.Dir).Absolute(s.Write.Path), "/")
+		if !strings.HasPrefix(s.Write.Path, stmt.Scheme) {
+			s.Write.Path = strings.TrimSuffix(placeOf(req.Dir).Absolute(s.Write.Path), "/")
+		}
+	case stmt.CreateTable, stmt.Insert:
+		out.Sink.Write = s.Write
 	default:
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Text: "a query or a COPY of one can be planned, no other statement",
 			Hint: "run it with: pondnode sql"}
@@ -106,7 +110,11 @@ func (p *Planner) PlanSQL(ctx context.Context, req *api.Query) (*plan.Plan, erro
 	if err != nil {
 		return nil, err
 	}
-	op, err := q.step(ctx, s.Query)
+	text, err := q.written(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	op, err := q.step(ctx, text)
 	if err != nil {
 		return nil, err
 	}
@@ -155,31 +163,6 @@ func (p *Planner) isDerived(op *plan.SQLOp) bool {
 // stepKey is a step with all that is said of its files.
 func stepKey(op *plan.SQLOp) memoKey {
 	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", op.Query, op.Access, op.Lax, op.Views))
-}
-
-// Describe names and types a query's columns. DuckDB binds it, confined to the
-// files that it names; only what PIVOT is to find in the data is run.
-func (p *Planner) Describe(ctx context.Context, req *api.Query) (*api.Description, error) {
-	planned, err := p.PlanSQL(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	located, err := p.locate(ctx, planned)
-	if err != nil {
-		return nil, err
-	}
-	op := located.Nodes[0].SQL
-	var access []string
-	if len(op.Access) > 0 {
-		if _, access, err = p.facts(ctx, &plan.Source{Node: "sql", Access: op.Access, Lax: op.Lax}); err != nil {
-			return nil, err
-		}
-	}
-	shape, err := p.duckdb.Describe(ctx, op, access)
-	if err != nil {
-		return nil, err
-	}
-	return &api.Description{Plan: planned, Columns: shape.Columns, Dynamic: shape.Dynamic}, nil
 }
 
 // pivots reports whether a query may be one whose columns DuckDB finds in the
@@ -258,11 +241,21 @@ func reads(op *plan.SQLOp, files []tree.File) {
 	}
 }
 
-// add appends the views among tables. under are those that are being added.
+// add appends the views and datasets among tables. under are those that are being added.
 func (q *statement) add(ctx context.Context, op *plan.SQLOp, tables, under map[string]bool) error {
 	for _, name := range slices.Sorted(maps.Keys(tables)) { // the same query gives the same plan
 		v, ok := q.views[name]
-		if !ok || slices.ContainsFunc(op.Views, func(w plan.View) bool { return w.Name == v.Name }) {
+		if !ok {
+			t, err := q.table(ctx, name)
+			if err != nil {
+				return err
+			}
+			if t == nil {
+				continue
+			}
+			v = *t
+		}
+		if slices.ContainsFunc(op.Views, func(w plan.View) bool { return w.Name == v.Name }) {
 			continue
 		}
 		if under[name] {

@@ -1,0 +1,137 @@
+package prepare
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/stmt"
+	"github.com/pondmesh/pond/duck/lexer"
+	"github.com/pondmesh/pond/duck/tree"
+	"github.com/pondmesh/pond/fs/object"
+)
+
+// Tables are what statements name and nothing in them, nor a view, binds: datasets.
+type Tables interface {
+	// Table is a dataset as it is now, by its name in lower case; nil: there is none.
+	Table(ctx context.Context, name string) (*Table, error)
+}
+
+// Table is one version of a dataset.
+type Table struct {
+	Path    string        // what it is called where a file is named, its version in it
+	Columns []plan.Column // in their order
+	Folders []string      // those among them that stand in key=value folders
+}
+
+// view is the table under its name. Its columns have the types that it was written with,
+// and their order, whatever DuckDB would see in the names of folders.
+func (t *Table) view(name string) plan.View {
+	columns := make([]string, len(t.Columns))
+	var types []string
+	for i, c := range t.Columns {
+		columns[i] = lexer.QuoteName(c.Name)
+		if slices.ContainsFunc(t.Folders, func(f string) bool { return strings.EqualFold(f, c.Name) }) {
+			types = append(types, lexer.QuoteText(c.Name)+": "+lexer.QuoteText(c.Type))
+		}
+	}
+	args := ", hive_partitioning = false"
+	if len(types) > 0 {
+		args = ", hive_partitioning = true, hive_types = {" + strings.Join(types, ", ") + "}"
+	}
+	return plan.View{Name: name, SQL: "SELECT " + strings.Join(columns, ", ") + " FROM read_parquet(" + lexer.QuoteText(t.Path) + args + ")"}
+}
+
+// table is the view of a dataset that a statement reads by its name; nil: there is none.
+// One version of it is read, however often it is named.
+func (q *statement) table(ctx context.Context, name string) (*plan.View, error) {
+	if q.p.Tables == nil || tree.IsFile(name) {
+		return nil, nil
+	}
+	t, err := q.p.Tables.Table(ctx, name)
+	if t == nil || err != nil {
+		return nil, err
+	}
+	v := t.view(name)
+	q.views[name] = v
+	return &v, nil
+}
+
+// written is the query whose rows a statement puts into a table.
+func (q *statement) written(ctx context.Context, s *stmt.Statement) (string, error) {
+	switch {
+	case s.Kind == stmt.Insert:
+		return q.inserted(ctx, s)
+	case s.Kind == stmt.CreateTable && len(s.Columns) > 0:
+		names := make([]string, len(s.Columns))
+		for i, n := range s.Columns {
+			names[i] = lexer.QuoteName(n)
+		}
+		return fmt.Sprintf("SELECT * FROM (%s\n) AS q(%s)", s.Query, strings.Join(names, ", ")), nil
+	}
+	return s.Query, nil
+}
+
+// inserted is an INSERT's query with the table's columns.
+func (q *statement) inserted(ctx context.Context, s *stmt.Statement) (string, error) {
+	name := strings.TrimPrefix(s.Write.Path, stmt.Scheme)
+	if q.p.Tables == nil {
+		return "", noTable(name)
+	}
+	t, err := q.p.Tables.Table(ctx, name)
+	if err == nil && t == nil {
+		err = noTable(name)
+	}
+	if err != nil {
+		return "", err
+	}
+	op, err := q.step(ctx, s.Query)
+	if err != nil {
+		return "", err
+	}
+	shape, err := q.p.shape(ctx, op)
+	if err != nil {
+		return "", err
+	}
+	s.Write.PartitionBy = t.Folders
+	return stmt.InsertQuery(s, shape.Columns, t.Columns)
+}
+
+func noTable(name string) error {
+	return &plan.Error{Kind: plan.KindNotFound, Op: "plan", Subject: name, Text: fmt.Sprintf("Catalog Error: Table with name %s does not exist!", name), Hint: "SHOW TABLES lists those there are"}
+}
+
+// shape binds a step's query, confined to the files that it names.
+func (p *Planner) shape(ctx context.Context, op *plan.SQLOp) (Shape, error) {
+	var access []string
+	if slices.ContainsFunc(op.Access, object.IsRemote) {
+		var err error
+		if op, err = p.locateSQL(ctx, op); err != nil {
+			return Shape{}, err
+		}
+	}
+	if len(op.Access) > 0 {
+		var err error
+		if _, access, err = p.facts(ctx, &plan.Source{Node: "sql", Access: op.Access, Lax: op.Lax}); err != nil {
+			return Shape{}, err
+		}
+	}
+	return p.duckdb.Describe(ctx, op, access)
+}
+
+// Describe names and types a query's columns. DuckDB binds it, confined to the
+// files that it names; only what PIVOT is to find in the data is run.
+func (p *Planner) Describe(ctx context.Context, req *api.Query) (*api.Description, error) {
+	planned, err := p.PlanSQL(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	shape, err := p.shape(ctx, planned.Nodes[0].SQL)
+	if err != nil {
+		return nil, err
+	}
+	return &api.Description{Plan: planned, Columns: shape.Columns, Dynamic: shape.Dynamic}, nil
+}
