@@ -101,9 +101,9 @@ var layers = map[string][]string{
 	"actors/datasets":  {"actors/replicas", "fs", "fs/collect", "fs/dataset", "fs/object", "fs/register", "fs/repair", "fs/replica", "mesh", "mesh/delay"},
 	"actors/terms":     {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup":     {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/token", "actors/wire", "fs", "fs/faults", "mesh", "mesh/offers"},
-	"actors": {"actors/access", "actors/api", "actors/audit", "actors/auth", "actors/crew", "actors/exec", "actors/faulty", "actors/fair", "actors/given", "actors/grains", "actors/intake", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare",
+	"actors": {"actors/access", "actors/api", "actors/audit", "actors/auth", "actors/crew", "actors/datasets", "actors/exec", "actors/faulty", "actors/fair", "actors/given", "actors/grains", "actors/intake", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare",
 		"actors/publish", "actors/refusals", "actors/registers", "actors/remote", "actors/replicas", "actors/report", "actors/rows", "actors/runner", "actors/sched", "actors/setup", "actors/tally", "actors/terms", "actors/wire",
-		"mesh/delay", "fs", "fs/faults", "fs/object", "mesh", "mesh/offers", "shuffle", "shuffle/transfer"},
+		"mesh/delay", "fs", "fs/faults", "fs/object", "mesh", "mesh/offers", "shuffle", "shuffle/transfer", "fs/dataset", "fs/register"},
 	"": {"actors", "actors/api", "actors/funcs", "actors/isolate", "actors/kinds", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "duck/lexer", "fs/object", "shuffle/transfer"},
 
 	// Programs stand above everything, and nothing imports them.

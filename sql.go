@@ -2,11 +2,14 @@ package pond
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 )
 
@@ -33,8 +36,10 @@ func (s *Session) statement(ctx context.Context, sql string, options []JobOption
 	switch st.Kind {
 	case stmt.Query:
 		return s.query(ctx, st.Text, o)
-	case stmt.Copy:
+	case stmt.Copy, stmt.CreateTable, stmt.Insert:
 		return s.copy(ctx, st, o)
+	case stmt.DropTable:
+		return s.dropTables(ctx, st)
 	case stmt.Explain:
 		return s.explain(ctx, st, o)
 	case stmt.CreateView:
@@ -152,6 +157,9 @@ func (s *Session) copy(ctx context.Context, st *stmt.Statement, o settings) (*Ro
 		return nil, err
 	}
 	_, status, err := s.run(ctx, spec, o.watch)
+	if st.IfNotExists && errors.Is(err, plan.ErrExists) {
+		return &Rows{}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +183,11 @@ func filesOf(status *api.JobStatus, single bool) []string {
 	}
 	files := make([]string, len(status.Files))
 	for i, f := range status.Files {
-		files[i] = filepath.Join(dir, f)
+		if strings.HasPrefix(dir, stmt.Scheme) {
+			files[i] = dir + "/" + f
+		} else {
+			files[i] = filepath.Join(dir, f)
+		}
 	}
 	return files
 }

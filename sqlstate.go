@@ -2,10 +2,12 @@ package pond
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/duck/lexer"
@@ -123,9 +125,49 @@ func (s *Session) dropViews(st *stmt.Statement) (*Rows, error) {
 	return &Rows{}, nil
 }
 
-// show lists the session's views.
+// dropTables drops datasets, all of which must be there.
+func (s *Session) dropTables(ctx context.Context, st *stmt.Statement) (*Rows, error) {
+	if !st.IfExists {
+		there, err := s.api.Datasets(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range st.Names {
+			name := strings.TrimPrefix(path, stmt.Scheme)
+			if !slices.ContainsFunc(there, func(d api.Dataset) bool { return d.Name == name }) {
+				return nil, failure(plan.KindNotFound, "sql", name, "SHOW TABLES lists those there are", "Catalog Error: Table with name %s does not exist!", name)
+			}
+		}
+	}
+	for _, path := range st.Names {
+		err := s.api.DropDataset(ctx, strings.TrimPrefix(path, stmt.Scheme))
+		if err != nil && !(st.IfExists && errors.Is(err, plan.ErrNotFound)) {
+			return nil, err
+		}
+	}
+	return &Rows{}, nil
+}
+
+// show lists the session's views, and the pond's datasets.
 func (s *Session) show(ctx context.Context, st *stmt.Statement) (*Rows, error) {
 	views := s.sql.list()
+	own := len(views)
+	if st.What != stmt.Views {
+		there, err := s.api.Datasets(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range there {
+			if s.sql.has(d.Name) { // which the view hides
+				continue
+			}
+			views = append(views, plan.View{Name: d.Name})
+		}
+	}
+	temporary := map[string]bool{}
+	for _, v := range views[:own] {
+		temporary[v.Name] = true
+	}
 	slices.SortFunc(views, func(a, b plan.View) int { return strings.Compare(a.Name, b.Name) })
 	if st.What != stmt.All {
 		t := tableOf(column("name", textType))
@@ -140,14 +182,18 @@ func (s *Session) show(ctx context.Context, st *stmt.Statement) (*Rows, error) {
 		d, err := s.columns(ctx, "FROM "+lexer.QuoteName(v.Name))
 		if err != nil {
 			e := *plan.AsError(err)
-			e.Subject = "view " + v.Name
+			e.Subject = "table " + v.Name
 			return nil, &e
 		}
 		names, types := make([]string, len(d.Columns)), make([]string, len(d.Columns))
 		for i, c := range d.Columns {
 			names[i], types[i] = c.Name, c.Type
 		}
-		t.add("temp", "main", v.Name, names, types, true)
+		database := "pond"
+		if temporary[v.Name] {
+			database = "temp"
+		}
+		t.add(database, "main", v.Name, names, types, temporary[v.Name])
 	}
 	return t.rows(), nil
 }

@@ -67,6 +67,8 @@ func newServer(n *Node) *http.Server {
 	route("POST /v1/actors/{kind}/{key}", auth.Submit, s.handle(s.postActor))
 	route("POST /v1/describe", auth.Submit, s.handle(s.postDescribe))
 	route("POST /v1/explain", auth.Submit, s.handle(s.postExplain))
+	route("GET /v1/datasets", auth.Read, s.handle(s.getDatasets))
+	route("DELETE /v1/datasets/{name}", auth.Submit, s.handle(s.deleteDataset))
 	route("GET /v1/members", auth.Read, s.handle(s.getMembers))
 	route("POST /v1/leave", auth.Admin, s.handle(s.postLeave))
 	route("GET /v1/version", auth.Read, s.handle(s.getVersion))

@@ -20,6 +20,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/faulty"
 	"github.com/pondmesh/pond/actors/grains"
@@ -76,6 +77,7 @@ type Node struct {
 	outputs   *publish.Outputs
 	registers *registers.Registers
 	replicas  *replicas.Replicas
+	datasets  *datasets.Datasets
 	grains    *grains.Host // the actors of users
 	rules     *access.Rules
 	metrics   *metrics.Metrics
@@ -188,6 +190,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if err := n.openRegisters(); err != nil {
 		return nil, err
 	}
+	n.openDatasets()
 	n.jobs.Registers = faulty.Registers(n.registers, cfg.Faults)
 	n.replicas.Follow(n.registers)
 	n.openGrains()

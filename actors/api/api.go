@@ -24,6 +24,8 @@
 //	POST /v1/actors/{kind}/{key}  have an actor receive the body; its reply is the answer's
 //	POST /v1/describe             a query's columns
 //	POST /v1/explain              the same for a JobSpec that is not run
+//	GET  /v1/datasets             those there are             any node
+//	DELETE /v1/datasets/{name}    ends one                    any node
 //	GET  /v1/members              this node's view
 //	GET  /v1/usage                what each node holds on disk
 //	POST /v1/leave                drain, leave, stop

@@ -31,6 +31,8 @@ var repeats = []struct {
 	{http.MethodPost, "/v1/jobs/{id}/renew", always},
 	{http.MethodPost, "/v1/describe", always},
 	{http.MethodPost, "/v1/explain", always},
+	{http.MethodGet, "/v1/datasets", always},
+	{http.MethodDelete, "/v1/datasets/{name}", never}, // another may have made it again
 	{http.MethodGet, "/v1/members", always},
 	{http.MethodGet, "/v1/usage", always},
 	{http.MethodGet, "/v1/version", always},

@@ -204,8 +204,22 @@ func (r *runner) interruptible(ctx context.Context, work func(context.Context) e
 	return errInterrupted
 }
 
-// tags are said of statements that have no rows, by their first word.
-var tags = map[string]string{"create": "CREATE VIEW", "drop": "DROP VIEW", "set": "SET", "reset": "RESET"}
+// tags are said of statements that have no rows.
+var tags = map[stmt.Kind]string{stmt.CreateView: "CREATE VIEW", stmt.DropView: "DROP VIEW", stmt.DropTable: "DROP TABLE", stmt.CreateTable: "CREATE TABLE"}
+
+// tagOf is what is said of a statement that has run.
+func tagOf(sql string) string {
+	s, err := stmt.Parse(sql)
+	switch {
+	case err != nil:
+		return ""
+	case s.Kind == stmt.Set && s.Reset:
+		return "RESET"
+	case s.Kind == stmt.Set:
+		return "SET"
+	}
+	return tags[s.Kind]
+}
 
 // statement runs one statement and prints its rows.
 func (r *runner) statement(ctx context.Context, sql string) error {
@@ -214,7 +228,7 @@ func (r *runner) statement(ctx context.Context, sql string) error {
 	if err != nil {
 		return err
 	}
-	if tag := tags[stmt.FirstWord(sql)]; tag != "" && !r.sub.quiet {
+	if tag := tagOf(sql); tag != "" && !r.sub.quiet {
 		fmt.Fprintln(r.a.stderr, tag)
 	}
 	if r.timing {

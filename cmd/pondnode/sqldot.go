@@ -11,8 +11,8 @@ import (
 
 // instead maps a command of DuckDB's shell to the one to type here.
 var instead = map[string]string{
-	".tables":     `\d lists the views; files are named in the query: FROM 'folder/*.parquet'`,
-	".schema":     `\d NAME shows the columns of a view, of a file or of a query`,
+	".tables":     `\d lists the views and datasets; files are named in the query: FROM 'folder/*.parquet'`,
+	".schema":     `\d NAME shows the columns of a view, a dataset, a file or a query`,
 	".columns":    `\d NAME shows the columns of a view, of a file or of a query`,
 	".databases":  "a pond has no databases: name files in the query, as in FROM 'folder/*.parquet'",
 	".read":       `\i FILE`,
