@@ -127,8 +127,8 @@ func testSQLQueries(t *testing.T, p *sqlPond) {
 }
 
 func testSQLRefuses(t *testing.T, p *sqlPond) {
-	p.refused("INSERT INTO t VALUES (1)", pond.ErrQuery, "COPY (SELECT")
-	p.refused("CREATE TABLE t AS FROM '{f}'", pond.ErrQuery, "CREATE VIEW")
+	p.refused("UPDATE t SET a = 1", pond.ErrQuery, "COPY (SELECT")
+	p.refused("CREATE TEMP TABLE t AS FROM '{f}'", pond.ErrQuery, "CREATE VIEW")
 	p.refused("ATTACH 'x.db'", pond.ErrQuery, "FROM 'folder")
 	p.refused("SELEC 1", pond.ErrQuery, "syntax error")
 	p.refused("SELECT nope FROM '{f}'", pond.ErrQuery, "nope")

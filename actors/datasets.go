@@ -36,6 +36,9 @@ func (t tables) Table(ctx context.Context, name string) (*prepare.Table, error) 
 		return nil, datasetError("read", name, err)
 	}
 	out := &prepare.Table{Path: dataset.Ref{Name: name, Version: m.Version}.String()}
+	if len(m.Files) == 0 {
+		out.Path = ""
+	}
 	for _, c := range m.Columns {
 		out.Columns = append(out.Columns, plan.Column{Name: c.Name, Type: c.Type})
 		if c.Folder {

@@ -23,7 +23,8 @@ func TestTablesByName(t *testing.T) {
 	p := newBench(t)
 	p.parquet(t, "sales/k=1/x.parquet", "SELECT 1::BIGINT AS a")
 	p.parquet(t, "sales/k=2/x.parquet", "SELECT 2::BIGINT AS a")
-	p.Tables = shelf{"sales": {Path: p.dir + "/sales/*/*.parquet", Columns: []plan.Column{{Name: "k", Type: "VARCHAR"}, {Name: "a", Type: "BIGINT"}}, Folders: []string{"k"}}}
+	p.Tables = shelf{"sales": {Path: p.dir + "/sales/*/*.parquet", Columns: []plan.Column{{Name: "k", Type: "VARCHAR"}, {Name: "a", Type: "BIGINT"}}, Folders: []string{"k"}},
+		"empty": {Columns: []plan.Column{{Name: "a b", Type: "DECIMAL(9,2)[]"}}}}
 	describe := func(sql string, views ...plan.View) string {
 		d, err := p.Describe(t.Context(), &api.Query{SQL: sql, Dir: p.dir, Views: views})
 		if err != nil {
@@ -41,6 +42,7 @@ func TestTablesByName(t *testing.T) {
 		"WITH sales AS (SELECT 1 AS x) FROM sales": "x INTEGER",
 		"SELECT k FROM (SELECT * FROM sales)":      "k VARCHAR",
 		"FROM other":                               "Table with name other does not exist",
+		"FROM empty":                               "a b DECIMAL(9,2)[]",
 		"FROM v":                                   "a BIGINT",
 	} {
 		if got := describe(sql, plan.View{Name: "v", SQL: "SELECT a FROM sales"}); !strings.Contains(got, want) {

@@ -22,7 +22,7 @@ type Tables interface {
 
 // Table is one version of a dataset.
 type Table struct {
-	Path    string        // what it is called where a file is named, its version in it
+	Path    string        // what it is called where a file is named, its version in it; "": it has no files
 	Columns []plan.Column // in their order
 	Folders []string      // those among them that stand in key=value folders
 }
@@ -30,6 +30,9 @@ type Table struct {
 // view is the table under its name. Its columns have the types that it was written with,
 // and their order, whatever DuckDB would see in the names of folders.
 func (t *Table) view(name string) plan.View {
+	if t.Path == "" {
+		return plan.View{Name: name, SQL: t.nothing()}
+	}
 	columns := make([]string, len(t.Columns))
 	var types []string
 	for i, c := range t.Columns {
@@ -43,6 +46,15 @@ func (t *Table) view(name string) plan.View {
 		args = ", hive_partitioning = true, hive_types = {" + strings.Join(types, ", ") + "}"
 	}
 	return plan.View{Name: name, SQL: "SELECT " + strings.Join(columns, ", ") + " FROM read_parquet(" + lexer.QuoteText(t.Path) + args + ")"}
+}
+
+// nothing is a query with the table's columns and no rows.
+func (t *Table) nothing() string {
+	columns := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		columns[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, lexer.QuoteName(c.Name))
+	}
+	return "SELECT " + strings.Join(columns, ", ") + " WHERE false"
 }
 
 // table is the view of a dataset that a statement reads by its name; nil: there is none.
