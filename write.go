@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/object"
 )
 
@@ -72,12 +73,10 @@ func (df *DataFrame) WriteArrow(ctx context.Context, dir string, options ...Writ
 	return df.Write(ctx, string(plan.Arrow), dir, options...)
 }
 
-// Write writes files of a format: parquet, csv, json or arrow.
+// Write writes files of a format, parquet, csv, json or arrow, into a folder, or Parquet
+// into a dataset: pond://name.
 func (df *DataFrame) Write(ctx context.Context, format, dir string, options ...WriteOption) error {
-	if object.IsRemote(dir) {
-		return &plan.Error{Kind: plan.KindUser, Op: "write", Subject: dir, Text: "a pond reads URLs and does not write to them", Hint: "name a folder that every node can write"}
-	}
-	abs, err := absolute(dir)
+	abs, err := target(dir)
 	if err != nil {
 		return err
 	}
@@ -89,4 +88,15 @@ func (df *DataFrame) Write(ctx context.Context, format, dir string, options ...W
 	}
 	_, err = df.run(ctx, plan.Sink{Write: &w.to}, w.job)
 	return err
+}
+
+// target is a folder by its absolute name, or a dataset.
+func target(dir string) (string, error) {
+	switch {
+	case dataset.Is(dir):
+		return dir, nil
+	case object.IsRemote(dir):
+		return "", &plan.Error{Kind: plan.KindUser, Op: "write", Subject: dir, Text: "a pond reads URLs and does not write to them", Hint: "name a folder that every node can write, or a dataset: pond://name"}
+	}
+	return absolute(dir)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/pondmesh/pond/actors/tally"
 	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/delay"
 )
@@ -184,7 +185,7 @@ func (n *Node) prepare(ctx context.Context, r *jobs.Job) *plannedMsg {
 	}
 	ctx, cancel := context.WithTimeout(ctx, outputTimeout)
 	defer cancel()
-	out, err := n.outputs.Open(ctx, spec.ID, w)
+	out, err := n.outputs.Open(ctx, spec.ID, dataset.Writer{Name: spec.Owner, Admin: spec.Admin}, w)
 	if err != nil {
 		return &plannedMsg{err: err}
 	}

@@ -4,41 +4,75 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"path/filepath"
+	"time"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/datasets"
+	"github.com/pondmesh/pond/actors/drafts"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/register"
+	"github.com/pondmesh/pond/mesh/delay"
+	"github.com/pondmesh/pond/mesh/ring"
 )
 
-// openDatasets has statements find datasets by their names.
-func (n *Node) openDatasets() {
-	n.datasets = datasets.New(datasets.Config{Registers: n.registers, Uploads: n.replicas, Dir: n.cfg.Dir})
-	n.planner.Tables = tables{n.datasets}
+// openDatasets has statements find datasets by their names, read them and write them.
+func (n *Node) openDatasets() (err error) {
+	dir := filepath.Join(n.cfg.Dir, setup.DraftsDir)
+	n.datasets = datasets.New(datasets.Config{Registers: n.registers, Uploads: n.replicas, Dir: dir})
+	n.collector = n.datasets.NewCollector(n.collects)
+	n.objects.Serve("pond", n.datasets)
+	n.planner.Tables, n.outputs.Datasets = tables{n.datasets}, n.datasets
+	n.machine, err = drafts.Open(drafts.Config{Folders: n.machine, Footers: n.runner.DuckDB, Uploads: n.datasets, Dir: dir, Log: n.log})
+	return err
+}
+
+// collectEvery is how often a node looks for uploads that nothing refers to, give or take
+// half of it: nodes that start together do not look together.
+const collectEvery = 10 * time.Minute
+
+// collect deletes what nothing refers to, again and again.
+func (n *Node) collect() {
+	for delay.For(n.ctx, collectEvery/2+rand.N(collectEvery)) == nil {
+		if err := n.collector.Sweep(n.ctx); err != nil && n.ctx.Err() == nil {
+			n.log.Warn("what nothing refers to is not deleted everywhere yet", "err", err)
+		}
+		n.objects.Shed()
+	}
+}
+
+// collects reports whether this node is the first for a dataset among those that live.
+func (n *Node) collects(name string) bool {
+	var nodes []ring.Node
+	for _, m := range n.mesh.View().Members {
+		nodes = append(nodes, ring.Node{ID: string(m.ID), Weight: 1})
+	}
+	first := ring.Rank(nodes, string(dataset.Key(name)), 1)
+	return len(first) > 0 && first[0].ID == string(n.id)
 }
 
 // tables are datasets as a planner asks for them.
 type tables struct{ d *datasets.Datasets }
 
 // Table implements prepare.Tables.
-func (t tables) Table(ctx context.Context, name string) (*prepare.Table, error) {
+func (t tables) Table(ctx context.Context, name string, version uint64) (*prepare.Table, error) {
 	if dataset.CheckName(name) != nil { // DuckDB says what it is
 		return nil, nil
 	}
-	m, err := t.d.Get(ctx, name, 0)
-	if errors.Is(err, dataset.ErrNotFound) {
+	m, err := t.d.Get(ctx, name, version)
+	if errors.Is(err, dataset.ErrNotFound) && version == 0 {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, datasetError("read", name, err)
+		return nil, datasetError("read", dataset.Ref{Name: name, Version: version}.String(), err)
 	}
-	out := &prepare.Table{Path: dataset.Ref{Name: name, Version: m.Version}.String()}
-	if len(m.Files) == 0 {
-		out.Path = ""
-	}
+	out := &prepare.Table{Path: dataset.Ref{Name: name, Version: m.Version}.String(), Empty: len(m.Files) == 0}
 	for _, c := range m.Columns {
 		out.Columns = append(out.Columns, plan.Column{Name: c.Name, Type: c.Type})
 		if c.Folder {
@@ -55,8 +89,12 @@ func datasetError(op, name string, err error) error {
 	}
 	e := &plan.Error{Kind: plan.KindInternal, Op: op, Subject: name, Text: err.Error()}
 	switch {
-	case errors.Is(err, dataset.ErrNotFound):
+	case errors.Is(err, dataset.ErrNotFound) && op == "drop":
 		e.Kind, e.Text, e.Hint = plan.KindNotFound, fmt.Sprintf("Catalog Error: Table with name %s does not exist!", name), "SHOW TABLES lists those there are"
+	case errors.Is(err, dataset.ErrNotFound):
+		e.Kind = plan.KindNotFound
+	case errors.Is(err, dataset.ErrNotOwner):
+		e.Kind, e.Hint = plan.KindDenied, "ask its owner, or a user with the role admin"
 	case errors.Is(err, dataset.ErrName):
 		e.Kind = plan.KindUser
 	case errors.Is(err, register.ErrMinority), errors.Is(err, register.ErrUnknown):
@@ -80,6 +118,14 @@ func (s *server) getDatasets(_ http.ResponseWriter, r *http.Request) (any, error
 }
 
 func (s *server) deleteDataset(_ http.ResponseWriter, r *http.Request) (any, error) {
-	name := r.PathValue("name")
-	return nil, datasetError("drop", name, s.n.datasets.Drop(r.Context(), name))
+	name, caller := r.PathValue("name"), callerOf(r)
+	if _, err := s.n.rules.Check().Write(dataset.Ref{Name: name}.String()); err != nil {
+		return nil, err
+	}
+	err := s.n.datasets.Drop(r.Context(), name, dataset.Writer{Name: caller.User, Admin: caller.May(auth.Admin)})
+	if err != nil {
+		return nil, datasetError("drop", name, err)
+	}
+	s.n.log.Info("a dataset was dropped", "dataset", name, "user", caller.User)
+	return struct{}{}, nil
 }

@@ -292,7 +292,7 @@ func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 		audit.New(r, callerOf(r), nil).End(r.Context(), s.n.log, err)
 		return nil, err
 	}
-	spec.Submitted, spec.Digest, spec.Owner = 0, "", callerOf(r).User // by this node's clock and hand, not the client's
+	spec.Submitted, spec.Digest, spec.Owner, spec.Admin = 0, "", callerOf(r).User, callerOf(r).May(auth.Admin) // by this node's clock and hand, not the client's
 	if spec.ID == "" {
 		spec.ID = s.n.jobs.NewID()
 	}

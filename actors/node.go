@@ -21,6 +21,7 @@ import (
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/datasets"
+	"github.com/pondmesh/pond/actors/drafts"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/faulty"
 	"github.com/pondmesh/pond/actors/grains"
@@ -65,7 +66,7 @@ type Node struct {
 	segments  *journal.Segments
 	runner    *runner.Runner
 	objects   *remote.Cache
-	machine   *remote.Machine // the runner, over objects too
+	machine   drafts.Runner // the runner, over objects and datasets too
 	planner   *prepare.Planner
 	mesh      *mesh.Mesh
 	wire      *wire.Wire
@@ -78,6 +79,7 @@ type Node struct {
 	registers *registers.Registers
 	replicas  *replicas.Replicas
 	datasets  *datasets.Datasets
+	collector *datasets.Collector
 	grains    *grains.Host // the actors of users
 	rules     *access.Rules
 	metrics   *metrics.Metrics
@@ -164,6 +166,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	})
 	if n.replicas, err = replicas.Open(replicas.Config{
 		Self: n.id, Store: n.store, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Authorization: n.api.Authorization, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Log: cfg.Log,
+		Judge: func(ctx context.Context, ids []fs.UploadID) error { return n.collector.Judge(ctx, ids) },
 	}); err != nil {
 		return nil, err
 	}
@@ -190,7 +193,9 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if err := n.openRegisters(); err != nil {
 		return nil, err
 	}
-	n.openDatasets()
+	if err := n.openDatasets(); err != nil {
+		return nil, err
+	}
 	n.jobs.Registers = faulty.Registers(n.registers, cfg.Faults)
 	n.replicas.Follow(n.registers)
 	n.openGrains()
@@ -199,6 +204,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	n.goes.Go(n.followView)
 	n.goes.Go(n.jobs.Follow)
 	n.goes.Go(n.reclaim)
+	n.goes.Go(n.collect)
 	n.goes.Go(func() { n.outputs.ClearNoted(n.ctx) })
 	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir, "access", n.rules)
 	return n, nil

@@ -18,7 +18,7 @@ type Config struct {
 	Own   string   // the node's data folder
 	Keys  []string // files with its keys, wherever they are
 	Read  []string // folders, files or URLs: jobs read nothing that is not below one; none: whatever the node's user may
-	Write []string // folders: the same for outputs
+	Write []string // folders, or pond:// URLs: the same for outputs
 }
 
 // Rules are a node's. They are safe for concurrent use.
@@ -28,7 +28,9 @@ type Rules struct {
 	kernel      []kept
 	read, write []root
 	urls        []string // below which objects may be read
+	outURLs     []string // below which objects may be written
 	confined    bool     // there are roots to read below
+	outConfined bool     // there are roots to write below
 }
 
 // kept is a file or a folder that no job is given, with all below it.
@@ -56,42 +58,42 @@ func New(c Config) (*Rules, error) {
 		}
 	}
 	var err1, err2 error
-	var folders []string
-	for _, name := range c.Read {
-		if object.IsRemote(name) {
-			r.urls = append(r.urls, strings.TrimRight(name, "/"))
-			continue
-		}
-		folders = append(folders, name)
-	}
-	r.confined = len(c.Read) > 0
-	r.read, err1 = roots("read-root", folders)
-	r.write, err2 = roots("write-root", c.Write)
+	r.confined, r.outConfined = len(c.Read) > 0, len(c.Write) > 0
+	r.read, r.urls, err1 = roots("read-root", c.Read)
+	r.write, r.outURLs, err2 = roots("write-root", c.Write)
 	return r, errors.Join(err1, err2)
 }
 
-func roots(flag string, names []string) (out []root, err error) {
+// roots are the folders among names, and the URLs.
+func roots(flag string, names []string) (out []root, urls []string, err error) {
 	for _, name := range names {
+		if object.IsRemote(name) {
+			urls = append(urls, strings.TrimRight(name, "/"))
+			continue
+		}
 		abs, err := filepath.Abs(name)
 		if err != nil {
-			return nil, fmt.Errorf("access: %w", err)
+			return nil, nil, fmt.Errorf("access: %w", err)
 		}
 		info, err := os.Stat(abs)
 		if err != nil {
-			return nil, &plan.Error{Kind: plan.KindUser, Op: plan.OpConfigure, Subject: flag, Text: err.Error(), Hint: "name a folder that exists"}
+			return nil, nil, &plan.Error{Kind: plan.KindUser, Op: plan.OpConfigure, Subject: flag, Text: err.Error(), Hint: "name a folder that exists"}
 		}
 		out = append(out, root{abs, info})
 	}
-	return out, nil
+	return out, urls, nil
 }
 
 // String says in a line what jobs may read and write.
 func (r *Rules) String() string {
-	return "jobs may read " + r.readable() + ", and write " + below(r.write)
+	return "jobs may read " + r.readable() + ", and write " + r.writable()
 }
 
 // readable says what jobs may read.
 func (r *Rules) readable() string { return below(r.read, r.urls...) }
+
+// writable says what jobs may write.
+func (r *Rules) writable() string { return below(r.write, r.outURLs...) }
 
 func below(roots []root, names ...string) string {
 	if len(roots)+len(names) == 0 {
@@ -177,6 +179,9 @@ func (c *Check) Read(path string) error {
 // holds something that is never given, further down, is not given either: writing may
 // replace it. An error that is no plan.Error is the system's.
 func (c *Check) Write(path string) (string, error) {
+	if object.IsRemote(path) {
+		return path, c.rules.WriteURL(path)
+	}
 	real, f, err := c.follow(path)
 	switch {
 	case errors.Is(err, errUp), errors.Is(err, fs.ErrNotExist):
@@ -190,7 +195,7 @@ func (c *Check) Write(path string) (string, error) {
 	case f.why != "":
 		return "", denied("write", path, real, f.why, "choose another folder")
 	case !f.write:
-		return "", denied("write", path, real, "jobs may write only "+below(c.rules.write), "choose a folder there, or start the nodes with --write-root for this one too")
+		return "", denied("write", path, real, "jobs may write only "+c.rules.writable(), "choose a folder there, or start the nodes with --write-root for this one too")
 	}
 	return real, nil
 }
@@ -275,7 +280,7 @@ func (c *Check) look(dir string) (f folder) {
 	if up := filepath.Dir(real); up != real {
 		f = c.folder(up)
 	} else {
-		f.read, f.write = !c.rules.confined, len(c.rules.write) == 0
+		f.read, f.write = !c.rules.confined, !c.rules.outConfined
 	}
 	f.real = real
 	c.judge(&f, info)

@@ -38,3 +38,25 @@ func TestReadURL(t *testing.T) {
 		}
 	}
 }
+
+func TestWriteURL(t *testing.T) {
+	root := world(t)
+	for name, c := range map[string]struct {
+		roots []string
+		given map[string]bool
+	}{
+		"no roots":         {nil, map[string]bool{"pond://sales": true}},
+		"only a folder":    {[]string{root + "/out"}, map[string]bool{"pond://sales": false, root + "/out/a": true}},
+		"only a dataset":   {[]string{"pond://sales"}, map[string]bool{"pond://sales": true, "pond://sales2": false, "pond://sal": false, root + "/out/a": false}},
+		"all datasets":     {[]string{"pond://"}, map[string]bool{"pond://sales": true, "s3://sales": false}},
+		"folder, datasets": {[]string{root + "/out", "pond://"}, map[string]bool{"pond://sales": true, root + "/out/a": true, root + "/in/a": false}},
+	} {
+		r := rules(t, Config{Write: c.roots})
+		for what, given := range c.given {
+			_, err := r.Check().Write(what)
+			if given != (err == nil) || err != nil && !errors.Is(err, plan.ErrDenied) {
+				t.Errorf("%s: %s: %v", name, what, err)
+			}
+		}
+	}
+}

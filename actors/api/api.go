@@ -88,7 +88,10 @@ type JobSpec struct {
 	// that node fills both in, whatever the client says.
 	Owner  string `json:"owner,omitempty"`
 	Digest string `json:"digest,omitempty"`
-	Name   string `json:"name,omitempty"`
+	// Admin: the owner has the role admin, and may write datasets of others. That node fills
+	// it in too.
+	Admin bool   `json:"admin,omitempty"`
+	Name  string `json:"name,omitempty"`
 	// SQL is a query, or a COPY of one. The node that is asked makes Plan of it, and
 	// of steps of a Plan that are queries over files and say no Access.
 	Query
@@ -339,7 +342,8 @@ type Packet struct {
 	Lineage uint64    // of what Where names: a task that was granted of another must not run on it
 	Codec   string
 	Access  []string // files, and folders with a trailing slash, that the job's SQL may read
-	Staging string   // where output files go
+	Staging string   // where output files go: a folder, or a dataset
+	Lease   string   // by which they are uploaded for a dataset
 	Up      map[int][]plan.SegmentInfo
 	Where   map[int][]Location // of the segments in Up, one for one
 }

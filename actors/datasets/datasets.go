@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	mrand "math/rand/v2"
 	"slices"
 	"sync"
@@ -47,7 +48,13 @@ type Registers interface {
 type Uploads interface {
 	PutAs(ctx context.Context, class replica.Class, path string, attrs []byte) (replicas.Copy, error)
 	Open(ctx context.Context, id fs.UploadID, holders []mesh.NodeID, off, n int64) (io.ReadCloser, error)
+	Here(id fs.UploadID) (path string, ok bool)
 	Published() replica.Class
+	// Copies are those that this node is to hold, and Stat is one of them; Delete condemns
+	// some for good.
+	Copies() iter.Seq2[fs.Info, error]
+	Stat(id fs.UploadID) (fs.Info, error)
+	Delete(ids ...fs.UploadID) error
 }
 
 // Config is what datasets need of their node.
@@ -56,6 +63,7 @@ type Config struct {
 	Uploads   Uploads
 	Dir       string // for manifests until they are uploads; on the disk of those best
 	Now       func() time.Time
+	Times     collect.Times // zero: those of a pond
 }
 
 // Datasets are the pond's, as one node uses them. Its methods may be called from many
@@ -78,6 +86,9 @@ type manifest struct {
 func New(c Config) *Datasets {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Times == (collect.Times{}) {
+		c.Times = collect.Kept()
 	}
 	return &Datasets{c: c}
 }
@@ -232,7 +243,15 @@ type Listed struct {
 
 // List are all datasets, in order of name.
 func (d *Datasets) List(ctx context.Context) ([]Listed, error) {
-	var names []string
+	names, err := d.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.newest(ctx, names)
+}
+
+// names are those of all datasets that there ever were, in order.
+func (d *Datasets) names(ctx context.Context) (names []string, err error) {
 	for _, key := range dataset.IndexKeys() {
 		data, _, err := d.c.Registers.Get(ctx, key)
 		if err != nil {
@@ -245,7 +264,7 @@ func (d *Datasets) List(ctx context.Context) ([]Listed, error) {
 		names = append(names, some...)
 	}
 	slices.Sort(names)
-	return d.newest(ctx, names)
+	return names, nil
 }
 
 // newest asks for the versions of datasets, and leaves out those that are not there.
@@ -266,12 +285,16 @@ func (d *Datasets) newest(ctx context.Context, names []string) (out []Listed, er
 	return out, nil
 }
 
-// Drop ends a dataset. Its versions can be read for a while yet.
-func (d *Datasets) Drop(ctx context.Context, name string) error {
+// Drop ends a dataset. Its versions can be read for a while yet. It is dataset.ErrNotOwner
+// if it is another's.
+func (d *Datasets) Drop(ctx context.Context, name string, by dataset.Writer) error {
 	tried := false
 	return failed("drop", name, d.change(ctx, name, func(s dataset.State) (dataset.State, error) {
 		if _, ok := s.Current(); !ok && !tried {
 			return s, dataset.ErrNotFound
+		}
+		if err := s.May(by); err != nil {
+			return s, err
 		}
 		tried = true
 		s.Ledger = s.Ledger.Drop(d.c.Now())

@@ -270,7 +270,7 @@ func TestOnce(t *testing.T) {
 			t.Fatalf("%v, of %d answers nothing was known", err, r.doubts())
 		}
 		d.mustPublish(t, job, v)
-		if _, err := d.Begin(t.Context(), "sales", id, dataset.ModeError); !errors.Is(err, dataset.ErrPublished) {
+		if _, err := d.Begin(t.Context(), "sales", id, dataset.Writer{}, dataset.ModeError); !errors.Is(err, dataset.ErrPublished) {
 			t.Errorf("begun by a successor: %v", err)
 		}
 	}
@@ -316,7 +316,7 @@ func TestRefused(t *testing.T) {
 	r := &registertest.Memory{}
 	d := alone(t, r)
 	for _, name := range []string{"", "Sales", "a/b", "7"} {
-		if _, err := d.Begin(t.Context(), name, "j", dataset.ModeError); !errors.Is(err, dataset.ErrName) {
+		if _, err := d.Begin(t.Context(), name, "j", dataset.Writer{}, dataset.ModeError); !errors.Is(err, dataset.ErrName) {
 			t.Errorf("begun %q: %v", name, err)
 		}
 		if _, err := d.Get(t.Context(), name, 0); !errors.Is(err, dataset.ErrName) {
@@ -325,7 +325,7 @@ func TestRefused(t *testing.T) {
 	}
 	slow := d.job(t, "sales", "slow", dataset.ModeError, nil)
 	d.mustPublish(t, d.job(t, "sales", "j1", dataset.ModeError, nil), 1)
-	if _, err := d.Begin(t.Context(), "sales", "j2", dataset.ModeError); !errors.Is(err, dataset.ErrExists) {
+	if _, err := d.Begin(t.Context(), "sales", "j2", dataset.Writer{}, dataset.ModeError); !errors.Is(err, dataset.ErrExists) {
 		t.Errorf("begun though it is there: %v", err)
 	}
 	if _, err := d.Publish(t.Context(), slow); !errors.Is(err, dataset.ErrExists) {
@@ -366,10 +366,10 @@ func TestRefused(t *testing.T) {
 func TestDrop(t *testing.T) {
 	d := alone(t, &registertest.Memory{})
 	d.mustPublish(t, d.job(t, "sales", "j1", dataset.ModeError, []dataset.File{{Path: "x", Rows: 1}}), 1)
-	if err := d.Drop(t.Context(), "sales"); err != nil {
+	if err := d.Drop(t.Context(), "sales", dataset.Writer{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Drop(t.Context(), "sales"); !errors.Is(err, dataset.ErrNotFound) {
+	if err := d.Drop(t.Context(), "sales", dataset.Writer{}); !errors.Is(err, dataset.ErrNotFound) {
 		t.Errorf("dropped twice: %v", err)
 	}
 	if _, err := d.Get(t.Context(), "sales", 0); !errors.Is(err, dataset.ErrNotFound) {
@@ -391,17 +391,17 @@ func TestBusy(t *testing.T) {
 		r := &rival{Memory: &registertest.Memory{}}
 		d := New(Config{Registers: r})
 		r.before = changesMax - 1
-		if _, err := d.Begin(t.Context(), "sales", "j1", dataset.ModeError); err != nil {
+		if _, err := d.Begin(t.Context(), "sales", "j1", dataset.Writer{}, dataset.ModeError); err != nil {
 			t.Error(err)
 		}
 		r.before = changesMax
-		if _, err := d.Begin(t.Context(), "sales", "j2", dataset.ModeError); !errors.Is(err, ErrBusy) || r.before != 0 {
+		if _, err := d.Begin(t.Context(), "sales", "j2", dataset.Writer{}, dataset.ModeError); !errors.Is(err, ErrBusy) || r.before != 0 {
 			t.Errorf("begun while others change it: %v", err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		r.before = changesMax
-		if _, err := d.Begin(ctx, "sales", "j3", dataset.ModeError); !errors.Is(err, context.Canceled) {
+		if _, err := d.Begin(ctx, "sales", "j3", dataset.Writer{}, dataset.ModeError); !errors.Is(err, context.Canceled) {
 			t.Errorf("begun when nobody waits any more: %v", err)
 		}
 	})

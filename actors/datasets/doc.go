@@ -8,5 +8,7 @@
 // It refuses to know jobs and plans, to make files, and to judge who may do what. A change
 // that meets others is worked out again from what stands, a bounded number of times.
 //
-// Read datasets.go, then publish.go and source.go.
+// What nothing refers to any more each node deletes for itself ([Collector]).
+//
+// Read datasets.go, then publish.go, source.go and collect.go.
 package datasets

@@ -119,23 +119,29 @@ func (d *Datasets) draft(ctx context.Context, where string) (*dataset.Manifest, 
 	return dataset.Decode(in)
 }
 
+// whereSep separates the parts of a text that names an upload, which travels where names
+// of files do.
+const whereSep = "_"
+
 // whereOf names an upload and some of its holders: others are found by asking.
 func whereOf(id fs.UploadID, holders []mesh.NodeID) string {
-	text, sep := id.String(), "@"
-	for _, n := range holders[:min(len(holders), holdersTold)] {
-		text += sep + string(n)
-		sep = ","
+	text, told := id.String(), 0
+	for _, n := range holders {
+		if told < holdersTold && !strings.Contains(string(n), whereSep) {
+			text += whereSep + string(n)
+			told++
+		}
 	}
 	return text
 }
 
 // parseWhere reads what whereOf wrote.
 func parseWhere(text string) (id fs.UploadID, holders []mesh.NodeID, err error) {
-	text, names, _ := strings.Cut(text, "@")
+	text, names, _ := strings.Cut(text, whereSep)
 	if id, err = fs.ParseUploadID(text); err != nil {
 		return id, nil, err
 	}
-	for name := range strings.SplitSeq(names, ",") {
+	for name := range strings.SplitSeq(names, whereSep) {
 		if name != "" {
 			holders = append(holders, mesh.NodeID(name))
 		}

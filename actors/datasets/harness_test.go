@@ -164,7 +164,7 @@ func (n *node) made(t *testing.T, paths ...string) (out []dataset.File) {
 // job is a publication of a job with a lease.
 func (d *Datasets) job(t *testing.T, name, job string, mode dataset.Mode, files []dataset.File) Publication {
 	t.Helper()
-	lease, err := d.Begin(t.Context(), name, job, mode)
+	lease, err := d.Begin(t.Context(), name, job, dataset.Writer{}, mode)
 	if err != nil {
 		t.Fatal(err)
 	}

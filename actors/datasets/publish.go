@@ -17,8 +17,9 @@ import (
 // Begin gives a job the lease by which it may upload files of a dataset and publish them.
 // The dataset need not be there. A job that goes on under another driver has the lease
 // that it had, if nobody has ended that. It is dataset.ErrPublished, with the version, if
-// the job has published, and dataset.ErrExists if the mode would refuse its files now.
-func (d *Datasets) Begin(ctx context.Context, name, job string, mode dataset.Mode) (lease string, err error) {
+// the job has published, dataset.ErrExists if the mode would refuse its files now, and
+// dataset.ErrNotOwner if the dataset is there and another's.
+func (d *Datasets) Begin(ctx context.Context, name, job string, by dataset.Writer, mode dataset.Mode) (lease string, err error) {
 	drawn := rand.Text()
 	err = d.change(ctx, name, func(s dataset.State) (dataset.State, error) {
 		next, l, err := s.Begin(job, drawn)
@@ -27,6 +28,8 @@ func (d *Datasets) Begin(ctx context.Context, name, job string, mode dataset.Mod
 		case err != nil:
 		case there && mode == dataset.ModeError:
 			err = dataset.ErrExists
+		case s.May(by) != nil:
+			err = s.May(by)
 		case s.Last == 0 && len(s.Leases) == 0:
 			err = d.note(ctx, name)
 		}
@@ -67,6 +70,7 @@ func (d *Datasets) Release(ctx context.Context, name, lease string) error {
 type Publication struct {
 	Name       string
 	Job, Lease string
+	By         dataset.Writer
 	Mode       dataset.Mode
 	Columns    []dataset.Column
 	Files      []dataset.File // each uploaded, under the lease
@@ -95,6 +99,9 @@ func (d *Datasets) published(ctx context.Context, s dataset.State, p Publication
 	if _, err := s.Publish(p.Job, p.Lease, repair.ID{}, nil, d.c.Now()); err != nil {
 		return s, err
 	}
+	if err := s.May(p.By); err != nil { // who made it meanwhile
+		return s, err
+	}
 	var base *dataset.Manifest
 	v, there := s.Current()
 	if there {
@@ -108,6 +115,9 @@ func (d *Datasets) published(ctx context.Context, s dataset.State, p Publication
 		return s, err
 	}
 	m.Version, m.Previous, m.Job, m.Made = s.Last+1, v.Manifest, p.Job, d.c.Now().UTC()
+	if !there {
+		s.Owner = p.By.Name
+	}
 	copied, err := d.put(ctx, m, collect.Origin{Dataset: p.Name, Lease: p.Lease})
 	if err != nil {
 		return s, err

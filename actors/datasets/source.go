@@ -69,6 +69,15 @@ func (d *Datasets) Open(ctx context.Context, o object.Object, off, n int64) (io.
 	return object.Exactly(o, in, n), nil
 }
 
+// Here is the file of an object that this node has whole. It must not be written.
+func (d *Datasets) Here(o object.Object) (path string, ok bool) {
+	id, _, err := parseWhere(o.Version)
+	if err != nil {
+		return "", false
+	}
+	return d.c.Uploads.Here(id)
+}
+
 // notRead is an object.Error, which matches its cause too.
 func notRead(op, name string, err error) error {
 	e := &object.Error{Op: op, Name: name, Kind: object.ErrUnavailable, Detail: err.Error()}

@@ -15,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/dataset"
 )
 
 // writeFile has DuckDB write the rows to files in a folder of the attempt's own:
@@ -26,6 +27,10 @@ func (t *task) writeFile(ctx context.Context) (*Outcome, error) {
 	}
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return nil, journal.StorageError(err)
+	}
+	columns, err := t.columns(ctx)
+	if err != nil {
+		return nil, err
 	}
 	bounded, cancel := context.WithCancelCause(ctx)
 	stop := Every(OutputPause, func() error { return t.checkOutput(dir) }, cancel)
@@ -42,7 +47,22 @@ func (t *task) writeFile(ctx context.Context) (*Outcome, error) {
 		os.RemoveAll(dir)
 		return nil, journal.StorageError(engines.Error("write", err))
 	}
-	return t.staged(attempt, rows)
+	return t.staged(attempt, rows, columns)
+}
+
+// columns are those of the query; none unless a dataset is written.
+func (t *task) columns(ctx context.Context) (out []plan.Column, err error) {
+	if !dataset.Is(t.packet.Stage().Exchange.Write.Path) {
+		return nil, nil
+	}
+	schema, err := t.engine.Schema(ctx, t.query)
+	if err != nil {
+		return nil, engines.Error("write", err)
+	}
+	for _, f := range schema.Fields {
+		out = append(out, plan.Column{Name: f.Name, Type: f.Type.SQL})
+	}
+	return out, nil
 }
 
 // checkOutput measures what the attempt has written.
@@ -113,9 +133,9 @@ func manyFiles(w *plan.Write, options map[string]string) bool {
 }
 
 // staged commits the files that the attempt has written.
-func (t *task) staged(attempt string, rows int64) (*Outcome, error) {
+func (t *task) staged(attempt string, rows int64, columns []plan.Column) (*Outcome, error) {
 	var names []string
-	out := Files{Manifest: attempt, Rows: rows}
+	out := Files{Manifest: attempt, Rows: rows, Columns: columns}
 	err := filepath.WalkDir(filepath.Join(t.packet.Staging, attempt), func(path string, d iofs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err

@@ -80,6 +80,9 @@ type Files struct {
 	Count    int64
 	Rows     int64
 	Bytes    int64
+	// Columns are those of the query, in its order, where a dataset is written: of some no
+	// file tells.
+	Columns []plan.Column
 }
 
 // task is one try at an attempt: an engine, its inputs, and its output.

@@ -13,6 +13,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/dataset"
 )
 
 // Attempt is what one attempt at a task is given, as an exec.Packets.
@@ -112,10 +113,23 @@ func (a Attempt) check(p *api.Packet) error {
 	if p.Stage().Exchange.Write == nil {
 		return nil
 	}
+	if dataset.Is(p.Staging) {
+		return a.checkDataset(check, p)
+	}
 	if job, ok := fs.StagedFor(p.Staging); !ok || job != string(a.packets.job) {
 		return notGiven("write", p.Staging, "this is no staging folder of the job")
 	}
 	_, err := check.Write(p.Staging)
+	return err
+}
+
+// checkDataset says whether the attempt may upload files for a dataset.
+func (a Attempt) checkDataset(check *access.Check, p *api.Packet) error {
+	ref, err := dataset.Parse(p.Staging)
+	if err != nil || ref.Version > 0 || ref.Path != "" || !dataset.LeasedTo(p.Lease, string(a.packets.job)) {
+		return notGiven("write", p.Staging, "this is no dataset for which the job has a lease")
+	}
+	_, err = check.Write(p.Staging)
 	return err
 }
 

@@ -26,7 +26,7 @@ func TestGiven(t *testing.T) {
 	if err := os.Symlink(root+"/own", root+"/out/.link.pond-"+string(job)); err != nil {
 		t.Fatal(err)
 	}
-	rules, err := access.New(access.Config{Own: root + "/own", Read: []string{root + "/in"}, Write: []string{root + "/out"}})
+	rules, err := access.New(access.Config{Own: root + "/own", Read: []string{root + "/in"}, Write: []string{root + "/out", "pond://sales"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +66,12 @@ func TestGiven(t *testing.T) {
 		"outside of write roots": {func(p *api.Packet) { p.Staging = root + "/in/.new.pond-" + string(job) + "/work" }, plan.ErrDenied},
 		"by dots":                {func(p *api.Packet) { p.Staging = root + "/out/../in/.new.pond-" + string(job) + "/work" }, plan.ErrDenied},
 		"by a link":              {func(p *api.Packet) { p.Staging = root + "/out/.link.pond-" + string(job) + "/work" }, plan.ErrDenied},
+		"a dataset":              {uploaded("pond://sales", string(job)+".x"), nil},
+		"without a lease":        {uploaded("pond://sales", ""), plan.ErrDenied},
+		"another job's lease":    {uploaded("pond://sales", "other.x"), plan.ErrDenied},
+		"a version of a dataset": {uploaded("pond://sales/3", string(job)+".x"), plan.ErrDenied},
+		"another dataset":        {uploaded("pond://salaries", string(job)+".x"), plan.ErrDenied},
+		"no dataset":             {uploaded("pond://sales/../salaries", string(job)+".x"), plan.ErrDenied},
 	} {
 		p := &api.Packet{ID: job, Access: []string{root + "/in/a.csv", root + "/in/*.csv"}, Staging: staging, Job: &plan.Job{Stages: []*plan.Stage{{
 			Inputs:   []plan.Input{{View: "v", Scan: &plan.Scan{Splits: [][]plan.Piece{{{Path: root + "/in/a.csv"}}, {{Path: root + "/in/b.csv"}}}}}},
@@ -77,4 +83,9 @@ func TestGiven(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
+}
+
+// uploaded has a packet's files uploaded for a dataset.
+func uploaded(to, lease string) func(*api.Packet) {
+	return func(p *api.Packet) { p.Staging, p.Lease = to, lease }
 }

@@ -4,6 +4,8 @@ package prepare_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +17,9 @@ import (
 // shelf is datasets whose files are here.
 type shelf map[string]*prepare.Table
 
-func (s shelf) Table(_ context.Context, name string) (*prepare.Table, error) { return s[name], nil }
+func (s shelf) Table(_ context.Context, name string, _ uint64) (*prepare.Table, error) {
+	return s[name], nil
+}
 
 // TestTablesByName: what a statement names and nothing binds is a dataset, of one version;
 // WITH, views and files come first.
@@ -24,7 +28,7 @@ func TestTablesByName(t *testing.T) {
 	p.parquet(t, "sales/k=1/x.parquet", "SELECT 1::BIGINT AS a")
 	p.parquet(t, "sales/k=2/x.parquet", "SELECT 2::BIGINT AS a")
 	p.Tables = shelf{"sales": {Path: p.dir + "/sales/*/*.parquet", Columns: []plan.Column{{Name: "k", Type: "VARCHAR"}, {Name: "a", Type: "BIGINT"}}, Folders: []string{"k"}},
-		"empty": {Columns: []plan.Column{{Name: "a b", Type: "DECIMAL(9,2)[]"}}}}
+		"empty": {Empty: true, Columns: []plan.Column{{Name: "a b", Type: "DECIMAL(9,2)[]"}}}}
 	describe := func(sql string, views ...plan.View) string {
 		d, err := p.Describe(t.Context(), &api.Query{SQL: sql, Dir: p.dir, Views: views})
 		if err != nil {
@@ -78,5 +82,66 @@ func TestWriteTables(t *testing.T) {
 		if got := strings.TrimSpace(w.Path + " " + string(w.Mode) + " " + strings.Join(w.PartitionBy, ",")); got != c.write || out.Nodes[0].SQL.Query != c.query || w.Format != plan.Parquet {
 			t.Errorf("%s: %s, %s: %s", c.sql, got, w.Format, out.Nodes[0].SQL.Query)
 		}
+	}
+}
+
+// rising is a dataset of which there is a new version each time that somebody looks.
+type rising struct{ version uint64 }
+
+func (r *rising) Table(_ context.Context, name string, version uint64) (*prepare.Table, error) {
+	if name != "x" {
+		return nil, nil
+	}
+	if version == 0 {
+		r.version++
+		version = r.version
+	}
+	return &prepare.Table{Path: fmt.Sprintf("pond://x/%d", version), Columns: []plan.Column{{Name: "a", Type: "BIGINT"}}}, nil
+}
+
+// TestOneVersion: a plan reads one version of a dataset, however its steps name it, and the
+// same text planned again reads the newest; a version that is named is that one.
+func TestOneVersion(t *testing.T) {
+	p := newBench(t)
+	p.Tables = &rising{}
+	access := func(spec *api.JobSpec) (all []string) {
+		t.Helper()
+		if err := p.Fill(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range spec.Plan.Nodes {
+			if n.SQL != nil {
+				all = append(all, n.SQL.Access...)
+			}
+			if n.Read != nil {
+				all = append(all, n.Read.Paths...)
+			}
+		}
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	const sql = "SELECT * FROM x, 'pond://x' y, read_parquet(['pond://x', 'pond://x/3']) JOIN 'pond://x/k=1/*.parquet' USING (a) WHERE a IN (FROM v) AND a NOT IN (FROM 'pond://x/2')"
+	views := []plan.View{{Name: "v", SQL: "SELECT a FROM x UNION ALL SELECT a FROM 'pond://x/k=2/*.parquet'"}}
+	for n := 1; n <= 2; n++ {
+		got := access(&api.JobSpec{Query: api.Query{SQL: sql, Views: views}})
+		for i := range got {
+			got[i] = strings.ReplaceAll(got[i], fmt.Sprintf("pond://x/%d", n), "NOW")
+		}
+		slices.Sort(got)
+		want := []string{"NOW", "NOW/k=1/*.parquet", "NOW/k=2/*.parquet", "pond://x/2", "pond://x/3"}
+		if n == 2 {
+			want = []string{"NOW", "NOW/k=1/*.parquet", "NOW/k=2/*.parquet", "pond://x/3"}
+		}
+		if !slices.Equal(slices.Compact(got), want) {
+			t.Errorf("time %d: %q, want %q", n, got, want)
+		}
+	}
+	read := &plan.ReadOp{Format: plan.Parquet, Paths: []string{"pond://x/k=1", "/a.parquet"}}
+	steps := &plan.Plan{Nodes: []plan.Node{{ID: "r", Read: read}, {ID: "q", SQL: &plan.SQLOp{Query: "FROM x"}}}, Sink: plan.Sink{Input: "q", Collect: &plan.CollectOp{}}}
+	if got, want := access(&api.JobSpec{Plan: steps}), []string{"/a.parquet", "pond://x/3", "pond://x/3/k=1"}; !slices.Equal(got, want) {
+		t.Errorf("steps: %q, want %q", got, want)
+	}
+	if read.Paths[0] != "pond://x/k=1" {
+		t.Errorf("the caller's plan was changed: %q", read.Paths)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/duck/glob"
 	"github.com/pondmesh/pond/duck/tree"
+	"github.com/pondmesh/pond/fs/dataset"
 )
 
 // Fill makes the plan of a submitted statement, and the steps of a plan's queries
@@ -45,12 +46,19 @@ func (p *Planner) fillSteps(ctx context.Context, in *plan.Plan, q api.Query) (*p
 	}
 	out := *in
 	out.Nodes = nil
+	known := map[dataset.Ref]*Table{}
 	for _, n := range in.Nodes {
+		if n.Read != nil {
+			var err error
+			if n.Read, err = p.pinRead(ctx, n.Read, known); err != nil {
+				return nil, err
+			}
+		}
 		if n.SQL == nil || len(n.Inputs) > 0 || p.isDerived(n.SQL) {
 			out.Nodes = append(out.Nodes, n)
 			continue
 		}
-		part, err := p.PlanSQL(ctx, &api.Query{SQL: n.SQL.Query, Dir: q.Dir, Views: slices.Concat(q.Views, n.SQL.Views)})
+		part, err := p.planSQL(ctx, &api.Query{SQL: n.SQL.Query, Dir: q.Dir, Views: slices.Concat(q.Views, n.SQL.Views)}, known)
 		if err != nil {
 			return nil, err
 		}
@@ -84,6 +92,11 @@ func graft(part *plan.Plan, id plan.NodeID) []plan.Node {
 
 // PlanSQL makes a plan of one query, or of what writes the rows of one.
 func (p *Planner) PlanSQL(ctx context.Context, req *api.Query) (*plan.Plan, error) {
+	return p.planSQL(ctx, req, map[dataset.Ref]*Table{})
+}
+
+// planSQL is PlanSQL with datasets that were looked up.
+func (p *Planner) planSQL(ctx context.Context, req *api.Query, known map[dataset.Ref]*Table) (*plan.Plan, error) {
 	s, err := stmt.Parse(req.SQL)
 	if err != nil {
 		return nil, err
@@ -110,6 +123,7 @@ func (p *Planner) PlanSQL(ctx context.Context, req *api.Query) (*plan.Plan, erro
 	if err != nil {
 		return nil, err
 	}
+	q.datasets = known
 	text, err := q.written(ctx, s)
 	if err != nil {
 		return nil, err
@@ -178,13 +192,17 @@ type statement struct {
 	p     *Planner
 	place tree.Place
 	views map[string]plan.View // by name in lower case
+	// datasets are those that were looked up; nil: there is none.
+	datasets map[dataset.Ref]*Table
 	// dynamic: there was a query that DuckDB gives no syntax tree of.
 	dynamic bool
+	// blind: of such a query datasets cannot be looked up now.
+	blind bool
 }
 
 // statement begins to make a query's text mean the same on every node.
 func (p *Planner) statement(dir string, views []plan.View) (*statement, error) {
-	q := &statement{p: p, place: placeOf(dir), views: map[string]plan.View{}}
+	q := &statement{p: p, place: placeOf(dir), views: map[string]plan.View{}, datasets: map[dataset.Ref]*Table{}}
 	for _, v := range views {
 		if err := plan.CheckSQL(v.SQL); err != nil {
 			with := *plan.AsError(err)
@@ -276,10 +294,23 @@ func (q *statement) add(ctx context.Context, op *plan.SQLOp, tables, under map[s
 	return nil
 }
 
-// resolve makes the names of files absolute, and finds the tables. Only the names
+// resolve makes the names of files absolute, and of one version, and finds the tables.
+func (q *statement) resolve(ctx context.Context, sql string) (*resolved, error) {
+	r, err := q.absolute(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	more, err := q.pin(ctx, r.files)
+	if err != nil || !more {
+		return r, err
+	}
+	return q.absolute(ctx, sql)
+}
+
+// absolute makes the names of files absolute, and finds the tables. Only the names
 // in the text change if DuckDB then reads the right files; else DuckDB writes the
 // text anew.
-func (q *statement) resolve(ctx context.Context, sql string) (*resolved, error) {
+func (q *statement) absolute(ctx context.Context, sql string) (*resolved, error) {
 	names := slices.Sorted(maps.Keys(q.views))
 	key := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", sql, q.place, names))
 	if r, ok := q.p.resolved.get(key); ok {

@@ -1,8 +1,10 @@
 package prepare
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,18 +13,21 @@ import (
 	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/tree"
+	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/object"
 )
 
 // Tables are what statements name and nothing in them, nor a view, binds: datasets.
 type Tables interface {
-	// Table is a dataset as it is now, by its name in lower case; nil: there is none.
-	Table(ctx context.Context, name string) (*Table, error)
+	// Table is a version of a dataset, by its name in lower case; 0: as it is now; nil:
+	// there is no dataset.
+	Table(ctx context.Context, name string, version uint64) (*Table, error)
 }
 
 // Table is one version of a dataset.
 type Table struct {
-	Path    string        // what it is called where a file is named, its version in it; "": it has no files
+	Path    string        // what it is called where a file is named, its version in it
+	Empty   bool          // it has no files
 	Columns []plan.Column // in their order
 	Folders []string      // those among them that stand in key=value folders
 }
@@ -30,7 +35,7 @@ type Table struct {
 // view is the table under its name. Its columns have the types that it was written with,
 // and their order, whatever DuckDB would see in the names of folders.
 func (t *Table) view(name string) plan.View {
-	if t.Path == "" {
+	if t.Empty {
 		return plan.View{Name: name, SQL: t.nothing()}
 	}
 	columns := make([]string, len(t.Columns))
@@ -57,19 +62,104 @@ func (t *Table) nothing() string {
 	return "SELECT " + strings.Join(columns, ", ") + " WHERE false"
 }
 
-// table is the view of a dataset that a statement reads by its name; nil: there is none.
-// One version of it is read, however often it is named.
+// table is the view of a dataset that a statement reads by its name or its URL; nil: there
+// is none.
 func (q *statement) table(ctx context.Context, name string) (*plan.View, error) {
-	if q.p.Tables == nil || tree.IsFile(name) {
+	if tree.IsFile(name) {
 		return nil, nil
 	}
-	t, err := q.p.Tables.Table(ctx, name)
+	ref := dataset.Ref{Name: name}
+	if dataset.Is(name) {
+		var err error
+		if ref, err = dataset.Parse(name); err != nil {
+			return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Subject: name, Text: err.Error(), Hint: "a dataset has a name such as pond://sales"}
+		}
+		if ref.Path != "" {
+			return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Subject: name, Text: "this is a folder of a dataset, and no table", Hint: "write read_parquet('" + name + "')"}
+		}
+	}
+	t, err := q.dataset(ctx, ref.Name, ref.Version)
+	if err == nil && t == nil && dataset.Is(name) {
+		err = noTable(name)
+	}
 	if t == nil || err != nil {
 		return nil, err
 	}
 	v := t.view(name)
 	q.views[name] = v
 	return &v, nil
+}
+
+// dataset is a version of a dataset, 0 for the newest: the same one however often the
+// statement names it.
+func (q *statement) dataset(ctx context.Context, name string, version uint64) (t *Table, err error) {
+	if q.p.Tables == nil || q.blind {
+		return nil, nil
+	}
+	ref := dataset.Ref{Name: name, Version: version}
+	t, ok := q.datasets[ref]
+	if !ok {
+		t, err = q.p.Tables.Table(ctx, name, version)
+		switch {
+		case err == nil:
+			q.datasets[ref] = t
+		case q.dynamic && ctx.Err() == nil: // any word may be a name: DuckDB says which it misses
+			q.blind, err = true, nil
+		}
+	}
+	return t, err
+}
+
+// pin has URLs among files which say no version stand for such as do. It reports whether
+// there were any.
+func (q *statement) pin(ctx context.Context, files []tree.File) (more bool, err error) {
+	pins := maps.Clone(q.place.Pins)
+	for _, f := range files {
+		ref, err := dataset.Parse(f.Path)
+		if err != nil || ref.Version > 0 { // what is no dataset's is told when it is looked for
+			continue
+		}
+		t, err := q.dataset(ctx, ref.Name, 0)
+		if err != nil {
+			return false, err
+		}
+		if t == nil {
+			continue
+		}
+		now, err := dataset.Parse(t.Path)
+		if err != nil {
+			return false, err
+		}
+		if pins == nil {
+			pins = map[string]string{}
+		}
+		ref.Version = now.Version
+		pins[f.Path], more = ref.String(), true
+	}
+	q.place.Pins = pins
+	return more, nil
+}
+
+// pinRead is a read of files in which datasets have a version: whoever goes on with the
+// job reads the same.
+func (p *Planner) pinRead(ctx context.Context, r *plan.ReadOp, known map[dataset.Ref]*Table) (*plan.ReadOp, error) {
+	if !slices.ContainsFunc(r.Paths, dataset.Is) {
+		return r, nil
+	}
+	q := &statement{p: p, datasets: known}
+	files := make([]tree.File, len(r.Paths))
+	for i, path := range r.Paths {
+		files[i].Path = path
+	}
+	if _, err := q.pin(ctx, files); err != nil {
+		return nil, err
+	}
+	out := *r
+	out.Paths = slices.Clone(r.Paths)
+	for i, path := range out.Paths {
+		out.Paths[i] = cmp.Or(q.place.Pins[path], path)
+	}
+	return &out, nil
 }
 
 // written is the query whose rows a statement puts into a table.
@@ -90,10 +180,7 @@ func (q *statement) written(ctx context.Context, s *stmt.Statement) (string, err
 // inserted is an INSERT's query with the table's columns.
 func (q *statement) inserted(ctx context.Context, s *stmt.Statement) (string, error) {
 	name := strings.TrimPrefix(s.Write.Path, stmt.Scheme)
-	if q.p.Tables == nil {
-		return "", noTable(name)
-	}
-	t, err := q.p.Tables.Table(ctx, name)
+	t, err := q.dataset(ctx, name, 0)
 	if err == nil && t == nil {
 		err = noTable(name)
 	}

@@ -24,6 +24,7 @@ const renewals = 4
 type toDataset struct {
 	d         *datasets.Datasets
 	name, job string
+	by        dataset.Writer
 	lease     string // empty: the job has published
 	mode      dataset.Mode
 	log       *slog.Logger
@@ -34,7 +35,7 @@ var datasetModes = map[plan.WriteMode]dataset.Mode{
 	"": dataset.ModeError, plan.WriteError: dataset.ModeError, plan.WriteOverwrite: dataset.ModeOverwrite, plan.WriteAppend: dataset.ModeAppend, plan.WriteReplace: dataset.ModeReplace,
 }
 
-func (o *Outputs) openDataset(ctx context.Context, job plan.JobID, w *plan.Write) (target, error) {
+func (o *Outputs) openDataset(ctx context.Context, job plan.JobID, by dataset.Writer, w *plan.Write) (target, error) {
 	ref, err := dataset.Parse(w.Path)
 	switch {
 	case err != nil:
@@ -44,8 +45,11 @@ func (o *Outputs) openDataset(ctx context.Context, job plan.JobID, w *plan.Write
 	case w.Format != plan.Parquet:
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "write", Subject: w.Path, Text: "a dataset has Parquet files", Hint: "write with FORMAT parquet, or to a folder"}
 	}
-	t := &toDataset{d: o.Datasets, name: ref.Name, job: string(job), mode: datasetModes[w.Mode], log: o.Log}
-	t.lease, err = o.Datasets.Begin(ctx, t.name, t.job, t.mode)
+	if _, err := o.Rules.Check().Write(w.Path); err != nil {
+		return nil, err
+	}
+	t := &toDataset{d: o.Datasets, name: ref.Name, job: string(job), by: by, mode: datasetModes[w.Mode], log: o.Log}
+	t.lease, err = o.Datasets.Begin(ctx, t.name, t.job, by, t.mode)
 	if err != nil && !errors.Is(err, dataset.ErrPublished) {
 		return nil, err
 	}
@@ -75,6 +79,8 @@ func (t *toDataset) renew(ctx context.Context) {
 // Dir implements target, as do the others.
 func (t *toDataset) Dir() string { return dataset.Ref{Name: t.name}.String() }
 
+func (t *toDataset) Lease() string { return t.lease }
+
 func (t *toDataset) Publish(ctx context.Context, winners []sched.Winner) error {
 	where := make([]string, len(winners))
 	for i, w := range winners {
@@ -87,7 +93,7 @@ func (t *toDataset) Publish(ctx context.Context, winners []sched.Winner) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.d.Publish(ctx, datasets.Publication{Name: t.name, Job: t.job, Lease: t.lease, Mode: t.mode, Columns: draft.Columns, Files: draft.Files})
+	_, err = t.d.Publish(ctx, datasets.Publication{Name: t.name, Job: t.job, Lease: t.lease, By: t.by, Mode: t.mode, Columns: draft.Columns, Files: draft.Files})
 	return err
 }
 
@@ -122,6 +128,8 @@ func datasetError(e *plan.Error, err error) bool {
 	switch {
 	case errors.Is(err, dataset.ErrExists):
 		e.Kind, e.Hint = plan.KindExists, "choose another name, or write with mode overwrite, replace or append"
+	case errors.Is(err, dataset.ErrNotOwner):
+		e.Kind, e.Hint = plan.KindDenied, "choose another name, or ask its owner, or a user with the role admin"
 	case errors.Is(err, dataset.ErrColumns):
 		e.Kind, e.Hint = plan.KindUser, "cast what you write to the dataset's columns (DESCRIBE shows them), or write with mode overwrite"
 	case errors.Is(err, dataset.ErrName):

@@ -166,7 +166,7 @@ func TestDatasetRefused(t *testing.T) {
 		{plan.Write{Path: "pond://other/7", Format: plan.Parquet}, plan.KindUser},
 		{plan.Write{Path: "pond://other", Format: plan.CSV}, plan.KindUser},
 	} {
-		_, err := o.Open(t.Context(), plan.JobID("f"+job[1:]), &test.w)
+		_, err := o.Open(t.Context(), plan.JobID("f"+job[1:]), dataset.Writer{}, &test.w)
 		if plan.KindOf(err) != test.kind || plan.AsError(err).Hint == "" || !strings.Contains(plan.AsError(err).Subject, "pond://") {
 			t.Errorf("%+v: %v", test.w, err)
 		}

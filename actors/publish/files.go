@@ -50,6 +50,9 @@ func (o *Outputs) openFiles(ctx context.Context, job plan.JobID, w *plan.Write) 
 	return files{st}, nil
 }
 
+// Lease implements target.
+func (f files) Lease() string { return "" }
+
 // Publish implements target.
 func (f files) Publish(ctx context.Context, winners []sched.Winner) error {
 	names, err := f.staged(winners)

@@ -42,6 +42,8 @@ type Output struct {
 type target interface {
 	// Dir is where attempts write.
 	Dir() string
+	// Lease is what their uploads say of themselves; "" for files.
+	Lease() string
 	// Publish makes the winners' files visible. It may be repeated.
 	Publish(ctx context.Context, winners []sched.Winner) error
 	// Published are their names, if they are visible.
@@ -68,16 +70,18 @@ func modeOf(w *plan.Write) fs.Mode {
 }
 
 // Open makes a job's staging folder, so that a target that cannot be written fails
-// before anything runs. A job that writes no files, w is nil, has no Output.
-func (o *Outputs) Open(ctx context.Context, job plan.JobID, w *plan.Write) (*Output, error) {
+// before anything runs. A dataset is the writer's, or not there. A job that writes no files, w is nil, has no Output.
+func (o *Outputs) Open(ctx context.Context, job plan.JobID, by dataset.Writer, w *plan.Write) (*Output, error) {
 	if w == nil {
 		return nil, nil
 	}
-	open := o.openFiles
+	var t target
+	var err error
 	if o.isDataset(w.Path) {
-		open = o.openDataset
+		t, err = o.openDataset(ctx, job, by, w)
+	} else {
+		t, err = o.openFiles(ctx, job, w)
 	}
-	t, err := open(ctx, job, w)
 	if err != nil {
 		return nil, outputError(w, err)
 	}
@@ -94,6 +98,14 @@ func (o *Output) Dir() string {
 		return ""
 	}
 	return o.target.Dir()
+}
+
+// Lease is what uploads of a dataset's files say of themselves: see collect.Origin.
+func (o *Output) Lease() string {
+	if o == nil {
+		return ""
+	}
+	return o.target.Lease()
 }
 
 // Publish makes the winners' files visible and returns their names below the

@@ -14,6 +14,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/dataset"
 )
 
 const job = "0123456789abcdef0123456789abcdef"
@@ -36,7 +37,7 @@ func outputs(t *testing.T, live ...plan.JobID) *Outputs {
 
 func open(t *testing.T, o *Outputs, id plan.JobID, w *plan.Write) *Output {
 	t.Helper()
-	out, err := o.Open(t.Context(), id, w)
+	out, err := o.Open(t.Context(), id, dataset.Writer{}, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestPublish(t *testing.T) {
 		t.Fatal(err)
 	}
 	over := &plan.Write{Path: filepath.Join(parent, "out"), Mode: plan.WriteOverwrite}
-	if _, err := o.Open(t.Context(), job, over); plan.KindOf(err) != plan.KindExists || !strings.Contains(err.Error(), "thesis.txt") || !strings.Contains(plan.AsError(err).Hint, "FORCE") {
+	if _, err := o.Open(t.Context(), job, dataset.Writer{}, over); plan.KindOf(err) != plan.KindExists || !strings.Contains(err.Error(), "thesis.txt") || !strings.Contains(plan.AsError(err).Hint, "FORCE") {
 		t.Errorf("over somebody else's file: %v", err)
 	}
 	over.Force = true
@@ -125,7 +126,7 @@ func TestPublishSingle(t *testing.T) {
 
 // TestNoFiles: a job whose rows stay where they are has no output.
 func TestNoFiles(t *testing.T) {
-	out, err := outputs(t).Open(t.Context(), job, nil)
+	out, err := outputs(t).Open(t.Context(), job, dataset.Writer{}, nil)
 	if out != nil || err != nil || out.Dir() != "" || out.Discard(t.Context()) != nil {
 		t.Errorf("%v, %v", out, err)
 	}
@@ -172,7 +173,7 @@ func TestRefused(t *testing.T) {
 		{plan.Write{Path: filepath.Join(file, "below", "out")}, plan.KindUser},
 	} {
 		o := outputs(t)
-		_, err := o.Open(t.Context(), job, &test.w)
+		_, err := o.Open(t.Context(), job, dataset.Writer{}, &test.w)
 		if plan.KindOf(err) != test.kind || plan.AsError(err).Hint == "" || len(names(t, o.Dir)) > 0 {
 			t.Errorf("%+v: %v, notes %v", test.w, err, names(t, o.Dir))
 		}

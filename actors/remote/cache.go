@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/pondmesh/pond/actors/plan"
@@ -57,6 +60,18 @@ func Open(c Config) (*Cache, error) {
 	return &Cache{c: c, root: strings.TrimRight(c.Dir, "/") + "/", turns: make(chan struct{}, requestsMax), entries: map[string]*entry{}}, nil
 }
 
+// Serve has a scheme's objects read from a source. It is called before the Cache is used.
+func (c *Cache) Serve(scheme string, s object.Source) {
+	c.c.Sources = maps.Clone(c.c.Sources)
+	c.c.Sources[scheme] = s
+}
+
+// Here is a Source that has some of its objects as files of this node. What is told must
+// not be written.
+type Here interface {
+	Here(o object.Object) (path string, ok bool)
+}
+
 // Find lists the objects that a name or a pattern means.
 func (c *Cache) Find(ctx context.Context, pattern string) ([]object.Object, error) {
 	source, err := c.source("find", pattern)
@@ -96,10 +111,11 @@ type entry struct {
 	path   string        // as plans name it
 	local  string        // as it is named here
 	fetch  chan struct{} // held by whoever fetches parts or looks at layout
+	linked bool          // all is here, in a file that is not the Cache's
 
 	// of the Cache's lock
 	held int   // by how many readers; 0: in oldest
-	size int64 // bytes of have, and of what is being fetched
+	size int64 // bytes of have, and of what is being fetched; 0 if linked
 
 	// of fetch
 	have   []span  // here, sorted, apart from one another
@@ -140,23 +156,38 @@ func (c *Cache) entry(path string) (*entry, error) {
 		}
 	}
 	e := &entry{object: o, path: path, local: c.local(path), fetch: make(chan struct{}, 1)}
-	if err := e.create(); err != nil {
+	if err := c.create(e); err != nil {
 		return nil, diskError(o.Name, err)
 	}
 	c.entries[path] = e
 	return e, nil
 }
 
-// create makes the file, as large as the object, and empty.
-func (e *entry) create() error {
+// create makes the file: one more name of that which is here, or as large as the object,
+// and empty.
+func (c *Cache) create(e *entry) error {
 	if err := os.MkdirAll(filepath.Dir(e.local), 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(e.local, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.Remove(e.local); err != nil && !errors.Is(err, fs.ErrNotExist) { // it may be a name of what must not be written
+		return err
+	}
+	if here, ok := c.c.Sources[object.Scheme(e.object.Name)].(Here); ok {
+		if path, ok := here.Here(e.object); ok && os.Link(path, e.local) == nil {
+			e.linked, e.have = true, []span{{0, e.object.Size}}
+			return nil
+		}
+	}
+	f, err := os.OpenFile(e.local, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	return errors.Join(f.Truncate(e.object.Size), f.Close())
+}
+
+// clear makes the file as empty as it was at first.
+func (e *entry) clear() error {
+	return errors.Join(os.Truncate(e.local, 0), os.Truncate(e.local, e.object.Size))
 }
 
 // release lets objects go.
@@ -204,13 +235,33 @@ func (c *Cache) empty() bool {
 	if i < 0 {
 		return false
 	}
-	e := c.oldest[i]
-	if err := e.create(); err != nil {
+	e := c.oldest[i] // whose bytes are this cache's own: of a file that was here size is 0
+	if err := e.clear(); err != nil {
 		c.c.Log.Warn("the file of an object cannot be emptied", "file", e.local, "err", err)
 	}
 	c.bytes -= e.size
 	e.size, e.have, e.layout, e.looked = 0, nil, nil, false
 	return true
+}
+
+// Shed forgets files that only the Cache has a name of any more: it would keep their room
+// on the disk.
+func (c *Cache) Shed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.oldest = slices.DeleteFunc(c.oldest, func(e *entry) bool {
+		if !e.linked {
+			return false
+		}
+		info, err := os.Stat(e.local)
+		if err == nil {
+			if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink > 1 {
+				return false
+			}
+		}
+		c.forget(e)
+		return true
+	})
 }
 
 // drop forgets the object that nobody has held for longest; the lock is held.
@@ -220,6 +271,12 @@ func (c *Cache) drop() bool {
 	}
 	e := c.oldest[0]
 	c.oldest = c.oldest[1:]
+	c.forget(e)
+	return true
+}
+
+// forget removes the file of an entry that is no more; the lock is held.
+func (c *Cache) forget(e *entry) {
 	delete(c.entries, e.path)
 	c.bytes -= e.size
 	for dir := e.local; len(dir) > len(c.root); dir = filepath.Dir(dir) { // and the folders that are then empty
@@ -230,7 +287,6 @@ func (c *Cache) drop() bool {
 			break
 		}
 	}
-	return true
 }
 
 // local is the path here of an object's path, or a text with such paths.

@@ -237,3 +237,55 @@ func TestSpans(t *testing.T) {
 		}
 	}
 }
+
+// local is a place whose objects are files here.
+type local struct {
+	*place
+	dir string
+}
+
+func (l local) Here(o object.Object) (string, bool) {
+	path := filepath.Join(l.dir, filepath.Base(o.Name))
+	_, err := os.Stat(path)
+	return path, err == nil
+}
+
+// What is a file here already is read from that, is never written, and goes when its owner
+// has deleted it.
+func TestHere(t *testing.T) {
+	p := newPlace(1000)
+	dir := t.TempDir()
+	c, _ := open(t, Config{MaxBytes: 1500, MaxFiles: 3, Sources: map[string]object.Source{"mem": local{p, dir}}})
+	paths := p.objects(t, 5)
+	owned := []string{filepath.Join(dir, "0"), filepath.Join(dir, "1")}
+	for _, name := range owned {
+		if err := os.WriteFile(name, p.data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range append(paths, paths[0], paths[1]) { // more than are kept
+		release, err := c.bringAll(t.Context(), []need{{path: path}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole(t, c, p, path)
+		release()
+	}
+	if len(p.asked) != 3 {
+		t.Errorf("asked %d times, for three objects that are not here", len(p.asked))
+	}
+	for _, name := range owned {
+		if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, p.data) {
+			t.Errorf("the owner's file has %d bytes, %v", len(got), err)
+		}
+	}
+	if err := os.Remove(owned[0]); err != nil {
+		t.Fatal(err)
+	}
+	whole(t, c, p, paths[0])
+	c.Shed()
+	if _, err := os.Stat(c.local(paths[0])); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what its owner deleted stays: %v", err)
+	}
+	whole(t, c, p, paths[1])
+}

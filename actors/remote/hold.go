@@ -62,7 +62,7 @@ func (c *Cache) satisfy(ctx context.Context, e *entry, n need) error {
 		return err
 	}
 	defer e.unlock()
-	if n.parquet {
+	if n.parquet && !e.linked {
 		known, err := c.look(ctx, e)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -27,6 +28,27 @@ func (r *Replicas) Local(ctx context.Context, id fs.UploadID, holders []mesh.Nod
 		return "", nil, err
 	}
 	return path, release, nil
+}
+
+// Copies are the uploads that this node is to hold: not what it keeps because it was read
+// here.
+func (r *Replicas) Copies() iter.Seq2[fs.Info, error] { return r.store.List(kindCopy) }
+
+// Stat is an upload that is here, or fs.ErrNotFound.
+func (r *Replicas) Stat(id fs.UploadID) (fs.Info, error) { return r.store.Stat(id) }
+
+// Here is the file of an upload that this node has whole, and has seen no damage of. It
+// must not be written, and may go at any time.
+func (r *Replicas) Here(id fs.UploadID) (path string, ok bool) {
+	if info, err := r.store.Stat(id); err != nil || info.Kind == fs.KindBuried {
+		return "", false
+	}
+	path, err := r.store.Path(id)
+	if err != nil {
+		return "", false
+	}
+	r.cache.used(id)
+	return path, true
 }
 
 func (r *Replicas) local(ctx context.Context, id fs.UploadID, holders []mesh.NodeID) (string, error) {

@@ -34,6 +34,7 @@ const (
 	keeperDir  = "registers"
 	SpillDir   = "spill"
 	ObjectsDir = "objects" // parts of objects that are elsewhere: cleared at the start
+	DraftsDir  = "drafts"  // files of datasets until they are uploads: cleared at the start
 	StagedDir  = "staged"
 	tempSuffix = ".tmp"
 )

@@ -67,7 +67,7 @@ func (a *app) joinCommand() *cobra.Command {
 	_ = f.SetAnnotation("peer", envAnnotation, []string{"POND_JOIN_PEER"})
 	f.DurationVar(&n.joinTimeout, "join-timeout", 0, "give up when no peer has answered for so long (default never)")
 	f.StringSliceVar(&n.readRoots, "read-root", nil, "`DIR` or URL, such as s3://bucket/folder, below which jobs may read; may be repeated (default whatever this user may)")
-	f.StringSliceVar(&n.writeRoots, "write-root", nil, "`DIR` below which jobs may write files; may be repeated (default whatever this user may)")
+	f.StringSliceVar(&n.writeRoots, "write-root", nil, "`DIR`, or URL such as pond://sales, below which jobs may write; may be repeated (default whatever this user may)")
 	f.StringVar(&n.memory, "memory", "", "memory for tasks, such as 4GiB (default 60 % of the machine's)")
 	f.IntVar(&n.slots, "slots", runtime.GOMAXPROCS(0), "tasks at once, one a core as a rule; 0: none, only submit and coordinate")
 	f.StringVar(&n.label, "label", "", "name of the pond: nodes with another do not join (default pond)")

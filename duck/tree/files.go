@@ -53,6 +53,8 @@ func IsReader(function string) bool {
 type Place struct {
 	Dir  string // relative names
 	Home string // what ~ stands for
+	// Pins are URLs that stand for others, such as one of a version.
+	Pins map[string]string
 }
 
 // local is the path of a file's URL on this machine, or the name itself.
@@ -76,7 +78,7 @@ func (p Place) Absolute(name string) string {
 	case strings.HasPrefix(name, "~"):
 		name = p.Home + name[1:]
 	case strings.Contains(name, "://"), name == "":
-		return name
+		return cmp.Or(p.Pins[name], name)
 	}
 	if !filepath.IsAbs(name) {
 		name = p.Dir + "/" + name

@@ -28,6 +28,15 @@ type State struct {
 	// Jobs have published lately, the latest first: whoever goes on with a job that died
 	// finds it here. At most jobsMax.
 	Jobs []Job `json:"jobs,omitempty"`
+	// Owner made the dataset: who may change it, with admins. Of one that is not there it
+	// says nothing: the next who makes it owns it.
+	Owner string `json:"owner,omitempty"`
+}
+
+// Writer is who changes a dataset.
+type Writer struct {
+	Name  string // of a user; empty: of nobody that is known
+	Admin bool   // may change what others own
 }
 
 // Job is what came of one.
@@ -42,6 +51,7 @@ var (
 	ErrPublished = errors.New("the job has published")
 	ErrNotFound  = errors.New("there is no such dataset or version")
 	ErrDamaged   = errors.New("damaged")
+	ErrNotOwner  = errors.New("the dataset is another user's")
 )
 
 // PublishedError is ErrPublished, with the version that the job made.
@@ -55,6 +65,18 @@ func (e *PublishedError) Error() string {
 }
 
 func (e *PublishedError) Unwrap() error { return ErrPublished }
+
+// May is ErrNotOwner if the dataset is there, and another's. One whose owner nobody knows is
+// everybody's.
+func (s *State) May(by Writer) error {
+	if _, there := s.Current(); !there || by.Admin || s.Owner == "" || s.Owner == by.Name {
+		return nil
+	}
+	return fmt.Errorf("%w: %s owns it", ErrNotOwner, s.Owner)
+}
+
+// LeasedTo reports whether a lease is one of a job.
+func LeasedTo(lease, job string) bool { return strings.HasPrefix(lease, job+leaseSep) }
 
 // Find is a version that can be read; 0 is the newest.
 func (s *State) Find(version uint64) (collect.Version, error) {
@@ -85,7 +107,7 @@ func (s *State) Published(job string) (version uint64, ok bool) {
 
 // Lease is that of a job which has one.
 func (s *State) Lease(job string) (lease string, ok bool) {
-	i := slices.IndexFunc(s.Leases, func(l collect.Lease) bool { return strings.HasPrefix(l.ID, job+leaseSep) })
+	i := slices.IndexFunc(s.Leases, func(l collect.Lease) bool { return LeasedTo(l.ID, job) })
 	if i < 0 {
 		return "", false
 	}
