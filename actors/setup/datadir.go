@@ -25,6 +25,7 @@ import (
 //	node.id   the node's identity
 //	store     segments and job records, see package fs
 //	registers the node's keeper, see fs.OpenKeeper
+//	drafts    files of datasets until they are uploads; emptied at start
 //	spill     what running tasks spill; emptied at start
 //	staged    where running jobs stage their outputs: a note a job
 const (
