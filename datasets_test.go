@@ -133,9 +133,10 @@ func TestDatasetVersions(t *testing.T) {
 		"CREATE TABLE x AS SELECT 1 AS a":                                                           "!there is such a dataset already",
 		"INSERT INTO x SELECT 1, 2, 3":                                                              "!table x has 2 columns but 3 values were supplied",
 		"COPY (SELECT 1 AS a) TO 'pond://x' (APPEND)":                                               "!has no column",
+		"COPY (SELECT 1 AS a) TO 'pond://n.csv'":                                                    "!a name has lower-case letters",
 		"COPY (SELECT 1 AS a) TO 'pond://A b'":                                                      "!a name has lower-case letters",
 		"COPY (SELECT 1 AS a) TO 'pond://x/1'":                                                      "!whole datasets",
-		"COPY (SELECT 1 AS a) TO 'pond://n.csv' (FORMAT csv)":                                       "!datasets are of Parquet files",
+		"COPY (SELECT 1 AS a) TO 'pond://n' (FORMAT csv)":                                           "!datasets are of Parquet files",
 	} {
 		rows, err := pondRows(t, s, sql)
 		got := strings.Join(rows, " ")

@@ -91,7 +91,7 @@ func CheckName(name string) error {
 }
 
 // checkName takes names that can be those of tables and folders too: lower-case letters,
-// digits, _, - and ., the first a letter or _.
+// digits, _ and -, the first a letter or _. Not points: FROM 'a.csv' is a file's name.
 func checkName(name string) error {
 	switch {
 	case name == "":
@@ -101,8 +101,8 @@ func checkName(name string) error {
 	}
 	for i, c := range []byte(name) {
 		letter := c == '_' || c >= 'a' && c <= 'z'
-		if !letter && (i == 0 || c != '-' && c != '.' && (c < '0' || c > '9')) {
-			return errors.New("a name has lower-case letters, digits, _, - and ., and begins with a letter or _")
+		if !letter && (i == 0 || c != '-' && (c < '0' || c > '9')) {
+			return errors.New("a name has lower-case letters, digits, _ and -, and begins with a letter or _")
 		}
 	}
 	return nil
