@@ -89,7 +89,7 @@ type JobSpec struct {
 	Owner  string `json:"owner,omitempty"`
 	Digest string `json:"digest,omitempty"`
 	// Admin: the owner has the role admin, and may write datasets of others. That node fills
-	// it in too.
+	// it in too; it is no part of what was handed in.
 	Admin bool   `json:"admin,omitempty"`
 	Name  string `json:"name,omitempty"`
 	// SQL is a query, or a COPY of one. The node that is asked makes Plan of it, and
@@ -107,7 +107,7 @@ type JobSpec struct {
 // Seal fills in the digest. It is called before anything else of the spec is.
 func (s *JobSpec) Seal() error {
 	handed := *s
-	handed.Submitted, handed.Digest = 0, ""
+	handed.Submitted, handed.Digest, handed.Admin = 0, "", false
 	b, err := json.Marshal(&handed)
 	if err != nil {
 		return fmt.Errorf("api: encode job %s: %w", s.ID, err)
