@@ -183,7 +183,7 @@ func filesOf(status *api.JobStatus, single bool) []string {
 	}
 	files := make([]string, len(status.Files))
 	for i, f := range status.Files {
-		if strings.HasPrefix(dir, stmt.Scheme) {
+		if strings.HasPrefix(dir, plan.DatasetScheme) {
 			files[i] = dir + "/" + f
 		} else {
 			files[i] = filepath.Join(dir, f)

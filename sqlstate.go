@@ -133,14 +133,14 @@ func (s *Session) dropTables(ctx context.Context, st *stmt.Statement) (*Rows, er
 			return nil, err
 		}
 		for _, path := range st.Names {
-			name := strings.TrimPrefix(path, stmt.Scheme)
+			name := strings.TrimPrefix(path, plan.DatasetScheme)
 			if !slices.ContainsFunc(there, func(d api.Dataset) bool { return d.Name == name }) {
 				return nil, failure(plan.KindNotFound, "sql", name, "SHOW TABLES lists those there are", "Catalog Error: Table with name %s does not exist!", name)
 			}
 		}
 	}
 	for _, path := range st.Names {
-		err := s.api.DropDataset(ctx, strings.TrimPrefix(path, stmt.Scheme))
+		err := s.api.DropDataset(ctx, strings.TrimPrefix(path, plan.DatasetScheme))
 		if err != nil && !(st.IfExists && errors.Is(err, plan.ErrNotFound)) {
 			return nil, err
 		}

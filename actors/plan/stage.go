@@ -288,9 +288,12 @@ const (
 	Files      ExchangeKind = "files"      // no exchange: DuckDB writes the task's rows to a staged file
 )
 
+// DatasetScheme begins the path of a dataset, which is a table by its name.
+const DatasetScheme = "pond://"
+
 // Write is the target of a job's files, and how to treat files already there.
 type Write struct {
-	Path        string            `json:"path"`             // a folder; a file with Single
+	Path        string            `json:"path"`             // a folder, or a dataset; a file with Single
 	Single      bool              `json:"single,omitempty"` // one task writes one file of that name
 	Format      Format            `json:"format"`
 	Mode        WriteMode         `json:"mode,omitempty"`

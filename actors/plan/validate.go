@@ -346,8 +346,8 @@ func (w *Write) validate() error {
 	switch {
 	case w.Path == "":
 		return Refuse("sink", "name a folder", "write has no path")
-	case isURL(w.Path):
-		return Refuse("sink", "name a folder that every node can write", "a pond reads URLs and does not write to them: %q", w.Path)
+	case isURL(w.Path) && !strings.HasPrefix(w.Path, DatasetScheme):
+		return Refuse("sink", "name a folder that every node can write, or a dataset: pond://name", "a pond reads such URLs and does not write to them: %q", w.Path)
 	case !slices.Contains([]Format{Parquet, CSV, JSON, Arrow}, w.Format):
 		return Refuse("sink", "use parquet, csv, json or arrow", "format %q is not known", w.Format)
 	case !slices.Contains([]WriteMode{"", WriteError, WriteOverwrite, WriteAppend, WriteReplace}, w.Mode):

@@ -107,7 +107,7 @@ func (p *Planner) planSQL(ctx context.Context, req *api.Query, known map[dataset
 		out.Sink.Collect = &plan.CollectOp{}
 	case stmt.Copy:
 		out.Sink.Write = s.Write
-		if !strings.HasPrefix(s.Write.Path, stmt.Scheme) {
+		if !strings.HasPrefix(s.Write.Path, plan.DatasetScheme) {
 			s.Write.Path = strings.TrimSuffix(placeOf(req.Dir).Absolute(s.Write.Path), "/")
 		}
 	case stmt.CreateTable, stmt.Insert:

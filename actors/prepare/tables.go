@@ -179,7 +179,7 @@ func (q *statement) written(ctx context.Context, s *stmt.Statement) (string, err
 
 // inserted is an INSERT's query with the table's columns.
 func (q *statement) inserted(ctx context.Context, s *stmt.Statement) (string, error) {
-	name := strings.TrimPrefix(s.Write.Path, stmt.Scheme)
+	name := strings.TrimPrefix(s.Write.Path, plan.DatasetScheme)
 	t, err := q.dataset(ctx, name, 0)
 	if err == nil && t == nil {
 		err = noTable(name)

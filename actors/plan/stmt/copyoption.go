@@ -25,8 +25,8 @@ func (s *Statement) copyTo(options []option) error {
 	if rest, ok := strings.CutPrefix(w.Path, "file://"); ok && strings.HasPrefix(rest, "/") {
 		w.Path = rest
 	}
-	if len(w.Path) >= len(Scheme) && strings.EqualFold(w.Path[:len(Scheme)], Scheme) {
-		w.Path = Scheme + w.Path[len(Scheme):]
+	if len(w.Path) >= len(plan.DatasetScheme) && strings.EqualFold(w.Path[:len(plan.DatasetScheme)], plan.DatasetScheme) {
+		w.Path = plan.DatasetScheme + w.Path[len(plan.DatasetScheme):]
 		return s.copyDataset(options)
 	}
 	if strings.Contains(w.Path, "://") || w.Path == "" || streams.MatchString(w.Path) {

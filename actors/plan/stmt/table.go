@@ -9,9 +9,6 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 )
 
-// Scheme begins the path of a dataset, which is a table by its name.
-const Scheme = "pond://"
-
 // tableFormat is that of the files of datasets.
 const tableFormat = plan.Parquet
 
@@ -158,13 +155,13 @@ func (c *cursor) tableName() (string, error) {
 	if err == nil && strings.ContainsAny(name, "/:") {
 		err = refuse("write the name alone", "%q is no name of a table", name)
 	}
-	return Scheme + strings.ToLower(name), err
+	return plan.DatasetScheme + strings.ToLower(name), err
 }
 
 // copyDataset fills in Write for a COPY into a dataset.
 func (s *Statement) copyDataset(options []option) error {
 	w := s.Write
-	if name := strings.TrimSuffix(w.Path[len(Scheme):], "/"); name == "" || strings.Contains(name, "/") {
+	if name := strings.TrimSuffix(w.Path[len(plan.DatasetScheme):], "/"); name == "" || strings.Contains(name, "/") {
 		return refuse("write TO 'pond://name'", "COPY writes whole datasets, and cannot write to %q", w.Path)
 	}
 	w.Path = strings.TrimSuffix(w.Path, "/")
@@ -242,7 +239,7 @@ func sources(s *Statement, query, table []plan.Column) ([]int, error) {
 	return from, nil
 }
 
-func tableOf(s *Statement) string { return s.Write.Path[len(Scheme):] }
+func tableOf(s *Statement) string { return s.Write.Path[len(plan.DatasetScheme):] }
 
 // misfit is an error in DuckDB's words.
 func misfit(format string, args ...any) error {
