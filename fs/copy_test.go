@@ -235,7 +235,7 @@ func TestCopyRoom(t *testing.T) {
 }
 
 // TestPowerLossOfCopies plays a power loss before every write of a history of copies,
-// tombstones, quarantine and keeping, and opens what is left: what was acknowledged holds.
+// tombstones, quarantine, keeping, imports and deletions, and opens what is left: what was acknowledged holds.
 func TestPowerLossOfCopies(t *testing.T) {
 	total, tried := int64(1<<40), 0
 	for at := int64(1); at <= total; at++ {
@@ -287,6 +287,15 @@ func powerLossOfCopies(t *testing.T, at int64, seed uint64) int64 {
 		t.Fatal(err)
 	}
 	step(three, "keeping", "held", func() error { return s.Keep(three, "copy") })
+	if err := writeFile(files, "/draft", b); err != nil {
+		t.Fatal(err)
+	}
+	imported, err := s.Import("copy", "/draft")
+	if err != nil {
+		t.Fatal(err)
+	}
+	step(imported.ID(), "importing", "held", func() error { _, err := imported.Commit(nil, true); return err })
+	step(imported.ID(), "deleting", "deleted", func() error { return s.Delete(imported.ID()) })
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -294,6 +303,16 @@ func powerLossOfCopies(t *testing.T, at int64, seed uint64) int64 {
 		checkCopies(t, fmt.Sprintf("loss at write %d, seed %d", at, seed), files.clone, kept, b)
 	}
 	return files.ops.Load()
+}
+
+// writeFile writes a durable file.
+func writeFile(files vfs.FS, name string, b []byte) error {
+	f, err := files.Create(name, writeCategory)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(bytes.Clone(b))
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func checkCopies(t *testing.T, what string, files vfs.FS, state map[UploadID]string, b []byte) {
@@ -310,8 +329,10 @@ func checkCopies(t *testing.T, what string, files vfs.FS, state map[UploadID]str
 		switch {
 		case err == nil && info.Kind != KindBuried && !whole:
 			t.Fatalf("%s: %s: wrong bytes", what, st)
-		case st == "held" && !whole, st == "buried" && info.Kind != KindBuried, st == "aside" && whole:
+		case st == "held" && !whole, st == "buried" && info.Kind != KindBuried, st == "aside" && whole, st == "deleted" && !errors.Is(err, ErrNotFound):
 			t.Fatalf("%s: %s: whole %t, kind %q, %v", what, st, whole, info.Kind, err)
+		case (st == "importing" || st == "deleting") && !whole && !errors.Is(err, ErrNotFound):
+			t.Fatalf("%s: %s: %v", what, st, err)
 		case st == "burying" && !whole && info.Kind != KindBuried:
 			t.Fatalf("%s: neither held nor buried: %v", what, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -158,6 +159,44 @@ func TestEIO(t *testing.T) {
 			p.placed(l, all)
 		})
 	}
+}
+
+// TestSyncFailsIsMended (fault 6): a node whose fsync failed, the one that looks after the
+// layout, tells nothing more: after a while it is no member, and others have its copies.
+// Started again, it reads its disk anew, and has its share.
+func TestSyncFailsIsMended(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, p *pond) {
+		var armed atomic.Bool
+		var fired atomic.Int64
+		disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if armed.Load() && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
+				fired.Add(1)
+				return syscall.EIO
+			}
+			return nil
+		}))
+		p.start("0", disk)
+		p.follow()
+		all := p.putAll(12)
+		p.placed(p.laid(5), all)
+		if _, count := p.nodes["0"].store.Usage(); count < 2 {
+			t.Fatal("the node has no copies")
+		}
+		armed.Store(true)
+		if _, err := p.nodes["0"].Put(t.Context(), three, p.nodes["0"].file(content(1, 1000))); !errors.Is(err, fs.ErrOffline) || fired.Load() == 0 {
+			t.Fatalf("the fault did not happen: %v", err)
+		}
+		synctest.Wait() // its index is being closed
+		before := fired.Load()
+		p.placed(p.laid(4), all)
+		if fired.Load() != before {
+			t.Errorf("%d fsyncs were tried again", fired.Load()-before)
+		}
+		p.nodes["0"].stop()
+		armed.Store(false)
+		p.start("0", disk).Follow(p)
+		p.placed(p.laid(5), all)
+	})
 }
 
 // TestMemberDies: what a dead node held is with others once its time is over, and not

@@ -12,7 +12,7 @@ import (
 	"github.com/pondmesh/pond/fs/replica"
 )
 
-// TestColdCorruption: damage that nobody reads is found by the scrubber, and mended.
+// TestColdCorruption (fault 10): damage that nobody reads is found by the scrubber, and mended.
 func TestColdCorruption(t *testing.T) {
 	s := play(t, 1, 4)
 	d := s.sets["d0"]
@@ -31,7 +31,7 @@ func TestColdCorruption(t *testing.T) {
 	}
 }
 
-// TestNewDisk: a disk that was replaced is filled again by itself.
+// TestNewDisk (fault 12): a disk that was replaced is filled again by itself.
 func TestNewDisk(t *testing.T) {
 	s := play(t, 2, 4)
 	d := s.sets["d0"]
@@ -50,7 +50,7 @@ func TestNewDisk(t *testing.T) {
 	}
 }
 
-// TestOneCreates: of those that create a dataset at once one does, and the others hear it.
+// TestOneCreates (fault 18): of those that create a dataset at once one does, and the others hear it.
 func TestOneCreates(t *testing.T) {
 	races := 0
 	for seed := range uint64(30) {
@@ -80,7 +80,7 @@ func TestOneCreates(t *testing.T) {
 	}
 }
 
-// TestPublisherDies at every moment of its work: the old version is there or the new one,
+// TestPublisherDies (fault 19) at every moment of its work: the old version is there or the new one,
 // whole, and another can publish after.
 func TestPublisherDies(t *testing.T) {
 	old, new := 0, 0
@@ -109,7 +109,7 @@ func TestPublisherDies(t *testing.T) {
 	}
 }
 
-// TestMinority: the side with most keepers goes on, the other fails at once, and reads
+// TestMinority (fault 20): the side with most keepers goes on, the other fails at once, and reads
 // what it knows.
 func TestMinority(t *testing.T) {
 	s := play(t, 5, 3)
@@ -140,7 +140,7 @@ func TestMinority(t *testing.T) {
 	}
 }
 
-// TestFlapping: links that come and go, in one direction or both, move no data, and a
+// TestFlapping (fault 21): links that come and go, in one direction or both, move no data, and a
 // node that is away for good is replaced once.
 func TestFlapping(t *testing.T) {
 	s := play(t, 6, 5)
@@ -183,7 +183,7 @@ func TestFlapping(t *testing.T) {
 	}
 }
 
-// TestStaleMember: what was deleted while a node was away for long stays so.
+// TestStaleMember (fault 22): what was deleted while a node was away for long stays so.
 func TestStaleMember(t *testing.T) {
 	s := play(t, 7, 5)
 	d := s.sets["d0"]
@@ -215,7 +215,7 @@ func TestStaleMember(t *testing.T) {
 	}
 }
 
-// TestOldLayout: who writes by a layout that was superseded writes to nodes that own
+// TestOldLayout (fault 23): who writes by a layout that was superseded writes to nodes that own
 // nothing any more, where readers find it, and from where its owners get it.
 func TestOldLayout(t *testing.T) {
 	s := play(t, 8, 4)
@@ -253,7 +253,7 @@ func TestOldLayout(t *testing.T) {
 	s.readsAll(d)
 }
 
-// TestCollection: a writer that sleeps for longer than its lease loses its work, and nothing
+// TestCollection (fault 24): a writer that sleeps for longer than its lease loses its work, and nothing
 // that is in use is deleted beside it, while others publish, read and join.
 func TestCollection(t *testing.T) {
 	s := play(t, 9, 4)
@@ -282,7 +282,7 @@ func TestCollection(t *testing.T) {
 	s.readsAll(d)
 }
 
-// TestMassFailure: when most nodes vanish, nothing moves until they are back.
+// TestMassFailure (fault 25): when most nodes vanish, nothing moves until they are back.
 func TestMassFailure(t *testing.T) {
 	s := play(t, 10, 6)
 	d := s.sets["d0"]
@@ -343,7 +343,7 @@ func TestLayoutChangePartitionReader(t *testing.T) {
 	}
 }
 
-// TestSyncFails: after an error of a disk nothing that it says is believed until it was
+// TestSyncFails (fault 6): after an error of a disk nothing that it says is believed until it was
 // read anew; reads that fail for a while make no copies.
 func TestSyncFails(t *testing.T) {
 	s := play(t, 11, 5)
