@@ -19,7 +19,8 @@ const (
 	clearTriesMax   = 10              // while not every node answers
 	clearPause      = 3 * time.Second // between them
 	clearTimeout    = 10 * time.Second
-	orphansPerClear = 256 // staging folders; whoever publishes there next clears the others
+	livePause       = 5 * time.Second // before a job that another node has taken over is looked at again
+	orphansPerClear = 256             // staging folders; whoever publishes there next clears the others
 	noteBytesMax    = 64 << 10
 )
 
@@ -61,7 +62,8 @@ func (o *Outputs) Usage() (bytes, count int64) {
 	return bytes, count
 }
 
-// ClearNoted clears what earlier starts of this node left.
+// ClearNoted clears what earlier starts of this node left. What a job stages that
+// another node has taken over is looked at again until that job has ended.
 func (o *Outputs) ClearNoted(ctx context.Context) {
 	entries, err := os.ReadDir(o.Dir)
 	if err != nil {
@@ -70,16 +72,33 @@ func (o *Outputs) ClearNoted(ctx context.Context) {
 		}
 		return
 	}
+	var noted []string
 	for _, e := range entries {
-		target, err := os.ReadFile(filepath.Join(o.Dir, e.Name()))
+		noted = append(noted, e.Name())
+	}
+	for noted = o.clearNoted(ctx, noted); len(noted) > 0 && delay.For(ctx, livePause) == nil; {
+		noted = o.clearNoted(ctx, noted)
+	}
+}
+
+// clearNoted returns those jobs of the noted that live: none when not every node answers.
+func (o *Outputs) clearNoted(ctx context.Context, noted []string) (live []string) {
+	for _, job := range noted {
+		target, err := os.ReadFile(filepath.Join(o.Dir, job))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // this node has taken it over itself, and it has ended
+		}
 		if err != nil || len(target) > noteBytesMax {
-			o.Log.Warn("the note of a job's output cannot be read", "job", e.Name(), "err", err)
+			o.Log.Warn("the note of a job's output cannot be read", "job", job, "err", err)
 			continue
 		}
-		if !o.clear(ctx, string(target), []string{e.Name()}) {
-			return
+		left, answered := o.clear(ctx, string(target), []string{job})
+		if !answered {
+			return nil
 		}
+		live = append(live, left...)
 	}
+	return live
 }
 
 // ClearBeside clears what others left beside a job's target.
@@ -105,8 +124,8 @@ func (o *Outputs) ClearBeside(ctx context.Context, id plan.JobID, target string)
 
 // clear removes those of the staging folders that are orphans: no process holds
 // their locks, every node of the view has answered, and none coordinates the job. It
-// reports false when not every node answers.
-func (o *Outputs) clear(ctx context.Context, target string, staged []string) bool {
+// returns those of jobs that live; answered is false when not every node answers.
+func (o *Outputs) clear(ctx context.Context, target string, staged []string) (left []string, answered bool) {
 	var live map[plan.JobID]bool
 	for try := 1; ; try++ {
 		var err error
@@ -115,11 +134,12 @@ func (o *Outputs) clear(ctx context.Context, target string, staged []string) boo
 		}
 		if try == clearTriesMax || delay.For(ctx, clearPause) != nil {
 			o.Log.Info("staging folders are left: not every node answers", "target", target, "folders", len(staged), "err", err)
-			return false
+			return nil, false
 		}
 	}
 	for _, job := range staged {
 		if live[plan.JobID(job)] {
+			left = append(left, job)
 			continue
 		}
 		bounded, cancel := context.WithTimeout(ctx, clearTimeout)
@@ -131,7 +151,9 @@ func (o *Outputs) clear(ctx context.Context, target string, staged []string) boo
 		case cleared:
 			o.Log.Info("cleared what a job left whose coordinator died", "target", target, "job", job)
 			o.forget(plan.JobID(job))
+		default: // a process works on it
+			left = append(left, job)
 		}
 	}
-	return true
+	return left, true
 }

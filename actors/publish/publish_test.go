@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/plan"
@@ -180,9 +182,29 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestTakenOver: what a node that died noted of a job that others go on with goes when
+// that job has ended, without another start.
+func TestTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := outputs(t)
+		open(t, o, job, &plan.Write{Path: filepath.Join(t.TempDir(), "out")}).Release()
+		asked := 0
+		o.Live = func(context.Context) (map[plan.JobID]bool, error) {
+			asked++
+			return map[plan.JobID]bool{job: asked < 4}, nil
+		}
+		o.ClearNoted(t.Context())
+		if noted := names(t, o.Dir); asked != 4 || len(noted) > 0 {
+			t.Errorf("asked %d times, notes: %v", asked, noted)
+		}
+	})
+}
+
 // TestClear: what a dead coordinator staged goes at its node's next start, and when
 // another job writes there; what a live one stages stays.
-func TestClear(t *testing.T) {
+func TestClear(t *testing.T) { synctest.Test(t, clearUp) }
+
+func clearUp(t *testing.T) {
 	dead, live, held := plan.JobID("d"+job[1:]), plan.JobID("1"+job[1:]), plan.JobID("2"+job[1:])
 	stage := func(o *Outputs) (parent string) {
 		parent = t.TempDir()
@@ -200,7 +222,9 @@ func TestClear(t *testing.T) {
 	}
 	o := outputs(t, live)
 	parent := stage(o)
-	o.ClearNoted(t.Context())
+	once, end := context.WithTimeout(t.Context(), time.Minute)
+	defer end()
+	o.ClearNoted(once) // which looks at those that live again
 	check("at the next start", parent)
 	if noted := names(t, o.Dir); len(noted) != 2 {
 		t.Errorf("notes: %v", noted)
@@ -211,9 +235,7 @@ func TestClear(t *testing.T) {
 
 	parent = stage(o)
 	o.Live = func(context.Context) (map[plan.JobID]bool, error) { return nil, plan.ErrUnavailable }
-	ended, end := context.WithCancel(t.Context())
-	end()
-	o.ClearNoted(ended)
+	o.ClearNoted(once)
 	if left := names(t, parent); len(left) != 3 {
 		t.Errorf("not every node answers, but only %v is left", left)
 	}
