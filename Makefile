@@ -17,6 +17,7 @@ build:
 
 test:
 	go test -tags $(TAGS) -p 1 -timeout 20m ./...
+	cd fs/object/s3/versitytest && go test -timeout 10m .
 
 SEED ?= 1
 random:
