@@ -13,6 +13,7 @@ import (
 	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/drafts"
+	"github.com/pondmesh/pond/actors/edge"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/setup"
@@ -118,7 +119,7 @@ func (s *server) getDatasets(_ http.ResponseWriter, r *http.Request) (any, error
 }
 
 func (s *server) deleteDataset(_ http.ResponseWriter, r *http.Request) (any, error) {
-	name, caller := r.PathValue("name"), callerOf(r)
+	name, caller := r.PathValue("name"), edge.CallerOf(r)
 	if _, err := s.n.rules.Check().Write(dataset.Ref{Name: name}.String()); err != nil {
 		return nil, err
 	}

@@ -32,7 +32,6 @@ func faultyNode(t *testing.T, key string) *Node {
 	}
 	view := &mesh.View{}
 	n.peers = &peers.Peers{View: func() *mesh.View { return view }}
-	n.bounds = n.boundConns()
 	n.up.Store(true)
 	return n
 }
@@ -44,7 +43,7 @@ func TestFaultRoutesAreHidden(t *testing.T) {
 		r := httptest.NewRequest(method, "http://127.0.0.1"+path, strings.NewReader(body))
 		r.Header.Set(api.ChaosKeyHeader, key)
 		w := httptest.NewRecorder()
-		newServer(n).Handler.ServeHTTP(w, r)
+		newEdge(n).Handler().ServeHTTP(w, r)
 		return w.Code, w.Body.String()
 	}
 	const order = `{"point": "report", "do": "drop"}`
@@ -66,7 +65,7 @@ func TestFaultRoutesAreHidden(t *testing.T) {
 // With the key faults are armed, told of and disarmed; what makes no sense is refused.
 func TestFaultRoutes(t *testing.T) {
 	n := faultyNode(t, chaosKey)
-	s := httptest.NewServer(newServer(n).Handler)
+	s := httptest.NewServer(newEdge(n).Handler())
 	defer s.Close()
 	p := api.NewPeer(nil, n.cfg.Secret, nil).At(strings.TrimPrefix(s.URL, "http://"))
 	o := faults.Order{Point: faults.Report, Do: faults.Drop, Times: 2}

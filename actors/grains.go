@@ -2,12 +2,12 @@ package actors
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"slices"
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/edge"
 	"github.com/pondmesh/pond/actors/grains"
 	"github.com/pondmesh/pond/actors/kinds"
 	"github.com/pondmesh/pond/actors/plan"
@@ -50,11 +50,10 @@ func (n *Node) callActor(ctx context.Context, addr, kind, key string, msg []byte
 
 // postActor has an actor receive the body, wherever it lives; from another node, here.
 func (s *server) postActor(w http.ResponseWriter, r *http.Request) (any, error) {
-	msg, err := io.ReadAll(r.Body)
+	msg, err := edge.Body(r) // the actor's bounds count it from here on
 	if err != nil {
-		return nil, badBody(r, err)
+		return nil, err
 	}
-	r.Body.Close() // the actor's bounds count it from here on
 	ctx := r.Context()
 	if d, err := time.ParseDuration(r.URL.Query().Get(api.WaitQuery)); err == nil {
 		var cancel context.CancelFunc

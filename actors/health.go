@@ -1,9 +1,7 @@
 package actors
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/fair"
@@ -57,20 +55,6 @@ func (n *Node) keepers(v *mesh.View) (all, missing []string) {
 	return all, missing
 }
 
-// health answers 200 when nothing is wrong, else 503; the body says what is.
-func (n *Node) health(look func() []api.Problem) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		h := api.Health{Node: string(n.id), OK: true, Problems: look()}
-		code := http.StatusOK
-		if len(h.Problems) > 0 {
-			h.OK, code = false, http.StatusServiceUnavailable
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(h) // who asked is gone if this fails
-	}
-}
-
 // gauges is how the node stands, for its metrics.
 func (n *Node) gauges() metrics.Gauges {
 	g := metrics.Gauges{
@@ -79,7 +63,7 @@ func (n *Node) gauges() metrics.Gauges {
 		Members:     map[string]int{mesh.Alive.String(): 0, mesh.Leaving.String(): 0},
 		Stored:      map[string]int64{},
 	}
-	g.Connections, g.Refused = n.connections()
+	g.Connections, g.Refused = n.edge.Connections()
 	g.Waiting, g.JobsMax = n.jobs.Waiting(), n.cfg.JobsMax
 	for _, r := range n.jobs.Running() {
 		s, _ := r.Status()

@@ -1,16 +1,12 @@
 package actors
 
 import (
-	"cmp"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"runtime"
 	"strconv"
 	"time"
@@ -18,8 +14,8 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/audit"
 	"github.com/pondmesh/pond/actors/auth"
+	"github.com/pondmesh/pond/actors/edge"
 	"github.com/pondmesh/pond/actors/faulty"
-	"github.com/pondmesh/pond/actors/intake"
 	"github.com/pondmesh/pond/actors/jobs"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
@@ -29,31 +25,26 @@ import (
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
-// Bounds of the HTTP server.
-const (
-	readHeaderTimeout = 5 * time.Second
-	idleConnTimeout   = 2 * time.Minute
-	headerBytesMax    = 64 << 10
-)
-
 // server answers the node's HTTP API: see package api for its routes.
 type server struct {
 	n    *Node
-	gate intake.Gate
+	edge *edge.Edge
 }
 
-func newServer(n *Node) *http.Server {
-	s := &server{n: n}
-	mux := http.NewServeMux()
-	route := func(pattern string, least auth.Role, h http.HandlerFunc) { mux.HandleFunc(pattern, s.only(least, h)) }
-	anyone := func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, h) }
-	route("POST /v1/blocks", auth.Submit, faulty.Blocks(transfer.Handler(n.segments, transfer.Limits{}, n.log), n.cfg.Faults).ServeHTTP)
-	route("GET /v1/segments/{id}/schema", auth.Submit, s.handle(s.getSchema))
-	route("DELETE /v1/segments/{id}", auth.Node, s.handle(s.dropSegment))
-	route("GET /v1/segments/{id}/parts", auth.Node, s.handle(s.getParts))
-	route("POST /v1/jobs", auth.Submit, s.handle(s.postJob))
-	route("GET /v1/job-id", auth.Submit, s.handle(s.getJobID))
-	route("GET /v1/jobs", auth.Read, s.handle(s.getJobs))
+// newEdge registers the routes. Each names the least role that it takes.
+func newEdge(n *Node) *edge.Edge {
+	e := edge.New(edge.Config{
+		Node: string(n.id), TLS: n.cfg.TLS, Secret: n.cfg.Secret, Names: []string{n.cfg.Bind, n.cfg.Advertise}, Files: n.cfg.Files, Bodies: bodyBytesMax,
+		Ready: n.ready, Denied: n.denied, Peer: n.api, Refused: n.refused, Log: n.log,
+	})
+	s, route, anyone := &server{n, e}, e.Route, e.Anyone
+	route("POST /v1/blocks", auth.Submit, edge.Plain(faulty.Blocks(transfer.Handler(n.segments, transfer.Limits{}, n.log), n.cfg.Faults)))
+	route("GET /v1/segments/{id}/schema", auth.Submit, s.getSchema)
+	route("DELETE /v1/segments/{id}", auth.Node, s.dropSegment)
+	route("GET /v1/segments/{id}/parts", auth.Node, s.getParts)
+	route("POST /v1/jobs", auth.Submit, s.postJob)
+	route("GET /v1/job-id", auth.Submit, s.getJobID)
+	route("GET /v1/jobs", auth.Read, s.getJobs)
 	route("GET /v1/jobs/{id}", auth.Read, s.onJob(s.getJob))
 	route("GET /v1/jobs/{id}/spec", auth.Submit, s.onJob(s.owned(s.getSpec)))
 	route("GET /v1/jobs/{id}/watch", auth.Read, s.onJob(s.watchJob))
@@ -61,133 +52,67 @@ func newServer(n *Node) *http.Server {
 	route("POST /v1/jobs/{id}/cancel", auth.Submit, s.onJob(s.owned(s.cancelJob)))
 	route("POST /v1/jobs/{id}/renew", auth.Submit, s.onJob(s.owned(s.renewJob)))
 	route("GET /v1/jobs/{id}/explain", auth.Submit, s.onJob(s.owned(s.explainJob)))
-	route("GET /v1/jobs/{id}/packet", auth.Node, s.handle(s.getPacket))
-	route("GET /v1/jobs/{id}/read", auth.Node, s.handle(s.getRowTimes))
-	route("POST /v1/jobs/{id}/start", auth.Node, s.handle(s.startJob))
-	route("POST /v1/actors/{kind}/{key}", auth.Submit, s.handle(s.postActor))
-	route("POST /v1/describe", auth.Submit, s.handle(s.postDescribe))
-	route("POST /v1/explain", auth.Submit, s.handle(s.postExplain))
-	route("GET /v1/datasets", auth.Read, s.handle(s.getDatasets))
-	route("DELETE /v1/datasets/{name}", auth.Submit, s.handle(s.deleteDataset))
-	route("GET /v1/members", auth.Read, s.handle(s.getMembers))
-	route("POST /v1/leave", auth.Admin, s.handle(s.postLeave))
-	route("GET /v1/version", auth.Read, s.handle(s.getVersion))
-	route("GET /v1/usage", auth.Read, s.handle(s.getUsage))
-	route("GET /metrics", auth.Read, n.metrics.Handler().ServeHTTP)
-	anyone("GET /healthz", n.health(n.failed)) // what watches over a node has no token
-	anyone("GET /readyz", n.health(n.unready))
-	route("PUT /v1/specs/{id}", auth.Node, s.handle(s.putSpec))
-	route("GET /v1/specs", auth.Node, s.handle(s.getSpecs))
-	route("POST /v1/held", auth.Node, s.handle(s.postHeld))
-	route("POST /v1/registers", auth.Node, s.handle(s.postRegisters))
-	route("POST /v1/registers/recover", auth.Admin, s.handle(s.postRecover))
-	route("PUT /v1/uploads/{id}", auth.Node, s.handle(n.replicas.ServePut))
-	route("GET /v1/uploads/{id}", auth.Node, s.handle(n.replicas.ServeGet))
-	route("POST /v1/uploads/{id}/verify", auth.Node, s.handle(n.replicas.ServeVerify))
-	route("POST /v1/inventory", auth.Node, s.handle(n.replicas.ServeInventory))
-	if n.cfg.Faults != nil {
-		hidden := func(pattern string, least auth.Role, h http.HandlerFunc) {
-			mux.HandleFunc(pattern, s.keyed(s.only(least, h)))
+	route("GET /v1/jobs/{id}/packet", auth.Node, s.getPacket)
+	route("GET /v1/jobs/{id}/read", auth.Node, s.getRowTimes)
+	route("POST /v1/jobs/{id}/start", auth.Node, s.startJob)
+	route("POST /v1/actors/{kind}/{key}", auth.Submit, s.postActor)
+	route("POST /v1/describe", auth.Submit, s.postDescribe)
+	route("POST /v1/explain", auth.Submit, s.postExplain)
+	route("GET /v1/datasets", auth.Read, s.getDatasets)
+	route("DELETE /v1/datasets/{name}", auth.Submit, s.deleteDataset)
+	route("GET /v1/members", auth.Read, s.getMembers)
+	route("POST /v1/leave", auth.Admin, s.postLeave)
+	route("GET /v1/version", auth.Read, s.getVersion)
+	route("GET /v1/usage", auth.Read, s.getUsage)
+	route("GET /metrics", auth.Read, edge.Plain(n.metrics.Handler()))
+	anyone("GET /healthz", e.Health(n.failed)) // what watches over a node has no token
+	anyone("GET /readyz", e.Health(n.unready))
+	route("PUT /v1/specs/{id}", auth.Node, s.putSpec)
+	route("GET /v1/specs", auth.Node, s.getSpecs)
+	route("POST /v1/held", auth.Node, s.postHeld)
+	route("POST /v1/registers", auth.Node, s.postRegisters)
+	route("POST /v1/registers/recover", auth.Admin, s.postRecover)
+	route("PUT /v1/uploads/{id}", auth.Node, n.replicas.ServePut)
+	route("GET /v1/uploads/{id}", auth.Node, n.replicas.ServeGet)
+	route("POST /v1/uploads/{id}/verify", auth.Node, n.replicas.ServeVerify)
+	route("POST /v1/inventory", auth.Node, n.replicas.ServeInventory)
+	if n.cfg.Faults != nil { // for who has the key; to others there are none
+		orders := faulty.Orders{Faults: n.cfg.Faults}
+		hidden := func(pattern string, least auth.Role, a edge.Answer) {
+			e.Hidden(pattern, least, func(r *http.Request) bool { return n.cfg.Faults.Allows(r.Header.Get(api.ChaosKeyHeader)) }, a)
 		}
-		hidden("GET /v1/faults", auth.Admin, s.handle(s.getFaults))
-		hidden("POST /v1/faults", auth.Admin, s.handle(s.postFault))
-		hidden("DELETE /v1/faults", auth.Admin, s.handle(s.deleteFaults))
+		hidden("GET /v1/faults", auth.Admin, orders.List)
+		hidden("POST /v1/faults", auth.Admin, orders.Arm)
+		hidden("DELETE /v1/faults", auth.Admin, orders.Disarm)
 	}
-	mux.HandleFunc("/", s.noEndpoint)
-	return &http.Server{
-		Handler:           n.bounds.Bound(n.whose, s.refuse, s.guard(s.gate.Bound(bodyMax(mux), mux))),
-		ConnContext:       n.bounds.Context,
-		TLSConfig:         n.cfg.TLS.Clone(), // serving adds protocols to it that the clients do not speak
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleConnTimeout,
-		MaxHeaderBytes:    headerBytesMax,
-		Protocols:         http1(),
-		ErrorLog:          n.refused.ErrorLog(),
-	}
-}
-
-// http1 is all that nodes and clients speak: each protocol more is one more to bound.
-func http1() *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(true)
-	return p
-}
-
-// handle turns a function's result into JSON and its error into a status.
-func (s *server) handle(f func(w http.ResponseWriter, r *http.Request) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		out, err := f(w, r)
-		switch {
-		case err != nil:
-			if plan.AsError(err).Op == api.OpReceive {
-				s.refuse(w, r, err)
-				return
-			}
-			s.fail(w, err)
-		case out != nil:
-			w.Header().Set("Content-Type", "application/json")
-			if err := json.NewEncoder(w).Encode(out); err != nil {
-				s.n.log.Debug("writing a reply", "path", r.URL.Path, "err", err)
-			}
-		}
-	}
-}
-
-// refuse is fail for a request that should not have come. The log says so.
-func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	s.noteRefused(r, err)
-	s.fail(w, err)
-}
-
-func (s *server) noteRefused(r *http.Request, err error) {
-	s.n.refused.Note("a request", "from", r.RemoteAddr, "host", fmt.Sprintf("%.100q", r.Host), "request", r.Method+" "+r.URL.Path, "err", err)
-}
-
-func (s *server) fail(w http.ResponseWriter, err error) {
-	s.failAs(w, api.StatusOf(plan.KindOf(err)), err)
-}
-
-// failAs is fail with a status of HTTP of its own.
-func (s *server) failAs(w http.ResponseWriter, code int, err error) {
-	e := api.FromError(err)
-	if e.Node == "" {
-		e.Node = string(s.n.id)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(e) // the client is gone if this fails
+	return e
 }
 
 // jobHandler answers a request about a job that this node knows.
 type jobHandler func(w http.ResponseWriter, r *http.Request, id plan.JobID) (any, error)
 
 // onJob runs f on the node that knows the job: here, or wherever it is.
-func (s *server) onJob(f jobHandler) http.HandlerFunc {
-	here := s.handle(func(w http.ResponseWriter, r *http.Request) (any, error) {
-		return f(w, r, plan.JobID(r.PathValue("id")))
-	})
-	return func(w http.ResponseWriter, r *http.Request) {
+func (s *server) onJob(f jobHandler) edge.Answer {
+	return func(w http.ResponseWriter, r *http.Request) (any, error) {
 		id := plan.JobID(r.PathValue("id"))
 		if s.n.jobs.Knows(id) {
-			here(w, r)
-			return
+			return f(w, r, id)
 		}
-		if r.Header.Get(api.HopHeader) == "" {
-			if addr, ok := s.n.peers.Node(r.Context(), id); ok {
-				s.proxy(addr).ServeHTTP(w, r)
-				return
-			}
-			s.handle(s.unanswered)(w, r)
-			return
+		if r.Header.Get(api.HopHeader) != "" {
+			return nil, peers.NoJob(id)
 		}
-		s.fail(w, peers.NoJob(id))
+		addr, ok := s.n.peers.Node(r.Context(), id)
+		if !ok {
+			return s.unanswered(r, id)
+		}
+		s.edge.PassOn(w, r, addr)
+		return nil, nil
 	}
 }
 
 // unanswered is a request about a job for which no node answers. Whether it has ended
 // the registers may know.
-func (s *server) unanswered(_ http.ResponseWriter, r *http.Request) (any, error) {
-	id := plan.JobID(r.PathValue("id"))
+func (s *server) unanswered(r *http.Request, id plan.JobID) (any, error) {
 	why := s.n.peers.WhyNot(r.Context(), id)
 	if plan.KindOf(why) != plan.KindNotFound {
 		return nil, why
@@ -205,29 +130,6 @@ func (s *server) unanswered(_ http.ResponseWriter, r *http.Request) (any, error)
 // ofStatus are the requests that a job's status answers.
 var ofStatus = map[string]bool{"GET /v1/jobs/{id}": true, "GET /v1/jobs/{id}/watch": true, "POST /v1/jobs/{id}/cancel": true}
 
-func (s *server) proxy(addr string) http.Handler {
-	scheme := "http"
-	if s.n.cfg.TLS != nil {
-		scheme = "https"
-	}
-	return &httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(&url.URL{Scheme: scheme, Host: addr})
-			p.Out.Header.Set(api.HopHeader, "1")
-			tell(p.Out.Header, callerOf(p.In))
-			if own, _ := s.n.api.Authorization(addr); own != "" { // a node has its secret
-				p.Out.Header.Set("Authorization", own)
-			}
-		},
-		Transport:     s.n.api.Transport(),
-		FlushInterval: -1,
-		ErrorLog:      slog.NewLogLogger(s.n.log.Handler(), slog.LevelDebug),
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			s.fail(w, &plan.Error{Kind: plan.KindUnavailable, Op: "reach", Subject: addr, Text: err.Error()})
-		},
-	}
-}
-
 // bodyBytesMax bounds bodies of requests, by route.
 var bodyBytesMax = map[string]int64{
 	"POST /v1/jobs":                api.SpecBytesMax,
@@ -243,43 +145,8 @@ var bodyBytesMax = map[string]int64{
 	"POST /v1/inventory":           replicas.InventoryBytesMax,
 }
 
-// faultBytesMax bounds an order for a fault; otherBytesMax bounds bodies of all other
-// routes, of which none reads any.
-const (
-	faultBytesMax = 4 << 10
-	otherBytesMax = 4 << 10
-)
-
-func bodyMax(mux *http.ServeMux) func(*http.Request) int64 {
-	return func(r *http.Request) int64 {
-		_, pattern := mux.Handler(r)
-		if most, ok := bodyBytesMax[pattern]; ok {
-			return most
-		}
-		return otherBytesMax
-	}
-}
-
-// decode reads a request to its end: only then is it noticed when its client
-// goes away.
-func decode(r *http.Request, into any) error {
-	defer r.Body.Close() // its bytes are of no more use
-	b, err := io.ReadAll(r.Body)
-	if err == nil {
-		err = json.Unmarshal(b, into)
-	}
-	if err != nil {
-		return badBody(r, err)
-	}
-	return nil
-}
-
-func badBody(r *http.Request, err error) error {
-	if pe := (*plan.Error)(nil); errors.As(err, &pe) {
-		return pe
-	}
-	return &plan.Error{Kind: plan.KindUser, Op: r.Method, Subject: r.URL.Path, Text: "the request's body is not what is expected: " + err.Error()}
-}
+// faultBytesMax bounds an order for a fault.
+const faultBytesMax = 4 << 10
 
 // getJobID offers an id for a job that is to be submitted to this node.
 func (s *server) getJobID(http.ResponseWriter, *http.Request) (any, error) {
@@ -288,11 +155,11 @@ func (s *server) getJobID(http.ResponseWriter, *http.Request) (any, error) {
 
 func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 	spec := new(api.JobSpec)
-	if err := decode(r, spec); err != nil {
-		audit.New(r, callerOf(r), nil).End(r.Context(), s.n.log, err)
+	if err := edge.Decode(r, spec); err != nil {
+		audit.New(r, edge.CallerOf(r), nil).End(r.Context(), s.n.log, err)
 		return nil, err
 	}
-	spec.Submitted, spec.Digest, spec.Owner, spec.Admin = 0, "", callerOf(r).User, callerOf(r).May(auth.Admin) // by this node's clock and hand, not the client's
+	spec.Submitted, spec.Digest, spec.Owner, spec.Admin = 0, "", edge.CallerOf(r).User, edge.CallerOf(r).May(auth.Admin) // by this node's clock and hand, not the client's
 	if spec.ID == "" {
 		spec.ID = s.n.jobs.NewID()
 	}
@@ -304,7 +171,7 @@ func (s *server) postJob(w http.ResponseWriter, r *http.Request) (any, error) {
 
 // takeJob submits a job, and notes that in the log.
 func (s *server) takeJob(r *http.Request, spec *api.JobSpec) (*api.JobStatus, error) {
-	noted := audit.New(r, callerOf(r), spec)
+	noted := audit.New(r, edge.CallerOf(r), spec)
 	status, err := s.submitOnce(r, spec)
 	noted.End(r.Context(), s.n.log, err)
 	return status, err
@@ -335,14 +202,12 @@ func (s *server) submitOnce(r *http.Request, spec *api.JobSpec) (*api.JobStatus,
 // line tells its id before anything is done about it, so that a client that made up
 // none and goes away can still cancel it.
 func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpec) (any, error) {
-	out := newStatusLines(w)
-	if !out.write(&api.JobStatus{ID: spec.ID, NextID: s.n.jobs.NewID(), Name: spec.Name, State: api.Queued}) {
+	out := edge.NewLines(w)
+	if !out.Write(&api.JobStatus{ID: spec.ID, NextID: s.n.jobs.NewID(), Name: spec.Name, State: api.Queued}) {
 		return nil, nil
 	}
 	if _, err := s.takeJob(r, spec); err != nil {
-		refused := api.FromError(err)
-		refused.Node = cmp.Or(refused.Node, string(s.n.id))
-		out.write(&api.JobStatus{ID: spec.ID, Error: refused})
+		out.Write(&api.JobStatus{ID: spec.ID, Error: s.edge.Error(err)})
 		return nil, nil
 	}
 	if s.n.jobs.Knows(spec.ID) {
@@ -354,7 +219,7 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 		return nil, nil // the client asks again, and gets the reason
 	}
 	for status, err := range s.n.api.At(addr).Hop().Watch(r.Context(), spec.ID) {
-		if err != nil || !out.write(status) {
+		if err != nil || !out.Write(status) {
 			break
 		}
 	}
@@ -396,32 +261,16 @@ func (s *server) getSpec(_ http.ResponseWriter, _ *http.Request, id plan.JobID) 
 
 // watchJob writes a line for every change of a job's status until it has ended.
 func (s *server) watchJob(w http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
-	s.watchLines(newStatusLines(w), r, id)
+	s.watchLines(edge.NewLines(w), r, id)
 	return nil, nil
 }
 
-func (s *server) watchLines(out *statusLines, r *http.Request, id plan.JobID) {
+func (s *server) watchLines(out *edge.Lines, r *http.Request, id plan.JobID) {
 	for status := range s.n.jobs.Statuses(r.Context(), id) {
-		if !out.write(shown(r, status)) {
+		if !out.Write(shown(r, status)) {
 			return
 		}
 	}
-}
-
-// statusLines writes a job's status, a line each time.
-type statusLines struct {
-	out   *json.Encoder
-	flush *http.ResponseController
-}
-
-func newStatusLines(w http.ResponseWriter) *statusLines {
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	return &statusLines{out: json.NewEncoder(w), flush: http.NewResponseController(w)}
-}
-
-// write reports whether somebody still reads.
-func (l *statusLines) write(s *api.JobStatus) bool {
-	return l.out.Encode(s) == nil && l.flush.Flush() == nil
 }
 
 func (s *server) cancelJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
@@ -434,7 +283,7 @@ func (s *server) cancelJob(_ http.ResponseWriter, r *http.Request, id plan.JobID
 
 func (s *server) postDescribe(_ http.ResponseWriter, r *http.Request) (any, error) {
 	req := new(api.Query)
-	if err := decode(r, req); err != nil {
+	if err := edge.Decode(r, req); err != nil {
 		return nil, err
 	}
 	return s.n.planner.Describe(r.Context(), req)
@@ -450,7 +299,7 @@ func (s *server) explainJob(w http.ResponseWriter, r *http.Request, id plan.JobI
 
 func (s *server) postExplain(w http.ResponseWriter, r *http.Request) (any, error) {
 	spec := new(api.JobSpec)
-	if err := decode(r, spec); err != nil {
+	if err := edge.Decode(r, spec); err != nil {
 		return nil, err
 	}
 	if err := s.n.planner.Fill(r.Context(), spec); err != nil {
@@ -536,7 +385,7 @@ func (s *server) startJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 
 func (s *server) putSpec(w http.ResponseWriter, r *http.Request) (any, error) {
 	rec := new(api.Record)
-	if err := decode(r, rec); err != nil {
+	if err := edge.Decode(r, rec); err != nil {
 		return nil, err
 	}
 	if rec.Spec == nil || string(rec.Spec.ID) != r.PathValue("id") {
@@ -559,7 +408,7 @@ func (s *server) getSpecs(http.ResponseWriter, *http.Request) (any, error) {
 
 func (s *server) postHeld(_ http.ResponseWriter, r *http.Request) (any, error) {
 	req := new(api.HeldRequest)
-	if err := decode(r, req); err != nil {
+	if err := edge.Decode(r, req); err != nil {
 		return nil, err
 	}
 	return s.n.segments.Held(req.Stages), nil
@@ -567,7 +416,7 @@ func (s *server) postHeld(_ http.ResponseWriter, r *http.Request) (any, error) {
 
 func (s *server) postRegisters(w http.ResponseWriter, r *http.Request) (any, error) {
 	call := new(api.RegisterCall)
-	if err := decode(r, call); err != nil {
+	if err := edge.Decode(r, call); err != nil {
 		return nil, err
 	}
 	reply, lost, err := faulty.Answer(w, s.n.cfg.Faults, func() (*api.RegisterReply, error) { return s.n.registers.Answer(r.Context(), call) })

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,10 +21,10 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/drafts"
+	"github.com/pondmesh/pond/actors/edge"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/faulty"
 	"github.com/pondmesh/pond/actors/grains"
-	"github.com/pondmesh/pond/actors/intake"
 	"github.com/pondmesh/pond/actors/jobs"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/metrics"
@@ -84,10 +83,9 @@ type Node struct {
 	rules     *access.Rules
 	metrics   *metrics.Metrics
 	worker    *actor.PID
-	running   atomic.Int64 // attempts: granted and not yet ended
-	server    *http.Server
-	bounds    *intake.Conns // of the server
-	refused   *refusals.Log // of the wire and the server
+	running   atomic.Int64  // attempts: granted and not yet ended
+	edge      *edge.Edge    // the HTTP server
+	refused   *refusals.Log // of the wire and the edge
 
 	up        atomic.Bool     // it has joined: mesh is set, and the API answers
 	ctx       context.Context // ends when the node stops
@@ -135,7 +133,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		return nil, setup.PortError(err, base+api.PortOffset, base)
 	}
 	defer func() {
-		if err != nil && n.server == nil { // which closes it
+		if err != nil && n.edge == nil { // which closes it
 			l.Close()
 		}
 	}()
@@ -182,9 +180,8 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		return nil, fmt.Errorf("actors: start the worker: %w", err)
 	}
 	n.metrics = metrics.New(n.gauges)
-	n.bounds = n.boundConns()
-	n.server = newServer(n)
-	n.goes.Go(func() { n.serve(n.bounds.Listen(l.(*net.TCPListener))) }) // who asks while peers are called hears that, rather than nothing
+	n.edge = newEdge(n)
+	n.goes.Go(func() { n.serve(l.(*net.TCPListener)) }) // who asks while peers are called hears that, rather than nothing
 	gossip := cfg.Mesh(base)
 	gossip.Node, gossip.OnPause = n.id, n.onPause
 	if n.mesh, err = mesh.Join(ctx, gossip); err != nil {
@@ -232,14 +229,8 @@ func (n *Node) limits() exec.Limits {
 	return exec.Limits{Spill: n.cfg.SpillMax, Result: n.cfg.ResultMax, Output: n.cfg.OutputMax}
 }
 
-func (n *Node) serve(l net.Listener) {
-	var err error
-	if n.cfg.TLS != nil {
-		err = n.server.ServeTLS(l, "", "")
-	} else {
-		err = n.server.Serve(l)
-	}
-	if !errors.Is(err, http.ErrServerClosed) {
+func (n *Node) serve(l *net.TCPListener) {
+	if err := n.edge.Serve(l); err != nil {
 		n.log.Error("the API server ended", "err", err)
 	}
 }
@@ -461,10 +452,8 @@ func (n *Node) close() error {
 	if n.grains != nil {
 		n.grains.Close()
 	}
-	if n.server != nil {
-		if err := n.server.Shutdown(ctx); err != nil {
-			errs = append(errs, n.server.Close())
-		}
+	if n.edge != nil {
+		errs = append(errs, n.edge.Close(ctx))
 	}
 	if n.wire != nil {
 		if n.worker != nil {
