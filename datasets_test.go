@@ -112,6 +112,8 @@ func TestDatasetVersions(t *testing.T) {
 	write("CREATE VIEW v AS FROM 'pond://x/1' WHERE k = 1")
 	write("CREATE TABLE gone AS SELECT 1 AS a")
 	write("DROP TABLE gone")
+	write("CREATE TABLE exact AS SELECT sum(i) + 170141183460469231731687303715884105000 AS h, 'b'::ENUM('b', 'a') AS e, '101'::BIT AS b, TIMETZ '12:00:00+01' AS t, [1, 2]::INTEGER[2] AS l, {'h': [7::UHUGEINT]} AS s, 1 AS H FROM range(9) t(i)")
+	write("INSERT INTO exact SELECT 9007199254740993, 'a', '1', '11:00:00+00', [3, 4], NULL, 2")
 	for sql, want := range map[string]string{
 		"SELECT count(*), max(k) FROM x":                                                            "11|5",
 		"SELECT count(*), max(k) FROM 'pond://x'":                                                   "11|5",
@@ -123,20 +125,24 @@ func TestDatasetVersions(t *testing.T) {
 		"SELECT count(*), min(i) FROM read_parquet('pond://x/k=5')":                                 "1|100",
 		"SELECT (SELECT count(*) FROM 'pond://x/k=1/*.parquet'), (SELECT count(*) FROM 'pond://x')": "5|11",
 		"SELECT count(*) FROM v":                                                                    "5",
-		"SHOW TABLES":                                                                               "v x",
-		"FROM gone":                                                                                 "!Table with name gone does not exist",
-		"FROM 'pond://gone/1'":                                                                      "1",
-		"FROM 'pond://other'":                                                                       "!Table with name pond://other does not exist",
-		"FROM 'pond://x/9'":                                                                         "!version 9; the newest is 2",
-		"FROM 'pond://x/k=9/*.parquet'":                                                             "!none of such a name",
-		"FROM 'pond://X'":                                                                           "11",
-		"CREATE TABLE x AS SELECT 1 AS a":                                                           "!there is such a dataset already",
-		"INSERT INTO x SELECT 1, 2, 3":                                                              "!table x has 2 columns but 3 values were supplied",
-		"COPY (SELECT 1 AS a) TO 'pond://x' (APPEND)":                                               "!has no column",
-		"COPY (SELECT 1 AS a) TO 'pond://n.csv'":                                                    "!a name has lower-case letters",
-		"COPY (SELECT 1 AS a) TO 'pond://A b'":                                                      "!a name has lower-case letters",
-		"COPY (SELECT 1 AS a) TO 'pond://x/1'":                                                      "!whole datasets",
-		"COPY (SELECT 1 AS a) TO 'pond://n' (FORMAT csv)":                                           "!datasets are of Parquet files",
+		"SHOW TABLES":                                                                               "exact v x",
+		"SELECT COLUMNS(*)::VARCHAR FROM exact":                                                     "170141183460469231731687303715884105036|b|101|12:00:00+01|[1, 2]|{'h': [7]}|1 9007199254740993|a|1|11:00:00+00|[3, 4]|(null)|2",
+		"SELECT max(e)::VARCHAR, max(h)::VARCHAR FROM exact":                                        "a|170141183460469231731687303715884105036",
+		"SELECT string_agg(typeof(COLUMNS(*)), '') FROM exact WHERE e = 'a'":                        "HUGEINT|ENUM('b', 'a')|BIT|TIME WITH TIME ZONE|INTEGER[2]|STRUCT(h UHUGEINT[])|INTEGER",
+		"CREATE TABLE u AS SELECT 1::UNION(n INTEGER, s VARCHAR) AS u":                              "!keeps no UNION",
+		"FROM gone":                                       "!Table with name gone does not exist",
+		"FROM 'pond://gone/1'":                            "1",
+		"FROM 'pond://other'":                             "!Table with name pond://other does not exist",
+		"FROM 'pond://x/9'":                               "!version 9; the newest is 2",
+		"FROM 'pond://x/k=9/*.parquet'":                   "!none of such a name",
+		"FROM 'pond://X'":                                 "11",
+		"CREATE TABLE x AS SELECT 1 AS a":                 "!there is such a dataset already",
+		"INSERT INTO x SELECT 1, 2, 3":                    "!table x has 2 columns but 3 values were supplied",
+		"COPY (SELECT 1 AS a) TO 'pond://x' (APPEND)":     "!has no column",
+		"COPY (SELECT 1 AS a) TO 'pond://n.csv'":          "!a name has lower-case letters",
+		"COPY (SELECT 1 AS a) TO 'pond://A b'":            "!a name has lower-case letters",
+		"COPY (SELECT 1 AS a) TO 'pond://x/1'":            "!whole datasets",
+		"COPY (SELECT 1 AS a) TO 'pond://n' (FORMAT csv)": "!datasets are of Parquet files",
 	} {
 		rows, err := pondRows(t, s, sql)
 		got := strings.Join(rows, " ")

@@ -15,7 +15,6 @@ import (
 	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/vec"
 	"github.com/pondmesh/pond/fs"
-	"github.com/pondmesh/pond/fs/dataset"
 )
 
 // writeFile has DuckDB write the rows to files in a folder of the attempt's own:
@@ -31,6 +30,11 @@ func (t *task) writeFile(ctx context.Context) (*Outcome, error) {
 	columns, err := t.columns(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if columns != nil {
+		if t.query, err = storedQuery(t.query, columns, t.packet.Stage().Exchange.Write.PartitionBy); err != nil {
+			return nil, err
+		}
 	}
 	bounded, cancel := context.WithCancelCause(ctx)
 	stop := Every(OutputPause, func() error { return t.checkOutput(dir) }, cancel)
@@ -48,21 +52,6 @@ func (t *task) writeFile(ctx context.Context) (*Outcome, error) {
 		return nil, journal.StorageError(engines.Error("write", err))
 	}
 	return t.staged(attempt, rows, columns)
-}
-
-// columns are those of the query; none unless a dataset is written.
-func (t *task) columns(ctx context.Context) (out []plan.Column, err error) {
-	if !dataset.Is(t.packet.Stage().Exchange.Write.Path) {
-		return nil, nil
-	}
-	schema, err := t.engine.Schema(ctx, t.query)
-	if err != nil {
-		return nil, engines.Error("write", err)
-	}
-	for _, f := range schema.Fields {
-		out = append(out, plan.Column{Name: f.Name, Type: f.Type.SQL})
-	}
-	return out, nil
 }
 
 // checkOutput measures what the attempt has written.

@@ -42,6 +42,9 @@ func (t *Table) view(name string) plan.View {
 	var types []string
 	for i, c := range t.Columns {
 		columns[i] = lexer.QuoteName(c.Name)
+		if _, cast, _ := plan.Stored(c.Type); cast {
+			columns[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", columns[i], c.Type, columns[i])
+		}
 		if slices.ContainsFunc(t.Folders, func(f string) bool { return strings.EqualFold(f, c.Name) }) {
 			types = append(types, lexer.QuoteText(c.Name)+": "+lexer.QuoteText(c.Type))
 		}
