@@ -134,7 +134,7 @@ func (f *Folder) Put(ctx context.Context, name string, r io.Reader, size int64, 
 		return object.Object{}, err
 	}
 	if err := f.root.MkdirAll(path.Dir(key), 0o755); err != nil {
-		return object.Object{}, failed("write", name, err)
+		return object.Object{}, f.unwritten(name, key, err)
 	}
 	draft := path.Dir(key) + "/" + drafts + rand.Text()
 	defer f.root.Remove(draft)
@@ -146,9 +146,21 @@ func (f *Folder) Put(ctx context.Context, name string, r io.Reader, size int64, 
 		show = f.root.Link
 	}
 	if err := show(draft, key); err != nil {
-		return object.Object{}, failed("write", name, err)
+		return object.Object{}, f.unwritten(name, key, err)
 	}
 	return f.stat("write", name, key)
+}
+
+// unwritten is the error of a name that could not be made. It exists if it is an object's:
+// neither a folder is one, nor a name below a file.
+func (f *Folder) unwritten(name, key string, err error) error {
+	if !errors.Is(err, iofs.ErrExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return failed("write", name, err)
+	}
+	if info, look := f.root.Stat(key); look == nil && info.Mode().IsRegular() {
+		return failed("write", name, err)
+	}
+	return &object.Error{Op: "write", Name: name, Kind: object.ErrName, Detail: "a folder has this name, or a file that of a folder in it"}
 }
 
 func (f *Folder) write(ctx context.Context, draft string, r io.Reader, size int64) error {
