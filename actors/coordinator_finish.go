@@ -251,7 +251,11 @@ func (c *coordinator) result() *api.ResultInfo {
 	}
 	r := &api.ResultInfo{Job: c.hosted.Spec.ID}
 	for _, w := range c.d.Segments(len(c.job.Stages) - 1) {
-		r.Parts = append(r.Parts, api.ResultPart{Addr: c.crew.Holder(w), Segment: w.Output.Segment, Rows: w.Output.Rows})
+		p := api.ResultPart{Segment: w.Output.Segment, Rows: w.Output.Rows}
+		if addrs := c.crew.Holders(w); len(addrs) > 0 {
+			p.Addr = addrs[0]
+		}
+		r.Parts = append(r.Parts, p)
 	}
 	return r
 }

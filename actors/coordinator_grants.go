@@ -130,5 +130,5 @@ func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 		return nil, peers.NoJob(c.hosted.Spec.ID)
 	}
 	p := &api.Packet{ID: c.hosted.Spec.ID, Codec: c.hosted.Spec.Options.Codec, Access: c.hosted.Compiled().Access, Staging: c.output.Dir(), Lease: c.output.Lease()}
-	return p, given.Fill(p, c.job, m.stage, c.d, c.crew.Holder)
+	return p, given.Fill(p, c.job, m.stage, c.d, c.crew.Holders)
 }

@@ -77,6 +77,9 @@ func (n *Node) packetsOf(job plan.JobID, term uint64, router string) *given.Pack
 	}
 	fetch := func(stage int, version uint64) (*api.Packet, error) {
 		p, err := ask(stage, version)
+		if err == nil {
+			p.Prefer(n.APIAddr())
+		}
 		if errors.Is(err, plan.ErrFenced) || errors.Is(err, plan.ErrNotFound) { // of this attempt, not of the job
 			err = &plan.Error{Kind: plan.KindCancelled, Op: "fetch the stage of", Subject: string(job), Text: "who granted the task does not drive the job any more"}
 		}

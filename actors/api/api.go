@@ -351,10 +351,26 @@ type Packet struct {
 // Stage is the packet's stage.
 func (p *Packet) Stage() *plan.Stage { return p.Job.Stages[p.Index] }
 
-// Location is a segment and a node that holds it.
+// Location is a segment and the nodes that hold it.
 type Location struct {
-	Addr    string // its API
+	Addr    string   // API of the one that is asked first
+	Others  []string // those of the others, asked in turn when it cannot give the segment
 	Segment string
+}
+
+// Holders are the APIs of all nodes that hold it, the first to ask first.
+func (l *Location) Holders() []string { return append([]string{l.Addr}, l.Others...) }
+
+// Prefer has a node asked first for all segments that it holds.
+func (p *Packet) Prefer(addr string) {
+	for _, list := range p.Where {
+		for i := range list {
+			l := &list[i]
+			if k := slices.Index(l.Others, addr); k >= 0 {
+				l.Addr, l.Others[k] = addr, l.Addr
+			}
+		}
+	}
 }
 
 // HeldRequest asks a node which segments of some stages it holds.

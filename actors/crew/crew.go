@@ -71,14 +71,15 @@ func (c *Crew) All() []mesh.Member { return slices.Collect(maps.Values(c.nodes))
 // API is where a node's API is, or was when it was last seen; "": it never was.
 func (c *Crew) API(id sched.NodeID) string { return c.addrs[mesh.NodeID(id)] }
 
-// Holder is the API of a node that holds a winner's output; "": none that was ever seen.
-func (c *Crew) Holder(w sched.Winner) string {
+// Holders are the APIs of the nodes that hold a winner's output, as far as they were ever
+// seen.
+func (c *Crew) Holders(w sched.Winner) (addrs []string) {
 	for _, h := range w.Holders {
 		if addr := c.API(h); addr != "" {
-			return addr
+			addrs = append(addrs, addr)
 		}
 	}
-	return ""
+	return addrs
 }
 
 // Heard notes that a node of the view has said something.

@@ -79,19 +79,19 @@ func TestViews(t *testing.T) {
 	}
 }
 
-// TestHolder: rows are read from the first holder that was ever seen, since one that is
-// leaving the pond, or seems gone, may still give them.
-func TestHolder(t *testing.T) {
+// TestHolders: rows are read from holders that were ever seen, since one that is leaving
+// the pond, or seems gone, may still give them.
+func TestHolders(t *testing.T) {
 	c := new(Crew)
 	c.See(view("a b"))
 	c.See(view("b"))
-	for holders, want := range map[string]string{"x a b": "a:7948", "b a": "b:7948", "x": "", "": ""} {
+	for holders, want := range map[string]string{"x a b": "[a:7948 b:7948]", "b a": "[b:7948 a:7948]", "x": "[]", "": "[]"} {
 		w := sched.Winner{}
 		for _, h := range strings.Fields(holders) {
 			w.Holders = append(w.Holders, sched.NodeID(h))
 		}
-		if got := c.Holder(w); got != want {
-			t.Errorf("%q: %q, want %q", holders, got, want)
+		if got := fmt.Sprint(c.Holders(w)); got != want {
+			t.Errorf("%q: %s, want %s", holders, got, want)
 		}
 	}
 	if _, ok := c.Find("a"); ok || len(c.All()) != 1 || c.All()[0].ID != "b" {

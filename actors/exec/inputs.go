@@ -91,7 +91,7 @@ func (t *task) rangesOf(b plan.Blocks) ([]blockRange, error) {
 			continue
 		}
 		take := min(rows-skip, left)
-		out = append(out, blockRange{task: task, Run: transfer.Run{Addr: loc.Addr, Segment: id, Partition: p, Skip: skip, Rows: take}})
+		out = append(out, blockRange{task: task, Run: transfer.Run{Addr: loc.Addr, Others: loc.Others, Segment: id, Partition: p, Skip: skip, Rows: take}})
 		skip, left = 0, left-take
 	}
 	return out, nil
@@ -99,13 +99,9 @@ func (t *task) rangesOf(b plan.Blocks) ([]blockRange, error) {
 
 // openStage registers one producing stage's ranges as a view.
 func (t *task) openStage(ctx context.Context, view string, stage int, ranges []blockRange, ordered bool) error {
-	where := t.packet.Where[stage]
-	if len(where) == 0 {
-		return &plan.Error{Kind: plan.KindInternal, Op: "read", Text: fmt.Sprintf("stage %d has no segments", stage)}
-	}
-	schema, err := t.packets.Schema(ctx, t.packet.Job.Stages[stage].ID, where[0].Addr, where[0].Segment)
+	schema, err := t.schema(ctx, stage)
 	if err != nil {
-		return t.lostSchema(err, stage)
+		return err
 	}
 	n := t.threads * streamsPerThread
 	if ordered {
@@ -144,6 +140,22 @@ func FetchWindow(slotMemory int64) int64 {
 	return max(slotMemory*fetchShare/100, nodeFetchWindowMin)
 }
 
+// schema is that of a stage's output, from the first node that tells it of those that hold
+// the first segment.
+func (t *task) schema(ctx context.Context, stage int) (schema *arrow.Schema, err error) {
+	where := t.packet.Where[stage]
+	if len(where) == 0 {
+		return nil, &plan.Error{Kind: plan.KindInternal, Op: "read", Text: fmt.Sprintf("stage %d has no segments", stage)}
+	}
+	for _, addr := range where[0].Holders() {
+		schema, err = t.packets.Schema(ctx, t.packet.Job.Stages[stage].ID, addr, where[0].Segment)
+		if err == nil || ctx.Err() != nil {
+			return schema, err
+		}
+	}
+	return nil, t.lostSchema(err, stage)
+}
+
 // lostSchema names the producer whose segment is gone.
 func (t *task) lostSchema(err error, stage int) error {
 	if te := plan.AsError(err); te.Kind == plan.KindFetch {
@@ -164,13 +176,9 @@ func (t *task) bounds(ctx context.Context, stage int, in *plan.TaskInput) ([][]b
 		}
 		ranges = append(ranges, s...)
 	}
-	where := t.packet.Where[stage]
-	if len(where) == 0 {
-		return nil, &plan.Error{Kind: plan.KindInternal, Op: "read bounds", Text: fmt.Sprintf("stage %d has no segments", stage)}
-	}
-	schema, err := t.packets.Schema(ctx, t.packet.Job.Stages[stage].ID, where[0].Addr, where[0].Segment)
+	schema, err := t.schema(ctx, stage)
 	if err != nil {
-		return nil, t.lostSchema(err, stage)
+		return nil, err
 	}
 	decode, err := shuffle.NewDecoder(schema, t.m.Buffers, shuffle.Limits{})
 	if err != nil {

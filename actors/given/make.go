@@ -16,9 +16,9 @@ type Decider interface {
 }
 
 // Fill makes p, which tells what is the same for all stages, the packet of one of them.
-// holder is the API of a node that holds a winner's output. It fails with
+// holders are the APIs of the nodes that hold a winner's output. It fails with
 // plan.ErrCancelled while what the stage reads is not complete.
-func Fill(p *api.Packet, job *plan.Job, stage int, d Decider, holder func(sched.Winner) string) error {
+func Fill(p *api.Packet, job *plan.Job, stage int, d Decider, holders func(sched.Winner) []string) error {
 	inputs, ok := d.Inputs(stage)
 	if !ok {
 		return &plan.Error{Kind: plan.KindCancelled, Op: "run", Text: "what the task was to read is being made again"}
@@ -30,7 +30,10 @@ func Fill(p *api.Packet, job *plan.Job, stage int, d Decider, holder func(sched.
 		infos, where := make([]plan.SegmentInfo, len(winners)), make([]api.Location, len(winners))
 		for i, w := range winners {
 			infos[i] = w.Output.Parts
-			where[i] = api.Location{Addr: holder(w), Segment: w.Output.Segment}
+			where[i].Segment = w.Output.Segment
+			if addrs := holders(w); len(addrs) > 0 {
+				where[i].Addr, where[i].Others = addrs[0], addrs[1:]
+			}
 		}
 		p.Up[up], p.Where[up] = infos, where
 	}

@@ -2,6 +2,7 @@ package given
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -20,10 +21,10 @@ func TestFill(t *testing.T) {
 			Exchange: plan.Exchange{Kind: plan.Single, Partitions: 1}, Tasks: plan.Tasks{N: 2}},
 	}}
 	d := sched.New(j, sched.Config{Term: 1})
-	holder := func(w sched.Winner) string { return string(w.Holders[0]) + ":7948" }
+	holders := func(w sched.Winner) []string { return []string{string(w.Holders[0]) + ":7948", "m:7948"} }
 	fill := func() (*api.Packet, error) {
 		p := &api.Packet{ID: job, Codec: "zstd"}
-		return p, Fill(p, j, 1, d, holder)
+		return p, Fill(p, j, 1, d, holders)
 	}
 	d.Step(sched.NodeUp{Node: "n", Boot: "1", Slots: 2, Memory: 1 << 30})
 	hold := func(partition int, segment string) {
@@ -45,8 +46,11 @@ func TestFill(t *testing.T) {
 	if err := wellFormed(p, job, 1); err != nil {
 		t.Error(err)
 	}
-	if p.Codec != "zstd" || p.Tasks != 2 || p.Version != uint64(d.Version(1)) || len(p.Where[0]) != 2 || p.Where[0][1] != (api.Location{Addr: "n:7948", Segment: "y"}) || p.Up[0][0].Bytes[1] != 20 {
+	if p.Codec != "zstd" || p.Tasks != 2 || p.Version != uint64(d.Version(1)) || len(p.Where[0]) != 2 || !reflect.DeepEqual(p.Where[0][1], api.Location{Addr: "n:7948", Others: []string{"m:7948"}, Segment: "y"}) || p.Up[0][0].Bytes[1] != 20 {
 		t.Errorf("%+v", p)
+	}
+	if p.Prefer("m:7948"); p.Where[0][1].Addr != "m:7948" || p.Where[0][1].Others[0] != "n:7948" {
+		t.Errorf("on a node that holds it: %+v", p.Where[0][1])
 	}
 	if other := p.Job.Stages[0]; other.ID != "s0" || other.Tasks.N != 2 || other.Exchange.Partitions != 2 || other.Inputs != nil || other.Query != "" {
 		t.Errorf("the other stage: %+v", other)

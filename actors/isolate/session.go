@@ -228,7 +228,7 @@ func (s *session) dial(addr string) ([]byte, []*os.File, error) {
 	return nil, []*os.File{theirs}, nil
 }
 
-// reads tells the segments that the attempt reads, each from the node that the packet
+// reads tells the segments that the attempt reads, each from the nodes that the packet
 // says.
 func (s *session) reads() func(addr string, id shuffle.SegmentID) bool {
 	type place struct {
@@ -239,7 +239,9 @@ func (s *session) reads() func(addr string, id shuffle.SegmentID) bool {
 	for _, list := range s.packet.Where {
 		for _, l := range list {
 			if id, err := shuffle.ParseSegmentID(l.Segment); err == nil {
-				all[place{l.Addr, id}] = true
+				for _, addr := range l.Holders() {
+					all[place{addr, id}] = true
+				}
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 // onDone takes the output of a running attempt. The lineage is the one noted at
 // its start.
 func (d *Decider) onDone(e Done) {
+	defer d.onCopied(Copied{e.Attempt, e.Output.Segment, e.Copies})
 	t, n := d.task(e.Attempt.Task), d.node(e.Node, e.Boot)
 	if t == nil || n == nil {
 		return
@@ -127,7 +128,8 @@ func (d *Decider) wantMemory(t *task, a *attempt, err *plan.Error) {
 }
 
 // refetch runs the named producers again. A producer that was made again since
-// the attempt started is fine: the attempt had read the one before.
+// the attempt started is fine: the attempt had read the one before. So is one that has a
+// holder of which the attempt may not have known.
 func (d *Decider) refetch(t *task, a *attempt, err *plan.Error) {
 	known := 0
 	for _, id := range err.Lost {
@@ -136,7 +138,11 @@ func (d *Decider) refetch(t *task, a *attempt, err *plan.Error) {
 			continue
 		}
 		known++
-		if p.state == done && p.seq < a.seq {
+		switch {
+		case p.state != done || p.heldSeq >= a.seq:
+		case p.unnamed:
+			d.name(p)
+		default:
 			d.discard(p, true)
 		}
 	}

@@ -168,6 +168,8 @@ func (d *Decider) handle(e Event) {
 		d.onAlive(e)
 	case Done:
 		d.onDone(e)
+	case Copied:
+		d.onCopied(e)
 	case Failed:
 		d.onFailed(e)
 	case Held:

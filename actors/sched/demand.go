@@ -192,8 +192,8 @@ func (d *Decider) rest(t *task, millis int64) {
 // win makes an output the one that counts. The first commit wins: other attempts
 // are stopped.
 func (d *Decider) win(t *task, number int, n *node, h HeldSegment) {
-	if a := t.attempt(number); a != nil && a.node == n && !h.Reused {
-		d.unplace(a) // its report is under way, or lost
+	if a := t.attempt(number); a != nil && !h.Reused {
+		d.unplace(a) // its report is under way, or lost; a copy may be heard of before it
 	}
 	for len(t.live) > 0 {
 		d.stop(t.live[0])
@@ -205,10 +205,11 @@ func (d *Decider) win(t *task, number int, n *node, h HeldSegment) {
 	}
 	t.prior = is
 	d.seq++
-	t.won, t.seq, t.lineage, t.reused, t.out = number, d.seq, h.Lineage, h.Reused, h.Output
+	t.won, t.seq, t.heldSeq, t.lineage, t.reused, t.out = number, d.seq, d.seq, h.Lineage, h.Reused, h.Output
 	if !h.Reused {
 		t.last = max(t.last, number)
 	}
+	t.unnamed = false
 	t.maker = n.id
 	t.holders = t.holders[:0]
 	if !s.durable {

@@ -28,6 +28,7 @@ func newWorld(seed uint64) *world {
 		"cancel": w.rng.IntN(16) / 15, "publish-fails": w.rng.IntN(2), "publish-unanswered": w.rng.IntN(6) / 5,
 		"file-lost": w.rng.IntN(2), "join": w.rng.IntN(2), "extend": 3, "everyone": w.rng.IntN(24) / 23, "crash": w.rng.IntN(2), "poison": w.rng.IntN(16) / 15}
 	w.drawMemory()
+	w.copies = 1 + w.rng.IntN(3)
 	return w
 }
 

@@ -78,6 +78,14 @@ type Done struct {
 	Boot    Boot
 	Lineage uint64 // the Run's; 0: not told, then a late Done of a stage that reads others is ignored
 	Output  Output
+	Copies  []NodeID // hold the segment too
+}
+
+// Copied: these nodes hold an attempt's segment too.
+type Copied struct {
+	Attempt plan.AttemptID
+	Segment string
+	Nodes   []NodeID
 }
 
 // Output is the committed output of an attempt: a segment, or staged files.
@@ -149,6 +157,7 @@ func (NodeLeaving) event() {}
 func (Pull) event()        {}
 func (Alive) event()       {}
 func (Done) event()        {}
+func (Copied) event()      {}
 func (Failed) event()      {}
 func (Held) event()        {}
 func (Published) event()   {}

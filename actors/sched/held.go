@@ -35,14 +35,48 @@ func (d *Decider) onHeld(e Held) {
 // holdsToo adds a holder of the winner; any other attempt of this job has lost.
 func (d *Decider) holdsToo(t *task, n *node, h *HeldSegment) {
 	if t.won == h.Attempt && t.out.Segment == h.Output.Segment {
-		if !t.stage.durable && !slices.Contains(t.holders, n) {
-			t.holders = append(t.holders, n)
-			n.segments = append(n.segments, t)
-			t.stage.changes++
+		if d.addHolder(t, n) {
+			d.name(t)
 		}
 		return
 	}
 	d.refuse(n, h)
+}
+
+// addHolder notes that a node holds the winner too, unless that is known.
+func (d *Decider) addHolder(t *task, n *node) bool {
+	if t.stage.durable || slices.Contains(t.holders, n) {
+		return false
+	}
+	t.holders = append(t.holders, n)
+	n.segments = append(n.segments, t)
+	return true
+}
+
+// name has attempts from now on read inputs that name all holders of a task's output.
+func (d *Decider) name(t *task) {
+	d.seq++
+	t.heldSeq, t.unnamed = d.seq, false
+	t.stage.changes++
+}
+
+// onCopied adds holders of a winner. Copies of what has lost are given up. Inputs name the
+// new holders with the next change: nobody fetches them anew for that alone.
+func (d *Decider) onCopied(e Copied) {
+	t := d.task(e.Attempt.Task)
+	if t == nil || e.Segment == "" {
+		return
+	}
+	won := t.state == done && t.won == e.Attempt.Attempt && t.out.Segment == e.Segment
+	for _, id := range e.Nodes {
+		switch n := d.nodes[id]; {
+		case n == nil: // if it comes back, it is asked what it holds
+		case won:
+			t.unnamed = d.addHolder(t, n) && t.seq < d.seq || t.unnamed
+		default:
+			d.emit(Release{e.Attempt, e.Segment, id})
+		}
+	}
 }
 
 // accept makes a held segment the winner of a task that has none, if it may be.

@@ -157,7 +157,7 @@ func drive(tb testing.TB, job *plan.Job, nodes, parts int) int {
 				} else if (a.Partition+a.Attempt.Attempt)%50 == 0 {
 					step(Failed{a.Attempt, a.Node, a.Boot, &plan.Error{Kind: plan.KindResource}})
 				} else {
-					step(Done{a.Attempt, a.Node, a.Boot, a.Lineage, Output{Segment: "s", Rows: 1, Bytes: 1 << 20, Parts: sizes}})
+					step(Done{a.Attempt, a.Node, a.Boot, a.Lineage, Output{Segment: "s", Rows: 1, Bytes: 1 << 20, Parts: sizes}, nil})
 				}
 			case Finish:
 				if a.Status != Succeeded {
@@ -194,7 +194,7 @@ func TestWorkPerStepIsSmall(t *testing.T) {
 		}
 		for _, r := range runs {
 			n++
-			d.Step(Done{r.Attempt, "a", "", 0, Output{Segment: strconv.Itoa(n)}})
+			d.Step(Done{r.Attempt, "a", "", 0, Output{Segment: strconv.Itoa(n)}, nil})
 		}
 	}
 	if budget := tasks * 2 * 18; compared > budget {

@@ -319,7 +319,10 @@ func (s *script) event(cmd string, w []string, kv map[string]string) Event {
 		return e
 	case "done":
 		a := s.attempt(w[0])
-		return Done{a, NodeID(w[1]), boot, s.lineage(a.Task.Stage, kv), s.output(a, w[1], kv)}
+		return Done{a, NodeID(w[1]), boot, s.lineage(a.Task.Stage, kv), s.output(a, w[1], kv), nodeIDs(kv["copies"])}
+	case "copied": // scan/0#1 of a to b,c
+		a := s.attempt(w[0])
+		return Copied{a, s.output(a, w[1], kv).Segment, nodeIDs(w[2])}
 	case "fail":
 		return Failed{s.attempt(w[0]), NodeID(w[1]), boot, s.err(w[2], kv["lost"])}
 	case "held":
@@ -338,6 +341,13 @@ func (s *script) event(cmd string, w []string, kv map[string]string) Event {
 	}
 	s.fatal("unknown command %q", cmd)
 	return nil
+}
+
+func nodeIDs(names string) (out []NodeID) {
+	for _, n := range strings.FieldsFunc(names, func(r rune) bool { return r == ',' }) {
+		out = append(out, NodeID(n))
+	}
+	return out
 }
 
 func (s *script) output(a plan.AttemptID, node string, kv map[string]string) Output {

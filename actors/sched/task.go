@@ -56,6 +56,8 @@ type task struct {
 	seq     int64   // of the win: attempts that started before it (attempt.seq < seq) read an earlier output
 	maker   NodeID  // told of it first
 	holders []*node // all alive; at least one unless the stage is durable
+	heldSeq int64   // since when inputs name the holders: attempts that started before may not have known of all; seq <= heldSeq
+	unnamed bool    // there is a holder that inputs of the present version may not name
 	lineage uint64
 	reused  bool
 	out     Output

@@ -47,6 +47,8 @@ type world struct {
 	cancelled bool
 	segments  int
 	reads     int  // of a result that was lost
+	eager     bool // all copies are there when the segment is done
+	copies    int  // nodes that hold a segment, its maker among them, when it is done
 	hoard     bool // a planted bug: nodes keep what they cannot read
 	blind     bool // a planted bug: all outputs have one sum
 	fired     map[string]int
@@ -539,7 +541,24 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment, cut simCut) Event
 	if w.rng.IntN(8) == 0 {
 		r.Lineage = 0 // Held tells it all the same
 	}
-	return Done{r.Attempt, n.id, n.boot, r.Lineage, out}
+	copies := w.copy(n, seg)
+	if !w.eager && w.rng.IntN(2) == 0 { // some are made later
+		w.message(func() { w.step(Copied{r.Attempt, seg.name, copies}) })
+		copies = nil
+	}
+	return Done{r.Attempt, n.id, n.boot, r.Lineage, out, copies}
+}
+
+// copy has other nodes hold a segment too, as many as make w.copies together with n.
+func (w *world) copy(n *simNode, seg *simSegment) (holders []NodeID) {
+	for _, i := range w.rng.Perm(len(w.nodes)) {
+		if o := w.nodes[i]; o != n && o.up && !o.leaving && len(holders)+1 < w.copies && seg.cut.plan.Exchange.Kind != plan.Files {
+			its := *seg // which may rot alone
+			o.disk[seg.name] = &its
+			holders = append(holders, o.id)
+		}
+	}
+	return holders
 }
 
 // varies reports whether another attempt makes other rows of the same input.

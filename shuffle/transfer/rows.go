@@ -15,7 +15,8 @@ import (
 // Run is consecutive rows of one partition of a segment, and the node that holds
 // it.
 type Run struct {
-	Addr      string // API of the holder
+	Addr      string   // API of the holder
+	Others    []string // APIs of further holders, asked in turn for what Addr cannot give
 	Segment   shuffle.SegmentID
 	Partition int   // or AllPartitions
 	Skip      int64 // rows left out at the front
@@ -33,7 +34,9 @@ type Rows struct {
 	cur   *Stream
 	base  int // index in runs of the current request's first want
 	next  int // first run not yet asked for
+	at    int // the want of the latest block: those before it are over
 	skip  []int64
+	given []int64 // rows returned, by want
 	limit []int64 // rows still due, by want; -1: not known
 }
 
@@ -43,8 +46,23 @@ func (c *Client) Rows(ctx context.Context, d *shuffle.Decoder, runs []Run) *Rows
 }
 
 // Next is the next batch, which the caller releases, or io.EOF. A *LostError
-// names segments that are gone or damaged, or that end before the rows of their run.
+// names segments that are gone or damaged, or that end before the rows of their run, and
+// of which no other holder is known.
 func (r *Rows) Next() (arrow.RecordBatch, error) {
+	for {
+		rec, err := r.read()
+		if err == nil || errors.Is(err, io.EOF) {
+			return rec, err
+		}
+		if err = r.elsewhere(err); err != nil {
+			r.settle(err)
+			return nil, err
+		}
+	}
+}
+
+// read is the next batch of the nodes that are asked now.
+func (r *Rows) read() (arrow.RecordBatch, error) {
 	for {
 		if r.cur == nil {
 			if err := r.open(); err != nil {
@@ -61,11 +79,10 @@ func (r *Rows) Next() (arrow.RecordBatch, error) {
 			continue
 		}
 		if err != nil {
-			r.settle(err)
 			return nil, err
 		}
+		r.at = block.Want
 		rec, err := r.cut(block)
-		r.settle(err)
 		if err != nil || rec != nil {
 			return rec, err
 		}
@@ -79,18 +96,85 @@ func (r *Rows) open() error {
 	}
 	addr := r.runs[r.next].Addr
 	var wants []Want
-	r.base, r.skip, r.limit = r.next, r.skip[:0], r.limit[:0]
+	r.base, r.at = r.next, 0
+	r.skip, r.given, r.limit = r.skip[:0], r.given[:0], r.limit[:0]
+	client := *r.client
 	for ; r.next < len(r.runs) && r.runs[r.next].Addr == addr; r.next++ {
 		run := r.runs[r.next]
 		wants = append(wants, Want{Segment: run.Segment, Partition: run.Partition})
-		r.skip, r.limit = append(r.skip, run.Skip), append(r.limit, run.Rows)
+		r.skip, r.given, r.limit = append(r.skip, run.Skip), append(r.given, 0), append(r.limit, run.Rows)
+		if len(run.Others) > 0 {
+			client.cfg.RetriesMax = min(client.cfg.RetriesMax, retriesBeforeOthers)
+		}
 	}
-	cur, err := r.client.Fetch(r.ctx, addr, wants)
+	cur, err := client.Fetch(r.ctx, addr, wants)
 	if err != nil {
 		return err
 	}
 	r.cur = cur
 	return nil
+}
+
+// retriesBeforeOthers is how often a node is asked again while others hold the rows too.
+const retriesBeforeOthers = 1
+
+// elsewhere has other holders asked for what an error says that a node does not give, from
+// the row on that was reached. What nobody else is known to hold is the error that remains.
+func (r *Rows) elsewhere(err error) error {
+	var lost *LostError
+	named := errors.As(err, &lost)
+	if r.ctx.Err() != nil || !named && (r.cur == nil || !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrStalled)) {
+		return err
+	}
+	rest, from := r.rest(), r.runs[r.base].Addr
+	moved := map[shuffle.SegmentID]bool{}
+	for i := range rest {
+		run := &rest[i]
+		if run.Addr != from || named && !slices.Contains(lost.Segments, run.Segment) {
+			continue
+		}
+		if len(run.Others) == 0 {
+			if !named {
+				return err
+			}
+			continue
+		}
+		run.Addr, run.Others = run.Others[0], run.Others[1:]
+		moved[run.Segment] = true
+	}
+	if len(moved) == 0 {
+		return err
+	}
+	if r.cur != nil {
+		r.cur.Close()
+		r.cur = nil
+	}
+	r.runs, r.next, r.limit = rest, 0, nil
+	if !named {
+		return nil
+	}
+	left := slices.DeleteFunc(slices.Clone(lost.Segments), func(id shuffle.SegmentID) bool { return moved[id] })
+	if len(left) == 0 {
+		return nil
+	}
+	r.runs = slices.DeleteFunc(rest, func(run Run) bool { return run.Addr == from && slices.Contains(left, run.Segment) })
+	only := *lost
+	only.Segments = left
+	return &only
+}
+
+// rest is what remains of the runs: of those of the request that is under way, what has
+// not been returned.
+func (r *Rows) rest() []Run {
+	var rest []Run
+	for w := r.at; w < len(r.limit); w++ {
+		run := r.runs[r.base+w]
+		run.Skip += r.given[w]
+		if run.Rows = r.limit[w]; run.Rows != 0 {
+			rest = append(rest, run)
+		}
+	}
+	return append(rest, r.runs[r.next:]...)
 }
 
 // short names the segments of the request that has ended which gave fewer rows than
@@ -154,6 +238,7 @@ func (r *Rows) cut(block Block) (arrow.RecordBatch, error) {
 		rows = min(rows, r.limit[w])
 		r.limit[w] -= rows
 	}
+	r.given[w] += rows
 	if from == 0 && rows == rec.NumRows() {
 		return rec, nil
 	}

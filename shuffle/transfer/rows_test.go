@@ -101,3 +101,81 @@ func TestRowsDue(t *testing.T) {
 		}
 	}
 }
+
+// TestRowsElsewhere: what a node does not give is read from another that holds it, from the
+// row on that was reached, in the same order; what nobody else holds is lost, by name.
+func TestRowsElsewhere(t *testing.T) {
+	src, schema := rowsSource(t, 3)
+	whole := addrOf(serve(t, src, Limits{}))
+	lacking, _ := rowsSource(t, 3) // the second segment
+	delete(lacking.segs, id(1))
+	lacks := addrOf(serve(t, lacking, Limits{}))
+	damaged, _ := rowsSource(t, 3) // behind the first block of the second segment
+	bad := *damaged.segs[id(1)]
+	bad.data = slices.Clone(bad.data)
+	bad.data[len(bad.data)-9] ^= 1
+	damaged.segs[id(1)] = &bad
+	rots := addrOf(serve(t, damaged, Limits{}))
+	gone := serve(t, src, Limits{})
+	dead := addrOf(gone)
+	gone.Close()
+	for name, c := range map[string]struct {
+		addrs [3][]string // of three runs: who is asked in turn
+		rows  [3]int64    // due; -1: all
+		lost  []shuffle.SegmentID
+		err   error
+	}{
+		"all there":             {[3][]string{{whole}, {whole}, {whole}}, [3]int64{1000, 1000, 1000}, nil, nil},
+		"a dead node":           {[3][]string{{dead, whole}, {dead, whole}, {dead, whole}}, [3]int64{1000, -1, 1000}, nil, nil},
+		"two of them":           {[3][]string{{whole}, {dead, dead, whole}, {whole}}, [3]int64{1000, 500, 1000}, nil, nil},
+		"one lacks a segment":   {[3][]string{{lacks, whole}, {lacks, whole}, {lacks, whole}}, [3]int64{1000, 1000, -1}, nil, nil},
+		"one has a damaged one": {[3][]string{{rots, whole}, {rots, whole}, {rots, whole}}, [3]int64{1000, 1000, 1000}, nil, nil},
+		"that and all of it":    {[3][]string{{rots, whole}, {rots, whole}, {rots, whole}}, [3]int64{-1, -1, -1}, nil, nil},
+		"both lack it":          {[3][]string{{lacks, whole}, {lacks, lacks}, {lacks, whole}}, [3]int64{1000, 1000, 1000}, []shuffle.SegmentID{id(1)}, ErrGone},
+		"nobody else has it":    {[3][]string{{lacks, whole}, {lacks}, {lacks, whole}}, [3]int64{1000, 1000, 1000}, []shuffle.SegmentID{id(1)}, ErrGone},
+		"it is damaged":         {[3][]string{{whole}, {rots}, {whole}}, [3]int64{1000, 1000, 1000}, []shuffle.SegmentID{id(1)}, shuffle.ErrCorrupt},
+		"nor lives":             {[3][]string{{whole}, {dead}, {whole}}, [3]int64{1000, 1000, 1000}, nil, ErrUnavailable},
+	} {
+		decode, err := shuffle.NewDecoder(schema, memory.DefaultAllocator, shuffle.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var runs []Run
+		var want []int64
+		for i, addrs := range c.addrs {
+			runs = append(runs, Run{Addr: addrs[0], Others: addrs[1:], Segment: id(i), Skip: 300, Rows: c.rows[i]})
+			for k := range int64(700) {
+				if c.rows[i] > 0 && k >= c.rows[i]-300 || c.lost != nil && i == 1 {
+					break
+				}
+				want = append(want, (k+300)*7919%1009<<40)
+			}
+			runs[i].Rows = max(c.rows[i]-300, -1)
+		}
+		rows := newTestClient(t, ClientConfig{RetriesMax: -1}).Rows(t.Context(), decode, runs)
+		var got []int64
+		var lost *LostError
+		for {
+			rec, e := rows.Next()
+			if e == nil {
+				got = append(got, rec.Column(0).(*array.Int64).Int64Values()...)
+				rec.Release()
+				continue
+			}
+			if errors.Is(e, io.EOF) {
+				break
+			}
+			err = e
+			if !errors.As(e, &lost) {
+				break
+			}
+		}
+		rows.Close()
+		if !errors.Is(err, c.err) || lost != nil && !slices.Equal(lost.Segments, c.lost) || (lost == nil) != (c.lost == nil) {
+			t.Errorf("%s: %v, want %v of %v", name, err, c.err, c.lost)
+		}
+		if (c.err == nil || c.err == ErrGone) && !slices.Equal(got, want) {
+			t.Errorf("%s: %d rows, want %d: %v", name, len(got), len(want), err)
+		}
+	}
+}
