@@ -14,6 +14,7 @@ import (
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos/scenario"
 	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/fs/faults"
 )
 
 // SiteOptions configure a Site.
@@ -166,17 +167,48 @@ func (s *Site) without(ctx context.Context, p *scenario.Plan) (plain, error) {
 
 // with runs the job with the plan's faults, and the caller's.
 func (s *Site) with(ctx context.Context, p *scenario.Plan, r *Record) error {
-	k := &strikes{ctx: context.WithoutCancel(ctx), c: s.c, asked: s.c.Nodes()[p.Asked], seed: p.Seed, struck: map[*Node]bool{}}
-	faults, all := k.faults(p)
+	k := &strikes{ctx: context.WithoutCancel(ctx), c: s.c, asked: s.c.Nodes()[p.Asked], seed: p.Seed, struck: map[*Node]*strike{}}
+	fire, all := k.faults(p)
 	if s.o.Faults != nil {
-		faults = append(faults, s.o.Faults(s)...)
+		fire = append(fire, s.o.Faults(s)...)
 	}
-	return s.follow(ctx, p, r, faults, all)
+	if err := s.pace(ctx, p); err != nil {
+		return err
+	}
+	return s.follow(ctx, p, r, fire, all)
 }
 
-// follow runs the job of a plan with faults, waits until the pond is whole again, and
+// How much later tasks begin at each node than at the one before, how often at each, and
+// how late a publication is.
+const (
+	paceStep    = 60 * time.Millisecond
+	paceTimes   = 8
+	pacePublish = 300 * time.Millisecond
+)
+
+// pace spreads out the tasks of a job that a fault is to strike at a share of them, and
+// holds up its publication: a job tells of its tasks ten times a second, and a small one
+// would be seen at no share but nothing and all.
+func (s *Site) pace(ctx context.Context, p *scenario.Plan) error {
+	if !slices.ContainsFunc(p.Faults, func(f scenario.Fault) bool { return f.Do != scenario.Inject }) {
+		return nil
+	}
+	for i, n := range s.c.Nodes() {
+		for _, o := range []faults.Order{
+			{Point: faults.Attempt, Do: faults.Delay, Times: paceTimes, Late: (time.Duration(i+1) * paceStep).Milliseconds()},
+			{Point: faults.Publish, Do: faults.Delay, Times: 1, Late: pacePublish.Milliseconds()},
+		} {
+			if err := n.Arm(ctx, o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// follow runs the job of a plan with the faults that fire, waits until the pond is whole again, and
 // looks at all that must hold.
-func (s *Site) follow(ctx context.Context, p *scenario.Plan, r *Record, faults []*Fault, all []*strike) error {
+func (s *Site) follow(ctx context.Context, p *scenario.Plan, r *Record, fire []*Fault, all []*strike) error {
 	session, err := s.session(p)
 	if err != nil {
 		return err
@@ -191,7 +223,7 @@ func (s *Site) follow(ctx context.Context, p *scenario.Plan, r *Record, faults [
 	if err != nil {
 		return err
 	}
-	report, err := Run(limit, t.job, faults...)
+	report, err := Run(limit, t.job, fire...)
 	r.fill(t.job, report, all, s.c.Nodes())
 	if err = ended(limit, report, err); errors.Is(err, ErrHung) {
 		return err
@@ -263,16 +295,16 @@ func (s *Site) whole(ctx context.Context) error {
 			}
 			continue
 		}
-		if !n.Running() {
-			if err := n.Restart(ctx); err != nil {
+		if n.Running() {
+			if err := n.Cont(); err != nil {
 				return err
 			}
 		}
-		if err := n.Cont(); err != nil {
-			return err
-		}
 		if n.host != nil {
 			n.host.Set(nil)
+		}
+		if err := disarm(ctx, n); err != nil {
+			return err
 		}
 	}
 	if err := s.c.AwaitMembers(ctx, s.o.Setup.Nodes); err != nil {

@@ -20,10 +20,12 @@ const (
 	starveSlice = 100 * time.Millisecond // of which a starved process is frozen
 	starveOff   = 90 * time.Millisecond
 	busyTime    = 100 * time.Millisecond // in which an engine process that works is seen to
+	busyTries   = 4                      // looks at engine processes, so far apart
 	mendMax     = 2 * time.Minute        // for a node to leave, or to be ready again
 )
 
-// strikes carry out the faults of one plan. A node suffers one at a time.
+// strikes carry out the faults of one plan. Of those that end a node, or keep it from its
+// work, a node suffers one at a time.
 type strikes struct {
 	ctx   context.Context // the site's
 	c     *Cluster
@@ -31,7 +33,7 @@ type strikes struct {
 	seed  uint64
 
 	mu     sync.Mutex
-	struck map[*Node]bool
+	struck map[*Node]*strike
 }
 
 // strike is one fault of a plan, against one node or all.
@@ -94,13 +96,16 @@ func Share(s *pond.Status) float64 {
 
 // do strikes. When there is nobody to be struck now, it is ErrNotFired.
 func (k *strike) do(ctx context.Context, st *pond.Status) error {
+	if k.Do == scenario.Engine && k.Who == scenario.Anyone {
+		return k.anyEngine(ctx)
+	}
 	nodes, err := k.take(ctx, st)
 	if err != nil {
 		return err
 	}
 	for _, n := range nodes {
 		if err := k.act(ctx, n); err != nil {
-			k.s.release(nodes)
+			k.release(nodes)
 			return err
 		}
 	}
@@ -120,21 +125,26 @@ func (k *strike) take(ctx context.Context, st *pond.Status) ([]*Node, error) {
 	k.s.mu.Lock()
 	defer k.s.mu.Unlock()
 	for _, n := range nodes {
-		if k.s.struck[n] || !n.Running() {
+		if k.s.struck[n] != nil || !n.Running() {
 			return nil, fmt.Errorf("node %s is struck already: %w", n.ID(), ErrNotFired)
 		}
 	}
 	for _, n := range nodes {
-		k.s.struck[n] = true
+		if k.Do != scenario.Engine && (k.Do != scenario.Inject || k.Deadly()) {
+			k.s.struck[n] = k
+		}
 	}
 	return nodes, nil
 }
 
-func (s *strikes) release(nodes []*Node) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// release gives back what take has taken.
+func (k *strike) release(nodes []*Node) {
+	k.s.mu.Lock()
+	defer k.s.mu.Unlock()
 	for _, n := range nodes {
-		delete(s.struck, n)
+		if k.s.struck[n] == k {
+			delete(k.s.struck, n)
+		}
 	}
 }
 
@@ -178,14 +188,14 @@ func (k *strike) targets(ctx context.Context, st *pond.Status) ([]*Node, error) 
 func (s *strikes) well(n *Node) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return n.Running() && !s.struck[n]
+	return n.Running() && s.struck[n] == nil
 }
 
 // worker is a node that does not coordinate the job, and has made some of its
 // segments: its death hurts.
 func (k *strike) worker(ctx context.Context, st *pond.Status) ([]*Node, error) {
 	via := k.s.c.Node(st.Coordinator)
-	if via == nil || !k.s.well(via) {
+	if via == nil || !via.Running() {
 		return nil, fmt.Errorf("nobody says who has made what: %w", ErrNotFired)
 	}
 	ask, cancel := context.WithTimeout(ctx, askMax)
@@ -230,7 +240,8 @@ func (k *strike) act(ctx context.Context, n *Node) error {
 	case scenario.Leave:
 		return n.Term()
 	case scenario.Engine:
-		return killEngine(ctx, n)
+		_, err := killEngine(ctx, n)
+		return err
 	case scenario.Inject:
 		return n.Arm(ctx, k.Order(k.s.seed))
 	case scenario.Starve:
@@ -247,11 +258,21 @@ func (k *strike) happened(ctx context.Context) (when time.Time, ok bool) {
 	defer cancel()
 	for _, n := range k.nodes {
 		if !n.Running() {
-			return n.ended(), k.Deadly()
+			if k.Deadly() {
+				return n.ended(), true
+			}
+			continue // another fault has ended it
 		}
 		armed, err := n.Armed(ctx)
-		if err == nil && slices.ContainsFunc(armed, func(s faults.State) bool { return s.Order == k.Order(k.s.seed) && s.Fired > 0 }) {
+		if err != nil {
+			continue
+		}
+		at := slices.IndexFunc(armed, func(s faults.State) bool { return s.Order == k.Order(k.s.seed) })
+		if at >= 0 && armed[at].Fired > 0 {
 			return time.Now(), true
+		}
+		if at < 0 { // it has started again
+			_ = n.Arm(ctx, k.Order(k.s.seed)) // or it is on its way out: the next look tells
 		}
 	}
 	return when, false
@@ -267,7 +288,7 @@ func (k *strike) undo() error {
 	for _, n := range k.nodes {
 		errs = append(errs, k.mend(ctx, n))
 	}
-	k.s.release(k.nodes)
+	k.release(k.nodes)
 	return errors.Join(errs...)
 }
 
@@ -282,7 +303,7 @@ func (k *strike) mend(ctx context.Context, n *Node) error {
 			return err
 		}
 		return n.Restart(ctx)
-	case k.Do == scenario.Inject:
+	case k.Do == scenario.Inject && k.For.Min > 0: // else what others have come to is still to be seen
 		return disarm(ctx, n)
 	case k.Fault.Network():
 		return n.Network(nil)
@@ -324,27 +345,39 @@ func (k *strike) recovered(before, now *pond.Status) bool {
 	return tasksDone(now) > tasksDone(before)
 }
 
-// killEngine kills an engine process that works.
-func killEngine(ctx context.Context, n *Node) error {
-	before, err := n.Engines()
-	if err != nil {
-		return err
+// anyEngine kills an engine process that works, of the drawn node or of the next that has
+// one.
+func (k *strike) anyEngine(ctx context.Context) error {
+	all := k.s.c.Nodes()
+	nodes := slices.DeleteFunc(append(slices.Clone(all[k.Node:]), all[:k.Node]...), func(n *Node) bool { return !k.s.well(n) })
+	n, err := killEngine(ctx, nodes...)
+	if err == nil {
+		k.nodes = []*Node{n}
 	}
-	select {
-	case <-time.After(busyTime):
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	now, err := n.Engines()
-	if err != nil {
-		return err
-	}
-	for pid, ticks := range now {
-		if was, ok := before[pid]; ok && ticks > was && syscall.Kill(pid, syscall.SIGKILL) == nil {
-			return nil
+	return err
+}
+
+// killEngine kills an engine process that works, of the first of the nodes that has one.
+func killEngine(ctx context.Context, nodes ...*Node) (*Node, error) {
+	before := map[int]int{}
+	for try := range busyTries {
+		for _, n := range nodes {
+			now, err := n.Engines()
+			if err != nil {
+				return nil, err
+			}
+			for pid, ticks := range now {
+				if was, ok := before[pid]; ok && ticks > was && syscall.Kill(pid, syscall.SIGKILL) == nil {
+					return n, nil
+				}
+				before[pid] = ticks
+			}
+		}
+		if try < busyTries-1 && waitOr(ctx.Done(), busyTime) {
+			return nil, context.Cause(ctx)
 		}
 	}
-	return fmt.Errorf("no engine process of node %s works: %w", n.ID(), ErrNotFired)
+	return nil, fmt.Errorf("no engine process works: %w", ErrNotFired)
 }
 
 // starve leaves a node's process a tenth of the processor until over is closed. What

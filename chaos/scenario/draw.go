@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pondmesh/pond/fs/faults"
 )
@@ -18,11 +19,15 @@ func (s *Scenario) Plan(seed uint64) *Plan {
 	}
 	p.Job = s.Jobs[rng.IntN(len(s.Jobs))]
 	p.Asked = rng.IntN(s.Setup.Nodes)
-	for _, i := range s.subset(rng, p.Job.Into) {
+	drawn := s.subset(rng, p.Job.Into)
+	heir := slices.ContainsFunc(drawn, func(i int) bool { return s.Faults[i].Who == Successor })
+	for _, i := range drawn {
 		f := s.Faults[i]
 		f.Node = rng.IntN(s.Setup.Nodes)
-		if f.At = f.At.draw(rng); f.At.On == Share && f.At.Share == 1 && s.Faults[i].At.On == Random && p.Job.Into == Result {
-			f.At.Share = 0 // rows are nobody's to publish: the last task's end is the job's
+		random := f.At.On == Random
+		f.At = f.At.draw(rng)
+		if random && f.At.Share == 1 && (p.Job.Into == Result || heir && f.deposes() || f.Do == Engine) {
+			f.At.Share = 0 // rows are nobody's to publish, an heir is to have something to do, and no engine works
 		}
 		f.For.Min += Duration(rng.Int64N(int64(f.For.Max-f.For.Min) + 1))
 		f.For.Max = f.For.Min
@@ -44,13 +49,14 @@ func (s *Scenario) subset(rng *rand.Rand, into Into) []int {
 	}
 	all := rng.Perm(len(s.Faults))
 	slices.SortStableFunc(all, func(i, j int) int { return s.Faults[i].idle(into) - s.Faults[j].idle(into) })
-	out, rest := all[:n], all[n:]
+	out, rest := s.peaceful(all, n)
 	if !slices.ContainsFunc(out, func(i int) bool { return s.Faults[i].deposes() }) { // there will be no successor
 		for at, i := range out {
 			if s.Faults[i].Who != Successor {
 				continue
 			}
-			if o := slices.IndexFunc(rest, func(i int) bool { return s.Faults[i].Who != Successor }); o >= 0 {
+			others := slices.Delete(slices.Clone(out), at, at+1)
+			if o := slices.IndexFunc(rest, func(i int) bool { return s.Faults[i].Who != Successor && !s.clash(others, i) }); o >= 0 {
 				out[at], rest[o] = rest[o], out[at]
 			}
 		}
@@ -59,21 +65,55 @@ func (s *Scenario) subset(rng *rand.Rand, into Into) []int {
 	return out
 }
 
-// idle is 1 if a job of that kind never comes by the point at which the fault is injected.
+// peaceful takes n of the faults, in their order, of which none keeps another from
+// happening, if there are as many.
+func (s *Scenario) peaceful(all []int, n int) (out, rest []int) {
+	for _, i := range all {
+		if len(out) < n && !s.clash(out, i) {
+			out = append(out, i)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	more := n - len(out)
+	return append(out, rest[:more]...), rest[more:]
+}
+
+// clash reports whether a fault and one of the others keep each other from happening.
+func (s *Scenario) clash(others []int, i int) bool {
+	return slices.ContainsFunc(others, func(o int) bool { return s.Faults[i].bars(&s.Faults[o]) || s.Faults[o].bars(&s.Faults[i]) })
+}
+
+// bars reports whether the other fault seldom finds a node to strike that is not taken:
+// the coordinator is while it waits for its death at a point, and all are never free
+// beside one that is away.
+func (f *Fault) bars(o *Fault) bool {
+	waits := f.Deadly() && f.Who == Coordinator
+	return waits && (o.Who == Coordinator || o.Who == Asked || o.Who == Successor) || f.Who == All && (o.away() || o.Do == Starve)
+}
+
+// idle is 1 if a job of that kind never comes by the point at which the fault is injected:
+// one whose rows are its client's publishes nothing, and decides nothing by registers.
 func (f *Fault) idle(into Into) int {
+	decides := []faults.Point{faults.TermCAS, faults.TermCASDone, faults.RegisterAnswer, faults.KeeperWrite, faults.KeeperSync, faults.Published}
 	folder := []faults.Point{faults.PublishJoin, faults.PublishSwap, faults.PublishSetAside, faults.PublishFinish, faults.PublishRemove}
 	switch {
 	case f.Do != Inject:
-	case into == Result && (strings.HasPrefix(string(f.Point), string(faults.Publish)) || f.Point == faults.Published), into != Append && slices.Contains(folder, f.Point):
+	case into == Result && (strings.HasPrefix(string(f.Point), string(faults.Publish)) || slices.Contains(decides, f.Point)),
+		into != Append && slices.Contains(folder, f.Point):
 		return 1
 	}
 	return 0
 }
 
-// deposes reports whether another is to drive the job when the fault has struck.
+// shortest is how long its coordinator is silent at least until another drives a job.
+const shortest = Duration(10 * time.Second)
+
+// deposes reports whether another is to drive the job when the fault has struck. Who was
+// asked may not drive it.
 func (f *Fault) deposes() bool {
-	hits := f.Who == Coordinator || f.Who == Asked || f.Who == All
-	return hits && (f.Do == Kill || f.Do == Stop || f.Do == Leave || f.Do == Cut || f.Deadly())
+	lasts := f.For.Min == 0 || f.For.Min >= shortest
+	return (f.Who == Coordinator || f.Who == All) && (f.Do == Kill || f.Do == Leave || lasts && (f.Do == Stop || f.Do == Cut && !f.Gossip))
 }
 
 // One in so many random moments is that before the first task has been done, and one

@@ -203,15 +203,20 @@ faults:
   - {do: inject, point: publish-swap, what: eio, who: coordinator, at: 0}
   - {do: kill, who: coordinator, for: 1s}
   - {do: engine}
+  - {do: inject, point: term-cas-done, what: drop, who: coordinator, at: 0}
+  - {do: inject, point: segment-commit, what: crash, who: coordinator, at: 0, for: 1s}
 draw: 1-2
 `)
 	drawn := map[string]int{}
 	for seed := range uint64(500) {
 		p := s.Plan(seed)
 		deposed := slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.deposes() })
-		for _, f := range p.Faults {
+		for i, f := range p.Faults {
 			drawn[p.Job.Name+" "+string(f.Who)+" "+string(f.Point)]++
-			if f.Who == Successor && !deposed || p.Job.Into == Result && (f.Point != "" || f.At.Share == 1) || p.Job.Into != Append && f.Point == faults.PublishSwap {
+			if i > 0 && f.Deadly() && p.Faults[0].Who != Anyone {
+				t.Errorf("seed %d: who waits for its death is struck by another: %+v", seed, p.Faults)
+			}
+			if f.Who == Successor && !deposed || p.Job.Into == Result && (f.Point != "" && !f.Deadly() || f.At.Share == 1) || p.Job.Into != Append && f.Point == faults.PublishSwap {
 				t.Errorf("seed %d: job %s, %+v", seed, p.Job.Name, p.Faults)
 			}
 		}

@@ -168,23 +168,22 @@ func (a Action) At(p Point) error {
 }
 
 func (i *Injector) fire(p Point) Action {
-	o, ok := i.due(p)
-	if !ok {
-		return ""
+	late, do := i.due(p)
+	if late > 0 {
+		i.log.Warn("a fault fires", "point", p, "do", Delay, "late", late)
+		time.Sleep(late)
 	}
-	i.log.Warn("a fault fires", "point", o.Point, "do", o.Do)
-	switch o.Do {
-	case Crash:
+	if do != "" {
+		i.log.Warn("a fault fires", "point", p, "do", do)
+	}
+	if do == Crash {
 		Die()
-	case Delay:
-		time.Sleep(time.Duration(o.Late) * time.Millisecond)
-		return ""
 	}
-	return o.Do
+	return do
 }
 
-// due counts a visit of a point, and picks the order that fires.
-func (i *Injector) due(p Point) (Order, bool) {
+// due is what happens at a point now: delays that add up, and one other action.
+func (i *Injector) due(p Point) (late time.Duration, do Action) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, o := range i.orders {
@@ -194,10 +193,17 @@ func (i *Injector) due(p Point) (Order, bool) {
 		if o.Passed++; o.Passed <= int64(o.Skip) || o.Chance > 0 && o.rng.IntN(100) >= o.Chance {
 			continue
 		}
+		switch {
+		case o.Do == Delay:
+			late += time.Duration(o.Late) * time.Millisecond
+		case do == "":
+			do = o.Do
+		default:
+			continue // at the next pass
+		}
 		o.Fired++
-		return o.Order, true
 	}
-	return Order{}, false
+	return min(late, LateMax), do
 }
 
 // Die ends the process at once, as kill -9 does: nothing more of it runs.

@@ -150,6 +150,22 @@ func TestDelay(t *testing.T) {
 	})
 }
 
+// Delays take no other fault's visit: they add up, and what else is due happens after them.
+func TestDelayBesideOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := injector(t, Order{Point: Attempt, Do: Delay, Late: 100, Times: 2}, Order{Point: Attempt, Do: Hang, Skip: 1}, Order{Point: Attempt, Do: Delay, Late: 50})
+		for n, want := range []struct {
+			do   Action
+			took time.Duration
+		}{{"", 150 * time.Millisecond}, {Hang, 100 * time.Millisecond}, {"", 0}} {
+			begun := time.Now()
+			if do := i.At(Attempt); do != want.do || time.Since(begun) != want.took {
+				t.Errorf("visit %d: %q after %v", n+1, do, time.Since(begun))
+			}
+		}
+	})
+}
+
 // crashes is a variable of the environment of the process that TestCrash starts.
 const crashes = "POND_FAULTS_TEST_CRASH"
 
