@@ -76,7 +76,7 @@ func (n *Node) gauges() metrics.Gauges {
 	if !n.up.Load() {
 		return g
 	}
-	g.Actors = n.grains.Active()
+	g.Actors, g.Copies = n.grains.Active(), metrics.Copies(n.replicas.Figures())
 	view := n.mesh.View()
 	for _, m := range view.Members {
 		g.Members[m.State.String()]++

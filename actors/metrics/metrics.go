@@ -34,6 +34,7 @@ type Gauges struct {
 	Actors        int   // of users, that are active
 	MemoryLimit   int64 // bytes that the node was given
 	Engines       Engines
+	Copies        Copies
 	Members       map[string]int   // nodes as this one sees them, by state
 	Keepers       int              // of registers, that this node knows of
 	KeepersAlive  int              // of those, as membership has it
@@ -52,6 +53,17 @@ type Engines struct {
 	Started int64
 	Crashed int64 // ended by themselves, or by who knows whom
 	Starved int64 // ended for their memory
+}
+
+// Copies are a node's part in the pond's storage: see replicas.Figures.
+type Copies struct {
+	Held, HeldBytes           int64
+	Short                     int64
+	Repaired, RepairedBytes   int64
+	Dropped                   int64
+	Collected, CollectedBytes int64
+	Quarantined               int64
+	ScrubbedBytes             int64
 }
 
 // New returns counters at zero. read is called at each look.
@@ -151,6 +163,16 @@ func single() []gauge {
 		{desc("register_keepers_alive", "Of those, the ones that membership takes for alive."), false, func(g *Gauges) float64 { return float64(g.KeepersAlive) }},
 		{desc("registers_healthy", "1 while nothing is known to be wrong with registers on this node."), false, func(g *Gauges) float64 { return boolean(g.RegistersOK) }},
 		{desc("stored_uploads", "Segments and records in this node's store."), false, func(g *Gauges) float64 { return float64(g.StoredUploads) }},
+		{desc("copies", "Uploads of datasets that this node holds a copy of."), false, func(g *Gauges) float64 { return float64(g.Copies.Held) }},
+		{desc("copies_bytes", "Bytes of those copies."), false, func(g *Gauges) float64 { return float64(g.Copies.HeldBytes) }},
+		{desc("copy_groups_short", "Groups of uploads with fewer copies than they should have. Each is told by one node."), false, func(g *Gauges) float64 { return float64(g.Copies.Short) }},
+		{desc("copies_repaired_total", "Copies made on this node because it lacked them."), true, func(g *Gauges) float64 { return float64(g.Copies.Repaired) }},
+		{desc("copies_repaired_bytes_total", "Bytes of copies made because they were lacking."), true, func(g *Gauges) float64 { return float64(g.Copies.RepairedBytes) }},
+		{desc("copies_dropped_total", "Copies dropped because other nodes are to hold them."), true, func(g *Gauges) float64 { return float64(g.Copies.Dropped) }},
+		{desc("copies_collected_total", "Copies deleted because nothing refers to them any more."), true, func(g *Gauges) float64 { return float64(g.Copies.Collected) }},
+		{desc("copies_collected_bytes_total", "Bytes of copies deleted because nothing refers to them any more."), true, func(g *Gauges) float64 { return float64(g.Copies.CollectedBytes) }},
+		{desc("copies_quarantined_total", "Copies found damaged and put aside."), true, func(g *Gauges) float64 { return float64(g.Copies.Quarantined) }},
+		{desc("copies_scrubbed_bytes_total", "Bytes of copies read to see whether they are as they were written."), true, func(g *Gauges) float64 { return float64(g.Copies.ScrubbedBytes) }},
 		{desc("ready", "1 while the node answers /readyz with 200."), false, func(g *Gauges) float64 { return boolean(g.Ready) }},
 	}
 }

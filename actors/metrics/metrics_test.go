@@ -33,12 +33,15 @@ func text(t *testing.T, m *metrics.Metrics) string {
 func TestMetrics(t *testing.T) {
 	g := metrics.Gauges{Slots: 2, Members: map[string]int{"alive": 3}, Stored: map[string]int64{"kept": 7}, RegistersOK: true,
 		Connections: map[string]int{"client": 6}, Refused: map[string]int64{"client": 5},
-		Engines: metrics.Engines{Alive: 4, Started: 9, Crashed: 2, Starved: 1}}
+		Engines: metrics.Engines{Alive: 4, Started: 9, Crashed: 2, Starved: 1},
+		Copies:  metrics.Copies{Held: 11, HeldBytes: 12, Short: 13, Repaired: 14, RepairedBytes: 15, Dropped: 16, Collected: 17, CollectedBytes: 18, Quarantined: 19, ScrubbedBytes: 20}}
 	m := metrics.New(func() metrics.Gauges { return g })
 	before := text(t, m)
 	for _, line := range []string{`pond_jobs_ended_total{state="failed"} 0`, `pond_tasks_ended_total{outcome="done"} 0`, `pond_slots 2`, `pond_members{state="alive"} 3`,
 		`pond_stored_bytes{kind="kept"} 7`, `pond_registers_healthy 1`, `pond_http_connections{party="client"} 6`, `pond_http_connections_refused_total{party="client"} 5`, `pond_ready 0`, `pond_engine_process_deaths_total{reason="crash"} 2`,
-		`pond_engine_process_deaths_total{reason="memory"} 1`, `pond_engine_processes_started_total 9`} {
+		`pond_engine_process_deaths_total{reason="memory"} 1`, `pond_engine_processes_started_total 9`,
+		`pond_copies 11`, `pond_copies_bytes 12`, `pond_copy_groups_short 13`, `pond_copies_repaired_total 14`, `pond_copies_repaired_bytes_total 15`, `pond_copies_dropped_total 16`,
+		`pond_copies_collected_total 17`, `pond_copies_collected_bytes_total 18`, `pond_copies_quarantined_total 19`, `pond_copies_scrubbed_bytes_total 20`} {
 		if !strings.Contains(before+"\n", line+"\n") {
 			t.Errorf("no line %q", line)
 		}

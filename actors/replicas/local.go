@@ -116,7 +116,10 @@ func (r *Replicas) fetchAs(ctx context.Context, id fs.UploadID, holders []mesh.N
 	if kind == kindCached {
 		r.cache.add(id, in.size)
 		r.evict()
+		return nil
 	}
+	r.done.repaired.Add(1)
+	r.done.repairedBytes.Add(in.size)
 	return nil
 }
 

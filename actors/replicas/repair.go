@@ -188,7 +188,7 @@ func (r *Replicas) mend(ctx context.Context, l *layout.Layout, mine map[layout.G
 	if braked {
 		r.log.Warn("more than a third of the nodes that hold copies do not answer: none is moved", "answer", len(heard)+1)
 	}
-	number, synced, checks := l.Current().Number, true, []repair.ID{}
+	number, synced, short, checks := l.Current().Number, true, int64(0), []repair.ID{}
 	behind := stale || r.ack().Synced < number && !allHeard(r.self(), l, heard)
 	round := newJobs(ctx, r)
 	for _, g := range concerned(behind, mine, heard) {
@@ -205,6 +205,9 @@ func (r *Replicas) mend(ctx context.Context, l *layout.Layout, mine map[layout.G
 				told[n] = s.inventory(g, own)
 			}
 		}
+		if repair.Short(r.self(), l, g, told) {
+			short++
+		}
 		do, done := repair.Decide(r.self(), l, g, told, braked)
 		synced = synced && done
 		for _, a := range do {
@@ -215,6 +218,7 @@ func (r *Replicas) mend(ctx context.Context, l *layout.Layout, mine map[layout.G
 			round.add(a, g)
 		}
 	}
+	r.done.short.Store(short)
 	err = round.wait()
 	r.vouch(ctx, stale, checks, len(heard))
 	if synced {
@@ -343,16 +347,28 @@ func (r *Replicas) drop(ctx context.Context, id fs.UploadID, g layout.Group) err
 		return nil
 	}
 	r.log.Info("a surplus copy is dropped", "upload", id, "owners", owners)
-	return r.store.Delete(id)
+	err := r.store.Delete(id)
+	if err == nil {
+		r.done.dropped.Add(1)
+	}
+	return err
 }
 
 // bury keeps a tombstone and deletes the copy.
 func (r *Replicas) bury(id fs.UploadID, at time.Time) error {
+	had, unheld := r.store.Stat(id)
+	var err error
 	if r.cfg.Times.Expired(at, time.Now()) {
-		return r.store.Delete(id)
+		err = r.store.Delete(id)
+	} else {
+		r.cache.gone(id)
+		err = r.store.Bury(at, id)
 	}
-	r.cache.gone(id)
-	return r.store.Bury(at, id)
+	if err == nil && unheld == nil && had.Kind == kindCopy {
+		r.done.collected.Add(1)
+		r.done.collectedBytes.Add(had.Size)
+	}
+	return err
 }
 
 // Delete condemns uploads for good: this node keeps their tombstones durably, and others

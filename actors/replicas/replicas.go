@@ -103,6 +103,10 @@ type Replicas struct {
 	registers Registers
 	wake      chan struct{} // the rounds have something to do
 	throttle  bucket        // of what is copied for repair
+	done      done
+
+	counting sync.Mutex // of holding
+	holding  holding
 
 	mu       sync.Mutex
 	known    known

@@ -42,7 +42,9 @@ func (r *Replicas) scrub(ctx context.Context) error {
 				return err
 			}
 		case info.Kind == kindCopy:
-			if _, err := r.verify(ctx, info.ID); err != nil {
+			if _, err := r.verify(ctx, info.ID); err == nil {
+				r.done.scrubbedBytes.Add(info.Size)
+			} else {
 				if errors.Is(err, fs.ErrOffline) || ctx.Err() != nil {
 					return err
 				}

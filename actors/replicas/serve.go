@@ -197,6 +197,7 @@ func (r *Replicas) putAside(id fs.UploadID, why error) error {
 	}
 	if err == nil {
 		r.log.Error("a damaged copy is put aside", "upload", id, "err", why)
+		r.done.quarantined.Add(1)
 		r.cache.gone(id)
 		r.nudge()
 	}

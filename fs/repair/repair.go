@@ -116,6 +116,29 @@ func Decide(self replica.Node, l *layout.Layout, g layout.Group, said map[replic
 	return append(do, checks(self, mine, buried, said)...), synced
 }
 
+// Short reports whether an owner of a group lacks an upload that another node has; who did
+// not answer lacks all. It is so for one node alone, the first of the group that answers:
+// what the nodes say can be summed up.
+func Short(self replica.Node, l *layout.Layout, g layout.Group, said map[replica.Node]Inventory) bool {
+	for _, n := range order(l.Places(g), said) {
+		if _, ok := said[n]; ok && n == self {
+			break
+		} else if ok {
+			return false
+		}
+	}
+	buried := burials(said)
+	for _, s := range said {
+		for id := range s.Held {
+			lacks := func(n replica.Node) bool { return !said[n].Held[id] }
+			if _, dead := buried[id]; !dead && slices.ContainsFunc(l.Owners(g), lacks) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // burials are all tombstones that are known, each with its latest time.
 func burials(said map[replica.Node]Inventory) map[ID]time.Time {
 	buried := map[ID]time.Time{}

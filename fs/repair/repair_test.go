@@ -242,3 +242,32 @@ func (w *world) step(n replica.Node) {
 func (w *world) elsewhere(n replica.Node, id ID) bool {
 	return !w.live[id] || slices.ContainsFunc(w.l.Places(w.g), func(m replica.Node) bool { return m != n && w.held[m][id] })
 }
+
+// TestShort: a group is short of copies where an owner has not what another node has, or
+// does not answer. One node says so.
+func TestShort(t *testing.T) {
+	l := of(t, 2, "a", "b")
+	for name, c := range map[string]struct {
+		said map[replica.Node]Inventory
+		want string // who says so
+	}{
+		"alike":                {map[replica.Node]Inventory{"a": inventory("xy", ""), "b": inventory("xy", "")}, ""},
+		"nothing":              {map[replica.Node]Inventory{"a": inventory("", "")}, ""},
+		"one is missing":       {map[replica.Node]Inventory{"a": inventory("x", ""), "b": inventory("xy", "")}, "a"},
+		"one is buried":        {map[replica.Node]Inventory{"a": inventory("xy", ""), "b": inventory("x", "y")}, ""},
+		"an owner is away":     {map[replica.Node]Inventory{"b": inventory("x", "")}, "b"},
+		"another has it alone": {map[replica.Node]Inventory{"a": inventory("", ""), "b": inventory("", ""), "z": inventory("x", "")}, "a"},
+		"all owners are away":  {map[replica.Node]Inventory{"z": inventory("x", ""), "y": inventory("x", "")}, "y"},
+	} {
+		first := l.Places(0)[0]
+		want := replica.Node(c.want)
+		if _, both := c.said["b"]; both && want == "a" { // whichever the layout names first
+			want = first
+		}
+		for n := range c.said {
+			if got := Short(n, &l, 0, c.said); got != (n == want) {
+				t.Errorf("%s: node %s says %v", name, n, got)
+			}
+		}
+	}
+}
