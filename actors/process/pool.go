@@ -345,7 +345,7 @@ func (p *Pool) watch() time.Duration {
 		if pr.why.Load() != 0 {
 			continue
 		}
-		has := resident(pr.Pid())
+		has := pr.meter.resident()
 		pr.memory.Store(has)
 		sum += has
 		limit := pr.limit.Load()

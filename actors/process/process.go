@@ -36,11 +36,12 @@ const (
 // Process is one engine process. Its user runs one request at a time, and gives it
 // back to its Pool.
 type Process struct {
-	pool *Pool
-	conn *Conn
-	cmd  *exec.Cmd
-	dir  string // its own folder, removed when it has ended
-	said *tail  // what it wrote to its standard error
+	pool  *Pool
+	conn  *Conn
+	cmd   *exec.Cmd
+	dir   string // its own folder, removed when it has ended
+	said  *tail  // what it wrote to its standard error
+	meter meter  // closed once it has ended
 
 	key    string       // of its Access; "": blank
 	used   time.Time    // when it came back; under Pool.mu
@@ -87,6 +88,7 @@ func (p *Pool) start() (*Process, error) {
 		os.RemoveAll(dir)
 		return nil, fmt.Errorf("process: start an engine process: %w", err)
 	}
+	pr.meter = newMeter(pr.Pid())
 	pr.conn = NewConn(mine, pr.serve, p.config.Log)
 	p.ends.Go(pr.wait)
 	return pr, nil
@@ -203,6 +205,7 @@ func (pr *Process) kill(why int32) {
 // wait waits until the process has ended, and clears up behind it.
 func (pr *Process) wait() {
 	err := pr.cmd.Wait()
+	pr.meter.close()
 	pr.conn.Close()
 	pr.death = pr.explain(err)
 	if why := pr.why.Load(); why == 0 || why == endedSilent {
