@@ -3,22 +3,19 @@ package actors
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"path/filepath"
 	"time"
 
-	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/drafts"
-	"github.com/pondmesh/pond/actors/edge"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/setup"
+	"github.com/pondmesh/pond/actors/storage"
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/register"
+	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/mesh/ring"
 )
@@ -31,6 +28,15 @@ func (n *Node) openDatasets() (err error) {
 	n.objects.Serve("pond", n.datasets)
 	n.planner.Tables, n.outputs.Datasets = tables{n.datasets}, n.datasets
 	n.machine, err = drafts.Open(drafts.Config{Folders: n.machine, Footers: n.runner.DuckDB, Uploads: n.datasets, Dir: dir, Log: n.log})
+	return err
+}
+
+// openStorage has clients put, read and remove files of datasets.
+func (n *Node) openStorage() (err error) {
+	n.storage, err = storage.New(storage.Config{
+		Datasets: func() *datasets.Datasets { return n.datasets }, Local: n.replicas, Footers: n.runner.DuckDB, Rules: n.rules, Peers: n.peers,
+		View: func() *mesh.View { return n.mesh.View() }, Dir: filepath.Join(n.cfg.Dir, setup.PutsDir), Log: n.log,
+	})
 	return err
 }
 
@@ -90,12 +96,8 @@ func datasetError(op, name string, err error) error {
 	}
 	e := &plan.Error{Kind: plan.KindInternal, Op: op, Subject: name, Text: err.Error()}
 	switch {
-	case errors.Is(err, dataset.ErrNotFound) && op == "drop":
-		e.Kind, e.Text, e.Hint = plan.KindNotFound, fmt.Sprintf("Catalog Error: Table with name %s does not exist!", name), "SHOW TABLES lists those there are"
 	case errors.Is(err, dataset.ErrNotFound):
 		e.Kind = plan.KindNotFound
-	case errors.Is(err, dataset.ErrNotOwner):
-		e.Kind, e.Hint = plan.KindDenied, "ask its owner, or a user with the role admin"
 	case errors.Is(err, dataset.ErrName):
 		e.Kind = plan.KindUser
 	case errors.Is(err, register.ErrMinority), errors.Is(err, register.ErrUnknown):
@@ -104,29 +106,4 @@ func datasetError(op, name string, err error) error {
 		e.Kind, e.Hint = plan.KindBusy, "try again"
 	}
 	return e
-}
-
-func (s *server) getDatasets(_ http.ResponseWriter, r *http.Request) (any, error) {
-	list, err := s.n.datasets.List(r.Context())
-	if err != nil {
-		return nil, datasetError("list", "datasets", err)
-	}
-	out := make([]api.Dataset, len(list))
-	for i, d := range list {
-		out[i] = api.Dataset{Name: d.Name, Version: d.Version}
-	}
-	return out, nil
-}
-
-func (s *server) deleteDataset(_ http.ResponseWriter, r *http.Request) (any, error) {
-	name, caller := r.PathValue("name"), edge.CallerOf(r)
-	if _, err := s.n.rules.Check().Write(dataset.Ref{Name: name}.String()); err != nil {
-		return nil, err
-	}
-	err := s.n.datasets.Drop(r.Context(), name, dataset.Writer{Name: caller.User, Admin: caller.May(auth.Admin)})
-	if err != nil {
-		return nil, datasetError("drop", name, err)
-	}
-	s.n.log.Info("a dataset was dropped", "dataset", name, "user", caller.User)
-	return struct{}{}, nil
 }

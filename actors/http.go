@@ -34,7 +34,7 @@ type server struct {
 // newEdge registers the routes. Each names the least role that it takes.
 func newEdge(n *Node) *edge.Edge {
 	e := edge.New(edge.Config{
-		Node: string(n.id), TLS: n.cfg.TLS, Secret: n.cfg.Secret, Names: []string{n.cfg.Bind, n.cfg.Advertise}, Files: n.cfg.Files, Bodies: bodyBytesMax,
+		Node: string(n.id), TLS: n.cfg.TLS, Secret: n.cfg.Secret, Names: []string{n.cfg.Bind, n.cfg.Advertise}, Files: n.cfg.Files, Bodies: n.storage.Bodies(bodyBytesMax),
 		Ready: n.ready, Denied: n.denied, Peer: n.api, Refused: n.refused, Log: n.log,
 	})
 	s, route, anyone := &server{n, e}, e.Route, e.Anyone
@@ -58,8 +58,9 @@ func newEdge(n *Node) *edge.Edge {
 	route("POST /v1/actors/{kind}/{key}", auth.Submit, s.postActor)
 	route("POST /v1/describe", auth.Submit, s.postDescribe)
 	route("POST /v1/explain", auth.Submit, s.postExplain)
-	route("GET /v1/datasets", auth.Read, s.getDatasets)
-	route("DELETE /v1/datasets/{name}", auth.Submit, s.deleteDataset)
+	for _, r := range n.storage.Routes() {
+		route(r.Pattern, r.Least, r.Answer)
+	}
 	route("GET /v1/members", auth.Read, s.getMembers)
 	route("POST /v1/leave", auth.Admin, s.postLeave)
 	route("GET /v1/version", auth.Read, s.getVersion)

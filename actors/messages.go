@@ -60,9 +60,7 @@ type cancelMsg struct{ reason error }
 
 // The messages of the coordinator, beside those of package jobs.
 type (
-	// plannedMsg says that the plan is there to be taken.
-	plannedMsg struct{}
-	planned    struct {
+	plannedMsg struct {
 		job  *prepare.Job
 		held []nodeHeld
 		out  *publish.Output

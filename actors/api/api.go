@@ -26,6 +26,14 @@
 //	POST /v1/explain              the same for a JobSpec that is not run
 //	GET  /v1/datasets             those there are             any node
 //	DELETE /v1/datasets/{name}    ends one                    any node
+//	GET  /v1/datasets/{name}      a version: columns, files, who has them; ?version=
+//	GET  /v1/datasets/{name}/files            the bytes of a file; ?path=&version=&at=
+//	POST /v1/datasets/{name}/puts/{id}        begin to put files, or go on: what is there
+//	PUT  /v1/datasets/{name}/puts/{id}/files  a piece of one; ?path=&sum=&size=&at=
+//	POST /v1/datasets/{name}/puts/{id}/publish  all of them, as one version
+//	POST /v1/datasets/{name}/puts/{id}/remove   a version without some
+//	DELETE /v1/datasets/{name}/puts/{id}      give it up
+//	GET  /v1/datasets/{name}/sent             what was sent    node to node
 //	GET  /v1/members              this node's view
 //	GET  /v1/usage                what each node holds on disk
 //	POST /v1/leave                drain, leave, stop

@@ -13,7 +13,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -218,27 +217,6 @@ func jsonQuery(asJSON bool) string {
 		return "?format=json"
 	}
 	return ""
-}
-
-// Dataset is a table of the pond.
-type Dataset struct {
-	Name    string `json:"name"`
-	Version uint64 `json:"version"` // the newest
-}
-
-// Datasets are those there are, in order of name.
-func (c *Client) Datasets(ctx context.Context) ([]Dataset, error) {
-	list, err := call[[]Dataset](ctx, c, http.MethodGet, "/v1/datasets", nil)
-	if err != nil {
-		return nil, err
-	}
-	return *list, nil
-}
-
-// DropDataset ends a dataset. It is plan.ErrNotFound if there is none.
-func (c *Client) DropDataset(ctx context.Context, name string) error {
-	_, err := call[struct{}](ctx, c, http.MethodDelete, "/v1/datasets/"+url.PathEscape(name), nil)
-	return err
 }
 
 // Members is the node's view.

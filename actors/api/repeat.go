@@ -33,6 +33,13 @@ var repeats = []struct {
 	{http.MethodPost, "/v1/explain", always},
 	{http.MethodGet, "/v1/datasets", always},
 	{http.MethodDelete, "/v1/datasets/{name}", never}, // another may have made it again
+	{http.MethodGet, "/v1/datasets/{name}", always},
+	{http.MethodGet, "/v1/datasets/{name}/files", always},
+	{http.MethodPost, "/v1/datasets/{name}/puts/{id}", always}, // a put has an id, and each is one
+	{http.MethodPut, "/v1/datasets/{name}/puts/{id}/files", always},
+	{http.MethodPost, "/v1/datasets/{name}/puts/{id}/publish", always},
+	{http.MethodPost, "/v1/datasets/{name}/puts/{id}/remove", always},
+	{http.MethodDelete, "/v1/datasets/{name}/puts/{id}", always},
 	{http.MethodGet, "/v1/members", always},
 	{http.MethodGet, "/v1/usage", always},
 	{http.MethodGet, "/v1/version", always},

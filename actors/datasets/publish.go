@@ -74,6 +74,19 @@ type Publication struct {
 	Mode       dataset.Mode
 	Columns    []dataset.Column
 	Files      []dataset.File // each uploaded, under the lease
+	// Without are paths of files that go; then there are no others.
+	Without []string
+}
+
+// next is the version after base, nil if the dataset is not there.
+func (p *Publication) next(base *dataset.Manifest) (*dataset.Manifest, error) {
+	switch {
+	case len(p.Without) > 0 && base == nil:
+		return nil, dataset.ErrNotFound
+	case len(p.Without) > 0:
+		return dataset.Without(base, p.Without)
+	}
+	return dataset.Merge(p.Mode, base, p.Columns, p.Files)
 }
 
 // Publish makes files a version of a dataset, which all see at once or not at all, and
@@ -110,7 +123,7 @@ func (d *Datasets) published(ctx context.Context, s dataset.State, p Publication
 			return s, err
 		}
 	}
-	m, err := dataset.Merge(p.Mode, base, p.Columns, p.Files)
+	m, err := p.next(base)
 	if err != nil {
 		return s, err
 	}

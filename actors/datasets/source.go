@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
@@ -32,7 +31,7 @@ func (d *Datasets) Find(ctx context.Context, pattern string) ([]object.Object, e
 	}
 	var out []object.Object
 	for i := range m.Files {
-		if f := &m.Files[i]; means(ref.Path, f.Path) {
+		if f := &m.Files[i]; object.Means(ref.Path, f.Path) {
 			out = append(out, objectOf(ref.Name, m, f))
 		}
 	}
@@ -41,11 +40,6 @@ func (d *Datasets) Find(ctx context.Context, pattern string) ([]object.Object, e
 	}
 	slices.SortFunc(out, func(a, b object.Object) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
-}
-
-// means reports whether a path below a dataset, or a pattern, means a file.
-func means(pattern, file string) bool {
-	return pattern == "" || pattern == file || strings.HasPrefix(file, pattern+"/") || object.Prefix(pattern) != pattern && object.Match(pattern, file)
 }
 
 func objectOf(name string, m *dataset.Manifest, f *dataset.File) object.Object {

@@ -82,8 +82,11 @@ func (q *statement) table(ctx context.Context, name string) (*plan.View, error) 
 		}
 	}
 	t, err := q.dataset(ctx, ref.Name, ref.Version)
-	if err == nil && t == nil && dataset.Is(name) {
+	switch {
+	case err == nil && t == nil && dataset.Is(name):
 		err = noTable(name)
+	case t != nil && len(t.Columns) == 0:
+		err = onlyFiles(ref.Name)
 	}
 	if t == nil || err != nil {
 		return nil, err
@@ -184,8 +187,11 @@ func (q *statement) written(ctx context.Context, s *stmt.Statement) (string, err
 func (q *statement) inserted(ctx context.Context, s *stmt.Statement) (string, error) {
 	name := strings.TrimPrefix(s.Write.Path, plan.DatasetScheme)
 	t, err := q.dataset(ctx, name, 0)
-	if err == nil && t == nil {
+	switch {
+	case err == nil && t == nil:
 		err = noTable(name)
+	case t != nil && len(t.Columns) == 0:
+		err = onlyFiles(name)
 	}
 	if err != nil {
 		return "", err
@@ -204,6 +210,12 @@ func (q *statement) inserted(ctx context.Context, s *stmt.Statement) (string, er
 
 func noTable(name string) error {
 	return &plan.Error{Kind: plan.KindNotFound, Op: "plan", Subject: name, Text: fmt.Sprintf("Catalog Error: Table with name %s does not exist!", name), Hint: "SHOW TABLES lists those there are"}
+}
+
+// onlyFiles is the error of a dataset without columns.
+func onlyFiles(name string) error {
+	url := dataset.Ref{Name: name}.String()
+	return &plan.Error{Kind: plan.KindUser, Op: "plan", Subject: name, Text: "the dataset holds files, and is no table: they are not all Parquet of the same columns", Hint: "read some by their names: FROM '" + url + "/FILE'; pondnode fs ls " + url + " lists them"}
 }
 
 // shape binds a step's query, confined to the files that it names.

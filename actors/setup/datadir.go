@@ -36,6 +36,7 @@ const (
 	SpillDir   = "spill"
 	ObjectsDir = "objects" // parts of objects that are elsewhere: cleared at the start
 	DraftsDir  = "drafts"  // files of datasets until they are uploads: cleared at the start
+	PutsDir    = "puts"    // beginnings of files that clients put: kept as long as their leases
 	StagedDir  = "staged"
 	tempSuffix = ".tmp"
 )

@@ -70,7 +70,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.settle(cmd.Flags()) }
-	root.AddCommand(a.devCommand(), a.joinCommand(), a.leaveCommand(), a.membersCommand(), a.registersCommand(), a.duCommand(),
+	root.AddCommand(a.devCommand(), a.joinCommand(), a.leaveCommand(), a.membersCommand(), a.registersCommand(), a.duCommand(), a.fsCommand(),
 		a.sqlCommand(), a.submitCommand(), a.jobsCommand(), a.jobCommand(), a.tlsCommand(), a.tokenCommand(), a.chaosCommand(), a.versionCommand())
 	return root
 }
@@ -125,7 +125,7 @@ func flagError(cmd *cobra.Command, err error) error {
 const envAnnotation = "pond_env"
 
 // oneOff are flags that say what to do this once; the environment is for settings.
-var oneOff = map[string]bool{"help": true, "version": true, "explain": true, "detach": true, "file": true, "out": true, "param": true, "query": true, "sample": true, "role": true, "host": true}
+var oneOff = map[string]bool{"help": true, "version": true, "explain": true, "detach": true, "file": true, "out": true, "param": true, "query": true, "sample": true, "role": true, "host": true, "append": true, "overwrite": true, "recursive": true}
 
 // mayBeEmpty are flags for which nothing is a value.
 var mayBeEmpty = map[string]bool{"null": true, "history": true, "query": true, "param": true}

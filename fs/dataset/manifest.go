@@ -144,7 +144,7 @@ func (m *Manifest) check() error {
 }
 
 func (f *File) check() error {
-	if err := checkFile(f.Path); err != nil {
+	if err := CheckFile(f.Path); err != nil {
 		return err
 	}
 	if f.Size < 0 || f.Rows < -1 || len(f.Holders) > holdersMax || len(f.Bounds) > columnsMax {

@@ -147,6 +147,10 @@ func TestMerge(t *testing.T) {
 		{"a column less", ModeReplace, base, ab[:1], files("z"), "", ErrColumns},
 		{"a column more", ModeAppend, base, append(ab[:2:2], Column{Name: "c", Type: "DATE"}), nil, "", ErrColumns},
 		{"in files, not folders", ModeAppend, base, []Column{ab[0], {Name: "b", Type: "DATE"}}, nil, "", ErrColumns},
+		{"beside it, by its own path", ModeAdd, base, ab, files("a"), "a b=1/x b=2/x y", nil},
+		{"a path that is there", ModeAdd, base, ab, files("a", "y"), "", ErrExists},
+		{"in its place", ModeUpdate, base, ab, files("a", "y"), "a b=1/x b=2/x y", nil},
+		{"in all places, other columns", ModeUpdate, base, ab[:1], files("y", "b=1/x", "b=2/x"), "b=1/x b=2/x y", nil},
 		{"a bad path", ModeAppend, base, ab, files("../x"), "", ErrName},
 	} {
 		m, err := Merge(c.mode, c.base, c.columns, c.added)
@@ -170,5 +174,19 @@ func TestMerge(t *testing.T) {
 	}
 	if _, err := Merge("", nil, ab, nil); err == nil {
 		t.Error("without a mode")
+	}
+}
+
+func TestWithout(t *testing.T) {
+	base := &Manifest{Format: 1, Columns: []Column{{Name: "a", Type: "BIGINT"}}, Files: files("a", "b", "c/d")}
+	m, err := Without(base, []string{"c/d", "a"})
+	if err != nil || len(m.Files) != 1 || m.Files[0].Path != "b" || len(m.Columns) != 1 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err = Without(m, []string{"b"}); err != nil || len(m.Files) != 0 {
+		t.Errorf("of all: %+v, %v", m, err)
+	}
+	if _, err := Without(base, []string{"a", "c"}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a folder: %v", err)
 	}
 }

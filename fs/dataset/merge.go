@@ -20,6 +20,8 @@ const (
 	ModeOverwrite Mode = "overwrite" // they take the place of all others
 	ModeAppend    Mode = "append"    // they join the others
 	ModeReplace   Mode = "replace"   // in each folder that gets files, they take the place of those there
+	ModeAdd       Mode = "add"       // they join the others, under their own paths or not at all
+	ModeUpdate    Mode = "update"    // each takes the place of the one that has its path
 )
 
 // Errors of Merge.
@@ -51,7 +53,7 @@ func Merge(mode Mode, base *Manifest, columns []Column, files []File) (*Manifest
 // staying are the files of base that the next version has too.
 func staying(mode Mode, base *Manifest, added []File) ([]File, error) {
 	switch {
-	case mode != ModeError && mode != ModeOverwrite && mode != ModeAppend && mode != ModeReplace:
+	case !slices.Contains(modes, mode):
 		return nil, fmt.Errorf("mode %q is not known", mode)
 	case base == nil || mode == ModeOverwrite:
 		return nil, nil
@@ -59,8 +61,46 @@ func staying(mode Mode, base *Manifest, added []File) ([]File, error) {
 		return nil, ErrExists
 	case mode == ModeAppend:
 		return base.Files, nil
+	case mode == ModeAdd:
+		return base.Files, apart(base, added)
+	case mode == ModeUpdate:
+		return others(base.Files, added), nil
 	}
 	return outside(base.Files, added), nil
+}
+
+var modes = []Mode{ModeError, ModeOverwrite, ModeAppend, ModeReplace, ModeAdd, ModeUpdate}
+
+// apart is ErrExists, unless no file of base has the path of a new one.
+func apart(base *Manifest, added []File) error {
+	for _, f := range added {
+		if base.File(f.Path) != nil {
+			return fmt.Errorf("%w, and it has %s", ErrExists, f.Path)
+		}
+	}
+	return nil
+}
+
+// others are the files that have no path of a new one.
+func others(old, added []File) []File {
+	taken := make(map[string]bool, len(added))
+	for _, f := range added {
+		taken[f.Path] = true
+	}
+	return slices.DeleteFunc(slices.Clone(old), func(f File) bool { return taken[f.Path] })
+}
+
+// Without is the version after base, without some of its files. It is ErrNotFound if base
+// lacks one.
+func Without(base *Manifest, paths []string) (*Manifest, error) {
+	gone := make([]File, len(paths))
+	for i, p := range paths {
+		if base.File(p) == nil {
+			return nil, fmt.Errorf("%w: file %.300q", ErrNotFound, p)
+		}
+		gone[i].Path = p
+	}
+	return &Manifest{Format: formatKnown, Columns: base.Columns, Files: others(base.Files, gone)}, nil
 }
 
 // outside are the files in folders that none of the new ones is in.

@@ -112,8 +112,8 @@ func isVersion(part string) bool {
 	return part != "" && strings.Trim(part, "0123456789") == ""
 }
 
-// checkFile takes the path of a file of a dataset.
-func checkFile(name string) error {
+// CheckFile is ErrName of what cannot be the path of a file of a dataset.
+func CheckFile(name string) error {
 	if first, _, _ := strings.Cut(name, "/"); isVersion(first) {
 		return fmt.Errorf("%w: file %.300q: its first part is a version's", ErrName, name)
 	}

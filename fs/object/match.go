@@ -30,6 +30,12 @@ func CheckPattern(pattern string) error {
 	return nil
 }
 
+// Means reports whether a name below a folder means a file there: all of it, the file, a
+// folder that it is in, or a pattern.
+func Means(name, file string) bool {
+	return name == "" || name == file || strings.HasPrefix(file, name+"/") || Prefix(name) != name && Match(name, file)
+}
+
 // Match reports whether a key matches a pattern as DuckDB matches keys of S3: part by
 // part between slashes, ** for one part or more at the end, for any number before.
 func Match(pattern, key string) bool {

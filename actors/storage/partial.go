@@ -1,0 +1,155 @@
+package storage
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/pondmesh/pond/fs/collect"
+)
+
+// partialsMax bounds the files that are on their way to a node at once.
+const partialsMax = 1024
+
+// errTooMany: partialsMax are on their way.
+var errTooMany = errors.New("too many files are being put through this node at once")
+
+// partials are files of which this node has a beginning. They outlast its process.
+type partials struct {
+	dir string
+	mu  sync.Mutex
+	in  map[string]*partial // that are in use
+}
+
+// partial is one of them.
+type partial struct {
+	path  string
+	turn  chan struct{} // held by whoever writes it
+	users int
+}
+
+func (p *partials) open(dir string) error {
+	p.dir, p.in = dir, map[string]*partial{}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return p.sweep()
+}
+
+// sweep removes those that nobody has gone on with for as long as a lease is kept.
+func (p *partials) sweep() error {
+	list, err := os.ReadDir(p.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		info, err := e.Info()
+		if err != nil || time.Since(info.ModTime()) < collect.Kept().Lease || p.inUse(e.Name()) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(p.dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *partials) inUse(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.in[name] != nil
+}
+
+// take is the partial of a file that is put, for one request at a time: others wait.
+func (p *partials) take(done <-chan struct{}, key string) (*partial, error) {
+	sum := sha256.Sum256([]byte(key))
+	name := hex.EncodeToString(sum[:])
+	p.mu.Lock()
+	one := p.in[name]
+	if one == nil {
+		if len(p.in) >= partialsMax {
+			p.mu.Unlock()
+			return nil, errTooMany
+		}
+		one = &partial{path: filepath.Join(p.dir, name), turn: make(chan struct{}, 1)}
+		p.in[name] = one
+	}
+	one.users++
+	p.mu.Unlock()
+	select {
+	case one.turn <- struct{}{}:
+		return one, nil
+	case <-done:
+		p.leave(one)
+		return nil, errors.New("the caller went away")
+	}
+}
+
+// release ends a request's turn.
+func (p *partials) release(one *partial) {
+	<-one.turn
+	p.leave(one)
+}
+
+func (p *partials) leave(one *partial) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if one.users--; one.users == 0 {
+		delete(p.in, filepath.Base(one.path))
+	}
+}
+
+// have is how many bytes are here; -1: there is no such file.
+func (one *partial) have() (int64, error) {
+	info, err := os.Stat(one.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return -1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// add appends what comes, of which the bytes before have are here already. What came before
+// an error stays.
+func (one *partial) add(in io.Reader, at, have int64) (int64, error) {
+	f, err := os.OpenFile(one.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	n := int64(0)
+	if _, err = io.CopyN(io.Discard, in, have-at); err == nil {
+		n, err = io.Copy(f, in)
+	}
+	if errors.Is(err, io.EOF) { // all of it was here
+		err = nil
+	}
+	return have + n, errors.Join(err, f.Close())
+}
+
+// check compares the bytes with what they are to be. A file that is another goes.
+func (one *partial) check(sum string) error {
+	f, err := os.Open(one.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != sum {
+		return errors.Join(fmt.Errorf("%w: its SHA-256 is %s, and not %.80s", errChanged, got, sum), os.Remove(one.path))
+	}
+	return nil
+}
+
+// errChanged: other bytes came than were announced.
+var errChanged = errors.New("the file changed while it was put")

@@ -1,0 +1,450 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/datasets"
+	"github.com/pondmesh/pond/actors/edge"
+	"github.com/pondmesh/pond/actors/peers"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/duck"
+	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/collect"
+	"github.com/pondmesh/pond/fs/dataset"
+	"github.com/pondmesh/pond/fs/repair"
+	"github.com/pondmesh/pond/mesh"
+)
+
+// Bounds of puts.
+const (
+	sessionsMax = 1024 // puts that a node remembers
+	renewals    = 4    // of a lease, in the time that it is kept without
+	sentTimeout = 20 * time.Second
+)
+
+// sessions are the leases of puts that go through this node, so that not each piece asks
+// the dataset's register. They may be forgotten at any time.
+type sessions struct {
+	mu   sync.Mutex
+	last map[string]session
+}
+
+type session struct {
+	lease string
+	by    dataset.Writer
+	seen  time.Time // when the register had it
+}
+
+// find is the lease of a put, renewed when that is due.
+func (s *Server) find(r *http.Request) (lease string, err error) {
+	name, id, by := r.PathValue("name"), r.PathValue("id"), s.writer(r)
+	s.sessions.mu.Lock()
+	known, ok := s.sessions.last[name+"/"+id]
+	s.sessions.mu.Unlock()
+	if ok && known.by == by && time.Since(known.seen) < collect.Kept().Lease/renewals {
+		return known.lease, nil
+	}
+	if lease, err = s.c.Datasets().Lease(r.Context(), name, id); err == nil {
+		err = s.c.Datasets().Renew(r.Context(), name, lease)
+	}
+	if err != nil {
+		s.forget(name, id)
+		return "", err
+	}
+	s.remember(name, id, session{lease, by, time.Now()})
+	return lease, nil
+}
+
+func (s *Server) remember(name, id string, one session) {
+	s.sessions.mu.Lock()
+	defer s.sessions.mu.Unlock()
+	if len(s.sessions.last) >= sessionsMax || s.sessions.last == nil {
+		s.sessions.last = map[string]session{}
+	}
+	s.sessions.last[name+"/"+id] = one
+}
+
+func (s *Server) forget(name, id string) {
+	s.sessions.mu.Lock()
+	defer s.sessions.mu.Unlock()
+	delete(s.sessions.last, name+"/"+id)
+}
+
+// begin begins a put, or goes on with one, and tells what is there.
+func (s *Server) begin(_ http.ResponseWriter, r *http.Request) (any, error) {
+	req, name, id := new(api.PutFiles), r.PathValue("name"), r.PathValue("id")
+	err := edge.Decode(r, req)
+	if err == nil {
+		err = s.mayWrite(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.partials.sweep(); err != nil {
+		s.c.Log.Warn("what is left of files that were put", "err", err)
+	}
+	lease, err := s.c.Datasets().Begin(r.Context(), name, id, s.writer(r), modeOf(req))
+	if done, ok := errors.AsType[*dataset.PublishedError](err); ok {
+		return &api.PutFiles{Version: done.Version}, nil
+	}
+	if err != nil {
+		err = told("put", name, err)
+		s.note(r, "put", name, err)
+		return nil, err
+	}
+	s.remember(name, id, session{lease, s.writer(r), time.Now()})
+	held, err := s.held(r.Context(), name, lease)
+	if err != nil {
+		return nil, told("put", name, err)
+	}
+	out := new(api.PutFiles)
+	for _, f := range held {
+		out.Files = append(out.Files, api.PutFile{Path: f.Path, Sum: f.Sum, Size: f.Size})
+	}
+	return out, nil
+}
+
+func modeOf(req *api.PutFiles) dataset.Mode { return cmp.Or(dataset.Mode(req.Mode), dataset.ModeError) }
+
+// giveUp ends a put.
+func (s *Server) giveUp(_ http.ResponseWriter, r *http.Request) (any, error) {
+	name, id := r.PathValue("name"), r.PathValue("id")
+	s.forget(name, id)
+	lease, err := s.c.Datasets().Lease(r.Context(), name, id)
+	if err == nil {
+		err = s.c.Datasets().Release(r.Context(), name, lease)
+	}
+	if errors.Is(err, collect.ErrCondemned) {
+		err = nil // it has ended
+	}
+	return struct{}{}, told("put", name, err)
+}
+
+// piece takes a piece of a file.
+func (s *Server) piece(_ http.ResponseWriter, r *http.Request) (any, error) {
+	f, at, err := s.ordered(r)
+	if err != nil {
+		return nil, err
+	}
+	one, err := s.partials.take(r.Context().Done(), f.Lease+"/"+f.Path+"/"+f.Sum)
+	if errors.Is(err, errTooMany) {
+		err = &plan.Error{Kind: plan.KindBusy, Op: "put", Subject: f.Path, Text: err.Error(), Hint: "try again"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer s.partials.release(one)
+	out, err := s.grow(r, one, f, at)
+	if errors.Is(err, errChanged) {
+		err = &plan.Error{Kind: plan.KindUser, Op: "put", Subject: f.Path, Text: err.Error(), Hint: "put it again when nobody writes it"}
+	}
+	return out, told("put", f.Dataset, err)
+}
+
+// ordered is the file of which a piece comes.
+func (s *Server) ordered(r *http.Request) (f datasets.Sent, at int64, err error) {
+	q := r.URL.Query()
+	f = datasets.Sent{Origin: collect.Origin{Dataset: r.PathValue("name")}, Path: q.Get("path"), Sum: q.Get("sum")}
+	at, err1 := count(r, "at")
+	f.Size, err = count(r, "size")
+	if err = errors.Join(err1, err, s.mayWrite(f.Dataset), dataset.CheckFile(f.Path)); err != nil {
+		return f, 0, told("put", f.Dataset, err)
+	}
+	if b, err := hex.DecodeString(f.Sum); err != nil || len(b) != 32 || f.Size > fs.SizeMax || at > f.Size {
+		return f, 0, &plan.Error{Kind: plan.KindUser, Op: "put", Subject: f.Path, Text: fmt.Sprintf("sum=%.80q, size=%d, at=%d is no file of at most %d bytes", f.Sum, f.Size, at, int64(fs.SizeMax))}
+	}
+	f.Lease, err = s.find(r)
+	return f, at, told("put", f.Dataset, err)
+}
+
+// grow appends a piece; of a file that is whole it makes an upload.
+func (s *Server) grow(r *http.Request, one *partial, f datasets.Sent, at int64) (*api.PutProgress, error) {
+	have, err := one.have()
+	if err != nil {
+		return nil, err
+	}
+	if have < 0 && at > 0 { // a reply was lost, or another node has the beginning
+		held, err := s.held(r.Context(), f.Dataset, f.Lease)
+		if err != nil {
+			return nil, err
+		}
+		done := slices.ContainsFunc(held, func(h datasets.Sent) bool { return h.Path == f.Path && h.Sum == f.Sum })
+		return &api.PutProgress{Done: done}, nil
+	}
+	if have = max(have, 0); at > have {
+		return &api.PutProgress{Have: have}, nil
+	}
+	if have, err = one.add(r.Body, at, have); err != nil {
+		return nil, err
+	}
+	if have < f.Size {
+		return &api.PutProgress{Have: have}, nil
+	}
+	if err := one.check(f.Sum); err != nil {
+		return nil, err
+	}
+	if _, err := s.c.Datasets().PutSent(r.Context(), f, one.path); err != nil {
+		return nil, err
+	}
+	return &api.PutProgress{Have: have, Done: true}, nil
+}
+
+func (s *Server) heldHere(name, lease string) ([]datasets.Sent, error) {
+	return s.c.Datasets().Held(collect.Origin{Dataset: name, Lease: lease})
+}
+
+// held is what nodes have of a put: each file once, with its holders. What only a node has
+// that does not answer is sent again.
+func (s *Server) held(ctx context.Context, name, lease string) ([]datasets.Sent, error) {
+	here, err := s.heldHere(name, lease)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, sentTimeout)
+	defer cancel()
+	answers := peers.Ask(ctx, s.c.Peers, s.c.View().Members, "what was sent for a put", func() []api.HeldFile { return nil },
+		func(ctx context.Context, p *api.Peer) ([]api.HeldFile, error) {
+			return p.Hop().HeldFiles(ctx, name, lease)
+		})
+	all := map[repair.ID]*datasets.Sent{}
+	add := func(f datasets.Sent, node mesh.NodeID) {
+		if all[f.Upload] == nil {
+			all[f.Upload] = &f
+		}
+		all[f.Upload].Holders = append(all[f.Upload].Holders, node)
+	}
+	for _, f := range here {
+		add(f, s.c.Peers.Self)
+	}
+	for _, a := range answers {
+		for _, f := range a.Said {
+			if id, err := fs.ParseUploadID(f.Upload); err == nil {
+				add(datasets.Sent{Path: f.Path, Sum: f.Sum, Size: f.Size, Upload: repair.ID(id)}, a.Node.ID)
+			}
+		}
+	}
+	out := make([]datasets.Sent, 0, len(all))
+	for _, f := range all {
+		out = append(out, *f)
+	}
+	return out, nil
+}
+
+// publish makes what was put a version.
+func (s *Server) publish(_ http.ResponseWriter, r *http.Request) (any, error) {
+	req, name := new(api.PutFiles), r.PathValue("name")
+	if err := edge.Decode(r, req); err != nil {
+		return nil, err
+	}
+	out, err := s.publication(r, req)
+	err = told("put", name, err)
+	if err != nil || len(out.Files) == 0 {
+		s.note(r, "put", name, err, slog.Int("files", len(req.Files)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (s *Server) publication(r *http.Request, req *api.PutFiles) (*api.PutFiles, error) {
+	name, id := r.PathValue("name"), r.PathValue("id")
+	p := datasets.Publication{Name: name, Job: id, By: s.writer(r), Mode: modeOf(req)}
+	if err := s.mayWrite(name); err != nil {
+		return nil, err
+	}
+	if len(req.Files) == 0 {
+		return nil, &plan.Error{Kind: plan.KindUser, Op: "put", Subject: name, Text: "there are no files to be put"}
+	}
+	var err error
+	p.Lease, err = s.c.Datasets().Lease(r.Context(), name, id)
+	if done, ok := errors.AsType[*dataset.PublishedError](err); ok {
+		return &api.PutFiles{Version: done.Version}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	held, err := s.held(r.Context(), name, p.Lease)
+	if err != nil {
+		return nil, err
+	}
+	chosen, missing := choose(held, req.Files)
+	if len(missing) > 0 {
+		return &api.PutFiles{Files: missing}, nil
+	}
+	if p.Columns, p.Files, err = s.shape(r.Context(), chosen); err != nil {
+		return nil, err
+	}
+	if p.Columns, err = s.fitting(r.Context(), &p); err != nil {
+		return nil, err
+	}
+	version, err := s.c.Datasets().Publish(r.Context(), p)
+	if err != nil {
+		return nil, err
+	}
+	s.forget(name, id)
+	return &api.PutFiles{Version: version}, nil
+}
+
+// choose finds the uploads of files, and those that there are none of.
+func choose(held []datasets.Sent, files []api.PutFile) (chosen []datasets.Sent, missing []api.PutFile) {
+	byPath := map[string]datasets.Sent{}
+	key := func(path, sum string) string { return path + "\x00" + sum }
+	for _, h := range held {
+		if old, ok := byPath[key(h.Path, h.Sum)]; !ok || len(h.Holders) > len(old.Holders) {
+			byPath[key(h.Path, h.Sum)] = h
+		}
+	}
+	for _, f := range files {
+		if h, ok := byPath[key(f.Path, f.Sum)]; ok {
+			chosen = append(chosen, h)
+		} else {
+			missing = append(missing, f)
+		}
+	}
+	return chosen, missing
+}
+
+// fitting are the columns of a publication: those of files that join others which are no
+// table are of no use.
+func (s *Server) fitting(ctx context.Context, p *datasets.Publication) ([]dataset.Column, error) {
+	if p.Mode == dataset.ModeError || p.Mode == dataset.ModeOverwrite {
+		return p.Columns, nil
+	}
+	_, base, err := s.c.Datasets().Look(ctx, p.Name, 0)
+	switch {
+	case errors.Is(err, dataset.ErrNotFound):
+		return p.Columns, nil
+	case err != nil:
+		return nil, err
+	case len(base.Columns) == 0:
+		return nil, nil
+	case len(p.Columns) == 0:
+		return nil, fmt.Errorf("%w: the dataset is a table, and not all files that are put are Parquet of the same columns", dataset.ErrColumns)
+	}
+	return p.Columns, nil
+}
+
+// shape is what the files are together: a table, if all are Parquet and have the same
+// columns, those of key=value folders included; else files, of no columns.
+func (s *Server) shape(ctx context.Context, sent []datasets.Sent) (columns []dataset.Column, files []dataset.File, err error) {
+	for _, f := range sent {
+		out := dataset.File{Path: f.Path, Upload: f.Upload, Size: f.Size, Rows: -1}
+		for _, n := range f.Holders {
+			out.Holders = append(out.Holders, replicaNode(n))
+		}
+		files = append(files, out)
+	}
+	if slices.ContainsFunc(sent, func(f datasets.Sent) bool { return !isParquet(f.Path) }) {
+		return nil, files, nil
+	}
+	for i := range sent {
+		own, rows, err := s.footer(ctx, &sent[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		files[i].Rows = rows
+		if i == 0 {
+			columns = own
+		}
+		if columns != nil && dataset.SameColumns(columns, own) != nil {
+			columns = nil
+		}
+	}
+	if columns == nil {
+		return nil, files, nil
+	}
+	columns, ok := withFolders(columns, files)
+	if !ok {
+		return nil, files, nil
+	}
+	return columns, files, nil
+}
+
+func isParquet(name string) bool { return strings.EqualFold(path.Ext(name), ".parquet") }
+
+// footer is what a Parquet file says of itself.
+func (s *Server) footer(ctx context.Context, f *datasets.Sent) (columns []dataset.Column, rows int64, err error) {
+	local, release, err := s.c.Local.Local(ctx, fs.UploadID(f.Upload), f.Holders)
+	if err != nil {
+		return nil, 0, notParquet(f.Path, err)
+	}
+	defer release()
+	err = s.c.Footers.Footers(ctx, []string{local}, []string{local}, func(_ int, list []duck.Footer) error {
+		for _, one := range list {
+			columns, rows = nil, one.Rows
+			for _, c := range one.Columns {
+				columns = append(columns, dataset.Column{Name: c.Name, Type: c.Type})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, notParquet(f.Path, err)
+	}
+	return columns, rows, nil
+}
+
+// notParquet names the file as its sender does.
+func notParquet(name string, err error) error {
+	if kind := plan.KindOf(err); errors.Is(err, fs.ErrInvalid) || kind == plan.KindUser || kind == plan.KindResource {
+		return &plan.Error{Kind: plan.KindUser, Op: "put", Subject: name, Text: "it is no whole Parquet file", Hint: "give it another name if it is none, or write it again"}
+	}
+	return err
+}
+
+// remove publishes a version without some files.
+func (s *Server) remove(_ http.ResponseWriter, r *http.Request) (any, error) {
+	req, name, id, by := new(api.PutFiles), r.PathValue("name"), r.PathValue("id"), s.writer(r)
+	if err := edge.Decode(r, req); err != nil {
+		return nil, err
+	}
+	version, err := s.without(r.Context(), name, id, by, req.Files)
+	err = told("remove", name, err)
+	s.note(r, "remove", name, err, slog.Int("files", len(req.Files)))
+	if err != nil {
+		return nil, err
+	}
+	return &api.PutFiles{Version: version}, nil
+}
+
+func (s *Server) without(ctx context.Context, name, id string, by dataset.Writer, files []api.PutFile) (uint64, error) {
+	if err := s.mayWrite(name); err != nil {
+		return 0, err
+	}
+	if len(files) == 0 {
+		return 0, &plan.Error{Kind: plan.KindUser, Op: "remove", Subject: name, Text: "no files are named"}
+	}
+	p := datasets.Publication{Name: name, Job: id, By: by}
+	for _, f := range files {
+		p.Without = append(p.Without, f.Path)
+	}
+	if _, _, err := s.c.Datasets().Look(ctx, name, 0); err != nil {
+		return 0, err
+	}
+	lease, err := s.c.Datasets().Begin(ctx, name, id, by, dataset.ModeUpdate)
+	if done, ok := errors.AsType[*dataset.PublishedError](err); ok {
+		return done.Version, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	p.Lease = lease
+	version, err := s.c.Datasets().Publish(ctx, p)
+	if err != nil {
+		return 0, errors.Join(err, s.c.Datasets().Release(context.WithoutCancel(ctx), name, lease))
+	}
+	return version, nil
+}

@@ -1,0 +1,123 @@
+//go:build duckdb_arrow
+
+package storage
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/datasets"
+	"github.com/pondmesh/pond/fs/collect"
+	"github.com/pondmesh/pond/fs/dataset"
+	"github.com/pondmesh/pond/mesh"
+)
+
+func TestFolders(t *testing.T) {
+	a := []dataset.Column{{Name: "a", Type: "BIGINT"}}
+	for _, c := range []struct{ files, want string }{
+		{"x y", "a BIGINT"},
+		{"k=1/x k=-20/y", "a BIGINT k BIGINT"},
+		{"k=1/x k=" + nullFolder + "/y", "a BIGINT k BIGINT"},
+		{"k=1/x k=007/y", "a BIGINT k VARCHAR"},
+		{"d=2026-01-02/k=a%20b/x d=2024-02-29/k=c/x", "a BIGINT d DATE k VARCHAR"},
+		{"in/k=1/x k=2/x", "a BIGINT k BIGINT"},
+		{"k=1/x y", ""},
+		{"k=1/x j=1/y", ""},
+		{"A=1/x", ""},
+	} {
+		var files []dataset.File
+		for _, f := range strings.Fields(c.files) {
+			files = append(files, dataset.File{Path: f})
+		}
+		columns, ok := withFolders(a, files)
+		var got []string
+		for _, col := range columns {
+			got = append(got, col.Name, col.Type)
+		}
+		if strings.Join(got, " ") != c.want || ok != (c.want != "") {
+			t.Errorf("%s: %q, %v", c.files, got, ok)
+		}
+	}
+}
+
+// Of copies of one file the upload with most holders is published; what nobody holds is told.
+func TestChoose(t *testing.T) {
+	held := []datasets.Sent{
+		{Path: "a", Sum: "1", Upload: [16]byte{1}, Holders: []mesh.NodeID{"x"}},
+		{Path: "a", Sum: "1", Upload: [16]byte{2}, Holders: []mesh.NodeID{"x", "y"}},
+		{Path: "a", Sum: "2", Upload: [16]byte{3}},
+	}
+	chosen, missing := choose(held, []api.PutFile{{Path: "a", Sum: "1"}, {Path: "b", Sum: "1"}})
+	if len(chosen) != 1 || chosen[0].Upload != [16]byte{2} || len(missing) != 1 || missing[0].Path != "b" {
+		t.Errorf("%+v, %+v", chosen, missing)
+	}
+}
+
+// What came of a file stays when its sender goes, may be sent again, and goes when nobody
+// goes on with it.
+func TestPartials(t *testing.T) {
+	var p partials
+	if err := p.open(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	one, err := p.take(nil, "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := one.have(); n != -1 || err != nil {
+		t.Errorf("before: %d, %v", n, err)
+	}
+	gone := make(chan struct{})
+	close(gone)
+	if _, err := p.take(gone, "file"); err == nil {
+		t.Error("two write one file")
+	}
+	for _, c := range []struct {
+		text     string
+		at, have int64
+		want     int64
+	}{{"hel", 0, 0, 3}, {"hello", 0, 3, 5}, {"lo", 3, 5, 5}, {"", 5, 5, 5}, {" you", 5, 5, 9}} {
+		if n, err := one.add(strings.NewReader(c.text), c.at, c.have); n != c.want || err != nil {
+			t.Errorf("%q at %d of %d: %d, %v", c.text, c.at, c.have, n, err)
+		}
+	}
+	if text, err := os.ReadFile(one.path); string(text) != "hello you" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	old := time.Now().Add(-2 * collect.Kept().Lease)
+	if err := errors.Join(os.Chtimes(one.path, old, old), p.sweep()); err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := one.have(); n != 9 {
+		t.Errorf("swept while it is written: %d", n)
+	}
+	p.release(one)
+	var again partials
+	if err := again.open(p.dir); err != nil {
+		t.Fatal(err)
+	}
+	if list, _ := filepath.Glob(filepath.Join(p.dir, "*")); len(list) > 0 || len(p.in) > 0 {
+		t.Errorf("left: %q, %d", list, len(p.in))
+	}
+}
+
+func TestCheck(t *testing.T) {
+	one := &partial{path: filepath.Join(t.TempDir(), "x")}
+	if err := os.WriteFile(one.path, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := one.check("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"); err != nil {
+		t.Error(err)
+	}
+	if err := one.check(strings.Repeat("0", 64)); !errors.Is(err, errChanged) {
+		t.Error(err)
+	}
+	if n, _ := one.have(); n != -1 {
+		t.Errorf("what changed stays: %d bytes", n)
+	}
+}
