@@ -5,15 +5,18 @@ import (
 	"errors"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/drafts"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/storage"
 	"github.com/pondmesh/pond/fs/dataset"
+	"github.com/pondmesh/pond/fs/object"
 	"github.com/pondmesh/pond/fs/register"
 	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/delay"
@@ -26,7 +29,7 @@ func (n *Node) openDatasets() (err error) {
 	n.datasets = datasets.New(datasets.Config{Registers: n.registers, Uploads: n.replicas, Dir: dir})
 	n.collector = n.datasets.NewCollector(n.collects)
 	n.objects.Serve("pond", n.datasets)
-	n.planner.Tables, n.outputs.Datasets = tables{n.datasets}, n.datasets
+	n.planner.Tables, n.planner.Manifests, n.outputs.Datasets = tables{n.datasets}, tables{n.datasets}, n.datasets
 	n.machine, err = drafts.Open(drafts.Config{Folders: n.machine, Footers: n.runner.DuckDB, Uploads: n.datasets, Dir: dir, Log: n.log})
 	return err
 }
@@ -87,6 +90,53 @@ func (t tables) Table(ctx context.Context, name string, version uint64) (*prepar
 		}
 	}
 	return out, nil
+}
+
+// Known implements prepare.Manifests. What cannot be told now is read in the files.
+func (t tables) Known(ctx context.Context, paths []string) []*prepare.Known {
+	out := make([]*prepare.Known, len(paths))
+	known := map[dataset.Ref]*dataset.Manifest{}
+	for i, path := range paths {
+		o, _ := object.FromPath(path)
+		ref, err := dataset.Parse(o.Name)
+		if err != nil {
+			continue
+		}
+		of := dataset.Ref{Name: ref.Name, Version: ref.Version}
+		m, ok := known[of]
+		if !ok {
+			m, _ = t.d.Get(ctx, of.Name, of.Version)
+			known[of] = m
+		}
+		if m != nil {
+			out[i] = knownOf(m, ref.Path)
+		}
+	}
+	return out
+}
+
+// knownOf is what a manifest knows of a file; nil: too little.
+func knownOf(m *dataset.Manifest, path string) *prepare.Known {
+	f := m.File(path)
+	if f == nil || f.Rows < 0 || len(f.Bounds) == 0 {
+		return nil
+	}
+	out := &prepare.Known{Group: plan.RowGroup{Rows: f.Rows}, Stats: map[string]distribute.Range{}}
+	for _, c := range m.Columns {
+		name := strings.ToLower(c.Name)
+		b, ok := f.Bounds[name]
+		typ, _, err := plan.Stored(c.Type)
+		if !ok || err != nil { // what stands in folders may be in no file
+			continue
+		}
+		r := distribute.Range{Type: typ, Nulls: b.Nulls, Distinct: b.Distinct, Bytes: b.Bytes}
+		if b.Min != nil && b.Max != nil {
+			r.Known, r.Min, r.Max = true, *b.Min, *b.Max
+		}
+		out.Group.Bytes += b.Bytes
+		out.Stats[name] = r
+	}
+	return out
 }
 
 // datasetError gives an error about a dataset its kind.

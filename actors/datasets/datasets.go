@@ -26,12 +26,12 @@ import (
 
 // Bounds.
 const (
-	changesMax  = 64 // tries of a change that others come before
-	pauseFirst  = 5 * time.Millisecond
-	pauseMax    = time.Second
-	askedMax    = 16      // registers that are asked at once, by one List
-	keptMax     = 32      // manifests kept in memory
-	keptFileMax = 1 << 18 // files that those list, unless it is one manifest
+	changesMax = 64 // tries of a change that others come before
+	pauseFirst = 5 * time.Millisecond
+	pauseMax   = time.Second
+	askedMax   = 16      // registers that are asked at once, by one List
+	keptMax    = 32      // manifests kept in memory
+	weightMax  = 1 << 18 // files that those list and bounds of them, unless it is one manifest
 )
 
 // ErrBusy: others have changed it each time.
@@ -224,10 +224,10 @@ func (d *Datasets) keep(id repair.ID, m *dataset.Manifest) {
 	defer d.mu.Unlock()
 	d.kept = slices.DeleteFunc(d.kept, func(k manifest) bool { return k.id == id })
 	d.kept = slices.Insert(d.kept, 0, manifest{id, m})
-	files := 0
+	weight := 0
 	for i, k := range d.kept {
-		files += len(k.m.Files)
-		if i == keptMax || i > 0 && files > keptFileMax {
+		weight += k.m.Weight()
+		if i == keptMax || i > 0 && weight > weightMax {
 			clear(d.kept[i:])
 			d.kept = d.kept[:i]
 			return

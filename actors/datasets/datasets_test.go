@@ -439,7 +439,7 @@ func TestKept(t *testing.T) {
 	if d.known([16]byte{1}) != nil || d.known([16]byte{keptMax}) == nil || len(d.kept) != keptMax {
 		t.Errorf("%d are kept", len(d.kept))
 	}
-	d.keep([16]byte{99}, &dataset.Manifest{Files: make([]dataset.File, keptFileMax+1)})
+	d.keep([16]byte{99}, &dataset.Manifest{Files: make([]dataset.File, weightMax+1)})
 	if len(d.kept) != 1 || d.known([16]byte{99}) == nil {
 		t.Errorf("%d are kept beside a large one", len(d.kept))
 	}

@@ -177,14 +177,30 @@ func (m *Machine) upload(ctx context.Context, p *api.Packet, staging, dir string
 		draft.Files = append(draft.Files, dataset.File{Path: filepath.ToSlash(name)})
 	}
 	if err := m.c.Footers.Footers(ctx, paths, paths, func(from int, list []duck.Footer) error {
-		for i, f := range list {
-			draft.Files[from+i].Rows = f.Rows
+		for i := range list {
+			draft.Files[from+i].Rows, draft.Files[from+i].Bounds = list[i].Rows, boundsOf(&list[i])
 		}
 		return nil
 	}); err != nil {
 		return "", err
 	}
 	return m.c.Uploads.PutDraft(ctx, collect.Origin{Dataset: ref.Name, Lease: p.Lease}, dir, draft)
+}
+
+// boundsOf are those of a file that is one row group.
+func boundsOf(f *duck.Footer) map[string]dataset.Bounds {
+	if len(f.Groups) != 1 {
+		return nil
+	}
+	out := make(map[string]dataset.Bounds, len(f.Groups[0].Stats))
+	for _, c := range f.Groups[0].Stats {
+		b := dataset.Bounds{Nulls: c.Nulls, Distinct: c.Distinct, Bytes: c.Bytes}
+		if lo, hi := dataset.BoundText(c.Min), dataset.BoundText(c.Max); c.HasStats && lo != nil && hi != nil {
+			b.Min, b.Max = lo, hi
+		}
+		out[strings.ToLower(c.Name)] = b
+	}
+	return out
 }
 
 // columnsOf are a dataset's columns, which are those of the query that was written.

@@ -133,7 +133,7 @@ func withoutEmpty(files []plan.File) []plan.File {
 
 // rowGroups finds the row groups of Parquet files.
 func (p *Planner) rowGroups(ctx context.Context, facts *plan.Facts, access []string) error {
-	list, err := p.footers.of(ctx, p.duckdb, facts.Files, access)
+	list, err := p.footers.of(ctx, p, facts.Files, access)
 	if err != nil {
 		return err
 	}

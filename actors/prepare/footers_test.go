@@ -41,7 +41,7 @@ func TestFooters(t *testing.T) {
 	k := new(footers)
 	of := func(files ...plan.File) []*footer {
 		t.Helper()
-		list, err := k.of(ctx, Local{pool}, files, nil)
+		list, err := k.of(ctx, &Planner{duckdb: Local{pool}}, files, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestFooters(t *testing.T) {
 			t.Errorf("%d chunks are kept", k.chunks)
 		}
 	}
-	if _, err := k.of(ctx, Local{pool}, []plan.File{{Path: filepath.Join(dir, "missing.parquet")}}, nil); err == nil {
+	if _, err := k.of(ctx, &Planner{duckdb: Local{pool}}, []plan.File{{Path: filepath.Join(dir, "missing.parquet")}}, nil); err == nil {
 		t.Error("a file that is not there has a footer")
 	}
 }

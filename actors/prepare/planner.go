@@ -32,6 +32,9 @@ type Planner struct {
 	// Tables are the datasets that statements name. It is set before the planner is used;
 	// nil: there are none.
 	Tables Tables
+	// Manifests tell of datasets' files. It is set before the planner is used; nil: a look at
+	// the files does.
+	Manifests Manifests
 
 	duckdb DuckDB
 	config engines.Config

@@ -102,7 +102,7 @@ func (p *Planner) addFooters(ctx context.Context, facts *distribute.Facts, q *di
 			read = append(read, f)
 		}
 	}
-	list, err := p.footers.of(ctx, p.duckdb, read, q.Access)
+	list, err := p.footers.of(ctx, p, read, q.Access)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (d DuckDB) Footers(ctx context.Context, paths, access []string, each func(f
 
 // Columns implements prepare.DuckDB.
 func (d DuckDB) Columns(ctx context.Context, sql string, access []string) (out []plan.Column, err error) {
-	err = d.over(ctx, access, false, func() error {
+	err = d.bound(ctx, access, func() error {
 		out, err = d.Files.Columns(ctx, d.Cache.local(sql), d.locals(access))
 		return err
 	})
@@ -71,19 +71,23 @@ func (d DuckDB) Sniff(ctx context.Context, path string, access []string, o plan.
 
 // Describe implements prepare.DuckDB. What PIVOT is to find in the data is read.
 func (d DuckDB) Describe(ctx context.Context, op *plan.SQLOp, access []string) (out prepare.Shape, err error) {
-	whole := strings.Contains(strings.ToLower(op.Query), "pivot")
-	err = d.over(ctx, access, whole, func() error {
-		here := *op
-		here.Query, here.Views = d.Cache.local(op.Query), d.views(op.Views)
+	here := *op
+	here.Query, here.Views = d.Cache.local(op.Query), d.views(op.Views)
+	ask := func() error {
 		out, err = d.Files.Describe(ctx, &here, d.locals(access))
 		return err
-	})
+	}
+	if strings.Contains(strings.ToLower(op.Query), "pivot") {
+		err = d.over(ctx, access, true, ask)
+		return out, err
+	}
+	err = d.bound(ctx, access, ask)
 	return out, err
 }
 
 // Plan implements prepare.DuckDB.
 func (d DuckDB) Plan(ctx context.Context, r prepare.PlanRequest) (out prepare.Planned, err error) {
-	err = d.over(ctx, r.Access, false, func() error {
+	err = d.bound(ctx, r.Access, func() error {
 		here := r
 		here.SQL, here.Views, here.Access = d.Cache.local(r.SQL), d.views(r.Views), d.locals(r.Access)
 		here.Files = make(map[string]plan.File, len(r.Files))
@@ -114,7 +118,7 @@ func (d DuckDB) portable(p prepare.Planned) (out prepare.Planned, err error) {
 
 // Bind implements prepare.DuckDB.
 func (d DuckDB) Bind(ctx context.Context, r prepare.BindRequest) error {
-	return d.over(ctx, r.Options.Files, false, func() error {
+	return d.bound(ctx, r.Options.Files, func() error {
 		here := r
 		here.SQL, here.Views, here.Options.Files = d.Cache.local(r.SQL), d.views(r.Views), d.locals(r.Options.Files)
 		return d.Files.Bind(ctx, here)
@@ -131,7 +135,58 @@ func (d DuckDB) over(ctx context.Context, access []string, whole bool, ask func(
 	for _, path := range objectsIn(access) {
 		needs = append(needs, need{path: path, parquet: isParquet(path) && !whole})
 	}
-	release, err := d.Cache.bringAll(ctx, needs)
+	return d.with(ctx, needs, nil, ask)
+}
+
+// bound answers a request that binds a query. Of Parquet files that are read together
+// DuckDB looks at the first, as a rule, so that the footers of firsts are here; should it
+// look at another, there is none, and it is asked once more over all.
+func (d DuckDB) bound(ctx context.Context, access []string, ask func() error) error {
+	if !reads(access) {
+		return ask()
+	}
+	var needs []need
+	firsts := map[string]string{} // by where they are
+	var others []string
+	for _, path := range objectsIn(access) {
+		if !isParquet(path) {
+			needs = append(needs, need{path: path})
+			continue
+		}
+		others = append(others, path)
+		if place := placeOf(path); firsts[place] == "" || nameOf(path) < nameOf(firsts[place]) {
+			firsts[place] = path
+		}
+	}
+	for _, path := range firsts {
+		needs = append(needs, need{path: path, parquet: true})
+	}
+	err := d.with(ctx, needs, others, ask)
+	if err != nil && strings.Contains(err.Error(), noFooter) && ctx.Err() == nil {
+		return d.over(ctx, access, false, ask)
+	}
+	return err
+}
+
+// noFooter is in DuckDB's words when a Parquet file's end is not one.
+const noFooter = "No magic bytes found at end of file"
+
+// placeOf is where an object is: s3://bucket, pond://sales.
+func placeOf(path string) string {
+	scheme, rest, _ := strings.Cut(nameOf(path), "://")
+	place, _, _ := strings.Cut(rest, "/")
+	return scheme + "://" + place
+}
+
+func nameOf(path string) string {
+	o, _ := object.FromPath(path)
+	return o.Name
+}
+
+// with answers a request while what is needed of objects is here, and a file for each of
+// others.
+func (d DuckDB) with(ctx context.Context, needs []need, others []string, ask func() error) error {
+	release, err := d.Cache.bringAll(ctx, needs, others...)
 	if err != nil {
 		return err
 	}

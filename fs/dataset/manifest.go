@@ -17,12 +17,21 @@ import (
 	"github.com/pondmesh/pond/fs/replica"
 )
 
+// BoundText is a bound, if it is short enough to be kept.
+func BoundText(s string) *string {
+	if len(s) > textMax {
+		return nil
+	}
+	return &s
+}
+
 // Bounds of a manifest.
 const (
 	filesMax    = 1 << 17
 	columnsMax  = 4096
 	holdersMax  = 16
 	textMax     = 1024     // bytes of a bound: larger ones are left out
+	boundsMax   = 1 << 15  // of all files: a manifest with more goes without
 	rawMax      = 64 << 20 // bytes of its JSON
 	windowMax   = 8 << 20  // that a decoder keeps
 	columnText  = 64 << 10 // bytes of a column's name, or of its type
@@ -54,15 +63,18 @@ type File struct {
 	Size    int64          `json:"size"` // bytes
 	Rows    int64          `json:"rows"` // -1: not known
 	Holders []replica.Node `json:"holders,omitempty"`
-	// Bounds are by column, in lower case; one that is not there is not known.
+	// Bounds are of all columns of a file that is one row group, by name in lower case;
+	// empty: a look at the file tells.
 	Bounds map[string]Bounds `json:"bounds,omitempty"`
 }
 
-// Bounds are what a column's values in a file lie between.
+// Bounds are what is known of a column's values in a file, as its footer has it.
 type Bounds struct {
-	Min   *string `json:"min,omitempty"`   // as DuckDB casts the value to VARCHAR; nil: not known
-	Max   *string `json:"max,omitempty"`   // nil: not known
-	Nulls int64   `json:"nulls,omitempty"` // -1: not known
+	Min      *string `json:"min,omitempty"`      // an SQL literal; nil: not known
+	Max      *string `json:"max,omitempty"`      // nil: not known
+	Nulls    int64   `json:"nulls,omitempty"`    // -1: not known
+	Distinct int64   `json:"distinct,omitempty"` // values, at most or so; 0: not known
+	Bytes    int64   `json:"bytes,omitempty"`    // compressed
 }
 
 // ErrTooLarge: a manifest has bounds.
@@ -115,6 +127,14 @@ func (m *Manifest) WithoutBounds() *Manifest {
 	return &out
 }
 
+// Weight is how much there is of it, in files and bounds.
+func (m *Manifest) Weight() (n int) {
+	for i := range m.Files {
+		n += 1 + len(m.Files[i].Bounds)
+	}
+	return n
+}
+
 func (m *Manifest) check() error {
 	switch {
 	case m.Format != formatKnown:
@@ -151,7 +171,7 @@ func (f *File) check() error {
 		return fmt.Errorf("%w: file %.300q: %d bytes, %d rows, %d holders, %d bounds", ErrDamaged, f.Path, f.Size, f.Rows, len(f.Holders), len(f.Bounds))
 	}
 	for c, b := range f.Bounds {
-		if len(c) > columnText || b.Nulls < -1 || b.Min != nil && len(*b.Min) > textMax || b.Max != nil && len(*b.Max) > textMax {
+		if len(c) > columnText || b.Nulls < -1 || b.Distinct < 0 || b.Bytes < 0 || b.Min != nil && len(*b.Min) > textMax || b.Max != nil && len(*b.Max) > textMax {
 			return fmt.Errorf("%w: file %.300q: bounds of column %.80q", ErrDamaged, f.Path, c)
 		}
 	}

@@ -47,6 +47,9 @@ func Merge(mode Mode, base *Manifest, columns []Column, files []File) (*Manifest
 		next.Columns = base.Columns
 	}
 	next.Files = join(kept, files)
+	if next.Weight()-len(next.Files) > boundsMax {
+		next = next.WithoutBounds()
+	}
 	return next, next.check()
 }
 
