@@ -56,6 +56,7 @@ type coordinator struct {
 	reviser    sched.Reviser      // says when to plan the rest again
 	waited     bool               // for a place, and that is recorded
 	unplan     context.CancelFunc // ends the planning; nil until the job is admitted
+	planned    chan *planned      // holds the plan until it is taken, with the output that is open then
 	ticker     *time.Ticker
 	done       chan struct{} // ends the ticker's goroutine; nil once closed
 	start      time.Time     // 0 of the Decider's clock
@@ -74,7 +75,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *jobs.Admitted:
 		c.onAdmitted(ctx)
 	case *plannedMsg:
-		c.onPlanned(ctx, m)
+		c.onPlanned(ctx, <-c.planned)
 	case *nodeMsg:
 		c.onNode(ctx, m)
 	case *partsMsg:
@@ -118,9 +119,13 @@ func (c *coordinator) plan(ctx actor.Context) {
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	plans, quit := planningContext(c.n.ctx, c.hosted.Spec)
 	c.unplan = quit
+	done := make(chan *planned, 1)
+	c.planned = done
 	c.n.goes.Go(func() {
 		defer quit()
-		root.Send(self, c.n.prepare(plans, c.hosted))
+		done <- c.n.prepare(plans, c.hosted)
+		close(done)
+		root.Send(self, &plannedMsg{})
 	})
 }
 
@@ -154,6 +159,13 @@ func (c *coordinator) stop() {
 	if !c.finished {
 		c.output.Release()
 	}
+	if c.planned != nil {
+		c.n.goes.Go(func() {
+			for m := range c.planned { // nobody has taken it
+				m.out.Release()
+			}
+		})
+	}
 	c.n.jobs.Leave(c.hosted)
 }
 
@@ -167,35 +179,35 @@ func (c *coordinator) stopTicker() {
 
 // prepare plans a job, opens its output, and asks every node for the segments of
 // the job's stages that it already holds.
-func (n *Node) prepare(ctx context.Context, r *jobs.Job) *plannedMsg {
+func (n *Node) prepare(ctx context.Context, r *jobs.Job) *planned {
 	spec, term := r.Spec, r.Term.Number()
 	job, err := n.planner.Compile(prepare.WithProgress(ctx, r.Planning), spec, r.Record.Capacity)
 	switch {
 	case err == nil:
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &plannedMsg{err: plan.TimeUp("plan", spec.Options.DeadlineMillis)}
+		return &planned{err: plan.TimeUp("plan", spec.Options.DeadlineMillis)}
 	default:
-		return &plannedMsg{err: err}
+		return &planned{err: err}
 	}
 	w := job.Plan.Result.Write
 	if w != nil && term == 1 { // another first driver would stage files of the same names
 		if err := n.claim(ctx, r.Term); err != nil {
-			return &plannedMsg{err: err}
+			return &planned{err: err}
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, outputTimeout)
 	defer cancel()
 	out, err := n.outputs.Open(ctx, spec.ID, dataset.Writer{Name: spec.Owner, Admin: spec.Admin}, w)
 	if err != nil {
-		return &plannedMsg{err: err}
+		return &planned{err: err}
 	}
 	if out != nil {
 		n.goes.Go(func() { n.outputs.ClearBeside(n.ctx, spec.ID, w.Path) })
 	}
-	m := &plannedMsg{job: job, out: out, size: n.planner.NamedBytes(ctx, job.Plan)}
+	m := &planned{job: job, out: out, size: n.planner.NamedBytes(ctx, job.Plan)}
 	if term > 1 && out != nil {
 		if m.files, m.published, err = out.Published(ctx); err != nil {
-			return &plannedMsg{err: err, out: out}
+			return &planned{err: err, out: out}
 		}
 	}
 	if !spec.Options.NoReuse || term > 1 { // else nobody can hold any
@@ -230,9 +242,9 @@ func (n *Node) heldBy(ctx context.Context, job *plan.Job, members []mesh.Member)
 	return slices.DeleteFunc(answers, func(a nodeHeld) bool { return len(a.Said) == 0 })
 }
 
-func (c *coordinator) onPlanned(ctx actor.Context, m *plannedMsg) {
+func (c *coordinator) onPlanned(ctx actor.Context, m *planned) {
 	if c.finished { // cancelled while it was planned
-		c.n.goes.Go(func() { c.n.discard(c.hosted.Spec.ID, m.out) })
+		m.out.Release()
 		return
 	}
 	c.output = m.out

@@ -21,8 +21,9 @@ import (
 )
 
 const (
-	decideTimeout = time.Minute // how long keepers are waited for, for one decision
-	decidePause   = time.Second // before an end is put to the vote again
+	decideTimeout = time.Minute     // how long keepers are waited for, for one decision
+	decidePause   = time.Second     // before an end is put to the vote again
+	recordPause   = 5 * time.Second // before an end is recorded again
 )
 
 // publish makes the winners' files visible, beside the actor. First it is decided
@@ -133,8 +134,7 @@ func (c *coordinator) onDecided(ctx actor.Context, m *decidedMsg) {
 		c.fenced()
 	case m.end.Status == sched.Succeeded:
 		c.log.Warn("the files are published, and too few keepers know", "err", m.err)
-		c.output.Release() // a successor may look at what was staged
-		c.output = nil
+		c.decideLate(m.end)
 		c.conclude(m.end)
 	default:
 		c.log.Warn("the job's end is not decided yet", "state", m.end.Status, "err", m.err)
@@ -143,6 +143,22 @@ func (c *coordinator) onDecided(ctx actor.Context, m *decidedMsg) {
 		c.hosted.Tell(s)
 		c.vote(ctx, m.vote, m.end, decidePause)
 	}
+}
+
+// decideLate goes on asking keepers for a decision that is carried out already. Until
+// they have made it, a successor may look at what was staged for what has become of it.
+func (c *coordinator) decideLate(end *sched.Finish) {
+	out, term, n := c.output, c.hosted.Term, c.n
+	c.output = nil
+	out.Yield()
+	n.goes.Go(func() {
+		for delay.For(n.ctx, decidePause) == nil {
+			if err := decide(n.ctx, term, terms.Succeeded, end.Rows, nil); err == nil || errors.Is(err, plan.ErrFenced) {
+				out.Release()
+				return
+			}
+		}
+	})
 }
 
 // waitsFor says what an end waits for that is not decided.
@@ -224,8 +240,8 @@ func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Heade
 	if n.jobs.RecordEnd(ctx, rec) {
 		n.discard(rec.Spec.ID, out) // nobody will look there for what became of the job
 	} else {
-		n.log.Warn("the end of a job is recorded on too few nodes: what it staged stays", "job", rec.Spec.ID)
-		out.Release()
+		n.log.Warn("the end of a job is recorded on too few nodes: what it staged stays until it is", "job", rec.Spec.ID)
+		n.recordLate(rec, out)
 	}
 	_ = peers.Each(ctx, len(members), func(ctx context.Context, i int) error {
 		if err := n.wire.Send(ctx, members[i].ActorsAddr(), &wire.Stop{Header: header}); err != nil {
@@ -235,12 +251,33 @@ func (n *Node) wrapUp(rec *api.Record, members []mesh.Member, header *wire.Heade
 	})
 }
 
+// recordLate goes on recording the end of a job that has staged files. Until most of its
+// homes know, a successor may look at these for what has become of it.
+func (n *Node) recordLate(rec *api.Record, out *publish.Output) {
+	if out == nil {
+		return
+	}
+	out.Yield()
+	n.goes.Go(func() {
+		for delay.For(n.ctx, recordPause) == nil {
+			ctx, cancel := context.WithTimeout(n.ctx, recordTimeout)
+			done := n.jobs.RecordEnd(ctx, rec)
+			cancel()
+			if done {
+				out.Release()
+				return
+			}
+		}
+	})
+}
+
 // discard removes a job's staging folder. Published files stay.
 func (n *Node) discard(id plan.JobID, out *publish.Output) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), recordTimeout)
 	defer cancel()
 	if err := out.Discard(ctx); err != nil {
 		n.log.Warn("removing staged files", "job", id, "err", err)
+		out.Release()
 	}
 }
 

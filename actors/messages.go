@@ -60,7 +60,9 @@ type cancelMsg struct{ reason error }
 
 // The messages of the coordinator, beside those of package jobs.
 type (
-	plannedMsg struct {
+	// plannedMsg says that the plan is there to be taken.
+	plannedMsg struct{}
+	planned    struct {
 		job  *prepare.Job
 		held []nodeHeld
 		out  *publish.Output

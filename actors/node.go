@@ -41,6 +41,7 @@ import (
 	"github.com/pondmesh/pond/actors/storage"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/disks"
 	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
@@ -61,6 +62,7 @@ type Node struct {
 	log *slog.Logger
 
 	store     *fs.Store
+	disks     *disks.Disks // store and others
 	keeper    *fs.Keeper
 	records   *journal.Records
 	segments  *journal.Segments
@@ -165,7 +167,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		Slots: cfg.Slots, Limits: limitsOf(&n.cfg), NewDriver: n.newDriver, Go: n.goes.Go, Log: n.log,
 	})
 	if n.replicas, err = replicas.Open(replicas.Config{
-		Self: n.id, Store: n.store, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Authorization: n.api.Authorization, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Log: cfg.Log,
+		Self: n.id, Disks: n.disks, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Authorization: n.api.Authorization, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Log: cfg.Log,
 		Judge: func(ctx context.Context, ids []fs.UploadID) error { return n.collector.Judge(ctx, ids) },
 	}); err != nil {
 		return nil, err
@@ -219,6 +221,9 @@ func (n *Node) openStore(ctx context.Context) error {
 		return err
 	}
 	n.store, n.id = store, mesh.NodeID(id)
+	if n.disks, err = disks.Open(ctx, store, nil, fs.Options{Log: n.log}); err != nil {
+		return err
+	}
 	if n.keeper, err = setup.OpenKeeper(n.cfg.Dir, id, n.cfg.Faults, n.log); err != nil {
 		return err
 	}
@@ -486,6 +491,9 @@ func (n *Node) close() error {
 	}
 	if n.keeper != nil {
 		errs = append(errs, n.keeper.Close())
+	}
+	if n.disks != nil {
+		errs = append(errs, n.disks.Close())
 	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())

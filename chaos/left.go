@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -17,12 +18,11 @@ import (
 const filesGrowth = 200
 
 // leftMax bounds how long what a job has used may take to go.
-const leftMax = 20 * time.Second
+const leftMax = 30 * time.Second
 
-// left says what the nodes of an idle pond have kept that they should not: temporary
-// files, open files, and processes of nodes that have ended. A coordinator that was cut off
-// keeps its note of what it staged until its next start, when it looks who went on: that
-// is not looked at.
+// left says what the nodes of an idle pond have kept that they should not: notes of staged
+// files, temporary files, open files, and processes of nodes that have ended. A coordinator
+// that was cut off looks every few seconds whether who went on has ended the job.
 func (s *Site) left(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leftMax)
 	defer cancel()
@@ -31,7 +31,7 @@ func (s *Site) left(ctx context.Context) error {
 		live := map[int]bool{}
 		for _, n := range s.c.Nodes() {
 			live[n.PID()] = true
-			errs = append(errs, s.files(n))
+			errs = append(errs, nothingIn(filepath.Join(n.Dir(), "staged")), s.files(n))
 		}
 		return errors.Join(append(errs, nothingIn(s.c.temp()), noStrays(s.c.opts.Dir, live))...)
 	})

@@ -78,8 +78,6 @@ func TestLeftStagings(t *testing.T) {
 	must(t, survivor.Session().Job(job.ID()).Cancel(ctx))
 	awaitStagings(t, ctx, root)
 
-	must(t, victim.Kill9(ctx))
-	must(t, victim.Restart(ctx))
 	must(t, chaos.Await(ctx, func(context.Context) error {
 		notes, err := os.ReadDir(filepath.Join(victim.Dir(), "staged"))
 		if err == nil && len(notes) > 0 {

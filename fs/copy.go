@@ -56,16 +56,17 @@ func (r *Reader) Digest() Digest { return digestOf(r.info.Size, r.crcs) }
 // both on.
 func (r *Reader) Raw() io.ReaderAt { return r.raw() }
 
-// claims are the ids that are being written or removed: a file is never begun while
-// another of the same name is on its way out.
-type claims struct {
+// Claims are the ids that are being written or removed: a file is never begun while
+// another of the same name is on its way out. Stores that share them write an id in one
+// of them at a time. The zero value has none.
+type Claims struct {
 	mu     sync.Mutex
 	coming map[UploadID]bool
 	going  map[UploadID]int
 }
 
 // come claims an id for a new copy; false: it is coming or going already.
-func (c *claims) come(id UploadID) bool {
+func (c *Claims) come(id UploadID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.coming[id] || c.going[id] > 0 {
@@ -78,14 +79,14 @@ func (c *claims) come(id UploadID) bool {
 	return true
 }
 
-func (c *claims) came(id UploadID) {
+func (c *Claims) came(id UploadID) {
 	c.mu.Lock()
 	delete(c.coming, id)
 	c.mu.Unlock()
 }
 
 // leave marks ids as being removed, until the returned function is called.
-func (c *claims) leave(ids ...UploadID) (gone func()) {
+func (c *Claims) leave(ids ...UploadID) (gone func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.going == nil {

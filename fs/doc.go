@@ -9,6 +9,7 @@
 // a flipped bit or a torn file is an error and never data.
 //
 //	<dir>/LOCK, OWNER        one process a folder; who it is
+//	<dir>/ID                 the store's id, drawn when it was made
 //	<dir>/data/<upload id>   raw bytes: a Parquet file can be opened in place
 //	<dir>/index/             Pebble: facts and checksums of committed uploads
 //	<dir>/quarantine/<id>    damaged files, until a good copy is here again

@@ -143,12 +143,7 @@ func (k *Keeper) create(fs vfs.FS, dir string, id register.KeeperID) error {
 	if err := k.index.apply(b, true); err != nil {
 		return err
 	}
-	f, err := fs.Create(fs.PathJoin(dir, "ID"), writeCategory)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write([]byte(id))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := writeSmall(fs, fs.PathJoin(dir, "ID"), string(id)); err != nil {
 		return err
 	}
 	for _, d := range []string{dir, fs.PathDir(dir)} {
@@ -161,6 +156,16 @@ func (k *Keeper) create(fs vfs.FS, dir string, id register.KeeperID) error {
 		}
 	}
 	return nil
+}
+
+// writeSmall makes a small file of a text, which is on disk once its folder is synced.
+func writeSmall(fs vfs.FS, name, text string) error {
+	f, err := fs.Create(name, writeCategory)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write([]byte(text))
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // readSmall is a small file's text; "" when there is none.

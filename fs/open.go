@@ -121,10 +121,16 @@ func (s *Store) checkFormat(files int) error {
 	case files > 0:
 		return fmt.Errorf("%w: the index is missing, but there are %d files of data", ErrCorrupt, files)
 	}
-	// The folders' own names, which the first durable commit relies on.
+	// The folders' own names, which the first durable commit relies on: any of those above
+	// may be as new.
 	for _, dir := range []string{s.dir, s.fs.PathDir(s.dir)} {
 		if err := s.syncFolder(dir); err != nil && !errors.Is(err, os.ErrPermission) {
 			return err
+		}
+	}
+	for dir := s.fs.PathDir(s.dir); dir != s.fs.PathDir(dir); dir = s.fs.PathDir(dir) {
+		if err := s.syncFolder(s.fs.PathDir(dir)); err != nil { // which may not even be ours to open
+			s.log.Debug("a folder above the store is not synced", "err", err)
 		}
 	}
 	b := s.index.db.NewBatch()

@@ -228,7 +228,7 @@ func (s *Staging) checkTarget() error {
 	switch {
 	case err != nil:
 		return err
-	case p != none && isMount(s.target):
+	case p != none && IsMount(s.target):
 		return fmt.Errorf("%s is a mount point, which cannot be replaced; publish to a folder in it: %w", s.target, ErrInvalid)
 	case p == other && s.mode == ModeError:
 		return fmt.Errorf("%s: %w", s.target, ErrExists)
@@ -324,6 +324,14 @@ func emptyOrOther(dir string) (place, error) {
 	return other, nil
 }
 
+// device tells file systems apart.
+func device(fi os.FileInfo) uint64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Dev)
+	}
+	return 0
+}
+
 // inode tells folders apart. It moves with the folder through renames, and is
 // the same for all clients of a shared file system. No folder has inode 0.
 func inode(fi os.FileInfo) uint64 {
@@ -333,9 +341,9 @@ func inode(fi os.FileInfo) uint64 {
 	return 0
 }
 
-// isMount reports whether a folder is on another file system than the one above.
+// IsMount reports whether a folder is on another file system than the one above.
 // One that is gone, as a target is while others swap it in two steps, is not.
-func isMount(dir string) bool {
+func IsMount(dir string) bool {
 	var x, y unix.Stat_t
 	return unix.Stat(dir, &x) == nil && unix.Stat(filepath.Dir(dir), &y) == nil && x.Dev != y.Dev
 }

@@ -43,12 +43,23 @@ type Options struct {
 	FS vfs.FS
 	// Faults happen where they are armed; nil: nowhere.
 	Faults *faults.Injector
+	// Claims are shared with the other stores of a node; nil: the store's own.
+	Claims *Claims
+}
+
+// Files is FS, or the operating system's.
+func (o *Options) Files() vfs.FS {
+	if o.FS == nil {
+		return vfs.Default
+	}
+	return o.FS
 }
 
 // Store is a folder of write-once uploads. Its methods may be called from many
 // goroutines at once.
 type Store struct {
 	dir, data string
+	id        string
 	fs        vfs.FS
 	real      bool // fs is the operating system's
 	now       func() time.Time
@@ -61,7 +72,7 @@ type Store struct {
 	writer  *committer
 	frames  sync.Pool // *[FrameSize]byte
 	uploads atomic.Int64
-	claims  claims
+	claims  *Claims
 	// reserved is what copies being written have still to write, in bytes.
 	reserved atomic.Int64
 
@@ -79,7 +90,10 @@ type Store struct {
 // returns ErrCorrupt. The store locks dir: ErrLocked while another has it. The
 // caller calls Close.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
-	s := &Store{fs: o.FS, now: o.Now, log: o.Log, minFree: o.MinFree, faults: o.Faults}
+	s := &Store{fs: o.FS, now: o.Now, log: o.Log, minFree: o.MinFree, faults: o.Faults, claims: o.Claims}
+	if s.claims == nil {
+		s.claims = new(Claims)
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -111,7 +125,10 @@ func (s *Store) open(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return errors.Join(err, s.lock.release())
 	}
-	if err = s.recover(ctx); err != nil {
+	if err = s.recover(ctx); err == nil {
+		s.id, err = s.drawID()
+	}
+	if err != nil {
 		return errors.Join(err, s.index.close(), s.lock.release())
 	}
 	s.writer = startCommitter(s)
@@ -252,6 +269,27 @@ func (s *Store) Room() error {
 		return fmt.Errorf("fs: %w", err)
 	}
 	return nil
+}
+
+// Space is what there is of a disk.
+type Space struct {
+	Free, Total int64  // bytes; Free is without what the store keeps free
+	Device      uint64 // stores of one file system have the same; 0: not known
+}
+
+// Space looks at the store's disk.
+func (s *Store) Space() (Space, error) {
+	u, err := s.fs.GetDiskUsage(s.data)
+	if err != nil {
+		return Space{}, fmt.Errorf("fs: disk of %s: %w", s.dir, err)
+	}
+	out := Space{Free: max(0, int64(u.AvailBytes)-max(0, s.minFree)), Total: int64(u.TotalBytes)}
+	if s.real {
+		if fi, err := os.Stat(s.data); err == nil {
+			out.Device = device(fi)
+		}
+	}
+	return out, nil
 }
 
 // Usage is the committed uploads' bytes and count.

@@ -21,6 +21,7 @@ import (
 	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/dataset"
+	"github.com/pondmesh/pond/fs/disks"
 	"github.com/pondmesh/pond/fs/repair"
 	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh"
@@ -69,7 +70,11 @@ func (p *pond) serve(id mesh.NodeID) *node {
 		p.t.Fatal(err)
 	}
 	nd.store = store
-	nd.replicas, err = replicas.Open(replicas.Config{Self: id, Store: store, View: p.seen, CacheMax: 1 << 20, Log: quiet})
+	all, err := disks.Open(p.t.Context(), store, nil, fs.Options{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	nd.replicas, err = replicas.Open(replicas.Config{Self: id, Disks: all, View: p.seen, CacheMax: 1 << 20, Log: quiet})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
+	"github.com/pondmesh/pond/fs/disks"
 	"github.com/pondmesh/pond/fs/register"
 	"github.com/pondmesh/pond/fs/register/registertest"
 	"github.com/pondmesh/pond/mesh"
@@ -29,8 +30,12 @@ func withDatasets(t *testing.T) (*Outputs, *registertest.Memory) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all, err := disks.Open(t.Context(), store, nil, fs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	view := &mesh.View{Members: []mesh.Member{{ID: "n", State: mesh.Alive}}}
-	copies, err := replicas.Open(replicas.Config{Self: "n", Store: store, View: func() *mesh.View { return view }, Log: quiet})
+	copies, err := replicas.Open(replicas.Config{Self: "n", Disks: all, View: func() *mesh.View { return view }, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

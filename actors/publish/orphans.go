@@ -62,43 +62,90 @@ func (o *Outputs) Usage() (bytes, count int64) {
 	return bytes, count
 }
 
-// ClearNoted clears what earlier starts of this node left. What a job stages that
-// another node has taken over is looked at again until that job has ended.
-func (o *Outputs) ClearNoted(ctx context.Context) {
-	entries, err := os.ReadDir(o.Dir)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			o.Log.Warn("looking for outputs that a death left", "err", err)
-		}
-		return
+// begin says that this process works on a job's output.
+func (o *Outputs) begin(id plan.JobID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.open == nil {
+		o.open = map[plan.JobID]int{}
 	}
-	var noted []string
-	for _, e := range entries {
-		noted = append(noted, e.Name())
+	o.open[id]++
+}
+
+// end says that it does no longer.
+func (o *Outputs) end(id plan.JobID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.open[id]--; o.open[id] == 0 {
+		delete(o.open, id)
 	}
-	for noted = o.clearNoted(ctx, noted); len(noted) > 0 && delay.For(ctx, livePause) == nil; {
-		noted = o.clearNoted(ctx, noted)
+	select {
+	case o.wake() <- struct{}{}:
+	default:
 	}
 }
 
-// clearNoted returns those jobs of the noted that live: none when not every node answers.
-func (o *Outputs) clearNoted(ctx context.Context, noted []string) (live []string) {
-	for _, job := range noted {
-		target, err := os.ReadFile(filepath.Join(o.Dir, job))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // this node has taken it over itself, and it has ended
+// wake is the channel that says that there may be more orphans. The lock is held.
+func (o *Outputs) wake() chan struct{} {
+	if o.released == nil {
+		o.released = make(chan struct{}, 1)
+	}
+	return o.released
+}
+
+// ClearNoted clears, until ctx ends, what is left of outputs that this process does not
+// work on: of earlier starts of this node, and of jobs that another node drives now. Of a
+// job that lives nothing is cleared before it has ended.
+func (o *Outputs) ClearNoted(ctx context.Context) {
+	o.mu.Lock()
+	more := o.wake()
+	o.mu.Unlock()
+	failed := map[plan.JobID]bool{} // are for the next start
+	for {
+		var again <-chan time.Time
+		if o.clear(ctx, o.orphans(failed), failed) {
+			again = time.After(livePause)
 		}
-		if err != nil || len(target) > noteBytesMax {
-			o.Log.Warn("the note of a job's output cannot be read", "job", job, "err", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+		case <-more:
+		}
+	}
+}
+
+// orphan is what a job staged for a target.
+type orphan struct {
+	job    plan.JobID
+	target string
+}
+
+// orphans are the noted jobs on whose output this process does not work.
+func (o *Outputs) orphans(failed map[plan.JobID]bool) (out []orphan) {
+	entries, err := os.ReadDir(o.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		o.Log.Warn("looking for outputs that a death left", "err", err)
+	}
+	for _, e := range entries {
+		id := plan.JobID(e.Name())
+		o.mu.Lock()
+		skip := o.open[id] > 0 || failed[id]
+		o.mu.Unlock()
+		if skip {
 			continue
 		}
-		left, answered := o.clear(ctx, string(target), []string{job})
-		if !answered {
-			return nil
+		target, err := os.ReadFile(filepath.Join(o.Dir, e.Name()))
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it has ended
+		case err != nil || len(target) > noteBytesMax:
+			o.Log.Warn("the note of a job's output cannot be read", "job", id, "err", err)
+			failed[id] = true
+		default:
+			out = append(out, orphan{id, string(target)})
 		}
-		live = append(live, left...)
 	}
-	return live
+	return out
 }
 
 // ClearBeside clears what others left beside a job's target.
@@ -111,49 +158,55 @@ func (o *Outputs) ClearBeside(ctx context.Context, id plan.JobID, target string)
 		o.Log.Warn("looking for outputs that a death left", "target", target, "err", err)
 		return
 	}
-	var others []string
+	var others []orphan
 	for _, job := range staged {
 		if job != string(id) && len(others) < orphansPerClear {
-			others = append(others, job)
+			others = append(others, orphan{plan.JobID(job), target})
 		}
 	}
-	if len(others) > 0 {
-		o.clear(ctx, target, others)
-	}
+	o.clear(ctx, others, map[plan.JobID]bool{})
 }
 
-// clear removes those of the staging folders that are orphans: no process holds
-// their locks, every node of the view has answered, and none coordinates the job. It
-// returns those of jobs that live; answered is false when not every node answers.
-func (o *Outputs) clear(ctx context.Context, target string, staged []string) (left []string, answered bool) {
-	var live map[plan.JobID]bool
-	for try := 1; ; try++ {
-		var err error
-		if live, err = o.Live(ctx); err == nil {
-			break
-		}
-		if try == clearTriesMax || delay.For(ctx, clearPause) != nil {
-			o.Log.Info("staging folders are left: not every node answers", "target", target, "folders", len(staged), "err", err)
-			return nil, false
-		}
+// clear removes those of the staging folders that nobody needs: no process holds their
+// locks, every node of the view has answered, and none drives the job. It reports whether
+// some are left that may have to go later, and adds to failed what cannot be removed.
+func (o *Outputs) clear(ctx context.Context, staged []orphan, failed map[plan.JobID]bool) (left bool) {
+	if len(staged) == 0 {
+		return false
 	}
-	for _, job := range staged {
-		if live[plan.JobID(job)] {
-			left = append(left, job)
+	live, err := o.liveJobs(ctx)
+	if err != nil {
+		o.Log.Info("staging folders are left: not every node answers", "folders", len(staged), "err", err)
+		return true
+	}
+	for _, s := range staged {
+		if live[s.job] {
+			left = true
 			continue
 		}
 		bounded, cancel := context.WithTimeout(ctx, clearTimeout)
-		cleared, err := pondfs.Clear(bounded, target, job)
+		cleared, err := pondfs.Clear(bounded, s.target, string(s.job))
 		cancel()
 		switch {
 		case err != nil:
-			o.Log.Warn("clearing a staging folder that no job owns", "target", target, "job", job, "err", err)
+			o.Log.Warn("clearing a staging folder that no job owns", "target", s.target, "job", s.job, "err", err)
+			failed[s.job] = true
 		case cleared:
-			o.Log.Info("cleared what a job left whose coordinator died", "target", target, "job", job)
-			o.forget(plan.JobID(job))
+			o.Log.Info("cleared what a job left whose coordinator died", "target", s.target, "job", s.job)
+			o.forget(s.job)
 		default: // a process works on it
-			left = append(left, job)
+			left = true
 		}
 	}
-	return left, true
+	return left
+}
+
+// liveJobs asks all nodes, more than once, for the jobs that have not ended.
+func (o *Outputs) liveJobs(ctx context.Context) (live map[plan.JobID]bool, err error) {
+	for range clearTriesMax {
+		if live, err = o.Live(ctx); err == nil || delay.For(ctx, clearPause) != nil {
+			break
+		}
+	}
+	return live, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/pondmesh/pond/actors/access"
@@ -27,6 +28,10 @@ type Outputs struct {
 	// Faults happen at the steps of a publication where they are armed; nil: nowhere.
 	Faults *faults.Injector
 	Log    *slog.Logger
+
+	mu       sync.Mutex
+	open     map[plan.JobID]int // outputs of this process; notes of other jobs are orphans
+	released chan struct{}      // holds one when there may be more of these
 }
 
 // Output is the target of one job's files. The caller ends it with Discard, or with
@@ -36,6 +41,7 @@ type Output struct {
 	job    plan.JobID
 	write  *plan.Write
 	target target
+	ended  sync.Once // by Discard or Release
 }
 
 // target is a folder, a file or a dataset that a job makes.
@@ -77,12 +83,14 @@ func (o *Outputs) Open(ctx context.Context, job plan.JobID, by dataset.Writer, w
 	}
 	var t target
 	var err error
+	o.begin(job)
 	if o.isDataset(w.Path) {
 		t, err = o.openDataset(ctx, job, by, w)
 	} else {
 		t, err = o.openFiles(ctx, job, w)
 	}
 	if err != nil {
+		o.end(job)
 		return nil, outputError(w, err)
 	}
 	return &Output{of: o, job: job, write: w, target: t}, nil
@@ -126,7 +134,8 @@ func (o *Output) Published(ctx context.Context) (files []string, ok bool, err er
 	return files, ok, outputError(o.write, err)
 }
 
-// Discard removes what was staged. Published files stay.
+// Discard removes what was staged. Published files stay. When it fails, Release is to
+// follow.
 func (o *Output) Discard(ctx context.Context) error {
 	if o == nil {
 		return nil
@@ -135,11 +144,22 @@ func (o *Output) Discard(ctx context.Context) error {
 		return err
 	}
 	o.of.forget(o.job)
+	o.ended.Do(func() { o.of.end(o.job) })
 	return nil
 }
 
-// Release gives up what was staged as it is, as the process's death would.
+// Release gives up what was staged as it is, as the process's death would. What is left
+// of it when the job has ended is cleared.
 func (o *Output) Release() {
+	if o != nil {
+		o.target.Release()
+		o.ended.Do(func() { o.of.end(o.job) })
+	}
+}
+
+// Yield lets another process go on with what was staged, or see what has been published.
+// Nothing is cleared before Release.
+func (o *Output) Yield() {
 	if o != nil {
 		o.target.Release()
 	}

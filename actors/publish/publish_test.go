@@ -193,9 +193,44 @@ func TestTakenOver(t *testing.T) {
 			asked++
 			return map[plan.JobID]bool{job: asked < 4}, nil
 		}
-		o.ClearNoted(t.Context())
+		once, end := context.WithTimeout(t.Context(), time.Minute)
+		defer end()
+		o.ClearNoted(once)
 		if noted := names(t, o.Dir); asked != 4 || len(noted) > 0 {
 			t.Errorf("asked %d times, notes: %v", asked, noted)
+		}
+	})
+}
+
+// TestFenced: what a node that lives staged for a job goes when the job, which others
+// drive now, has ended; not while this node works on it, or waits for its end to be known.
+func TestFenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := outputs(t)
+		go o.ClearNoted(t.Context())
+		write := &plan.Write{Path: filepath.Join(t.TempDir(), "out")}
+		noted := func() int {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			return len(names(t, o.Dir))
+		}
+		first := open(t, o, job, write)
+		if noted() != 1 {
+			t.Error("it is gone while it is worked on")
+		}
+		first.Yield()
+		if noted() != 1 {
+			t.Error("it is gone before its end is known")
+		}
+		second := open(t, o, job, write) // driven again, before the first is given up
+		first.Release()
+		first.Release()
+		if noted() != 1 {
+			t.Error("it is gone while it is worked on in another term")
+		}
+		second.Release()
+		if noted() != 0 {
+			t.Error("it is left")
 		}
 	})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
+	"github.com/pondmesh/pond/fs/disks"
 	"github.com/pondmesh/pond/fs/layout"
 	"github.com/pondmesh/pond/fs/register"
 	"github.com/pondmesh/pond/fs/replica"
@@ -41,6 +42,7 @@ type pond struct {
 	version uint64
 	cut     bool
 	leaving map[mesh.NodeID]bool
+	more    map[mesh.NodeID][]string // folders of more disks
 	judge   func(ctx context.Context, n *node, ids []fs.UploadID) error
 }
 
@@ -73,6 +75,7 @@ type node struct {
 	p      *pond
 	id     mesh.NodeID
 	disk   vfs.FS
+	first  *fs.Store
 	server *http.Server
 	conns  chan net.Conn
 	closed chan struct{}
@@ -113,8 +116,12 @@ func (p *pond) start(id mesh.NodeID, disk vfs.FS) *node {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	n := &node{p: p, id: id, disk: disk, conns: make(chan net.Conn), closed: make(chan struct{})}
-	n.Replicas, err = Open(Config{Self: id, Store: store, View: p.seen, Dial: p.dial, CacheMax: 1 << 20, Times: shortTimes, Scrub: shortScrub, Log: slog.New(slog.DiscardHandler),
+	n := &node{p: p, id: id, disk: disk, first: store, conns: make(chan net.Conn), closed: make(chan struct{})}
+	all, err := disks.Open(context.Background(), store, p.more[id], fs.Options{FS: disk})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	n.Replicas, err = Open(Config{Self: id, Disks: all, View: p.seen, Dial: p.dial, CacheMax: 1 << 20, Times: shortTimes, Scrub: shortScrub, Log: slog.New(slog.DiscardHandler),
 		Judge: func(ctx context.Context, ids []fs.UploadID) error { return p.judge(ctx, n, ids) }})
 	if err != nil {
 		p.t.Fatal(err)
@@ -180,7 +187,8 @@ func (n *node) stop() {
 	close(n.closed)
 	n.server.Close()
 	n.Replicas.Close()
-	n.store.Close()
+	_ = n.store.Close()
+	n.first.Close()
 }
 
 // forget has the others see that a node is gone.

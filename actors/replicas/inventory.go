@@ -299,72 +299,38 @@ func (s *said) inventory(g layout.Group, mine repair.Inventory) repair.Inventory
 	return mine
 }
 
-// doubt reports whether this node has been away for longer than tombstones are told: what
-// it holds may have been deleted meanwhile.
+// doubt reports whether this node, or one of its disks, has been away for longer than
+// tombstones are told: what it holds may have been deleted meanwhile.
 func (r *Replicas) doubt() (bool, error) {
+	heard, err := r.store.Heard()
+	if err != nil {
+		return false, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.heard.IsZero() {
-		if err := r.loadHeard(); err != nil {
-			return false, err
-		}
-	}
-	if !r.stale && r.cfg.Times.Stale(r.heard, time.Now()) {
+	if !r.stale && r.cfg.Times.Stale(heard, time.Now()) {
 		r.stale = true
-		r.log.Warn("this node has been away for so long that it may hold what was deleted: its copies are checked before they are believed", "last heard", r.heard)
+		r.log.Warn("this node, or one of its disks, has been away for so long that it may hold what was deleted: its copies are checked before they are believed", "last heard", heard)
 	}
 	return r.stale, nil
 }
 
-// kindHeard is a note of when this node heard of tombstones last.
-const kindHeard = "heard"
-
-// heardShare is what part of the time that a node may be away passes before it is written
-// again.
+// heardShare is what part of the time that a node may be away passes before it is noted
+// again that it has heard of tombstones.
 const heardShare = 100
-
-func (r *Replicas) loadHeard() error {
-	for info, err := range r.store.List(kindHeard) {
-		if err != nil {
-			return err
-		}
-		if info.Committed.After(r.heard) {
-			r.heard = info.Committed
-		}
-	}
-	if r.heard.IsZero() { // a new disk: it holds nothing
-		return r.noteHeard(time.Now())
-	}
-	return nil
-}
-
-// noteHeard writes that most others have been heard. The caller holds mu.
-func (r *Replicas) noteHeard(now time.Time) error {
-	info, err := r.store.Note(kindHeard, nil, true)
-	if err != nil {
-		return err
-	}
-	for old, err := range r.store.List(kindHeard) {
-		if err == nil && old.ID != info.ID {
-			err = r.store.Delete(old.ID)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	r.heard = now
-	return nil
-}
 
 // believe ends the doubt, and is called whenever most others have been heard.
 func (r *Replicas) believe(now time.Time) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stale = false
-	if now.Sub(r.heard) < r.cfg.Times.Away/heardShare {
-		return nil
+	heard, err := r.store.Heard()
+	if err == nil && now.Sub(heard) >= r.cfg.Times.Away/heardShare {
+		err = r.store.Hear()
 	}
-	return r.noteHeard(now)
+	if err == nil {
+		r.mu.Lock()
+		r.stale = false
+		r.mu.Unlock()
+	}
+	return err
 }
 
 func (r *Replicas) member(n replica.Node) (mesh.Member, bool) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/disks"
 	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh"
 )
@@ -64,7 +65,7 @@ func (r *Replicas) local(ctx context.Context, id fs.UploadID, holders []mesh.Nod
 		case err == nil:
 			r.cache.used(id)
 			return path, nil
-		case !errors.Is(err, fs.ErrNotFound):
+		case !errors.Is(err, fs.ErrNotFound) && !errors.Is(err, fs.ErrOffline): // another disk may take it
 			return "", told("open", id, err)
 		}
 		turn, mine := r.cache.turn(id)
@@ -188,6 +189,9 @@ func (r *Replicas) keep(id fs.UploadID) error {
 // many bytes of them.
 func (r *Replicas) evict() {
 	for _, id := range r.cache.tooMany(r.cfg.CacheMax) {
+		if info, err := r.store.Stat(id); err == nil && info.Kind != kindCached {
+			continue // another disk holds it
+		}
 		if err := r.store.Delete(id); err != nil {
 			r.log.Warn("a cached upload cannot be dropped", "upload", id, "err", err)
 		}
@@ -209,7 +213,7 @@ type cachedUpload struct {
 	last time.Time
 }
 
-func (c *cache) open(s *fs.Store) error {
+func (c *cache) open(s *disks.Disks) error {
 	c.pinned, c.cached, c.turns = map[fs.UploadID]int{}, map[fs.UploadID]*cachedUpload{}, map[fs.UploadID]chan struct{}{}
 	for info, err := range s.List(kindCached) {
 		if err != nil {

@@ -3,6 +3,7 @@ package replicas
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/layout"
+	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -196,6 +198,68 @@ func TestSyncFailsIsMended(t *testing.T) {
 		armed.Store(false)
 		p.start("0", disk).Follow(p)
 		p.placed(p.laid(5), all)
+	})
+}
+
+// TestDiskFails (faults 6 and 12): one of a node's disks fails. What it held is
+// unavailable, and not lost; the node has its share again, on the disk that is left, and
+// the layout stays; another disk in its place is used.
+func TestDiskFails(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, p *pond) {
+		var armed atomic.Bool
+		var fired atomic.Int64
+		disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if armed.Load() && strings.HasPrefix(op.Path, "/e/") && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
+				fired.Add(1)
+				return syscall.EIO
+			}
+			return nil
+		}))
+		p.more = map[mesh.NodeID][]string{"d": {"/e"}}
+		d := p.start("d", disk)
+		p.follow()
+		all := p.putAll(16)
+		l := p.laid(4)
+		p.placed(l, all)
+		before := p.version
+		var alone []Copy // uploads that are nowhere else
+		for i := range 10 {
+			c := d.mustPut(replica.Class{Want: 1, Min: 1}, content(uint64(i), 100))
+			if _, err := disk.Stat("/e/uploads/data/" + c.ID.String()); err == nil {
+				alone = append(alone, c)
+			}
+		}
+		armed.Store(true)
+		for i := 0; fired.Load() == 0; i++ {
+			_, err := d.Put(t.Context(), replica.Class{Want: 1, Min: 1}, d.file(content(uint64(i), 100)))
+			if err != nil && !errors.Is(err, fs.ErrOffline) || i == 100 {
+				t.Fatalf("the fault did not happen: %v", err)
+			}
+		}
+		if s := d.store.States(); s[1].Err == nil || s[0].Err != nil {
+			t.Fatalf("%+v", s)
+		}
+		for _, c := range alone {
+			if _, err := p.nodes["a"].read(c, 0, -1); !errors.Is(err, replica.ErrUnavailable) || errors.Is(err, replica.ErrLost) {
+				t.Errorf("an upload on that disk alone: %v", err)
+			}
+		}
+		if len(alone) == 0 {
+			t.Error("no upload was on that disk alone")
+		}
+		p.placed(l, all)
+		for id, b := range all {
+			p.nodes["a"].wantRead(Copy{ID: id, Holders: []mesh.NodeID{"d"}}, b)
+		}
+		if p.version != before {
+			t.Error("the layout has changed")
+		}
+		armed.Store(false)
+		if err := disk.RemoveAll("/e/uploads"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "another disk is in use", func() bool { s := d.store.States()[1]; return s.Err == nil && s.Count < 2 })
+		p.placed(l, all)
 	})
 }
 

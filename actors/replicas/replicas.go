@@ -3,7 +3,7 @@
 // makes one a local file ([Replicas.Local]).
 //
 // What is decided, packages fs/replica, fs/layout and fs/repair decide; what is stored,
-// fs.Store stores. Here is what acts: HTTP between nodes, pipes, time.
+// fs/disks stores. Here is what acts: HTTP between nodes, pipes, time.
 //
 //	Put:  file ─▶ own store ─▶ PUT ─▶ node ─▶ PUT ─▶ node      each checks every frame,
 //	                    ◀── lines ◀──   ◀── lines ◀──           and tells when it is durable
@@ -31,6 +31,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
+	"github.com/pondmesh/pond/fs/disks"
 	"github.com/pondmesh/pond/fs/layout"
 	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh"
@@ -63,7 +64,7 @@ const (
 // Config is what the copies need of their node.
 type Config struct {
 	Self  mesh.NodeID
-	Store *fs.Store
+	Disks *disks.Disks
 	View  func() *mesh.View // who is alive, this node included
 	TLS   *tls.Config       // nil: plain HTTP
 	// Authorization is that header of a request of addr; nil, or empty: none.
@@ -85,7 +86,7 @@ type Config struct {
 // goroutines. They end with Close.
 type Replicas struct {
 	cfg   Config
-	store *fs.Store
+	store *disks.Disks
 	log   *slog.Logger
 	http  *http.Transport
 
@@ -110,14 +111,13 @@ type Replicas struct {
 
 	mu       sync.Mutex
 	known    known
-	heard    time.Time                 // when tombstones were heard last; zero: not read yet
 	stale    bool                      // what is here may have been deleted
 	incoming map[fs.UploadID]*incoming // whose bytes come in
 }
 
-// Open starts the node's part. The store is its owner's to close after Close.
+// Open starts the node's part. The disks are their owner's to close after Close.
 func Open(cfg Config) (*Replicas, error) {
-	r := &Replicas{cfg: cfg, store: cfg.Store, log: cfg.Log,
+	r := &Replicas{cfg: cfg, store: cfg.Disks, log: cfg.Log,
 		receiving: make(chan struct{}, receivingMax), reporting: make(chan struct{}, reportsMax), verifying: make(chan struct{}, verifyingMax), wake: make(chan struct{}, 1),
 		throttle: bucket{rate: repairRate, burst: repairBurst}, incoming: map[fs.UploadID]*incoming{}}
 	r.ctx, r.stop = context.WithCancel(context.Background())
