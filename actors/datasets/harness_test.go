@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -149,21 +150,29 @@ var columns = []dataset.Column{{Name: "a", Type: "BIGINT"}}
 func (n *node) made(t *testing.T, paths ...string) (out []dataset.File) {
 	t.Helper()
 	for _, path := range paths {
-		file := filepath.Join(n.dir, fmt.Sprintf("draft-%d", time.Now().UnixNano()))
-		if err := os.WriteFile(file, []byte(path), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, err := n.replicas.Put(t.Context(), n.replicas.Published(), file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := dataset.File{Path: path, Upload: repair.ID(c.ID), Size: c.Size, Rows: 1}
-		for _, h := range c.Holders {
-			f.Holders = append(f.Holders, replica.Node(h))
-		}
+		f := n.uploaded(t, []byte(path))
+		f.Path = path
 		out = append(out, f)
 	}
 	return out
+}
+
+// uploaded uploads a file, whose path is not said yet.
+func (n *node) uploaded(t *testing.T, data []byte) dataset.File {
+	t.Helper()
+	file := filepath.Join(n.dir, rand.Text())
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := n.replicas.Put(t.Context(), n.replicas.Published(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := dataset.File{Upload: repair.ID(c.ID), Size: c.Size, Rows: 1}
+	for _, h := range c.Holders {
+		f.Holders = append(f.Holders, replica.Node(h))
+	}
+	return f
 }
 
 // job is a publication of a job with a lease.

@@ -26,6 +26,9 @@ func (d *Datasets) Find(ctx context.Context, pattern string) ([]object.Object, e
 		return nil, notRead("find", pattern, err)
 	}
 	m, err := d.Get(ctx, ref.Name, ref.Version)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, notRead("find", pattern, err)
 	}
@@ -51,6 +54,9 @@ func objectOf(name string, m *dataset.Manifest, f *dataset.File) object.Object {
 func (d *Datasets) Open(ctx context.Context, o object.Object, off, n int64) (io.ReadCloser, error) {
 	if err := object.CheckRange(o, off, n); err != nil {
 		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	id, holders, err := parseWhere(o.Version)
 	if err != nil {

@@ -6,5 +6,6 @@
 // version, or hears ErrChanged. Sources refuse names of places that they do not know,
 // and never answer fewer bytes than were asked for without an error.
 //
-// Back ends are in the packages below, and all pass objecttest. Read Source next.
+// Back ends are in the packages below, and datasets in actors/datasets; all pass
+// objecttest. Read Source next.
 package object

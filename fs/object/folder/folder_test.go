@@ -51,7 +51,7 @@ func TestFolder(t *testing.T) {
 	}
 	objecttest.Run(t, objecttest.Place{
 		Source: f, Prefix: "file://store/", Globs: true, Denied: "link",
-		Put: func(t *testing.T, key string, data []byte) { write(t, filepath.Join(dir, key), data) },
+		Put: objecttest.Each(func(t *testing.T, key string, data []byte) { write(t, filepath.Join(dir, key), data) }),
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -22,15 +23,27 @@ import (
 type Place struct {
 	Source object.Source
 	Prefix string
-	Put    func(t *testing.T, key string, data []byte) // makes or replaces the object of a key, whoever writes it
-	Escape func(key string) string                     // a key as it stands in a name; nil: as it is
-	Globs  bool                                        // patterns are answered, rather than refused
-	Denied string                                      // a key that may not be read; empty: the place cannot have one
-	Cut    func(n int64)                               // cuts the next answer of a read after n bytes; nil: cannot be done here
+	// Put makes objects, or replaces those of the same keys, whoever writes them.
+	Put    func(t *testing.T, objects map[string][]byte)
+	Keeps  bool                    // an object that was found is read as it was when it has been replaced, and its name begins with a version
+	Escape func(key string) string // a key as it stands in a name; nil: as it is
+	Globs  bool                    // patterns are answered, rather than refused
+	Denied string                  // a key that may not be read; empty: the place cannot have one
+	Cut    func(n int64)           // cuts the next answer of a read after n bytes; nil: cannot be done here
 }
 
 // many is how many objects a place lists: more than two pages of S3.
 const many = 2500
+
+// Each makes a Place's Put of a function that makes one object.
+func Each(put func(t *testing.T, key string, data []byte)) func(t *testing.T, objects map[string][]byte) {
+	return func(t *testing.T, objects map[string][]byte) {
+		t.Helper()
+		for _, key := range slices.Sorted(maps.Keys(objects)) {
+			put(t, key, objects[key])
+		}
+	}
+}
 
 // Run checks a place.
 func Run(t *testing.T, p Place) {
@@ -39,7 +52,7 @@ func Run(t *testing.T, p Place) {
 	t.Run("absent", p.absent)
 	t.Run("names", p.names)
 	t.Run("list", p.list)
-	t.Run("put", p.put)
+	t.Run("put", p.written)
 	t.Run("denied", p.denied)
 	t.Run("cut", p.cut)
 	t.Run("cancelled", p.cancelled)
@@ -61,13 +74,31 @@ func (p Place) escape(key string) string {
 	return p.Escape(key)
 }
 
+// key is that of an object that was found.
+func (p Place) key(o object.Object) string {
+	key := strings.TrimPrefix(o.Name, p.Prefix)
+	if p.Keeps {
+		_, key, _ = strings.Cut(key, "/")
+	}
+	return key
+}
+
+// put puts one object.
+func (p Place) put(t *testing.T, key string, data []byte) {
+	t.Helper()
+	p.Put(t, map[string][]byte{key: data})
+}
+
 // made puts data and finds it.
 func (p Place) made(t *testing.T, key string, data []byte) object.Object {
 	t.Helper()
-	p.Put(t, key, data)
+	p.put(t, key, data)
 	list := p.find(t, key)
-	if len(list) != 1 || list[0].Name != p.Prefix+key || list[0].Size != int64(len(data)) {
+	if len(list) != 1 || p.key(list[0]) != key || list[0].Size != int64(len(data)) {
 		t.Fatalf("found %+v", list)
+	}
+	if again, err := p.Source.Find(t.Context(), list[0].Name); err != nil || len(again) != 1 || again[0] != list[0] {
+		t.Errorf("by its name it is %+v, %v, not %+v", again, err, list[0])
 	}
 	return list[0]
 }
@@ -124,8 +155,9 @@ func (p Place) atOnce(t *testing.T, o object.Object, data []byte) {
 
 func (p Place) changed(t *testing.T) {
 	o := p.made(t, "changed/a.bin", []byte("old content"))
-	p.Put(t, "changed/a.bin", []byte("new content"))
-	if got, err := object.ReadAll(t.Context(), p.Source, o, 0, 3); !errors.Is(err, object.ErrChanged) {
+	p.put(t, "changed/a.bin", []byte("new content"))
+	got, err := object.ReadAll(t.Context(), p.Source, o, 0, 3)
+	if p.Keeps && (err != nil || string(got) != "old") || !p.Keeps && !errors.Is(err, object.ErrChanged) {
 		t.Errorf("the old version: %q, %v", got, err)
 	}
 	now := p.find(t, "changed/a.bin")[0]
@@ -139,11 +171,12 @@ func (p Place) absent(t *testing.T) {
 	if _, err := p.Source.Find(t.Context(), p.Prefix+"absent/nothing"); !errors.Is(err, object.ErrNotFound) || !strings.Contains(err.Error(), p.Prefix+"absent/nothing") {
 		t.Errorf("find: %v", err)
 	}
+	name := o.Name
 	o.Name = p.Prefix + "absent/nothing"
-	if _, err := object.ReadAll(t.Context(), p.Source, o, 0, 1); !errors.Is(err, object.ErrNotFound) {
+	if _, err := object.ReadAll(t.Context(), p.Source, o, 0, 1); !p.Keeps && !errors.Is(err, object.ErrNotFound) { // else the version alone says what is read
 		t.Errorf("read: %v", err)
 	}
-	if _, err := p.Source.Find(t.Context(), "elsewhere:"+o.Name); !errors.Is(err, object.ErrName) {
+	if _, err := p.Source.Find(t.Context(), "elsewhere:"+name); !errors.Is(err, object.ErrName) {
 		t.Errorf("a name of another place: %v", err)
 	}
 }
@@ -176,15 +209,13 @@ func (p Place) list(t *testing.T) {
 		}
 		return
 	}
-	var want []string
+	all := map[string][]byte{}
 	for i := range many {
-		key := fmt.Sprintf("list/k=%d/%04d.csv", i%7, i)
-		p.Put(t, key, []byte{byte(i)})
-		want = append(want, key)
+		all[fmt.Sprintf("list/k=%d/%04d.csv", i%7, i)] = []byte{byte(i)}
 	}
-	p.Put(t, "list/k=1/other.json", nil)
-	p.Put(t, "listed.csv", nil)
-	slices.Sort(want)
+	want := slices.Sorted(maps.Keys(all))
+	all["list/k=1/other.json"], all["listed.csv"] = nil, nil
+	p.Put(t, all)
 	for pattern, matches := range map[string]func(key string) bool{
 		"list/*/*.csv":         func(string) bool { return true },
 		"list/**/*.csv":        func(string) bool { return true },
@@ -209,7 +240,7 @@ func (p Place) listed(t *testing.T, pattern string, want []string) {
 	t.Helper()
 	var got []string
 	for _, o := range p.find(t, pattern) {
-		got = append(got, strings.TrimPrefix(o.Name, p.Prefix))
+		got = append(got, p.key(o))
 		if o.Size != 1 || o.Version == "" {
 			t.Errorf("%+v", o)
 		}
@@ -224,7 +255,7 @@ func (p Place) listed(t *testing.T, pattern string, want []string) {
 	}
 }
 
-func (p Place) put(t *testing.T) {
+func (p Place) written(t *testing.T) {
 	sink, ok := p.Source.(object.Sink)
 	if !ok {
 		t.Skip("is not written to")

@@ -89,7 +89,7 @@ func TestGofakes3(t *testing.T) {
 	c := &cutter{Handler: fake(t, "bucket")}
 	c.after.Store(-1)
 	s := open(t, c)
-	objecttest.Run(t, objecttest.Place{Source: s, Prefix: "s3://bucket/", Globs: true, Denied: "denied", Cut: c.after.Store, Put: put(s, "s3://bucket/")})
+	objecttest.Run(t, objecttest.Place{Source: s, Prefix: "s3://bucket/", Globs: true, Denied: "denied", Cut: c.after.Store, Put: objecttest.Each(put(s, "s3://bucket/"))})
 }
 
 func TestErrors(t *testing.T) {

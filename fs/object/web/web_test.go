@@ -97,7 +97,7 @@ func TestWeb(t *testing.T) {
 	server := httptest.NewServer(f)
 	defer server.Close()
 	objecttest.Run(t, objecttest.Place{
-		Source: web.Open(below(server.URL)), Prefix: server.URL + "/", Put: f.put, Denied: "denied", Cut: f.cutAfter,
+		Source: web.Open(below(server.URL)), Prefix: server.URL + "/", Put: objecttest.Each(f.put), Denied: "denied", Cut: f.cutAfter,
 		Escape: func(key string) string { return (&url.URL{Path: key}).EscapedPath() },
 	})
 }

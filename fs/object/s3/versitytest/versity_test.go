@@ -109,12 +109,12 @@ func TestVersitygw(t *testing.T) {
 		t.Fatal(err)
 	}
 	const prefix = "s3://" + bucket + "/"
-	objecttest.Run(t, objecttest.Place{Source: s, Prefix: prefix, Globs: true, Put: func(t *testing.T, key string, data []byte) {
+	objecttest.Run(t, objecttest.Place{Source: s, Prefix: prefix, Globs: true, Put: objecttest.Each(func(t *testing.T, key string, data []byte) {
 		t.Helper()
 		if _, err := s.Put(t.Context(), prefix+key, strings.NewReader(string(data)), int64(len(data)), false); err != nil {
 			t.Fatal(err)
 		}
-	}})
+	})})
 }
 
 // The server compares signatures: what is signed with another secret is denied.
