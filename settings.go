@@ -79,6 +79,21 @@ func Codec(codec string) JobOption {
 	}
 }
 
+var copyModes = []string{string(api.NoCopies), string(api.EagerCopies)}
+
+// Copies sets whether what a stage leaves for the next is held by more than one node, so
+// that a node's loss costs no rerun: none (the default), or eager, where a task is done when
+// two nodes hold its rows durably.
+func Copies(when string) JobOption {
+	return func(s *settings) error {
+		if when != "" && !slices.Contains(copyModes, when) {
+			return badOption("copies", "use "+strings.Join(copyModes, ", "), "%q is not known", when)
+		}
+		s.JobOptions.Copies = api.Copies(when)
+		return nil
+	}
+}
+
 // Deadline ends the job when it has taken so long; 0, the default, never.
 func Deadline(d time.Duration) JobOption {
 	return func(s *settings) error {
@@ -165,6 +180,8 @@ var settingList = []setting{
 	}, func(s, i *settings) { s.BroadcastBytes = i.BroadcastBytes }},
 	{"codec", strings.Join(codecs, ", "), func(v string) (JobOption, error) { return Codec(strings.ToLower(v)), nil },
 		func(s, i *settings) { s.JobOptions.Codec = i.JobOptions.Codec }},
+	{"copies", strings.Join(copyModes, ", "), func(v string) (JobOption, error) { return Copies(strings.ToLower(v)), nil },
+		func(s, i *settings) { s.JobOptions.Copies = i.JobOptions.Copies }},
 	{"deadline", "a time such as '90s'; '0s': none", func(v string) (JobOption, error) {
 		d, err := time.ParseDuration(v)
 		return Deadline(d), err

@@ -131,6 +131,9 @@ func analyzedText(all []measured, status *api.JobStatus) string {
 			line("nodes", "%s", strings.Join(nodesOf(m), ", "))
 		}
 	}
+	if status.Copies != "" {
+		fmt.Fprintf(&b, "copies: %s\n", status.Copies)
+	}
 	fmt.Fprintf(&b, "result: %s in %v\n", count(status.Rows, "row"), millis(max(status.Ended-status.Submitted, 0)))
 	return b.String()
 }

@@ -21,6 +21,7 @@ type Status struct {
 	State       string // queued, running, succeeded, failed or cancelled
 	Error       *Error // of a job that failed or was cancelled
 	Coordinator string // the node that drives it
+	Copies      string // when two nodes hold what a stage leaves; empty: never
 	Term        uint64
 	Submitted   time.Time
 	Started     time.Time // when the first task was handed out; zero until then
@@ -82,7 +83,7 @@ func (s *Status) Err() error {
 
 func statusOf(s *api.JobStatus) *Status {
 	out := &Status{
-		ID: string(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, Owner: s.Owner, Hidden: s.Hidden, State: string(s.State), Error: (*Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
+		ID: string(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, Owner: s.Owner, Hidden: s.Hidden, State: string(s.State), Error: (*Error)(s.Error), Coordinator: s.Coordinator, Copies: string(s.Copies), Term: s.Term,
 		Submitted: timeOf(s.Submitted), Started: timeOf(s.Started), EngineEnded: timeOf(s.EngineEnded), Ended: timeOf(s.Ended), FirstRow: timeOf(s.FirstRow), LastRow: timeOf(s.LastRow), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
 	if w := s.Waiting; w != nil {

@@ -392,7 +392,7 @@ func (c *coordinator) tick(ctx actor.Context) {
 // job, and no other message would show it.
 func (c *coordinator) wakeSilent() {
 	for _, id := range c.crew.Silent(time.Now(), silenceMax) {
-		if c.d.Needed(sched.NodeID(id)) {
+		if c.d.Holds(sched.NodeID(id)) {
 			c.send(id, c.offer())
 		}
 	}

@@ -309,6 +309,9 @@ func (c *coordinator) publishStatus(now bool) {
 func (c *coordinator) status() *api.JobStatus {
 	s := c.hosted.Spec.Status()
 	s.State, s.Coordinator, s.Term = api.Running, string(c.n.id), c.term
+	if o := c.hosted.Spec.Options.Copies; o.Before() > 1 {
+		s.Copies = o
+	}
 	if c.job == nil {
 		return s
 	}

@@ -103,8 +103,19 @@ func (c *coordinator) onParts(ctx actor.Context, p *partsMsg) {
 // onDone tells the Decider of one task's output.
 func (c *coordinator) onDone(ctx actor.Context, node mesh.Member, msg *wire.Done, parts *plan.SegmentInfo) {
 	c.tally.Ended(int(msg.GetTask().GetStage()), c.now())
-	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetTask().GetLineage(), Output: report.Output(msg, parts)})
+	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetTask().GetLineage(), Output: report.Output(msg, parts), Copies: report.Copies(msg)})
+	c.acquaint(report.Copies(msg))
 	c.adapt(ctx)
+}
+
+// acquaint tells nodes that hold copies of the job, so that they keep them until it ends.
+// Those that have said something lately know of it.
+func (c *coordinator) acquaint(holders []sched.NodeID) {
+	for _, id := range holders {
+		if c.crew.Quiet(mesh.NodeID(id), time.Now(), silenceMax) {
+			c.send(mesh.NodeID(id), c.offer())
+		}
+	}
 }
 
 func runningOf(tasks []*wire.Task) []sched.Running {
@@ -129,6 +140,6 @@ func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 	if c.d == nil || c.finished || m.stage < 0 || m.stage >= len(c.job.Stages) {
 		return nil, peers.NoJob(c.hosted.Spec.ID)
 	}
-	p := &api.Packet{ID: c.hosted.Spec.ID, Codec: c.hosted.Spec.Options.Codec, Access: c.hosted.Compiled().Access, Staging: c.output.Dir(), Lease: c.output.Lease()}
+	p := &api.Packet{ID: c.hosted.Spec.ID, Codec: c.hosted.Spec.Options.Codec, Access: c.hosted.Compiled().Access, Staging: c.output.Dir(), Lease: c.output.Lease(), Copies: c.hosted.Spec.Options.Copies.Before()}
 	return p, given.Fill(p, c.job, m.stage, c.d, c.crew.Holders)
 }

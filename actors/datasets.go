@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pondmesh/pond/actors/copies"
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/drafts"
 	"github.com/pondmesh/pond/actors/plan"
@@ -31,6 +32,7 @@ func (n *Node) openDatasets() (err error) {
 	n.objects.Serve("pond", n.datasets)
 	n.planner.Tables, n.planner.Manifests, n.outputs.Datasets = tables{n.datasets}, tables{n.datasets}, n.datasets
 	n.machine, err = drafts.Open(drafts.Config{Folders: n.machine, Footers: n.runner.DuckDB, Uploads: n.datasets, Dir: dir, Log: n.log})
+	n.machine = &copies.Machine{Runner: n.machine, Sharing: n.replicas, Log: n.log}
 	return err
 }
 

@@ -295,7 +295,7 @@ func (s *server) explainJob(w http.ResponseWriter, r *http.Request, id plan.JobI
 	if err != nil {
 		return nil, err
 	}
-	return writeExplain(w, r, job)
+	return writeExplain(w, r, job, "")
 }
 
 func (s *server) postExplain(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -310,18 +310,22 @@ func (s *server) postExplain(w http.ResponseWriter, r *http.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return writeExplain(w, r, job.Plan)
+	return writeExplain(w, r, job.Plan, spec.Options.Copies)
 }
 
 // writeExplain tells a job's stages, with objects by name: a plan has paths for them,
 // with what their URLs ask and may be secret.
-func writeExplain(w http.ResponseWriter, r *http.Request, job *plan.Job) (any, error) {
+func writeExplain(w http.ResponseWriter, r *http.Request, job *plan.Job, copies api.Copies) (any, error) {
 	if r.URL.Query().Get("format") == "json" {
 		text, err := json.Marshal(job.Explanations())
 		return json.RawMessage(object.Named(string(text), object.Root)), err
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, object.Named(job.Explain(), object.Root))
+	text := job.Explain()
+	if copies.Before() > 1 {
+		text += "copies: " + string(copies) + "\n"
+	}
+	_, _ = io.WriteString(w, object.Named(text, object.Root))
 	return nil, nil
 }
 

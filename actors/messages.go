@@ -44,6 +44,7 @@ type (
 		job   plan.JobID
 		reply chan uint64
 	}
+	copiedMsg  struct{ job plan.JobID }     // a copy of one of its segments is here
 	drainMsg   struct{ idle chan struct{} } // take no more; idle closes when nothing runs
 	abandonMsg struct{}                     // stop everything at once
 	tickMsg    struct{}

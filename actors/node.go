@@ -167,7 +167,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		Slots: cfg.Slots, Limits: limitsOf(&n.cfg), NewDriver: n.newDriver, Go: n.goes.Go, Log: n.log,
 	})
 	if n.replicas, err = replicas.Open(replicas.Config{
-		Self: n.id, Disks: n.disks, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Authorization: n.api.Authorization, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Log: cfg.Log,
+		Self: n.id, Disks: n.disks, Segments: n.store, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Authorization: n.api.Authorization, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Log: cfg.Log, Adopt: n.adopt,
 		Judge: func(ctx context.Context, ids []fs.UploadID) error { return n.collector.Judge(ctx, ids) },
 	}); err != nil {
 		return nil, err
@@ -231,6 +231,15 @@ func (n *Node) openStore(ctx context.Context) error {
 		return err
 	}
 	n.segments, err = journal.OpenSegments(journal.OnDisk(store), n.cfg.CacheMax, n.log)
+	return err
+}
+
+// adopt takes a copy of a segment that another node made.
+func (n *Node) adopt(info fs.Info) error {
+	job, err := n.segments.Adopt(info)
+	if err == nil {
+		n.wire.System().Root.Send(n.worker, &copiedMsg{job})
+	}
 	return err
 }
 

@@ -107,6 +107,8 @@ func (w *worker) Receive(c actor.Context) {
 		for _, j := range w.jobs {
 			w.dropJob(c, j)
 		}
+	case *copiedMsg:
+		w.onCopied(c, m.job)
 	case *tickMsg:
 		w.reconcile(c)
 	case *viewMsg:
@@ -180,9 +182,22 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 	w.pull(c)
 }
 
+// onCopied keeps a copy of a job's segment while the job is open. A job that is not known
+// here is waited for, as if its coordinator were gone.
+func (w *worker) onCopied(c actor.Context, id plan.JobID) {
+	switch {
+	case w.jobs[id] != nil:
+	case w.leaving, len(w.jobs) >= jobsPerWorkerMax:
+		w.n.segments.Unpin(id)
+	default:
+		w.newJob(id).orphaned = time.Now()
+	}
+}
+
 func (w *worker) newJob(id plan.JobID) *workerJob {
 	j := &workerJob{id: id, running: map[attemptKey]*runningAttempt{}}
 	w.jobs[id] = j
+	w.n.segments.Claim(id)
 	return j
 }
 
@@ -364,7 +379,9 @@ func (w *worker) dropJob(c actor.Context, j *workerJob) {
 	}
 	delete(w.jobs, j.id)
 	w.slots.Forget(j.id)
-	j.packets.Close()
+	if j.packets != nil {
+		j.packets.Close()
+	}
 	w.n.segments.Unpin(j.id)
 }
 

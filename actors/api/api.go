@@ -154,11 +154,32 @@ type JobOptions struct {
 	// say; 0: chosen from the slots of the pond.
 	Partitions int    `json:"partitions,omitempty"`
 	Codec      string `json:"codec,omitempty"` // s2, zstd, lz4, none; empty: s2
+	Copies     Copies `json:"copies,omitempty"`
 	// Force distributes a query however little it reads.
 	Force bool `json:"force,omitempty"`
 	// BroadcastBytes is the size up to which a join's side is sent to every task
 	// rather than both being shuffled; 0: 16 MiB; negative: only where it must be.
 	BroadcastBytes int64 `json:"broadcast_bytes,omitempty"`
+}
+
+// Copies says when segments get a second holder, so that its loss costs no rerun.
+type Copies string
+
+// When they do.
+const (
+	NoCopies    Copies = "none"
+	EagerCopies Copies = "eager" // before the attempt that made them is done
+)
+
+// SegmentCopies is how many nodes hold a segment that has copies, its maker among them.
+const SegmentCopies = 2
+
+// Before is how many nodes hold a segment before its attempt is done.
+func (c Copies) Before() int {
+	if c == EagerCopies {
+		return SegmentCopies
+	}
+	return 1
 }
 
 // Query is SQL and the meaning of its names. Relative file names start in the folder
@@ -206,6 +227,7 @@ type JobStatus struct {
 	State       State  `json:"state"`
 	Error       *Error `json:"error,omitempty"`
 	Coordinator string `json:"coordinator,omitempty"` // node
+	Copies      Copies `json:"copies,omitempty"`      // of its segments
 	Term        uint64 `json:"term"`
 	Submitted   int64  `json:"submitted"` // Unix milliseconds
 	// Started is when the first task was handed out, and EngineEnded when the last one
@@ -352,6 +374,7 @@ type Packet struct {
 	Access  []string // files, and folders with a trailing slash, that the job's SQL may read
 	Staging string   // where output files go: a folder, or a dataset
 	Lease   string   // by which they are uploaded for a dataset
+	Copies  int      // nodes that hold a segment before its attempt is done; less than 2: its own alone
 	Up      map[int][]plan.SegmentInfo
 	Where   map[int][]Location // of the segments in Up, one for one
 }
@@ -400,6 +423,7 @@ type Held struct {
 	Bytes     int64        `json:"bytes"`
 	Created   int64        `json:"created"`           // Unix milliseconds
 	Lineage   uint64       `json:"lineage,omitempty"` // of what its task read
+	Copy      bool         `json:"copy,omitempty"`    // it came from the node that made it, and goes with the job
 	Sum       uint64       `json:"sum,omitempty"`     // of its rows, in any order
 	// Of each partition, when there are not too many: see Client.Parts.
 	Partitions     int     `json:"partitions"`

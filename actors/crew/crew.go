@@ -85,12 +85,20 @@ func (c *Crew) Holders(w sched.Winner) (addrs []string) {
 // Heard notes that a node of the view has said something.
 func (c *Crew) Heard(id mesh.NodeID, now time.Time) { c.heard[id] = now }
 
+// Quiet reports whether a node has said nothing for so long. It is taken for asked then.
+func (c *Crew) Quiet(id mesh.NodeID, now time.Time, most time.Duration) bool {
+	if _, ok := c.nodes[id]; !ok || now.Sub(c.heard[id]) < most {
+		return false
+	}
+	c.heard[id] = now
+	return true
+}
+
 // Silent is the nodes that have said nothing for so long. They are not named again until
 // they have been silent for as long once more.
 func (c *Crew) Silent(now time.Time, most time.Duration) (silent []mesh.NodeID) {
 	for id := range c.nodes {
-		if now.Sub(c.heard[id]) >= most {
-			c.heard[id] = now
+		if c.Quiet(id, now, most) {
 			silent = append(silent, id)
 		}
 	}

@@ -69,6 +69,7 @@ type Attempt struct {
 // Outcome is the committed output of an attempt: a segment, or staged files.
 type Outcome struct {
 	Segment api.Held // without an id when files were written
+	Copies  []string // nodes that hold the segment too
 	Files   Files    // without a manifest when a segment was
 	Spilled int64    // the most bytes that DuckDB spilled at once
 	CPU     time.Duration

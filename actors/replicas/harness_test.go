@@ -81,6 +81,7 @@ type node struct {
 	closed chan struct{}
 	meet   atomic.Pointer[meeting]
 	clone  *vfs.MemFS // its disk as a crash left it
+	adopts func(fs.Info) error
 }
 
 // meeting comes before a request is served, which it may be given to serve; false: it is
@@ -121,7 +122,7 @@ func (p *pond) start(id mesh.NodeID, disk vfs.FS) *node {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	n.Replicas, err = Open(Config{Self: id, Disks: all, View: p.seen, Dial: p.dial, CacheMax: 1 << 20, Times: shortTimes, Scrub: shortScrub, Log: slog.New(slog.DiscardHandler),
+	n.Replicas, err = Open(Config{Self: id, Disks: all, View: p.seen, Dial: p.dial, CacheMax: 1 << 20, Times: shortTimes, Scrub: shortScrub, Adopt: func(info fs.Info) error { return n.adopts(info) }, Log: slog.New(slog.DiscardHandler),
 		Judge: func(ctx context.Context, ids []fs.UploadID) error { return p.judge(ctx, n, ids) }})
 	if err != nil {
 		p.t.Fatal(err)

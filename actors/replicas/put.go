@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/replica"
+	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/delay"
 )
 
@@ -104,29 +106,62 @@ func (r *Replicas) spread(ctx context.Context, class replica.Class, id fs.Upload
 		return Copy{}, err
 	}
 	defer whole.Close()
+	p, err := r.push(ctx, class, wholeSource(whole))
+	if err != nil {
+		return Copy{}, err
+	}
+	return Copy{ID: id, Size: whole.Size(), Holders: nodeIDs(p.Holders()), Short: p.Short()}, p.Err()
+}
+
+// Secure makes a segment of this node durable, which nobody drops meanwhile.
+func (r *Replicas) Secure(id fs.UploadID) error {
+	if err := r.store.Keep(id, kindSegment); err != nil {
+		return told("keep", id, err)
+	}
+	return nil
+}
+
+// Share has other nodes hold a segment of this node too, durably and under those facts, so
+// that as many as want hold it, this one among them. It returns the others: fewer if no
+// more take it.
+func (r *Replicas) Share(ctx context.Context, id fs.UploadID, want int, facts []byte) (others []mesh.NodeID, err error) {
+	whole, err := r.store.Reader(id)
+	if err != nil {
+		return nil, told("share", id, err)
+	}
+	defer whole.Close()
 	src := wholeSource(whole)
-	p := replica.NewPush(class, []replica.Node{r.self()}, r.candidates(id))
+	src.attrs = facts
+	p, err := r.push(ctx, replica.Class{Want: want, Min: 1}, src)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Err(); err != nil {
+		return nil, told("share", id, err)
+	}
+	return nodeIDs(p.Holders()[1:]), nil
+}
+
+// push sends an upload to nodes until there are enough copies, or no node is left.
+func (r *Replicas) push(ctx context.Context, class replica.Class, src source) (*replica.Push, error) {
+	p := replica.NewPush(class, []replica.Node{r.self()}, r.candidates(src.id))
 	for {
 		chain := p.Next()
 		if len(chain) == 0 {
-			break
+			return p, nil
 		}
 		said := r.send(ctx, chain, src)
 		if err := ctx.Err(); err != nil {
-			return Copy{}, context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 		p.Heard(chain, said)
-		r.log.Debug("a copy was sent", "upload", id, "chain", chain, "said", said)
-		for _, s := range said {
-			if s.Outcome == replica.Busy {
-				if err := delay.For(ctx, busyPause); err != nil {
-					return Copy{}, err
-				}
-				break
+		r.log.Debug("a copy was sent", "upload", src.id, "chain", chain, "said", said)
+		if slices.ContainsFunc(said, func(s replica.Said) bool { return s.Outcome == replica.Busy }) {
+			if err := delay.For(ctx, busyPause); err != nil {
+				return nil, err
 			}
 		}
 	}
-	return Copy{ID: id, Size: whole.Size(), Holders: nodeIDs(p.Holders()), Short: p.Short()}, p.Err()
 }
 
 // source is an upload to send, of which frames may still be on their way here.
@@ -138,7 +173,7 @@ type source struct {
 }
 
 func wholeSource(whole *fs.Reader) source {
-	o := order{id: whole.Info().ID, size: whole.Size(), digest: whole.Digest(), attrs: whole.Info().Attrs}
+	o := order{id: whole.Info().ID, kind: whole.Info().Kind, size: whole.Size(), digest: whole.Digest(), attrs: whole.Info().Attrs}
 	return source{o, whole.Raw(),
 		func(_ context.Context, frame int64) (uint32, error) { return whole.CRCs()[frame], nil }}
 }
@@ -171,6 +206,9 @@ func (r *Replicas) sendTo(ctx context.Context, chain []replica.Node, src source,
 	req.Header.Set(sizeHeader, strconv.FormatInt(src.size, 10))
 	req.Header.Set(digestHeader, src.digest.String())
 	writeAttrs(req.Header, src.attrs)
+	if src.kind == kindSegment {
+		req.Header.Set(kindHeader, kindSegment)
+	}
 	err = r.exchange(req, func(in io.Reader) error { return readLines(in, chain, dog.moved, heard) })
 	if err == nil {
 		return nil

@@ -46,7 +46,7 @@ func (r *Replicas) ServePut(w http.ResponseWriter, req *http.Request) (any, erro
 	in := &incoming{order: o, body: req.Body, conn: http.NewResponseController(w), r: r, over: make(chan struct{})}
 	defer close(in.over)
 	r.endStalled(ctx, o.id)
-	u, err := r.store.CreateCopy(o.id, kindCopy, o.size)
+	u, err := r.create(&o)
 	if errors.Is(err, fs.ErrExists) {
 		r.had(ctx, out, o)
 		return nil, nil
@@ -62,6 +62,14 @@ func (r *Replicas) ServePut(w http.ResponseWriter, req *http.Request) (any, erro
 		r.log.Warn("a copy has not come", "upload", o.id, "size", o.size, "err", err)
 	}
 	return nil, nil
+}
+
+// create begins a copy. Segments are all on one disk.
+func (r *Replicas) create(o *order) (*fs.Upload, error) {
+	if o.kind == kindSegment && r.cfg.Segments != nil {
+		return r.cfg.Segments.CreateCopy(o.id, o.kind, o.size)
+	}
+	return r.store.CreateCopy(o.id, o.kind, o.size)
 }
 
 // outcomeOf is what a node says of a copy that it could not store.
@@ -197,12 +205,30 @@ func (in *incoming) receive(ctx context.Context, out *lines) error {
 	defer stop()
 	if err == nil {
 		defer time.AfterFunc(commitMax, stop).Stop()
-		_, err = in.u.Commit(in.attrs, true)
+		err = in.commit()
 	}
 	out.say(replica.Said{Node: in.r.self(), Outcome: outcomeOf(err)})
 	on.Wait()
 	return err
 }
+
+// commit makes the copy durable, and hands on a segment. One that nobody takes goes again.
+func (in *incoming) commit() error {
+	info, err := in.u.Commit(in.attrs, true)
+	if err != nil || in.kind != kindSegment {
+		return err
+	}
+	err = errNoSegments
+	if in.r.cfg.Adopt != nil {
+		err = in.r.cfg.Adopt(info)
+	}
+	if err != nil {
+		err = errors.Join(err, in.r.store.Delete(in.id))
+	}
+	return err
+}
+
+var errNoSegments = errors.New("this node takes no segments of others")
 
 // read takes the body, frame by frame, into the store.
 func (in *incoming) read() error {

@@ -42,6 +42,9 @@ import (
 const (
 	kindCopy   = "copy"   // one of as many as its class says
 	kindCached = "cached" // here because it was read here; it may go at any time
+	// kindSegment is package journal's: it has copies while its job runs, which no layout
+	// counts and nobody repairs.
+	kindSegment = "segment"
 )
 
 // Bounds.
@@ -77,6 +80,10 @@ type Config struct {
 	// Judge says which of some uploads nothing refers to, and deletes those; nil: nobody
 	// can. It is asked by a node that was away for longer than tombstones are kept.
 	Judge func(ctx context.Context, ids []fs.UploadID) error
+	// Segments is the one of the Disks that segments lie on; nil: any.
+	Segments *fs.Store
+	// Adopt takes a segment that another node made, and that is here now; nil: none are taken.
+	Adopt func(fs.Info) error
 	Times collect.Times // zero: those of a pond
 	Scrub time.Duration // in which all copies are read; 0: scrubPeriod
 	Log   *slog.Logger

@@ -25,6 +25,7 @@ const (
 	sizeHeader   = "Pond-Size"   // bytes of an upload
 	digestHeader = "Pond-Digest" // fs.Digest of it
 	attrsHeader  = "Pond-Attrs"  // what it says of itself, in base64
+	kindHeader   = "Pond-Kind"   // what it is kept as; without it, a copy
 	whyHeader    = "Pond-Copy"   // of an answer without bytes: whyCorrupt or whyDeleted
 )
 
@@ -35,7 +36,7 @@ const (
 )
 
 // AttrsMax bounds what an upload says of itself, in bytes.
-const AttrsMax = 4 << 10
+const AttrsMax = 32 << 10
 
 // On the wire a frame has its CRC32C behind it, big-endian.
 const (
@@ -49,6 +50,7 @@ var errStalled = errors.New("nothing has moved for too long")
 // order is a copy that is to be received, and passed on.
 type order struct {
 	id     fs.UploadID
+	kind   string // kindCopy or kindSegment
 	size   int64
 	digest fs.Digest
 	attrs  []byte
@@ -89,6 +91,13 @@ func readOrder(req *http.Request) (o order, err error) {
 	}
 	if o.size < 0 || o.size > fs.SizeMax {
 		return o, fmt.Errorf("%w: an upload of %d bytes", fs.ErrInvalid, o.size)
+	}
+	switch o.kind = req.Header.Get(kindHeader); o.kind {
+	case "":
+		o.kind = kindCopy
+	case kindSegment:
+	default:
+		return o, fmt.Errorf("%w: an upload of kind %.32q", fs.ErrInvalid, o.kind)
 	}
 	if names := req.URL.Query().Get("chain"); names != "" {
 		for _, n := range strings.Split(names, ",") {

@@ -27,6 +27,14 @@ func Output(m *wire.Done, parts *plan.SegmentInfo) sched.Output {
 	return out
 }
 
+// Copies are the nodes that hold what a task made too, as its report tells.
+func Copies(m *wire.Done) (nodes []sched.NodeID) {
+	for _, n := range m.GetSegment().GetCopies() {
+		nodes = append(nodes, sched.NodeID(n))
+	}
+	return nodes
+}
+
 // Held is what a node holds of a job's stages: of all jobs, or with reuse false of this one.
 // Segments whose partition sizes are too many to be kept with them are left out: they are
 // made again.

@@ -59,7 +59,7 @@ func Done(a exec.Attempt, out *exec.Outcome) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Segment = &wire.Segment{Id: id[:], Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes, Partitions: int32(h.Partitions), Sum: h.Sum}
+	d.Segment = &wire.Segment{Id: id[:], Rows: h.Rows, RawBytes: h.RawBytes, Bytes: h.Bytes, Partitions: int32(h.Partitions), Sum: h.Sum, Copies: out.Copies}
 	if len(h.PartitionRows) == h.Partitions && h.Partitions <= wire.PartitionsInlineMax {
 		d.Segment.StatsInline, d.Segment.PartitionRows, d.Segment.PartitionBytes = true, h.PartitionRows, h.PartitionBytes
 	}

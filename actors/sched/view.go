@@ -110,16 +110,26 @@ func (d *Decider) Needed(id NodeID) bool {
 		if t.state != done || len(t.holders) != 1 || t.holders[0] != n {
 			continue
 		}
-		if t.stage == d.last() {
+		if d.awaited(t) {
 			return true
-		}
-		for _, u := range t.stage.uses {
-			if u.wanted {
-				return true
-			}
 		}
 	}
 	return false
+}
+
+// Holds reports whether a node runs attempts of the job, or holds a segment that unfinished
+// work may still read, or that is a result, whoever else does. It costs O(segments on the
+// node).
+func (d *Decider) Holds(id NodeID) bool {
+	n := d.nodes[id]
+	return n != nil && (d.Needed(id) || d.finish == nil && slices.ContainsFunc(n.segments, func(t *task) bool {
+		return t.state == done && slices.Contains(t.holders, n) && d.awaited(t)
+	}))
+}
+
+// awaited reports whether the output of a finished task may still be read.
+func (d *Decider) awaited(t *task) bool {
+	return t.stage == d.last() || slices.ContainsFunc(t.stage.uses, func(u *stage) bool { return u.wanted })
 }
 
 // String draws the state of the job, for tests and for people.

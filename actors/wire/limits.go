@@ -6,6 +6,7 @@ import "time"
 const (
 	MessageBytesMax      = 64 << 10 // of a message, encoded
 	PartitionsInlineMax  = 1024     // entries of Segment.partition_bytes
+	CopiesMax            = 16       // entries of Segment.copies
 	RunsMax              = 256      // entries of Grant.runs
 	RunningMax           = 512      // entries of Pull.running: no node has more slots
 	StageIDsMax          = 256      // stages that a TaskError names

@@ -667,6 +667,7 @@ type Segment struct {
 	PartitionBytes []int64                `protobuf:"varint,7,rep,packed,name=partition_bytes,json=partitionBytes,proto3" json:"partition_bytes,omitempty"`
 	PartitionRows  []int64                `protobuf:"varint,8,rep,packed,name=partition_rows,json=partitionRows,proto3" json:"partition_rows,omitempty"` // as partition_bytes
 	Sum            uint64                 `protobuf:"fixed64,9,opt,name=sum,proto3" json:"sum,omitempty"`                                                // of its rows, in any order: two attempts of the same rows have the same
+	Copies         []string               `protobuf:"bytes,10,rep,name=copies,proto3" json:"copies,omitempty"`                                           // nodes that hold it too, durably
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -762,6 +763,13 @@ func (x *Segment) GetSum() uint64 {
 		return x.Sum
 	}
 	return 0
+}
+
+func (x *Segment) GetCopies() []string {
+	if x != nil {
+		return x.Copies
+	}
+	return nil
 }
 
 // Files are the staged files of a Files exchange. There may be any number: the
@@ -1279,7 +1287,7 @@ const file_pond_proto_rawDesc = "" +
 	"\x04task\x18\x01 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12\x16\n" +
 	"\x06memory\x18\x02 \x01(\x03R\x06memory\x12!\n" +
 	"\fspec_version\x18\x03 \x01(\x03R\vspecVersion\x12\x18\n" +
-	"\athreads\x18\x05 \x01(\x05R\athreadsJ\x04\b\x04\x10\x05\"\x85\x02\n" +
+	"\athreads\x18\x05 \x01(\x05R\athreadsJ\x04\b\x04\x10\x05\"\x9d\x02\n" +
 	"\aSegment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x03R\x04rows\x12\x1b\n" +
@@ -1291,7 +1299,9 @@ const file_pond_proto_rawDesc = "" +
 	"\fstats_inline\x18\x06 \x01(\bR\vstatsInline\x12'\n" +
 	"\x0fpartition_bytes\x18\a \x03(\x03R\x0epartitionBytes\x12%\n" +
 	"\x0epartition_rows\x18\b \x03(\x03R\rpartitionRows\x12\x10\n" +
-	"\x03sum\x18\t \x01(\x06R\x03sum\"c\n" +
+	"\x03sum\x18\t \x01(\x06R\x03sum\x12\x16\n" +
+	"\x06copies\x18\n" +
+	" \x03(\tR\x06copies\"c\n" +
 	"\x05Files\x12\x1a\n" +
 	"\bmanifest\x18\x01 \x01(\tR\bmanifest\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x03R\x05count\x12\x12\n" +

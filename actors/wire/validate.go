@@ -170,6 +170,10 @@ func (c *checker) segment(s *Segment) {
 	c.count("partitions", int64(s.Partitions), partitionsMax)
 	c.partitions("partition_bytes", s, s.PartitionBytes)
 	c.partitions("partition_rows", s, s.PartitionRows)
+	c.count("copies", int64(len(s.Copies)), CopiesMax)
+	for _, n := range s.Copies {
+		c.text("a copy's node", n, nodeBytesMax)
+	}
 }
 
 // partitions checks a segment's values of each of its partitions.

@@ -219,6 +219,9 @@ func printHead(w io.Writer, st *pond.Status, now time.Time) {
 	since("ended", st.Ended)
 	since("first row", st.FirstRow)
 	since("last row", st.LastRow)
+	if st.Copies != "" {
+		line("copies", st.Copies)
+	}
 	if st.Coordinator != "" {
 		line("coordinator", fmt.Sprintf("node %s, term %d", st.Coordinator, st.Term))
 	}

@@ -35,6 +35,7 @@ type submission struct {
 	force      bool
 	broadcast  string
 	codec      string
+	copies     string
 	lease      time.Duration
 	typed      []string    // parameters
 	params     stmt.Params // what they are
@@ -52,6 +53,8 @@ func (s *submission) add(cmd *cobra.Command) {
 	f.StringArrayVar(&s.typed, "param", nil, "`NAME=VALUE` of the statement's $NAME, or a VALUE for the next of $1, $2 … or ?; may be repeated")
 	f.DurationVar(&s.lease, "lease", time.Minute, "end the job when this command is gone for so long; 0: never")
 	f.StringVar(&s.codec, "codec", "", "how blocks are compressed: s2, zstd, lz4 or none (default s2)")
+	f.StringVar(&s.copies, "copies", "", "whether two nodes hold what a stage leaves: none, or eager, before a task is done (default none)")
+	_ = cmd.RegisterFlagCompletionFunc("copies", cobra.FixedCompletions([]string{"none", "eager"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions([]string{"s2", "zstd", "lz4", "none"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -87,7 +90,7 @@ func (s *submission) broadcastBytes() (int64, error) {
 func (s *submission) options() []pond.ClientOption {
 	bytes, _ := s.broadcastBytes() // checked before
 	return []pond.ClientOption{pond.Force(s.force), pond.Reuse(!s.noReuse), pond.Partitions(s.partitions), pond.Broadcast(bytes),
-		pond.Codec(s.codec), pond.Deadline(s.deadline), pond.Lease(s.lease)}
+		pond.Codec(s.codec), pond.Copies(s.copies), pond.Deadline(s.deadline), pond.Lease(s.lease)}
 }
 
 func badParam(err error) error {
