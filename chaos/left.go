@@ -8,30 +8,35 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
 )
 
-// filesGrowth is by how many open files a node's process may have more than when it was
-// first looked at: connections come and go, and what is leaked in every run comes to more.
-const filesGrowth = 200
+// By how much a node's process may have more than when it was first looked at: connections
+// come and go, each with a few goroutines, and what is leaked in every run comes to more.
+const (
+	filesGrowth      = 200
+	goroutinesGrowth = 50 // beside those of further files
+	goroutinesOfFile = 3
+)
 
 // leftMax bounds how long what a job has used may take to go.
 const leftMax = 30 * time.Second
 
 // left says what the nodes of an idle pond have kept that they should not: notes of staged
-// files, temporary files, open files, and processes of nodes that have ended. A coordinator
+// files, temporary files, open files, goroutines, and processes of nodes that have ended. A coordinator
 // that was cut off looks every few seconds whether who went on has ended the job.
 func (s *Site) left(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leftMax)
 	defer cancel()
-	return Await(ctx, func(context.Context) error {
+	return Await(ctx, func(ctx context.Context) error {
 		var errs []error
 		live := map[int]bool{}
 		for _, n := range s.c.Nodes() {
 			live[n.PID()] = true
-			errs = append(errs, nothingIn(filepath.Join(n.Dir(), "staged")), s.files(n))
+			errs = append(errs, nothingIn(filepath.Join(n.Dir(), "staged")), s.grown(ctx, n))
 		}
 		return errors.Join(append(errs, nothingIn(s.c.temp()), noStrays(s.c.opts.Dir, live))...)
 	})
@@ -49,21 +54,58 @@ func nothingIn(dir string) error {
 	return err
 }
 
-// files wants a node's process not to keep ever more files open.
-func (s *Site) files(n *Node) error {
-	now, ok := openFiles(n.PID())
-	if !ok {
-		return nil
+// usage is what a node's process has open.
+type usage struct{ files, goroutines int }
+
+// use looks at the process of a node. Where a system does not tell of files there are none.
+func use(ctx context.Context, node *api.Peer, pid int) (u usage, err error) {
+	text, err := node.Metrics(ctx)
+	if err != nil {
+		return u, err
 	}
-	first, seen := s.opened[n.PID()]
-	if !seen {
-		s.opened[n.PID()] = now
-		return nil
+	running, err := metric(text, "go_goroutines")
+	u.goroutines = int(running)
+	u.files, _ = openFiles(pid)
+	return u, err
+}
+
+// grown says what a process has kept since it was first looked at.
+func (u usage) grown(first usage) error {
+	more := u.files - first.files
+	if more > filesGrowth {
+		return fmt.Errorf("%d open files, and %d at first", u.files, first.files)
 	}
-	if now > first+filesGrowth {
-		return fmt.Errorf("node %s has %d open files, and had %d at first", n.ID(), now, first)
+	if u.goroutines > first.goroutines+goroutinesGrowth+max(more, 0)*goroutinesOfFile {
+		return fmt.Errorf("%d goroutines and %d open files, and %d and %d at first", u.goroutines, u.files, first.goroutines, first.files)
 	}
 	return nil
+}
+
+// grown wants a node's process not to keep ever more.
+func (s *Site) grown(ctx context.Context, n *Node) error {
+	now, err := use(ctx, n.API(), n.PID())
+	if err != nil {
+		return fmt.Errorf("node %s: %w", n.ID(), err)
+	}
+	first, seen := s.first[n.PID()]
+	if !seen {
+		s.first[n.PID()] = now
+		return nil
+	}
+	if err := now.grown(first); err != nil {
+		return fmt.Errorf("node %s has %w", n.ID(), err)
+	}
+	return nil
+}
+
+// metric reads one without labels from Prometheus's text format.
+func metric(text, name string) (float64, error) {
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("there is no metric %s", name)
 }
 
 // leftAtEnd says what nodes have left that have been killed: processes, or ports that

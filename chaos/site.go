@@ -44,7 +44,7 @@ type Site struct {
 	w     *workload
 	plain map[string]plain // by job
 
-	opened map[int]int // files, by process, when it was first looked at
+	first map[int]usage // by process, when it was first looked at
 }
 
 // plain is a job's run without faults.
@@ -65,7 +65,7 @@ func NewSite(ctx context.Context, o SiteOptions) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{o: o, plain: map[string]plain{}, opened: map[int]int{}}
+	s := &Site{o: o, plain: map[string]plain{}, first: map[int]usage{}}
 	if s.w, err = newWorkload(ctx, oracle, o.Dir, &o.Setup); err != nil {
 		return nil, errors.Join(err, oracle.Close())
 	}

@@ -118,6 +118,11 @@ func (p *Peer) RowTimes(ctx context.Context, id plan.JobID) (*RowTimes, error) {
 	return call[RowTimes](ctx, &p.Client, http.MethodGet, jobPath(id, "/read"), nil)
 }
 
+// Metrics are what the node counts, in Prometheus's text format.
+func (p *Peer) Metrics(ctx context.Context) (string, error) {
+	return p.text(ctx, http.MethodGet, "/metrics", nil)
+}
+
 // Healthy is nil unless the node says that only a restart or a repair mends it.
 func (p *Peer) Healthy(ctx context.Context) error {
 	_, err := call[Health](ctx, &p.Client, http.MethodGet, "/healthz", nil)
