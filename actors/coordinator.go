@@ -292,7 +292,7 @@ func (c *coordinator) near() sched.NodeID {
 // onHeld tells the Decider what nodes hold.
 func (c *coordinator) onHeld(ctx actor.Context, held []nodeHeld) {
 	for _, h := range held {
-		if segs := report.Held(h.Said, c.hosted.Spec.ID, !c.hosted.Spec.Options.NoReuse); len(segs) > 0 {
+		if segs := report.Held(h.Said, c.hosted.Spec, c.job); len(segs) > 0 {
 			c.step(ctx, sched.Held{Node: sched.NodeID(h.Node.ID), Boot: sched.Boot(h.Node.Boot), Segments: segs})
 		}
 	}

@@ -140,6 +140,6 @@ func (c *coordinator) packet(m *packetMsg) (*api.Packet, error) {
 	if c.d == nil || c.finished || m.stage < 0 || m.stage >= len(c.job.Stages) {
 		return nil, peers.NoJob(c.hosted.Spec.ID)
 	}
-	p := &api.Packet{ID: c.hosted.Spec.ID, Codec: c.hosted.Spec.Options.Codec, Access: c.hosted.Compiled().Access, Staging: c.output.Dir(), Lease: c.output.Lease(), Copies: c.hosted.Spec.Options.Copies.Before()}
+	p := &api.Packet{ID: c.hosted.Spec.ID, Owner: c.hosted.Spec.Owner, Codec: c.hosted.Spec.Options.Codec, Access: c.hosted.Compiled().Access, Staging: c.output.Dir(), Lease: c.output.Lease(), Copies: c.hosted.Spec.Options.Copies.Before()}
 	return p, given.Fill(p, c.job, m.stage, c.d, c.crew.Holders)
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/registers"
 	"github.com/pondmesh/pond/actors/replicas"
+	"github.com/pondmesh/pond/actors/token"
 )
 
 // Forget has the node's worker drop every job, as it does when it has lost sight
@@ -22,6 +24,9 @@ func (n *Node) Authorization() string { return n.authorizationAt(n.APIAddr()) }
 
 // WireAuthorization is Authorization for its actor port.
 func (n *Node) WireAuthorization() string { return n.authorizationAt(n.WireAddr()) }
+
+// TokenOf is a token for a user.
+func (n *Node) TokenOf(id auth.Identity) string { return n.cfg.Secret.Token(token.Claim{Identity: id}) }
 
 func (n *Node) authorizationAt(addr string) string {
 	text, err := n.api.Authorization(addr)

@@ -38,7 +38,7 @@ func newEdge(n *Node) *edge.Edge {
 		Ready: n.ready, Denied: n.denied, Peer: n.api, Refused: n.refused, Log: n.log,
 	})
 	s, route, anyone := &server{n, e}, e.Route, e.Anyone
-	route("POST /v1/blocks", auth.Submit, edge.Plain(faulty.Blocks(transfer.Handler(n.segments, transfer.Limits{}, n.log), n.cfg.Faults)))
+	route("POST /v1/blocks", auth.Submit, edge.Plain(faulty.Blocks(transfer.Handler(n.readable, transfer.Limits{}, n.log), n.cfg.Faults)))
 	route("GET /v1/segments/{id}/schema", auth.Submit, s.getSchema)
 	route("DELETE /v1/segments/{id}", auth.Node, s.dropSegment)
 	route("GET /v1/segments/{id}/parts", auth.Node, s.getParts)
@@ -439,6 +439,11 @@ func (s *server) getSchema(w http.ResponseWriter, r *http.Request) (any, error) 
 	id, err := shuffle.ParseSegmentID(r.PathValue("id"))
 	if err != nil {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "schema", Subject: r.PathValue("id"), Text: err.Error()}
+	}
+	if by := edge.CallerOf(r); !by.May(auth.Node) {
+		if err := s.n.segments.Allow(id, by.Owns); err != nil {
+			return nil, err
+		}
 	}
 	if r.URL.Query().Get("check") == "true" {
 		if err := s.n.segments.Check(r.Context(), id); err != nil {

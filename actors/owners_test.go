@@ -4,12 +4,17 @@ package actors_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/pondmesh/pond/actors"
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/auth"
+	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/shuffle"
+	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
 // as makes a request as a node does that passes it on for somebody.
@@ -72,6 +77,84 @@ func TestOwnersOnly(t *testing.T) {
 			if code != want || code != http.StatusOK && strings.Contains(said, "secret") {
 				t.Errorf("handed in again by %s: HTTP %d: %s", who, code, said)
 			}
+		}
+	}
+}
+
+// TestResultsOfOthers: rows are read from a node that holds them by the job's owner and by
+// admins, though somebody else knows their segments. A user that runs the same statement
+// gets rows that are that user's.
+func TestResultsOfOthers(t *testing.T) {
+	ctx, n, _ := startNode(t)
+	type client struct {
+		*api.Client
+		blocks *transfer.Client
+		rows   *api.ResultReader
+	}
+	as := func(id auth.Identity) client {
+		c := api.NewPondClient(api.ClientConfig{Addrs: []string{n.APIAddr()}, Token: n.TokenOf(id)})
+		blocks := transfer.NewClient(transfer.ClientConfig{Authorization: c.Authorization, RetriesMax: -1})
+		t.Cleanup(func() { blocks.Close(); c.Close() })
+		return client{c, blocks, api.NewResultReader(c, blocks)}
+	}
+	run := func(c client) *api.ResultInfo {
+		var last *api.JobStatus
+		for st, err := range c.Run(ctx, &api.JobSpec{Query: api.Query{SQL: "SELECT i, 'secret' AS s FROM range(1000) t(i)", Dir: "/"}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = st
+		}
+		if last.State != api.Succeeded || len(last.Result.Parts) != 1 {
+			t.Fatalf("%+v", last)
+		}
+		return last.Result
+	}
+	ann, bob, eve := as(auth.Identity{User: "ann", Role: auth.Submit}), as(auth.Identity{User: "bob", Role: auth.Submit}), as(auth.Identity{User: "eve", Role: auth.Admin})
+	anns := run(ann)
+	if again := run(ann); again.Parts[0].Segment != anns.Parts[0].Segment {
+		t.Error("the owner's own rows are made again")
+	}
+	bobs := run(bob)
+	if bobs.Parts[0].Segment == anns.Parts[0].Segment {
+		t.Error("a user's result is another user's segment")
+	}
+	for name, test := range map[string]struct {
+		of   client
+		info *api.ResultInfo
+		want error
+	}{"the owner": {ann, anns, nil}, "an admin": {eve, anns, nil}, "another": {bob, anns, plan.ErrDenied}, "the other's own": {bob, bobs, nil}, "of the other's": {ann, bobs, plan.ErrDenied}} {
+		result, err := test.of.rows.Open(ctx, test.info, nil)
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+		if err != nil {
+			if pe := plan.AsError(err); !strings.Contains(pe.Hint, "admin") {
+				t.Errorf("%s: %#v", name, pe)
+			}
+			id, err := shuffle.ParseSegmentID(test.info.Parts[0].Segment)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream, err := test.of.blocks.Fetch(ctx, n.APIAddr(), []transfer.Want{{Segment: id, Partition: transfer.AllPartitions}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Next(); !errors.Is(err, transfer.ErrDenied) || !errors.Is(api.FetchError(ctx, err), plan.ErrDenied) {
+				t.Errorf("%s: blocks of it: %v", name, err)
+			}
+			stream.Close()
+			continue
+		}
+		rows := int64(0)
+		for rec, err := range result.All(ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows += rec.NumRows()
+		}
+		if rows != 1000 {
+			t.Errorf("%s: %d rows", name, rows)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/pondmesh/pond/actors/auth"
 	"github.com/pondmesh/pond/actors/edge"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
 // ready is nil once this node has joined. Clients hear of other nodes.
@@ -40,7 +41,7 @@ func (s *server) owned(f jobHandler) jobHandler {
 			return nil, err
 		}
 		if !edge.CallerOf(r).Owns(st.Owner) {
-			return nil, &plan.Error{Kind: plan.KindDenied, Op: r.Method, Subject: string(id), Text: "the job is another user's", Hint: "ask its owner, or a user with the role admin"}
+			return nil, api.Foreign(r.Method, string(id))
 		}
 		return f(w, r, id)
 	}
@@ -52,4 +53,14 @@ func shown(r *http.Request, st *api.JobStatus) *api.JobStatus {
 		return st
 	}
 	return st.Outline()
+}
+
+// readable is what a caller may read of the segments here: nodes all, whom it is to be
+// quick for; others what their jobs have made, and admins of everybody's.
+func (n *Node) readable(r *http.Request) transfer.Source {
+	by := edge.CallerOf(r)
+	if by.May(auth.Node) {
+		return n.segments
+	}
+	return n.segments.For(by.Owns)
 }

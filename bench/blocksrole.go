@@ -27,7 +27,7 @@ func blocksRole(_ context.Context, c roleConfig, l *lines) error {
 		return err
 	}
 	go serveRaw(raw)
-	srv := transfer.NewServer(transfer.Handler(src, transfer.Limits{}, slog.New(slog.DiscardHandler)), nil)
+	srv := transfer.NewServer(transfer.Handler(transfer.Everyone(src), transfer.Limits{}, slog.New(slog.DiscardHandler)), nil)
 	go srv.Serve(blocks)
 	defer srv.Close()
 	defer raw.Close()

@@ -372,6 +372,7 @@ type Packet struct {
 	Lineage uint64    // of what Where names: a task that was granted of another must not run on it
 	Codec   string
 	Access  []string // files, and folders with a trailing slash, that the job's SQL may read
+	Owner   string   // whose job it is, and so what its tasks make
 	Staging string   // where output files go: a folder, or a dataset
 	Lease   string   // by which they are uploaded for a dataset
 	Copies  int      // nodes that hold a segment before its attempt is done; less than 2: its own alone
@@ -418,6 +419,7 @@ type Held struct {
 	Tasks     int          `json:"tasks"` // of its stage, when it ran
 	Attempt   int          `json:"attempt"`
 	Job       plan.JobID   `json:"job"`
+	Owner     string       `json:"owner,omitempty"` // of that job: who may read it, beside nodes and admins; empty: nobody
 	Rows      int64        `json:"rows"`
 	RawBytes  int64        `json:"raw_bytes"`
 	Bytes     int64        `json:"bytes"`

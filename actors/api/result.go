@@ -106,6 +106,8 @@ func FetchError(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
 		return err
+	case errors.Is(err, transfer.ErrDenied):
+		return Foreign("fetch", "rows")
 	case errors.As(err, &le):
 		return &plan.Error{Kind: plan.KindFetch, Op: "fetch", Subject: le.Addr, Text: le.Error()}
 	case ctx.Err() != nil:
@@ -114,4 +116,9 @@ func FetchError(ctx context.Context, err error) error {
 		return &plan.Error{Kind: plan.KindUnavailable, Op: "fetch", Text: err.Error()}
 	}
 	return fmt.Errorf("fetch rows: %w", err)
+}
+
+// Foreign is the error of who may not have what belongs to another user's job.
+func Foreign(op, subject string) error {
+	return &plan.Error{Kind: plan.KindDenied, Op: op, Subject: subject, Text: "the job is another user's", Hint: "ask its owner, or a user with the role admin"}
 }

@@ -79,7 +79,7 @@ const writerMemoryMin = 8 << 20
 // commit makes the segment visible, with the facts that a coordinator needs.
 func (t *task) commit(d journal.Draft, sum shuffle.Summary) (*Outcome, error) {
 	h := api.Held{
-		Stage: t.a.ID.Task.Stage, Index: t.a.Stage, Partition: t.a.ID.Task.Partition, Tasks: t.packet.Tasks, Attempt: t.a.ID.Attempt, Job: t.a.Job,
+		Stage: t.a.ID.Task.Stage, Index: t.a.Stage, Partition: t.a.ID.Task.Partition, Tasks: t.packet.Tasks, Attempt: t.a.ID.Attempt, Job: t.a.Job, Owner: t.packet.Owner,
 		Lineage: t.a.Lineage, Rows: sum.Rows, RawBytes: sum.RawBytes, Sum: sum.Sum, Created: time.Now().UnixMilli(), Partitions: len(sum.PartitionRows),
 	}
 	if h.Partitions <= partitionStatsMax {

@@ -72,7 +72,7 @@ func (r *running) Get(_ context.Context, stage int, version uint64) (*api.Packet
 	if r.onPacket != nil {
 		r.onPacket()
 	}
-	return &api.Packet{ID: "00000000000000000000000000000001", Index: stage, Version: version, Job: r.job, Tasks: 1, Up: r.up, Where: r.where}, nil
+	return &api.Packet{ID: "00000000000000000000000000000001", Index: stage, Version: version, Owner: "ann", Job: r.job, Tasks: 1, Up: r.up, Where: r.where}, nil
 }
 
 // Schema implements exec.Packets.
@@ -102,7 +102,7 @@ func (r *running) first(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := o.Segment
-	if h.Stage != "s0" || h.Attempt != 1 || h.Lineage != 9 || h.Rows != 100000 || len(h.PartitionRows) != 2 || h.Bytes == 0 {
+	if h.Stage != "s0" || h.Attempt != 1 || h.Lineage != 9 || h.Owner != "ann" || h.Rows != 100000 || len(h.PartitionRows) != 2 || h.Bytes == 0 {
 		t.Errorf("the segment is told as %+v", h)
 	}
 	r.up[0] = []plan.SegmentInfo{{Rows: h.PartitionRows, Bytes: h.PartitionBytes}}
@@ -204,6 +204,20 @@ func TestSession(t *testing.T) {
 	if err := call(methodCommit, `{"Sums": {"Size": 5}}`); err == nil {
 		t.Error("bytes that nobody wrote are committed")
 	}
+	forged := newSession(r.Machine, exec.Attempt{Job: packet.ID, Stage: 1}, packet, r, t.TempDir())
+	for _, c := range []struct{ method, body string }{{methodDraft, ""}, {methodCommit, `{"Held": {"owner": "eve", "job": "ffffffffffffffffffffffffffffffff", "stage": "s1", "rows": 7}}`}} {
+		_, files, err := forged.serve(t.Context(), c.method, []byte(c.body), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", c.method, err)
+		}
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	if h := forged.committed; h.Owner != "ann" || h.Job != packet.ID || h.Stage != "" || h.Rows != 7 {
+		t.Errorf("a process says whose its segment is: %+v", h)
+	}
+	forged.close()
 	s.close()
 	for _, method := range []string{methodDraft, methodDial} {
 		if err := call(method, here); !errors.Is(err, plan.ErrInternal) {

@@ -193,7 +193,7 @@ func (s *session) commit(body []byte) ([]byte, []*os.File, error) {
 	}
 	h := r.Held
 	h.Stage, h.Index, h.Partition, h.Attempt = s.a.ID.Task.Stage, s.a.Stage, s.a.ID.Task.Partition, s.a.ID.Attempt
-	h.Job, h.Lineage, h.Tasks = s.a.Job, s.a.Lineage, s.packet.Tasks
+	h.Job, h.Owner, h.Lineage, h.Tasks = s.a.Job, s.packet.Owner, s.a.Lineage, s.packet.Tasks
 	if err := s.draft.Adopt(r.Sums); err != nil {
 		return nil, nil, journal.StorageError(err)
 	}

@@ -35,14 +35,20 @@ func Copies(m *wire.Done) (nodes []sched.NodeID) {
 	return nodes
 }
 
-// Held is what a node holds of a job's stages: of all jobs, or with reuse false of this one.
-// Segments whose partition sizes are too many to be kept with them are left out: they are
-// made again.
-func Held(all []api.Held, job plan.JobID, reuse bool) []sched.HeldSegment {
+// Held is what a node holds of a job's stages and the job may take: of all jobs, unless it
+// reuses nothing. Its result is made of segments that its owner may read: not of another
+// user's, unless the owner is an admin. Segments whose partition sizes are too many to be
+// kept with them are left out: they are made again.
+func Held(all []api.Held, spec *api.JobSpec, job *plan.Job) []sched.HeldSegment {
+	result := plan.StageID("")
+	if job.Result.Write == nil {
+		result = job.Stages[len(job.Stages)-1].ID
+	}
 	out := make([]sched.HeldSegment, 0, len(all))
 	for _, h := range all {
-		mine := h.Job == job
-		if len(h.PartitionRows) != h.Partitions || !reuse && !mine {
+		mine := h.Job == spec.ID
+		foreign := h.Stage == result && h.Owner != spec.Owner && !spec.Admin
+		if len(h.PartitionRows) != h.Partitions || !mine && (spec.Options.NoReuse || foreign) {
 			continue
 		}
 		out = append(out, sched.HeldSegment{

@@ -147,10 +147,26 @@ func TestRead(t *testing.T) {
 	}
 	other, unknown := held, held
 	other.Job, unknown.PartitionRows = "k", nil
-	for reuse, n := range map[bool]int{true: 2, false: 1} {
-		got := Held([]api.Held{held, unknown, other}, "j", reuse)
-		if len(got) != n || got[0].Reused || got[len(got)-1].Reused != reuse {
-			t.Errorf("reuse %v: %+v", reuse, got)
+	other.Owner = "bob"
+	collect := &plan.Job{Stages: []*plan.Stage{{ID: "before"}, {ID: held.Stage}}}
+	write := &plan.Job{Stages: collect.Stages, Result: plan.Result{Write: &plan.Write{}}}
+	middle := &plan.Job{Stages: []*plan.Stage{{ID: held.Stage}, {ID: "result"}}}
+	for name, c := range map[string]struct {
+		spec   api.JobSpec
+		job    *plan.Job
+		reuses bool
+	}{
+		"the owner's":                 {api.JobSpec{Owner: "bob"}, collect, true},
+		"another user's result":       {api.JobSpec{Owner: "ann"}, collect, false},
+		"for an admin":                {api.JobSpec{Owner: "ann", Admin: true}, collect, true},
+		"what nodes alone read":       {api.JobSpec{Owner: "ann"}, middle, true},
+		"of what is written to files": {api.JobSpec{Owner: "ann"}, write, true},
+		"nothing":                     {api.JobSpec{Owner: "bob", Options: api.JobOptions{NoReuse: true}}, collect, false},
+	} {
+		c.spec.ID = "j"
+		got := Held([]api.Held{held, unknown, other}, &c.spec, c.job)
+		if n := map[bool]int{true: 2, false: 1}[c.reuses]; len(got) != n || got[0].Reused || got[len(got)-1].Reused != c.reuses {
+			t.Errorf("%s: %+v", name, got)
 			continue
 		}
 		if g := got[0]; g.Task != attempt.ID.Task || g.Attempt != 2 || g.Tasks != 9 || g.Lineage != 9 || g.Output.Segment != held.Segment || !slices.Equal(g.Output.Parts.Bytes, held.PartitionBytes) {

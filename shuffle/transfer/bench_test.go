@@ -76,7 +76,7 @@ func child() {
 		if err != nil {
 			return err
 		}
-		srv := NewServer(Handler(src, Limits{}, slog.New(slog.DiscardHandler)), nil)
+		srv := NewServer(Handler(Everyone(src), Limits{}, slog.New(slog.DiscardHandler)), nil)
 		if mode == "raw" {
 			fmt.Println(l.Addr())
 			conn, err := l.Accept()

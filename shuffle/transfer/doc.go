@@ -27,7 +27,7 @@
 //
 //	0   4  want: its index in the request
 //	4   1  kind: 1 data, 2 end
-//	5   1  status (end): 0 ok, 1 gone, 2 corrupt, 3 internal
+//	5   1  status (end): 0 ok, 1 gone, 2 corrupt, 3 internal, 4 denied
 //	6   2  0
 //	8   8  offset in the want; at its end: the want's total when the status is ok
 //	16  8  length: of the data, or of the text that explains a status

@@ -90,7 +90,7 @@ func TestFetch(t *testing.T) {
 			switch mode {
 			case "mtls":
 				toFiles(t, src)
-				srv := NewServer(Handler(src, Limits{}, logTo(t)), &tls.Config{
+				srv := NewServer(Handler(Everyone(src), Limits{}, logTo(t)), &tls.Config{
 					Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots,
 				})
 				l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -235,9 +235,15 @@ func TestLost(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			src, wants := mixedSource(t)
 			addBad(t, src, mode == "sendfile")
-			gone := Want{id(99), 3}
-			bad := []Want{{id(truncated), AllPartitions}, gone, {id(badSector), 1}, {id(badIndex), 0}, {id(98), 0}, {id(badHeader), 0}, {id(cutBlock), 1}, {id(cutHeader), 0}, gone}
-			all := slices.Concat(wants[:4], bad[:3], wants[4:8], bad[3:], wants[8:])
+			gone, denied := Want{id(99), 3}, Want{id(97), 0}
+			src.onOpen = func(_ int, s shuffle.SegmentID) error {
+				if s == denied.Segment {
+					return fmt.Errorf("open %s: %w", s, ErrDenied)
+				}
+				return nil
+			}
+			bad := []Want{{id(truncated), AllPartitions}, gone, denied, {id(badSector), 1}, {id(badIndex), 0}, {id(98), 0}, {id(badHeader), 0}, {id(cutBlock), 1}, {id(cutHeader), 0}, gone}
+			all := slices.Concat(wants[:4], bad[:4], wants[4:8], bad[4:], wants[8:])
 			addr := "me"
 			if mode != "local" {
 				addr = addrOf(serve(t, src, Limits{}))
@@ -248,7 +254,7 @@ func TestLost(t *testing.T) {
 				t.Fatal(err)
 			}
 			check(t, src, wants[:4], got[:4])
-			check(t, src, wants[4:8], got[7:])
+			check(t, src, wants[4:8], got[8:])
 			check(t, src, wants[8:], got[len(got)-len(wants)+8:])
 			reasons := map[shuffle.SegmentID]error{}
 			for _, l := range lost {
@@ -256,7 +262,7 @@ func TestLost(t *testing.T) {
 					reasons[s] = l.Reason
 				}
 			}
-			want := map[shuffle.SegmentID]error{id(98): ErrGone, id(99): ErrGone}
+			want := map[shuffle.SegmentID]error{id(97): ErrDenied, id(98): ErrGone, id(99): ErrGone}
 			for n := truncated; n < badEnd; n++ {
 				want[id(n)] = shuffle.ErrCorrupt
 			}

@@ -112,7 +112,7 @@ func (c *flakyConn) Close() error {
 
 // over runs f in a bubble with a client of src over the network n.
 func over(t testing.TB, n *flaky, src Source, limits Limits, cfg ClientConfig, f func(c *Client)) {
-	srv := NewServer(Handler(src, limits, logTo(t)), nil)
+	srv := NewServer(Handler(Everyone(src), limits, logTo(t)), nil)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(n) }()
 	c := NewClient(cfg)

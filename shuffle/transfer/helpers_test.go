@@ -199,7 +199,7 @@ func logTo(t testing.TB) *slog.Logger {
 // serve serves src on loopback.
 func serve(t testing.TB, src Source, limits Limits) *httptest.Server {
 	t.Helper()
-	srv := httptest.NewServer(Handler(src, limits, logTo(t)))
+	srv := httptest.NewServer(Handler(Everyone(src), limits, logTo(t)))
 	t.Cleanup(srv.Close)
 	return srv
 }

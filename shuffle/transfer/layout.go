@@ -87,6 +87,8 @@ func statusOf(err error) status {
 		return statusGone
 	case errors.Is(err, shuffle.ErrCorrupt):
 		return statusCorrupt
+	case errors.Is(err, ErrDenied):
+		return statusDenied
 	}
 	return statusInternal
 }

@@ -36,6 +36,8 @@ func (s *Stream) local(ctx context.Context, _ bool) error {
 			return ctx.Err()
 		case errors.Is(err, ErrGone):
 			s.lose(s.cur, ErrGone, statusText(err))
+		case errors.Is(err, ErrDenied):
+			s.lose(s.cur, ErrDenied, statusText(err))
 		case corrupt(err):
 			s.lose(s.cur, shuffle.ErrCorrupt, statusText(err))
 		default:

@@ -185,6 +185,8 @@ func (s *Stream) failed(r io.Reader, want int, f frame) error {
 		s.lose(want, ErrGone, detail)
 	case statusCorrupt:
 		s.lose(want, shuffle.ErrCorrupt, detail)
+	case statusDenied:
+		s.lose(want, ErrDenied, detail)
 	default:
 		return fmt.Errorf("segment %s: %s: %w", s.wants[want].Segment, detail, ErrUnavailable)
 	}

@@ -111,7 +111,7 @@ func (s *sender) plan() (length int64, err error) {
 // explain logs why a want cannot be answered, and classes it.
 func (s *sender) explain(want int, err error) status {
 	st, level := statusOf(err), slog.LevelWarn
-	if st == statusGone || s.ctx.Err() != nil {
+	if st == statusGone || st == statusDenied || s.ctx.Err() != nil {
 		level = slog.LevelDebug
 	}
 	a := s.rq.asks[want]
@@ -122,7 +122,7 @@ func (s *sender) explain(want int, err error) status {
 // send writes the response: first the permanently lost wants, by reason, then the
 // others in order. A temporary failure is written in its turn: the consumer stops there.
 func (s *sender) send() error {
-	for _, st := range []status{statusGone, statusCorrupt} {
+	for _, st := range []status{statusGone, statusCorrupt, statusDenied} {
 		for _, f := range s.failed {
 			if f.status != st {
 				continue

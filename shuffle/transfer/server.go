@@ -48,19 +48,19 @@ func (l Limits) withDefaults() Limits {
 }
 
 type handler struct {
-	src    Source
+	of     func(*http.Request) Source
 	limits Limits
 	log    *slog.Logger
 	slots  chan struct{}
 	bufs   *sync.Pool // *sendBuffer
 }
 
-// Handler answers POST [Path] from src, and nothing else. Whoever reaches it is
-// trusted to read every segment: serve it on loopback or behind mTLS. It sets
-// its own deadlines; the server around it needs a ReadHeaderTimeout.
-func Handler(src Source, limits Limits, log *slog.Logger) http.Handler {
+// Handler answers POST [Path], and nothing else: each request from the Source that is
+// for whoever makes it. It sets its own deadlines; the server around it needs a
+// ReadHeaderTimeout.
+func Handler(of func(*http.Request) Source, limits Limits, log *slog.Logger) http.Handler {
 	limits = limits.withDefaults()
-	h := &handler{src: src, limits: limits, log: log, slots: make(chan struct{}, limits.Streams), bufs: sendBuffers()}
+	h := &handler{of: of, limits: limits, log: log, slots: make(chan struct{}, limits.Streams), bufs: sendBuffers()}
 	mux := http.NewServeMux()
 	mux.Handle("POST "+Path, h)
 	return mux
@@ -88,7 +88,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if name := r.URL.Query().Get(readerParam); name != "" {
 		r = r.WithContext(For(r.Context(), name))
 	}
-	h.answer(w, r, h.src, rq)
+	h.answer(w, r, h.of(r), rq)
 }
 
 // answer sends the blocks of a request.
@@ -151,6 +151,11 @@ func (r *response) end() {
 	if r.rc.Flush() == nil {
 		_ = r.rc.SetWriteDeadline(time.Time{})
 	}
+}
+
+// Everyone may read all of a Source: serve its Handler on loopback or behind mTLS.
+func Everyone(src Source) func(*http.Request) Source {
+	return func(*http.Request) Source { return src }
 }
 
 // NewServer is an http.Server for h with this package's timeouts, HTTP/1.1

@@ -23,6 +23,8 @@ var (
 	// ErrGone: the node does not hold the segment (any longer). It comes in a
 	// [LostError].
 	ErrGone = errors.New("segment gone")
+	// ErrDenied: the segment is not the caller's to read. It comes in a [LostError].
+	ErrDenied = errors.New("segment denied")
 	// ErrStalled: no byte came for the stall timeout, and retries did not help.
 	ErrStalled = errors.New("transfer stalled")
 	// ErrUnavailable: the node cannot be reached, is too busy, or fails, and
@@ -33,7 +35,7 @@ var (
 )
 
 // LostError says which segments a node cannot give, now or later. Reason is
-// [ErrGone], or shuffle.ErrCorrupt when it holds them but not readably.
+// [ErrGone], shuffle.ErrCorrupt when it holds them but not readably, or [ErrDenied].
 type LostError struct {
 	Addr     string
 	Segments []shuffle.SegmentID // each once
@@ -65,7 +67,8 @@ func (e *LostError) Unwrap() error { return e.Reason }
 // of many segments, and each consumer asks for the same segments.
 type Source interface {
 	// Open opens a committed segment. The error is ErrGone, wrapped, when it is
-	// not here (any longer); any other error is taken as passing.
+	// not here (any longer), and ErrDenied when it is not given to whoever the Source
+	// is for; any other error is taken as passing.
 	Open(ctx context.Context, id shuffle.SegmentID) (Segment, error)
 }
 

@@ -139,6 +139,7 @@ const (
 	statusGone
 	statusCorrupt
 	statusInternal
+	statusDenied
 	statusCount
 )
 
