@@ -73,12 +73,12 @@ func TestCopies(t *testing.T) {
 			got := <-ended
 			slices.Sort(got.got.rows)
 			sameTable(t, got.got, table{got.got.columns, sorted(oracle(t, fmt.Sprintf("SELECT * FROM '%s/*.parquet'", dir)))})
-			retries := 0
+			retries, lost := 0, 0
 			for _, s := range got.status.Stages {
-				retries += s.Retries
+				retries, lost = retries+s.Retries, lost+s.Lost
 			}
-			if (retries > 0) != again || (got.status.Copies == "eager") == again {
-				t.Errorf("%d tasks ran again, copies %q", retries, got.status.Copies)
+			if (retries > 0) != again || (lost > 0) != again || (got.status.Copies == "eager") == again {
+				t.Errorf("%d tasks ran again, of %d the output was lost, copies %q", retries, lost, got.status.Copies)
 			}
 			if !again && got.status.Stages[0].Nodes[nodes[1].ID()] == 0 {
 				t.Errorf("the node that died had made nothing: %v", got.status.Stages[0].Nodes)

@@ -117,7 +117,7 @@ func analyzedText(all []measured, status *api.JobStatus) string {
 		if x.Replanned != "" {
 			line("replanned", "%s", x.Replanned)
 		}
-		line("tasks", "%d%s%s", m.Tasks, some(", %d reused", m.Reused), some(", %d retried", m.Retries))
+		line("tasks", "%d%s%s%s", m.Tasks, some(", %d reused", m.Reused), some(", %d retried", m.Retries), some(", %d lost", m.Lost))
 		if x.Fit != "" {
 			line("fit", "%d partitions: %s", x.Tasks, x.Fit)
 		}

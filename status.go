@@ -49,6 +49,7 @@ type Stage struct {
 	Done     int
 	Reused   int // of Done, found already made
 	Retries  int
+	Lost     int // times that a finished task's output was lost, with all copies
 	Rows     int64
 	RawBytes int64         // shuffled or written, before compression
 	Bytes    int64         // shuffled or written
@@ -94,7 +95,7 @@ func statusOf(s *api.JobStatus) *Status {
 	}
 	for _, x := range s.Stages {
 		st := Stage{
-			Index: x.Index, Name: x.Name, Tasks: x.Tasks, Running: x.Running, Done: x.Done, Reused: x.Reused, Retries: x.Retries,
+			Index: x.Index, Name: x.Name, Tasks: x.Tasks, Running: x.Running, Done: x.Done, Reused: x.Reused, Retries: x.Retries, Lost: x.Lost,
 			Rows: x.Rows, RawBytes: x.RawBytes, Bytes: x.Bytes, Spill: x.Spill, CPU: millis(x.CPU), Wall: millis(x.Wall), Dropped: x.Dropped,
 			Read: x.Read, TaskBytesMax: x.TaskBytesMax, TaskBytesMedian: x.TaskBytesMedian,
 		}
@@ -123,7 +124,7 @@ func (s *Status) MarshalJSON() ([]byte, error) {
 	}
 	for _, x := range s.Stages {
 		out.Stages = append(out.Stages, api.StageStatus{
-			Index: x.Index, Name: x.Name, Tasks: x.Tasks, Running: x.Running, Done: x.Done, Reused: x.Reused, Retries: x.Retries,
+			Index: x.Index, Name: x.Name, Tasks: x.Tasks, Running: x.Running, Done: x.Done, Reused: x.Reused, Retries: x.Retries, Lost: x.Lost,
 			Rows: x.Rows, RawBytes: x.RawBytes, Bytes: x.Bytes, Spill: x.Spill, CPU: x.CPU.Milliseconds(), Wall: x.Wall.Milliseconds(), Dropped: x.Dropped,
 			Read: x.Read, TaskBytesMax: x.TaskBytesMax, TaskBytesMedian: x.TaskBytesMedian, Nodes: nodeTasks(x.Nodes),
 		})

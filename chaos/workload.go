@@ -93,7 +93,7 @@ func (w *workload) submit(ctx context.Context, s *pond.Session, spec scenario.Jo
 		}
 	}
 	var err error
-	t.job, err = s.Submit(ctx, t.statement(), pond.Force(true), pond.Reuse(false), pond.Partitions(taskParts))
+	t.job, err = s.Submit(ctx, t.statement(), pond.Force(true), pond.Reuse(false), pond.Partitions(taskParts), pond.Copies(spec.Copies))
 	if err != nil {
 		return nil, fmt.Errorf("chaos: submit %s: %w", spec.Name, err)
 	}
@@ -132,6 +132,9 @@ func (t *task) query() string { return strings.TrimRight(strings.TrimSpace(t.spe
 // else to be there.
 func (t *task) check(ctx context.Context) error {
 	query := t.query()
+	if err := t.safe(ctx); err != nil {
+		return err
+	}
 	if t.spec.Into == scenario.Append {
 		if _, err := os.Stat(filepath.Join(t.dir, earlier)); err != nil {
 			return fmt.Errorf("%w: the folder had a file before: %w", ErrDiffers, err)
@@ -150,6 +153,26 @@ func (t *task) check(ctx context.Context) error {
 	}
 	return t.w.oracle.CompareQueries(ctx,
 		fmt.Sprintf("SELECT count(*) AS n FROM (SELECT %s AS k, lag(%[1]s) OVER () AS before FROM %s) WHERE k < before", t.spec.Order, files), "SELECT 0::BIGINT AS n")
+}
+
+// errLost is an output that a job had copies of.
+var errLost = errors.New("a finished task's output was lost with its copies")
+
+// safe wants no finished task's output to have been lost, where the job says so.
+func (t *task) safe(ctx context.Context) error {
+	if !t.spec.Safe {
+		return nil
+	}
+	s, err := t.job.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, st := range s.Stages {
+		if st.Lost > 0 {
+			return fmt.Errorf("%w: %d of stage %d, %s", errLost, st.Lost, st.Index, st.Name)
+		}
+	}
+	return nil
 }
 
 // leftover wants no staging folder beside the output, and removes the output.

@@ -321,6 +321,7 @@ type StageStatus struct {
 	Done     int    `json:"done"`
 	Reused   int    `json:"reused,omitempty"` // of Done, found already made
 	Retries  int    `json:"retries,omitempty"`
+	Lost     int    `json:"lost,omitempty"` // times that a finished task's output was lost, with all copies
 	Rows     int64  `json:"rows"`
 	RawBytes int64  `json:"raw_bytes"`        // before compression
 	Bytes    int64  `json:"bytes"`            // shuffled or written

@@ -273,10 +273,16 @@ func (d *Decider) discard(t *task, corrupt bool) {
 		t.dead = append(t.dead, t.won)
 	}
 	if corrupt {
-		t.remakes++
+		t.lost()
 		d.distrust(t)
 	}
 	d.lose(t)
+}
+
+// lost counts that nobody holds a finished task's output any more, or nobody readably.
+func (t *task) lost() {
+	t.remakes++
+	t.stage.status.Lost++
 }
 
 // distrust makes a task avoid a node whose disk has twice in a row lost the task's

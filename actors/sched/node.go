@@ -115,7 +115,7 @@ func (d *Decider) drop(n *node) {
 		t.holders = slices.Delete(t.holders, i, i+1)
 		t.stage.changes++
 		if len(t.holders) == 0 && t.state == done {
-			t.remakes++
+			t.lost()
 			d.lose(t)
 		}
 	}

@@ -17,6 +17,7 @@ type StageStatus struct {
 	Reused  int // of Done, found already made by another job
 	Failed  int // attempts that failed
 	Retries int // attempts beyond the first of their task
+	Lost    int // times that a finished task's output was lost, with all copies
 	// Of the winning attempts, together.
 	Rows, RawBytes, Bytes int64
 	Spilled, CPUMillis    int64

@@ -11,6 +11,7 @@
 //	jobs:                              # one is drawn for each run
 //	  - {name: group, sql: "SELECT k, count(*) AS n FROM events GROUP BY k"}
 //	  - {name: sort, sql: "SELECT * FROM events ORDER BY k, id", into: files, order: k}
+//	  - {name: safe, sql: "SELECT k, count(*) AS n FROM events GROUP BY k", copies: eager, safe: true} # nothing finished is lost
 //	faults:
 //	  - {do: kill, who: coordinator, at: random, for: 1s-10s}
 //	  - {do: inject, point: report, what: drop, at: 0} # pondnode chaos list: the points

@@ -58,6 +58,10 @@ type Job struct {
 	SQL   string `yaml:"sql" json:"sql"`
 	Into  Into   `yaml:"into" json:"into,omitempty"`
 	Order string `yaml:"order" json:"order,omitempty"` // a column by which the files are to be in order
+	// Copies is when two nodes hold what a stage leaves: see pond.Copies. Safe: no finished
+	// task's output may be lost then.
+	Copies string `yaml:"copies" json:"copies,omitempty"`
+	Safe   bool   `yaml:"safe" json:"safe,omitempty"`
 }
 
 // Action is what a fault does.
