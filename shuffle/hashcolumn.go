@@ -12,19 +12,19 @@ import (
 func hashColumn(v *vec.Vector, out []uint64, folding bool) error {
 	switch v.Type.Kind {
 	case vec.Bool, vec.Uint8:
-		each(v, out, folding, func(x uint8) uint64 { return hashInt(int64(x)) })
+		hashInts[uint8](v, out, folding)
 	case vec.Int8:
-		each(v, out, folding, func(x int8) uint64 { return hashInt(int64(x)) })
+		hashInts[int8](v, out, folding)
 	case vec.Int16:
-		each(v, out, folding, func(x int16) uint64 { return hashInt(int64(x)) })
+		hashInts[int16](v, out, folding)
 	case vec.Int32:
-		each(v, out, folding, func(x int32) uint64 { return hashInt(int64(x)) })
+		hashInts[int32](v, out, folding)
 	case vec.Int64:
-		each(v, out, folding, hashInt)
+		hashInts[int64](v, out, folding)
 	case vec.Uint16:
-		each(v, out, folding, func(x uint16) uint64 { return hashInt(int64(x)) })
+		hashInts[uint16](v, out, folding)
 	case vec.Uint32:
-		each(v, out, folding, func(x uint32) uint64 { return hashInt(int64(x)) })
+		hashInts[uint32](v, out, folding)
 	case vec.Uint64:
 		each(v, out, folding, hashUint)
 	case vec.Date:
@@ -64,6 +64,23 @@ func each[T any](v *vec.Vector, out []uint64, folding bool, hash func(T) uint64)
 			h = fold(out[i], h)
 		}
 		out[i] = h
+	}
+}
+
+// hashInts is each of hashInt, but without a call a row.
+func hashInts[T uint8 | uint16 | uint32 | int8 | int16 | int32 | int64](v *vec.Vector, out []uint64, folding bool) {
+	from := data[T](v)[:len(out)]
+	switch {
+	case v.Valid != nil:
+		each(v, out, folding, func(x T) uint64 { return hashInt(int64(x)) })
+	case folding:
+		for i, x := range from {
+			out[i] = fold(out[i], hashInt(int64(x)))
+		}
+	default:
+		for i, x := range from {
+			out[i] = hashInt(int64(x))
+		}
 	}
 }
 

@@ -25,11 +25,13 @@ func stirNull(h uint64) uint64 { return stir(^h, saltNull) }
 // addUp adds the rows of c, which go to the partitions to, to the lane's sum.
 func (l *lane) addUp(c *vec.Chunk, to []uint32) error {
 	h := l.hashes[:c.Rows]
-	for i := range h {
-		h[i] = saltNested
+	if to == nil {
+		for i := range h {
+			h[i] = saltNested
+		}
 	}
 	for i, p := range to {
-		h[i] += uint64(p) * golden
+		h[i] = saltNested + uint64(p)*golden
 	}
 	if l.w.c.Ordered {
 		first := l.w.appended.Add(int64(c.Rows)) - int64(c.Rows)
