@@ -147,7 +147,7 @@ func (d *duckServer) drain(ctx context.Context, rq *drain) (reply duckReply, err
 	defer func() { err = errors.Join(err, f.Close()) }()
 	pool := vec.NewPool(d.mem, d.c.Memory/4)
 	defer pool.Trim()
-	w, err := shuffle.NewWriter(f, shuffle.WriterConfig{Schema: schema, Keys: 1, Partitioner: shuffle.Hash(rq.Partitions, 1), Threads: d.c.Threads, Mem: pool})
+	w, err := shuffle.NewWriter(f, shuffle.WriterConfig{Schema: schema, Keys: 1, Partitioner: shuffle.Hash(rq.Partitions, []int{0}), Threads: d.c.Threads, Mem: pool})
 	if err != nil {
 		return reply, err
 	}

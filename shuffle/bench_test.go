@@ -53,7 +53,7 @@ func BenchmarkHash(b *testing.B) {
 	s, list, keeps := chunks(16)
 	_, _ = s, keeps
 	out := make([]uint32, vec.MaxRows)
-	p := Hash(64, 1)
+	p := Hash(64, []int{0})
 	b.SetBytes(rowBytes * vec.MaxRows)
 	for i := 0; b.Loop(); i++ {
 		if err := p.Assign(list[i%len(list)], out); err != nil {
@@ -73,7 +73,7 @@ func BenchmarkWriter(b *testing.B) {
 				defer pool.Trim()
 				b.SetBytes(rowBytes * vec.MaxRows)
 				b.ReportAllocs()
-				w, err := NewWriter(io.Discard, WriterConfig{Schema: s, Keys: 1, Partitioner: Hash(partitions, 1), Codec: codec, Mem: pool})
+				w, err := NewWriter(io.Discard, WriterConfig{Schema: s, Keys: 1, Partitioner: Hash(partitions, []int{0}), Codec: codec, Mem: pool})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -99,7 +99,7 @@ func BenchmarkDecode(b *testing.B) {
 	for _, codec := range []Codec{S2, LZ4, Zstd, None} {
 		b.Run(codec.String(), func(b *testing.B) {
 			var file bytes.Buffer
-			w, err := NewWriter(&file, WriterConfig{Schema: s, Keys: 1, Partitioner: Hash(4, 1), Codec: codec})
+			w, err := NewWriter(&file, WriterConfig{Schema: s, Keys: 1, Partitioner: Hash(4, []int{0}), Codec: codec})
 			if err != nil {
 				b.Fatal(err)
 			}

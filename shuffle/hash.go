@@ -2,6 +2,7 @@ package shuffle
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -226,14 +227,20 @@ func text128(x [2]uint64, signed bool) string {
 	return n.String()
 }
 
-// HashRows sets out[i] to the hash of row i's first keys columns.
-func HashRows(c *vec.Chunk, keys int, out []uint64) error {
-	for k := range keys {
+// HashRows sets out[i] to the hash of row i's values in columns, one or more.
+func HashRows(c *vec.Chunk, columns []int, out []uint64) error {
+	if len(columns) == 0 {
+		return errors.New("shuffle: hash: no columns")
+	}
+	for i, k := range columns {
+		if k < 0 || k >= len(c.Columns) {
+			return fmt.Errorf("shuffle: hash: column %d of %d", k, len(c.Columns))
+		}
 		v := &c.Columns[k]
 		if v.Rows < c.Rows {
 			return fmt.Errorf("shuffle: hash: column %d has %d rows of %d", k, v.Rows, c.Rows)
 		}
-		if err := hashColumn(v, out[:c.Rows], k > 0); err != nil {
+		if err := hashColumn(v, out[:c.Rows], i > 0); err != nil {
 			return fmt.Errorf("shuffle: hash: column %d: %w", k, err)
 		}
 	}

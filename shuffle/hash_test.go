@@ -30,7 +30,7 @@ func hashOf(t *testing.T, typ *vec.Type, x any) uint64 {
 	s := &vec.Schema{Fields: []vec.Field{{Name: "x", Type: typ}}}
 	c, keep := vectest.Chunk(s, [][]any{{nil}, {x}})
 	var out [2]uint64
-	if err := HashRows(c, 1, out[:]); err != nil {
+	if err := HashRows(c, []int{0}, out[:]); err != nil {
 		t.Fatal(err)
 	}
 	_ = *keep
@@ -119,7 +119,7 @@ func TestHashKeys(t *testing.T) {
 	s := &vec.Schema{Fields: []vec.Field{{Type: typ(vec.Int8)}, {Type: typ(vec.String)}, {Type: enumType}, {Type: typ(vec.Float64)}}}
 	c, keep := vectest.Chunk(s, [][]any{{uint64(1), "pond", uint64(1), f64(1)}, {nil, nil, nil, nil}})
 	var out [2]uint64
-	if err := HashRows(c, 4, out[:]); err != nil {
+	if err := HashRows(c, []int{0, 1, 2, 3}, out[:]); err != nil {
 		t.Fatal(err)
 	}
 	_ = *keep
@@ -143,7 +143,7 @@ func TestHashColumnIsHashValue(t *testing.T) {
 		s := vectest.Schema(r, 1, 2)
 		c, keep := vectest.Chunk(s, vectest.Rows(r, s, 100))
 		var out [100]uint64
-		if err := HashRows(c, 1, out[:]); err != nil {
+		if err := HashRows(c, []int{0}, out[:]); err != nil {
 			t.Fatal(err)
 		}
 		for i := range out {

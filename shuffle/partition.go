@@ -13,8 +13,8 @@ import (
 )
 
 // Partitioner chooses the partition of each row of a chunk. Its keys are the
-// chunk's first columns; they are not written (see [WriterConfig].Keys). It is
-// called from several threads at once.
+// chunk's first columns, which are not written (see [WriterConfig].Keys), or, for
+// [Hash], any. It is called from several threads at once.
 type Partitioner interface {
 	// Partitions is how many there are: 1 to [MaxPartitions].
 	Partitions() int
@@ -34,23 +34,23 @@ func (one) Assign(c *vec.Chunk, out []uint32) error {
 	return nil
 }
 
-// Hash assigns by the stable hash of the first keys columns (hash.go): equal
-// keys meet in one partition, whatever their type's width, in every process
-// and version.
-func Hash(n, keys int) Partitioner { return hash{n, keys} }
+// Hash assigns by the stable hash of these columns, in this order (hash.go): equal
+// keys meet in one partition, whatever their type's width, in every process and
+// version. They may lie anywhere in the chunk.
+func Hash(n int, columns []int) Partitioner { return hash{n, columns} }
 
-type hash struct{ n, keys int }
+type hash struct {
+	n       int
+	columns []int
+}
 
 func (h hash) Partitions() int { return h.n }
 func (h hash) Assign(c *vec.Chunk, out []uint32) error {
-	if len(c.Columns) < h.keys || h.keys < 1 {
-		return fmt.Errorf("shuffle: hash: %d keys of %d columns", h.keys, len(c.Columns))
-	}
 	var sums [vec.MaxRows]uint64
 	if c.Rows > len(sums) {
 		return fmt.Errorf("shuffle: hash: chunk of %d rows", c.Rows)
 	}
-	if err := HashRows(c, h.keys, sums[:c.Rows]); err != nil {
+	if err := HashRows(c, h.columns, sums[:c.Rows]); err != nil {
 		return err
 	}
 	for i, sum := range sums[:c.Rows] {

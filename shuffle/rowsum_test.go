@@ -52,7 +52,7 @@ func TestSum(t *testing.T) {
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		s := vectest.Schema(r, 1+r.IntN(4), 2)
 		rows := vectest.Rows(r, s, 1+r.IntN(300))
-		c := WriterConfig{Schema: s, Partitioner: Hash(1+r.IntN(5), 1), Codec: None}
+		c := WriterConfig{Schema: s, Partitioner: Hash(1+r.IntN(5), []int{0}), Codec: None}
 		want := sumOf(t, c, rows, 1+r.IntN(100), 1)
 
 		mixed := slices.Clone(rows)

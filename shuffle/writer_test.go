@@ -94,7 +94,7 @@ func TestWriterRoundTrip(t *testing.T) {
 		n := 1 + r.IntN(9)
 		part := []Partitioner{RoundRobin(n, 3), Random(n, 7), One()}[r.IntN(3)]
 		if keys > 0 && r.IntN(2) == 0 {
-			part = Hash(n, keys)
+			part = Hash(n, r.Perm(len(s.Fields))[:keys])
 		}
 		mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
 		defer mem.AssertSize(t, 0)
@@ -189,7 +189,7 @@ func TestWriterConcurrent(t *testing.T) {
 	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
 	defer mem.AssertSize(t, 0)
 	var file bytes.Buffer
-	w, err := NewWriter(&file, WriterConfig{Schema: wide, Keys: 1, Partitioner: Hash(partitions, 1), Threads: 3, Memory: 1 << 20, BlockBytes: 4096, Mem: mem})
+	w, err := NewWriter(&file, WriterConfig{Schema: wide, Keys: 1, Partitioner: Hash(partitions, []int{0}), Threads: 3, Memory: 1 << 20, BlockBytes: 4096, Mem: mem})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestWriterMemory(t *testing.T) {
 	const partitions, memoryMax = 4096, 8 << 20
 	mem := &peak{Allocator: memory.NewGoAllocator()}
 	var file bytes.Buffer
-	w, err := NewWriter(&file, WriterConfig{Schema: wide, Keys: 1, Partitioner: Hash(partitions, 1), Memory: memoryMax, Codec: None, Mem: mem})
+	w, err := NewWriter(&file, WriterConfig{Schema: wide, Keys: 1, Partitioner: Hash(partitions, []int{0}), Memory: memoryMax, Codec: None, Mem: mem})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestWriterMemory(t *testing.T) {
 func TestWriterTiny(t *testing.T) {
 	mem := &peak{Allocator: memory.NewGoAllocator()}
 	var file bytes.Buffer
-	w, err := NewWriter(&file, WriterConfig{Schema: wide, Keys: 1, Partitioner: Hash(4096, 1), Mem: mem})
+	w, err := NewWriter(&file, WriterConfig{Schema: wide, Keys: 1, Partitioner: Hash(4096, []int{0}), Mem: mem})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -399,7 +399,7 @@ func TestWriterErrors(t *testing.T) {
 		c    *vec.Chunk
 		want error
 	}{
-		"disk full":              {300_000, Hash(3, 1), good, errDisk},
+		"disk full":              {300_000, Hash(3, []int{0}), good, errDisk},
 		"partition out of reach": {1 << 30, astray{}, good, nil},
 		"too few columns":        {1 << 30, One(), &vec.Chunk{Schema: wide, Rows: 1, Columns: good.Columns[:1]}, nil},
 		"a vector that lies":     {1 << 30, One(), short, nil},
@@ -431,7 +431,7 @@ func TestWriterErrors(t *testing.T) {
 func TestWriterAbort(t *testing.T) {
 	mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
 	defer mem.AssertSize(t, 0)
-	w, err := NewWriter(&bytes.Buffer{}, WriterConfig{Schema: wide, Keys: 1, Partitioner: Hash(8, 1), BlockBytes: 100, Mem: mem})
+	w, err := NewWriter(&bytes.Buffer{}, WriterConfig{Schema: wide, Keys: 1, Partitioner: Hash(8, []int{0}), BlockBytes: 100, Mem: mem})
 	if err != nil {
 		t.Fatal(err)
 	}

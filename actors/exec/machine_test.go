@@ -74,6 +74,25 @@ func TestExchanges(t *testing.T) {
 	}
 }
 
+// A key goes by its value, whether it is a column of the rows or an expression.
+func TestHashKeys(t *testing.T) {
+	r := newRunner(t, nil)
+	inputs(t, r)
+	parts := func(keys string) [][]string {
+		p := r.program(t, `{"nodes": [`+readA+`, {"id": "p", "inputs": ["a"], "project": {"columns": ["a", "k"]}}, {"id": "x", "inputs": ["p"], "repartition": {"n": 5, "by": "hash", "keys": [`+keys+`]}}], "sink": {"input": "x", "collect": {}}}`)
+		return r.collect(t, r.compile(t, p, api.JobOptions{}))
+	}
+	want := parts(`"(k)", "(a)"`)
+	if len(slices.Concat(want...)) == len(want[0]) {
+		t.Fatal("all rows are in one partition")
+	}
+	for _, keys := range []string{`"k", "a"`, `"K", "(a)"`, `"(k)", "\"A\""`} {
+		for i, rows := range parts(keys) {
+			same(t, rows, want[i], false)
+		}
+	}
+}
+
 // Statements that DuckDB plans and several stages run.
 func TestQueries(t *testing.T) {
 	r := newRunner(t, nil)

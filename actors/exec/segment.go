@@ -3,7 +3,6 @@ package exec
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -16,17 +15,13 @@ import (
 // writeSegment cuts the query's rows into a segment and commits it.
 func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*Outcome, error) {
 	x := &t.packet.Stage().Exchange
-	part, keys, err := t.partitioner(ctx, x, in)
+	k, err := t.keyed(ctx, x)
 	if err != nil {
 		return nil, err
 	}
-	query := t.query
-	if len(keys) > 0 {
-		query = fmt.Sprintf("SELECT %s, q.* FROM (%s) AS q", strings.Join(keys, ", "), t.query)
-	}
-	schema, err := t.engine.Schema(ctx, query)
+	part, err := t.partitioner(ctx, x, k.at, in)
 	if err != nil {
-		return nil, engines.Error("run", err)
+		return nil, err
 	}
 	u, err := t.m.Journal.Create()
 	if err != nil {
@@ -40,16 +35,16 @@ func (t *task) writeSegment(ctx context.Context, in *plan.TaskInput) (*Outcome, 
 	if err != nil {
 		return nil, err
 	}
-	w, err := shuffle.NewWriter(u, shuffle.WriterConfig{Schema: schema, Keys: len(keys), Partitioner: part, Codec: codec, Ordered: t.packet.Stage().Ordered,
+	w, err := shuffle.NewWriter(u, shuffle.WriterConfig{Schema: k.schema, Keys: k.before, Partitioner: part, Codec: codec, Ordered: t.packet.Stage().Ordered,
 		Threads: t.threads, Memory: max(t.a.Memory*writerShare/100, writerMemoryMin), Mem: t.m.Buffers, Log: t.m.Log})
 	if err != nil {
 		return nil, err
 	}
 	defer w.Abort()
 	if t.packet.Stage().Ordered {
-		_, err = t.engine.Fetch(ctx, query, w.Append)
+		_, err = t.engine.Fetch(ctx, k.query, w.Append)
 	} else {
-		_, err = t.engine.Drain(ctx, query, w.Append)
+		_, err = t.engine.Drain(ctx, k.query, w.Append)
 	}
 	if err != nil {
 		return nil, journal.StorageError(engines.Error("run", err))
@@ -93,27 +88,25 @@ func (t *task) commit(d journal.Draft, sum shuffle.Summary) (*Outcome, error) {
 // those of more are read from its index.
 const partitionStatsMax = 1024
 
-// partitioner is how the stage's exchange cuts, and the key expressions that
-// stand before the rows for it.
-func (t *task) partitioner(ctx context.Context, x *plan.Exchange, in *plan.TaskInput) (shuffle.Partitioner, []string, error) {
+// partitioner is how the stage's exchange cuts; its keys are the columns at.
+func (t *task) partitioner(ctx context.Context, x *plan.Exchange, at []int, in *plan.TaskInput) (shuffle.Partitioner, error) {
 	switch x.Kind {
 	case plan.Single:
-		return shuffle.One(), nil, nil
+		return shuffle.One(), nil
 	case plan.Hash:
-		return shuffle.Hash(x.Partitions, len(x.Keys)), x.Keys, nil
+		return shuffle.Hash(x.Partitions, at), nil
 	case plan.ByColumn, plan.User:
-		return shuffle.ByColumn(x.Partitions), x.Keys, nil
+		return shuffle.ByColumn(x.Partitions), nil
 	case plan.RoundRobin:
-		return shuffle.RoundRobin(x.Partitions, t.a.ID.Task.Partition%x.Partitions), nil, nil
+		return shuffle.RoundRobin(x.Partitions, t.a.ID.Task.Partition%x.Partitions), nil
 	case plan.Random:
-		return shuffle.Random(x.Partitions, x.Seed+uint64(t.a.ID.Task.Partition)), nil, nil
+		return shuffle.Random(x.Partitions, x.Seed+uint64(t.a.ID.Task.Partition)), nil
 	case plan.Range:
 		bounds, err := t.bounds(ctx, x.Bounds, in)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		p, err := shuffle.Range(bounds)
-		return p, []string{x.SortKey()}, err
+		return shuffle.Range(bounds)
 	}
-	return nil, nil, &plan.Error{Kind: plan.KindInternal, Text: fmt.Sprintf("unknown exchange %q", x.Kind)}
+	return nil, &plan.Error{Kind: plan.KindInternal, Text: fmt.Sprintf("unknown exchange %q", x.Kind)}
 }
