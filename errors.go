@@ -13,7 +13,7 @@ import (
 var (
 	ErrQuery       = plan.ErrQuery       // the SQL, the plan or the data is wrong: DuckDB's own words
 	ErrMemory      = plan.ErrMemory      // a task needed more than a whole node's memory
-	ErrResource    = plan.ErrResource    // a disk is full, a file cannot be read
+	ErrResource    = plan.ErrResource    // a disk is full, a file cannot be read, a remote place does not answer
 	ErrUnavailable = plan.ErrUnavailable // a node, or all of them, cannot be reached
 	ErrLost        = plan.ErrFetch       // rows that were made are gone, or damaged
 	ErrCancelled   = plan.ErrCancelled

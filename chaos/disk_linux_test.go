@@ -135,7 +135,7 @@ func TestNoRoomForJob(t *testing.T) {
 	n, err := c.AddAt(ctx, filepath.Join(disk, "data"))
 	must(t, err)
 	fill(t, disk, kept-1<<20)
-	b := bad{"no room", []string{"submit", "--quiet", "--peer", n.Addr(), "SELECT 1"}, failed, []string{"out of a resource", "no space", disk, "free space"}}
+	b := bad{"no room", []string{"submit", "--quiet", "--peer", n.Addr(), "SELECT 1"}, failed, []string{"a resource failed or ran out", "no space", disk, "free space"}}
 	b.run(t, ctx, "")
 	usable(t, ctx, c, n, disk)
 }

@@ -16,7 +16,7 @@ const (
 	KindUser                    // the query or its data is wrong: fails the job at once
 	KindMemory                  // DuckDB ran out of its budget: retried with more
 	KindFetch                   // a producer's segment is gone or corrupt: the producer is run again
-	KindResource                // disk full, too many files: retried elsewhere
+	KindResource                // disk full, too many files, a disk or a remote place that fails: retried elsewhere
 	KindUnavailable             // a node could not be reached or died: retried elsewhere
 	KindFenced                  // a newer term or attempt has taken over: dropped
 	KindCancelled               // asked for
@@ -45,7 +45,7 @@ var (
 	ErrQuery       = errors.New("query error")
 	ErrMemory      = errors.New("out of memory")
 	ErrFetch       = errors.New("lost segment")
-	ErrResource    = errors.New("out of a resource")
+	ErrResource    = errors.New("a resource failed or ran out")
 	ErrUnavailable = errors.New("node unavailable")
 	ErrFenced      = errors.New("fenced")
 	ErrCancelled   = errors.New("cancelled")
