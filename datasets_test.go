@@ -170,6 +170,65 @@ func said(err error) string {
 	return fullText(err)
 }
 
+// TestDatasetCollected: what was superseded or dropped goes from all nodes once versions are
+// kept no longer, and what is there stays.
+func TestDatasetCollected(t *testing.T) {
+	nodes := pondtest.New(t, 3, pond.WithRetention(time.Second))
+	awaitKeepers(t, nodes[0].Session, 3)
+	ctx := testContext(t)
+	stored := func() (least, most int64) {
+		usage, err := nodes[0].Usage(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		least = 1 << 62
+		for _, u := range usage {
+			for _, k := range u.Kinds {
+				if k.Kind == "records" {
+					least, most = min(least, k.Bytes), max(most, k.Bytes)
+				}
+			}
+		}
+		return least, most
+	}
+	for i, sql := range []string{
+		"CREATE TABLE stays AS SELECT hash(i) AS h FROM range(100_000) t(i)", "CREATE TABLE x AS SELECT hash(i + 1) AS h FROM range(100_000) t(i)",
+		"CREATE TABLE gone AS SELECT hash(i + 2) AS h FROM range(100_000) t(i)", "INSERT INTO stays SELECT 1",
+	} {
+		if _, err := pondRows(t, nodes[i%3].Session, sql); err != nil {
+			t.Fatal(said(err))
+		}
+	}
+	const table = 800_000
+	for least, _ := stored(); least < 3*table; least, _ = stored() { // copies that were made later among them
+		if ctx.Err() != nil {
+			t.Fatalf("a node has %d bytes of three tables", least)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, sql := range []string{"CREATE OR REPLACE TABLE x AS SELECT 1 AS h", "DROP TABLE gone"} {
+		if _, err := pondRows(t, nodes[1].Session, sql); err != nil {
+			t.Fatal(said(err))
+		}
+	}
+	for _, most := stored(); most > 2*table; _, most = stored() {
+		if ctx.Err() != nil {
+			t.Fatalf("a node still has %d bytes", most)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	for i, n := range nodes {
+		if got, err := pondRows(t, n.Session, "SELECT (SELECT count(*) FROM stays), (SELECT max(h) FROM x)"); err != nil || !slices.Equal(got, []string{"100001|1"}) {
+			t.Errorf("node %d: %q, %s", i, got, said(err))
+		}
+		for _, sql := range []string{"FROM 'pond://x/1'", "FROM 'pond://gone/1'"} {
+			if _, err := pondRows(t, n.Session, sql); !errors.Is(err, pond.ErrNotFound) || !strings.Contains(said(err), "is kept no longer") {
+				t.Errorf("%s: %s", sql, said(err))
+			}
+		}
+	}
+}
+
 // TestDatasetFrames: DataFrames read and write datasets as they do folders.
 func TestDatasetFrames(t *testing.T) {
 	s := pondtest.New(t, 1)[0].Session

@@ -51,6 +51,7 @@ type nodeConfig struct {
 	gossipKey       []byte
 	zone            string
 	keeperGrace     time.Duration
+	retention       time.Duration
 	cache           int64
 	spillMax        int64
 	resultMax       int64
@@ -181,6 +182,19 @@ func WithJoinTimeout(d time.Duration) Option {
 			return badOption("join-timeout", "write a length of time, such as 90s; 0: for ever", "it is negative")
 		}
 		c.joinFor = orNone(d)
+		return nil
+	})
+}
+
+// WithRetention sets how long a version of a dataset that another has taken the place of, or
+// a dataset that was dropped, can be read: a day without it. All nodes are given the same:
+// the shortest counts.
+func WithRetention(d time.Duration) Option {
+	return nodeOption(func(c *nodeConfig) error {
+		if d <= 0 {
+			return badOption("retention", "write a length of time, such as 24h", "it is not positive")
+		}
+		c.retention = d
 		return nil
 	})
 }

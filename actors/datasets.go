@@ -16,6 +16,7 @@ import (
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/storage"
+	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/object"
 	"github.com/pondmesh/pond/fs/register"
@@ -27,7 +28,9 @@ import (
 // openDatasets has statements find datasets by their names, read them and write them.
 func (n *Node) openDatasets() (err error) {
 	dir := filepath.Join(n.cfg.Dir, setup.DraftsDir)
-	n.datasets = datasets.New(datasets.Config{Registers: n.registers, Uploads: n.replicas, Dir: dir})
+	times := collect.Kept()
+	times.Retention = n.cfg.Retention
+	n.datasets = datasets.New(datasets.Config{Registers: n.registers, Uploads: n.replicas, Dir: dir, Times: times})
 	n.collector = n.datasets.NewCollector(n.collects)
 	n.objects.Serve("pond", n.datasets)
 	n.planner.Tables, n.planner.Manifests, n.outputs.Datasets = tables{n.datasets}, tables{n.datasets}, n.datasets
@@ -46,12 +49,14 @@ func (n *Node) openStorage() (err error) {
 }
 
 // collectEvery is how often a node looks for uploads that nothing refers to, give or take
-// half of it: nodes that start together do not look together.
+// half of it: nodes that start together do not look together. Where versions are kept for
+// less, it is as often as those end.
 const collectEvery = 10 * time.Minute
 
 // collect deletes what nothing refers to, again and again.
 func (n *Node) collect() {
-	for delay.For(n.ctx, collectEvery/2+rand.N(collectEvery)) == nil {
+	every := min(collectEvery, n.cfg.Retention)
+	for delay.For(n.ctx, every/2+rand.N(every)) == nil {
 		if err := n.collector.Sweep(n.ctx); err != nil && n.ctx.Err() == nil {
 			n.log.Warn("what nothing refers to is not deleted everywhere yet", "err", err)
 		}

@@ -27,13 +27,20 @@ func (n *Node) usage() *api.Usage {
 	add(api.UsageRecords, max(bytes-live.Bytes-kept.Bytes, 0), max(count-live.Count-kept.Count, 0))
 	n.bound(u, n.cfg.RecordsMax)
 	bytes, count = n.outputs.Usage()
-	add(api.UsageStaged, bytes, count)
-	bytes, count, err := fs.DirUsage(filepath.Join(n.cfg.Dir, setup.SpillDir))
-	if err != nil {
-		n.log.Debug("looking at spilled files", "err", err)
-	}
+	drafts, files := n.dirUsage(setup.DraftsDir)
+	add(api.UsageStaged, bytes+drafts, count+files)
+	bytes, count = n.dirUsage(setup.SpillDir)
 	add(api.UsageSpill, bytes, count)
 	return u
+}
+
+// dirUsage is what files in a folder of the node's take.
+func (n *Node) dirUsage(name string) (bytes, count int64) {
+	bytes, count, err := fs.DirUsage(filepath.Join(n.cfg.Dir, name))
+	if err != nil {
+		n.log.Debug("looking at what a folder takes", "folder", name, "err", err)
+	}
+	return bytes, count
 }
 
 // bound adds the limits of what ended jobs leave to the kind that was added last.

@@ -20,6 +20,7 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/token"
 	"github.com/pondmesh/pond/actors/wire"
+	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/offers"
@@ -50,6 +51,7 @@ type Config struct {
 	// the node's user may. Keys are files with secrets, which no job may read.
 	Read, Write, Keys []string
 	KeeperGrace       time.Duration // how long a keeper of registers may be dead before it is replaced; default 1 min
+	Retention         time.Duration // how long superseded versions of datasets can be read; default a day
 	CacheMax          int64         // bytes of finished jobs' segments kept for reuse; default 8 GiB; negative: none
 	// KeepFor is how long what ended jobs leave is kept, rows and records; default a week;
 	// negative: as long as there is room. RecordsMax bounds the bytes of records; default 1 GiB.
@@ -183,6 +185,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.JoinFor == 0 {
 		c.JoinFor = defaultJoinFor
+	}
+	if c.Retention <= 0 {
+		c.Retention = collect.Kept().Retention
 	}
 	if c.KeeperGrace <= 0 {
 		c.KeeperGrace = defaultGrace

@@ -26,6 +26,7 @@ type nodeFlags struct {
 	jobs, userJobs, queue   int
 	peers                   []string
 	keeperGrace             time.Duration
+	retention               time.Duration
 	joinTimeout, keep       time.Duration
 	readRoots, writeRoots   []string
 	memory, label, zone     string
@@ -76,6 +77,7 @@ func (a *app) joinCommand() *cobra.Command {
 	addTokenFile(cmd, &n.tokenFile)
 	f.StringVar(&n.zone, "zone", "", "what fails together with this node: a rack, a site")
 	f.DurationVar(&n.keeperGrace, "keeper-grace", time.Minute, "replace a keeper of the pond's registers that is dead for so long")
+	f.DurationVar(&n.retention, "retention", 24*time.Hour, "how long versions of datasets that are not the newest can be read; the same for all nodes")
 	f.StringVar(&n.cache, "cache", "", "disk for rows kept for reuse, such as 20GiB; 0: keep none (default 8GiB)")
 	f.DurationVar(&n.keep, "keep", 7*24*time.Hour, "how long what ended jobs leave is kept, rows and records; 0: as long as there is room")
 	f.StringVar(&n.records, "records-max", "", "disk for records of ended jobs (default 1GiB)")
@@ -138,7 +140,7 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 	options := []pond.Option{
 		pond.WithBind(n.bind), pond.WithAdvertise(n.advertise), pond.WithPort(n.port), pond.WithPeers(n.peers...), pond.WithJoinTimeout(n.joinTimeout), pond.WithDir(dir),
 		pond.WithMemory(n.memoryBytes), pond.WithSlots(n.slots), pond.WithLabel(n.label), pond.WithGossipKey(key), pond.WithTLS(conf),
-		pond.WithZone(n.zone), pond.WithKeeperGrace(n.keeperGrace), pond.WithLogger(log), pond.WithVersion(ownVersion()),
+		pond.WithZone(n.zone), pond.WithKeeperGrace(n.keeperGrace), pond.WithRetention(n.retention), pond.WithLogger(log), pond.WithVersion(ownVersion()),
 		pond.WithReadRoots(n.readRoots...), pond.WithWriteRoots(n.writeRoots...), pond.WithKeyFiles(n.keyFiles()...),
 		pond.WithJobsMax(n.jobs), pond.WithUserJobsMax(n.userJobs), pond.WithQueueMax(n.queue), pond.WithKeep(n.keep),
 	}
