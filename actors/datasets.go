@@ -42,7 +42,7 @@ func (n *Node) openDatasets() (err error) {
 // openStorage has clients put, read and remove files of datasets.
 func (n *Node) openStorage() (err error) {
 	n.storage, err = storage.New(storage.Config{
-		Datasets: func() *datasets.Datasets { return n.datasets }, Local: n.replicas, Footers: n.runner.DuckDB, Rules: n.rules, Peers: n.peers,
+		Datasets: func() *datasets.Datasets { return n.datasets }, Copies: n.replicas, Footers: n.runner.DuckDB, Rules: n.rules, Peers: n.peers,
 		View: func() *mesh.View { return n.mesh.View() }, Dir: filepath.Join(n.cfg.Dir, setup.PutsDir), Log: n.log,
 	})
 	return err

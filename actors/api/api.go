@@ -34,6 +34,9 @@
 //	POST /v1/datasets/{name}/puts/{id}/remove   a version without some
 //	DELETE /v1/datasets/{name}/puts/{id}      give it up
 //	GET  /v1/datasets/{name}/sent             what was sent    node to node
+//	GET  /v1/storage              disks and copies of all nodes, and what is lacking
+//	POST /v1/storage/repair       all nodes compare what they hold now
+//	POST /v1/storage/scrub        all nodes read all their copies now
 //	GET  /v1/members              this node's view
 //	GET  /v1/usage                what each node holds on disk
 //	POST /v1/leave                drain, leave, stop

@@ -22,6 +22,7 @@ type done struct {
 	repaired, repairedBytes, dropped       atomic.Int64
 	collected, collectedBytes, quarantined atomic.Int64
 	scrubbedBytes                          atomic.Int64
+	rounds                                 atomic.Int64
 }
 
 // heldFor is how long a count of what is held is good enough: it looks at each upload.

@@ -58,6 +58,7 @@ func (r *Replicas) rounds() {
 			r.log.Warn("looking after copies", "err", err)
 		}
 		cancel()
+		r.done.rounds.Add(1)
 	}
 }
 

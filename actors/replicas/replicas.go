@@ -116,6 +116,8 @@ type Replicas struct {
 	counting sync.Mutex // of holding
 	holding  holding
 
+	asked pass // the last reading of all copies that was asked for
+
 	mu       sync.Mutex
 	known    known
 	stale    bool                      // what is here may have been deleted

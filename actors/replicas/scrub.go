@@ -27,11 +27,16 @@ func (r *Replicas) scrubs() {
 	}
 }
 
-// scrub reads all copies once.
+// scrub reads all copies once, in its own time.
 func (r *Replicas) scrub(ctx context.Context) error {
 	size, _ := r.store.Usage()
 	pace := 0.9 * float64(r.cfg.Scrub) / float64(max(size, 1)) // nanoseconds a byte
-	pace = max(pace, float64(time.Second)/scrubRate)
+	return r.readAll(ctx, max(pace, float64(time.Second)/scrubRate), func(int64) {})
+}
+
+// readAll reads all copies once, at so many nanoseconds a byte at least, and tells how much
+// of each it has read.
+func (r *Replicas) readAll(ctx context.Context, pace float64, tell func(bytes int64)) error {
 	now := time.Now()
 	for info, err := range r.store.List("") {
 		switch {
@@ -50,6 +55,7 @@ func (r *Replicas) scrub(ctx context.Context) error {
 				}
 				r.log.Warn("a copy cannot be read", "upload", info.ID, "err", err)
 			}
+			tell(info.Size)
 			if err := delay.For(ctx, time.Duration(pace*float64(info.Size))); err != nil {
 				return err
 			}

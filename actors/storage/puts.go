@@ -377,7 +377,7 @@ func isParquet(name string) bool { return strings.EqualFold(path.Ext(name), ".pa
 
 // footer is what a Parquet file says of itself.
 func (s *Server) footer(ctx context.Context, f *datasets.Sent) (columns []dataset.Column, rows int64, err error) {
-	local, release, err := s.c.Local.Local(ctx, fs.UploadID(f.Upload), f.Holders)
+	local, release, err := s.c.Copies.Local(ctx, fs.UploadID(f.Upload), f.Holders)
 	if err != nil {
 		return nil, 0, notParquet(f.Path, err)
 	}

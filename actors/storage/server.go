@@ -16,6 +16,7 @@ import (
 	"github.com/pondmesh/pond/actors/edge"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
@@ -33,18 +34,13 @@ type Footers interface {
 // Config is what a Server needs of its node.
 type Config struct {
 	Datasets func() *datasets.Datasets // called by routes only
-	Local    Local                     // makes uploads files of this node
+	Copies   *replicas.Replicas
 	Footers  Footers
 	Rules    *access.Rules
 	Peers    *peers.Peers
 	View     func() *mesh.View
 	Dir      string // for files on their way; on the disk of uploads best
 	Log      *slog.Logger
-}
-
-// Local makes an upload a file: see replicas.Replicas.
-type Local interface {
-	Local(ctx context.Context, id fs.UploadID, holders []mesh.NodeID) (path string, release func(), err error)
 }
 
 // Server answers the routes. It is safe for concurrent use.
@@ -84,6 +80,9 @@ func (s *Server) Routes() []Route {
 		{"PUT /v1/datasets/{name}/puts/{id}/files", auth.Submit, api.PieceMax, s.piece},
 		{"POST /v1/datasets/{name}/puts/{id}/publish", auth.Submit, api.PutListMax, s.publish},
 		{"POST /v1/datasets/{name}/puts/{id}/remove", auth.Submit, api.PutListMax, s.remove},
+		{"GET /v1/storage", auth.Read, 0, s.status},
+		{"POST /v1/storage/repair", auth.Admin, 0, s.repair},
+		{"POST /v1/storage/scrub", auth.Admin, 0, s.scrub},
 	}
 }
 

@@ -34,7 +34,8 @@ func (a *app) fsCommand() *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(a.fsPutCommand(), a.fsGetCommand(), a.fsCatCommand(), a.fsListCommand(), a.fsRemoveCommand(), a.fsStatCommand())
+	cmd.AddCommand(a.fsPutCommand(), a.fsGetCommand(), a.fsCatCommand(), a.fsListCommand(), a.fsRemoveCommand(), a.fsStatCommand(),
+		a.fsDuCommand(), a.fsStatusCommand(), a.fsRepairCommand(), a.fsScrubCommand())
 	return cmd
 }
 

@@ -127,16 +127,26 @@ func Short(self replica.Node, l *layout.Layout, g layout.Group, said map[replica
 			return false
 		}
 	}
-	buried := burials(said)
+	return len(Lacks(l, g, said)) > 0
+}
+
+// Lacks are the uploads of a group that some node has and an owner lacks, with those owners;
+// who did not answer lacks all.
+func Lacks(l *layout.Layout, g layout.Group, said map[replica.Node]Inventory) map[ID][]replica.Node {
+	buried, out := burials(said), map[ID][]replica.Node{}
 	for _, s := range said {
 		for id := range s.Held {
-			lacks := func(n replica.Node) bool { return !said[n].Held[id] }
-			if _, dead := buried[id]; !dead && slices.ContainsFunc(l.Owners(g), lacks) {
-				return true
+			if _, dead := buried[id]; dead || out[id] != nil {
+				continue
+			}
+			for _, n := range l.Owners(g) {
+				if !said[n].Held[id] {
+					out[id] = append(out[id], n)
+				}
 			}
 		}
 	}
-	return false
+	return out
 }
 
 // burials are all tombstones that are known, each with its latest time.

@@ -1,0 +1,113 @@
+package storage
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/peers"
+	"github.com/pondmesh/pond/actors/replicas"
+	"github.com/pondmesh/pond/fs/replica"
+)
+
+// Bounds of looking at all nodes.
+const (
+	statusTimeout = 10 * time.Second
+	lackingTold   = 100 // uploads with too few copies, one by one
+)
+
+// status tells how the pond's copies stand, or this node's to another.
+func (s *Server) status(_ http.ResponseWriter, r *http.Request) (any, error) {
+	out := s.everywhere(r, func(ctx context.Context, p *api.Peer) (*api.Storage, error) { return p.Storage(ctx) })
+	if r.Header.Get(api.HopHeader) != "" {
+		return out, nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
+	defer cancel()
+	lacks, count, err := s.c.Copies.Lacks(ctx, lackingTold)
+	if out.Lacks = count; err != nil {
+		out.Error = err.Error()
+	}
+	for _, l := range lacks {
+		out.Lacking = append(out.Lacking, api.LackingUpload{ID: l.ID.String(), Has: texts(l.Has), Lacks: texts(l.Lacks)})
+	}
+	return out, nil
+}
+
+func texts(nodes []replica.Node) []string {
+	out := make([]string, len(nodes))
+	for i, n := range nodes {
+		out[i] = string(n)
+	}
+	return out
+}
+
+// repair has this node, or all of them, compare what they hold.
+func (s *Server) repair(_ http.ResponseWriter, r *http.Request) (any, error) {
+	s.c.Copies.Repair()
+	out := s.everywhere(r, func(ctx context.Context, p *api.Peer) (*api.Storage, error) { return p.Repair(ctx) })
+	s.noteOrder(r, "repair")
+	return out, nil
+}
+
+// scrub has this node, or all of them, read all copies.
+func (s *Server) scrub(_ http.ResponseWriter, r *http.Request) (any, error) {
+	s.c.Copies.ScrubNow()
+	out := s.everywhere(r, func(ctx context.Context, p *api.Peer) (*api.Storage, error) { return p.Scrub(ctx) })
+	s.noteOrder(r, "scrub")
+	return out, nil
+}
+
+// noteOrder writes a client's order into the log.
+func (s *Server) noteOrder(r *http.Request, what string) {
+	if r.Header.Get(api.HopHeader) == "" {
+		s.note(r, what, "all nodes", nil)
+	}
+}
+
+// everywhere is how this node's copies stand, and, for a client, those of all others, which
+// are asked by ask.
+func (s *Server) everywhere(r *http.Request, ask func(context.Context, *api.Peer) (*api.Storage, error)) *api.Storage {
+	if r.Header.Get(api.HopHeader) != "" {
+		return &api.Storage{Nodes: []api.StorageNode{s.here()}}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
+	defer cancel()
+	answers := peers.Ask(ctx, s.c.Peers, s.c.View().Members, "how its copies stand", func() *api.Storage { return &api.Storage{Nodes: []api.StorageNode{s.here()}} },
+		func(ctx context.Context, p *api.Peer) (*api.Storage, error) { return ask(ctx, p.Hop()) })
+	out := &api.Storage{}
+	for _, a := range answers {
+		one := api.StorageNode{Error: "it does not answer"}
+		if a.Err == nil && a.Said != nil && len(a.Said.Nodes) == 1 {
+			one = a.Said.Nodes[0]
+		}
+		one.Node, one.Zone = string(a.Node.ID), a.Node.Zone
+		out.Nodes = append(out.Nodes, one)
+	}
+	return out
+}
+
+// here is how this node's copies stand.
+func (s *Server) here() api.StorageNode {
+	st, err := s.c.Copies.Status()
+	if err != nil {
+		return api.StorageNode{Error: err.Error()}
+	}
+	out := api.StorageNode{
+		Copies: st.Held, Bytes: st.HeldBytes, Lacking: st.Short, Quarantined: st.Aside, Repaired: st.Repaired, RepairBytes: st.RepairedBytes, Dropped: st.Dropped, Rounds: st.Rounds,
+		Version: st.Version, Members: st.Members, Want: st.Copies, Older: st.Older, Synced: st.Ack.Synced, Braked: st.Braked, Stale: st.Stale, Scrub: scrubOf(st.Pass),
+	}
+	for _, d := range st.Disks {
+		disk := api.StorageDisk{Dir: d.Dir, Free: d.Free, Total: d.Total, Bytes: d.Bytes, Count: d.Count, Aside: d.Aside}
+		if d.Err != nil {
+			disk.Failed = d.Err.Error()
+		}
+		out.Disks = append(out.Disks, disk)
+	}
+	return out
+}
+
+func scrubOf(p replicas.Pass) api.StorageScrub {
+	return api.StorageScrub{Begun: p.Begun, Ended: p.Ended, Bytes: p.Bytes, Of: p.Of, Damaged: p.Damaged, Error: p.Err}
+}

@@ -1,0 +1,126 @@
+package pond
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/pondmesh/pond/actors/api"
+)
+
+// Storage is how the pond's own storage stands.
+type Storage struct {
+	Nodes   []StorageNode
+	Lacking []LackingUpload // uploads with too few copies, the first of
+	Lacks   int             // so many
+	Error   string          // why it is not known what is lacking
+}
+
+// LackingUpload is an upload of which some nodes that are to hold it have no copy.
+type LackingUpload struct {
+	ID    string
+	Has   []string // nodes
+	Lacks []string
+}
+
+// StorageNode is one node's part.
+type StorageNode struct {
+	Node        string
+	Zone        string
+	Error       string // why the node did not tell; empty if it did
+	Disks       []StorageDisk
+	Copies      int64
+	Bytes       int64
+	Lacking     int64  // groups of uploads of which an owner lacks something, each told by one node
+	Quarantined int    // damaged copies that are kept for people
+	Repaired    int64  // copies made since the node began
+	RepairBytes int64  // of those
+	Dropped     int64  // copies that were too many
+	Rounds      int64  // of comparing with others
+	Version     uint64 // of the layout that says which nodes hold what; 0: there is none yet
+	Members     int    // nodes that it gives something to, or did
+	Want        int    // copies of each upload
+	Older       int    // layouts before it that are not carried out yet
+	Synced      uint64 // the newest layout of which the node has all
+	Braked      bool   // so many nodes do not answer that nothing is moved
+	Stale       bool   // away for so long that what it holds is checked first
+	Scrub       StorageScrub
+}
+
+// StorageDisk is a disk of a node.
+type StorageDisk struct {
+	Dir    string
+	Free   int64 // bytes; 0, with Total: not known
+	Total  int64
+	Bytes  int64 // of uploads
+	Count  int64
+	Aside  int    // stores that were damaged, and are kept for people
+	Failed string // why it is out of use; empty: it is in use
+}
+
+// StorageScrub is the last reading of all copies that somebody asked for.
+type StorageScrub struct {
+	Begun   time.Time // zero: there was none
+	Ended   time.Time // zero: it is under way
+	Bytes   int64     // read, of
+	Of      int64     // so many
+	Damaged int64     // copies that were put aside
+	Error   string    // why it ended early
+}
+
+func storageOf(s *api.Storage, err error) (*Storage, error) {
+	if err != nil {
+		return nil, public(err)
+	}
+	out := &Storage{Lacks: s.Lacks, Error: s.Error}
+	for _, l := range s.Lacking {
+		out.Lacking = append(out.Lacking, LackingUpload(l))
+	}
+	for _, n := range s.Nodes {
+		one := StorageNode{
+			Node: n.Node, Zone: n.Zone, Error: n.Error, Copies: n.Copies, Bytes: n.Bytes, Lacking: n.Lacking, Quarantined: n.Quarantined, Repaired: n.Repaired, RepairBytes: n.RepairBytes,
+			Dropped: n.Dropped, Rounds: n.Rounds, Version: n.Version, Members: n.Members, Want: n.Want, Older: n.Older, Synced: n.Synced, Braked: n.Braked, Stale: n.Stale, Scrub: StorageScrub(n.Scrub),
+		}
+		for _, d := range n.Disks {
+			one.Disks = append(one.Disks, StorageDisk(d))
+		}
+		out.Nodes = append(out.Nodes, one)
+	}
+	return out, nil
+}
+
+// MarshalJSON writes it as the HTTP API does.
+func (s *Storage) MarshalJSON() ([]byte, error) {
+	out := api.Storage{Lacks: s.Lacks, Error: s.Error}
+	for _, l := range s.Lacking {
+		out.Lacking = append(out.Lacking, api.LackingUpload(l))
+	}
+	for _, n := range s.Nodes {
+		one := api.StorageNode{
+			Node: n.Node, Zone: n.Zone, Error: n.Error, Copies: n.Copies, Bytes: n.Bytes, Lacking: n.Lacking, Quarantined: n.Quarantined, Repaired: n.Repaired, RepairBytes: n.RepairBytes,
+			Dropped: n.Dropped, Rounds: n.Rounds, Version: n.Version, Members: n.Members, Want: n.Want, Older: n.Older, Synced: n.Synced, Braked: n.Braked, Stale: n.Stale, Scrub: api.StorageScrub(n.Scrub),
+		}
+		for _, d := range n.Disks {
+			one.Disks = append(one.Disks, api.StorageDisk(d))
+		}
+		out.Nodes = append(out.Nodes, one)
+	}
+	return json.Marshal(&out)
+}
+
+// Storage asks all nodes how their disks and copies stand, and what is lacking.
+func (s *Session) Storage(ctx context.Context) (*Storage, error) {
+	return storageOf(s.api.Storage(ctx))
+}
+
+// RepairStorage has all nodes compare what they hold now, and copy what is lacking. It
+// returns when they have begun: Storage tells how it goes on.
+func (s *Session) RepairStorage(ctx context.Context) (*Storage, error) {
+	return storageOf(s.api.Repair(ctx))
+}
+
+// ScrubStorage has all nodes read all their copies now. Damaged ones are put aside, and
+// made anew. It returns when they have begun: Storage tells how it goes on.
+func (s *Session) ScrubStorage(ctx context.Context) (*Storage, error) {
+	return storageOf(s.api.Scrub(ctx))
+}
