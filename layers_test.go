@@ -123,7 +123,7 @@ var layers = map[string][]string{
 		"cmd/pondnode/internal/progress", "cmd/pondnode/sample", "duck/lexer", "fs/faults", "mesh/delay"},
 	"chaos/pondtest": {""},
 	"chaos/netns":    nil,
-	"chaos/sim":      {"actors/api", "actors/journal", "actors/peers", "actors/plan", "actors/sched", "actors/terms", "fs", "fs/register", "mesh"},
+	"chaos/sim":      {"actors/api", "actors/fair", "actors/journal", "actors/peers", "actors/plan", "actors/sched", "actors/terms", "fs", "fs/register", "mesh"},
 	"chaos/scenario": {"fs/faults"},
 	"chaos":          {"", "actors/api", "actors/plan", "chaos/netns", "chaos/scenario", "chaos/sim", "duck", "duck/vec", "fs/faults"},
 	"bench":          {"", "duck", "duck/vec", "shuffle", "shuffle/transfer"},

@@ -3,8 +3,10 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
@@ -58,6 +60,24 @@ func (c *checks) noteObeyed(w *world, l *life, id plan.JobID, term uint64) {
 		w.breaks(unclean("%s goes back from term %d of %s to %d", l.n.id, c.obeyed[key], id, term))
 	}
 	c.obeyed[key] = term
+}
+
+// noteSlot: an ordinary slot is not given to a job while another has work and holds fewer,
+// counting those of its user first. Called before the slot counts as the job's.
+func (c *checks) noteSlot(l *life, h *fair.Hold) {
+	held := maps.Clone(l.pulled)
+	for _, o := range l.work {
+		held[l.w.job(o.id).user] += len(o.running)
+	}
+	j := l.work[h.Job()]
+	user := l.w.job(j.id).user
+	for _, o := range sorted(l.work) {
+		other := l.w.job(o.id)
+		waits := o != j && o.hungry && !other.small() && !h.Quick()
+		if waits && (held[other.user] < held[user] || other.user == user && o.holds() < j.holds()) {
+			l.w.breaks(unclean("%s gives a slot to %s, which holds %d, and %s waits with %d", l.n.id, j.id, j.holds(), o.id, o.holds()))
+		}
+	}
 }
 
 // noteReport: a driver hears reports of its own term alone.

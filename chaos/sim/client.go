@@ -149,7 +149,7 @@ func (c *client) again() {
 		c.w.breaks(fmt.Errorf("the rows of job %s are lost again and again: %w", c.job.spec.ID, ErrFailed))
 	}
 	old := c.job
-	j := &job{plan: old.plan, want: old.want, fickle: old.fickle, ends: map[api.State]bool{}, spec: &api.JobSpec{ID: plan.JobID(fmt.Sprintf("%s-%d", old.spec.ID, c.runs))}}
+	j := &job{user: old.user, plan: old.plan, want: old.want, fickle: old.fickle, ends: map[api.State]bool{}, spec: &api.JobSpec{ID: plan.JobID(fmt.Sprintf("%s-%d", old.spec.ID, c.runs))}}
 	if err := j.spec.Seal(); err != nil {
 		c.w.breaks(err)
 	}

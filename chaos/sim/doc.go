@@ -2,10 +2,10 @@
 // is the same run, to the last message. It is the driver "sim" of fault runs.
 //
 // What decides is the real code: sched's Decider, terms' votes and heirs, register's
-// proposers and acceptors, the journal's records and segments, plan's Assign. What acts
-// around it in a node needs sockets, disks and goroutines, and is written again here, as
-// briefly as it goes: coordinator.go, worker.go, takeover.go. Network, disks and clocks
-// are simulated, and lose what they may lose.
+// proposers and acceptors, the journal's records and segments, fair's slots, plan's
+// Assign. What acts around it in a node needs sockets, disks and goroutines, and is
+// written again here, as briefly as it goes: coordinator.go, worker.go, takeover.go.
+// Network, disks and clocks are simulated, and lose what they may lose.
 //
 //	seed ──▶ world: queue of events, by simulated time
 //	           ├── nodes: a life from boot to death, on a disk that stays

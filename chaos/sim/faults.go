@@ -177,7 +177,7 @@ func (w *world) leave(n *node) bool {
 	l.beat()
 	until := w.now + drainMax
 	l.every(followEvery, func() {
-		if busy := l.busy() > 0 || len(l.jobs) > 0; w.now >= until || !busy && w.rng.IntN(3) == 0 {
+		if busy := l.busy() || len(l.jobs) > 0; w.now >= until || !busy && w.rng.IntN(3) == 0 {
 			w.crash(n, false)
 		}
 	})

@@ -18,6 +18,7 @@ const (
 	partitions   = 4
 	sourceRows   = 24
 	jobsOfWorld  = 2
+	usersOfWorld = 2
 	submitsOfJob = 8 // times a client may have to make its rows again
 )
 
@@ -27,6 +28,7 @@ type row uint64
 // job is what a client wants: a plan, and the rows that it means.
 type job struct {
 	spec   *api.JobSpec
+	user   string
 	plan   *plan.Job
 	want   map[row]int
 	fickle []bool  // by stage: it deals its rows otherwise in every attempt, though its plan does not say so
@@ -68,6 +70,9 @@ func (w *world) drawJob(id plan.JobID) *job {
 	j.want = j.compute()
 	return j
 }
+
+// small says whether the quick slot of a node will do for it.
+func (j *job) small() bool { return len(j.plan.Stages) == 1 && j.plan.Stages[0].Tasks.N == 1 }
 
 // compute is the oracle: the rows of the last stage, worked out without partitions,
 // tasks or nodes.

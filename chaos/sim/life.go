@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
@@ -57,7 +58,8 @@ type life struct {
 	heirs    map[plan.JobID]*terms.Heir
 	work     map[plan.JobID]*worked
 	care     caretaker
-	pulling  int // slots for which tasks are asked
+	slots    *fair.Slots
+	pulled   map[string]int // slots for which tasks are asked, by user
 }
 
 // met is what was heard of a member.
@@ -70,7 +72,7 @@ type met struct {
 func (n *node) start(w *world) {
 	n.boots++
 	l := &life{w: w, n: n, boot: fmt.Sprintf("%03d", n.boots), met: map[mesh.NodeID]met{},
-		jobs: map[plan.JobID]*driving{}, heirs: map[plan.JobID]*terms.Heir{}, work: map[plan.JobID]*worked{}}
+		jobs: map[plan.JobID]*driving{}, heirs: map[plan.JobID]*terms.Heir{}, work: map[plan.JobID]*worked{}, slots: fair.New(n.slots, true), pulled: map[string]int{}}
 	n.life = l
 	w.logf("%s starts, boot %s", n.id, l.boot)
 	l.care.deadSince = map[register.KeeperID]int64{}

@@ -25,6 +25,7 @@ const (
 	StalePacket Bug = "inputs of an older version are read"
 	FencedEnd   Bug = "a driver that is fenced off records an end"
 	TwoFirsts   Bug = "two first drivers work with attempts of the same names"
+	Greedy      Bug = "free slots are all the first job's"
 	Unseal      Bug = "a seal is released when its driver is gone"
 )
 
@@ -93,6 +94,7 @@ func newWorld(seed uint64, o Options) *world {
 	}
 	for i := range 1 + w.rng.IntN(jobsOfWorld) {
 		c := &client{w: w, job: w.drawJob(plan.JobID(fmt.Sprintf("job%d", i)))}
+		c.job.user = fmt.Sprint("user", i%usersOfWorld)
 		w.jobs, w.clients = append(w.jobs, c.job), append(w.clients, c)
 		w.at(3000+w.rng.Int64N(5000), func() { w.spawn(nil, c.run) })
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/fair"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/mesh"
@@ -35,6 +36,7 @@ type worked struct {
 	term     uint64 // the highest heard of
 	driver   driver
 	hungry   bool // it may have tasks for free slots
+	pulling  int  // slots for which tasks are asked
 	packets  map[int]*packet
 	running  map[plan.AttemptID]*attempt
 	orphaned int64 // when its coordinator was seen to be gone; 0: it is there
@@ -43,6 +45,7 @@ type worked struct {
 
 type attempt struct {
 	run     sched.Run
+	hold    *fair.Hold
 	term    uint64
 	from    driver // whom its packets come from
 	packets map[int]*packet
@@ -69,7 +72,8 @@ func (l *life) onWork(o work) {
 	if j.term != o.term || j.driver != o.driver {
 		j.packets = map[int]*packet{}
 	}
-	j.term, j.driver, j.orphaned, j.hungry = o.term, o.driver, 0, true
+	j.term, j.driver, j.orphaned = o.term, o.driver, 0
+	l.want(j)
 	untold := j.untold
 	j.untold = nil
 	for _, e := range untold {
@@ -91,38 +95,80 @@ func (l *life) onStop(id plan.JobID, term uint64, a *plan.AttemptID) {
 	case a == nil:
 		l.dropWork(j)
 	case j.running[*a] != nil:
-		j.running[*a].stopped = true
+		l.halt(j.running[*a])
 		delete(j.running, *a)
 		l.pull()
 	}
 }
 
 func (l *life) dropWork(j *worked) {
-	for _, a := range j.running {
-		a.stopped = true
+	for _, id := range slices.SortedFunc(maps.Keys(j.running), byAttempt) {
+		l.halt(j.running[id])
 	}
 	delete(l.work, j.id)
+	l.slots.Forget(j.id)
 	l.w.checks.noteObeyed(l.w, l, j.id, 0)
 	l.segments.Unpin(j.id)
 }
 
-func (l *life) busy() int {
-	n := l.pulling
-	for _, j := range l.work {
-		n += len(j.running)
-	}
-	return n
+// halt ends an attempt before its time.
+func (l *life) halt(a *attempt) {
+	a.stopped = true
+	l.slots.Give(a.hold, l.w.now)
 }
 
-// pull asks jobs that may have some for tasks, for all slots that are free.
+// want notes that a job may have tasks, and rest that it has none for now.
+func (l *life) want(j *worked) {
+	j.hungry = true
+	l.slots.Want(j.id, l.w.job(j.id).user, l.w.job(j.id).small(), l.w.now)
+}
+
+func (l *life) rest(j *worked) {
+	j.hungry = false
+	l.slots.Rest(j.id)
+}
+
+func (l *life) busy() bool { return !l.slots.Idle() }
+
+// pull asks jobs that may have some for tasks, for each free slot the one whose turn it
+// is.
 func (l *life) pull() {
-	for _, j := range sorted(l.work) {
-		if free := l.n.slots - l.busy(); !l.leaving && free > 0 && j.hungry && j.orphaned == 0 {
-			j.hungry = false
-			l.pulling += free
-			l.w.spawn(l, func(p *proc) { l.talk(p, j, nil, free, 1) })
+	if l.leaving {
+		return
+	}
+	asks := map[plan.JobID][]*fair.Hold{}
+	for h := l.next(); h != nil; h = l.next() {
+		l.w.checks.noteSlot(l, h)
+		asks[h.Job()] = append(asks[h.Job()], h)
+		l.work[h.Job()].pulling++
+		l.pulled[l.w.job(h.Job()).user]++
+	}
+	for _, id := range keys(asks) {
+		j := l.work[id]
+		l.rest(j)
+		l.w.spawn(l, func(p *proc) { l.talk(p, j, nil, asks[id], 1) })
+	}
+}
+
+// next holds a slot for the job whose turn it is.
+func (l *life) next() *fair.Hold {
+	if l.w.bug != Greedy {
+		return l.slots.Next(l.w.now)
+	}
+	var rest []*worked
+	for _, j := range sorted(l.work) { // the first that has work, whatever it holds
+		if j.hungry && len(rest) > 0 {
+			l.slots.Rest(j.id)
+		}
+		if j.hungry {
+			rest = append(rest, j)
 		}
 	}
+	h := l.slots.Next(l.w.now)
+	for _, j := range rest {
+		l.want(j)
+	}
+	return h
 }
 
 // reconcile tells each coordinator what runs here.
@@ -130,7 +176,7 @@ func (l *life) reconcile() {
 	for _, j := range sorted(l.work) {
 		switch {
 		case j.orphaned == 0:
-			l.w.spawn(l, func(p *proc) { l.talk(p, j, nil, 0, 1) })
+			l.w.spawn(l, func(p *proc) { l.talk(p, j, nil, nil, 1) })
 		case l.w.now-j.orphaned > orphanMax:
 			l.dropWork(j)
 		}
@@ -138,12 +184,12 @@ func (l *life) reconcile() {
 }
 
 func (l *life) report(j *worked, e sched.Event) {
-	l.w.spawn(l, func(p *proc) { l.talk(p, j, e, 0, reportTries) })
+	l.w.spawn(l, func(p *proc) { l.talk(p, j, e, nil, reportTries) })
 }
 
 // talk says something to a job's coordinator, and starts what it grants.
-func (l *life) talk(p *proc, j *worked, report sched.Event, slots, tries int) {
-	term, to := j.term, j.driver
+func (l *life) talk(p *proc, j *worked, report sched.Event, holds []*fair.Hold, tries int) {
+	term, to, slots := j.term, j.driver, len(holds)
 	var runs []sched.Run
 	var err error
 	for try, pause := 1, int64(reportPause); ; try++ {
@@ -161,7 +207,8 @@ func (l *life) talk(p *proc, j *worked, report sched.Event, slots, tries int) {
 	if l.dead {
 		return
 	}
-	l.pulling -= slots
+	j.pulling -= slots
+	l.pulled[l.w.job(j.id).user] -= slots
 	switch {
 	case l.work[j.id] != j:
 	case term != j.term && report != nil && j.orphaned == 0 && err != nil:
@@ -176,19 +223,29 @@ func (l *life) talk(p *proc, j *worked, report sched.Event, slots, tries int) {
 		j.untold = append(j.untold, report)
 	case errors.Is(err, plan.ErrFenced):
 		l.orphan(j)
-	case slots > 0 && len(runs) == slots:
-		j.hungry = true
-		fallthrough
 	default:
-		for _, r := range runs[:min(len(runs), max(slots, 0))] {
-			l.begin(j, r)
+		for i, r := range runs[:min(len(runs), slots)] {
+			if l.begin(j, r, holds[i]) {
+				holds[i] = nil
+			}
+		}
+		if slots > 0 && len(runs) == slots {
+			l.want(j)
 		}
 	}
-	if report != nil {
-		j.hungry = true
+	for _, h := range holds {
+		if h != nil {
+			l.slots.Give(h, l.w.now)
+		}
+	}
+	if report != nil && l.work[j.id] == j {
+		l.want(j)
 	}
 	l.pull()
 }
+
+// holds are the slots that the job has here.
+func (j *worked) holds() int { return len(j.running) + j.pulling }
 
 // attempts are those that run.
 func (j *worked) attempts() []sched.Running {
@@ -199,11 +256,12 @@ func (j *worked) attempts() []sched.Running {
 	return out
 }
 
-func (l *life) begin(j *worked, r sched.Run) {
+// begin runs an attempt on a slot, unless it runs already.
+func (l *life) begin(j *worked, r sched.Run, h *fair.Hold) bool {
 	if j.running[r.Attempt] != nil {
-		return
+		return false
 	}
-	a := &attempt{run: r, term: j.term, from: j.driver, packets: j.packets}
+	a := &attempt{run: r, hold: h, term: j.term, from: j.driver, packets: j.packets}
 	j.running[r.Attempt] = a
 	l.segments.Pin(j.id, r.Attempt.Task.Stage)
 	l.w.spawn(l, func(p *proc) {
@@ -212,6 +270,7 @@ func (l *life) begin(j *worked, r sched.Run) {
 			return
 		}
 		delete(j.running, r.Attempt)
+		l.slots.Give(a.hold, l.w.now)
 		if j.orphaned == 0 {
 			l.report(j, e)
 		} else {
@@ -219,6 +278,7 @@ func (l *life) begin(j *worked, r sched.Run) {
 		}
 		l.pull()
 	})
+	return true
 }
 
 // execute is one attempt: it reads its inputs, makes rows of them, and commits those.
@@ -357,6 +417,7 @@ func (l *life) workersView() {
 
 func (l *life) orphan(j *worked) {
 	if j.orphaned == 0 {
-		j.orphaned, j.hungry = l.w.now, false
+		j.orphaned = l.w.now
+		l.rest(j)
 	}
 }
