@@ -151,7 +151,7 @@ func datasetError(op, name string, err error) error {
 	if err == nil || errors.As(err, new(*plan.Error)) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	e := &plan.Error{Kind: plan.KindInternal, Op: op, Subject: name, Text: err.Error()}
+	e := &plan.Error{Kind: plan.KindInternal, Op: op, Subject: name, Text: datasets.Why(err)}
 	switch {
 	case errors.Is(err, dataset.ErrNotFound):
 		e.Kind = plan.KindNotFound

@@ -10,6 +10,7 @@ import (
 	"iter"
 	mrand "math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,12 +94,30 @@ func New(c Config) *Datasets {
 	return &Datasets{c: c}
 }
 
-// failed says what failed for which dataset.
+// Error says what failed for which dataset.
+type Error struct {
+	Op, Name string
+	Err      error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("datasets: %s %s: %v", e.Op, e.Name, e.Err) }
+
+// Unwrap is the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
 func failed(op, name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("datasets: %s %s: %w", op, name, err)
+	return &Error{op, name, err}
+}
+
+// Why is an error's text without what was done to which dataset, where others say that.
+func Why(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		err = e.Err
+	}
+	return strings.TrimPrefix(err.Error(), dataset.ErrNotFound.Error()+": ")
 }
 
 // state is what a dataset's register holds.

@@ -80,7 +80,7 @@ func (d *Datasets) Here(o object.Object) (path string, ok bool) {
 
 // notRead is an object.Error, which matches its cause too.
 func notRead(op, name string, err error) error {
-	e := &object.Error{Op: op, Name: name, Kind: object.ErrUnavailable, Detail: err.Error()}
+	e := &object.Error{Op: op, Name: name, Kind: object.ErrUnavailable, Detail: Why(err)}
 	switch {
 	case errors.As(err, new(*object.Error)):
 		return err

@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"strings"
+
+	"github.com/pondmesh/pond/duck/lexer"
 )
 
 // Explanation is one stage as explain shows it (-o json prints the list).
@@ -169,6 +171,34 @@ func ifElse(b bool, yes, no string) string {
 	return no
 }
 
+// listMax is how many texts of a list people are told.
+const listMax = 3
+
+// shortLists is SQL in which of long lists of texts, as of a dataset's files, the first are
+// left, and how many more there are.
+func shortLists(sql string) string {
+	tokens, err := lexer.Lex(sql)
+	if err != nil {
+		return sql
+	}
+	tokens = lexer.Solid(tokens)
+	var out strings.Builder
+	from := 0
+	for i := 0; i < len(tokens); i++ {
+		n := 0 // texts, each behind [ or a comma
+		for ; i+2*n+1 < len(tokens) && tokens[i+2*n].In(sql) == ifElse(n == 0, "[", ",") && tokens[i+2*n+1].Kind == lexer.String; n++ {
+		}
+		end := i + 2*n
+		if n <= listMax || end >= len(tokens) || tokens[end].In(sql) != "]" {
+			continue
+		}
+		out.WriteString(sql[from:tokens[i+2*listMax-1].End])
+		fmt.Fprintf(&out, ", … %d more", n-listMax)
+		from, i = tokens[end].Start, end
+	}
+	return out.String() + sql[from:]
+}
+
 // Explain is the job as text for people, stage by stage.
 func (j *Job) Explain() string {
 	var b strings.Builder
@@ -186,7 +216,7 @@ func (j *Job) Explain() string {
 			line("reads", r)
 		}
 		for _, s := range x.Steps {
-			line("step", s)
+			line("step", shortLists(s))
 		}
 		line("query", x.Query)
 		line("exchange", x.Exchange+ifElse(x.Ordered, ", in order", "")+ifElse(x.Deterministic, "", ", not repeatable"))

@@ -77,9 +77,6 @@ func (q *statement) table(ctx context.Context, name string) (*plan.View, error) 
 		if ref, err = dataset.Parse(name); err != nil {
 			return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Subject: name, Text: err.Error(), Hint: "a dataset has a name such as pond://sales"}
 		}
-		if ref.Path != "" {
-			return nil, &plan.Error{Kind: plan.KindUser, Op: "plan", Subject: name, Text: "this is a folder of a dataset, and no table", Hint: "write read_parquet('" + name + "')"}
-		}
 	}
 	t, err := q.dataset(ctx, ref.Name, ref.Version)
 	switch {
@@ -90,6 +87,11 @@ func (q *statement) table(ctx context.Context, name string) (*plan.View, error) 
 	}
 	if t == nil || err != nil {
 		return nil, err
+	}
+	if ref.Path != "" { // a folder of it
+		below := *t
+		below.Path += "/" + ref.Path
+		t = &below
 	}
 	v := t.view(name)
 	q.views[name] = v
