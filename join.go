@@ -69,7 +69,7 @@ func Main() bool { return process.Main(isolate.Serve) }
 // setup is the settings as package setup takes them.
 func (c *nodeConfig) setup() setup.Config {
 	return setup.Config{
-		Bind: c.bind, Advertise: c.advertise, Port: c.port, Peers: c.peers, JoinFor: c.joinFor, Dir: c.dir, Memory: c.memory, Slots: c.slots, Label: c.label,
+		Bind: c.bind, Advertise: c.advertise, Port: c.port, Peers: c.peers, JoinFor: c.joinFor, Dir: c.dir, Disks: c.disks, Memory: c.memory, Slots: c.slots, Label: c.label,
 		GossipKey: c.gossipKey, Zone: c.zone, KeeperGrace: c.keeperGrace, Retention: c.retention, CacheMax: c.cache, SpillMax: c.spillMax, ResultMax: c.resultMax, OutputMax: c.outputMax,
 		KeepFor: c.keepFor, RecordsMax: c.recordsMax, JobsMax: c.jobsMax, UserJobsMax: c.userJobsMax, QueueMax: c.queueMax,
 		Read: c.read, Write: c.write, Keys: c.keys, Log: c.log, Version: c.version, Funcs: c.funcs, Kinds: c.kinds, ActorIdle: c.actorIdle, ChaosKey: c.chaosKey, Program: process.Program(),

@@ -107,7 +107,7 @@ var layers = map[string][]string{
 	"actors/storage": {"actors/access", "actors/api", "actors/auth", "actors/datasets", "actors/edge", "actors/peers", "actors/plan", "actors/replicas",
 		"duck", "fs", "fs/collect", "fs/dataset", "fs/register", "fs/repair", "fs/replica", "mesh"},
 	"actors/terms": {"actors/api", "actors/plan", "fs/register", "mesh"},
-	"actors/setup": {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/token", "actors/wire", "fs", "fs/collect", "fs/faults", "mesh", "mesh/offers"},
+	"actors/setup": {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/token", "actors/wire", "fs", "fs/collect", "fs/disks", "fs/faults", "mesh", "mesh/offers"},
 	"actors": {"actors/access", "actors/api", "actors/audit", "actors/auth", "actors/copies", "actors/crew", "actors/datasets", "actors/drafts", "actors/edge", "actors/exec", "actors/faulty", "actors/fair", "actors/given", "actors/grains", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare",
 		"actors/publish", "actors/refusals", "actors/registers", "actors/remote", "actors/replicas", "actors/report", "actors/rows", "actors/runner", "actors/sched", "actors/setup", "actors/storage", "actors/tally", "actors/terms", "actors/wire",
 		"mesh/delay", "fs", "fs/collect", "fs/dataset", "fs/disks", "fs/faults", "fs/object", "fs/register", "mesh", "mesh/offers", "mesh/ring", "shuffle", "shuffle/transfer"},

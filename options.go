@@ -45,6 +45,7 @@ type nodeConfig struct {
 	peers           []string
 	joinFor         time.Duration
 	dir             string
+	disks           []string
 	memory          int64
 	slots           int
 	label           string
@@ -215,6 +216,14 @@ func WithKeeperGrace(d time.Duration) Option {
 // WithDir sets the data folder: segments, job records and spilled rows. Without
 // it the node has a temporary one, which is removed when it stops.
 func WithDir(dir string) Option { return set(func(c *nodeConfig) { c.dir = dir }) }
+
+// WithDisks names folders on other disks, which are made if need be: copies of datasets
+// are on all disks, by what is free on each. One that fails goes out of use alone, and
+// what it held is copied from other nodes to those that are left. What tasks spill, rows
+// and records stay in the data folder.
+func WithDisks(dirs ...string) Option {
+	return set(func(c *nodeConfig) { c.disks = append(c.disks, dirs...) })
+}
 
 // WithReadRoots names folders, files, or URLs such as s3://bucket/folder: jobs read
 // nothing on this node that is not below one, wherever links lead. Without it they read whatever the node's user may,

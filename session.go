@@ -157,7 +157,20 @@ func (s *Session) Members(ctx context.Context) ([]Member, error) {
 type Usage struct {
 	Node  string
 	Kinds []KindUsage
-	Error string // why the node did not tell; empty if it did
+	Disks []DiskUsage // that of the data folder first
+	Error string      // why the node did not tell; empty if it did
+}
+
+// DiskUsage is one disk of a node.
+type DiskUsage struct {
+	Dir   string
+	ID    string // of its store: another disk in its place has another
+	Bytes int64  // of segments, records and copies of datasets
+	Count int64  // of those
+	Free  int64  // bytes; 0: not known
+	Total int64
+	Aside int    // stores that were found damaged, and are kept in folders damaged-… beside the disk's
+	Error string // why it is out of use; empty if it is in use
 }
 
 // KindUsage is the part of one kind: live (segments of jobs that have not ended), kept
@@ -182,6 +195,9 @@ func (s *Session) Usage(ctx context.Context) ([]Usage, error) {
 		out[i] = Usage{Node: u.Node, Error: u.Error}
 		for _, k := range u.Kinds {
 			out[i].Kinds = append(out[i].Kinds, KindUsage{Kind: k.Kind, Bytes: k.Bytes, Count: k.Count, Max: k.Max, Keep: millis(k.KeepMillis)})
+		}
+		for _, d := range u.Disks {
+			out[i].Disks = append(out[i].Disks, DiskUsage(d))
 		}
 	}
 	return out, nil

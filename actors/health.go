@@ -62,6 +62,7 @@ func (n *Node) gauges() metrics.Gauges {
 		Coordinated: map[string]int{string(api.Queued): 0, string(api.Running): 0},
 		Members:     map[string]int{mesh.Alive.String(): 0, mesh.Leaving.String(): 0},
 		Stored:      map[string]int64{},
+		DiskOK:      map[string]int64{}, DiskFree: map[string]int64{},
 	}
 	g.Connections, g.Refused = n.edge.Connections()
 	g.Waiting, g.JobsMax = n.jobs.Waiting(), n.cfg.JobsMax
@@ -72,7 +73,12 @@ func (n *Node) gauges() metrics.Gauges {
 	for _, k := range n.usage().Kinds {
 		g.Stored[k.Kind] = k.Bytes
 	}
-	_, g.StoredUploads = n.store.Usage()
+	_, g.StoredUploads = n.disks.Usage()
+	for _, s := range n.disks.States() {
+		if g.DiskOK[s.Dir] = 0; s.Err == nil {
+			g.DiskOK[s.Dir], g.DiskFree[s.Dir] = 1, s.Free
+		}
+	}
 	if !n.up.Load() {
 		return g
 	}

@@ -144,7 +144,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 	if err := n.openStore(ctx); err != nil {
 		return nil, err
 	}
-	if n.rules, err = access.New(access.Config{Own: cfg.Dir, Keys: cfg.Keys, Read: cfg.Read, Write: cfg.Write}); err != nil {
+	if n.rules, err = access.New(access.Config{Own: cfg.Dir, Disks: cfg.Disks, Keys: cfg.Keys, Read: cfg.Read, Write: cfg.Write}); err != nil {
 		return nil, err
 	}
 	if n.runner, err = runner.Open(ctx, runner.Config{
@@ -221,7 +221,7 @@ func (n *Node) openStore(ctx context.Context) error {
 		return err
 	}
 	n.store, n.id = store, mesh.NodeID(id)
-	if n.disks, err = disks.Open(ctx, store, nil, fs.Options{Log: n.log}); err != nil {
+	if n.disks, err = setup.OpenDisks(ctx, store, n.cfg.Disks, n.cfg.Faults, n.log); err != nil {
 		return err
 	}
 	if n.keeper, err = setup.OpenKeeper(n.cfg.Dir, id, n.cfg.Faults, n.log); err != nil {

@@ -31,6 +31,13 @@ func (n *Node) usage() *api.Usage {
 	add(api.UsageStaged, bytes+drafts, count+files)
 	bytes, count = n.dirUsage(setup.SpillDir)
 	add(api.UsageSpill, bytes, count)
+	for _, s := range n.disks.States() {
+		d := api.DiskUsage{Dir: s.Dir, ID: s.ID, Bytes: s.Bytes, Count: s.Count, Free: s.Free, Total: s.Total, Aside: s.Aside}
+		if s.Err != nil {
+			d.Error = "out of use: " + s.Err.Error()
+		}
+		u.Disks = append(u.Disks, d)
+	}
 	return u
 }
 

@@ -16,6 +16,7 @@ import (
 // Config names what a node gives to jobs and what it keeps.
 type Config struct {
 	Own   string   // the node's data folder
+	Disks []string // folders of its other disks
 	Keys  []string // files with its keys, wherever they are
 	Read  []string // folders, files or URLs: jobs read nothing that is not below one; none: whatever the node's user may
 	Write []string // folders, or pond:// URLs: the same for outputs
@@ -23,7 +24,7 @@ type Config struct {
 
 // Rules are a node's. They are safe for concurrent use.
 type Rules struct {
-	own         string
+	own         []string
 	keys        []string
 	kernel      []kept
 	read, write []root
@@ -51,7 +52,10 @@ var kernelFolders = []string{"/proc", "/sys", "/dev"}
 // New returns the rules of a node. A root that is not there is an error of the
 // operator's.
 func New(c Config) (*Rules, error) {
-	r := &Rules{own: c.Own, keys: c.Keys}
+	r := &Rules{own: slices.Clone(c.Disks), keys: c.Keys}
+	if c.Own != "" {
+		r.own = append(r.own, c.Own)
+	}
 	for _, dir := range kernelFolders {
 		if info, err := os.Stat(dir); err == nil {
 			r.kernel = append(r.kernel, kept{info, ofKernel})
@@ -108,7 +112,7 @@ func below(roots []root, names ...string) string {
 // Why something is never given.
 const (
 	ofKernel = "files of the kernel are not given to jobs"
-	ownData  = "this is inside the node's own data folder"
+	ownData  = "this is inside the node's own data folders"
 	ownKey   = "this is a key of the node"
 )
 
@@ -116,11 +120,11 @@ const (
 // until it is dropped: use one for a request, or for an attempt.
 func (r *Rules) Check() *Check {
 	c := &Check{rules: r, kept: slices.Clone(r.kernel), folders: map[string]folder{}}
-	if r.own != "" {
-		c.keep(r.own, ownData)
-		entries, _ := os.ReadDir(r.own)
+	for _, dir := range r.own {
+		c.keep(dir, ownData)
+		entries, _ := os.ReadDir(dir)
 		for _, e := range entries { // a part of it may be mounted elsewhere
-			c.keep(filepath.Join(r.own, e.Name()), ownData)
+			c.keep(filepath.Join(dir, e.Name()), ownData)
 		}
 	}
 	for _, k := range r.keys {
@@ -348,7 +352,7 @@ func (c *Check) above(dir string) bool {
 	if err != nil {
 		return false
 	}
-	for _, p := range append([]string{c.rules.own}, c.rules.keys...) {
+	for _, p := range slices.Concat(c.rules.own, c.rules.keys) {
 		for p, err := filepath.EvalSymlinks(p); err == nil && p != filepath.Dir(p); p = filepath.Dir(p) {
 			if info, err := os.Stat(p); err == nil && os.SameFile(info, self) {
 				return true

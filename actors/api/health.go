@@ -29,8 +29,21 @@ const (
 type Usage struct {
 	Node  string      `json:"node"`
 	Kinds []KindUsage `json:"kinds"`
+	Disks []DiskUsage `json:"disks,omitempty"` // that of the data folder first
 	// Error says why a node did not tell.
 	Error string `json:"error,omitempty"`
+}
+
+// DiskUsage is one disk of a node.
+type DiskUsage struct {
+	Dir   string `json:"dir"`
+	ID    string `json:"id,omitempty"`
+	Bytes int64  `json:"bytes"` // of uploads
+	Count int64  `json:"count"`
+	Free  int64  `json:"free,omitempty"` // bytes; 0: not known
+	Total int64  `json:"total,omitempty"`
+	Aside int    `json:"aside,omitempty"` // stores that were damaged, and are kept beside the disk's
+	Error string `json:"error,omitempty"` // why it is out of use
 }
 
 // KindUsage is the part of one kind.

@@ -40,6 +40,8 @@ type Gauges struct {
 	KeepersAlive  int              // of those, as membership has it
 	RegistersOK   bool             // as far as is known without asking
 	Stored        map[string]int64 // bytes, by kind
+	DiskOK        map[string]int64 // 1 of a disk in use, 0 of others, by folder
+	DiskFree      map[string]int64 // bytes, of disks in use
 	StoredUploads int64
 	Connections   map[string]int   // HTTP, by who is at the other end
 	Refused       map[string]int64 // connections, likewise
@@ -190,6 +192,8 @@ func families(g *Gauges) []family {
 		{desc("jobs", "Jobs that this node coordinates and that have not ended.", "state"), floats(g.Coordinated), prometheus.GaugeValue},
 		{desc("members", "Nodes as this one sees them.", "state"), floats(g.Members), prometheus.GaugeValue},
 		{desc("stored_bytes", "Bytes on this node's disk.", "kind"), floats(g.Stored), prometheus.GaugeValue},
+		{desc("disk_in_use", "1 of a disk of this node that is in use, 0 of one that has failed.", "disk"), floats(g.DiskOK), prometheus.GaugeValue},
+		{desc("disk_free_bytes", "Bytes that are free on a disk of this node, for uploads.", "disk"), floats(g.DiskFree), prometheus.GaugeValue},
 		{desc("http_connections", "HTTP connections of this node.", "party"), floats(g.Connections), prometheus.GaugeValue},
 		{desc("http_connections_refused_total", "HTTP connections beyond the bounds, or requests on them, turned away.", "party"), floats(g.Refused), prometheus.CounterValue},
 		{desc("engine_process_deaths_total", "Engine processes that ended unasked.", "reason"), floats(deaths), prometheus.CounterValue},

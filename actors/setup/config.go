@@ -35,11 +35,12 @@ type Config struct {
 	// JoinFor is how long peers are called of which none answers; default a minute;
 	// negative: until the caller's context ends.
 	JoinFor   time.Duration
-	Dir       string // data folder; required
-	Memory    int64  // bytes for DuckDB and shuffle buffers; default 60 % of the machine's
-	Slots     int    // tasks at once, up to wire.RunningMax; default one a core; negative: none
-	Label     string // name of the pond: nodes of other labels are refused
-	GossipKey []byte // 16, 24 or 32 bytes; without TLS by default of Secret
+	Dir       string   // data folder; required
+	Disks     []string // folders on other disks, for copies of datasets
+	Memory    int64    // bytes for DuckDB and shuffle buffers; default 60 % of the machine's
+	Slots     int      // tasks at once, up to wire.RunningMax; default one a core; negative: none
+	Label     string   // name of the pond: nodes of other labels are refused
+	GossipKey []byte   // 16, 24 or 32 bytes; without TLS by default of Secret
 	TLS       *tls.Config
 	// Secret says without TLS who may call: what a token of it allows. TokenFile is where
 	// it is kept, by default the user's own; made if it is not there.
@@ -143,6 +144,9 @@ func (c Config) Ready(ctx context.Context) (Config, error) {
 		return c, err
 	}
 	if err := checkDataDir(c.Dir); err != nil {
+		return c, err
+	}
+	if err := c.checkDisks(); err != nil {
 		return c, err
 	}
 	if c.Port > 0 {

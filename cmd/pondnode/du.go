@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,8 @@ func (a *app) duCommand() *cobra.Command {
 			"  kept     segments of ended jobs: results, and what equal queries reuse (--cache, --keep)\n" +
 			"  records  of jobs (--records-max, --keep)\n" +
 			"  staged   files that jobs have written beside their outputs, and not published\n" +
-			"  spill    what DuckDB has put aside",
+			"  spill    what DuckDB has put aside\n\n" +
+			"Then each disk (--data, --disk): what its store holds, and how large it is.",
 		Args: args(0, 0, ""),
 	}
 	return a.listing(cmd, func(ctx context.Context, s *pond.Session, f output.Format, _ []string) error {
@@ -53,10 +55,32 @@ func (a *app) listUsage(f output.Format, all []pond.Usage) error {
 			sums[k.Kind] = pond.KindUsage{Kind: k.Kind, Bytes: sum.Bytes + k.Bytes, Count: sum.Count + k.Count}
 		}
 	}
+	for _, u := range all {
+		for _, d := range u.Disks {
+			people.Add(u.Node, "disk "+d.Dir, size(d.Bytes), d.Count, room(d), orNull(trouble(d)))
+			programs.Add(u.Node, "disk "+d.Dir, d.Bytes, d.Count, d.Total, 0, orNull(trouble(d)))
+		}
+	}
 	for _, kind := range kinds {
 		people.Add("(all)", kind, size(sums[kind].Bytes), sums[kind].Count, nil, nil)
 	}
 	return a.list(f, people, programs)
+}
+
+// room is how much of a disk is free.
+func room(d pond.DiskUsage) any {
+	if d.Total == 0 {
+		return nil
+	}
+	return size(d.Free) + " of " + size(d.Total) + " free"
+}
+
+// trouble is what is wrong with a disk.
+func trouble(d pond.DiskUsage) string {
+	if d.Error == "" && d.Aside > 0 {
+		return fmt.Sprintf("%d damaged stores are kept in %s, in folders damaged-…: delete them to have their room", d.Aside, d.Dir)
+	}
+	return d.Error
 }
 
 // limit is what bounds a kind; nil: nothing of its own.

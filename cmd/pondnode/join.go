@@ -24,7 +24,7 @@ type nodeFlags struct {
 	bind, advertise, data   string
 	port, slots             int
 	jobs, userJobs, queue   int
-	peers                   []string
+	peers, disks            []string
 	keeperGrace             time.Duration
 	retention               time.Duration
 	joinTimeout, keep       time.Duration
@@ -64,6 +64,7 @@ func (a *app) joinCommand() *cobra.Command {
 	f.IntVar(&n.port, "port", 7946, "base port: gossip on it, actors on +1, API and data on +2; 0: free ones")
 	f.StringVar(&n.advertise, "advertise", "", "`HOST` at which others reach this node (default that of --bind)")
 	f.StringVar(&n.data, "data", ".pond", "`DIR` for segments, job records and spilled rows")
+	f.StringArrayVar(&n.disks, "disk", nil, "`DIR` on another disk, for copies of datasets beside those in --data; may be repeated")
 	f.StringSliceVar(&n.peers, "peer", nil, "`HOST[:PORT]` of any node to join, its base port; may be repeated, or a list with commas (environment: POND_JOIN_PEER)")
 	_ = f.SetAnnotation("peer", envAnnotation, []string{"POND_JOIN_PEER"})
 	f.DurationVar(&n.joinTimeout, "join-timeout", 0, "give up when no peer has answered for so long (default never)")
@@ -137,8 +138,14 @@ func (n *nodeFlags) options(log *slog.Logger) ([]pond.Option, error) {
 		return nil, fmt.Errorf("--data: %w", err)
 	}
 	n.data = dir
+	disks := make([]string, len(n.disks))
+	for i, d := range n.disks {
+		if disks[i], err = filepath.Abs(d); err != nil || d == "" {
+			return nil, usageError{fmt.Sprintf("--disk %q names no folder", d), "name one on another disk, such as /mnt/disk2"}
+		}
+	}
 	options := []pond.Option{
-		pond.WithBind(n.bind), pond.WithAdvertise(n.advertise), pond.WithPort(n.port), pond.WithPeers(n.peers...), pond.WithJoinTimeout(n.joinTimeout), pond.WithDir(dir),
+		pond.WithBind(n.bind), pond.WithAdvertise(n.advertise), pond.WithPort(n.port), pond.WithPeers(n.peers...), pond.WithJoinTimeout(n.joinTimeout), pond.WithDir(dir), pond.WithDisks(disks...),
 		pond.WithMemory(n.memoryBytes), pond.WithSlots(n.slots), pond.WithLabel(n.label), pond.WithGossipKey(key), pond.WithTLS(conf),
 		pond.WithZone(n.zone), pond.WithKeeperGrace(n.keeperGrace), pond.WithRetention(n.retention), pond.WithLogger(log), pond.WithVersion(ownVersion()),
 		pond.WithReadRoots(n.readRoots...), pond.WithWriteRoots(n.writeRoots...), pond.WithKeyFiles(n.keyFiles()...),

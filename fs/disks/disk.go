@@ -168,7 +168,12 @@ func (d *Disks) watch() {
 func (d *Disks) look(k *disk) {
 	s, err, doubted := d.measure(k)
 	switch {
-	case !k.own, s != nil && err == nil && !doubted:
+	case !k.own:
+		return
+	case s != nil && err == nil && d.gone(k.dir, s):
+		d.log.Error("a disk is out of use: its folder is not that of its store any more", "disk", k.dir, "id", s.ID())
+		d.retire(k, s.ID(), errors.New("its folder is not that of its store any more: mount the disk, or another"))
+	case s != nil && err == nil && !doubted:
 		return
 	case s != nil && err == nil:
 		d.log.Warn("reading from a disk has failed: its index is read anew", "disk", k.dir)
@@ -182,6 +187,13 @@ func (d *Disks) look(k *disk) {
 	}
 	d.measure(k)
 	d.tidy(d.ctx, k)
+}
+
+// gone reports whether another store is in the folder of one that is open, or none: the
+// disk was unmounted, or what is on it was deleted.
+func (d *Disks) gone(dir string, s *fs.Store) bool {
+	id, err := fs.StoreID(d.opts.Files().PathJoin(dir, storeDir), d.opts)
+	return err == nil && id != s.ID()
 }
 
 // measure notes how large a disk is, and since when it is out of use.

@@ -141,7 +141,7 @@ func (d *Disks) find(id fs.UploadID) (found *fs.Store, info fs.Info, err error) 
 		case errors.Is(e, fs.ErrCorrupt) && found == nil:
 			found, err = s, e
 		case e != nil && !errors.Is(e, fs.ErrCorrupt):
-			out = cmp.Or(out, e) // it failed just now
+			out = cmp.Or(out, retired(e))
 		case e == nil && (found == nil || err != nil || rank(&i) > rank(&info)):
 			found, info, err = s, i, nil
 		}
@@ -162,7 +162,17 @@ func at[T any](d *Disks, id fs.UploadID, f func(*fs.Store) (T, error)) (T, error
 		var none T
 		return none, err
 	}
-	return f(s)
+	out, err := f(s)
+	return out, retired(err)
+}
+
+// retired is what a store says that was taken out of use just now: it is offline, as far
+// as others know.
+func retired(err error) error {
+	if errors.Is(err, fs.ErrClosed) {
+		return fmt.Errorf("%w: %w", fs.ErrOffline, err)
+	}
+	return err
 }
 
 // Stat is [fs.Store.Stat], as are the other methods of the same names: ErrOffline, and not
@@ -314,6 +324,7 @@ func (d *Disks) place(key string, begin func(*fs.Store) (*fs.Upload, error)) (*f
 		if u, err = begin(s); err == nil {
 			return u, nil
 		}
+		err = retired(err)
 		if !errors.Is(err, fs.ErrNoSpace) && !errors.Is(err, fs.ErrOffline) && !errors.Is(err, syscall.EIO) {
 			break
 		}

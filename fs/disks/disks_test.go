@@ -232,6 +232,35 @@ func TestSyncFails(t *testing.T) {
 	})
 }
 
+// TestRemoved (fault 12): what is on a disk in use is taken away, and an empty one is used.
+func TestRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		files := vfs.NewMem()
+		d := some(t, files, "/b")
+		all := fill(t, d, 20)
+		before := d.States()[1]
+		if err := files.RemoveAll("/b/uploads"); err != nil || before.Count == 0 {
+			t.Fatal(err, before)
+		}
+		time.Sleep(2 * lookEvery)
+		if s := d.States()[1]; s.Err != nil || s.ID == before.ID || s.Count != 0 {
+			t.Fatalf("%+v", s)
+		}
+		lost := 0
+		for id, b := range all {
+			switch got, err := read(d, id); {
+			case errors.Is(err, fs.ErrNotFound):
+				lost++
+			case err != nil || !bytes.Equal(got, b):
+				t.Error(err)
+			}
+		}
+		if lost != int(before.Count) {
+			t.Errorf("%d of %d are missing", lost, before.Count)
+		}
+	})
+}
+
 // TestReread: after an error of reading a disk's index is read anew, and then believed.
 func TestReread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
