@@ -102,6 +102,7 @@ var layers = map[string][]string{
 	"actors/registers": {"actors/api", "actors/plan", "fs/register"},
 	"actors/replicas":  {"actors/plan", "fs", "fs/collect", "fs/disks", "fs/layout", "fs/register", "fs/repair", "fs/replica", "mesh", "mesh/delay", "mesh/ring"},
 	"actors/datasets":  {"actors/replicas", "fs", "fs/collect", "fs/dataset", "fs/object", "fs/register", "fs/repair", "fs/replica", "mesh", "mesh/delay"},
+	"actors/tables":    {"actors/datasets", "actors/plan", "actors/plan/distribute", "actors/prepare", "fs/dataset", "fs/object", "fs/register"},
 	"actors/drafts":    {"actors/api", "actors/datasets", "actors/exec", "actors/journal", "actors/plan", "duck", "fs", "fs/collect", "fs/dataset"},
 	"actors/carry":     {"actors/api", "actors/plan"},
 	"actors/storage": {"actors/access", "actors/api", "actors/auth", "actors/datasets", "actors/edge", "actors/peers", "actors/plan", "actors/replicas",
@@ -109,8 +110,8 @@ var layers = map[string][]string{
 	"actors/terms": {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup": {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/token", "actors/wire", "fs", "fs/collect", "fs/disks", "fs/faults", "mesh", "mesh/offers"},
 	"actors": {"actors/access", "actors/api", "actors/audit", "actors/auth", "actors/copies", "actors/crew", "actors/datasets", "actors/drafts", "actors/edge", "actors/exec", "actors/faulty", "actors/fair", "actors/given", "actors/grains", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare",
-		"actors/publish", "actors/refusals", "actors/registers", "actors/remote", "actors/replicas", "actors/report", "actors/rows", "actors/runner", "actors/sched", "actors/setup", "actors/storage", "actors/tally", "actors/terms", "actors/wire",
-		"mesh/delay", "fs", "fs/collect", "fs/dataset", "fs/disks", "fs/faults", "fs/object", "fs/register", "mesh", "mesh/offers", "mesh/ring", "shuffle", "shuffle/transfer"},
+		"actors/publish", "actors/refusals", "actors/registers", "actors/remote", "actors/replicas", "actors/report", "actors/rows", "actors/runner", "actors/sched", "actors/setup", "actors/storage", "actors/tables", "actors/tally", "actors/terms", "actors/wire",
+		"mesh/delay", "fs", "fs/collect", "fs/dataset", "fs/disks", "fs/faults", "fs/object", "mesh", "mesh/offers", "mesh/ring", "shuffle", "shuffle/transfer"},
 	"": {"actors", "actors/api", "actors/carry", "actors/funcs", "actors/isolate", "actors/kinds", "actors/plan", "actors/plan/stmt", "actors/process", "actors/setup", "duck/lexer", "fs/dataset", "fs/object", "shuffle/transfer"},
 
 	// Programs stand above everything, and nothing imports them.
