@@ -168,6 +168,11 @@ func TestOwners(t *testing.T) {
 		{"still the owner's", write("j5", ann, dataset.ModeAppend), nil},
 		{"dropped", d.Drop(t.Context(), "sales", ann), nil},
 		{"made by another", write("j6", bob, dataset.ModeError), nil},
+		{"dropped by its owner", d.Drop(t.Context(), "sales", bob), nil},
+		{"made by an admin without a name", write("j8", dataset.Writer{Admin: true}, dataset.ModeError), nil},
+		{"an admin's", d.Drop(t.Context(), "sales", ann), dataset.ErrNotOwner},
+		{"dropped by an admin", d.Drop(t.Context(), "sales", admin), nil},
+		{"bob's again", write("j9", bob, dataset.ModeError), nil},
 		{"not the first's any more", write("j7", ann, dataset.ModeAppend), dataset.ErrNotOwner},
 	} {
 		if !errors.Is(step.err, step.want) || step.want == nil && step.err != nil {

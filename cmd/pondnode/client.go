@@ -83,13 +83,16 @@ func (c *clientFlags) add(cmd *cobra.Command) {
 	addTokenFile(cmd, &c.tokenFile)
 }
 
-// token is what says without TLS who calls, where it is not the user's own.
+// token is what says without TLS who calls, where it is not the user's own. A token of the
+// environment goes before a file of the environment, which may be that of all commands.
 func (c *clientFlags) token(a *app) []pond.ClientOption {
-	if c.tokenFile != "" {
-		return []pond.ClientOption{pond.WithTokenFile(c.tokenFile)}
-	}
-	if text, _ := a.env(tokenVariable); text != "" {
+	text, _ := a.env(tokenVariable)
+	file, _ := a.env(tokenFileVariable)
+	switch {
+	case text != "" && (c.tokenFile == "" || c.tokenFile == file):
 		return []pond.ClientOption{pond.WithToken(strings.TrimSpace(text))}
+	case c.tokenFile != "":
+		return []pond.ClientOption{pond.WithTokenFile(c.tokenFile)}
 	}
 	return nil
 }

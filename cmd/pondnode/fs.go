@@ -206,7 +206,7 @@ func (a *app) printDataset(d *pond.DatasetInfo) {
 		line("readable", "%s", strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Versions), " ", ", "), "[]"))
 	}
 	line("made", "%v (%v)", stamp(d.Made), ago(d.Made, time.Now()))
-	line("owner", "%s", cmp.Or(d.Owner, "nobody: who may submit may change it"))
+	line("owner", "%s", cmp.Or(d.Owner, "admins"))
 	bytes, rows := int64(0), int64(0)
 	for _, f := range d.Files {
 		bytes += f.Size

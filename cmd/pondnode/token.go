@@ -17,6 +17,9 @@ import (
 // tokenVariable is where a command without TLS looks for a token.
 const tokenVariable = "POND_TOKEN"
 
+// tokenFileVariable is --token-file in the environment.
+const tokenFileVariable = "POND_TOKEN_FILE"
+
 func (a *app) tokenCommand() *cobra.Command {
 	var role, file string
 	var valid time.Duration

@@ -122,7 +122,11 @@ func TestOtherUsers(t *testing.T) {
 	if code, text := get("/v1/members", "Bearer "+over); code != http.StatusUnauthorized || !strings.Contains(text, "over") {
 		t.Errorf("with an old token: %d %s", code, text)
 	}
-	refusedAs(t, "ann, who may read", inEnv(t, nil, []string{tokenVariable + "=" + made}, ask...), "role submit", "pondnode token --role submit")
+	anns := []string{tokenVariable + "=" + made}
+	refusedAs(t, "ann, who may read", inEnv(t, nil, anns, ask...), "role submit", "pondnode token --role submit")
+	file := filepath.Join(t.TempDir(), "other")
+	refusedAs(t, "ann, with a file in the environment", inEnv(t, nil, append(anns, tokenFileVariable+"="+file), ask...), "role submit")
+	refusedAs(t, "a file by its flag", inEnv(t, nil, anns, append(ask, "--token-file", file)...), file)
 
 	if os.Geteuid() != 0 {
 		t.Skip("only root can run processes of another user")

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,13 +67,13 @@ func (e *PublishedError) Error() string {
 
 func (e *PublishedError) Unwrap() error { return ErrPublished }
 
-// May is ErrNotOwner if the dataset is there, and another's. One whose owner nobody knows is
-// everybody's.
+// May is ErrNotOwner if the dataset is there, and another's. One without an owner was made
+// by an admin, who alone may have no name.
 func (s *State) May(by Writer) error {
-	if _, there := s.Current(); !there || by.Admin || s.Owner == "" || s.Owner == by.Name {
+	if _, there := s.Current(); !there || by.Admin || s.Owner == by.Name {
 		return nil
 	}
-	return fmt.Errorf("%w: %s owns it", ErrNotOwner, s.Owner)
+	return fmt.Errorf("%w: %s owns it", ErrNotOwner, cmp.Or(s.Owner, "an admin"))
 }
 
 // LeasedTo reports whether a lease is one of a job.
