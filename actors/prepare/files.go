@@ -67,10 +67,18 @@ func (p *Planner) facts(ctx context.Context, src *plan.Source) (*plan.Facts, []s
 			return nil, nil, err
 		}
 	}
-	if facts.Columns == nil {
+	names := make([]string, len(infos))
+	for i, f := range infos {
+		names[i] = nameOf(f.Path)
+	}
+	t, err := p.tableOf(ctx, src.Read, names)
+	if err == nil && t == nil {
 		return facts, access, p.describe(ctx, src.Read, facts, access)
 	}
-	return facts, access, nil
+	if t != nil {
+		facts.Columns = t.Columns
+	}
+	return facts, access, err
 }
 
 // find lists the files that patterns mean, all of which a job may read. A DataFrame's

@@ -37,7 +37,7 @@ func (p *Planner) locate(ctx context.Context, in *plan.Plan) (*plan.Plan, error)
 			err = noFileName(remote[n.Inputs[0]])
 		case n.Read != nil && slices.ContainsFunc(n.Read.Paths, object.IsRemote):
 			remote[n.ID] = n.Read.Paths[0]
-			n.Read, err = p.locateRead(ctx, n.Read)
+			err = p.locateRead(ctx, n)
 		case n.SQL != nil && slices.ContainsFunc(n.SQL.Access, object.IsRemote):
 			n.SQL, err = p.locateSQL(ctx, n.SQL)
 		}
@@ -53,21 +53,32 @@ func (p *Planner) locate(ctx context.Context, in *plan.Plan) (*plan.Plan, error)
 	return &out, nil
 }
 
-func (p *Planner) locateRead(ctx context.Context, r *plan.ReadOp) (*plan.ReadOp, error) {
+// locateRead has a step read objects. Of a dataset it is the table, which may have no files.
+func (p *Planner) locateRead(ctx context.Context, n *plan.Node) error {
+	r := *n.Read
 	if r.Options.Filename {
-		return nil, noFileName(r.Paths[0])
+		return noFileName(r.Paths[0])
 	}
-	out := *r
-	out.Paths = nil
+	t, err := p.tableOf(ctx, &r, n.Read.Paths)
+	if err != nil {
+		return err
+	}
+	if t != nil && t.Empty {
+		n.Read, n.SQL = nil, &plan.SQLOp{Query: t.nothing(r.Options.Columns)}
+		return nil
+	}
+	r.Options.Hive = r.Options.Hive || t != nil && len(t.Folders) > 0
+	r.Paths = nil
 	l := locator{p: p, ctx: ctx, known: map[string][]string{}}
-	for _, pattern := range r.Paths {
+	for _, pattern := range n.Read.Paths {
 		paths, err := l.paths(pattern)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		out.Paths = append(out.Paths, paths...)
+		r.Paths = append(r.Paths, paths...)
 	}
-	return &out, nil
+	n.Read = &r
+	return nil
 }
 
 func noFileName(name string) error {

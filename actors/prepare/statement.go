@@ -300,8 +300,12 @@ func (q *statement) resolve(ctx context.Context, sql string) (*resolved, error) 
 	if err != nil {
 		return nil, err
 	}
-	more, err := q.pin(ctx, r.files)
-	if err != nil || !more {
+	views, err := q.urls(ctx, r.urls)
+	if err != nil {
+		return nil, err
+	}
+	pins, err := q.pin(ctx, r.files)
+	if err != nil || !pins && !views {
 		return r, err
 	}
 	return q.absolute(ctx, sql)
@@ -334,6 +338,7 @@ func (q *statement) absolute(ctx context.Context, sql string) (*resolved, error)
 type resolved struct {
 	text   string
 	files  []tree.File
+	urls   []string // which may be those of tables
 	tables map[string]bool
 }
 
@@ -346,8 +351,8 @@ func (q *statement) read(ctx context.Context, sql string, js []byte, views []str
 	if list, _ := root["statements"].([]any); len(list) != 1 {
 		return nil, oneStatement()
 	}
-	r := &resolved{text: sql, tables: tree.Tables(root)}
 	files := tree.AbsoluteFiles(root, q.place, views...)
+	r := &resolved{text: sql, urls: files.URLs, tables: tree.Tables(root)}
 	if err := unreadable(files); err != nil {
 		return nil, err
 	}

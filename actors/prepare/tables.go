@@ -36,7 +36,7 @@ type Table struct {
 // and their order, whatever DuckDB would see in the names of folders.
 func (t *Table) view(name string) plan.View {
 	if t.Empty {
-		return plan.View{Name: name, SQL: t.nothing()}
+		return plan.View{Name: name, SQL: t.nothing(nil)}
 	}
 	columns := make([]string, len(t.Columns))
 	var types []string
@@ -56,13 +56,52 @@ func (t *Table) view(name string) plan.View {
 	return plan.View{Name: name, SQL: "SELECT " + strings.Join(columns, ", ") + " FROM read_parquet(" + lexer.QuoteText(t.Path) + args + ")"}
 }
 
-// nothing is a query with the table's columns and no rows.
-func (t *Table) nothing() string {
+// nothing is a query with columns of the table's, all if none are named, and no rows.
+func (t *Table) nothing(names []string) string {
 	columns := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		columns[i] = fmt.Sprintf("CAST(NULL AS %s) AS %s", c.Type, lexer.QuoteName(c.Name))
 	}
-	return "SELECT " + strings.Join(columns, ", ") + " WHERE false"
+	list := "*"
+	if len(names) > 0 {
+		list = quoteNames(names)
+	}
+	return "SELECT " + list + " FROM (SELECT " + strings.Join(columns, ", ") + ") WHERE false"
+}
+
+func quoteNames(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = lexer.QuoteName(n)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// tableOf is the table of which a read reads files, named by their URLs; nil: they are of
+// none, or of several that differ.
+func (p *Planner) tableOf(ctx context.Context, r *plan.ReadOp, urls []string) (t *Table, err error) {
+	if p.Tables == nil || r.Format != plan.Parquet {
+		return nil, nil
+	}
+	known := map[dataset.Ref]bool{}
+	for _, url := range urls {
+		ref, err := dataset.Parse(url)
+		if err != nil { // another's file
+			return nil, nil
+		}
+		if ref.Path = ""; known[ref] {
+			continue
+		}
+		next, err := p.Tables.Table(ctx, ref.Name, ref.Version)
+		if err != nil || next == nil || len(next.Columns) == 0 {
+			return nil, err
+		}
+		if t != nil && !(slices.Equal(t.Columns, next.Columns) && slices.Equal(t.Folders, next.Folders) && !t.Empty && !next.Empty) {
+			return nil, nil
+		}
+		known[ref], t = true, next
+	}
+	return t, nil
 }
 
 // table is the view of a dataset that a statement reads by its name or its URL; nil: there
@@ -88,14 +127,59 @@ func (q *statement) table(ctx context.Context, name string) (*plan.View, error) 
 	if t == nil || err != nil {
 		return nil, err
 	}
-	if ref.Path != "" { // a folder of it
-		below := *t
-		below.Path += "/" + ref.Path
-		t = &below
-	}
-	v := t.view(name)
+	v := t.below(ref.Path).view(name)
 	q.views[name] = v
 	return &v, nil
+}
+
+// below is the table of some of the files, by their names or a folder's; empty: of all.
+func (t *Table) below(path string) *Table {
+	if path == "" {
+		return t
+	}
+	out := *t
+	out.Path += "/" + path
+	return &out
+}
+
+// urls has views stand for URLs that are those of tables, or of files of some. It reports
+// whether there were any.
+func (q *statement) urls(ctx context.Context, urls []string) (more bool, err error) {
+	views := maps.Clone(q.place.Views)
+	for _, url := range urls {
+		ref, err := dataset.Parse(url)
+		if err != nil { // what is no dataset's is told when it is looked for
+			continue
+		}
+		t, err := q.dataset(ctx, ref.Name, ref.Version)
+		if err != nil {
+			return false, err
+		}
+		if t == nil || len(t.Columns) == 0 {
+			continue
+		}
+		if views == nil {
+			views = map[string]string{}
+		}
+		views[url], more = q.named(t.below(ref.Path)), true
+	}
+	q.place.Views = views
+	return more, nil
+}
+
+// named is the name of a view of a table, by which it can be told from those that differ in
+// case only.
+func (q *statement) named(t *Table) string {
+	name := strings.ToLower(t.Path)
+	for n := 2; ; n++ {
+		v := t.view(name)
+		old, taken := q.views[name]
+		if !taken || old == v {
+			q.views[name] = v
+			return name
+		}
+		name = fmt.Sprintf("%s #%d", strings.ToLower(t.Path), n)
+	}
 }
 
 // dataset is a version of a dataset, 0 for the newest: the same one however often the
@@ -176,11 +260,7 @@ func (q *statement) written(ctx context.Context, s *stmt.Statement) (string, err
 	case s.Kind == stmt.Insert:
 		return q.inserted(ctx, s)
 	case s.Kind == stmt.CreateTable && len(s.Columns) > 0:
-		names := make([]string, len(s.Columns))
-		for i, n := range s.Columns {
-			names[i] = lexer.QuoteName(n)
-		}
-		return fmt.Sprintf("SELECT * FROM (%s\n) AS q(%s)", s.Query, strings.Join(names, ", ")), nil
+		return fmt.Sprintf("SELECT * FROM (%s\n) AS q(%s)", s.Query, quoteNames(s.Columns)), nil
 	}
 	return s.Query, nil
 }

@@ -55,6 +55,9 @@ type Place struct {
 	Home string // what ~ stands for
 	// Pins are URLs that stand for others, such as one of a version.
 	Pins map[string]string
+	// Views are names of views, by URLs: what reads such a URL, and says nothing of how, is
+	// to read the view.
+	Views map[string]string
 }
 
 // local is the path of a file's URL on this machine, or the name itself.
@@ -110,8 +113,9 @@ func FileOf(function, path string) File {
 
 // Files lists the files that a query reads.
 type Files struct {
-	List    []File // each once, in order
-	Changed bool   // one was not named so before
+	List    []File   // each once, in order
+	Changed bool     // one was not named so before
+	URLs    []string // such as Place.Views may have, and has not
 	// Unclear are readers whose first argument is no text, nor a list of texts:
 	// which files they read is not to be told.
 	Unclear []string
@@ -136,6 +140,15 @@ func AbsoluteFiles(n Node, place Place, views ...string) *Files {
 		ctes[v] = true
 	}
 	Walk(n, func(n Node) {
+		if url, ok := plainURL(n, ctes); ok {
+			if view := place.Views[url]; view == "" {
+				out.URLs = append(out.URLs, url)
+			} else {
+				readView(n, url, view)
+				out.Changed = true
+				return
+			}
+		}
 		switch Text(n, "type") {
 		case "BASE_TABLE":
 			name := Text(n, "table_name")
