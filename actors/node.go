@@ -376,6 +376,7 @@ func (n *Node) checkSender(from wire.Peer, msg proto.Message) error {
 // Leave drains the node and leaves the pond: no new tasks; those running end;
 // jobs that this node coordinates or holds segments for get up to two minutes
 // to end, or seconds if every other node leaves too: they go on when nodes are back.
+// In that time all nodes that stay get what they are to hold of its copies.
 // Then it announces its leave to the others. ctx cuts the waiting short.
 func (n *Node) Leave(ctx context.Context) error {
 	n.log.Info("leaving", "node", n.id)

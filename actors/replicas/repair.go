@@ -13,7 +13,6 @@ import (
 	"github.com/pondmesh/pond/fs/layout"
 	"github.com/pondmesh/pond/fs/repair"
 	"github.com/pondmesh/pond/fs/replica"
-	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/delay"
 )
 
@@ -407,53 +406,4 @@ func (r *Replicas) vouch(ctx context.Context, stale bool, checks []repair.ID, he
 	if err := r.believe(time.Now()); err != nil {
 		r.log.Warn("noting that others were heard", "err", err)
 	}
-}
-
-// Drain waits until this node, which is leaving, holds nothing that is not elsewhere. It
-// waits for nothing if no other node stays.
-func (r *Replicas) Drain(ctx context.Context) error {
-	for {
-		if r.alone() {
-			return nil
-		}
-		mine, err := r.sums()
-		if err != nil {
-			return err
-		}
-		held := 0
-		for _, s := range mine {
-			held += int(s.held)
-		}
-		l := r.Layout()
-		if held == 0 && l.Current() == nil {
-			return nil
-		}
-		if l, err = r.readLayout(ctx); err != nil { // not what it remembers: others have changed it
-			return err
-		}
-		if held == 0 && (l.Current() == nil || !r.owns(&l)) {
-			return nil
-		}
-		r.nudge()
-		t := time.NewTimer(drainEvery)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return fmt.Errorf("replicas: %d uploads are still here: %w", held, context.Cause(ctx))
-		}
-	}
-}
-
-// drainEvery is how often a leaving node looks whether it is done.
-const drainEvery = 2 * time.Second
-
-// owns reports whether a layout gives this node anything.
-func (r *Replicas) owns(l *layout.Layout) bool {
-	return slices.ContainsFunc(l.Current().Members, func(m layout.Member) bool { return m.Node == r.self() && m.Weight > 0 })
-}
-
-// alone reports whether no other node is to stay.
-func (r *Replicas) alone() bool {
-	return !slices.ContainsFunc(r.cfg.View().Members, func(m mesh.Member) bool { return m.ID != r.cfg.Self && m.State == mesh.Alive })
 }

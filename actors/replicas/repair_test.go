@@ -3,6 +3,7 @@ package replicas
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -346,6 +347,46 @@ func TestDrain(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestDrainOfFew: where as many copies are wanted as there are nodes, or more, one that
+// leaves waits until all that stay have all, and no longer: nothing can be dropped then.
+func TestDrainOfFew(t *testing.T) {
+	for _, nodes := range []int{2, 3, 4} {
+		bubble(t, nodes, func(t *testing.T, p *pond) {
+			p.follow()
+			all := p.putAll(12)
+			p.placed(p.laid(nodes), all)
+			for id, b := range all {
+				if !p.nodes["b"].has(Copy{ID: id}, b) {
+					continue
+				}
+				for _, n := range p.but("b") { // it alone has it now
+					if err := n.store.Delete(id); err != nil && !errors.Is(err, fs.ErrNotFound) {
+						t.Fatal(err)
+					}
+				}
+			}
+			p.leave("b")
+			begun := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			if err := p.nodes["b"].Drain(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begun); took > time.Minute {
+				t.Errorf("of %d nodes, one took %v to leave", nodes, took)
+			}
+			p.nodes["b"].stop()
+			p.forget("b")
+			for id, b := range all {
+				if !slices.ContainsFunc(p.but(), func(n *node) bool { return n.has(Copy{ID: id}, b) }) {
+					t.Errorf("of %d nodes, one left with the only copy of %s", nodes, id)
+				}
+			}
+			p.placed(p.laid(nodes-1), all)
+		})
+	}
 }
 
 // leave has a node say that it leaves.
