@@ -106,7 +106,7 @@ var layers = map[string][]string{
 	"actors/drafts":    {"actors/api", "actors/datasets", "actors/exec", "actors/journal", "actors/plan", "duck", "fs", "fs/collect", "fs/dataset"},
 	"actors/carry":     {"actors/api", "actors/plan"},
 	"actors/storage": {"actors/access", "actors/api", "actors/auth", "actors/datasets", "actors/edge", "actors/peers", "actors/plan", "actors/replicas",
-		"duck", "fs", "fs/collect", "fs/dataset", "fs/register", "fs/repair", "fs/replica", "mesh"},
+		"duck", "fs", "fs/collect", "fs/dataset", "fs/register", "fs/repair", "fs/replica", "mesh", "mesh/delay"},
 	"actors/terms": {"actors/api", "actors/plan", "fs/register", "mesh"},
 	"actors/setup": {"actors/api", "actors/funcs", "actors/kinds", "actors/plan", "actors/token", "actors/wire", "fs", "fs/collect", "fs/disks", "fs/faults", "mesh", "mesh/offers"},
 	"actors": {"actors/access", "actors/api", "actors/audit", "actors/auth", "actors/copies", "actors/crew", "actors/datasets", "actors/drafts", "actors/edge", "actors/exec", "actors/faulty", "actors/fair", "actors/given", "actors/grains", "actors/jobs", "actors/journal", "actors/kinds", "actors/metrics", "actors/peers", "actors/plan", "actors/plan/distribute", "actors/prepare",

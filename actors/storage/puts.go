@@ -25,6 +25,7 @@ import (
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/repair"
 	"github.com/pondmesh/pond/mesh"
+	"github.com/pondmesh/pond/mesh/delay"
 )
 
 // Bounds of puts.
@@ -47,9 +48,35 @@ type session struct {
 	seen  time.Time // when the register had it
 }
 
+// putIDMax bounds the id of a put.
+const putIDMax = 64
+
+// put is the put that a request is of. Its id stands beside those of jobs that write the
+// dataset, which everybody may see: it has another form, so that nobody ends the writing of
+// such a job, or publishes in its name.
+func (s *Server) put(r *http.Request) (name, id string, err error) {
+	name, id = r.PathValue("name"), r.PathValue("id")
+	letter := func(c rune) bool { return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' }
+	switch {
+	case id == "" || len(id) > putIDMax || strings.ContainsFunc(id, func(c rune) bool { return !letter(c) }):
+		err = &plan.Error{Kind: plan.KindUser, Op: "put", Subject: name, Text: fmt.Sprintf("%.80q is no id of a put: it has at most %d letters and digits", id, putIDMax)}
+	case plan.JobID(id).Check() == nil:
+		err = &plan.Error{Kind: plan.KindUser, Op: "put", Subject: name, Text: fmt.Sprintf("%q may be the id of a job", id), Hint: "draw another"}
+	default:
+		if err = dataset.CheckName(name); err == nil {
+			err = s.mayWrite(name)
+		}
+	}
+	return name, id, told("put", name, err)
+}
+
 // find is the lease of a put, renewed when that is due.
 func (s *Server) find(r *http.Request) (lease string, err error) {
-	name, id, by := r.PathValue("name"), r.PathValue("id"), s.writer(r)
+	name, id, err := s.put(r)
+	if err != nil {
+		return "", err
+	}
+	by := s.writer(r)
 	s.sessions.mu.Lock()
 	known, ok := s.sessions.last[name+"/"+id]
 	s.sessions.mu.Unlock()
@@ -84,11 +111,11 @@ func (s *Server) forget(name, id string) {
 
 // begin begins a put, or goes on with one, and tells what is there.
 func (s *Server) begin(_ http.ResponseWriter, r *http.Request) (any, error) {
-	req, name, id := new(api.PutFiles), r.PathValue("name"), r.PathValue("id")
-	err := edge.Decode(r, req)
-	if err == nil {
-		err = s.mayWrite(name)
+	req := new(api.PutFiles)
+	if err := edge.Decode(r, req); err != nil {
+		return nil, err
 	}
+	name, id, err := s.put(r)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +147,10 @@ func modeOf(req *api.PutFiles) dataset.Mode { return cmp.Or(dataset.Mode(req.Mod
 
 // giveUp ends a put.
 func (s *Server) giveUp(_ http.ResponseWriter, r *http.Request) (any, error) {
-	name, id := r.PathValue("name"), r.PathValue("id")
+	name, id, err := s.put(r)
+	if err != nil {
+		return nil, err
+	}
 	s.forget(name, id)
 	lease, err := s.c.Datasets().Lease(r.Context(), name, id)
 	if err == nil {
@@ -129,7 +159,9 @@ func (s *Server) giveUp(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if errors.Is(err, collect.ErrCondemned) {
 		err = nil // it has ended
 	}
-	return struct{}{}, told("put", name, err)
+	err = told("put", name, err)
+	s.note(r, "give up a put", name, err)
+	return struct{}{}, err
 }
 
 // piece takes a piece of a file.
@@ -159,7 +191,7 @@ func (s *Server) ordered(r *http.Request) (f datasets.Sent, at int64, err error)
 	f = datasets.Sent{Origin: collect.Origin{Dataset: r.PathValue("name")}, Path: q.Get("path"), Sum: q.Get("sum")}
 	at, err1 := count(r, "at")
 	f.Size, err = count(r, "size")
-	if err = errors.Join(err1, err, s.mayWrite(f.Dataset), dataset.CheckFile(f.Path)); err != nil {
+	if err = errors.Join(err1, err, dataset.CheckFile(f.Path)); err != nil {
 		return f, 0, told("put", f.Dataset, err)
 	}
 	if b, err := hex.DecodeString(f.Sum); err != nil || len(b) != 32 || f.Size > fs.SizeMax || at > f.Size {
@@ -259,16 +291,32 @@ func (s *Server) publish(_ http.ResponseWriter, r *http.Request) (any, error) {
 	return out, nil
 }
 
+// keep renews a lease until it is told to end: the footers of many files take their time.
+func (s *Server) keep(ctx context.Context, name, lease string) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var over sync.WaitGroup
+	over.Go(func() {
+		for delay.For(ctx, collect.Kept().Lease/renewals) == nil {
+			if err := s.c.Datasets().Renew(ctx, name, lease); err != nil && ctx.Err() == nil {
+				s.c.Log.Warn("the lease of a put is not renewed", "dataset", name, "err", err)
+			}
+		}
+	})
+	return func() {
+		cancel()
+		over.Wait()
+	}
+}
+
 func (s *Server) publication(r *http.Request, req *api.PutFiles) (*api.PutFiles, error) {
-	name, id := r.PathValue("name"), r.PathValue("id")
-	p := datasets.Publication{Name: name, Job: id, By: s.writer(r), Mode: modeOf(req)}
-	if err := s.mayWrite(name); err != nil {
+	name, id, err := s.put(r)
+	if err != nil {
 		return nil, err
 	}
+	p := datasets.Publication{Name: name, Job: id, By: s.writer(r), Mode: modeOf(req)}
 	if len(req.Files) == 0 {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "put", Subject: name, Text: "there are no files to be put"}
 	}
-	var err error
 	p.Lease, err = s.c.Datasets().Lease(r.Context(), name, id)
 	if done, ok := errors.AsType[*dataset.PublishedError](err); ok {
 		return &api.PutFiles{Version: done.Version}, nil
@@ -276,6 +324,7 @@ func (s *Server) publication(r *http.Request, req *api.PutFiles) (*api.PutFiles,
 	if err != nil {
 		return nil, err
 	}
+	defer s.keep(r.Context(), name, p.Lease)()
 	held, err := s.held(r.Context(), name, p.Lease)
 	if err != nil {
 		return nil, err
@@ -407,11 +456,15 @@ func notParquet(name string, err error) error {
 
 // remove publishes a version without some files.
 func (s *Server) remove(_ http.ResponseWriter, r *http.Request) (any, error) {
-	req, name, id, by := new(api.PutFiles), r.PathValue("name"), r.PathValue("id"), s.writer(r)
+	req := new(api.PutFiles)
 	if err := edge.Decode(r, req); err != nil {
 		return nil, err
 	}
-	version, err := s.without(r.Context(), name, id, by, req.Files)
+	name, id, err := s.put(r)
+	if err != nil {
+		return nil, err
+	}
+	version, err := s.without(r.Context(), name, id, s.writer(r), req.Files)
 	err = told("remove", name, err)
 	s.note(r, "remove", name, err, slog.Int("files", len(req.Files)))
 	if err != nil {
@@ -421,9 +474,6 @@ func (s *Server) remove(_ http.ResponseWriter, r *http.Request) (any, error) {
 }
 
 func (s *Server) without(ctx context.Context, name, id string, by dataset.Writer, files []api.PutFile) (uint64, error) {
-	if err := s.mayWrite(name); err != nil {
-		return 0, err
-	}
 	if len(files) == 0 {
 		return 0, &plan.Error{Kind: plan.KindUser, Op: "remove", Subject: name, Text: "no files are named"}
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"syscall"
 
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
@@ -73,7 +74,7 @@ func (s *Server) Routes() []Route {
 		{"GET /v1/datasets", auth.Read, 0, s.list},
 		{"DELETE /v1/datasets/{name}", auth.Submit, 0, s.drop},
 		{"GET /v1/datasets/{name}", auth.Read, 0, s.look},
-		{"GET /v1/datasets/{name}/files", auth.Read, 0, s.read},
+		{"GET /v1/datasets/{name}/files", auth.Submit, 0, s.read},
 		{"GET /v1/datasets/{name}/sent", auth.Node, 0, s.sent},
 		{"POST /v1/datasets/{name}/puts/{id}", auth.Submit, bodySmall, s.begin},
 		{"DELETE /v1/datasets/{name}/puts/{id}", auth.Submit, 0, s.giveUp},
@@ -181,7 +182,7 @@ func told(op, name string, err error) error {
 		e.Kind, e.Hint = plan.KindUnavailable, "bring back the nodes that hold it: pondnode fs status shows them"
 	case errors.Is(err, replica.ErrLost):
 		e.Kind, e.Hint = plan.KindLost, "every copy is damaged or gone: put it again; pondnode fs status shows what is in quarantine"
-	case errors.Is(err, fs.ErrNoSpace), errors.Is(err, fs.ErrOffline):
+	case errors.Is(err, fs.ErrNoSpace), errors.Is(err, fs.ErrOffline), errors.Is(err, syscall.ENOSPC):
 		e.Kind, e.Hint = plan.KindResource, "make room on the node's disk: pondnode fs status shows them"
 	}
 	return e

@@ -4,14 +4,20 @@ package storage
 
 import (
 	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/datasets"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/mesh"
@@ -119,5 +125,37 @@ func TestCheck(t *testing.T) {
 	}
 	if n, _ := one.have(); n != -1 {
 		t.Errorf("what changed stays: %d bytes", n)
+	}
+}
+
+// TestPutID: nobody gives up, or goes on with, what is no put: a job that writes a dataset
+// has an id that everybody may see.
+func TestPutID(t *testing.T) {
+	s := &Server{c: Config{Rules: &access.Rules{}, Log: slog.New(slog.DiscardHandler)}}
+	job := strings.Repeat("0a", 16)
+	for _, c := range []struct {
+		name, id string
+		ok       bool
+	}{
+		{"sales", "MNCP5GOZYQKGF4JOYVS4EUPHUR", true}, {"sales", "nightly7", true}, {"sales", job, false}, {"sales", "", false}, {"sales", "a/b", false},
+		{"sales", "a.b", false}, {"sales", strings.Repeat("a", putIDMax+1), false}, {"a/b", "c", false}, {"", "c", false},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{}"))
+		r.SetPathValue("name", c.name)
+		r.SetPathValue("id", c.id)
+		if _, _, err := s.put(r); (err == nil) != c.ok || err != nil && plan.KindOf(err) != plan.KindUser {
+			t.Errorf("%q, %q: %v", c.name, c.id, err)
+		}
+		for name, route := range map[string]func(http.ResponseWriter, *http.Request) (any, error){
+			"begin": s.begin, "give up": s.giveUp, "publish": s.publish, "remove": s.remove, "piece": func(http.ResponseWriter, *http.Request) (any, error) { return s.find(r) },
+		} {
+			if c.ok {
+				continue
+			}
+			r.Body = io.NopCloser(strings.NewReader("{}"))
+			if _, err := route(nil, r); plan.KindOf(err) != plan.KindUser {
+				t.Errorf("%s of %q, %q: %v", name, c.name, c.id, err)
+			}
+		}
 	}
 }

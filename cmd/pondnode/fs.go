@@ -8,10 +8,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -439,19 +439,47 @@ func goesOn(err error) bool {
 // memo is the id of a put that has not ended, in a file of the user's own.
 type memo struct{ id, file string }
 
-// rememberPut is the id of the put that the same command began and has not ended, or else a
-// new one. Where nothing can be remembered it is of use for this run only.
+// memoKept is how long the id of a put is of use: the pond forgets a put that nobody goes on
+// with.
+const memoKept = time.Hour
+
+// looks is a sum of how files look: their names, sizes and times. Faults are told when the
+// files are put.
+func looks(sources []string) string {
+	h := sha256.New()
+	for _, s := range sources {
+		found, err := filepath.Glob(s)
+		if err != nil || len(found) == 0 {
+			found = []string{s}
+		}
+		for _, name := range found {
+			_ = filepath.WalkDir(name, func(name string, _ fs.DirEntry, _ error) error {
+				if info, err := os.Stat(name); err == nil && !info.IsDir() {
+					fmt.Fprintf(h, "%q %d %d\n", name, info.Size(), info.ModTime().UnixNano())
+				}
+				return nil
+			})
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// rememberPut is the id of the put that the same command began, of the same files as they
+// are, and has not ended; or else a new one. Where nothing can be remembered it is of use
+// for this run only.
 func rememberPut(url string, sources []string, o pond.PutOptions) memo {
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return memo{id: rand.Text()}
 	}
 	here, _ := os.Getwd()
-	key := fmt.Sprintf("%q %q %q %v %v", here, url, slices.Clone(sources), o.Append, o.Overwrite)
+	key := fmt.Sprintf("%q %q %q %v %v %s", here, url, sources, o.Append, o.Overwrite, looks(sources))
 	m := memo{rand.Text(), filepath.Join(dir, "pond", "puts", sum(key))}
-	if b, err := os.ReadFile(m.file); err == nil && len(b) == len(m.id) {
-		m.id = string(b)
-		return m
+	if info, err := os.Stat(m.file); err == nil && time.Since(info.ModTime()) < memoKept {
+		if b, err := os.ReadFile(m.file); err == nil && len(b) == len(m.id) {
+			m.id = string(b)
+			return m
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(m.file), 0o700); err == nil {
 		_ = os.WriteFile(m.file, []byte(m.id), 0o600)

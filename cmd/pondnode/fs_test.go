@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/output"
@@ -46,9 +48,14 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// A put has one id until it is forgotten, and another for other sources.
+// A put has one id until it is forgotten, and another for other sources, for other files in
+// them, and when it is too old.
 func TestRememberPut(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("a", []byte("1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	first := rememberPut("pond://d", []string{"a"}, pond.PutOptions{})
 	if again := rememberPut("pond://d", []string{"a"}, pond.PutOptions{}); again != first {
 		t.Errorf("%+v, %+v", first, again)
@@ -58,6 +65,26 @@ func TestRememberPut(t *testing.T) {
 			t.Errorf("%+v", other)
 		}
 	}
+	long := time.Now().Add(-2 * memoKept)
+	if err := os.Chtimes(first.file, long, long); err != nil {
+		t.Fatal(err)
+	}
+	if again := rememberPut("pond://d", []string{"a"}, pond.PutOptions{}); again.id == first.id {
+		t.Error("it is too old")
+	}
+	for _, source := range []string{"a", "*", "."} {
+		before := rememberPut("pond://d", []string{source}, pond.PutOptions{})
+		if err := os.WriteFile("a", append([]byte("12"), source...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if again := rememberPut("pond://d", []string{source}, pond.PutOptions{}); again.id == before.id {
+			t.Errorf("%s: a file is another", source)
+		}
+		if err := os.WriteFile("a", []byte("1"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first = rememberPut("pond://d", []string{"a"}, pond.PutOptions{})
 	first.forget()
 	if again := rememberPut("pond://d", []string{"a"}, pond.PutOptions{}); again.id == first.id {
 		t.Error("it was forgotten")
