@@ -30,7 +30,6 @@ func (s *Stream) local(ctx context.Context, _ bool) error {
 		}
 		switch {
 		case err == nil:
-			s.tellLost()
 			s.end(s.cur)
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -58,6 +57,7 @@ func (s *Stream) localWant(ctx context.Context, shelf *shelf, br *bufio.Reader, 
 	if err != nil {
 		return nil, err
 	}
+	s.tellLost() // before the blocks that follow
 	for _, sp := range spans {
 		br.Reset(io.NewSectionReader(seg, sp.offset, sp.length))
 		if err := s.asm.feed(ctx, br, sp.length); err != nil {

@@ -32,9 +32,10 @@ type Rows struct {
 	runs   []Run
 
 	cur   *Stream
-	base  int // index in runs of the current request's first want
-	next  int // first run not yet asked for
-	at    int // the want of the latest block: those before it are over
+	held  *Block // taken from cur; an earlier run was found short
+	base  int    // index in runs of the current request's first want
+	next  int    // first run not yet asked for
+	at    int    // the want of the latest block: those before it are over
 	skip  []int64
 	given []int64 // rows returned, by want
 	limit []int64 // rows still due, by want; -1: not known
@@ -69,11 +70,10 @@ func (r *Rows) read() (arrow.RecordBatch, error) {
 				return nil, err
 			}
 		}
-		block, err := r.cur.Next()
+		block, err := r.block()
 		if errors.Is(err, io.EOF) {
-			r.cur.Close()
-			r.cur = nil
-			if err := r.short(); err != nil {
+			r.leave()
+			if err := r.short(len(r.limit)); err != nil {
 				return nil, err
 			}
 			continue
@@ -81,11 +81,36 @@ func (r *Rows) read() (arrow.RecordBatch, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := r.short(block.Want); err != nil { // rows before those of the block: they come first
+			r.held = &block
+			return nil, err
+		}
 		r.at = block.Want
 		rec, err := r.cut(block)
 		if err != nil || rec != nil {
 			return rec, err
 		}
+	}
+}
+
+// block is the next one of the request that is under way.
+func (r *Rows) block() (Block, error) {
+	if b := r.held; b != nil {
+		r.held = nil
+		return *b, nil
+	}
+	return r.cur.Next()
+}
+
+// leave ends the request that is under way.
+func (r *Rows) leave() {
+	if r.held != nil {
+		r.held.Release()
+		r.held = nil
+	}
+	if r.cur != nil {
+		r.cur.Close()
+		r.cur = nil
 	}
 }
 
@@ -145,10 +170,7 @@ func (r *Rows) elsewhere(err error) error {
 	if len(moved) == 0 {
 		return err
 	}
-	if r.cur != nil {
-		r.cur.Close()
-		r.cur = nil
-	}
+	r.leave()
 	r.runs, r.next, r.limit = rest, 0, nil
 	if !named {
 		return nil
@@ -177,11 +199,11 @@ func (r *Rows) rest() []Run {
 	return append(rest, r.runs[r.next:]...)
 }
 
-// short names the segments of the request that has ended which gave fewer rows than
-// were due: an end that comes too early is a loss, not an end.
-func (r *Rows) short() error {
+// short names the segments of the request's first runs, which are over, that gave fewer
+// rows than were due: an end that comes too early is a loss, not an end.
+func (r *Rows) short(runs int) error {
 	var lost *LostError
-	for w, due := range r.limit {
+	for w, due := range r.limit[:runs] {
 		if due <= 0 {
 			continue
 		}
@@ -248,10 +270,7 @@ func (r *Rows) cut(block Block) (arrow.RecordBatch, error) {
 
 // Close ends the request that is under way.
 func (r *Rows) Close() error {
-	if r.cur != nil {
-		r.cur.Close()
-		r.cur = nil
-	}
+	r.leave()
 	r.next = len(r.runs)
 	return nil
 }

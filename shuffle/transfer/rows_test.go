@@ -15,10 +15,14 @@ import (
 
 // rowsSource has segments of one partition of 1000 rows each, in several blocks.
 func rowsSource(t *testing.T, segments int) (*memSource, *arrow.Schema) {
+	return sourceOf(t, segments, 1000)
+}
+
+func sourceOf(t *testing.T, segments int, rows int64) (*memSource, *arrow.Schema) {
 	schema := arrow.NewSchema([]arrow.Field{{Name: "i", Type: arrow.PrimitiveTypes.Int64}}, nil)
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
-	for i := range int64(1000) {
+	for i := range rows {
 		b.Field(0).(*array.Int64Builder).Append(i * 7919 % 1009 << 40)
 	}
 	rec := b.NewRecordBatch()
@@ -176,6 +180,62 @@ func TestRowsElsewhere(t *testing.T) {
 		}
 		if (c.err == nil || c.err == ErrGone) && !slices.Equal(got, want) {
 			t.Errorf("%s: %d rows, want %d: %v", name, len(got), len(want), err)
+		}
+	}
+}
+
+// TestRowsShort: what a node ends too early is read from another, of each run and in order,
+// also when several runs are of one segment; what nobody else holds is told.
+func TestRowsShort(t *testing.T) {
+	src, schema := rowsSource(t, 2)
+	whole := addrOf(serve(t, src, Limits{}))
+	few, _ := sourceOf(t, 2, 400)
+	brief := addrOf(serve(t, few, Limits{}))
+	decode, err := shuffle.NewDecoder(schema, memory.DefaultAllocator, shuffle.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		others [3][]string
+		seg    [3]int
+		rows   [3]int64 // that are read
+		told   []shuffle.SegmentID
+	}{
+		"one segment":        {[3][]string{{whole}, {whole}, {whole}}, [3]int{0, 0, 0}, [3]int64{900, 900, 900}, nil},
+		"two":                {[3][]string{{whole}, {whole}, {whole}}, [3]int{0, 1, 0}, [3]int64{900, 900, 900}, nil},
+		"nobody else":        {[3][]string{nil, nil, nil}, [3]int{0, 1, 0}, [3]int64{300, 300, 0}, []shuffle.SegmentID{id(0), id(1)}},
+		"of the middle one":  {[3][]string{{whole}, nil, {whole}}, [3]int{0, 1, 0}, [3]int64{900, 300, 900}, []shuffle.SegmentID{id(1)}},
+		"of the first alone": {[3][]string{nil, {whole}, {whole}}, [3]int{0, 0, 1}, [3]int64{300, 900, 900}, []shuffle.SegmentID{id(0)}},
+	} {
+		var runs []Run
+		var want []int64
+		for i := range c.seg {
+			runs = append(runs, Run{Addr: brief, Others: c.others[i], Segment: id(c.seg[i]), Skip: 100, Rows: 900})
+			for k := range c.rows[i] {
+				want = append(want, (k+100)*7919%1009<<40)
+			}
+		}
+		rows := newTestClient(t, ClientConfig{}).Rows(t.Context(), decode, runs)
+		var got []int64
+		var told []shuffle.SegmentID
+		for range 1000 {
+			rec, err := rows.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if lost, ok := errors.AsType[*LostError](err); ok {
+				told = append(told, lost.Segments...)
+				continue
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			got = append(got, rec.Column(0).(*array.Int64).Int64Values()...)
+			rec.Release()
+		}
+		rows.Close()
+		if !slices.Equal(got, want) || !slices.Equal(slices.Compact(told), c.told) {
+			t.Errorf("%s: %d rows, want %d; told %v, want %v", name, len(got), len(want), told, c.told)
 		}
 	}
 }
