@@ -35,7 +35,7 @@ func (t *task) columns(ctx context.Context) (out []plan.Column, err error) {
 }
 
 // storedQuery is a query with a dataset's columns as its files have them. Folders are named
-// by texts of all types.
+// by texts of all types, but for those that are read as NULL.
 func storedQuery(query string, columns []plan.Column, folders []string) (string, error) {
 	list, places := make([]string, len(columns)), make([]string, len(columns))
 	for i, c := range columns {
@@ -46,10 +46,27 @@ func storedQuery(query string, columns []plan.Column, folders []string) (string,
 		places[i] = fmt.Sprintf("c%d", i)
 		list[i] = places[i]
 		in := func(name string) bool { return strings.EqualFold(name, c.Name) }
-		if typ != c.Type && !slices.ContainsFunc(folders, in) {
+		switch folder := slices.ContainsFunc(folders, in); {
+		case folder:
+			if err := plan.CheckFolder(c); err != nil {
+				return "", err
+			}
+			list[i] = folderValue(places[i], c)
+		case typ != c.Type:
 			list[i] = fmt.Sprintf("CAST(%s AS %s)", places[i], typ)
 		}
 		list[i] += " AS " + lexer.QuoteName(c.Name)
 	}
 	return fmt.Sprintf("SELECT %s FROM (%s\n) AS q(%s)", strings.Join(list, ", "), query, strings.Join(places, ", ")), nil
+}
+
+// folderValue is a column that names folders. It is an error where one would be read as
+// NULL, which other types than texts have no value for.
+func folderValue(place string, c plan.Column) string {
+	if c.Type != "VARCHAR" && c.Type != "JSON" && !strings.HasPrefix(c.Type, "ENUM(") {
+		return place
+	}
+	text := place + "::VARCHAR"
+	says := fmt.Sprintf("%s || %s", text, lexer.QuoteText(" in column "+c.Name+" cannot name a folder: it would be read as NULL; write NULL or another text, or leave the column out of PARTITION_BY"))
+	return fmt.Sprintf("CASE WHEN lower(%s) IN ('null', '__hive_default_partition__') THEN error(%s) ELSE %s END", text, says, place)
 }

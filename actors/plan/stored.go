@@ -46,3 +46,22 @@ func Stored(typ string) (stored string, cast bool, err error) {
 	}
 	return b.String() + typ[from:], cast, nil
 }
+
+// asFolder are the types whose values' texts name folders and are read back as they were.
+var asFolder = map[string]bool{
+	"VARCHAR": true, "JSON": true, "ENUM": true, "BOOLEAN": true, "UUID": true,
+	"TINYINT": true, "SMALLINT": true, "INTEGER": true, "BIGINT": true, "HUGEINT": true,
+	"UTINYINT": true, "USMALLINT": true, "UINTEGER": true, "UBIGINT": true, "UHUGEINT": true, "FLOAT": true, "DOUBLE": true, "DECIMAL": true,
+	"DATE": true, "TIME": true, "TIMESTAMP": true, "TIMESTAMP_S": true, "TIMESTAMP_MS": true, "TIMESTAMP_NS": true,
+	"TIMESTAMP WITH TIME ZONE": true, "TIME WITH TIME ZONE": true,
+}
+
+// CheckFolder is the error of a column by which a dataset cannot have folders.
+func CheckFolder(c Column) error {
+	head, _, sized := strings.Cut(c.Type, "(")
+	if asFolder[head] && (!sized || strings.HasSuffix(c.Type, ")")) { // else it is a list of such
+		return nil
+	}
+	return &Error{Kind: KindUser, Op: "write", Subject: c.Name, Text: "a dataset has no folders by values of " + c.Type,
+		Hint: "leave the column out of PARTITION_BY, or cast it to VARCHAR"}
+}

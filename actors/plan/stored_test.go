@@ -37,3 +37,14 @@ func TestStored(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckFolder(t *testing.T) {
+	for typ, ok := range map[string]bool{
+		"BIGINT": true, "DECIMAL(9,2)": true, "ENUM('a', 'BLOB')": true, "TIME WITH TIME ZONE": true,
+		"BLOB": false, "INTEGER[]": false, "INTEGER[2]": false, "DECIMAL(9,2)[]": false, "ENUM('a')[]": false, "STRUCT(a INTEGER)": false, "BIT": false, "BIGNUM": false, "\"NULL\"": false,
+	} {
+		if err := CheckFolder(Column{Name: "k", Type: typ}); (err == nil) != ok {
+			t.Errorf("%s: %v", typ, err)
+		}
+	}
+}

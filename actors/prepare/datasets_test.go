@@ -66,6 +66,7 @@ func TestWriteTables(t *testing.T) {
 		{"CREATE TABLE n AS SELECT 1 AS x", "SELECT 1 AS x", "pond://n error"},
 		{"CREATE OR REPLACE TABLE n(y) AS SELECT 1 AS x", `SELECT * FROM (SELECT 1 AS x` + "\n" + `) AS q("y")`, "pond://n overwrite"},
 		{"COPY (SELECT 1 AS x) TO 'pond://n' (PARTITION_BY x)", "SELECT 1 AS x", "pond://n  x"},
+		{"COPY (SELECT 1 AS x, '1'::BLOB AS k) TO 'pond://n' (PARTITION_BY K)", "", "no folders by values of BLOB"},
 		{"INSERT INTO t BY NAME SELECT 1 AS a", `SELECT CAST(c0 AS BIGINT) AS "a", CAST(NULL AS VARCHAR) AS "k" FROM (SELECT 1 AS a` + "\n" + `) AS q(c0)`, "pond://t append k"},
 		{"INSERT INTO t SELECT 1", "", "table t has 2 columns but 1 values were supplied"},
 		{"INSERT INTO n SELECT 1", "", "Table with name n does not exist!"},

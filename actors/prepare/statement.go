@@ -132,6 +132,9 @@ func (p *Planner) planSQL(ctx context.Context, req *api.Query, known map[dataset
 	if err != nil {
 		return nil, err
 	}
+	if err := q.checkFolders(ctx, op, out.Sink.Write); err != nil {
+		return nil, err
+	}
 	out.Nodes = []plan.Node{{ID: "sql", SQL: op}}
 	if q.dynamic {
 		// DuckDB plans no such query; it makes a table of it, which is then read.

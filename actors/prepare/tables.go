@@ -290,6 +290,26 @@ func (q *statement) inserted(ctx context.Context, s *stmt.Statement) (string, er
 	return stmt.InsertQuery(s, shape.Columns, t.Columns)
 }
 
+// checkFolders refuses, before anything runs, what a dataset cannot have folders by. Of a
+// query whose columns are in the data its tasks tell.
+func (q *statement) checkFolders(ctx context.Context, op *plan.SQLOp, w *plan.Write) error {
+	if w == nil || !dataset.Is(w.Path) || len(w.PartitionBy) == 0 || q.dynamic {
+		return nil
+	}
+	shape, err := q.p.shape(ctx, op)
+	if err != nil {
+		return err
+	}
+	for _, c := range shape.Columns {
+		if slices.ContainsFunc(w.PartitionBy, func(name string) bool { return strings.EqualFold(name, c.Name) }) {
+			if err := plan.CheckFolder(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func noTable(name string) error {
 	return &plan.Error{Kind: plan.KindNotFound, Op: "plan", Subject: name, Text: fmt.Sprintf("Catalog Error: Table with name %s does not exist!", name), Hint: "SHOW TABLES lists those there are"}
 }
