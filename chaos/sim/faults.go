@@ -269,7 +269,9 @@ func (w *world) onlyRecord(n *node) bool {
 	})
 }
 
-// expendable reports whether no roster that is counted on needs the keeper.
+// expendable reports whether no roster that is counted on needs the keeper, and none is
+// about to be chosen: the keepers may become that one alone, for another is taken for dead
+// that comes back yet. Who looks after registers then has lost most of them.
 func (w *world) expendable(id register.KeeperID) bool {
 	alive := map[register.KeeperID]bool{}
 	for _, n := range w.nodes {
@@ -278,6 +280,9 @@ func (w *world) expendable(id register.KeeperID) bool {
 	for _, n := range w.nodes {
 		rosters := []register.Roster{n.disk.keeper.Roster}
 		if n.life != nil {
+			if n.life.care.mending {
+				return false
+			}
 			rosters = append(rosters, n.life.proposer.Roster())
 		}
 		if r, err := register.DecodeRoster(n.disk.keeper.Cells[register.RosterKey].Value.Data); err == nil && r.Version > 0 {

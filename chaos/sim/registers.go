@@ -134,6 +134,7 @@ func nodeOf(k register.KeeperID) mesh.NodeID {
 // caretaker is what a process remembers that looks after the roster.
 type caretaker struct {
 	deadSince map[register.KeeperID]int64
+	mending   bool // the roster changes, or may be about to
 }
 
 // keepRoster has this process know the roster, and mends it when it is its turn.
@@ -189,6 +190,8 @@ func (l *life) leads(r register.Roster) bool {
 }
 
 func (l *life) mend(p *proc, roster register.Roster) {
+	l.care.mending = true
+	defer func() { l.care.mending = false }()
 	var next []register.KeeperID
 	if !roster.Joint() {
 		if next = register.Plan(roster, l.candidates(p, roster)); next == nil || l.proposer.Roster().Version != roster.Version {
