@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -119,4 +120,26 @@ func copies(t *testing.T, conf *tls.Config, addr string) int {
 	}
 	n, _ := strconv.Atoi(string(m[1]))
 	return n
+}
+
+// TestCompleteTables: the prompt completes names of datasets as it does those of views.
+func TestCompleteTables(t *testing.T) {
+	session, err := pond.Connect(start(t).addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	for _, sql := range []string{"CREATE TABLE sales AS SELECT 1 AS a", "CREATE VIEW sold AS FROM sales"} {
+		if _, err := session.SQL(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := &prompt{runner: &runner{session: session}}
+	c := &completer{tables: p.tables}
+	if got := c.complete("FROM sal", 8); got.line != "FROM sales " {
+		t.Errorf("%+v", got)
+	}
+	if got := c.complete("FROM s", 6); !slices.Contains(got.choices, "sales") || !slices.Contains(got.choices, "sold") {
+		t.Errorf("%+v", got)
+	}
 }

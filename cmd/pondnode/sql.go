@@ -88,7 +88,7 @@ func (a *app) sql(ctx context.Context, s *sqlFlags, args []string) error {
 		return usageError{"--out is for statements that are given, not typed", "write files with COPY (…) TO 'file'"}
 	}
 	sh := &prompt{runner: r, flags: s}
-	words := &completer{views: sh.views, files: listFolder}
+	words := &completer{tables: sh.tables, files: listFolder}
 	sh.lines = newPromptLines(in, a.stderr, a.signals, openHistory(s.history), words)
 	return sh.start(ctx)
 }

@@ -19,8 +19,8 @@ const (
 
 // completer finds the continuations of a line.
 type completer struct {
-	views func() []string                              // names
-	files func(dir string) (names []string, err error) // with a slash after folders
+	tables func() []string                              // names of tables and views
+	files  func(dir string) (names []string, err error) // with a slash after folders
 }
 
 // completion is a line after Tab, where the cursor is, and what there is to choose
@@ -32,7 +32,7 @@ type completion struct {
 }
 
 // complete completes the text before the cursor: a command of the prompt and its
-// argument, the name of a file in quotes, else a keyword or a view.
+// argument, the name of a file in quotes, else a keyword, a table or a view.
 func (c *completer) complete(line string, pos int) completion {
 	before := line[:pos]
 	if cut := strings.TrimLeft(before, " "); strings.HasPrefix(cut, `\`) {
@@ -46,7 +46,7 @@ func (c *completer) complete(line string, pos int) completion {
 		return completion{line: line, pos: pos}
 	}
 	var found []string
-	for _, k := range append(c.views(), keywords...) {
+	for _, k := range append(c.tables(), keywords...) {
 		if len(k) >= len(word) && strings.EqualFold(k[:len(word)], word) {
 			found = append(found, k)
 		}
@@ -73,7 +73,7 @@ func (c *completer) command(line string, pos int, cut string) completion {
 	case name == `\i`:
 		return c.file(line, pos, arg, " ")
 	case name == `\d`:
-		all = c.views()
+		all = c.tables()
 	case name == `\o`:
 		all = output.Formats
 	case name == `\timing`, name == `\x`:

@@ -10,7 +10,7 @@ import (
 
 func TestComplete(t *testing.T) {
 	c := &completer{
-		views: func() []string { return []string{"flights", "Flags"} },
+		tables: func() []string { return []string{"flights", "Flags"} },
 		files: func(dir string) ([]string, error) {
 			switch dir {
 			case "":

@@ -225,7 +225,25 @@ func (p *prompt) toggle(name string, on *bool, arg string) error {
 	return nil
 }
 
-// views are the session's, for completion.
+// completeTime is how long completion waits for the pond.
+const completeTime = time.Second
+
+// tables are the session's views and the pond's datasets, for completion.
+func (p *prompt) tables() []string {
+	names := p.views()
+	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
+	defer cancel()
+	list, err := p.session.Datasets(ctx)
+	if err != nil { // the views are known all the same
+		return names
+	}
+	for _, d := range list {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+// views are the session's.
 func (p *prompt) views() []string {
 	rows, err := p.session.SQL(context.Background(), "SHOW VIEWS") // the session knows, and asks nobody
 	if err != nil {
