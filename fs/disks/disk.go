@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pondmesh/pond/fs"
@@ -42,7 +43,10 @@ type disk struct {
 	size   int64     // bytes of it, while it was in use; 0: not known
 	outAt  time.Time // when it went out of use
 	heard  time.Time // see Heard
-	aside  int       // stores that were set aside here
+	// hearing is held to write the note of heard, and before Disks.mu.
+	hearing *sync.Mutex
+	aside   int  // stores that were set aside here
+	untidy  bool // it waits to be tidied
 	// After an error of reading: the index is to be read anew, and when it was read last.
 	doubted  bool
 	rereadAt time.Time
@@ -140,9 +144,12 @@ func (d *Disks) doubt(s *fs.Store) {
 // watch looks at the disks until Close.
 func (d *Disks) watch() {
 	defer close(d.ended)
+	var tidier sync.WaitGroup
+	defer tidier.Wait()
+	tidier.Go(d.tidyAll)
 	for _, k := range d.all {
 		if k.own && k.store != nil {
-			d.tidy(d.ctx, k)
+			d.haveTidied(k)
 		}
 	}
 	for {
@@ -186,7 +193,7 @@ func (d *Disks) look(k *disk) {
 		return
 	}
 	d.measure(k)
-	d.tidy(d.ctx, k)
+	d.haveTidied(k)
 }
 
 // gone reports whether another store is in the folder of one that is open, or none: the
@@ -238,12 +245,41 @@ func (d *Disks) mayOpen(k *disk) bool {
 	return err == nil && id != k.failed && (!k.mount || fs.IsMount(k.dir))
 }
 
+// haveTidied has a disk tidied, beside the look at disks: it takes long.
+func (d *Disks) haveTidied(k *disk) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !k.untidy {
+		k.untidy = true
+		d.untidy <- k // has room for each disk once
+	}
+}
+
+// tidyAll tidies one disk after another until Close: two at a time could each delete the
+// copy that the other keeps.
+func (d *Disks) tidyAll() {
+	for {
+		select {
+		case <-d.ctx.Done():
+			return
+		case k := <-d.untidy:
+			d.mu.Lock()
+			k.untidy = false
+			d.mu.Unlock()
+			d.tidy(d.ctx, k)
+		}
+	}
+}
+
 // tidy has each upload of a disk that came into use be on one disk: others were given
 // copies of what it held, if it was out of use for long.
 func (d *Disks) tidy(ctx context.Context, k *disk) {
 	d.mu.RLock()
 	s := k.store
 	d.mu.RUnlock()
+	if s == nil { // it went out of use meanwhile
+		return
+	}
 	for info, err := range s.List("") {
 		if err == nil && info.Kind != kindHeard {
 			err = d.tidyOne(ctx, s, info.ID)
@@ -274,13 +310,10 @@ func (d *Disks) tidyOne(ctx context.Context, s *fs.Store, id fs.UploadID) error 
 	if err == nil && info.Kind != fs.KindBuried {
 		err = keep.Verify(ctx, id)
 	}
-	if err == nil {
-		err = delay.For(ctx, time.Duration(float64(info.Size)/tidyRate*float64(time.Second)))
-	}
 	for _, o := range have {
 		if err == nil && o != keep {
 			err = o.Delete(id)
 		}
 	}
-	return err
+	return errors.Join(err, delay.For(ctx, time.Duration(float64(info.Size)/tidyRate*float64(time.Second))))
 }

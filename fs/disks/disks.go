@@ -32,6 +32,8 @@ type Disks struct {
 	stop  context.CancelFunc
 	kick  chan struct{} // a disk is doubted
 	ended chan struct{} // closed when nobody looks at disks any more
+	// untidy are disks that came into use, each once.
+	untidy chan *disk
 
 	mu  sync.RWMutex // held to change a disk
 	all []*disk
@@ -49,7 +51,7 @@ func Open(ctx context.Context, first *fs.Store, dirs []string, o fs.Options) (*D
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Disks{opts: o, log: o.Log, kick: make(chan struct{}, 1), ended: make(chan struct{}), all: []*disk{{dir: first.Dir(), store: first}}}
+	d := &Disks{opts: o, log: o.Log, kick: make(chan struct{}, 1), ended: make(chan struct{}), untidy: make(chan *disk, Max), all: []*disk{{dir: first.Dir(), store: first, hearing: new(sync.Mutex)}}}
 	d.ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx))
 	heard, err := readHeard(first)
 	d.all[0].heard = heard
@@ -57,7 +59,7 @@ func Open(ctx context.Context, first *fs.Store, dirs []string, o fs.Options) (*D
 		if err != nil {
 			break
 		}
-		k := &disk{dir: dir, own: true}
+		k := &disk{dir: dir, own: true, hearing: new(sync.Mutex)}
 		d.all = append(d.all, k)
 		if why := d.open(ctx, k); errors.Is(why, fs.ErrLocked) || errors.Is(why, ErrForeign) || ctx.Err() != nil {
 			err = why

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -336,6 +337,7 @@ func TestTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := vfs.NewMem()
 		d := some(t, files, "/b")
+		synctest.Wait() // tidied: nothing was there
 		all := fill(t, d, 20)
 		var dead fs.UploadID
 		for id, b := range all {
@@ -411,6 +413,101 @@ func TestHeard(t *testing.T) {
 		}
 		if at, err := back.Heard(); err != nil || !at.Equal(begun.Add(time.Hour)) {
 			t.Errorf("%v, %v", at, err)
+		}
+	})
+}
+
+// TestHeardAtOnce: what many note at once leaves one note.
+func TestHeardAtOnce(t *testing.T) {
+	for range 20 {
+		d := some(t, vfs.NewMem(), "/b")
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				err := d.Hear()
+				if i%2 == 0 {
+					_, e := d.Heard()
+					err = errors.Join(err, e)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		for _, k := range d.all {
+			notes := 0
+			for _, err := range k.store.List(kindHeard) {
+				if notes++; err != nil {
+					t.Fatal(err)
+				}
+			}
+			if notes != 1 {
+				t.Fatalf("%d notes on %s", notes, k.dir)
+			}
+		}
+	}
+}
+
+// twice has all disks have what is in all.
+func twice(t *testing.T, d *Disks, all map[fs.UploadID][]byte) {
+	t.Helper()
+	for id, b := range all {
+		for _, k := range d.all {
+			if err := put(k.store, id, b); err != nil && !errors.Is(err, fs.ErrExists) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestTidyWaits: of two copies one goes as soon as the other was found right; the wait
+// comes afterwards, when that may be damaged.
+func TestTidyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := some(t, vfs.NewMem(), "/b")
+		synctest.Wait() // tidied: nothing was there
+		twice(t, d, fill(t, d, 1))
+		before := time.Now()
+		done := make(chan error)
+		go func() { done <- d.tidyOne(t.Context(), d.all[1].store, idOf(0)) }()
+		synctest.Wait()
+		if _, n := d.Usage(); n != 1 || !time.Now().Equal(before) {
+			t.Errorf("%d copies are there during the wait", n)
+		}
+		if err := <-done; err != nil || !time.Now().After(before) {
+			t.Errorf("%v after %v", err, time.Since(before))
+		}
+	})
+}
+
+// TestTidyHangs: while a disk is tidied, and hangs, another that is replaced is seen.
+func TestTidyHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hung atomic.Bool
+		hang := make(chan struct{})
+		files := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpFileReadAt && strings.HasPrefix(op.Path, "/a/data") {
+				hung.Store(true)
+				<-hang
+			}
+			return nil
+		}))
+		d := some(t, files, "/b", "/c")
+		synctest.Wait() // tidied: nothing was there
+		twice(t, d, fill(t, d, 3))
+		if err := errors.Join(d.Close(), d.all[0].store.Close()); err != nil {
+			t.Fatal(err)
+		}
+		d = some(t, files, "/b", "/c")
+		defer close(hang)
+		id := d.States()[2].ID
+		if err := files.RemoveAll("/c/uploads"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * lookEvery)
+		if s := d.States()[2]; s.Err != nil || s.ID == id || !hung.Load() {
+			t.Errorf("hung %t, and the disk is %+v", hung.Load(), s)
 		}
 	})
 }

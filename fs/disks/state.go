@@ -73,11 +73,9 @@ func (d *Disks) Heard() (oldest time.Time, err error) {
 		if k.err() != nil {
 			continue
 		}
-		at := k.heard
-		if at.IsZero() {
-			if at, err = d.hear(d.all[i], k.store); err != nil {
-				return oldest, err
-			}
+		at, err := d.heardOf(d.all[i], k.store)
+		if err != nil {
+			return oldest, err
 		}
 		if oldest.IsZero() || at.Before(oldest) {
 			oldest = at
@@ -87,6 +85,19 @@ func (d *Disks) Heard() (oldest time.Time, err error) {
 		return oldest, d.Err()
 	}
 	return oldest, nil
+}
+
+// heardOf is when a disk has heard last: now, if it never has.
+func (d *Disks) heardOf(k *disk, s *fs.Store) (time.Time, error) {
+	k.hearing.Lock()
+	defer k.hearing.Unlock()
+	d.mu.RLock()
+	at, same := k.heard, k.store == s
+	d.mu.RUnlock()
+	if same && !at.IsZero() {
+		return at, nil
+	}
+	return d.note(k, s)
 }
 
 // Hear notes on all disks in use, durably, that this node has heard of what was deleted.
@@ -101,6 +112,14 @@ func (d *Disks) Hear() (err error) {
 }
 
 func (d *Disks) hear(k *disk, s *fs.Store) (time.Time, error) {
+	k.hearing.Lock()
+	defer k.hearing.Unlock()
+	return d.note(k, s)
+}
+
+// note notes that a disk has heard of all, in the place of what it said before. Its hearing
+// is held: two would delete each other's notes.
+func (d *Disks) note(k *disk, s *fs.Store) (time.Time, error) {
 	info, err := s.Note(kindHeard, nil, true)
 	if err != nil {
 		return time.Time{}, err
