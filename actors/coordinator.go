@@ -50,7 +50,7 @@ type coordinator struct {
 	d          *sched.Decider     // nil until the job is planned
 	job        *plan.Job          // what d schedules; its stages are only ever added to
 	crew       crew.Crew          // the nodes, as told to d
-	output     *publish.Output    // nil: the job writes no files
+	output     *publish.Output    // nil: the job writes no files, or another has to end it
 	files      []string           // published ones
 	tally      tally.Tally        // of job's stages
 	reviser    sched.Reviser      // says when to plan the rest again
@@ -156,9 +156,7 @@ func (c *coordinator) stop() {
 	if c.unplan != nil {
 		c.unplan()
 	}
-	if !c.finished {
-		c.output.Release()
-	}
+	c.handOver().Release() // also while the job's end is being voted on: a successor ends the job
 	if c.planned != nil {
 		c.n.goes.Go(func() {
 			for m := range c.planned { // nobody has taken it

@@ -148,8 +148,7 @@ func (c *coordinator) onDecided(ctx actor.Context, m *decidedMsg) {
 // decideLate goes on asking keepers for a decision that is carried out already. Until
 // they have made it, a successor may look at what was staged for what has become of it.
 func (c *coordinator) decideLate(end *sched.Finish) {
-	out, term, n := c.output, c.hosted.Term, c.n
-	c.output = nil
+	out, term, n := c.handOver(), c.hosted.Term, c.n
 	out.Yield()
 	n.goes.Go(func() {
 		for delay.For(n.ctx, decidePause) == nil {
@@ -170,10 +169,17 @@ func waitsFor(end *sched.Finish) string {
 	return fmt.Sprintf("%s; on its coordinator it ended by: %s", text, plan.AsError(end.Err).Text)
 }
 
+// handOver is the output for its taker to end: the coordinator's own stop leaves it alone.
+func (c *coordinator) handOver() *publish.Output {
+	out := c.output
+	c.output = nil
+	return out
+}
+
 // fenced: a newer term drives the job. Nothing is said about it from here.
 func (c *coordinator) fenced() {
 	c.log.Info("another node drives the job now")
-	c.output.Release()
+	c.handOver().Release()
 	c.n.jobs.Fence(c.hosted.Spec.ID, c.term+1)
 }
 
@@ -207,13 +213,14 @@ func (c *coordinator) conclude(f *sched.Finish) {
 	members := c.crew.All()
 	header := c.header()
 	header.DeadlineUnixMs = 0
-	if c.output == nil {
+	out := c.handOver()
+	if out == nil {
 		c.tell(s)
 		c.n.goes.Go(func() { c.n.wrapUp(&rec, members, header, nil) })
 		return
 	}
 	c.n.goes.Go(func() { // files have appeared: that is on record before anybody hears of it
-		c.n.wrapUp(&rec, members, header, c.output)
+		c.n.wrapUp(&rec, members, header, out)
 		c.n.cfg.Faults.At(faults.Ended)
 		c.tell(s)
 	})
