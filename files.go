@@ -210,7 +210,7 @@ func (s *Session) RemoveFiles(ctx context.Context, name, id string, files []Data
 	return out.Version, nil
 }
 
-// DropDataset ends a dataset. Its versions can be read for a day.
+// DropDataset ends a dataset. Its versions can be read for WithRetention.
 func (s *Session) DropDataset(ctx context.Context, name string) error {
 	if err := dataset.CheckName(name); err != nil {
 		return mistake("drop", name, "", "%v", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -14,7 +15,8 @@ import (
 	"github.com/pondmesh/pond/fs/faults"
 )
 
-// checkDisks refuses disks that are in each other, or in the data folder.
+// checkDisks refuses disks that are no folders, in each other, or in the data folder. One
+// that is not there is made, or is out of use until it is.
 func (c *Config) checkDisks() error {
 	if len(c.Disks) >= disks.Max {
 		return badSetting("disk", "give the node fewer", "%d disks are too many: a node has %d at most, with its data folder's", len(c.Disks), disks.Max)
@@ -24,6 +26,9 @@ func (c *Config) checkDisks() error {
 		abs, err := filepath.Abs(dir)
 		if err != nil || dir == "" {
 			return badSetting("disk", "name a folder", "%q: %v", dir, err)
+		}
+		if info, err := os.Stat(abs); err == nil && !info.IsDir() && len(all) > 0 {
+			return badSetting("disk", "name a folder", "%s is no folder", abs)
 		}
 		for _, other := range all {
 			if within(abs, other) || within(other, abs) {

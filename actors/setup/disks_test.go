@@ -12,6 +12,10 @@ import (
 
 // TestCheckDisks: a disk is a folder of its own.
 func TestCheckDisks(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		disks []string
 		says  string // "": they will do
@@ -24,6 +28,7 @@ func TestCheckDisks(t *testing.T) {
 		{[]string{"/data/disk"}, "inside"},
 		{[]string{"/"}, "inside"},
 		{[]string{""}, `""`},
+		{[]string{file}, "no folder"},
 		{make([]string, 64), "too many"},
 	} {
 		c := Config{Dir: "/data", Disks: test.disks}

@@ -273,7 +273,7 @@ func (a *app) fsRemoveCommand() *cobra.Command {
 		Use:   "rm URL",
 		Short: "Remove files of a dataset, or all of it",
 		Long: "Remove files of a dataset: a version without them is published. With -r a whole dataset,\n" +
-			"or a folder in one. What was there can be read as a version for a day.",
+			"or a folder in one. What was there can be read as a version for a day (join --retention).",
 		Example: "  pondnode fs rm pond://sales/old.csv\n  pondnode fs rm -r pond://sales/day=2020-01-01\n  pondnode fs rm -r pond://sales",
 		Args:    args(1, 1, "a URL"),
 	}
@@ -288,7 +288,7 @@ func (a *app) fsRemoveCommand() *cobra.Command {
 			if err := s.DropDataset(ctx, name); err != nil {
 				return err
 			}
-			fmt.Fprintf(a.stderr, "%s%s is gone; its versions can be read for a day\n", scheme, name)
+			fmt.Fprintf(a.stderr, "%s%s is gone; its versions can be read for a while (join --retention)\n", scheme, name)
 			return nil
 		}
 		d, err := s.Dataset(ctx, url)

@@ -289,7 +289,7 @@ func (a *app) fsDuCommand() *cobra.Command {
 		Use:   "du [URL...]",
 		Short: "Show how large datasets are: what is in them, and on the disks of all nodes",
 		Long: "Show how large datasets are, or files of one: how many files, how many bytes, and how many\n" +
-			"bytes with all copies. Versions that are not the newest are kept for a day, and not counted.",
+			"bytes with all copies. Versions that are not the newest are kept for a day (join --retention), and not counted.",
 		Args: args(0, argsMax, ""),
 	}
 	return a.completing(a.listing(cmd, func(ctx context.Context, s *pond.Session, f output.Format, args []string) error {
