@@ -92,3 +92,28 @@ func TestForgottenCopies(t *testing.T) {
 		}
 	})
 }
+
+// TestClaimedLater: after a start the end of one job takes no copies of another, which is
+// heard of later.
+func TestClaimedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const other plan.JobID = "000000000000000000000000000000bb"
+		store := new(journal.Memory)
+		first := openSegments(t, store, 1<<30)
+		for stage, job := range map[plan.StageID]plan.JobID{"s0": copyJob, "s1": other} {
+			if err := adopt(t, store, first, api.Held{Stage: stage, Job: job, Copy: true, Partitions: 2, Created: time.Now().UnixMilli()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Hour)
+		segs := openSegments(t, store, 1<<30)
+		segs.Claim(copyJob)
+		if segs.Unpin(copyJob); stages(segs, 2) != "s1:1" {
+			t.Errorf("after the end of one: %q", stages(segs, 2))
+		}
+		segs.Claim(other)
+		if segs.Unpin(other); stages(segs, 2) != "" {
+			t.Errorf("after both: %q", stages(segs, 2))
+		}
+	})
+}

@@ -90,37 +90,6 @@ func (s *Segments) add(h api.Held) {
 	s.bytes += h.Bytes
 }
 
-// Adopt takes a segment that came from the node that made it, for as long as its job is
-// open here: see Unpin.
-func (s *Segments) Adopt(info fs.Info) (plan.JobID, error) {
-	var h api.Held
-	if err := json.Unmarshal(info.Attrs, &h); err != nil {
-		return "", fmt.Errorf("journal: the facts of segment %s: %w", info.ID, err)
-	}
-	if err := h.Job.Check(); err != nil || !h.Copy || h.Stage == "" {
-		return "", fmt.Errorf("journal: segment %s is no copy of a job's: %w", info.ID, fs.ErrInvalid)
-	}
-	h.Segment, h.Bytes = info.ID.String(), info.Size
-	s.Pin(h.Job, h.Stage)
-	s.add(h)
-	return h.Job, nil
-}
-
-// Claim keeps the copies that are here of a job's segments while it is open.
-func (s *Segments) Claim(job plan.JobID) {
-	s.mu.Lock()
-	var stages []plan.StageID
-	for id, hs := range s.byStage {
-		if slices.ContainsFunc(hs, func(h api.Held) bool { return h.Copy && h.Job == job }) {
-			stages = append(stages, id)
-		}
-	}
-	s.mu.Unlock()
-	for _, id := range stages {
-		s.Pin(job, id)
-	}
-}
-
 // Draft is a segment being written, by one goroutine at a time. It is invisible
 // until Commit.
 type Draft interface {
@@ -235,9 +204,10 @@ func (s *Segments) Pin(job plan.JobID, stage plan.StageID) {
 }
 
 // Unpin ends a job's hold, closes the segments that no open job has a use for, and
-// evicts copies, and the oldest ones beyond the cache's bound.
+// evicts copies of the job and of what it used, and the oldest segments beyond the cache's bound.
 func (s *Segments) Unpin(job plan.JobID) {
 	s.mu.Lock()
+	stages := s.inUse[job]
 	delete(s.inUse, job)
 	s.closeIdle()
 	if len(s.inUse) == 0 {
@@ -246,38 +216,16 @@ func (s *Segments) Unpin(job plan.JobID) {
 		}
 		s.waiters = nil
 	}
-	victims := append(s.idleCopies(0), s.evict(time.Time{})...)
+	victims := append(s.idleCopies(func(h api.Held) bool { return h.Job == job || stages[h.Stage] }), s.evict(time.Time{})...)
 	s.mu.Unlock()
 	s.remove(victims)
-}
-
-// copyKeep is how long a copy waits for its job to be heard of, after a start of the node.
-const copyKeep = 5 * time.Minute
-
-// idleCopies takes copies out of the index that are so old, of stages that no open job uses
-// and that hold no result which its client has yet to read; the lock is held.
-func (s *Segments) idleCopies(age time.Duration) (out []fs.UploadID) {
-	pinned := s.pinned()
-	for stage, hs := range s.byStage {
-		if pinned[stage] || fresh(hs) {
-			continue
-		}
-		for _, h := range slices.Clone(hs) {
-			id, err := fs.ParseUploadID(h.Segment)
-			if err == nil && h.Copy && time.Since(time.UnixMilli(h.Created)) >= age && time.Since(s.opened) >= age {
-				s.forget(stage, h.Segment)
-				out = append(out, id)
-			}
-		}
-	}
-	return out
 }
 
 // Reclaim evicts what no open job uses beyond the cache's bound, copies, and stages of
 // which every segment was made before a time. It returns how many segments that were.
 func (s *Segments) Reclaim(before time.Time) int {
 	s.mu.Lock()
-	victims := append(s.idleCopies(copyKeep), s.evict(before)...)
+	victims := append(s.idleCopies(s.unheard), s.evict(before)...)
 	s.mu.Unlock()
 	s.remove(victims)
 	return len(victims)
