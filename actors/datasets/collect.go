@@ -103,6 +103,9 @@ func (c *Collector) collect(ctx context.Context, here map[string]held) error {
 // one collects what was held of a dataset before its register is read.
 func (c *Collector) one(ctx context.Context, name string, here held) error {
 	s, err := c.condemned(ctx, name)
+	if errors.Is(err, ErrUnknown) && len(here) == 0 {
+		return nil // whoever noted its name went no further: who holds something of it tells otherwise
+	}
 	if err != nil || len(here) == 0 {
 		return err
 	}

@@ -121,7 +121,14 @@ func TestJudge(t *testing.T) {
 	if err := c.Judge(t.Context(), copies(t, d)); err != nil || len(copies(t, d)) != 2 {
 		t.Errorf("%d uploads, %v", len(copies(t, d)), err)
 	}
+	all := d.NewCollector(func(string) bool { return true })
+	if err := errors.Join(d.note(t.Context(), "lost"), all.Sweep(t.Context())); err != nil { // as Begin does first
+		t.Errorf("a name of which there is nothing: %v", err)
+	}
 	drafted(t, d, "lost", "j0.x", "lost.parquet")
+	if err := all.Sweep(t.Context()); !errors.Is(err, ErrUnknown) {
+		t.Errorf("a name of which there is something: %v", err)
+	}
 	if err := c.Judge(t.Context(), copies(t, d)); !errors.Is(err, ErrUnknown) || len(copies(t, d)) != 4 {
 		t.Errorf("a register that is empty: %d uploads, %v", len(copies(t, d)), err)
 	}
