@@ -45,6 +45,10 @@ type StorageNode struct {
 	Braked      bool   // so many nodes do not answer that nothing is moved
 	Stale       bool   // away for so long that what it holds is checked first
 	Scrub       StorageScrub
+	Drained     bool   // it is to be no place of copies
+	Left        int64  // of a drained one: uploads that are here and not on all nodes that are to hold them
+	LeftBytes   int64  // of those
+	LeftError   string // why that is not known
 }
 
 // StorageDisk is a disk of a node.
@@ -80,6 +84,7 @@ func storageOf(s *api.Storage, err error) (*Storage, error) {
 		one := StorageNode{
 			Node: n.Node, Zone: n.Zone, Error: n.Error, Copies: n.Copies, Bytes: n.Bytes, Lacking: n.Lacking, Quarantined: n.Quarantined, Repaired: n.Repaired, RepairBytes: n.RepairBytes,
 			Dropped: n.Dropped, Rounds: n.Rounds, Version: n.Version, Members: n.Members, Want: n.Want, Older: n.Older, Synced: n.Synced, Braked: n.Braked, Stale: n.Stale, Scrub: StorageScrub(n.Scrub),
+			Drained: n.Drained, Left: n.Left, LeftBytes: n.LeftBytes, LeftError: n.LeftError,
 		}
 		for _, d := range n.Disks {
 			one.Disks = append(one.Disks, StorageDisk(d))
@@ -99,6 +104,7 @@ func (s *Storage) MarshalJSON() ([]byte, error) {
 		one := api.StorageNode{
 			Node: n.Node, Zone: n.Zone, Error: n.Error, Copies: n.Copies, Bytes: n.Bytes, Lacking: n.Lacking, Quarantined: n.Quarantined, Repaired: n.Repaired, RepairBytes: n.RepairBytes,
 			Dropped: n.Dropped, Rounds: n.Rounds, Version: n.Version, Members: n.Members, Want: n.Want, Older: n.Older, Synced: n.Synced, Braked: n.Braked, Stale: n.Stale, Scrub: api.StorageScrub(n.Scrub),
+			Drained: n.Drained, Left: n.Left, LeftBytes: n.LeftBytes, LeftError: n.LeftError,
 		}
 		for _, d := range n.Disks {
 			one.Disks = append(one.Disks, api.StorageDisk(d))
@@ -123,4 +129,11 @@ func (s *Session) RepairStorage(ctx context.Context) (*Storage, error) {
 // made anew. It returns when they have begun: Storage tells how it goes on.
 func (s *Session) ScrubStorage(ctx context.Context) (*Storage, error) {
 	return storageOf(s.api.Scrub(ctx))
+}
+
+// DrainStorage has a node be no place of copies any more, until it is called with off. The
+// node stays in the pond, also after a restart. It returns when the node has noted it:
+// Storage tells how it goes on, in Left of the node.
+func (s *Session) DrainStorage(ctx context.Context, node string, off bool) (*Storage, error) {
+	return storageOf(s.api.Drain(ctx, node, off))
 }

@@ -167,7 +167,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error)
 		Slots: cfg.Slots, Limits: limitsOf(&n.cfg), NewDriver: n.newDriver, Go: n.goes.Go, Log: n.log,
 	})
 	if n.replicas, err = replicas.Open(replicas.Config{
-		Self: n.id, Disks: n.disks, Segments: n.store, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Authorization: n.api.Authorization, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Log: cfg.Log, Adopt: n.adopt,
+		Self: n.id, Disks: n.disks, Segments: n.store, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Authorization: n.api.Authorization, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Drained: filepath.Join(cfg.Dir, setup.DrainedFile), Log: cfg.Log, Adopt: n.adopt,
 		Judge: func(ctx context.Context, ids []fs.UploadID) error { return n.collector.Judge(ctx, ids) },
 	}); err != nil {
 		return nil, err

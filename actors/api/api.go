@@ -37,6 +37,7 @@
 //	GET  /v1/storage              disks and copies of all nodes, and what is lacking
 //	POST /v1/storage/repair       all nodes compare what they hold now
 //	POST /v1/storage/scrub        all nodes read all their copies now
+//	POST /v1/storage/drain        a node is to be no place of copies; ?node=, and &off ends it
 //	GET  /v1/members              this node's view
 //	GET  /v1/usage                what each node holds on disk
 //	POST /v1/leave                drain, leave, stop

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -45,6 +46,10 @@ type StorageNode struct {
 	Braked      bool          `json:"braked,omitempty"`
 	Stale       bool          `json:"stale,omitempty"`
 	Scrub       StorageScrub  `json:"scrub,omitzero"`
+	Drained     bool          `json:"drained,omitempty"` // it is to be no place of copies
+	Left        int64         `json:"left,omitempty"`    // of a drained one: uploads that others do not all have yet
+	LeftBytes   int64         `json:"left_bytes,omitempty"`
+	LeftError   string        `json:"left_error,omitempty"` // why it is not known what is left
 }
 
 // StorageDisk is a disk of a node.
@@ -81,4 +86,13 @@ func (c *Client) Repair(ctx context.Context) (*Storage, error) {
 // Scrub has all nodes read all their copies now.
 func (c *Client) Scrub(ctx context.Context) (*Storage, error) {
 	return call[Storage](ctx, c, http.MethodPost, "/v1/storage/scrub", struct{}{})
+}
+
+// Drain has a node be no place of copies any more, or be one again.
+func (c *Client) Drain(ctx context.Context, node string, off bool) (*Storage, error) {
+	q := url.Values{"node": {node}}
+	if off {
+		q.Set("off", "true")
+	}
+	return call[Storage](ctx, c, http.MethodPost, "/v1/storage/drain?"+q.Encode(), struct{}{})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -117,6 +119,70 @@ func (r *Replicas) stay(owners []replica.Node) (out []replica.Node) {
 		}
 	}
 	return out
+}
+
+// SetDrained has this node be no place of copies from now on, or be one again. It stays so
+// over a restart. What it holds is copied to others before it goes.
+func (r *Replicas) SetDrained(on bool) error {
+	var err error
+	if on {
+		err = writeFile(r.cfg.Drained)
+	} else if err = os.Remove(r.cfg.Drained); errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("replicas: drain: %w", err)
+	}
+	r.mu.Lock()
+	r.known.drained[r.self()] = on
+	r.mu.Unlock()
+	r.nudge()
+	return nil
+}
+
+// writeFile makes an empty file durably.
+func writeFile(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+func (r *Replicas) readDrained() error {
+	_, err := os.Stat(r.cfg.Drained)
+	r.known.drained[r.self()] = err == nil
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("replicas: drain: %w", err)
+	}
+	return nil
+}
+
+// Drained reports whether this node is to be no place of copies.
+func (r *Replicas) Drained() bool { return r.isDrained(r.self()) }
+
+func (r *Replicas) isDrained(n replica.Node) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.known.drained[n]
+}
+
+// Left is what this node holds that others are to hold and do not yet; all, while a layout
+// gives it something.
+func (r *Replicas) Left(ctx context.Context) (Left, error) {
+	l, left, err := r.left(ctx)
+	if err == nil && r.owns(&l) {
+		h := r.holds()
+		left = Left{h.held, h.bytes}
+	}
+	return left, err
 }
 
 // owns reports whether a layout gives this node anything.

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,7 @@ type pond struct {
 	cut     bool
 	leaving map[mesh.NodeID]bool
 	more    map[mesh.NodeID][]string // folders of more disks
+	dir     string                   // of what is beside the disks
 	judge   func(ctx context.Context, n *node, ids []fs.UploadID) error
 }
 
@@ -91,7 +93,7 @@ type meeting func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc
 // bubble runs a test on a pond of nodes a, b, c and so on.
 func bubble(t *testing.T, nodes int, test func(t *testing.T, p *pond)) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pond{t: t, nodes: map[mesh.NodeID]*node{}, leaving: map[mesh.NodeID]bool{}}
+		p := &pond{t: t, nodes: map[mesh.NodeID]*node{}, leaving: map[mesh.NodeID]bool{}, dir: t.TempDir()}
 		for i := range nodes {
 			p.start(mesh.NodeID(rune('a'+i)), vfs.NewCrashableMem())
 		}
@@ -122,7 +124,7 @@ func (p *pond) start(id mesh.NodeID, disk vfs.FS) *node {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	n.Replicas, err = Open(Config{Self: id, Disks: all, View: p.seen, Dial: p.dial, CacheMax: 1 << 20, Times: shortTimes, Scrub: shortScrub, Adopt: func(info fs.Info) error { return n.adopts(info) }, Log: slog.New(slog.DiscardHandler),
+	n.Replicas, err = Open(Config{Self: id, Disks: all, View: p.seen, Dial: p.dial, CacheMax: 1 << 20, Times: shortTimes, Scrub: shortScrub, Drained: filepath.Join(p.dir, string(id)), Adopt: func(info fs.Info) error { return n.adopts(info) }, Log: slog.New(slog.DiscardHandler),
 		Judge: func(ctx context.Context, ids []fs.UploadID) error { return p.judge(ctx, n, ids) }})
 	if err != nil {
 		p.t.Fatal(err)

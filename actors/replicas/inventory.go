@@ -28,8 +28,9 @@ const (
 // question asks what another node holds, and tells what the asking one does.
 type question struct {
 	Node    replica.Node `json:"node"`
-	Version uint64       `json:"version"`        // of the layout that it knows
-	Sums    []byte       `json:"sums,omitempty"` // of its groups
+	Version uint64       `json:"version"`           // of the layout that it knows
+	Drained bool         `json:"drained,omitempty"` // it is to be no place of copies
+	Sums    []byte       `json:"sums,omitempty"`    // of its groups
 	// Groups are those of which the ids are asked for; none: the sums of all.
 	Groups []layout.Group `json:"groups,omitempty"`
 }
@@ -39,8 +40,10 @@ type reply struct {
 	Node  replica.Node `json:"node"`
 	Ack   layout.Ack   `json:"ack"`
 	Stale bool         `json:"stale,omitempty"`
-	Sums  []byte       `json:"sums,omitempty"`
-	IDs   []byte       `json:"ids,omitempty"` // of the groups that were asked for
+	// Drained: the node is to be no place of copies, and stays a member.
+	Drained bool   `json:"drained,omitempty"`
+	Sums    []byte `json:"sums,omitempty"`
+	IDs     []byte `json:"ids,omitempty"` // of the groups that were asked for
 }
 
 // sum stands for the uploads of a group: two nodes with equal ones have the same.
@@ -207,13 +210,13 @@ func (r *Replicas) tell(q *question) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &reply{Node: r.self(), Stale: stale, Ack: r.ack()}
+	out := &reply{Node: r.self(), Stale: stale, Ack: r.ack(), Drained: r.Drained()}
 	if q.Version > out.Ack.Seen {
 		r.nudge()
 	}
 	if len(q.Groups) == 0 {
 		if len(q.Sums) > 0 {
-			r.heardOf(q.Node)
+			r.heardOf(q.Node, q.Drained)
 		}
 		sums, err := r.sums()
 		if err != nil {
@@ -245,7 +248,7 @@ func (r *Replicas) askNode(ctx context.Context, n replica.Node, mine map[layout.
 	ctx, cancel := context.WithTimeout(ctx, askMax)
 	defer cancel()
 	s := &said{reply: new(reply), groups: map[layout.Group]repair.Inventory{}}
-	if err := r.call(ctx, n, "/v1/inventory", &question{Node: r.self(), Version: r.ack().Seen, Sums: text}, s.reply); err != nil {
+	if err := r.call(ctx, n, "/v1/inventory", &question{Node: r.self(), Version: r.ack().Seen, Drained: r.Drained(), Sums: text}, s.reply); err != nil {
 		return nil, err
 	}
 	var err error

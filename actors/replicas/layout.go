@@ -36,6 +36,7 @@ type known struct {
 	read    bool   // it was read once, if only to find nothing
 	mine    layout.Ack
 	told    map[replica.Node]time.Time // nodes that told what they hold
+	drained map[replica.Node]bool      // nodes that are to be no place of copies, as they said last
 	// As the rounds have seen the others.
 	answered map[replica.Node]time.Time
 	here     map[replica.Node]time.Time // since when without a pause
@@ -58,11 +59,11 @@ func (r *Replicas) ack() layout.Ack {
 
 // heardOf notes that a node told what it holds: it is asked in the next round, whether it
 // is a place of anything or not.
-func (r *Replicas) heardOf(n replica.Node) {
+func (r *Replicas) heardOf(n replica.Node, drained bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.member(n); ok {
-		r.known.told[n] = time.Now()
+		r.known.told[n], r.known.drained[n] = time.Now(), drained
 	}
 }
 
@@ -180,7 +181,7 @@ func (r *Replicas) age(heard map[replica.Node]*said) {
 			r.known.here[n] = now
 		}
 		r.known.answered[n] = now
-		r.known.acks[n] = s.Ack
+		r.known.acks[n], r.known.drained[n] = s.Ack, s.Drained
 	}
 }
 
@@ -197,7 +198,7 @@ func (r *Replicas) nodes() (out []layout.Candidate) {
 	}
 	for _, m := range view.Members {
 		n := replica.Node(m.ID)
-		c := layout.Candidate{Member: layout.Member{Node: n, Zone: m.Zone, Weight: 1}, Leaves: m.State != mesh.Alive}
+		c := layout.Candidate{Member: layout.Member{Node: n, Zone: m.Zone, Weight: 1}, Leaves: m.State != mesh.Alive || r.known.drained[n]}
 		at, ok := r.known.answered[n]
 		switch {
 		case n == r.self():

@@ -3,7 +3,6 @@ package replicas
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -319,74 +318,6 @@ func TestMassFailure(t *testing.T) {
 		}
 		p.placed(p.laid(5), all)
 	})
-}
-
-// TestDrain: a node that leaves holds nothing in the end, and all that it held is with
-// the others; one that is the last to stay waits for nobody.
-func TestDrain(t *testing.T) {
-	bubble(t, 5, func(t *testing.T, p *pond) {
-		p.follow()
-		all := p.putAll(12)
-		p.placed(p.laid(5), all)
-		p.leave("b")
-		begun := time.Now()
-		if err := p.nodes["b"].Drain(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(begun); took > 2*time.Minute {
-			t.Errorf("it took %v", took)
-		}
-		n := p.nodes["b"]
-		n.stop()
-		p.forget("b")
-		p.placed(p.laid(4), all)
-		for _, id := range []mesh.NodeID{"a", "c", "d", "e"} {
-			p.leave(id)
-		}
-		if err := p.nodes["a"].Drain(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// TestDrainOfFew: where as many copies are wanted as there are nodes, or more, one that
-// leaves waits until all that stay have all, and no longer: nothing can be dropped then.
-func TestDrainOfFew(t *testing.T) {
-	for _, nodes := range []int{2, 3, 4} {
-		bubble(t, nodes, func(t *testing.T, p *pond) {
-			p.follow()
-			all := p.putAll(12)
-			p.placed(p.laid(nodes), all)
-			for id, b := range all {
-				if !p.nodes["b"].has(Copy{ID: id}, b) {
-					continue
-				}
-				for _, n := range p.but("b") { // it alone has it now
-					if err := n.store.Delete(id); err != nil && !errors.Is(err, fs.ErrNotFound) {
-						t.Fatal(err)
-					}
-				}
-			}
-			p.leave("b")
-			begun := time.Now()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-			defer cancel()
-			if err := p.nodes["b"].Drain(ctx); err != nil {
-				t.Fatal(err)
-			}
-			if took := time.Since(begun); took > time.Minute {
-				t.Errorf("of %d nodes, one took %v to leave", nodes, took)
-			}
-			p.nodes["b"].stop()
-			p.forget("b")
-			for id, b := range all {
-				if !slices.ContainsFunc(p.but(), func(n *node) bool { return n.has(Copy{ID: id}, b) }) {
-					t.Errorf("of %d nodes, one left with the only copy of %s", nodes, id)
-				}
-			}
-			p.placed(p.laid(nodes-1), all)
-		})
-	}
 }
 
 // leave has a node say that it leaves.

@@ -84,9 +84,11 @@ type Config struct {
 	Segments *fs.Store
 	// Adopt takes a segment that another node made, and that is here now; nil: none are taken.
 	Adopt func(fs.Info) error
-	Times collect.Times // zero: those of a pond
-	Scrub time.Duration // in which all copies are read; 0: scrubPeriod
-	Log   *slog.Logger
+	// Drained is a file that is there while this node is to be no place of copies.
+	Drained string
+	Times   collect.Times // zero: those of a pond
+	Scrub   time.Duration // in which all copies are read; 0: scrubPeriod
+	Log     *slog.Logger
 }
 
 // Replicas are one node's part in the pond's copies. Its methods may be called from many
@@ -139,7 +141,11 @@ func Open(cfg Config) (*Replicas, error) {
 	if cfg.Dial == nil {
 		r.cfg.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
-	r.known = known{told: map[replica.Node]time.Time{}, answered: map[replica.Node]time.Time{}, here: map[replica.Node]time.Time{}, acks: map[replica.Node]layout.Ack{}, begun: time.Now()}
+	r.known = known{told: map[replica.Node]time.Time{}, drained: map[replica.Node]bool{}, answered: map[replica.Node]time.Time{}, here: map[replica.Node]time.Time{}, acks: map[replica.Node]layout.Ack{}, begun: time.Now()}
+	if err := r.readDrained(); err != nil {
+		r.stop()
+		return nil, err
+	}
 	r.http = newTransport(&r.cfg)
 	if err := r.cache.open(r.store); err != nil {
 		r.stop()
@@ -203,7 +209,7 @@ type Copy struct {
 func (r *Replicas) Published() replica.Class {
 	n := 0
 	for _, m := range r.cfg.View().Members {
-		if m.State == mesh.Alive {
+		if m.State == mesh.Alive && (m.ID == r.cfg.Self || !r.isDrained(replica.Node(m.ID))) { // what is stored here is here first
 			n++
 		}
 	}
@@ -217,7 +223,7 @@ func (r *Replicas) candidates(id fs.UploadID) (out []replica.Node) {
 	members := r.cfg.View().Members
 	nodes := make([]ring.Node, 0, len(members))
 	for _, m := range members {
-		if m.State == mesh.Alive {
+		if m.State == mesh.Alive && !r.isDrained(replica.Node(m.ID)) {
 			nodes = append(nodes, ring.Node{ID: string(m.ID), Zone: m.Zone, Weight: 1})
 		}
 	}

@@ -25,6 +25,7 @@ type Status struct {
 	Ack     layout.Ack // how far this node has come
 	Braked  bool       // so many do not answer that nothing is moved
 	Stale   bool       // away for so long that what it holds is checked first
+	Drained bool       // it is to be no place of copies
 	Pass    Pass
 }
 
@@ -43,7 +44,7 @@ func (r *Replicas) Status() (Status, error) {
 		return Status{}, err
 	}
 	l := r.Layout()
-	s := Status{Figures: r.Figures(), Disks: r.store.States(), Aside: len(aside), Rounds: r.done.rounds.Load(), Ack: r.ack(), Pass: r.asked.get()}
+	s := Status{Figures: r.Figures(), Disks: r.store.States(), Aside: len(aside), Rounds: r.done.rounds.Load(), Ack: r.ack(), Drained: r.Drained(), Pass: r.asked.get()}
 	if v := l.Current(); v != nil {
 		s.Version, s.Members, s.Copies, s.Older = v.Number, len(v.Members), v.Copies, len(l.Versions)-1
 		s.Braked = l.Braked(r.answers)

@@ -38,7 +38,9 @@ const (
 	DraftsDir  = "drafts"  // files of datasets until they are uploads: cleared at the start
 	PutsDir    = "puts"    // beginnings of files that clients put: kept as long as their leases
 	StagedDir  = "staged"
-	tempSuffix = ".tmp"
+	// DrainedFile is there while the node is to be no place of copies.
+	DrainedFile = "drained"
+	tempSuffix  = ".tmp"
 )
 
 // dataFormat is the layout that this program reads and writes. A program that

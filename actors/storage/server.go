@@ -84,6 +84,7 @@ func (s *Server) Routes() []Route {
 		{"GET /v1/storage", auth.Read, 0, s.status},
 		{"POST /v1/storage/repair", auth.Admin, 0, s.repair},
 		{"POST /v1/storage/scrub", auth.Admin, 0, s.scrub},
+		{"POST /v1/storage/drain", auth.Admin, 0, s.drain},
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 // Bounds of looking at all nodes.
 const (
 	statusTimeout = 10 * time.Second
-	lackingTold   = 100 // uploads with too few copies, one by one
+	leftTimeout   = statusTimeout / 2 // in which a drained node asks the others
+	lackingTold   = 100               // uploads with too few copies, one by one
 )
 
 // status tells how the pond's copies stand, or this node's to another.
@@ -70,11 +71,11 @@ func (s *Server) noteOrder(r *http.Request, what string) {
 // are asked by ask.
 func (s *Server) everywhere(r *http.Request, ask func(context.Context, *api.Peer) (*api.Storage, error)) *api.Storage {
 	if r.Header.Get(api.HopHeader) != "" {
-		return &api.Storage{Nodes: []api.StorageNode{s.here()}}
+		return &api.Storage{Nodes: []api.StorageNode{s.here(r.Context())}}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
 	defer cancel()
-	answers := peers.Ask(ctx, s.c.Peers, s.c.View().Members, "how its copies stand", func() *api.Storage { return &api.Storage{Nodes: []api.StorageNode{s.here()}} },
+	answers := peers.Ask(ctx, s.c.Peers, s.c.View().Members, "how its copies stand", func() *api.Storage { return &api.Storage{Nodes: []api.StorageNode{s.here(ctx)}} },
 		func(ctx context.Context, p *api.Peer) (*api.Storage, error) { return ask(ctx, p.Hop()) })
 	out := &api.Storage{}
 	for _, a := range answers {
@@ -89,14 +90,22 @@ func (s *Server) everywhere(r *http.Request, ask func(context.Context, *api.Peer
 }
 
 // here is how this node's copies stand.
-func (s *Server) here() api.StorageNode {
+func (s *Server) here(ctx context.Context) api.StorageNode {
 	st, err := s.c.Copies.Status()
 	if err != nil {
 		return api.StorageNode{Error: err.Error()}
 	}
 	out := api.StorageNode{
 		Copies: st.Held, Bytes: st.HeldBytes, Lacking: st.Short, Quarantined: st.Aside, Repaired: st.Repaired, RepairBytes: st.RepairedBytes, Dropped: st.Dropped, Rounds: st.Rounds,
-		Version: st.Version, Members: st.Members, Want: st.Copies, Older: st.Older, Synced: st.Ack.Synced, Braked: st.Braked, Stale: st.Stale, Scrub: scrubOf(st.Pass),
+		Version: st.Version, Members: st.Members, Want: st.Copies, Older: st.Older, Synced: st.Ack.Synced, Braked: st.Braked, Stale: st.Stale, Scrub: scrubOf(st.Pass), Drained: st.Drained,
+	}
+	if st.Drained {
+		ctx, cancel := context.WithTimeout(ctx, leftTimeout)
+		defer cancel()
+		left, err := s.c.Copies.Left(ctx)
+		if out.Left, out.LeftBytes = left.Uploads, left.Bytes; err != nil {
+			out.LeftError = err.Error()
+		}
 	}
 	for _, d := range st.Disks {
 		disk := api.StorageDisk{Dir: d.Dir, Free: d.Free, Total: d.Total, Bytes: d.Bytes, Count: d.Count, Aside: d.Aside}

@@ -113,6 +113,9 @@ func nodeFacts(n *pond.StorageNode) string {
 	if n.Stale {
 		out = append(out, "it was away for long: what it holds is checked first")
 	}
+	if n.Drained {
+		out = append(out, "drained: "+leftText(n))
+	}
 	if s := n.Scrub; !s.Begun.IsZero() && s.Ended.IsZero() {
 		out = append(out, fmt.Sprintf("it reads all: %s of %s", size(s.Bytes), size(s.Of)))
 	}
