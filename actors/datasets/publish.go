@@ -17,7 +17,7 @@ import (
 // Begin gives a job the lease by which it may upload files of a dataset and publish them.
 // The dataset need not be there. A job that goes on under another driver has the lease
 // that it had, if nobody has ended that. It is dataset.ErrPublished, with the version, if
-// the job has published, dataset.ErrExists if the mode would refuse its files now, and
+// the job has published, dataset.ErrExists or ErrNotFound if the mode would refuse its files now, and
 // dataset.ErrNotOwner if the dataset is there and another's.
 func (d *Datasets) Begin(ctx context.Context, name, job string, by dataset.Writer, mode dataset.Mode) (lease string, err error) {
 	drawn := rand.Text()
@@ -28,6 +28,8 @@ func (d *Datasets) Begin(ctx context.Context, name, job string, by dataset.Write
 		case err != nil:
 		case there && mode == dataset.ModeError:
 			err = dataset.ErrExists
+		case !there && mode == dataset.ModeInsert:
+			err = dataset.ErrNotFound
 		case s.May(by) != nil:
 			err = s.May(by)
 		case s.Last == 0 && len(s.Leases) == 0:

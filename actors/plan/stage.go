@@ -298,6 +298,7 @@ type Write struct {
 	Format      Format            `json:"format"`
 	Mode        WriteMode         `json:"mode,omitempty"`
 	Force       bool              `json:"force,omitempty"`        // files make room that no earlier output left there, too
+	Existing    bool              `json:"existing,omitempty"`     // with mode append: the dataset has to be there
 	Options     map[string]string `json:"options,omitempty"`      // COPY options as SQL literals
 	PartitionBy []string          `json:"partition_by,omitempty"` // hive folders by these columns
 }

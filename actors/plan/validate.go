@@ -352,6 +352,8 @@ func (w *Write) validate() error {
 		return Refuse("sink", "use parquet, csv, json or arrow", "format %q is not known", w.Format)
 	case !slices.Contains([]WriteMode{"", WriteError, WriteOverwrite, WriteAppend, WriteReplace}, w.Mode):
 		return Refuse("sink", "use error, overwrite or append", "mode %q is not known", w.Mode)
+	case w.Existing && (w.Mode != WriteAppend || !strings.HasPrefix(w.Path, DatasetScheme)):
+		return Refuse("sink", "leave it out, or append to a dataset: pond://name", "existing goes with append to a dataset only")
 	case w.Single && (w.Mode == WriteAppend || w.Mode == WriteReplace || len(w.PartitionBy) > 0):
 		return Refuse("sink", "write a folder", "append and partition_by do not go with a single file")
 	case (w.Format == Arrow || w.Format == JSON) && len(w.PartitionBy) > 0:

@@ -49,6 +49,9 @@ func (o *Outputs) openDataset(ctx context.Context, job plan.JobID, by dataset.Wr
 		return nil, err
 	}
 	t := &toDataset{d: o.Datasets, name: ref.Name, job: string(job), by: by, mode: datasetModes[w.Mode], log: o.Log}
+	if w.Existing {
+		t.mode = dataset.ModeInsert
+	}
 	t.lease, err = o.Datasets.Begin(ctx, t.name, t.job, by, t.mode)
 	if err != nil && !errors.Is(err, dataset.ErrPublished) {
 		return nil, err
@@ -128,6 +131,8 @@ func datasetError(e *plan.Error, err error) bool {
 	switch {
 	case errors.Is(err, dataset.ErrExists):
 		e.Kind, e.Hint = plan.KindExists, "choose another name, or write with mode overwrite, replace or append"
+	case errors.Is(err, dataset.ErrNotFound):
+		e.Kind, e.Hint = plan.KindNotFound, "it was dropped, or never made: CREATE TABLE … AS SELECT … makes it, and SHOW TABLES lists what is there"
 	case errors.Is(err, dataset.ErrNotOwner):
 		e.Kind, e.Hint = plan.KindDenied, "choose another name, or ask its owner, or a user with the role admin"
 	case errors.Is(err, dataset.ErrColumns):

@@ -180,3 +180,31 @@ func TestDatasetRefused(t *testing.T) {
 		t.Errorf("there are %v, %v", list, err)
 	}
 }
+
+// TestDatasetInsert: rows are added to a dataset that is there, and do not bring back one
+// that was dropped meanwhile.
+func TestDatasetInsert(t *testing.T) {
+	o, _ := withDatasets(t)
+	id := func(first string) plan.JobID { return plan.JobID(first + job[1:]) }
+	to := &plan.Write{Path: "pond://sales", Format: plan.Parquet, Mode: plan.WriteAppend, Existing: true}
+	if _, err := o.Open(t.Context(), job, dataset.Writer{}, to); plan.KindOf(err) != plan.KindNotFound {
+		t.Errorf("nothing is there: %v", err)
+	}
+	made := open(t, o, job, &plan.Write{Path: "pond://sales", Format: plan.Parquet})
+	if _, err := made.Publish(t.Context(), []sched.Winner{drafted(t, o, "a", 0)}); err != nil {
+		t.Fatal(err)
+	}
+	first, second := open(t, o, id("e"), to), open(t, o, id("f"), to)
+	if _, err := first.Publish(t.Context(), []sched.Winner{drafted(t, o, "b", 0)}); err != nil || paths(t, o) != "2[a b]" {
+		t.Errorf("%v, %s", err, paths(t, o))
+	}
+	if err := o.Datasets.Drop(t.Context(), "sales", dataset.Writer{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Publish(t.Context(), []sched.Winner{drafted(t, o, "c", 0)}); plan.KindOf(err) != plan.KindNotFound || plan.AsError(err).Hint == "" {
+		t.Errorf("after the drop: %v", err)
+	}
+	if list, err := o.Datasets.List(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("there are %v, %v", list, err)
+	}
+}

@@ -19,6 +19,7 @@ const (
 	ModeError     Mode = "error"     // not at all
 	ModeOverwrite Mode = "overwrite" // they take the place of all others
 	ModeAppend    Mode = "append"    // they join the others
+	ModeInsert    Mode = "insert"    // as with append, and the dataset has to be there: ErrNotFound
 	ModeReplace   Mode = "replace"   // in each folder that gets files, they take the place of those there
 	ModeAdd       Mode = "add"       // they join the others, under their own paths or not at all
 	ModeUpdate    Mode = "update"    // each takes the place of the one that has its path
@@ -58,11 +59,13 @@ func staying(mode Mode, base *Manifest, added []File) ([]File, error) {
 	switch {
 	case !slices.Contains(modes, mode):
 		return nil, fmt.Errorf("mode %q is not known", mode)
+	case base == nil && mode == ModeInsert:
+		return nil, ErrNotFound
 	case base == nil || mode == ModeOverwrite:
 		return nil, nil
 	case mode == ModeError:
 		return nil, ErrExists
-	case mode == ModeAppend:
+	case mode == ModeAppend, mode == ModeInsert:
 		return base.Files, nil
 	case mode == ModeAdd:
 		return base.Files, apart(base, added)
@@ -72,7 +75,7 @@ func staying(mode Mode, base *Manifest, added []File) ([]File, error) {
 	return outside(base.Files, added), nil
 }
 
-var modes = []Mode{ModeError, ModeOverwrite, ModeAppend, ModeReplace, ModeAdd, ModeUpdate}
+var modes = []Mode{ModeError, ModeOverwrite, ModeAppend, ModeInsert, ModeReplace, ModeAdd, ModeUpdate}
 
 // apart is ErrExists, unless no file of base has the path of a new one.
 func apart(base *Manifest, added []File) error {

@@ -110,6 +110,9 @@ func brief(s *Statement) string {
 	case CreateTable:
 		return fmt.Sprintf("table %s %q replace=%t ifnot=%t %s {%s}", s.Write.Path, s.Columns, s.Replace, s.IfNotExists, s.Write.Mode, s.Query)
 	case Insert:
+		if !s.Write.Existing {
+			return "an insert that may make the table"
+		}
 		return fmt.Sprintf("insert %s %q byname=%t %s {%s}", s.Write.Path, s.Columns, s.ByName, s.Write.Mode, s.Query)
 	case DropTable:
 		return fmt.Sprintf("drop table %q if=%t", s.Names, s.IfExists)

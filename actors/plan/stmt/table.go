@@ -48,7 +48,7 @@ func (c *cursor) createTable(replace bool) (*Statement, error) {
 // insert is INSERT INTO name [(a, b)] [BY NAME | BY POSITION] query. with is the WITH
 // clause that stands before it, which is part of the query.
 func (c *cursor) insert(with string) (*Statement, error) {
-	s := &Statement{Kind: Insert, Write: &plan.Write{Format: tableFormat, Mode: plan.WriteAppend}}
+	s := &Statement{Kind: Insert, Write: &plan.Write{Format: tableFormat, Mode: plan.WriteAppend, Existing: true}}
 	if c.is("or") {
 		return nil, refuse(insertHint, "INSERT OR %s needs keys, and a dataset has none", strings.ToUpper(c.word()))
 	}
