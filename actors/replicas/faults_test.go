@@ -669,7 +669,8 @@ func (c *changed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestTooFew: without enough copies there is no upload, here or later.
+// TestTooFew: without enough copies there is no upload, here or later. One that says
+// something of itself stays: a node that says nothing may have it, and others find it there.
 func TestTooFew(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, p *pond) {
 		a := p.nodes["a"]
@@ -682,6 +683,19 @@ func TestTooFew(t *testing.T) {
 			if err != nil || info.Kind != fs.KindBuried {
 				t.Errorf("%+v, %v", info, err)
 			}
+		}
+		if _, err := a.PutAs(t.Context(), replica.Class{Want: 2, Min: 2}, a.file(content(2, 1000)), []byte("mine")); !errors.Is(err, replica.ErrTooFew) {
+			t.Errorf("%v", err)
+		}
+		stay := 0
+		for info, err := range a.store.List(kindCopy) {
+			if err != nil || string(info.Attrs) != "mine" {
+				t.Errorf("%+v, %v", info, err)
+			}
+			stay++
+		}
+		if stay != 1 {
+			t.Errorf("%d stay", stay)
 		}
 	})
 }

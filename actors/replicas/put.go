@@ -33,7 +33,8 @@ func (r *Replicas) Put(ctx context.Context, class replica.Class, path string) (C
 }
 
 // PutAs is Put of an upload that says something of itself, at most AttrsMax bytes: all its
-// copies do.
+// copies do. An error, which may be that the context has ended, leaves those that were made,
+// for whoever collects what says so: by then others may have found enough of them.
 func (r *Replicas) PutAs(ctx context.Context, class replica.Class, path string, attrs []byte) (Copy, error) {
 	if len(attrs) > AttrsMax {
 		return Copy{}, fmt.Errorf("replicas: put %s: %d bytes of attrs: %w", path, len(attrs), fs.ErrInvalid)
@@ -83,7 +84,7 @@ func (r *Replicas) takeCopy(path string) (*fs.Upload, error) {
 // be repeated: nodes that have it say so.
 func (r *Replicas) Spread(ctx context.Context, class replica.Class, id fs.UploadID) (Copy, error) {
 	c, err := r.spread(ctx, class, id)
-	if errors.Is(err, replica.ErrTooFew) {
+	if errors.Is(err, replica.ErrTooFew) && !r.says(id) {
 		if e := r.store.Bury(time.Now(), id); e != nil {
 			r.log.Warn("an upload with too few copies stays", "upload", id, "err", e)
 		}
@@ -98,6 +99,12 @@ func (r *Replicas) Spread(ctx context.Context, class replica.Class, id fs.Upload
 		r.log.Warn("an upload has fewer copies than it is to have", "upload", id, "holders", c.Holders, "want", class.Want)
 	}
 	return c, nil
+}
+
+// says reports whether an upload says something of itself, by which others may find it.
+func (r *Replicas) says(id fs.UploadID) bool {
+	info, err := r.store.Stat(id)
+	return err != nil || len(info.Attrs) > 0
 }
 
 func (r *Replicas) spread(ctx context.Context, class replica.Class, id fs.UploadID) (Copy, error) {

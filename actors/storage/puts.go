@@ -17,14 +17,11 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/edge"
-	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
-	"github.com/pondmesh/pond/fs/repair"
-	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/delay"
 )
 
@@ -32,7 +29,6 @@ import (
 const (
 	sessionsMax = 1024 // puts that a node remembers
 	renewals    = 4    // of a lease, in the time that it is kept without
-	sentTimeout = 20 * time.Second
 )
 
 // sessions are the leases of puts that go through this node, so that not each piece asks
@@ -231,47 +227,6 @@ func (s *Server) grow(r *http.Request, one *partial, f datasets.Sent, at int64) 
 		return nil, err
 	}
 	return &api.PutProgress{Have: have, Done: true}, nil
-}
-
-func (s *Server) heldHere(name, lease string) ([]datasets.Sent, error) {
-	return s.c.Datasets().Held(collect.Origin{Dataset: name, Lease: lease})
-}
-
-// held is what nodes have of a put: each file once, with its holders. What only a node has
-// that does not answer is sent again.
-func (s *Server) held(ctx context.Context, name, lease string) ([]datasets.Sent, error) {
-	here, err := s.heldHere(name, lease)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, sentTimeout)
-	defer cancel()
-	answers := peers.Ask(ctx, s.c.Peers, s.c.View().Members, "what was sent for a put", func() []api.HeldFile { return nil },
-		func(ctx context.Context, p *api.Peer) ([]api.HeldFile, error) {
-			return p.Hop().HeldFiles(ctx, name, lease)
-		})
-	all := map[repair.ID]*datasets.Sent{}
-	add := func(f datasets.Sent, node mesh.NodeID) {
-		if all[f.Upload] == nil {
-			all[f.Upload] = &f
-		}
-		all[f.Upload].Holders = append(all[f.Upload].Holders, node)
-	}
-	for _, f := range here {
-		add(f, s.c.Peers.Self)
-	}
-	for _, a := range answers {
-		for _, f := range a.Said {
-			if id, err := fs.ParseUploadID(f.Upload); err == nil {
-				add(datasets.Sent{Path: f.Path, Sum: f.Sum, Size: f.Size, Upload: repair.ID(id)}, a.Node.ID)
-			}
-		}
-	}
-	out := make([]datasets.Sent, 0, len(all))
-	for _, f := range all {
-		out = append(out, *f)
-	}
-	return out, nil
 }
 
 // publish makes what was put a version.
