@@ -43,6 +43,7 @@ type DatasetFile struct {
 	Path    string // below the dataset
 	Size    int64  // bytes
 	Rows    int64  // -1: not known
+	Sum     string // SHA-256 of its bytes, in hex; empty: not known, since a job made it
 	Upload  string
 	Holders []string // nodes that had it when it was published
 }

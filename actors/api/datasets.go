@@ -46,8 +46,9 @@ type DatasetColumn struct {
 // DatasetFile is a file of a dataset.
 type DatasetFile struct {
 	Path    string   `json:"path"`
-	Size    int64    `json:"size"` // bytes
-	Rows    int64    `json:"rows"` // -1: not known
+	Size    int64    `json:"size"`          // bytes
+	Rows    int64    `json:"rows"`          // -1: not known
+	Sum     string   `json:"sum,omitempty"` // SHA-256 of its bytes, in hex; empty: not known
 	Upload  string   `json:"upload"`
 	Holders []string `json:"holders"` // nodes that had it when it was published
 }

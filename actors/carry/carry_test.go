@@ -1,8 +1,9 @@
 package carry
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"maps"
@@ -192,46 +193,93 @@ func TestPutLoses(t *testing.T) {
 	}
 }
 
-// A get goes on with what is there of a file, and replaces nothing without consent.
+// A get goes on with what is there of a file, if it is the file's, and replaces nothing
+// without consent.
 func TestGet(t *testing.T) {
 	m := newMemory()
-	m.published = map[string]string{"k=1/b": large, "empty": ""}
-	g := Getting{Name: "d", Version: 1, Files: []api.DatasetFile{{Path: "k=1/b", Size: int64(len(large)), Upload: "00112233445566778899"}, {Path: "empty", Upload: "ff"}}}
+	m.published = map[string]string{"k=1/b": large, "empty": "", "job": "rows"}
 	dir := t.TempDir()
-	g.To = []string{filepath.Join(dir, "x", "b"), filepath.Join(dir, "empty")}
-	m.breaks = 3
+	g := Getting{Name: "d", Version: 1, Files: []api.DatasetFile{{Path: "k=1/b", Size: int64(len(large)), Sum: sum(large), Upload: "00112233445566778899"},
+		{Path: "empty", Sum: sum(""), Upload: "ff"}, {Path: "job", Size: 4, Upload: "ee"}}}
+	g.To = []string{filepath.Join(dir, "x", "b"), filepath.Join(dir, "empty"), filepath.Join(dir, "job")}
 	var last Progress
 	g.Tell = func(p Progress) { last = p }
-	if err := os.MkdirAll(filepath.Join(dir, "x"), 0o755); err != nil {
+	get := func(what string, kept int, with map[string]string) {
+		t.Helper()
+		for name, text := range with {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Get(t.Context(), m, g); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		for i, f := range g.Files {
+			if got, err := os.ReadFile(g.To[i]); err != nil || string(got) != m.published[f.Path] {
+				t.Errorf("%s: %s: %d bytes, %v", what, f.Path, len(got), err)
+			}
+		}
+		if last.Done != 3 || last.Kept != kept || last.Have != last.Bytes {
+			t.Errorf("%s: %+v", what, last)
+		}
+		if list, _ := filepath.Glob(filepath.Join(dir, "*", ".*")); len(list) > 0 {
+			t.Errorf("%s: left: %q", what, list)
+		}
+	}
+	part := filepath.Join(dir, "x", ".b.0011223344556677.part")
+	m.breaks = 2
+	get("the beginning is there", 0, map[string]string{part: large[:1000]})
+	get("all is there", 3, nil)
+	_ = os.Remove(g.To[0])
+	get("other bytes are", 2, map[string]string{part: strings.Repeat("0", 1000)})
+	_ = os.Remove(g.To[0])
+	get("more is there", 2, map[string]string{part: large + "0"})
+
+	for what, c := range map[string]struct {
+		to   int
+		text string
+	}{"another": {0, strings.Repeat("0", len(large))}, "another of a job": {2, "more"}, "a shorter": {2, "r"}} {
+		_ = os.Remove(g.To[1])
+		if err := os.WriteFile(g.To[c.to], []byte(c.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := Get(t.Context(), m, g); !errors.Is(err, plan.ErrExists) {
+			t.Errorf("%s is there: %v", what, err)
+		}
+		if _, err := os.Stat(g.To[1]); err == nil {
+			t.Errorf("%s is there: something was written", what)
+		}
+		g.Overwrite = true
+		get(what+" is replaced", c.to/2, nil) // nothing is asked of a file without a sum
+		g.Overwrite = false
+	}
+
+	_ = os.Remove(g.To[0])
+	taken, err := open(part)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "x", ".b.0011223344556677.part"), []byte(large[:1000]), 0o644); err != nil {
+	if err := Get(t.Context(), m, g); !errors.Is(err, plan.ErrBusy) {
+		t.Errorf("another get writes it: %v", err)
+	}
+	if err := taken.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := Get(t.Context(), m, g); err != nil {
-		t.Fatal(err)
+	get("it has ended", 2, nil)
+
+	g.Files[0].Sum, g.Overwrite = sum("other"), true
+	if err := Get(t.Context(), m, g); !errors.Is(err, plan.ErrInternal) {
+		t.Errorf("other bytes than were put: %v", err)
 	}
-	got, err := os.ReadFile(g.To[0])
-	if err != nil || !bytes.Equal(got, []byte(large)) {
-		t.Errorf("%d bytes, %v", len(got), err)
-	}
-	if last.Done != 2 || last.Have != last.Bytes {
-		t.Errorf("%+v", last)
-	}
-	if list, _ := filepath.Glob(filepath.Join(dir, "*", ".*")); len(list) > 0 {
-		t.Errorf("left: %q", list)
-	}
-	if err := Get(t.Context(), m, g); !errors.Is(err, plan.ErrExists) {
-		t.Errorf("over files: %v", err)
-	}
-	g.Overwrite = true
-	if err := Get(t.Context(), m, g); err != nil {
-		t.Error(err)
-	}
-	m.breaks = 1000
+	m.breaks, g.Files[0].Sum = 1000, ""
 	if err := Get(t.Context(), m, g); !errors.Is(err, plan.ErrUnavailable) {
 		t.Errorf("broken always: %v", err)
 	}
+}
+
+func sum(text string) string {
+	h := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(h[:])
 }
 
 func TestList(t *testing.T) {
@@ -257,7 +305,7 @@ func TestList(t *testing.T) {
 		{"a pattern of folders too", in("*"), "", "", "a.csv b.csv c", nil},
 		{"twice", in("a.csv", "a.csv"), "", "", "", plan.ErrQuery},
 		{"one name for two", in("*.csv"), "", "x", "", plan.ErrQuery},
-		{"nothing", in("no"), "", "", "", plan.ErrQuery},
+		{"nothing", in("no"), "", "", "", plan.ErrNotFound},
 		{"a pattern of nothing", in("no*"), "", "", "", plan.ErrQuery},
 	} {
 		files, err := List(c.sources, c.into, c.as)
@@ -275,7 +323,7 @@ func TestList(t *testing.T) {
 	if err := os.Symlink("nowhere", filepath.Join(dir, "in", "link")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := List(in("in"), "", ""); !errors.Is(err, plan.ErrQuery) || !strings.Contains(err.Error(), "link") {
+	if _, err := List(in("in"), "", ""); !errors.Is(err, plan.ErrQuery) || !strings.Contains(err.Error(), "link that leads nowhere") {
 		t.Errorf("a link to nothing: %v", err)
 	}
 }

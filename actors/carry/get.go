@@ -2,18 +2,25 @@ package carry
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 )
 
-// errThere: a file is in the way.
-var errThere = errors.New("there is such a file already")
+var (
+	errThere = errors.New("there is another file of that name")
+	errTaken = errors.New("another get writes it")
+	errOther = errors.New("its bytes are not those that were put")
+)
 
 // Getting is what is fetched, to where.
 type Getting struct {
@@ -21,49 +28,117 @@ type Getting struct {
 	Version   uint64
 	Files     []api.DatasetFile
 	To        []string // paths here, one for each file
-	Overwrite bool     // files that are there
+	Overwrite bool     // files that are there, and differ
 	Tell      func(Progress)
 }
 
-// Get fetches files. Each appears when it is whole; what there is of others stays beside
-// its target, and is gone on with.
+// Get fetches files. Each appears when it is whole. One that is there already is kept, and
+// what there is of one from a get that broke off is gone on with, if its SHA-256 says so; of
+// a file whose SHA-256 is not known the bytes are fetched again. Nothing is written if
+// another file is in the way.
 func Get(ctx context.Context, pond Pond, g Getting) error {
 	m := &meter{tell: g.Tell, p: Progress{Files: len(g.Files)}}
-	for i, f := range g.Files {
+	for _, f := range g.Files {
 		m.p.Bytes += f.Size
-		if info, err := os.Stat(g.To[i]); err == nil && (!g.Overwrite || info.IsDir()) {
-			return mistake("get", g.To[i], "get it elsewhere, or replace it with --overwrite", errThere)
-		}
+	}
+	there := make([]bool, len(g.Files))
+	err := each(ctx, len(g.Files), func(ctx context.Context, i int) (err error) {
+		there[i], err = g.there(ctx, pond, &g.Files[i], g.To[i])
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return each(ctx, len(g.Files), func(ctx context.Context, i int) error {
-		return g.one(ctx, pond, &g.Files[i], g.To[i], m)
+		f := &g.Files[i]
+		if there[i] {
+			m.add(func(p *Progress) { p.Done++; p.Kept++; p.Have += f.Size })
+			return nil
+		}
+		err := g.one(ctx, pond, f, g.To[i], m)
+		if errors.Is(err, errOther) { // what there was of it was not
+			err = g.one(ctx, pond, f, g.To[i], m)
+		}
+		if errors.Is(err, errOther) {
+			err = &plan.Error{Kind: plan.KindInternal, Op: "get", Subject: g.To[i], Text: errOther.Error(), Hint: "let the nodes read their copies: pondnode fs scrub"}
+		}
+		return err
 	})
+}
+
+// there reports whether the file is there already. It is an error if another is that may
+// not be replaced.
+func (g *Getting) there(ctx context.Context, pond Pond, f *api.DatasetFile, to string) (bool, error) {
+	info, err := os.Stat(to)
+	if err != nil {
+		return false, nil
+	}
+	if info.Mode().IsRegular() && info.Size() == f.Size && (f.Sum != "" || !g.Overwrite) {
+		switch same, err := g.same(ctx, pond, f, to); {
+		case err != nil:
+			return false, err
+		case same:
+			return true, nil
+		}
+	}
+	if !g.Overwrite || info.IsDir() {
+		return false, mistake("get", to, "get it elsewhere, or replace it with --overwrite", errThere)
+	}
+	return false, nil
+}
+
+// same reports whether a file here has the bytes of one of the pond.
+func (g *Getting) same(ctx context.Context, pond Pond, f *api.DatasetFile, name string) (bool, error) {
+	in, err := os.Open(name)
+	if err != nil {
+		return false, unread(name, err)
+	}
+	defer in.Close()
+	here := sha256.New()
+	if _, err := io.Copy(here, reader{ctx, in}); err != nil {
+		return false, unread(name, err)
+	}
+	want := f.Sum
+	if want == "" {
+		pondHas := sha256.New()
+		if err := Copy(ctx, pond, g.Name, g.Version, f, 0, pondHas); err != nil {
+			return false, err
+		}
+		want = hex.EncodeToString(pondHas.Sum(nil))
+	}
+	return hex.EncodeToString(here.Sum(nil)) == want, nil
 }
 
 // idShown is how much of an upload's id is in the name of what there is of a file.
 const idShown = 16
 
+// one fetches a file. It is errOther if the bytes are not the file's: then none of them is
+// left.
 func (g *Getting) one(ctx context.Context, pond Pond, f *api.DatasetFile, to string, m *meter) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 		return unmade(to, err)
 	}
 	part := filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+"."+f.Upload[:min(len(f.Upload), idShown)]+".part")
-	out, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
+	out, err := open(part)
+	if errors.Is(err, errTaken) {
+		return &plan.Error{Kind: plan.KindBusy, Op: "get", Subject: to, Text: errTaken.Error(), Hint: "wait until it has ended, or get it elsewhere"}
+	}
 	if err != nil {
 		return unmade(to, err)
 	}
 	defer out.Close()
-	at, err := out.Seek(0, io.SeekEnd)
-	if err == nil && at > f.Size {
-		at = 0
-		err = errors.Join(out.Truncate(0), seekTo(out, 0))
-	}
+	sum := sha256.New()
+	at, err := begun(ctx, out, f, sum)
 	if err != nil {
 		return unmade(to, err)
 	}
 	m.add(func(p *Progress) { p.Have += at })
-	if err := Copy(ctx, pond, g.Name, g.Version, f, at, metered{out, m}); err != nil {
+	if err := Copy(ctx, pond, g.Name, g.Version, f, at, io.MultiWriter(metered{out, m}, sum)); err != nil {
 		return err
+	}
+	if f.Sum != "" && hex.EncodeToString(sum.Sum(nil)) != f.Sum {
+		m.add(func(p *Progress) { p.Have -= f.Size })
+		return errors.Join(fmt.Errorf("get %s: %w", to, errOther), out.Truncate(0))
 	}
 	if err := errors.Join(out.Sync(), os.Rename(part, to)); err != nil {
 		return unmade(to, err)
@@ -72,9 +147,40 @@ func (g *Getting) one(ctx context.Context, pond Pond, f *api.DatasetFile, to str
 	return nil
 }
 
-func seekTo(f *os.File, at int64) error {
-	_, err := f.Seek(at, io.SeekStart)
-	return err
+// open opens what there is of a file for one get alone: it is errTaken if another has it.
+func open(part string) (*os.File, error) {
+	out, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(out.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errTaken
+	}
+	if err == nil { // one that has just ended has given it its name
+		mine, err1 := out.Stat()
+		named, err2 := os.Stat(part)
+		if err1 != nil || err2 != nil || !os.SameFile(mine, named) {
+			err = errTaken
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return out, nil
+}
+
+// begun is how many bytes there are of a file, which go into sum. Where no sum is known
+// nobody can tell whether they are the file's: there are none.
+func begun(ctx context.Context, out *os.File, f *api.DatasetFile, sum io.Writer) (int64, error) {
+	info, err := out.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if f.Sum == "" || info.Size() > f.Size {
+		return 0, out.Truncate(0)
+	}
+	return io.Copy(sum, reader{ctx, out})
 }
 
 // metered counts what is written.
@@ -136,5 +242,11 @@ func (c *counted) Write(p []byte) (int, error) {
 
 // unmade is an error of this machine's disk.
 func unmade(name string, err error) error {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		err = pe.Err
+	}
+	if le := (*os.LinkError)(nil); errors.As(err, &le) {
+		err = le.Err
+	}
 	return &plan.Error{Kind: plan.KindResource, Op: "get", Subject: name, Text: err.Error(), Hint: "look whether there is room, and who may write there"}
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
 )
 
 // Local is a file on this machine, and what it is called in a dataset.
@@ -113,7 +115,13 @@ func unread(name string, err error) error {
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 		err = pe.Err
 	}
-	return mistake("put", name, "look whether it is there, and may be read", err)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return mistake("put", name, "look whether it may be read", err)
+	}
+	if _, e := os.Lstat(name); e == nil {
+		return mistake("put", name, "leave it out, or mend it", errors.New("it is a link that leads nowhere"))
+	}
+	return &plan.Error{Kind: plan.KindNotFound, Op: "put", Subject: name, Text: "there is no such file or folder", Hint: "look whether it is there"}
 }
 
 // IsFile reports whether a source is one plain file.

@@ -58,7 +58,7 @@ func (s *Server) look(_ http.ResponseWriter, r *http.Request) (any, error) {
 		out.Columns = append(out.Columns, api.DatasetColumn(c))
 	}
 	for i, f := range m.Files {
-		out.Files[i] = api.DatasetFile{Path: f.Path, Size: f.Size, Rows: f.Rows, Upload: f.Upload.String()}
+		out.Files[i] = api.DatasetFile{Path: f.Path, Size: f.Size, Rows: f.Rows, Sum: f.Sum, Upload: f.Upload.String()}
 		for _, n := range f.Holders {
 			out.Files[i].Holders = append(out.Files[i].Holders, string(n))
 		}

@@ -345,7 +345,7 @@ func (s *Server) fitting(ctx context.Context, p *datasets.Publication) ([]datase
 // columns, those of key=value folders included; else files, of no columns.
 func (s *Server) shape(ctx context.Context, sent []datasets.Sent) (columns []dataset.Column, files []dataset.File, err error) {
 	for _, f := range sent {
-		out := dataset.File{Path: f.Path, Upload: f.Upload, Size: f.Size, Rows: -1}
+		out := dataset.File{Path: f.Path, Upload: f.Upload, Size: f.Size, Rows: -1, Sum: f.Sum}
 		for _, n := range f.Holders {
 			out.Holders = append(out.Holders, replicaNode(n))
 		}

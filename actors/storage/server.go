@@ -162,7 +162,7 @@ func told(op, name string, err error) error {
 	case errors.Is(err, dataset.ErrExists):
 		e.Kind, e.Hint = plan.KindExists, "--append adds files beside those that are there, --overwrite has them take the place of all others, both together of those with the same path"
 	case errors.Is(err, dataset.ErrNotFound) && op == "drop":
-		e.Kind, e.Text, e.Hint = plan.KindNotFound, fmt.Sprintf("Catalog Error: Table with name %s does not exist!", name), "SHOW TABLES lists those there are"
+		e.Kind, e.Text, e.Hint = plan.KindNotFound, "there is no such dataset", "pondnode fs ls, or SHOW TABLES, lists those there are"
 	case errors.Is(err, dataset.ErrNotFound):
 		e.Kind, e.Hint = plan.KindNotFound, "pondnode fs ls lists datasets, and the files of one"
 	case errors.Is(err, dataset.ErrNotOwner):

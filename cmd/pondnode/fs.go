@@ -385,7 +385,8 @@ func (a *app) fsPutCommand() *cobra.Command {
 		Use:   "put SOURCE... URL",
 		Short: "Put files of this machine into a dataset",
 		Long: "Put files of this machine into a dataset, as one version: all see all of them at once, or\n" +
-			"none. A SOURCE is a file, a folder, of which all files are put, or a pattern. The URL is\n" +
+			"none. A SOURCE is a file, a folder, of which all files are put, or a pattern;\n" +
+			"folders without files are left out. The URL is\n" +
 			"pond://NAME, a folder in it (with a / at its end), or for one file what it is to be called.\n\n" +
 			"A dataset that is there is left alone, unless it is said what is to become of its files:\n" +
 			"--append puts others beside them, --overwrite puts them in the place of all of them, both\n" +
@@ -401,6 +402,9 @@ func (a *app) fsPutCommand() *cobra.Command {
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	a.asking(cmd, func(ctx context.Context, s *pond.Session, args []string) error {
 		sources, url := args[:len(args)-1], urlOf(args[len(args)-1])
+		if strings.Contains(url[len(scheme):], "://") {
+			return usageError{args[len(args)-1] + ": files are put into datasets alone", "name a dataset: pond://NAME"}
+		}
 		name, _ := splitURL(url)
 		memo := rememberPut(url, sources, o)
 		o.ID = memo.id

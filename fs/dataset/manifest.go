@@ -60,8 +60,9 @@ type Column struct {
 type File struct {
 	Path    string         `json:"path"` // below the dataset, with key=value folders
 	Upload  repair.ID      `json:"upload"`
-	Size    int64          `json:"size"` // bytes
-	Rows    int64          `json:"rows"` // -1: not known
+	Size    int64          `json:"size"`          // bytes
+	Rows    int64          `json:"rows"`          // -1: not known
+	Sum     string         `json:"sum,omitempty"` // SHA-256 of its bytes, in hex; empty: not known
 	Holders []replica.Node `json:"holders,omitempty"`
 	// Bounds are of all columns of a file that is one row group, by name in lower case;
 	// empty: a look at the file tells.
