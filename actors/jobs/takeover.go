@@ -169,6 +169,7 @@ func (j *Jobs) drive(ctx context.Context, rec *api.Record, asked *mesh.View) (*J
 		}
 	}
 	if err := j.Records.Put(&next); err != nil {
+		j.yield(ctx, &next)
 		return nil, err
 	}
 	r, err := j.start(&next, term)
@@ -176,6 +177,27 @@ func (j *Jobs) drive(ctx context.Context, rec *api.Record, asked *mesh.View) (*J
 		j.Go(func() { j.tellHomes(&next, rec) })
 	}
 	return r, err
+}
+
+// yield gives a job that this node has won to the next node that takes its record: this one
+// cannot drive it, since its disk fails, and while it lives nobody would take the job over
+// from it. The heir finds in the record that the next term is its own.
+func (j *Jobs) yield(ctx context.Context, rec *api.Record) {
+	homes, others := j.Peers.Homes(rec.Spec.ID)
+	all := slices.Concat(homes, others)
+	self := slices.IndexFunc(all, func(m mesh.Member) bool { return m.ID == j.Peers.Self })
+	for i := range all {
+		m := all[(self+1+i)%len(all)]
+		if m.ID == j.Peers.Self || m.State != mesh.Alive {
+			continue
+		}
+		given := *rec
+		given.Term, given.Driver = rec.Term+1, terms.DriverOf(m)
+		if j.putRecord(ctx, m, &given) == nil {
+			j.Log.Warn("a job that cannot be driven here passes to another node", "job", rec.Spec.ID, "to", m.ID)
+			return
+		}
+	}
 }
 
 // tellHomes gives a job's new record to its homes, and to those that have the one

@@ -242,3 +242,19 @@ func TestWonUnheard(t *testing.T) {
 		}
 	})
 }
+
+// A node whose disk fails passes a job on that it has won: while it lives nobody would take
+// the job over from it.
+func TestYielded(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, p *pond) {
+		spec, homes, _ := submitted(t, p)
+		homes[1].disk.FailWith(errors.New("a broken disk"))
+		homes[0].die()
+		p.lose(homes[0].member.ID)
+		time.Sleep(long)
+		s, err := homes[2].Status(spec.ID)
+		if err != nil || s.State != api.Running || s.Term != 3 || homes[1].Get(spec.ID) != nil {
+			t.Fatalf("%+v, %v", s, err)
+		}
+	})
+}

@@ -42,8 +42,9 @@ func (t *Term) Number() uint64 { return t.number }
 func (t *Term) Inherited() Standing { return t.inherited }
 
 // Raise begins the next term of a job, with d as its driver, if the driver that the
-// register names is gone. A first driver that asks again is given term 1, by a vote, if no
-// other term has begun. rec is the job as it is recorded here. It fails with
+// register names is gone, or has passed the job on: then rec, the job as it is recorded
+// here, names d and that term. A first driver that asks again is given term 1, by a vote,
+// if no other term has begun. It fails with
 // plan.ErrFenced, and the standing, when a living node drives the job, or it is
 // over; and with register.ErrMinority or ErrUnknown when too few keepers answer.
 // One that failed so may be called again: it sees its own success.
@@ -60,6 +61,7 @@ func Raise(ctx context.Context, r Registers, rec *api.Record, d api.Driver, gone
 			return s, nil
 		case s.Decision.Ended():
 			return s, fenced("the job is over: it is %s", s.Decision)
+		case rec.Driver == d && rec.Term > s.Term: // the driver has passed it on: it cannot drive it
 		case !gone(s.Driver):
 			return s, fenced("node %s drives the job", s.Driver.Node)
 		}
