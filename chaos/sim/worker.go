@@ -357,7 +357,7 @@ func (l *life) packetOf(p *proc, id plan.JobID, a *attempt) (*packet, error) {
 	if pk := a.packets[stage]; pk != nil && (pk.version >= a.run.Version && pk.lineage == a.run.Lineage || l.w.bug == StalePacket) {
 		return pk, nil
 	}
-	pk, err := call(p, mesh.NodeID(a.from.Node), callTime, func(o *life, reply func(*packet, error)) {
+	pk, err := callAgain(p, mesh.NodeID(a.from.Node), callTime, func(o *life, reply func(*packet, error)) {
 		if o.boot != a.from.Boot {
 			reply(nil, plan.ErrNotFound)
 			return
@@ -380,20 +380,25 @@ func (l *life) fetch(p *proc, at location, b plan.Blocks) ([]row, error) {
 	if at.node == "" {
 		return nil, lost
 	}
-	for range 2 {
-		parts, err := call(p, at.node, readTime, func(o *life, reply func([][]row, error)) { reply(o.read(at.task.Stage, at.segment)) })
-		if err == nil {
-			var rows []row
-			for _, part := range parts[b.Partition : b.Partition+b.Count] {
-				rows = append(rows, part...)
-			}
-			return rows, nil
-		}
-		if !errors.Is(err, errLate) {
-			break
-		}
+	parts, err := callAgain(p, at.node, readTime, func(o *life, reply func([][]row, error)) { reply(o.read(at.task.Stage, at.segment)) })
+	if err != nil {
+		return nil, lost
 	}
-	return nil, lost
+	var rows []row
+	for _, part := range parts[b.Partition : b.Partition+b.Count] {
+		rows = append(rows, part...)
+	}
+	return rows, nil
+}
+
+// callAgain is call, tried again when no answer comes: a connection sends again what the
+// network has lost.
+func callAgain[T any](p *proc, to mesh.NodeID, limit int64, serve func(l *life, reply func(T, error))) (T, error) {
+	out, err := call(p, to, limit, serve)
+	if errors.Is(err, errLate) {
+		out, err = call(p, to, limit, serve)
+	}
+	return out, err
 }
 
 // read is a segment of this node. One that is damaged is dropped.
