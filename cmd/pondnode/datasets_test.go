@@ -135,7 +135,7 @@ func TestCompleteTables(t *testing.T) {
 		}
 	}
 	p := &prompt{runner: &runner{session: session}}
-	c := &completer{tables: p.tables}
+	c := &completer{tables: func() []string { return tablesOf(p.session) }}
 	if got := c.complete("FROM sal", 8); got.line != "FROM sales " {
 		t.Errorf("%+v", got)
 	}

@@ -88,7 +88,7 @@ func (a *app) sql(ctx context.Context, s *sqlFlags, args []string) error {
 		return usageError{"--out is for statements that are given, not typed", "write files with COPY (…) TO 'file'"}
 	}
 	sh := &prompt{runner: r, flags: s}
-	words := &completer{tables: sh.tables, files: listFolder}
+	words := &completer{tables: func() []string { return tablesOf(sh.session) }, files: listFolder}
 	sh.lines = newPromptLines(in, a.stderr, a.signals, openHistory(s.history), words)
 	return sh.start(ctx)
 }
@@ -226,7 +226,7 @@ func (r *runner) statement(ctx context.Context, sql string) error {
 	begun := time.Now()
 	err := r.follow(ctx, func(seen pond.JobOption) (*pond.Rows, error) { return r.session.SQL(ctx, sql, seen, r.sub.args(sql)) })
 	if err != nil {
-		return err
+		return meant(err, func() []string { return tablesOf(r.session) })
 	}
 	if tag := tagOf(sql); tag != "" && !r.sub.quiet {
 		fmt.Fprintln(r.a.stderr, tag)

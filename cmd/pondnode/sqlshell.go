@@ -225,42 +225,6 @@ func (p *prompt) toggle(name string, on *bool, arg string) error {
 	return nil
 }
 
-// completeTime is how long completion waits for the pond.
-const completeTime = time.Second
-
-// tables are the session's views and the pond's datasets, for completion.
-func (p *prompt) tables() []string {
-	names := p.views()
-	ctx, cancel := context.WithTimeout(context.Background(), completeTime)
-	defer cancel()
-	list, err := p.session.Datasets(ctx)
-	if err != nil { // the views are known all the same
-		return names
-	}
-	for _, d := range list {
-		names = append(names, d.Name)
-	}
-	return names
-}
-
-// views are the session's.
-func (p *prompt) views() []string {
-	rows, err := p.session.SQL(context.Background(), "SHOW VIEWS") // the session knows, and asks nobody
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for rec, err := range rows.All() {
-		if err != nil {
-			break
-		}
-		for i := range int(rec.NumRows()) {
-			names = append(names, rec.Column(0).ValueStr(i))
-		}
-	}
-	return names
-}
-
 // setPeer moves to another node, once that has answered.
 func (p *prompt) setPeer(ctx context.Context, arg string) error {
 	if arg == "" {

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/pondmesh/pond"
+)
+
+// TestMeant: a mistyped table is told with the pond's own that is nearest to it.
+func TestMeant(t *testing.T) {
+	tables := func() []string { return []string{"sales", "by_day"} }
+	text := "Catalog Error: Table with name slaes does not exist!\nDid you mean \"sqlite_master\"?\n\nLINE 1: FROM slaes"
+	err := meant(&pond.Error{Kind: "user", Text: text}, tables)
+	if te := (*pond.Error)(nil); !errors.As(err, &te) || !strings.Contains(te.Hint, "sales") || strings.Contains(te.Text, "sqlite") || !strings.Contains(te.Text, "LINE 1") || !errors.Is(err, pond.ErrQuery) {
+		t.Errorf("%v", err)
+	}
+	for _, other := range []error{errors.New("x"), &pond.Error{Text: "Table with name zzzzzzzzzz does not exist!"}, &pond.Error{Text: "Parser Error"}} {
+		if got := meant(other, tables); got != other {
+			t.Errorf("%v: %v", other, got)
+		}
+	}
+}
