@@ -37,7 +37,7 @@ func (n *Node) openDatasets() (err error) {
 func (n *Node) openStorage() (err error) {
 	n.storage, err = storage.New(storage.Config{
 		Datasets: func() *datasets.Datasets { return n.datasets }, Copies: n.replicas, Footers: n.runner.DuckDB, Rules: n.rules, Peers: n.peers,
-		View: func() *mesh.View { return n.mesh.View() }, Dir: filepath.Join(n.cfg.Dir, setup.PutsDir), Log: n.log,
+		View: func() *mesh.View { return n.mesh.View() }, Dir: filepath.Join(n.cfg.Dir, setup.PutsDir), Room: n.store.Room, Log: n.log,
 	})
 	return err
 }

@@ -28,7 +28,8 @@ func (n *Node) usage() *api.Usage {
 	n.bound(u, n.cfg.RecordsMax)
 	bytes, count = n.outputs.Usage()
 	drafts, files := n.dirUsage(setup.DraftsDir)
-	add(api.UsageStaged, bytes+drafts, count+files)
+	puts, begun := n.dirUsage(setup.PutsDir)
+	add(api.UsageStaged, bytes+drafts+puts, count+files+begun)
 	bytes, count = n.dirUsage(setup.SpillDir)
 	add(api.UsageSpill, bytes, count)
 	for _, s := range n.disks.States() {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,11 +15,11 @@ import (
 	"github.com/pondmesh/pond/fs/collect"
 )
 
-// partialsMax bounds the files that are on their way to a node at once.
+// partialsMax bounds the files of which a node has a beginning.
 const partialsMax = 1024
 
 // errTooMany: partialsMax are on their way.
-var errTooMany = errors.New("too many files are being put through this node at once")
+var errTooMany = errors.New("too many files are being put through this node, or were begun and left")
 
 // partials are files of which this node has a beginning. They outlast its process.
 type partials struct {
@@ -67,28 +68,44 @@ func (p *partials) inUse(name string) bool {
 }
 
 // take is the partial of a file that is put, for one request at a time: others wait.
-func (p *partials) take(done <-chan struct{}, key string) (*partial, error) {
+func (p *partials) take(ctx context.Context, key string) (*partial, error) {
 	sum := sha256.Sum256([]byte(key))
-	name := hex.EncodeToString(sum[:])
-	p.mu.Lock()
-	one := p.in[name]
-	if one == nil {
-		if len(p.in) >= partialsMax {
-			p.mu.Unlock()
-			return nil, errTooMany
-		}
-		one = &partial{path: filepath.Join(p.dir, name), turn: make(chan struct{}, 1)}
-		p.in[name] = one
+	one, err := p.enter(hex.EncodeToString(sum[:]))
+	if err != nil {
+		return nil, err
 	}
-	one.users++
-	p.mu.Unlock()
 	select {
 	case one.turn <- struct{}{}:
 		return one, nil
-	case <-done:
+	case <-ctx.Done():
 		p.leave(one)
-		return nil, errors.New("the caller went away")
+		return nil, context.Cause(ctx)
 	}
+}
+
+// enter counts a request among those that use a partial. It is errTooMany if that would be
+// one more than there may be.
+func (p *partials) enter(name string) (*partial, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one := p.in[name]
+	if one == nil {
+		one = &partial{path: filepath.Join(p.dir, name), turn: make(chan struct{}, 1)}
+		if n, err := one.have(); err != nil {
+			return nil, err
+		} else if n < 0 {
+			list, err := os.ReadDir(p.dir)
+			if err != nil {
+				return nil, err
+			}
+			if max(len(list), len(p.in)) >= partialsMax { // one in use may have no file yet
+				return nil, errTooMany
+			}
+		}
+		p.in[name] = one
+	}
+	one.users++
+	return one, nil
 }
 
 // release ends a request's turn.

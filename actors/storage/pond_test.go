@@ -98,7 +98,7 @@ func (p *pond) serve(nd *node, mux *http.ServeMux, registers datasets.Registers)
 	own := api.NewPeer(nil, nil, nil)
 	m, _ := p.view.Find(nd.id)
 	nd.client = own.At(m.APIAddr())
-	s, err := New(Config{Datasets: func() *datasets.Datasets { return nd.datasets }, Copies: nd.replicas, Rules: rules, View: seen, Dir: filepath.Join(dir, "puts"), Log: quiet,
+	s, err := New(Config{Datasets: func() *datasets.Datasets { return nd.datasets }, Copies: nd.replicas, Rules: rules, View: seen, Dir: filepath.Join(dir, "puts"), Room: store.Room, Log: quiet,
 		Peers: &peers.Peers{Self: nd.id, View: seen, API: own, Log: quiet}})
 	if err != nil {
 		p.t.Fatal(err)

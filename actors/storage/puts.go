@@ -166,9 +166,9 @@ func (s *Server) piece(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	one, err := s.partials.take(r.Context().Done(), f.Lease+"/"+f.Path+"/"+f.Sum)
+	one, err := s.partials.take(r.Context(), f.Lease+"/"+f.Path+"/"+f.Sum)
 	if errors.Is(err, errTooMany) {
-		err = &plan.Error{Kind: plan.KindBusy, Op: "put", Subject: f.Path, Text: err.Error(), Hint: "try again"}
+		err = &plan.Error{Kind: plan.KindBusy, Op: "put", Subject: f.Path, Text: err.Error(), Hint: "try again, or ask another node: what is left goes after an hour"}
 	}
 	if err != nil {
 		return nil, err
@@ -213,6 +213,9 @@ func (s *Server) grow(r *http.Request, one *partial, f datasets.Sent, at int64) 
 	}
 	if have = max(have, 0); at > have {
 		return &api.PutProgress{Have: have}, nil
+	}
+	if err := s.c.Room(); err != nil {
+		return nil, err
 	}
 	if have, err = one.add(r.Body, at, have); err != nil {
 		return nil, err

@@ -40,7 +40,8 @@ type Config struct {
 	Rules    *access.Rules
 	Peers    *peers.Peers
 	View     func() *mesh.View
-	Dir      string // for files on their way; on the disk of uploads best
+	Dir      string       // for files on their way; on the disk of uploads best
+	Room     func() error // why that disk is too full for more
 	Log      *slog.Logger
 }
 

@@ -3,7 +3,9 @@
 package storage
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -71,17 +73,17 @@ func TestPartials(t *testing.T) {
 	if err := p.open(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	one, err := p.take(nil, "file")
+	one, err := p.take(t.Context(), "file")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n, err := one.have(); n != -1 || err != nil {
 		t.Errorf("before: %d, %v", n, err)
 	}
-	gone := make(chan struct{})
-	close(gone)
-	if _, err := p.take(gone, "file"); err == nil {
-		t.Error("two write one file")
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := p.take(gone, "file"); !errors.Is(err, context.Canceled) {
+		t.Errorf("two write one file: %v", err)
 	}
 	for _, c := range []struct {
 		text     string
@@ -157,5 +159,34 @@ func TestPutID(t *testing.T) {
 				t.Errorf("%s of %q, %q: %v", name, c.name, c.id, err)
 			}
 		}
+	}
+}
+
+// TestPartialsMax: beginnings that lie there count, whoever left them.
+func TestPartialsMax(t *testing.T) {
+	var p partials
+	if err := p.open(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	first, err := p.take(t.Context(), "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.add(strings.NewReader("x"), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	p.release(first)
+	for i := range partialsMax - 1 {
+		if err := os.WriteFile(filepath.Join(p.dir, fmt.Sprint(i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.take(t.Context(), "another"); !errors.Is(err, errTooMany) {
+		t.Errorf("one too many: %v", err)
+	}
+	if again, err := p.take(t.Context(), "file"); err != nil {
+		t.Errorf("one that is there: %v", err)
+	} else {
+		p.release(again)
 	}
 }
