@@ -27,6 +27,7 @@ func figures() []measurement {
 		{"small", "small queries on an idle pond of three nodes, against DuckDB", measureSmall},
 		{"tasks", "a job of very many tasks with nothing to do", measureTasks},
 		{"storm", "4,096 partitions of 256 map tasks with few rows", measureStorm},
+		{"storage", "the pond's own storage, against plain files", measureStorage},
 		{"budget", "a sort of five times the memory that is allowed", measureBudget},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,34 @@ func TestRun(t *testing.T) {
 		if x.Workload == "join" && (x.Shuffled > 0) != (x.Nodes > 0) { // so little is sorted in one piece
 			t.Errorf("%s on %s shuffled %d bytes", x.Workload, x.System, x.Shuffled)
 		}
+	}
+}
+
+// TestStorage is the measurements of storage that need not wait for a layout to change.
+func TestStorage(t *testing.T) {
+	if err := needProc(); err != nil {
+		t.Skip(err)
+	}
+	b, checker := testBench(t)
+	files, err := makeStorageFiles(testContext(t), b, checker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	puts, err := measurePuts(testContext(t), b, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads, err := measureReads(testContext(t), b, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range append(puts, reads...) {
+		if f.Value <= 0 {
+			t.Errorf("%+v", f)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(files.dir, "cp-*")); err != nil || len(left) > 0 {
+		t.Errorf("copies are left: %v, %v", left, err)
 	}
 }
 

@@ -75,20 +75,11 @@ func startPond(ctx context.Context, b *bench, label string, n int, memory int64)
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return nil, err
 	}
-	for i := range n {
-		c := roleConfig{Name: fmt.Sprintf("node %d of %d", i+1, n), Threads: p.slots, Memory: memory / int64(n), Dir: p.nodeDir(i), Cores: b.threads}
-		if i > 0 {
-			c.Peers = []string{p.nodes[0].Addr}
-		}
-		if b.profile != "" {
-			c.Profile = filepath.Join(b.profile, fmt.Sprintf("%s-%d-of-%d", label, i+1, n))
-		}
-		node, err := startChild(ctx, "node", c)
-		if err != nil {
+	for range n {
+		if err := p.start(ctx, b, label, n, memory); err != nil {
 			p.stop()
 			return nil, err
 		}
-		p.nodes = append(p.nodes, node)
 	}
 	var err error
 	if p.session, err = pond.Connect(p.nodes[0].Addr, pond.Reuse(false)); err == nil {
@@ -99,6 +90,24 @@ func startPond(ctx context.Context, b *bench, label string, n int, memory int64)
 		return nil, err
 	}
 	return p, nil
+}
+
+// start starts one more node, of n that share the memory.
+func (p *pondSystem) start(ctx context.Context, b *bench, label string, n int, memory int64) error {
+	i := len(p.nodes)
+	c := roleConfig{Name: fmt.Sprintf("node %d of %d", i+1, n), Threads: p.slots, Memory: memory / int64(n), Dir: p.nodeDir(i), Cores: b.threads}
+	if i > 0 {
+		c.Peers = []string{p.nodes[0].Addr}
+	}
+	if b.profile != "" {
+		c.Profile = filepath.Join(b.profile, fmt.Sprintf("%s-%d-of-%d", label, i+1, n))
+	}
+	node, err := startChild(ctx, "node", c)
+	if err != nil {
+		return err
+	}
+	p.nodes = append(p.nodes, node)
+	return nil
 }
 
 // wait returns when the node that jobs go to sees all others.
