@@ -4,8 +4,8 @@
 //
 // It decides nothing and stores nothing, and knows no DuckDB: package actors
 // implements the server side. Blocks of rows travel by package transfer, on the
-// same port. Read client.go, then reach.go and repeat.go (which node a client asks, and
-// what it may ask twice), then peer.go.
+// same port. Read client.go and call.go (how a client asks a node), then reach.go and repeat.go (which
+// node it asks, and what it may ask twice), then peer.go.
 //
 // Replies to clients have in their header Pond-Nodes the APIs of other nodes, to be
 // asked when the one that answered dies.
@@ -73,7 +73,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -366,50 +365,6 @@ type ResultPart struct {
 	Rows    int64  `json:"rows"`
 }
 
-// Packet is the data with which a node can run any task of one stage: fetched once a
-// stage and version from the coordinator, and cached. It travels as gob.
-type Packet struct {
-	ID      plan.JobID
-	Version uint64
-	Index   int       // of the stage in Job.Stages
-	Job     *plan.Job // stages other than the packet's are stripped of their inputs
-	Tasks   int       // of the stage
-	Lineage uint64    // of what Where names: a task that was granted of another must not run on it
-	Codec   string
-	Access  []string // files, and folders with a trailing slash, that the job's SQL may read
-	Owner   string   // whose job it is, and so what its tasks make
-	Staging string   // where output files go: a folder, or a dataset
-	Lease   string   // by which they are uploaded for a dataset
-	Copies  int      // nodes that hold a segment before its attempt is done; less than 2: its own alone
-	Up      map[int][]plan.SegmentInfo
-	Where   map[int][]Location // of the segments in Up, one for one
-}
-
-// Stage is the packet's stage.
-func (p *Packet) Stage() *plan.Stage { return p.Job.Stages[p.Index] }
-
-// Location is a segment and the nodes that hold it.
-type Location struct {
-	Addr    string   // API of the one that is asked first
-	Others  []string // those of the others, asked in turn when it cannot give the segment
-	Segment string
-}
-
-// Holders are the APIs of all nodes that hold it, the first to ask first.
-func (l *Location) Holders() []string { return append([]string{l.Addr}, l.Others...) }
-
-// Prefer has a node asked first for all segments that it holds.
-func (p *Packet) Prefer(addr string) {
-	for _, list := range p.Where {
-		for i := range list {
-			l := &list[i]
-			if k := slices.Index(l.Others, addr); k >= 0 {
-				l.Addr, l.Others[k] = addr, l.Addr
-			}
-		}
-	}
-}
-
 // HeldRequest asks a node which segments of some stages it holds.
 type HeldRequest struct {
 	Stages []plan.StageID `json:"stages"`
@@ -469,62 +424,4 @@ type Version struct {
 	Go     string `json:"go"`
 	Node   string `json:"node,omitempty"`
 	Now    int64  `json:"now,omitempty"` // its clock, Unix milliseconds
-}
-
-// Error is a failure as JSON. It is a plan.Error on both sides.
-type Error struct {
-	Kind    string `json:"kind"`
-	Op      string `json:"op,omitempty"`
-	Subject string `json:"subject,omitempty"`
-	Node    string `json:"node,omitempty"`
-	Text    string `json:"error"`
-	Hint    string `json:"hint,omitempty"`
-	Code    string `json:"code,omitempty"` // an actor's own
-}
-
-// Bounds of an error's texts, in bytes. They keep one, however it is escaped, below
-// errorBodyMax.
-const (
-	errorTextMax = 32 << 10
-	subjectMax   = 4 << 10
-)
-
-// FromError is err for the wire, with the beginnings of texts that are too long; nil for
-// nil.
-func FromError(err error) *Error {
-	if err == nil {
-		return nil
-	}
-	te := plan.AsError(err)
-	return &Error{Kind: te.Kind.String(), Op: te.Op, Subject: clip(te.Subject, subjectMax), Node: te.Node, Text: clip(te.Text, errorTextMax), Hint: clip(te.Hint, errorTextMax), Code: te.Code}
-}
-
-// Err is e as the error that errors.Is matches.
-func (e *Error) Err() *plan.Error {
-	if e == nil {
-		return nil
-	}
-	return &plan.Error{Kind: plan.ParseKind(e.Kind), Op: e.Op, Subject: e.Subject, Node: e.Node, Text: e.Text, Hint: e.Hint, Code: e.Code}
-}
-
-var kindStatus = map[plan.Kind]int{
-	plan.KindUser:        http.StatusUnprocessableEntity,
-	plan.KindCrash:       http.StatusUnprocessableEntity,
-	plan.KindUnavailable: http.StatusServiceUnavailable,
-	plan.KindFenced:      http.StatusConflict,
-	plan.KindExists:      http.StatusConflict,
-	plan.KindNotFound:    http.StatusNotFound,
-	plan.KindDenied:      http.StatusForbidden,
-	plan.KindDeadline:    http.StatusGatewayTimeout,
-	plan.KindResource:    http.StatusInsufficientStorage,
-	plan.KindActor:       http.StatusUnprocessableEntity,
-	plan.KindBusy:        http.StatusTooManyRequests,
-}
-
-// StatusOf is the HTTP status that carries an error of kind k.
-func StatusOf(k plan.Kind) int {
-	if s, ok := kindStatus[k]; ok {
-		return s
-	}
-	return http.StatusInternalServerError
 }

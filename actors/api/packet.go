@@ -11,6 +11,50 @@ import (
 	"github.com/pondmesh/pond/actors/plan"
 )
 
+// Packet is the data with which a node can run any task of one stage: fetched once a
+// stage and version from the coordinator, and cached.
+type Packet struct {
+	ID      plan.JobID
+	Version uint64
+	Index   int       // of the stage in Job.Stages
+	Job     *plan.Job // stages other than the packet's are stripped of their inputs
+	Tasks   int       // of the stage
+	Lineage uint64    // of what Where names: a task that was granted of another must not run on it
+	Codec   string
+	Access  []string // files, and folders with a trailing slash, that the job's SQL may read
+	Owner   string   // whose job it is, and so what its tasks make
+	Staging string   // where output files go: a folder, or a dataset
+	Lease   string   // by which they are uploaded for a dataset
+	Copies  int      // nodes that hold a segment before its attempt is done; less than 2: its own alone
+	Up      map[int][]plan.SegmentInfo
+	Where   map[int][]Location // of the segments in Up, one for one
+}
+
+// Stage is the packet's stage.
+func (p *Packet) Stage() *plan.Stage { return p.Job.Stages[p.Index] }
+
+// Location is a segment and the nodes that hold it.
+type Location struct {
+	Addr    string   // API of the one that is asked first
+	Others  []string // those of the others, asked in turn when it cannot give the segment
+	Segment string
+}
+
+// Holders are the APIs of all nodes that hold it, the first to ask first.
+func (l *Location) Holders() []string { return append([]string{l.Addr}, l.Others...) }
+
+// Prefer has a node asked first for all segments that it holds.
+func (p *Packet) Prefer(addr string) {
+	for _, list := range p.Where {
+		for i := range list {
+			l := &list[i]
+			if k := slices.Index(l.Others, addr); k >= 0 {
+				l.Addr, l.Others[k] = addr, l.Addr
+			}
+		}
+	}
+}
+
 // MarshalBinary writes the packet:
 //
 //	length head stages { stage segments { rows bytes } }

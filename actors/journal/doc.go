@@ -18,5 +18,5 @@
 // which to read, keep or drop. The bytes lie in a [Store]: package fs on a node
 // ([OnDisk]), [Memory] in tests.
 //
-// Read store.go, then segments.go and records.go.
+// Read store.go, then segments.go (what is kept), opened.go (how it is read) and records.go.
 package journal
