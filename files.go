@@ -29,6 +29,7 @@ type DatasetInfo struct {
 	Files    []DatasetFile   // in order of path; those that the URL means
 	Versions []uint64        // that can be read, the oldest first
 	Writers  int             // jobs and puts that are under way
+	Silent   []string        // of DatasetNow: nodes that may have copies, and did not answer
 }
 
 // DatasetColumn is a column of a dataset.
@@ -45,7 +46,8 @@ type DatasetFile struct {
 	Rows    int64  // -1: not known
 	Sum     string // SHA-256 of its bytes, in hex; empty: not known, since a job made it
 	Upload  string
-	Holders []string // nodes that had it when it was published
+	Holders []string // nodes that had it when it was published; of DatasetNow: that have it
+	Want    int      `json:",omitempty"` // of DatasetNow: how many should have it
 }
 
 // Transfer is how far the carrying of files has come.
@@ -94,15 +96,24 @@ func (s *Session) Datasets(ctx context.Context) ([]Dataset, error) {
 // Dataset looks at a dataset, or at some of its files: pond://name, with a version, a file,
 // a folder or a pattern behind it.
 func (s *Session) Dataset(ctx context.Context, url string) (*DatasetInfo, error) {
+	return s.dataset(ctx, url, s.api.Dataset)
+}
+
+// DatasetNow is Dataset, with the nodes that have copies of its files now: all are asked.
+func (s *Session) DatasetNow(ctx context.Context, url string) (*DatasetInfo, error) {
+	return s.dataset(ctx, url, s.api.DatasetNow)
+}
+
+func (s *Session) dataset(ctx context.Context, url string, look func(context.Context, string, uint64) (*api.DatasetInfo, error)) (*DatasetInfo, error) {
 	ref, err := refOf("read", url)
 	if err != nil {
 		return nil, err
 	}
-	info, err := s.api.Dataset(ctx, ref.Name, ref.Version)
+	info, err := look(ctx, ref.Name, ref.Version)
 	if err != nil {
 		return nil, public(err)
 	}
-	out := &DatasetInfo{Name: info.Name, Version: info.Version, Newest: info.Newest, Owner: info.Owner, Made: info.Made, Writers: info.Writers}
+	out := &DatasetInfo{Name: info.Name, Version: info.Version, Newest: info.Newest, Owner: info.Owner, Made: info.Made, Writers: info.Writers, Silent: info.Silent}
 	for _, c := range info.Columns {
 		out.Columns = append(out.Columns, DatasetColumn(c))
 	}

@@ -14,6 +14,37 @@ type Storage struct {
 	Lacking []LackingUpload // uploads with too few copies, the first of
 	Lacks   int             // so many
 	Error   string          // why it is not known what is lacking
+	// Files are those of datasets, in all versions that can be read, with the lists of them.
+	Files FileHealth
+	// Datasets are those of which not all is well, the first of so many.
+	Datasets      []DatasetHealth
+	Unwell        int
+	DatasetsError string // why it is not known of all
+}
+
+// FileHealth counts files by their copies.
+type FileHealth struct {
+	Files int
+	Short int // fewer copies than there should be
+	Lost  int // no copy on any node, all of which have answered
+	Away  int // no copy on nodes that answer: others may have one
+}
+
+// DatasetHealth is how the copies of one dataset stand.
+type DatasetHealth struct {
+	Name string
+	FileHealth
+	Missing []MissingFile // the first of those lost or away
+	Error   string        // why it is not known of all versions
+}
+
+// MissingFile is a file of which no node that answers has a copy.
+type MissingFile struct {
+	Path     string   // below the dataset; empty: the list of files of a version
+	Versions []uint64 // that have it
+	Upload   string
+	Holders  []string // nodes that had it when it was published
+	Lost     bool     // all nodes have answered
 }
 
 // LackingUpload is an upload of which some nodes that are to hold it have no copy.
@@ -76,7 +107,14 @@ func storageOf(s *api.Storage, err error) (*Storage, error) {
 	if err != nil {
 		return nil, public(err)
 	}
-	out := &Storage{Lacks: s.Lacks, Error: s.Error}
+	out := &Storage{Lacks: s.Lacks, Error: s.Error, Files: FileHealth(s.Files), Unwell: s.Unwell, DatasetsError: s.DatasetsError}
+	for _, d := range s.Datasets {
+		one := DatasetHealth{Name: d.Name, FileHealth: FileHealth(d.FileHealth), Error: d.Error}
+		for _, f := range d.Missing {
+			one.Missing = append(one.Missing, MissingFile(f))
+		}
+		out.Datasets = append(out.Datasets, one)
+	}
 	for _, l := range s.Lacking {
 		out.Lacking = append(out.Lacking, LackingUpload(l))
 	}
@@ -96,7 +134,14 @@ func storageOf(s *api.Storage, err error) (*Storage, error) {
 
 // MarshalJSON writes it as the HTTP API does.
 func (s *Storage) MarshalJSON() ([]byte, error) {
-	out := api.Storage{Lacks: s.Lacks, Error: s.Error}
+	out := api.Storage{Lacks: s.Lacks, Error: s.Error, Files: api.FileHealth(s.Files), Unwell: s.Unwell, DatasetsError: s.DatasetsError}
+	for _, d := range s.Datasets {
+		one := api.DatasetHealth{Name: d.Name, FileHealth: api.FileHealth(d.FileHealth), Error: d.Error}
+		for _, f := range d.Missing {
+			one.Missing = append(one.Missing, api.MissingFile(f))
+		}
+		out.Datasets = append(out.Datasets, one)
+	}
 	for _, l := range s.Lacking {
 		out.Lacking = append(out.Lacking, api.LackingUpload(l))
 	}

@@ -34,6 +34,7 @@ type DatasetInfo struct {
 	Files    []DatasetFile    `json:"files"`
 	Versions []DatasetVersion `json:"versions"` // that can be read, the oldest first
 	Writers  int              `json:"writers,omitempty"`
+	Silent   []string         `json:"silent,omitempty"` // of DatasetNow: nodes that may have copies, and did not answer
 }
 
 // DatasetColumn is a column; of a dataset that is no table there are none.
@@ -50,7 +51,8 @@ type DatasetFile struct {
 	Rows    int64    `json:"rows"`          // -1: not known
 	Sum     string   `json:"sum,omitempty"` // SHA-256 of its bytes, in hex; empty: not known
 	Upload  string   `json:"upload"`
-	Holders []string `json:"holders"` // nodes that had it when it was published
+	Holders []string `json:"holders"`        // nodes that had it when it was published; of DatasetNow: that have it
+	Want    int      `json:"want,omitempty"` // of DatasetNow: how many should have it
 }
 
 // DatasetVersion is a version that can be read.
@@ -105,6 +107,11 @@ func (c *Client) DropDataset(ctx context.Context, name string) error {
 // Dataset is a version of a dataset, 0 the newest.
 func (c *Client) Dataset(ctx context.Context, name string, version uint64) (*DatasetInfo, error) {
 	return call[DatasetInfo](ctx, c, http.MethodGet, datasetPath(name, "")+"?"+url.Values{"version": {number(version)}}.Encode(), nil)
+}
+
+// DatasetNow is Dataset, with the nodes that have copies of its files now: all are asked.
+func (c *Client) DatasetNow(ctx context.Context, name string, version uint64) (*DatasetInfo, error) {
+	return call[DatasetInfo](ctx, c, http.MethodGet, datasetPath(name, "")+"?"+url.Values{"version": {number(version)}, "now": {""}}.Encode(), nil)
 }
 
 // BeginPut begins to put files into a dataset, or goes on: id is drawn by the caller for

@@ -15,6 +15,37 @@ type Storage struct {
 	Lacking []LackingUpload `json:"lacking,omitempty"`
 	Lacks   int             `json:"lacks"`
 	Error   string          `json:"error,omitempty"` // why it is not known what is lacking
+	// Files are those of datasets, in all versions that can be read, with the lists of them.
+	Files FileHealth `json:"files"`
+	// Datasets are those of which not all is well, the first of so many.
+	Datasets      []DatasetHealth `json:"datasets,omitempty"`
+	Unwell        int             `json:"unwell,omitempty"`
+	DatasetsError string          `json:"datasets_error,omitempty"` // why it is not known of all
+}
+
+// FileHealth counts files by their copies.
+type FileHealth struct {
+	Files int `json:"files"`
+	Short int `json:"short"` // fewer copies than there should be
+	Lost  int `json:"lost"`  // no copy on any node, all of which have answered
+	Away  int `json:"away"`  // no copy on nodes that answer: others may have one
+}
+
+// DatasetHealth is how the copies of one dataset stand.
+type DatasetHealth struct {
+	Name string `json:"name"`
+	FileHealth
+	Missing []MissingFile `json:"missing,omitempty"` // the first of those lost or away
+	Error   string        `json:"error,omitempty"`   // why it is not known of all versions
+}
+
+// MissingFile is a file of which no node that answers has a copy.
+type MissingFile struct {
+	Path     string   `json:"path"` // empty: the list of files of a version
+	Versions []uint64 `json:"versions"`
+	Upload   string   `json:"upload"`
+	Holders  []string `json:"holders"` // that had it when it was published
+	Lost     bool     `json:"lost"`
 }
 
 // LackingUpload is an upload with too few copies.

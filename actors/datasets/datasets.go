@@ -286,13 +286,18 @@ func (d *Datasets) names(ctx context.Context) (names []string, err error) {
 	return names, nil
 }
 
-// newest asks for the versions of datasets, and leaves out those that are not there.
-func (d *Datasets) newest(ctx context.Context, names []string) (out []Listed, err error) {
+// states are what the registers of datasets hold.
+func (d *Datasets) states(ctx context.Context, names []string) ([]dataset.State, error) {
 	states := make([]dataset.State, len(names))
-	err = each(ctx, askedMax, len(names), func(ctx context.Context, i int) (err error) {
+	return states, each(ctx, askedMax, len(names), func(ctx context.Context, i int) (err error) {
 		states[i], err = d.state(ctx, names[i])
 		return failed("list", names[i], err)
 	})
+}
+
+// newest asks for the versions of datasets, and leaves out those that are not there.
+func (d *Datasets) newest(ctx context.Context, names []string) (out []Listed, err error) {
+	states, err := d.states(ctx, names)
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func (r *Replicas) left(ctx context.Context) (l layout.Layout, left Left, err er
 	if l, err = r.readLayout(ctx); err != nil || held == 0 {
 		return l, left, err
 	}
-	heard := r.askAll(ctx, &l, mine)
+	heard := r.askAll(ctx, r.toAsk(&l), mine)
 	for g, s := range mine {
 		if s.held == 0 {
 			continue

@@ -105,7 +105,7 @@ func (r *Replicas) round(ctx context.Context) error {
 	if l.Current() == nil && len(mine) == 0 {
 		return unread
 	}
-	heard := r.askAll(ctx, &l, mine)
+	heard := r.askAll(ctx, r.toAsk(&l), mine)
 	r.age(heard)
 	if unread == nil && (l.Current() == nil || r.first(&l)) {
 		if err := r.look(ctx, l); err != nil {
@@ -118,10 +118,8 @@ func (r *Replicas) round(ctx context.Context) error {
 	return errors.Join(unread, r.mend(ctx, &l, mine, heard))
 }
 
-// askAll asks all nodes that this one shares groups with, and those that told it what they
-// hold; whoever looks after the layout asks all.
-func (r *Replicas) askAll(ctx context.Context, l *layout.Layout, mine map[layout.Group]*sum) map[replica.Node]*said {
-	nodes := r.toAsk(l, mine)
+// askAll asks some nodes what they hold. Those that answer are in what it returns.
+func (r *Replicas) askAll(ctx context.Context, nodes []replica.Node, mine map[layout.Group]*sum) map[replica.Node]*said {
 	text := writeSums(mine)
 	heard, turns := map[replica.Node]*said{}, make(chan struct{}, asksMax)
 	var mu sync.Mutex
@@ -144,7 +142,9 @@ func (r *Replicas) askAll(ctx context.Context, l *layout.Layout, mine map[layout
 	return heard
 }
 
-func (r *Replicas) toAsk(l *layout.Layout, mine map[layout.Group]*sum) (out []replica.Node) {
+// toAsk are all nodes that this one shares groups with, and those that told it what they
+// hold; whoever looks after the layout asks all.
+func (r *Replicas) toAsk(l *layout.Layout) (out []replica.Node) {
 	everybody := l.Current() == nil || r.first(l)
 	seen := map[replica.Node]bool{r.self(): true}
 	add := func(n replica.Node) {

@@ -1,15 +1,11 @@
 package replicas
 
 import (
-	"context"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/pondmesh/pond/fs/disks"
 	"github.com/pondmesh/pond/fs/layout"
-	"github.com/pondmesh/pond/fs/repair"
-	"github.com/pondmesh/pond/fs/replica"
 )
 
 // Status is how one node's copies stand.
@@ -104,63 +100,4 @@ func (r *Replicas) copiesBytes() (n int64) {
 		}
 	}
 	return n
-}
-
-// Lack is an upload of which nodes that are to hold it have no copy.
-type Lack struct {
-	ID    repair.ID
-	Has   []replica.Node
-	Lacks []replica.Node
-}
-
-// Lacks are uploads with too few copies, at most so many, and how many there are: found by
-// asking all nodes. Who does not answer lacks all.
-func (r *Replicas) Lacks(ctx context.Context, most int) (out []Lack, count int, err error) {
-	l, err := r.readLayout(ctx)
-	if err != nil || l.Current() == nil {
-		return nil, 0, err
-	}
-	mine, err := r.sums()
-	if err != nil {
-		return nil, 0, err
-	}
-	heard := r.askAll(ctx, &l, mine)
-	for _, g := range concerned(false, mine, heard) {
-		said, err := r.saidOf(g, mine, heard)
-		if err != nil {
-			return nil, 0, err
-		}
-		for id, lacks := range repair.Lacks(&l, g, said) {
-			if count++; len(out) < most {
-				out = append(out, Lack{id, holders(id, said), lacks})
-			}
-		}
-	}
-	return out, count, nil
-}
-
-// saidOf is what each node that was heard holds of a group.
-func (r *Replicas) saidOf(g layout.Group, mine map[layout.Group]*sum, heard map[replica.Node]*said) (map[replica.Node]repair.Inventory, error) {
-	own := newInventory(false)
-	if mine[g] != nil {
-		var err error
-		if own, err = r.inventory(g, false); err != nil {
-			return nil, err
-		}
-	}
-	out := map[replica.Node]repair.Inventory{r.self(): own}
-	for n, s := range heard {
-		out[n] = s.inventory(g, own)
-	}
-	return out, nil
-}
-
-func holders(id repair.ID, said map[replica.Node]repair.Inventory) (out []replica.Node) {
-	for n, s := range said {
-		if s.Held[id] {
-			out = append(out, n)
-		}
-	}
-	slices.Sort(out)
-	return out
 }

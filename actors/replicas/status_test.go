@@ -19,12 +19,12 @@ func TestStatus(t *testing.T) {
 		l := p.laid(4)
 		p.placed(l, all)
 		none := func() bool {
-			_, count, err := p.nodes["a"].Lacks(t.Context(), 3)
+			_, count, err := p.nodes["a"].lacks(3)
 			return err == nil && count == 0
 		}
 		eventually(t, "nothing is lacking", none)
 		p.nodes["b"].stop()
-		lacks, count, err := p.nodes["a"].Lacks(t.Context(), 3)
+		lacks, count, err := p.nodes["a"].lacks(3)
 		if err != nil || len(lacks) != 3 || count < 3 {
 			t.Fatalf("%d of %d, %v", len(lacks), count, err)
 		}
@@ -64,6 +64,14 @@ func TestStatus(t *testing.T) {
 			t.Errorf("%d damaged again", n)
 		}
 	})
+}
+
+func (n *node) lacks(most int) ([]Lack, int, error) {
+	s, err := n.Survey(n.p.t.Context())
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.Lacks(most)
 }
 
 // rotten damages one copy of an upload.

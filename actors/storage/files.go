@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -44,7 +45,8 @@ func (s *Server) drop(_ http.ResponseWriter, r *http.Request) (any, error) {
 	return struct{}{}, nil
 }
 
-// look tells of one version of a dataset.
+// look tells of one version of a dataset; where its copies were when it was published, or,
+// if a request has "now", where they are.
 func (s *Server) look(_ http.ResponseWriter, r *http.Request) (any, error) {
 	state, m, err := s.version(r)
 	if err != nil {
@@ -58,15 +60,36 @@ func (s *Server) look(_ http.ResponseWriter, r *http.Request) (any, error) {
 		out.Columns = append(out.Columns, api.DatasetColumn(c))
 	}
 	for i, f := range m.Files {
-		out.Files[i] = api.DatasetFile{Path: f.Path, Size: f.Size, Rows: f.Rows, Sum: f.Sum, Upload: f.Upload.String()}
-		for _, n := range f.Holders {
-			out.Files[i].Holders = append(out.Files[i].Holders, string(n))
+		out.Files[i] = api.DatasetFile{Path: f.Path, Size: f.Size, Rows: f.Rows, Sum: f.Sum, Upload: f.Upload.String(), Holders: texts(f.Holders)}
+	}
+	if r.URL.Query().Has("now") {
+		if err := s.holdersNow(r.Context(), m, out); err != nil {
+			return nil, told("read", out.Name, err)
 		}
 	}
 	for _, v := range state.Versions {
 		out.Versions = append(out.Versions, api.DatasetVersion{Number: v.Number, Superseded: v.Superseded})
 	}
 	return out, nil
+}
+
+// holdersNow asks all nodes which files they have.
+func (s *Server) holdersNow(ctx context.Context, m *dataset.Manifest, out *api.DatasetInfo) error {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	survey, err := s.c.Copies.Survey(ctx)
+	if err != nil {
+		return err
+	}
+	out.Silent = texts(survey.Silent())
+	for i, f := range m.Files {
+		has, want, err := survey.Holders(fs.UploadID(f.Upload))
+		if err != nil {
+			return err
+		}
+		out.Files[i].Holders, out.Files[i].Want = texts(has), want
+	}
+	return nil
 }
 
 // version is the one that a request names.

@@ -22,6 +22,7 @@ import (
 	"github.com/pondmesh/pond/actors/carry"
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/peers"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
@@ -42,6 +43,7 @@ type pond struct {
 type node struct {
 	id       mesh.NodeID
 	client   *api.Peer
+	disks    *disks.Disks
 	replicas *replicas.Replicas
 	datasets *datasets.Datasets
 	server   *Server
@@ -86,10 +88,12 @@ func (p *pond) serve(nd *node, mux *http.ServeMux, registers datasets.Registers)
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	nd.disks = all
 	seen := func() *mesh.View { return p.view }
 	if nd.replicas, err = replicas.Open(replicas.Config{Self: nd.id, Disks: all, View: seen, CacheMax: 1 << 20, Log: quiet}); err != nil {
 		p.t.Fatal(err)
 	}
+	nd.replicas.Follow(registers)
 	rules, err := access.New(access.Config{})
 	if err != nil {
 		p.t.Fatal(err)
@@ -104,10 +108,13 @@ func (p *pond) serve(nd *node, mux *http.ServeMux, registers datasets.Registers)
 		p.t.Fatal(err)
 	}
 	nd.server = s
-	routes := append(s.Routes(), Route{Pattern: "PUT /v1/uploads/{id}", Answer: nd.replicas.ServePut}, Route{Pattern: "GET /v1/uploads/{id}", Answer: nd.replicas.ServeGet})
+	routes := append(s.Routes(), Route{Pattern: "PUT /v1/uploads/{id}", Answer: nd.replicas.ServePut}, Route{Pattern: "GET /v1/uploads/{id}", Answer: nd.replicas.ServeGet},
+		Route{Pattern: "POST /v1/inventory", Answer: nd.replicas.ServeInventory})
 	for _, r := range routes {
 		mux.HandleFunc(r.Pattern, func(w http.ResponseWriter, req *http.Request) {
 			switch out, err := r.Answer(w, req); {
+			case errors.Is(err, plan.ErrNotFound):
+				http.Error(w, err.Error(), http.StatusNotFound)
 			case err != nil:
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 			case out != nil:

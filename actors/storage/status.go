@@ -2,12 +2,15 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/replicas"
+	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/replica"
 )
 
@@ -16,6 +19,7 @@ const (
 	statusTimeout = 10 * time.Second
 	leftTimeout   = statusTimeout / 2 // in which a drained node asks the others
 	lackingTold   = 100               // uploads with too few copies, one by one
+	datasetsTold  = 100               // datasets of which not all is well, one by one
 )
 
 // status tells how the pond's copies stand, or this node's to another.
@@ -26,14 +30,49 @@ func (s *Server) status(_ http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
 	defer cancel()
-	lacks, count, err := s.c.Copies.Lacks(ctx, lackingTold)
+	kept, unread := s.c.Datasets().Kept(ctx)
+	survey, err := s.c.Copies.Survey(ctx)
+	if err != nil {
+		out.Error = err.Error()
+		out.DatasetsError = errors.Join(unread, err).Error()
+		return out, nil
+	}
+	lacks, count, err := survey.Lacks(lackingTold)
 	if out.Lacks = count; err != nil {
 		out.Error = err.Error()
 	}
 	for _, l := range lacks {
 		out.Lacking = append(out.Lacking, api.LackingUpload{ID: l.ID.String(), Has: texts(l.Has), Lacks: texts(l.Lacks)})
 	}
+	if unread == nil {
+		unread = s.c.Datasets().Health(ctx, kept, survey, func(h datasets.Health) { s.addHealth(out, h) })
+	}
+	if unread != nil {
+		out.DatasetsError = unread.Error()
+	}
 	return out, nil
+}
+
+// addHealth adds how a dataset stands. Files of one that this node gives nobody are counted,
+// and not named.
+func (s *Server) addHealth(out *api.Storage, h datasets.Health) {
+	one := api.DatasetHealth{Name: h.Name, FileHealth: api.FileHealth{Files: h.Files, Short: h.Short, Lost: h.Lost, Away: h.Away}}
+	out.Files.Files, out.Files.Short, out.Files.Lost, out.Files.Away = out.Files.Files+h.Files, out.Files.Short+h.Short, out.Files.Lost+h.Lost, out.Files.Away+h.Away
+	if h.Well() {
+		return
+	}
+	if out.Unwell++; len(out.Datasets) == datasetsTold {
+		return
+	}
+	if h.Err != nil {
+		one.Error = h.Err.Error()
+	}
+	if s.mayRead(dataset.Ref{Name: h.Name}) == nil {
+		for _, f := range h.Missing {
+			one.Missing = append(one.Missing, api.MissingFile{Path: f.Path, Versions: f.Versions, Upload: f.Upload.String(), Holders: texts(f.Holders), Lost: f.Lost})
+		}
+	}
+	out.Datasets = append(out.Datasets, one)
 }
 
 func texts(nodes []replica.Node) []string {

@@ -174,7 +174,7 @@ func (a *app) fsStatCommand() *cobra.Command {
 	return a.completing(a.listing(cmd, func(ctx context.Context, s *pond.Session, f output.Format, args []string) error {
 		ctx, stop := within(ctx)
 		defer stop()
-		d, err := s.Dataset(ctx, urlOf(args[0]))
+		d, err := s.DatasetNow(ctx, urlOf(args[0]))
 		if err != nil {
 			return err
 		}
@@ -221,6 +221,9 @@ func (a *app) printDataset(d *pond.DatasetInfo) {
 		text += ", " + progress.Count(rows, "row")
 	}
 	line("files", "%s", text)
+	if len(d.Silent) > 0 {
+		line("silent", "%s: what is on them is not known", strings.Join(d.Silent, ", "))
+	}
 	if d.Writers > 0 {
 		line("writers", "%d under way", d.Writers)
 	}
@@ -232,11 +235,20 @@ func (a *app) printDataset(d *pond.DatasetInfo) {
 		line("column", "%s %s", c.Name, kind)
 	}
 	for _, f := range d.Files[:min(len(d.Files), filesShown)] {
-		line("file", "%s: %s, upload %s on %s", f.Path, size(f.Size), f.Upload, strings.Join(f.Holders, ", "))
+		line("file", "%s: %s, upload %s on %s", f.Path, size(f.Size), f.Upload, holdersText(f))
 	}
 	if more := len(d.Files) - filesShown; more > 0 {
 		line("file", "… and %d more: pondnode fs ls %s%s", more, scheme, d.Name)
 	}
+}
+
+// holdersText says which nodes have a file, and how many of those that should are missing.
+func holdersText(f pond.DatasetFile) string {
+	text := cmp.Or(strings.Join(f.Holders, ", "), "no node that answers")
+	if n := len(f.Holders); n < f.Want {
+		text += fmt.Sprintf(": %d of %d copies", n, f.Want)
+	}
+	return text
 }
 
 func (a *app) fsCatCommand() *cobra.Command {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,10 +28,12 @@ const (
 func (a *app) fsStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show all disks, what is on them, and uploads with too few copies",
+		Short: "Show all disks, what is on them, and what has too few copies, or none",
 		Long: "Show the disks of all nodes, how many copies of uploads they hold, what is in quarantine,\n" +
 			"which nodes hold what by which layout, and uploads of which a node that is to hold them has\n" +
-			"no copy. Such are made anew by themselves, at once, or once a node has been gone for minutes.",
+			"no copy. Such are made anew by themselves, at once, or once a node has been gone for minutes.\n" +
+			"Files of datasets of which no copy is left are named, in all versions that are kept. The exit\n" +
+			"code is 1 if a file is lost, 3 if a file is only where no node answers, or if that is not known.",
 		Args: args(0, 0, ""),
 	}
 	return a.listing(cmd, func(ctx context.Context, s *pond.Session, f output.Format, _ []string) error {
@@ -41,10 +44,68 @@ func (a *app) fsStatusCommand() *cobra.Command {
 			return err
 		}
 		if f == output.JSON || f == output.JSONL {
-			return a.object(f, st)
+			err = a.object(f, st)
+		} else {
+			err = a.printStorage(f, st)
 		}
-		return a.printStorage(f, st)
+		return errors.Join(err, storageFault("status", st))
 	})
+}
+
+// storageFault is an error if files of datasets cannot be read, or if nobody knows.
+func storageFault(op string, st *pond.Storage) error {
+	lost, away := progress.Count(st.Files.Lost, "file")+" of datasets without a copy on any node", progress.Count(st.Files.Away, "file")+" of datasets without a copy on a node that answers"
+	unread := st.DatasetsError
+	for _, d := range st.Datasets {
+		if d.Error != "" && unread == "" {
+			unread = d.Name + ": " + d.Error
+		}
+	}
+	switch {
+	case st.Files.Lost > 0:
+		return &pond.Error{Kind: "lost", Op: op, Text: lost, Hint: "bring back a disk that held them, or put them again; what was damaged is kept, in quarantine"}
+	case st.Files.Away > 0:
+		return &pond.Error{Kind: "unavailable", Op: op, Text: away, Hint: "bring back the nodes that do not answer"}
+	case unread != "":
+		return &pond.Error{Kind: "unavailable", Op: op, Text: "not all is known of the files of datasets: " + unread, Hint: "bring back the nodes that do not answer"}
+	}
+	return nil
+}
+
+// printHealth tells of datasets of which not all is well.
+func (a *app) printHealth(st *pond.Storage) {
+	if st.Unwell == 0 && st.DatasetsError == "" {
+		fmt.Fprintf(a.stdout, "%s of datasets, all with as many copies as there should be\n", progress.Count(st.Files.Files, "file"))
+		return
+	}
+	fmt.Fprintf(a.stdout, "%s of datasets: %d with too few copies, %d lost, %d where no node answers\n", progress.Count(st.Files.Files, "file"), st.Files.Short, st.Files.Lost, st.Files.Away)
+	for _, d := range st.Datasets[:min(len(st.Datasets), lackingShown)] {
+		fmt.Fprintf(a.stdout, "  %s%s: %d of %s with too few copies, %d lost, %d where no node answers\n", scheme, d.Name, d.Short, progress.Count(d.Files, "file"), d.Lost, d.Away)
+		if d.Error != "" {
+			fmt.Fprintf(a.stdout, "    not all is known: %s\n", d.Error)
+		}
+		for _, m := range d.Missing[:min(len(d.Missing), lackingShown)] {
+			fmt.Fprintf(a.stdout, "    %s\n", missingText(m))
+		}
+		if more := d.Lost + d.Away - lackingShown; more > 0 {
+			fmt.Fprintf(a.stdout, "    … and %d more\n", more)
+		}
+	}
+	if more := st.Unwell - lackingShown; more > 0 {
+		fmt.Fprintf(a.stdout, "  … and %d more datasets\n", more)
+	}
+	if st.DatasetsError != "" {
+		fmt.Fprintf(a.stdout, "  not all is known: %s\n", st.DatasetsError)
+	}
+}
+
+func missingText(m pond.MissingFile) string {
+	how := "no node that answers has a copy"
+	if m.Lost {
+		how = "lost: no node has a copy"
+	}
+	versions := strings.Trim(strings.ReplaceAll(fmt.Sprint(m.Versions), " ", ", "), "[]")
+	return fmt.Sprintf("%s of version %s, %s; when it was published it was on %s", cmp.Or(m.Path, "the list of files"), versions, how, cmp.Or(strings.Join(m.Holders, ", "), "no node that is known"))
 }
 
 func (a *app) printStorage(f output.Format, st *pond.Storage) error {
@@ -81,6 +142,7 @@ func (a *app) printStorage(f output.Format, st *pond.Storage) error {
 	if more := st.Lacks - lackingShown; more > 0 {
 		fmt.Fprintf(a.stdout, "  … and %d more\n", more)
 	}
+	a.printHealth(st)
 	return nil
 }
 
@@ -164,7 +226,7 @@ func (a *app) fsRepairCommand() *cobra.Command {
 			over := c.rounds >= begun.rounds+1
 			switch {
 			case now.Error == "" && now.Lacks == 0 && over && c.older == 0:
-				return nil
+				return storageFault("repair", now) // of what there is no copy, none is made
 			case c.rounds >= idle.rounds+roundsIdle && over:
 				return &pond.Error{Kind: "unavailable", Op: "repair", Text: lackingText(now) + ", and no more are made now: " + whyLacking(now), Hint: "bring back the nodes that do not answer, or wait until others are given what they had: pondnode fs status"}
 			}
@@ -292,7 +354,8 @@ func (a *app) fsDuCommand() *cobra.Command {
 		Use:   "du [URL...]",
 		Short: "Show how large datasets are: what is in them, and on the disks of all nodes",
 		Long: "Show how large datasets are, or files of one: how many files, how many bytes, and how many\n" +
-			"bytes with all copies. Versions that are not the newest are kept for a day (join --retention), and not counted.",
+			"bytes with all copies that nodes have now; and how many files have too few copies, or none on\n" +
+			"a node that answers. Versions that are not the newest are kept for a day (join --retention), and not counted.",
 		Args: args(0, argsMax, ""),
 	}
 	return a.completing(a.listing(cmd, func(ctx context.Context, s *pond.Session, f output.Format, args []string) error {
@@ -305,19 +368,25 @@ func (a *app) fsDuCommand() *cobra.Command {
 				args = append(args, scheme+d.Name)
 			}
 		}
-		people := output.NewListing(col("dataset", ""), col("version", 0), col("files", 0), col("size", ""), col("on disks", ""))
-		programs := output.NewListing(col("dataset", ""), col("version", 0), col("files", 0), col("bytes", 0), col("disk_bytes", 0))
+		people := output.NewListing(col("dataset", ""), col("version", 0), col("files", 0), col("size", ""), col("on disks", ""), col("too few copies", 0), col("no copy", 0))
+		programs := output.NewListing(col("dataset", ""), col("version", 0), col("files", 0), col("bytes", 0), col("disk_bytes", 0), col("files_short", 0), col("files_missing", 0))
 		for _, arg := range args {
-			d, err := s.Dataset(ctx, urlOf(arg))
+			d, err := s.DatasetNow(ctx, urlOf(arg))
 			if err != nil {
 				return err
 			}
-			bytes, all := int64(0), int64(0)
+			bytes, all, short, missing := int64(0), int64(0), int64(0), int64(0)
 			for _, file := range d.Files {
 				bytes, all = bytes+file.Size, all+file.Size*int64(len(file.Holders))
+				switch n := len(file.Holders); {
+				case n == 0:
+					missing++
+				case n < file.Want:
+					short++
+				}
 			}
-			people.Add(urlOf(arg), int64(d.Version), int64(len(d.Files)), size(bytes), size(all))
-			programs.Add(urlOf(arg), int64(d.Version), int64(len(d.Files)), bytes, all)
+			people.Add(urlOf(arg), int64(d.Version), int64(len(d.Files)), size(bytes), size(all), short, missing)
+			programs.Add(urlOf(arg), int64(d.Version), int64(len(d.Files)), bytes, all, short, missing)
 		}
 		return a.list(f, people, programs)
 	}))
