@@ -214,9 +214,11 @@ func (l *life) store(p *proc, f file) replica.Outcome {
 	if d.failSync {
 		l.w.fired["sync failed"]++
 		d.failSync, l.offline = false, true
-		l.w.at(20_000, func() { // somebody looks after it
+		const lookedAfter, restart = 20_000, 1000
+		l.w.lasts(lookedAfter + restart)
+		l.w.at(lookedAfter, func() { // by somebody
 			if !l.dead {
-				l.w.kill(l.n, 1000)
+				l.w.kill(l.n, restart)
 			}
 		})
 		return replica.Unreachable
