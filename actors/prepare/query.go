@@ -147,16 +147,20 @@ func (p *Planner) planTree(ctx context.Context, q *distribute.Query, facts *dist
 		err := p.tryPlan(ctx, off, q, facts, files)
 		var w *errWhole
 		var refused *logical.PlanError
+		var failed *plan.Error
 		switch {
 		case errors.As(err, &w):
 			q.Why = w.why
 			return ctx.Err()
-		case !errors.As(err, &refused):
+		case errors.As(err, &refused):
+			q.Why = refused.Error()
+			if !refused.Again() {
+				return ctx.Err()
+			}
+		case errors.As(err, &failed) && failed.Kind == plan.KindInternal:
+			q.Why = failed.Error() // an optimizer, without the others: the text may run as it is
+		default:
 			return err
-		}
-		q.Why = refused.Error()
-		if !refused.Again() {
-			break
 		}
 	}
 	return ctx.Err()

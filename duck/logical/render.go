@@ -26,8 +26,10 @@ var ErrUnrendered = errors.New("logical: cannot be written as SQL")
 //	in_clause                   makes joins of IN lists
 //	common_subexpressions       inserts projections; the piece is optimised again
 //	common_subplan              shares parts; we decide when to
+//	top_n_window_elimination    makes lists of row_number() <= n; without build_side_probe_side and
+//	                            statistics_propagation it fails inside
 const DisabledOptimizers = "compressed_materialization,late_materialization,statistics_propagation," +
-	"join_filter_pushdown,build_side_probe_side,sampling_pushdown,in_clause,common_subexpressions,common_subplan"
+	"join_filter_pushdown,build_side_probe_side,sampling_pushdown,in_clause,common_subexpressions,common_subplan,top_n_window_elimination"
 
 // OptimizerTries are lists of optimizers to turn off, [DisabledOptimizers] first,
 // one after another as long as the error is to be tried [PlanError.Again].

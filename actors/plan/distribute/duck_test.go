@@ -169,19 +169,15 @@ func ask(ctx context.Context, e *duck.Engine, query string) (*answer, error) {
 	return a, err
 }
 
-// tree is the query as DuckDB plans it.
+// tree is the query as DuckDB plans it, with the optimizers off that a node turns off.
 func (p *pond) tree(ctx context.Context, sql string) (*logical.Plan, error) {
-	s, err := p.plans.Schema(ctx, sql)
-	if err != nil {
-		return nil, err
-	}
-	names := make([]string, len(s.Fields))
-	for i, f := range s.Fields {
-		names[i] = f.Name
-	}
-	text := ""
+	text, names := "", []string(nil)
 	for i, off := range logical.OptimizerTries() {
-		if text, err = p.serialize(ctx, sql, off); err != nil {
+		var err error
+		if names, text, err = p.serialize(ctx, sql, off); errors.Is(err, duck.ErrInternal) {
+			continue
+		}
+		if err != nil {
 			return nil, err
 		}
 		if !strings.Contains(text[:min(len(text), 100)], `"error_type":"internal"`) {
@@ -192,18 +188,27 @@ func (p *pond) tree(ctx context.Context, sql string) (*logical.Plan, error) {
 	return logical.Decode([]byte(text), names)
 }
 
-func (p *pond) serialize(ctx context.Context, sql, disabled string) (string, error) {
+func (p *pond) serialize(ctx context.Context, sql, disabled string) (names []string, text string, err error) {
 	if _, err := p.plans.Exec(ctx, "SET disabled_optimizers = '"+disabled+"'"); err != nil {
-		return "", err
+		return nil, "", err
+	}
+	defer func() {
+		if _, e := p.plans.Exec(ctx, "SET disabled_optimizers = ''"); err == nil {
+			err = e
+		}
+	}()
+	s, err := p.plans.Schema(ctx, sql)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, f := range s.Fields {
+		names = append(names, f.Name)
 	}
 	rows, err := ducktest.Fetch(ctx, p.plans, "SELECT json_serialize_plan("+lexer.QuoteText(sql)+", optimize := true)::VARCHAR")
-	if _, e := p.plans.Exec(ctx, "SET disabled_optimizers = ''"); err == nil {
-		err = e
-	}
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	return rows[0][0], nil
+	return names, rows[0][0], nil
 }
 
 // check runs sql as a job and compares with DuckDB. The job is returned in any
