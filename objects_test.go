@@ -21,6 +21,7 @@ import (
 
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos/pondtest"
+	"github.com/pondmesh/pond/fs/object"
 	"github.com/pondmesh/pond/fs/object/s3"
 )
 
@@ -88,7 +89,7 @@ func (b *bucket) upload(t *testing.T, dir, prefix string) (bytes int64) {
 			return err
 		}
 		bytes += int64(len(data))
-		_, err = b.store.Put(t.Context(), prefix+strings.TrimPrefix(path, dir), strings.NewReader(string(data)), int64(len(data)), false)
+		_, err = b.store.Put(t.Context(), prefix+strings.TrimPrefix(path, dir), strings.NewReader(string(data)), int64(len(data)), object.If{})
 		return err
 	})
 	if err != nil {

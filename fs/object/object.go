@@ -32,21 +32,65 @@ type Source interface {
 type Sink interface {
 	Source
 	// Put stores size bytes of r under name and returns the object, visible as a whole
-	// or not at all. With ifAbsent it is ErrExists if there is such an object already;
-	// of several at once one alone succeeds.
-	Put(ctx context.Context, name string, r io.Reader, size int64, ifAbsent bool) (Object, error)
+	// or not at all, if what it is to depend on holds at that moment. Of several that
+	// depend on the same, one alone succeeds.
+	Put(ctx context.Context, name string, r io.Reader, size int64, when If) (Object, error)
+	// Delete removes an object. It is no error that there is none.
+	Delete(ctx context.Context, name string) error
+}
+
+// If is what a write depends on. The zero If is nothing. Where a version is a hash of the
+// content, one that is there again is taken for one that was never replaced.
+type If struct {
+	Absent  bool   // there is no such object: else ErrExists
+	Version string // there is one, of this version: else ErrChanged; empty: any
+}
+
+// Stager is a Sink to which objects can be brought before they are shown.
+type Stager interface {
+	Sink
+	// Stage stores size bytes of r, to be shown as name. Nothing is seen of it until then.
+	Stage(ctx context.Context, name string, r io.Reader, size int64) (Staged, error)
+	// Show makes visible what was staged, as Put does. It may be repeated: what has been
+	// shown already and is still there, is the object. It is ErrNotFound if neither it
+	// nor what was staged is there.
+	Show(ctx context.Context, s Staged, when If) (Object, error)
+	// Unstage drops what was staged, unless it has been shown. It may be repeated.
+	Unstage(ctx context.Context, s Staged) error
+	// Staged lists what is staged, as well as the place knows, for names that begin with
+	// prefix. It is to be dropped: of what is listed only that is known which Unstage needs.
+	Staged(ctx context.Context, prefix string) ([]Staged, error)
+}
+
+// Staged is an object that is not shown yet, in the words of its place.
+type Staged struct {
+	Name   string   `json:"name"`
+	Size   int64    `json:"size"`
+	Upload string   `json:"upload"`
+	Parts  []string `json:"parts"` // versions of its parts, in order
+	Mark   string   `json:"mark"`  // by which it is known when it has been shown
+}
+
+// SinkOf is a source as a place to write to: ErrReadOnly if it is none.
+func SinkOf(s Source, name string) (Sink, error) {
+	if sink, ok := s.(Sink); ok {
+		return sink, nil
+	}
+	return nil, &Error{Op: "write", Name: name, Kind: ErrReadOnly}
 }
 
 // Sentinels for errors.Is.
 var (
 	ErrNotFound    = errors.New("no such object")
 	ErrDenied      = errors.New("access denied")
-	ErrUnavailable = errors.New("unavailable") // the place does not answer, or not as it should; it may later
-	ErrChanged     = errors.New("the object has changed since it was found")
+	ErrUnavailable = errors.New("unavailable")                               // the place does not answer, or not as it should; it may later
+	ErrChanged     = errors.New("the object has changed since it was found") // or is no longer there
 	ErrRange       = errors.New("range outside the object")
 	ErrPattern     = errors.New("no pattern for this place")
 	ErrName        = errors.New("no name of an object")
 	ErrExists      = errors.New("already exists")
+	ErrReadOnly    = errors.New("this place is only read")
+	ErrTooLarge    = errors.New("too large for this place")
 )
 
 // Error is what failed: an operation on an object. It unwraps to a sentinel and to

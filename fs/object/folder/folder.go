@@ -2,6 +2,9 @@
 // NFS, a mounted 3FS. Names are paths below it, after a prefix. A version is a file's
 // size, time of change and inode.
 //
+// Writers take turns by a lock on a file in it, so that a version that is to be replaced
+// is that version still; those that do not go through this package are not held back.
+//
 // It refuses names that lead out of the folder, over links too. Read Open next.
 package folder
 
@@ -17,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/pondmesh/pond/fs/object"
 )
@@ -128,12 +132,12 @@ type section struct {
 }
 
 // Put writes a file beside its place, and then names it.
-func (f *Folder) Put(ctx context.Context, name string, r io.Reader, size int64, ifAbsent bool) (object.Object, error) {
+func (f *Folder) Put(ctx context.Context, name string, r io.Reader, size int64, when object.If) (object.Object, error) {
 	key, err := f.key("write", name)
 	if err != nil {
 		return object.Object{}, err
 	}
-	if err := f.root.MkdirAll(path.Dir(key), 0o755); err != nil {
+	if err := f.mkdir(path.Dir(key)); err != nil {
 		return object.Object{}, f.unwritten(name, key, err)
 	}
 	draft := path.Dir(key) + "/" + drafts + rand.Text()
@@ -141,14 +145,117 @@ func (f *Folder) Put(ctx context.Context, name string, r io.Reader, size int64, 
 	if err := f.write(ctx, draft, r, size); err != nil {
 		return object.Object{}, failed("write", name, err)
 	}
-	show := f.root.Rename
-	if ifAbsent {
-		show = f.root.Link
+	o, err := f.stat("write", name, draft) // its version is the file's, whatever it is called
+	if err != nil {
+		return o, err
 	}
-	if err := show(draft, key); err != nil {
+	if err := f.show(ctx, draft, name, key, when); err != nil {
 		return object.Object{}, f.unwritten(name, key, err)
 	}
-	return f.stat("write", name, key)
+	return o, failed("write", name, f.sync(path.Dir(key)))
+}
+
+// show names a draft. A link is made only where there is nothing; whoever else changes
+// what a name means has the lock, so that a version that was looked at is still there.
+func (f *Folder) show(ctx context.Context, draft, name, key string, when object.If) error {
+	if when.Absent {
+		return f.root.Link(draft, key)
+	}
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if when.Version != "" {
+		if o, err := f.stat("write", name, key); err != nil && !errors.Is(err, object.ErrNotFound) {
+			return err
+		} else if o.Version != when.Version {
+			return &object.Error{Op: "write", Name: name, Kind: object.ErrChanged}
+		}
+	}
+	return f.root.Rename(draft, key)
+}
+
+// Delete removes a file. Folders stay.
+func (f *Folder) Delete(ctx context.Context, name string) error {
+	key, err := f.key("delete", name)
+	if err != nil {
+		return err
+	}
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return failed("delete", name, err)
+	}
+	defer unlock()
+	if _, err := f.stat("delete", name, key); errors.Is(err, object.ErrNotFound) {
+		return nil
+	}
+	if err := f.root.Remove(key); err != nil {
+		return failed("delete", name, err)
+	}
+	return failed("delete", name, f.sync(path.Dir(key)))
+}
+
+// lockPoll is how often a lock that another has is asked for.
+const lockPoll = 2 * time.Millisecond
+
+// lock has those who replace and delete files here take turns, other processes and, by
+// file systems such as NFS, other machines too. They hold it for a moment.
+func (f *Folder) lock(ctx context.Context) (unlock func(), err error) {
+	file, err := f.root.OpenFile(drafts+"lock", os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { file.Close() }, nil // which ends it
+		case ctx.Err() != nil:
+			err = context.Cause(ctx)
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			select {
+			case <-ctx.Done():
+			case <-time.After(lockPoll):
+			}
+			continue
+		}
+		file.Close()
+		return nil, err
+	}
+}
+
+// mkdir makes a folder and those above it, durably.
+func (f *Folder) mkdir(dir string) error {
+	info, err := f.root.Stat(dir)
+	switch {
+	case err == nil && !info.IsDir():
+		return syscall.ENOTDIR
+	case err == nil || !errors.Is(err, iofs.ErrNotExist):
+		return err
+	}
+	if err := f.mkdir(path.Dir(dir)); err != nil {
+		return err
+	}
+	if err := f.root.Mkdir(dir, 0o755); err != nil && !errors.Is(err, iofs.ErrExist) { // another may have made it
+		return err
+	}
+	return f.sync(path.Dir(dir))
+}
+
+// sync makes the names in a folder durable.
+func (f *Folder) sync(dir string) error {
+	d, err := f.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems have no such thing
+		return err
+	}
+	return nil
 }
 
 // unwritten is the error of a name that could not be made. It exists if it is an object's:
@@ -213,7 +320,7 @@ func version(info iofs.FileInfo) string {
 
 // failed is err, of the system, as an object's.
 func failed(op, name string, err error) error {
-	if errors.As(err, new(*object.Error)) {
+	if err == nil || errors.As(err, new(*object.Error)) {
 		return err
 	}
 	e := &object.Error{Op: op, Name: name, Kind: object.ErrUnavailable, Detail: err.Error()}

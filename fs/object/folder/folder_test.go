@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -68,7 +69,7 @@ func TestNamesThatLeadOut(t *testing.T) {
 func files(t *testing.T, dir string) (out []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
+		if err == nil && !d.IsDir() && d.Name() != ".pond-put-lock" {
 			out = append(out, strings.TrimPrefix(path, dir+"/"))
 		}
 		return err
@@ -101,11 +102,11 @@ func TestPutThatFails(t *testing.T) {
 		"a file is in a way": {t.Context(), "a/old/below", strings.NewReader("new"), object.ErrName},
 		"it leads out":       {t.Context(), "../out", strings.NewReader("new"), object.ErrName},
 	} {
-		if _, err := f.Put(test.ctx, "file://store/"+test.key, test.r, 3, false); !errors.Is(err, test.want) {
+		if _, err := f.Put(test.ctx, "file://store/"+test.key, test.r, 3, object.If{}); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if test.want == object.ErrName { // of no object: also where the first alone counts
-			if _, err := f.Put(test.ctx, "file://store/"+test.key, strings.NewReader("new"), 3, true); !errors.Is(err, test.want) || errors.Is(err, object.ErrExists) {
+			if _, err := f.Put(test.ctx, "file://store/"+test.key, strings.NewReader("new"), 3, object.If{Absent: true}); !errors.Is(err, test.want) || errors.Is(err, object.ErrExists) {
 				t.Errorf("%s, if absent: %v", name, err)
 			}
 		}
@@ -113,6 +114,50 @@ func TestPutThatFails(t *testing.T) {
 		if left := files(t, dir); err != nil || string(got) != "old" || !slices.Equal(left, []string{"a/folder/x", "a/old"}) {
 			t.Errorf("%s: %q, %v, files %v", name, got, err, left)
 		}
+	}
+}
+
+// While another process has the lock nothing is replaced or deleted; what is new may come.
+func TestTurns(t *testing.T) {
+	f, dir := place(t)
+	o, err := f.Put(t.Context(), "file://store/a", strings.NewReader("old"), 3, object.If{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.OpenFile(filepath.Join(dir, ".pond-put-lock"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(ctx context.Context) error{
+		"replaced": func(ctx context.Context) error {
+			_, err := f.Put(ctx, o.Name, strings.NewReader("new"), 3, object.If{Version: o.Version})
+			return err
+		},
+		"overwritten": func(ctx context.Context) error {
+			_, err := f.Put(ctx, o.Name, strings.NewReader("new"), 3, object.If{})
+			return err
+		},
+		"deleted": func(ctx context.Context) error { return f.Delete(ctx, o.Name) },
+	} {
+		short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		err := change(short)
+		cancel()
+		if got, _ := os.ReadFile(filepath.Join(dir, "a")); err == nil || string(got) != "old" {
+			t.Errorf("%s out of turn: %q, %v", name, got, err)
+		}
+	}
+	if _, err := f.Put(t.Context(), "file://store/b", strings.NewReader("new"), 3, object.If{Absent: true}); err != nil {
+		t.Errorf("a new one: %v", err)
+	}
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Delete(t.Context(), o.Name); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -191,7 +236,7 @@ func TestLinks(t *testing.T) {
 			t.Errorf("%s: opened as another version", name)
 		}
 	}
-	if _, err := f.Put(t.Context(), "file://store/out/new", strings.NewReader("x"), 1, false); err == nil || len(files(t, away)) != 1 {
+	if _, err := f.Put(t.Context(), "file://store/out/new", strings.NewReader("x"), 1, object.If{}); err == nil || len(files(t, away)) != 1 {
 		t.Errorf("written over a link that leads out: %v, %v", err, files(t, away))
 	}
 }

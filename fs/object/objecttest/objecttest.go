@@ -5,6 +5,7 @@ package objecttest
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,7 @@ type Place struct {
 	Escape func(key string) string // a key as it stands in a name; nil: as it is
 	Globs  bool                    // patterns are answered, rather than refused
 	Denied string                  // a key that may not be read; empty: the place cannot have one
+	Loose  bool                    // conditions hold for what is put whole; of an object of parts the server asks for none, and tells no one version
 	Cut    func(n int64)           // cuts the next answer of a read after n bytes; nil: cannot be done here
 }
 
@@ -53,6 +55,10 @@ func Run(t *testing.T, p Place) {
 	t.Run("names", p.names)
 	t.Run("list", p.list)
 	t.Run("put", p.written)
+	t.Run("replace", p.replaced)
+	t.Run("delete", p.deleted)
+	t.Run("race", p.races)
+	t.Run("stage", p.staged)
 	t.Run("denied", p.denied)
 	t.Run("cut", p.cut)
 	t.Run("cancelled", p.cancelled)
@@ -103,12 +109,12 @@ func (p Place) made(t *testing.T, key string, data []byte) object.Object {
 	return list[0]
 }
 
+// noise is n bytes that are no others' of another n.
 func noise(n int) []byte {
-	r := rand.New(rand.NewPCG(1, uint64(n)))
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], uint64(n))
 	out := make([]byte, n)
-	for i := range out {
-		out[i] = byte(r.Uint32())
-	}
+	_, _ = rand.NewChaCha8(seed).Read(out)
 	return out
 }
 
@@ -252,66 +258,6 @@ func (p Place) listed(t *testing.T, pattern string, want []string) {
 	o := p.find(t, pattern)[0] // what a list says of an object holds for reading it
 	if _, err := object.ReadAll(t.Context(), p.Source, o, 0, 1); err != nil {
 		t.Error(err)
-	}
-}
-
-func (p Place) written(t *testing.T) {
-	sink, ok := p.Source.(object.Sink)
-	if !ok {
-		t.Skip("is not written to")
-	}
-	data := noise(70_001)
-	name := p.Prefix + "put/a b/c.bin"
-	o, err := sink.Put(t.Context(), name, bytes.NewReader(data), int64(len(data)), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if found := p.find(t, "put/a b/c.bin")[0]; found.Version != o.Version || found.Size != o.Size || found.Name != o.Name {
-		t.Errorf("put %+v, found %+v", o, found)
-	}
-	if got, err := object.ReadAll(t.Context(), sink, o, 0, o.Size); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("read again: %v", err)
-	}
-	if _, err := sink.Put(t.Context(), name, strings.NewReader("second"), 6, true); !errors.Is(err, object.ErrExists) {
-		t.Errorf("put where there is one: %v", err)
-	}
-	if got, err := object.ReadAll(t.Context(), sink, o, 0, o.Size); err != nil || !bytes.Equal(got, data) {
-		t.Errorf("what was there: %v", err)
-	}
-	if _, err := sink.Put(t.Context(), p.Prefix+"put/short", strings.NewReader("abc"), 4, false); err == nil {
-		t.Error("fewer bytes than promised were taken")
-	}
-	if _, err := sink.Find(t.Context(), p.Prefix+"put/short"); !errors.Is(err, object.ErrNotFound) {
-		t.Errorf("an object of fewer bytes than promised: %v", err)
-	}
-	p.firstWins(t, sink)
-}
-
-// firstWins puts one name from several at once.
-func (p Place) firstWins(t *testing.T, sink object.Sink) {
-	const writers = 8
-	var group sync.WaitGroup
-	results := make([]error, writers)
-	for i := range writers {
-		group.Go(func() {
-			_, results[i] = sink.Put(t.Context(), p.Prefix+"put/race", strings.NewReader(fmt.Sprint(i)), 1, true)
-		})
-	}
-	group.Wait()
-	won := -1
-	for i, err := range results {
-		switch {
-		case err == nil && won < 0:
-			won = i
-		case err == nil:
-			t.Errorf("writers %d and %d both won", won, i)
-		case !errors.Is(err, object.ErrExists):
-			t.Errorf("writer %d: %v", i, err)
-		}
-	}
-	o := p.find(t, "put/race")[0]
-	if got, err := object.ReadAll(t.Context(), sink, o, 0, o.Size); err != nil || string(got) != fmt.Sprint(won) {
-		t.Errorf("writer %d won, but %q is there, %v", won, got, err)
 	}
 }
 

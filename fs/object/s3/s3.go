@@ -6,7 +6,11 @@
 // AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_PROFILE and
 // AWS_SHARED_CREDENTIALS_FILE, and ~/.aws/credentials; without any, requests are not
 // signed. It refuses to ask metadata services of clouds. Checksums are sent in headers,
-// never as trailers, which not all servers understand. Read Open next.
+// never as trailers, which not all servers understand.
+//
+// That of several writers one wins is for the server to see to: it has to look at If-Match
+// and If-None-Match when it takes an object, and when it puts together the parts of one.
+// Read Open next, then write.go.
 package s3
 
 import (
@@ -73,8 +77,6 @@ type Store struct {
 	client *minio.Core
 	from   string
 }
-
-var _ object.Sink = (*Store)(nil)
 
 // scheme begins the names.
 const scheme = "s3://"
@@ -195,23 +197,6 @@ func (s *Store) Open(ctx context.Context, o object.Object, off, n int64) (io.Rea
 	return object.Exactly(o, body, n), nil
 }
 
-// Put writes an object. With ifAbsent the server compares (If-None-Match).
-func (s *Store) Put(ctx context.Context, name string, r io.Reader, size int64, ifAbsent bool) (object.Object, error) {
-	bucket, key, err := split("write", name)
-	if err != nil {
-		return object.Object{}, err
-	}
-	opts := minio.PutObjectOptions{DisableMultipart: true, SendContentMd5: true, DisableContentSha256: size == 0} // nothing cannot be streamed
-	if ifAbsent {
-		opts.SetMatchETagExcept("*")
-	}
-	info, err := s.client.Client.PutObject(ctx, bucket, key, r, size, opts)
-	if err != nil {
-		return object.Object{}, s.failed(ctx, "write", name, err)
-	}
-	return object.Object{Name: name, Size: info.Size, Version: strings.Trim(info.ETag, `"`), ModTime: info.LastModified}, nil
-}
-
 // split is a name's bucket and key.
 func split(op, name string) (bucket, key string, err error) {
 	rest, ok := strings.CutPrefix(name, scheme)
@@ -231,13 +216,9 @@ func (s *Store) failed(ctx context.Context, op, name string, err error) error {
 	e := &object.Error{Op: op, Name: name, Kind: object.ErrUnavailable, Detail: err.Error()}
 	switch {
 	case said.StatusCode == http.StatusPreconditionFailed || said.Code == "PreconditionFailed":
-		e.Kind = object.ErrChanged
-		if op == "write" {
-			e.Kind = object.ErrExists
-		}
-		e.Detail = ""
+		e.Kind, e.Detail = object.ErrChanged, ""
 	case said.StatusCode == http.StatusConflict && op == "write": // another writer is at it
-		e.Kind, e.Detail = object.ErrExists, said.Code
+		e.Kind, e.Detail = object.ErrChanged, said.Code
 	case said.StatusCode == http.StatusNotFound:
 		e.Kind, e.Detail = object.ErrNotFound, ""
 		if said.Code == "NoSuchBucket" {
@@ -246,7 +227,7 @@ func (s *Store) failed(ctx context.Context, op, name string, err error) error {
 		e.Hint = "look whether the bucket and the key are right; a folder is named by a pattern: s3://BUCKET/FOLDER/*.parquet"
 	case said.StatusCode == http.StatusForbidden || said.StatusCode == http.StatusUnauthorized:
 		e.Kind, e.Detail = object.ErrDenied, fmt.Sprintf("%d %s; credentials: %s", said.StatusCode, said.Code, s.from)
-		e.Hint = "give the nodes credentials that may read it: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials"
+		e.Hint = "give the nodes credentials that may do this: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials"
 	case said.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 		e.Kind, e.Detail = object.ErrChanged, ""
 	case said.StatusCode >= 300 && said.StatusCode < 400:

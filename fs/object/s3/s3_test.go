@@ -44,7 +44,7 @@ func open(t *testing.T, h http.Handler) *s3.Store {
 func put(s *s3.Store, prefix string) func(t *testing.T, key string, data []byte) {
 	return func(t *testing.T, key string, data []byte) {
 		t.Helper()
-		if _, err := s.Put(t.Context(), prefix+key, strings.NewReader(string(data)), int64(len(data)), false); err != nil {
+		if _, err := s.Put(t.Context(), prefix+key, strings.NewReader(string(data)), int64(len(data)), object.If{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,7 +89,51 @@ func TestGofakes3(t *testing.T) {
 	c := &cutter{Handler: fake(t, "bucket")}
 	c.after.Store(-1)
 	s := open(t, c)
-	objecttest.Run(t, objecttest.Place{Source: s, Prefix: "s3://bucket/", Globs: true, Denied: "denied", Cut: c.after.Store, Put: objecttest.Each(put(s, "s3://bucket/"))})
+	objecttest.Run(t, objecttest.Place{Source: s, Prefix: "s3://bucket/", Globs: true, Denied: "denied", Loose: true, Cut: c.after.Store, Put: objecttest.Each(put(s, "s3://bucket/"))})
+}
+
+// What was written is known to its writer, though the answer is lost and the request made
+// again: it did not lose to itself.
+func TestLostAnswers(t *testing.T) {
+	server, lost := fake(t, "bucket"), atomic.Int64{}
+	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		change := r.Method == http.MethodPut && !r.URL.Query().Has("partNumber") || r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
+		if !change || lost.Add(1)%2 == 0 {
+			server.ServeHTTP(w, r)
+			return
+		}
+		server.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}))
+	o, err := s.Put(t.Context(), "s3://bucket/first", strings.NewReader("a"), 1, object.If{Absent: true})
+	if err != nil {
+		t.Fatalf("the first: %v", err)
+	}
+	if o, err = s.Put(t.Context(), o.Name, strings.NewReader("b"), 1, object.If{Version: o.Version}); err != nil {
+		t.Errorf("in place of it: %v", err)
+	}
+	staged, err := s.Stage(t.Context(), "s3://bucket/staged", strings.NewReader("c"), 1)
+	if err == nil {
+		_, err = s.Show(t.Context(), staged, object.If{})
+	}
+	if err != nil {
+		t.Errorf("staged: %v", err)
+	}
+	for name, want := range map[string]string{"s3://bucket/first": "b", "s3://bucket/staged": "c"} {
+		found, err := s.Find(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := object.ReadAll(t.Context(), s, found[0], 0, 1); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if lost.Load() < 6 {
+		t.Errorf("%d requests, of which every other's answer is lost", lost.Load())
+	}
+	if _, err := s.Put(t.Context(), o.Name, strings.NewReader("c"), 1, object.If{Absent: true}); !errors.Is(err, object.ErrExists) {
+		t.Errorf("another writer: %v", err)
+	}
 }
 
 func TestErrors(t *testing.T) {

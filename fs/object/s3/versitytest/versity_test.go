@@ -111,7 +111,7 @@ func TestVersitygw(t *testing.T) {
 	const prefix = "s3://" + bucket + "/"
 	objecttest.Run(t, objecttest.Place{Source: s, Prefix: prefix, Globs: true, Put: objecttest.Each(func(t *testing.T, key string, data []byte) {
 		t.Helper()
-		if _, err := s.Put(t.Context(), prefix+key, strings.NewReader(string(data)), int64(len(data)), false); err != nil {
+		if _, err := s.Put(t.Context(), prefix+key, strings.NewReader(string(data)), int64(len(data)), object.If{}); err != nil {
 			t.Fatal(err)
 		}
 	})})
