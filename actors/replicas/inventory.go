@@ -42,6 +42,7 @@ type reply struct {
 	Stale bool         `json:"stale,omitempty"`
 	// Drained: the node is to be no place of copies, and stays a member.
 	Drained bool   `json:"drained,omitempty"`
+	Bytes   int64  `json:"bytes,omitempty"` // of its disks
 	Sums    []byte `json:"sums,omitempty"`
 	IDs     []byte `json:"ids,omitempty"` // of the groups that were asked for
 }
@@ -210,7 +211,7 @@ func (r *Replicas) tell(q *question) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &reply{Node: r.self(), Stale: stale, Ack: r.ack(), Drained: r.Drained()}
+	out := &reply{Node: r.self(), Stale: stale, Ack: r.ack(), Drained: r.Drained(), Bytes: r.store.Size()}
 	if q.Version > out.Ack.Seen {
 		r.nudge()
 	}

@@ -41,6 +41,7 @@ type known struct {
 	answered map[replica.Node]time.Time
 	here     map[replica.Node]time.Time // since when without a pause
 	acks     map[replica.Node]layout.Ack
+	bytes    map[replica.Node]int64 // of their disks; those of some have failed, or others have come
 	begun    time.Time
 }
 
@@ -181,14 +182,16 @@ func (r *Replicas) age(heard map[replica.Node]*said) {
 			r.known.here[n] = now
 		}
 		r.known.answered[n] = now
-		r.known.acks[n], r.known.drained[n] = s.Ack, s.Drained
+		r.known.acks[n], r.known.drained[n], r.known.bytes[n] = s.Ack, s.Drained, s.Bytes
 	}
 }
 
 // nodes are all nodes that may be members, and all that are.
 func (r *Replicas) nodes() (out []layout.Candidate) {
+	mine := r.store.Size()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.known.bytes[r.self()] = mine
 	now, view := time.Now(), r.cfg.View()
 	by := map[replica.Node]layout.Candidate{}
 	if v := r.known.layout.Current(); v != nil {
@@ -198,7 +201,7 @@ func (r *Replicas) nodes() (out []layout.Candidate) {
 	}
 	for _, m := range view.Members {
 		n := replica.Node(m.ID)
-		c := layout.Candidate{Member: layout.Member{Node: n, Zone: m.Zone, Weight: 1}, Leaves: m.State != mesh.Alive || r.known.drained[n]}
+		c := layout.Candidate{Member: layout.Member{Node: n, Zone: m.Zone, Weight: layout.WeightOf(r.known.bytes[n])}, Leaves: m.State != mesh.Alive || r.known.drained[n]}
 		at, ok := r.known.answered[n]
 		switch {
 		case n == r.self():

@@ -3,6 +3,7 @@ package replicas
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -281,6 +282,51 @@ func TestMemberDies(t *testing.T) {
 		p.placed(p.laid(4), all)
 		p.start("b", b.disk).Follow(p)
 		p.placed(p.laid(5), all)
+	})
+}
+
+// sized is a disk that says how large it is.
+type sized struct {
+	vfs.FS
+	bytes *atomic.Uint64
+}
+
+func (s sized) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: s.bytes.Load(), TotalBytes: s.bytes.Load()}, nil
+}
+
+// TestWeights: nodes are given uploads by the size of their disks, as each tells it; when a
+// disk is larger, its node is given more, and what moves arrives.
+func TestWeights(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, p *pond) {
+		small, large := new(atomic.Uint64), new(atomic.Uint64)
+		small.Store(64 << 30)
+		large.Store(256 << 30)
+		p.start("e", sized{vfs.NewCrashableMem(), small})
+		p.start("f", sized{vfs.NewCrashableMem(), large})
+		p.follow()
+		all := p.putAll(12)
+		weights := func(l layout.Layout) (out []float64) {
+			for _, m := range l.Current().Members {
+				out = append(out, m.Weight)
+			}
+			return out
+		}
+		l := p.laid(6)
+		if got := weights(l); !slices.Equal(got, []float64{1, 1, 1, 1, 4, 16}) { // the first do not know how large theirs are
+			t.Errorf("weights: %v", got)
+		}
+		p.placed(l, all)
+		small.Store(66 << 30) // is the same
+		large.Store(512 << 30)
+		eventually(t, "a layout by the new size", func() bool {
+			l = p.laid(6)
+			return l.Current().Members[5].Weight == 32
+		})
+		if got := weights(l); !slices.Equal(got, []float64{1, 1, 1, 1, 4, 32}) || l.Current().Number != 2 {
+			t.Errorf("version %d, weights: %v", l.Current().Number, got)
+		}
+		p.placed(l, all)
 	})
 }
 

@@ -141,7 +141,7 @@ func Open(cfg Config) (*Replicas, error) {
 	if cfg.Dial == nil {
 		r.cfg.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
-	r.known = known{told: map[replica.Node]time.Time{}, drained: map[replica.Node]bool{}, answered: map[replica.Node]time.Time{}, here: map[replica.Node]time.Time{}, acks: map[replica.Node]layout.Ack{}, begun: time.Now()}
+	r.known = known{told: map[replica.Node]time.Time{}, drained: map[replica.Node]bool{}, answered: map[replica.Node]time.Time{}, here: map[replica.Node]time.Time{}, acks: map[replica.Node]layout.Ack{}, bytes: map[replica.Node]int64{}, begun: time.Now()}
 	if err := r.readDrained(); err != nil {
 		r.stop()
 		return nil, err

@@ -1,13 +1,15 @@
 package layout
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/pondmesh/pond/fs/replica"
 )
 
-// Candidate is a node as whoever plans sees it.
+// Candidate is a node as whoever plans sees it. One whose weight is not known, 0, keeps
+// that which it has as a member, or is given the least.
 type Candidate struct {
 	Member
 	Gone   time.Duration // for how long it has not answered; 0: it does
@@ -72,14 +74,14 @@ func (l *Layout) Plan(seen []Candidate, p Patience) []Member {
 		case !known || c.Gone > 0 || !settled || braked:
 			next = append(next, m)
 		case !c.Leaves:
-			next = append(next, c.Member)
+			next = append(next, c.weighing(m.Weight))
 		case m.Weight > 0:
 			next = append(next, Member{Node: m.Node, Zone: m.Zone})
 		}
 	}
 	for _, c := range seen {
 		if settled && !v.Has(c.Node) && c.Gone == 0 && c.Here >= p.Here && !c.Leaves {
-			next = append(next, c.Member)
+			next = append(next, c.weighing(0))
 		}
 	}
 	slices.SortFunc(next, func(a, b Member) int { return compare(a.Node, b.Node) })
@@ -89,11 +91,18 @@ func (l *Layout) Plan(seen []Candidate, p Patience) []Member {
 	return next
 }
 
+// weighing is the candidate as a member, which had that weight; 0: it was none.
+func (c Candidate) weighing(had float64) Member {
+	m := c.Member
+	m.Weight = cmp.Or(m.Weight, had, 1)
+	return m
+}
+
 // founders are the members of the first version: all that answer.
 func founders(seen []Candidate) (out []Member) {
 	for _, c := range seen {
 		if c.Gone == 0 && !c.Leaves {
-			out = append(out, c.Member)
+			out = append(out, c.weighing(0))
 		}
 	}
 	slices.SortFunc(out, func(a, b Member) int { return compare(a.Node, b.Node) })

@@ -10,7 +10,8 @@ import (
 )
 
 // candidates are nodes as a text has them: "a", "b-" (gone for long), "c?" (gone for a
-// short time), "d+" (new, and here for long), "e~" (here for a short time), "f!" (leaves).
+// short time), "d+" (new, and here for long), "e~" (here for a short time), "f!" (leaves),
+// "g2" (of the weight 2), "h0" (whose weight is not known).
 func candidates(text string) (out []Candidate) {
 	for _, w := range strings.Fields(text) {
 		c := Candidate{Member: Member{Node: replica.Node(w[:1]), Weight: 1}, Here: time.Hour}
@@ -23,6 +24,10 @@ func candidates(text string) (out []Candidate) {
 			c.Here = time.Second
 		case "!":
 			c.Leaves = true
+		case "2":
+			c.Weight = 2
+		case "0":
+			c.Weight = 0
 		}
 		out = append(out, c)
 	}
@@ -51,13 +56,19 @@ func TestPlan(t *testing.T) {
 		"not while data moves":           {moving, "a b c d e f+", ""},
 		"one leaves":                     {one, "a b c d!", "a b c d*0"},
 		"nobody is heard of":             {one, "", ""},
+		"one has grown":                  {one, "a b c2 d", "a b c*2 d"},
+		"grown, and not there":           {one, "a b c2 d?", "a b c*2 d"},
+		"grown, while data moves":        {moving, "a b c2 d e", ""},
+		"how large is not known":         {one, "a b c0 d", ""},
+		"nor of one that comes":          {one, "a b c d e0", "a b c d e"},
+		"nor of the first":               {Layout{}, "a0 b2", "a b*2"},
 		"one is not known to whoever is": {one, "a b c", ""},
 	} {
 		var got []string
 		for _, m := range c.l.Plan(candidates(c.seen), Waits()) {
 			text := string(m.Node)
-			if m.Weight == 0 {
-				text += "*0"
+			if m.Weight != 1 {
+				text += fmt.Sprintf("*%v", m.Weight)
 			}
 			got = append(got, text)
 		}
