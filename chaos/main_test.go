@@ -106,12 +106,17 @@ func tail(s string, lines int) string {
 // newOracle opens the one DuckDB that answers are compared with.
 func newOracle(t *testing.T) *chaos.Oracle {
 	t.Helper()
-	o, err := chaos.NewOracle(testContext(t), duck.Config{Threads: 2, Memory: 1 << 30, SpillDir: filepath.Join(t.TempDir(), "oracle")})
+	o, err := chaos.NewOracle(testContext(t), oracleConfig(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { o.Close() })
 	return o
+}
+
+func oracleConfig(t *testing.T) duck.Config {
+	t.Helper()
+	return duck.Config{Threads: 2, Memory: 1 << 30, SpillDir: filepath.Join(t.TempDir(), "oracle")}
 }
 
 // Data that every long test reads.
