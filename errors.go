@@ -13,9 +13,11 @@ import (
 var (
 	ErrQuery       = plan.ErrQuery       // the SQL, the plan or the data is wrong: DuckDB's own words
 	ErrMemory      = plan.ErrMemory      // a task needed more than a whole node's memory
-	ErrResource    = plan.ErrResource    // a disk is full, a file cannot be read, a remote place does not answer
+	ErrResource    = plan.ErrResource    // a disk is full, too many files are open, a remote place does not answer
+	ErrStorage     = plan.ErrStorage     // a disk or a mount fails
 	ErrUnavailable = plan.ErrUnavailable // a node, or all of them, cannot be reached
-	ErrLost        = plan.ErrFetch       // rows that were made are gone, or damaged
+	ErrLost        = plan.ErrFetch       // rows that were made are gone, or damaged: the job makes them again
+	ErrDataLost    = plan.ErrLost        // every copy of stored data is gone or damaged
 	ErrCancelled   = plan.ErrCancelled
 	ErrDeadline    = plan.ErrDeadline
 	ErrNotFound    = plan.ErrNotFound // a file, a job
@@ -54,8 +56,8 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Is matches the sentinel of e's kind.
-func (e *Error) Is(target error) bool { return e.internal().Is(target) }
+// Unwrap is the sentinel of e's kind.
+func (e *Error) Unwrap() error { return e.internal().Unwrap() }
 
 func (e *Error) internal() *plan.Error { return (*api.Error)(e).Err() }
 

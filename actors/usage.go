@@ -83,7 +83,7 @@ func (n *Node) allUsage(ctx context.Context) []api.Usage {
 		func(ctx context.Context, p *api.Peer) ([]api.Usage, error) { return p.Hop().Usage(ctx) })
 	out := make([]api.Usage, len(answers))
 	for i, a := range answers {
-		if out[i] = (api.Usage{Node: string(a.Node.ID), Error: "it does not answer"}); a.Err == nil && len(a.Said) == 1 {
+		if out[i] = (api.Usage{Node: string(a.Node.ID), Error: a.Why()}); a.Err == nil && len(a.Said) == 1 {
 			out[i] = a.Said[0]
 		}
 	}

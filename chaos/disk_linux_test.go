@@ -72,8 +72,8 @@ func TestBadDataFolder(t *testing.T) {
 	for _, b := range []bad{
 		{"full", []string{"join", "--port", "0", "--data", filepath.Join(full, "node")}, failed, []string{full, "no space", "--data"}},
 		{"full, to be made", []string{"join", "--port", "0", "--data", filepath.Join(full, "data")}, failed, []string{full, "no space", "--data"}},
-		{"read-only", []string{"join", "--port", "0", "--data", filepath.Join(readOnly, "data")}, failed, []string{readOnly, "read-only", "--data"}},
-		{"read-only, to be made", []string{"join", "--port", "0", "--data", filepath.Join(readOnly, "new")}, failed, []string{readOnly, "read-only", "--data"}},
+		{"read-only", []string{"join", "--port", "0", "--data", filepath.Join(readOnly, "data")}, denied, []string{readOnly, "read-only", "--data"}},
+		{"read-only, to be made", []string{"join", "--port", "0", "--data", filepath.Join(readOnly, "new")}, denied, []string{readOnly, "read-only", "--data"}},
 	} {
 		b.run(t, ctx, "")
 	}
@@ -135,7 +135,7 @@ func TestNoRoomForJob(t *testing.T) {
 	n, err := c.AddAt(ctx, filepath.Join(disk, "data"))
 	must(t, err)
 	fill(t, disk, kept-1<<20)
-	b := bad{"no room", []string{"submit", "--quiet", "--peer", n.Addr(), "SELECT 1"}, failed, []string{"a resource failed or ran out", "no space", disk, "free space"}}
+	b := bad{"no room", []string{"submit", "--quiet", "--peer", n.Addr(), "SELECT 1"}, failed, []string{"a resource ran out", "no space", disk, "make room"}}
 	b.run(t, ctx, "")
 	usable(t, ctx, c, n, disk)
 }

@@ -10,21 +10,22 @@ import (
 
 // Sentinels that errors.Is matches against what the engine returns.
 var (
-	ErrQuery       = errors.New("query error")          // the SQL or a value is wrong: running it again will not help
-	ErrData        = errors.New("damaged file")         // a file violates its format
-	ErrMissing     = errors.New("no such file")         // a path, or a pattern that nothing matches
-	ErrPermission  = errors.New("permission denied")    // the system keeps the file from this process
-	ErrMemory      = errors.New("out of memory")        // the memory budget was not enough
-	ErrInterrupted = errors.New("interrupted")          // the context ended; matches the context's cause too
-	ErrDiskFull    = errors.New("disk full")            // the disk, or the spill limit
-	ErrDenied      = errors.New("denied by the engine") // SQL reached beyond its Access
-	ErrIO          = errors.New("file error")           // the system failed to read or write a file
-	ErrInternal    = errors.New("DuckDB failed inside") // a defect of DuckDB; this engine works on
-	ErrOverrun     = errors.New("memory was overrun")   // the system saw DuckDB read beyond its memory: close the engine, end the process
-	ErrShort       = errors.New("rows are missing")     // streams ended with other than the rows they were registered with
-	ErrBroken      = errors.New("engine is unusable")   // DuckDB failed inside: close the engine
-	ErrClosed      = errors.New("engine is closed")     // used after Close
-	ErrLocked      = errors.New("engine is locked")     // Lock after Lock
+	ErrQuery       = errors.New("query error")           // the SQL or a value is wrong: running it again will not help
+	ErrData        = errors.New("damaged file")          // a file violates its format
+	ErrMissing     = errors.New("no such file")          // a path, or a pattern that nothing matches
+	ErrPermission  = errors.New("permission denied")     // the system keeps the file from this process
+	ErrMemory      = errors.New("out of memory")         // the memory budget was not enough
+	ErrInterrupted = errors.New("interrupted")           // the context ended; matches the context's cause too
+	ErrDiskFull    = errors.New("disk full")             // the disk, or the spill limit
+	ErrDenied      = errors.New("denied by the engine")  // SQL reached beyond its Access
+	ErrIO          = errors.New("file error")            // the system failed to read or write a file: its disk or mount
+	ErrLimit       = errors.New("a limit of the system") // open files, locks, memory of the system's own
+	ErrInternal    = errors.New("DuckDB failed inside")  // a defect of DuckDB; this engine works on
+	ErrOverrun     = errors.New("memory was overrun")    // the system saw DuckDB read beyond its memory: close the engine, end the process
+	ErrShort       = errors.New("rows are missing")      // streams ended with other than the rows they were registered with
+	ErrBroken      = errors.New("engine is unusable")    // DuckDB failed inside: close the engine
+	ErrClosed      = errors.New("engine is closed")      // used after Close
+	ErrLocked      = errors.New("engine is locked")      // Lock after Lock
 )
 
 // Error is an error that DuckDB itself reported, in its own words.
@@ -92,9 +93,9 @@ var failures = []struct {
 	{"Permission denied", ErrPermission}, {"Operation not permitted", ErrPermission}, {"Read-only file system", ErrPermission},
 	{"No such file or directory", ErrMissing}, {"No files found that match", ErrMissing}, {"Not a directory", ErrMissing},
 	{"File name too long", ErrMissing}, {"Too many levels of symbolic links", ErrMissing},
-	{"Input/output error", ErrIO}, {"Too many open files", ErrIO}, {"Stale file handle", ErrIO}, {"Connection timed out", ErrIO},
-	{"Transport endpoint is not connected", ErrIO}, {"Cannot allocate memory", ErrIO}, {"No such device", ErrIO},
-	{"Resource temporarily unavailable", ErrIO}, {"Remote I/O error", ErrIO}, {"Host is down", ErrIO}, {"No locks available", ErrIO},
+	{"Too many open files", ErrLimit}, {"Cannot allocate memory", ErrLimit}, {"Resource temporarily unavailable", ErrLimit}, {"No locks available", ErrLimit},
+	{"Input/output error", ErrIO}, {"Stale file handle", ErrIO}, {"Connection timed out", ErrIO}, {"Host is down", ErrIO},
+	{"Transport endpoint is not connected", ErrIO}, {"No such device", ErrIO}, {"Remote I/O error", ErrIO},
 	{"Bad address", ErrOverrun}, // the buffer ended before the read: what lies behind it is overwritten
 	{"Failed to write to file", ErrIO}, {"Could not fsync", ErrIO}, {"Could not write", ErrIO},
 }
@@ -102,6 +103,10 @@ var failures = []struct {
 // damage matches DuckDB's messages for damaged files that it reports as invalid
 // input. Only the hint of the error depends on it.
 var damage = regexp.MustCompile(`magic bytes|too small to be a|Footer length|[Cc]orrupt|[Mm]alformed|Failed to read (Parquet )?file|[Uu]nexpected (EOF|end of)|[Dd]ecompress|not a valid|miniblocks|Invalid unicode|as valid UTF-8|Out of buffer`)
+
+// mended matches messages that sound like damage, but are about a text that is no file's,
+// or about whole files that are to be read with other options, which DuckDB then names.
+var mended = regexp.MustCompile(`Malformed JSON at byte|schema mismatch in glob`)
 
 func (e *Error) class() error {
 	switch e.Type {
@@ -119,7 +124,7 @@ func (e *Error) class() error {
 		switch {
 		case strings.Contains(e.Message, "configuration has been locked"):
 			return ErrDenied
-		case damage.MatchString(e.Message):
+		case damage.MatchString(e.Message) && !mended.MatchString(e.Message):
 			return ErrData
 		}
 	}

@@ -17,8 +17,8 @@ var (
 	// ErrOffline: an fsync or the index failed. What the disk holds is no longer
 	// known, so the store serves nothing more until it is opened again.
 	ErrOffline  = errors.New("store offline")
-	ErrNoSpace  = errors.New("no space left")
-	ErrReadOnly = errors.New("not writable")
+	ErrNoSpace  = error(&storageError{"no space left", syscall.ENOSPC})
+	ErrReadOnly = error(&storageError{"not writable", syscall.EROFS})
 	// ErrInvalid: an argument breaks a documented limit.
 	ErrInvalid = errors.New("invalid argument")
 	// ErrBusy: too many uploads are open at once.
@@ -31,6 +31,16 @@ var (
 	// ErrNotStaged: there is no staging folder: never staged, or discarded.
 	ErrNotStaged = errors.New("not staged")
 )
+
+// storageError is an error of this package that is, to errors.Is, also the system's of
+// which it is a case: who tells errors of disks apart need not know both.
+type storageError struct {
+	text  string
+	errno syscall.Errno
+}
+
+func (e *storageError) Error() string { return e.text }
+func (e *storageError) Unwrap() error { return e.errno }
 
 // GoneError says that a staged file is no longer there: the attempt that wrote it,
 // the first element of its name, has to be made again.
@@ -45,8 +55,8 @@ func (e *GoneError) Unwrap() error { return e.Err }
 // classify adds the sentinel that an operating system's error stands for.
 func classify(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.Is(err, ErrNoSpace), errors.Is(err, ErrReadOnly):
+		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
 	case errors.Is(err, syscall.EROFS):

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/fs/object"
 )
 
@@ -170,7 +171,11 @@ func (c *Check) Read(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil // there is nothing to read
 	case err != nil:
-		return denied("read", path, "", "where it leads cannot be told: "+err.Error(), "")
+		te := syserr.File("read", path, fmt.Errorf("where it leads cannot be told: %w", err))
+		if te.Kind == plan.KindStorage && !syserr.Disk(err) { // a loop, say
+			te.Kind, te.Hint = plan.KindDenied, "give a path that leads to a file"
+		}
+		return te
 	case f.why != "":
 		return denied("read", path, real, f.why, "name the files that are meant more closely")
 	case !f.read:
@@ -191,7 +196,7 @@ func (c *Check) Write(path string) (string, error) {
 	case errors.Is(err, errUp), errors.Is(err, fs.ErrNotExist):
 		return "", denied("write", path, "", "where it leads cannot be told: "+err.Error(), "name a folder that is there, and then what is to be in it")
 	case err != nil:
-		return "", fmt.Errorf("access: %w", err)
+		return "", fmt.Errorf("where it leads cannot be told: %w", err)
 	case f.why == "" && c.above(real):
 		f.why = "what no job may write is inside it"
 	}

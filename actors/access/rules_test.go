@@ -122,6 +122,9 @@ func TestRead(t *testing.T) {
 			}
 		}
 	}
+	if err := rules(t, own).Check().Read(root + "/in/a.csv/below"); !errors.Is(err, plan.ErrNotFound) || plan.AsError(err).Hint == "" {
+		t.Errorf("below a file: %v", err)
+	}
 	if err := rules(t, linked).Check().Read(root + "/in/a.csv"); err != nil {
 		t.Error(err)
 	}

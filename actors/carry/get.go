@@ -14,6 +14,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 )
 
 var (
@@ -248,5 +249,9 @@ func unmade(name string, err error) error {
 	if le := (*os.LinkError)(nil); errors.As(err, &le) {
 		err = le.Err
 	}
-	return &plan.Error{Kind: plan.KindResource, Op: "get", Subject: name, Text: err.Error(), Hint: "look whether there is room, and who may write there"}
+	out := syserr.File("get", name, err)
+	if out.Kind != plan.KindStorage {
+		out.Hint = "look whether there is room, and who may write there"
+	}
+	return out
 }

@@ -23,8 +23,9 @@ type kindRow struct {
 var kinds = []kindRow{
 	{class: duck.ErrMemory, kind: plan.KindMemory},
 	{class: duck.ErrInterrupted, kind: plan.KindCancelled},
-	{class: duck.ErrDiskFull, kind: plan.KindResource},
-	{class: duck.ErrIO, kind: plan.KindResource, hint: "look at the disk or the mount of the files on that node, and at how many files its process may open"},
+	{class: duck.ErrDiskFull, kind: plan.KindResource, hint: "make room on the disk of that file, or write elsewhere"},
+	{class: duck.ErrLimit, kind: plan.KindResource, hint: "look at how many files a process may open on that node (ulimit -n), and at the memory of its machine"},
+	{class: duck.ErrIO, kind: plan.KindStorage, hint: "look at the disk or the mount of the files on that node"},
 	{class: duck.ErrPermission, kind: plan.KindDenied, hint: "let the user that the nodes run as read and write there"},
 	{class: duck.ErrMissing, kind: plan.KindNotFound, hint: "paths are looked up on the nodes: give a path that every node can read"},
 	{class: duck.ErrDenied, kind: plan.KindUser, hint: "name the files as texts in the statement: it may read no others"},
@@ -76,8 +77,14 @@ func advice(text string, files []string) string {
 	if kind, _, _ := strings.Cut(text, " Error: "); class == duck.ErrQuery && ofValues[kind] {
 		where = true
 		if kind == "Conversion" {
-			hint = "TRY_CAST gives NULL where a value does not fit"
+			hint = "TRY_CAST, or TRY(…) around what computes it, gives NULL where a value does not fit"
 		}
+	}
+	if strings.Contains(text, " Error: CSV Error") { // DuckDB says which options may help
+		hint = ""
+	}
+	if class == duck.ErrDiskFull && strings.Contains(text, "max_temp_directory_size") {
+		hint = "it is what tasks spill: make room on the disk of the node's data folder, or use more partitions, or nodes with more --memory"
 	}
 	if strings.Contains(text, " Error: Max expression depth limit") || strings.HasPrefix(text, "Parser Error: memory exhausted") {
 		hint = "it nests deeper than DuckDB reads: nest fewer queries, and give one expression fewer terms"

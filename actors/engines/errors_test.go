@@ -20,7 +20,7 @@ func said(text string) error {
 // What DuckDB says, in its own words, what that is to a job, and what the hint
 // tells besides: with the files that were read, where DuckDB names none.
 func TestErrors(t *testing.T) {
-	const whole, value, missing, inside, disk = "look whether the files are whole", "TRY_CAST", "every node can read", "DuckDB has a defect", "look at the disk or the mount"
+	const whole, value, missing, inside, disk, files, room = "look whether the files are whole", "TRY_CAST", "every node can read", "DuckDB has a defect", "look at the disk or the mount", "how many files", "make room on the disk"
 	const read = "/d/a.parquet, /d/b.parquet"
 	for _, c := range []struct {
 		text string
@@ -35,7 +35,11 @@ func TestErrors(t *testing.T) {
 		{`Binder Error: Max expression depth limit of 1000 exceeded. Use "SET max_expression_depth TO x" to increase the maximum expression depth.`, plan.KindUser, "nests deeper", "-"},
 		{`Parser Error: memory exhausted at or near "("`, plan.KindUser, "nests deeper", "-"},
 		{`Conversion Error: Could not convert string 'x' to INT32`, plan.KindUser, value, read},
-		{"Conversion Error: CSV Error on Line: 2\n  file = /d/a.parquet", plan.KindUser, value, "-"},
+		{"Conversion Error: CSV Error on Line: 2\n  file = /d/a.parquet", plan.KindUser, "", "-"},
+		{"Invalid Input Error: CSV Error on Line: 2\nInvalid unicode (byte sequence mismatch) detected. This file is not utf-8 encoded.\n  file = /d/a.parquet", plan.KindUser, "", "-"},
+		{`Invalid Input Error: Malformed JSON at byte 1 of input: unexpected end of data.  Input: "{"`, plan.KindUser, "", read},
+		{`Invalid Input Error: Failed to read file "/d/b.parquet": schema mismatch in glob: column "i" was read from the original file "/d/a.parquet", but could not be found in file "/d/b.parquet".`, plan.KindUser, "", "-"},
+		{`Invalid Input Error: Failed to read file "/d/b.parquet": Snappy decompression failure`, plan.KindUser, whole, "-"},
 		{`Out of Range Error: Overflow in addition of INT64`, plan.KindUser, "", read},
 		{`Invalid Input Error: boo`, plan.KindUser, "", read},
 		{`Invalid Input Error: boo: No space left on device`, plan.KindUser, "", read},
@@ -57,11 +61,14 @@ func TestErrors(t *testing.T) {
 		{`IO Error: No files found that match the pattern "/d/c"`, plan.KindNotFound, missing, "-"},
 		{`IO Error: Cannot open file "/d/c": No such file or directory`, plan.KindNotFound, missing, "-"},
 		{`IO Error: Cannot open file "/d/c": Permission denied`, plan.KindDenied, "let the user that the nodes run as", "-"},
-		{`IO Error: Cannot open file "/d/c": Too many open files`, plan.KindResource, disk, "-"},
-		{`IO Error: Could not read from file "/d/c": Input/output error`, plan.KindResource, disk, "-"},
-		{`IO Error: Could not write file "/d/c": No space left on device`, plan.KindResource, "", "-"},
-		{`IO Error: Async write failed for range [offset=0, size=9]: {"exception_type":"IO","exception_message":"Could not write file \"/d/c\": No space left on device"}`, plan.KindResource, "", "-"},
-		{`Out of Memory Error: failed to offload data block: max_temp_directory_size`, plan.KindResource, "", "-"},
+		{`IO Error: Cannot open file "/d/c": Too many open files`, plan.KindResource, files, "-"},
+		{`IO Error: Cannot open file "/d/c": No locks available`, plan.KindResource, files, "-"},
+		{`IO Error: Could not read from file "/d/c": Stale file handle`, plan.KindStorage, disk, "-"},
+		{`IO Error: Could not fsync file "/d/c": Remote I/O error`, plan.KindStorage, disk, "-"},
+		{`IO Error: Could not read from file "/d/c": Input/output error`, plan.KindStorage, disk, "-"},
+		{`IO Error: Could not write file "/d/c": No space left on device`, plan.KindResource, room, "-"},
+		{`IO Error: Async write failed for range [offset=0, size=9]: {"exception_type":"IO","exception_message":"Could not write file \"/d/c\": No space left on device"}`, plan.KindResource, room, "-"},
+		{`Out of Memory Error: failed to offload data block: max_temp_directory_size`, plan.KindResource, "what tasks spill", "-"},
 		{`Out of Memory Error: failed to allocate data of size 32.0 KiB`, plan.KindMemory, "", "-"},
 		{`INTERRUPT Error: Interrupted!`, plan.KindCancelled, "", "-"},
 		{`IO Error: Could not read from file "/d/b.parquet": Bad address`, plan.KindCrash, inside, "-"},

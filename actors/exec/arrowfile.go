@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -30,7 +31,7 @@ type arrowStream interface {
 func openArrowFile(path string, mem memory.Allocator) (arrowStream, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, &plan.Error{Kind: plan.KindUser, Op: "read", Subject: path, Text: err.Error()}
+		return nil, syserr.File("read", path, err)
 	}
 	head := make([]byte, len(arrowMagic))
 	_, err = f.ReadAt(head, 0)
@@ -50,7 +51,18 @@ func openArrowFile(path string, mem memory.Allocator) (arrowStream, error) {
 	return &ipcStream{r: r, file: f}, nil
 }
 
+// damagedArrow is err of a file that began as one.
+func damagedArrow(path string, err error) error {
+	if syserr.Disk(err) {
+		return syserr.File("read", path, err)
+	}
+	return &plan.Error{Kind: plan.KindUser, Op: "read", Subject: path, Text: err.Error(), Hint: "look whether the file is whole"}
+}
+
 func notArrow(path string, err error) error {
+	if syserr.Disk(err) {
+		return syserr.File("read", path, err)
+	}
 	return &plan.Error{Kind: plan.KindUser, Op: "read", Subject: path, Text: "not an Arrow IPC file or stream: " + err.Error()}
 }
 
@@ -68,7 +80,7 @@ func (a *arrowFile) Next() (arrow.RecordBatch, error) {
 	}
 	rec, err := a.r.RecordBatchAt(a.next)
 	if err != nil {
-		return nil, &plan.Error{Kind: plan.KindUser, Op: "read", Subject: a.file.Name(), Text: err.Error()}
+		return nil, damagedArrow(a.file.Name(), err)
 	}
 	a.next++
 	return rec, nil

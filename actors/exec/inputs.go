@@ -281,7 +281,7 @@ func (s *ipcStream) Schema() *arrow.Schema { return s.r.Schema() }
 func (s *ipcStream) Next() (arrow.RecordBatch, error) {
 	if !s.r.Next() {
 		if err := s.r.Err(); err != nil && !errors.Is(err, io.EOF) {
-			return nil, &plan.Error{Kind: plan.KindUser, Op: "read", Subject: s.name(), Text: err.Error()}
+			return nil, damagedArrow(s.name(), err)
 		}
 		return nil, io.EOF
 	}

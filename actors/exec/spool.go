@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/shuffle"
 )
@@ -57,7 +58,7 @@ func (s *spool) write(rec arrow.RecordBatch) error {
 	s.size += int64(len(s.buf))
 	s.rows += rec.NumRows()
 	if _, err = s.w.Write(s.buf); err != nil {
-		return &plan.Error{Kind: plan.KindResource, Op: "write", Subject: s.file.Name(), Text: err.Error(), Hint: "free space on this node's disk, or start nodes with --data on a larger one"}
+		return syserr.Own("write", s.file.Name(), err)
 	}
 	return nil
 }
@@ -91,7 +92,7 @@ func (s *spool) open(_ context.Context, columns []int) (duck.Stream, error) {
 // damaged wraps an error of reading the spooled rows: the task runs again, elsewhere
 // if it can.
 func (s *spool) damaged(err error) error {
-	return &plan.Error{Kind: plan.KindResource, Op: "read back", Subject: s.file.Name(), Text: "what the task spooled is damaged: " + err.Error(), Hint: "look at the disk of that node's data folder"}
+	return &plan.Error{Kind: plan.KindStorage, Op: "read back", Subject: s.file.Name(), Text: "what the task spooled is damaged: " + err.Error(), Hint: "look at the disk of that node's data folder"}
 }
 
 func (s *spool) close() error {

@@ -68,7 +68,7 @@ func TestSpoolDamage(t *testing.T) {
 					rows += rec.NumRows()
 				}
 			}
-			if do == nil && (!errors.Is(err, io.EOF) || rows != 15) || do != nil && !errors.Is(err, plan.ErrResource) {
+			if do == nil && (!errors.Is(err, io.EOF) || rows != 15) || do != nil && !errors.Is(err, plan.ErrStorage) {
 				t.Errorf("%d rows, then %v", rows, err)
 			}
 		})

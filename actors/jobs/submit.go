@@ -164,13 +164,15 @@ func refused(id plan.JobID, errs []error) error {
 			return err
 		}
 	}
+	kind, hint := te.Kind, ""
 	for _, err := range errs {
-		if plan.KindOf(err) != plan.KindResource {
+		one := plan.AsError(err)
+		if one.Kind != plan.KindResource && one.Kind != plan.KindStorage {
 			return te
 		}
-		te.Hint = plan.AsError(err).Hint
+		kind, hint = one.Kind, one.Hint
 	}
-	te.Kind = plan.KindResource
+	te.Kind, te.Hint = kind, hint
 	return te
 }
 

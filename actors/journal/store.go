@@ -5,9 +5,9 @@ import (
 	"io"
 	"iter"
 	"os"
-	"syscall"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/fs"
 )
 
@@ -80,12 +80,10 @@ func (d disk) Reader(id fs.UploadID) (Reader, error) {
 // errors, and nil, stay as they are.
 func StorageError(err error) error {
 	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, fs.ErrNoSpace), errors.Is(err, syscall.ENOSPC):
-		return &plan.Error{Kind: plan.KindResource, Op: "write", Text: err.Error(), Hint: "free space on this node's disk, or start nodes with --data on a larger one"}
-	case errors.Is(err, fs.ErrOffline), errors.Is(err, fs.ErrReadOnly):
-		return &plan.Error{Kind: plan.KindResource, Op: "write", Text: err.Error(), Hint: "check the node's data folder and restart it"}
+	case err == nil, errors.As(err, new(*plan.Error)):
+		return err
+	case errors.Is(err, fs.ErrOffline), errors.Is(err, fs.ErrReadOnly), syserr.Disk(err):
+		return syserr.Own("write", "", err)
 	}
 	return err
 }

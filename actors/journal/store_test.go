@@ -141,10 +141,11 @@ func TestStorageError(t *testing.T) {
 		kind plan.Kind
 		hint string
 	}{
-		{fmt.Errorf("write: %w", fs.ErrNoSpace), plan.KindResource, "free space"},
-		{fmt.Errorf("write: %w", syscall.ENOSPC), plan.KindResource, "free space"},
-		{fs.ErrOffline, plan.KindResource, "restart it"},
-		{fs.ErrReadOnly, plan.KindResource, "restart it"},
+		{fmt.Errorf("write: %w", fs.ErrNoSpace), plan.KindResource, "make room"},
+		{fmt.Errorf("write: %w", syscall.ENOSPC), plan.KindResource, "make room"},
+		{fs.ErrOffline, plan.KindStorage, "start the node again"},
+		{fmt.Errorf("read: %w", syscall.EIO), plan.KindStorage, "start the node again"},
+		{fs.ErrReadOnly, plan.KindStorage, "start the node again"},
 		{&plan.Error{Kind: plan.KindUser, Text: "no"}, plan.KindUser, ""},
 		{errors.New("anything"), plan.KindInternal, ""},
 	} {

@@ -2,10 +2,12 @@ package peers
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -27,6 +29,17 @@ type Answer[T any] struct {
 	Node mesh.Member
 	Said T
 	Err  error // it did not answer, or not in time
+}
+
+// Why says in a few words why there is no answer.
+func (a *Answer[T]) Why() string {
+	switch {
+	case a.Err == nil:
+		return "it said nothing"
+	case errors.Is(a.Err, plan.ErrUnavailable), errors.Is(a.Err, plan.ErrDeadline), errors.Is(a.Err, context.DeadlineExceeded), errors.Is(a.Err, context.Canceled):
+		return "it does not answer"
+	}
+	return plan.AsError(a.Err).Text
 }
 
 // Ask asks nodes at once, by here the one that asks, and returns their answers in the

@@ -2,10 +2,12 @@ package peers
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -25,6 +27,24 @@ func TestAsk(t *testing.T) {
 	for i, want := range []int{0, 0, 5, 1} {
 		if a := got[i]; a.Node.ID != nodes[i].ID || a.Said != want || (a.Err != nil) != (a.Node.ID == "gone") {
 			t.Errorf("%d: %+v", i, a)
+		}
+	}
+}
+
+// A node that is there and refuses has answered.
+func TestWhy(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, "it said nothing"},
+		{&plan.Error{Kind: plan.KindUnavailable, Text: "connection refused"}, "it does not answer"},
+		{fmt.Errorf("asking: %w", context.DeadlineExceeded), "it does not answer"},
+		{&plan.Error{Kind: plan.KindDenied, Op: "call", Text: "its certificate is not trusted"}, "its certificate is not trusted"},
+		{&plan.Error{Kind: plan.KindStorage, Op: "read", Text: "input/output error"}, "input/output error"},
+	} {
+		if got := (&Answer[int]{Err: c.err}).Why(); got != c.want {
+			t.Errorf("%v is told as %q, want %q", c.err, got, c.want)
 		}
 	}
 }

@@ -16,7 +16,7 @@ const (
 	KindUser                    // the query or its data is wrong: fails the job at once
 	KindMemory                  // DuckDB ran out of its budget: retried with more
 	KindFetch                   // a producer's segment is gone or corrupt: the producer is run again
-	KindResource                // disk full, too many files, a disk or a remote place that fails: retried elsewhere
+	KindResource                // disk full, too many files, a remote place that does not answer: retried elsewhere
 	KindUnavailable             // a node could not be reached or died: retried elsewhere
 	KindFenced                  // a newer term or attempt has taken over: dropped
 	KindCancelled               // asked for
@@ -28,9 +28,10 @@ const (
 	KindActor                   // a user's actor returned an error, or panicked
 	KindBusy                    // a queue is full: nothing has happened, and later there may be room
 	KindLost                    // every copy of stored data is gone or damaged: nothing that is tried again helps
+	KindStorage                 // a disk or a mount fails, or holds what is damaged: retried elsewhere
 )
 
-var kindNames = [...]string{"internal", "user", "memory", "fetch", "resource", "unavailable", "fenced", "cancelled", "deadline", "not found", "exists", "denied", "crash", "actor", "busy", "lost"}
+var kindNames = [...]string{"internal", "user", "memory", "fetch", "resource", "unavailable", "fenced", "cancelled", "deadline", "not found", "exists", "denied", "crash", "actor", "busy", "lost", "storage"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
@@ -45,7 +46,7 @@ var (
 	ErrQuery       = errors.New("query error")
 	ErrMemory      = errors.New("out of memory")
 	ErrFetch       = errors.New("lost segment")
-	ErrResource    = errors.New("a resource failed or ran out")
+	ErrResource    = errors.New("a resource ran out, or does not answer")
 	ErrUnavailable = errors.New("node unavailable")
 	ErrFenced      = errors.New("fenced")
 	ErrCancelled   = errors.New("cancelled")
@@ -57,9 +58,10 @@ var (
 	ErrActor       = errors.New("the actor failed")
 	ErrBusy        = errors.New("busy")
 	ErrLost        = errors.New("stored data is lost")
+	ErrStorage     = errors.New("storage failed")
 )
 
-var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrResource, ErrUnavailable, ErrFenced, ErrCancelled, ErrDeadline, ErrNotFound, ErrExists, ErrDenied, ErrCrash, ErrActor, ErrBusy, ErrLost}
+var kindSentinels = [...]error{ErrInternal, ErrQuery, ErrMemory, ErrFetch, ErrResource, ErrUnavailable, ErrFenced, ErrCancelled, ErrDeadline, ErrNotFound, ErrExists, ErrDenied, ErrCrash, ErrActor, ErrBusy, ErrLost, ErrStorage}
 
 // Error is the one error that crosses nodes.
 type Error struct {
@@ -90,9 +92,12 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Is matches the kind's sentinel.
-func (e *Error) Is(target error) bool {
-	return int(e.Kind) < len(kindSentinels) && target == kindSentinels[e.Kind]
+// Unwrap is the kind's sentinel; nil: the kind is of a newer version.
+func (e *Error) Unwrap() error {
+	if int(e.Kind) < len(kindSentinels) {
+		return kindSentinels[e.Kind]
+	}
+	return nil
 }
 
 // KindOf is the kind of err: an Error's own, the kind whose sentinel err

@@ -28,6 +28,9 @@ func TestKinds(t *testing.T) {
 			t.Errorf("kind %s: of the error %s, of the sentinel %s", k, KindOf(err), KindOf(kindSentinels[i]))
 		}
 	}
+	if len(kindSentinels) != int(KindStorage)+1 {
+		t.Errorf("%d kinds, the last is %d", len(kindSentinels), KindStorage)
+	}
 	if unknown := Kind(200); unknown.String() != "kind(200)" || ParseKind("kind(200)") != KindInternal || errors.Is(&Error{Kind: unknown}, ErrInternal) {
 		t.Error("a kind of a newer version is taken for one of this one's")
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/duck/glob"
 )
 
@@ -185,20 +186,14 @@ func fileError(patterns []string, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	te := &plan.Error{Kind: plan.KindResource, Op: "read", Subject: strings.Join(patterns, ", "), Text: err.Error()}
-	for _, k := range []struct {
-		err  error
-		kind plan.Kind
-		hint string
-	}{
-		{iofs.ErrNotExist, plan.KindNotFound, "paths are looked up on the nodes: give a path that every node can read"},
-		{iofs.ErrPermission, plan.KindDenied, "let the user that the nodes run as read it"},
-		{glob.ErrName, plan.KindUser, "rename the file: SQL is UTF-8, and cannot name it"},
-		{glob.ErrTwice, plan.KindUser, "one ** is enough: it stands for folders of any depth"},
-	} {
-		if errors.Is(err, k.err) {
-			te.Kind, te.Hint = k.kind, k.hint
-		}
+	te := syserr.File("read", strings.Join(patterns, ", "), err)
+	switch {
+	case errors.Is(err, iofs.ErrNotExist): // of a pattern, too
+		te.Kind, te.Hint = plan.KindNotFound, "paths are looked up on the nodes: give a path that every node can read"
+	case errors.Is(err, glob.ErrName):
+		te.Kind, te.Hint = plan.KindUser, "rename the file: SQL is UTF-8, and cannot name it"
+	case errors.Is(err, glob.ErrTwice):
+		te.Kind, te.Hint = plan.KindUser, "one ** is enough: it stands for folders of any depth"
 	}
 	return te
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/sched"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/faults"
@@ -173,7 +174,8 @@ func outputError(w *plan.Write, err error) error {
 	if errors.As(err, new(*plan.Error)) {
 		return err
 	}
-	te := &plan.Error{Kind: plan.KindResource, Op: "write", Subject: w.Path, Text: strings.TrimPrefix(err.Error(), "fs: ")}
+	te := syserr.File("write", w.Path, err)
+	te.Text = strings.TrimPrefix(te.Text, "fs: ")
 	if datasetError(te, err) {
 		return te
 	}
@@ -182,12 +184,10 @@ func outputError(w *plan.Write, err error) error {
 		te.Kind, te.Hint = plan.KindExists, "choose another folder; or, if they may go too, say so: COPY … (OVERWRITE, FORCE), force: true in a job file, pond.OverwriteAll() in Go"
 	case errors.Is(err, fs.ErrExists):
 		te.Kind, te.Hint = plan.KindExists, "choose another folder, or write with mode overwrite or append"
-	case errors.Is(err, fs.ErrNoSpace):
-		te.Hint = "free space on that disk"
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrReadOnly):
-		te.Kind, te.Hint = plan.KindDenied, "the nodes need to be able to write there"
 	case w.Single && errors.Is(err, fs.ErrInvalid):
 		te.Kind, te.Hint = plan.KindUser, "the target is to be a file; choose another path, or end it with a slash to write a folder"
+	case w.Single && errors.Is(err, syscall.ENOTDIR):
+		te.Kind, te.Hint = plan.KindUser, "a part of the path is a file: choose another"
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotFolder), errors.Is(err, fs.ErrInvalid):
 		te.Kind, te.Hint = plan.KindUser, "the target is to be a folder; choose a path that is not a file"
 	}

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/fs/object"
 )
 
@@ -310,7 +311,7 @@ func (c *Cache) check() error {
 
 // diskError is an error of the node's disk about an object.
 func diskError(name string, err error) error {
-	return &plan.Error{Kind: plan.KindResource, Op: "read", Subject: name, Text: "keep it on this node: " + err.Error()}
+	return syserr.Own("read", name, fmt.Errorf("keep it on this node: %w", err))
 }
 
 // failure is an object's error as it crosses nodes.

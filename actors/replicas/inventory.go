@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/layout"
 	"github.com/pondmesh/pond/fs/repair"
@@ -201,7 +202,7 @@ func (r *Replicas) ServeInventory(_ http.ResponseWriter, req *http.Request) (any
 	}
 	out, err := r.tell(&q)
 	if err != nil {
-		return nil, &plan.Error{Kind: plan.KindResource, Op: "inventory", Text: err.Error()}
+		return nil, syserr.Own("inventory", "", err)
 	}
 	return out, nil
 }

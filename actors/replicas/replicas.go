@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/disks"
@@ -299,8 +300,9 @@ func told(op string, id fs.UploadID, err error) error {
 		kind, hint = plan.KindLost, "what is damaged was kept, in the folder quarantine of the nodes' stores"
 	case errors.Is(err, replica.ErrUnavailable), errors.Is(err, replica.ErrTooFew):
 		kind, hint = plan.KindUnavailable, "when the nodes that hold it are back, it can be read again"
-	case errors.Is(err, fs.ErrNoSpace), errors.Is(err, fs.ErrOffline):
-		kind = plan.KindResource
+	case errors.Is(err, fs.ErrOffline), syserr.Disk(err):
+		own := syserr.Own(op, "", err)
+		kind, hint = own.Kind, own.Hint
 	case errors.Is(err, fs.ErrNotFound), errors.Is(err, replica.ErrDeleted):
 		kind = plan.KindNotFound
 	case errors.Is(err, fs.ErrInvalid):

@@ -105,7 +105,7 @@ func (d *Decider) publishFailed(err *plan.Error) {
 
 // transient: trying the same again may help.
 func transient(k plan.Kind) bool {
-	return k == plan.KindInternal || k == plan.KindResource || k == plan.KindUnavailable || k == plan.KindMemory
+	return k == plan.KindInternal || k == plan.KindResource || k == plan.KindStorage || k == plan.KindUnavailable || k == plan.KindMemory
 }
 
 // remakeFiles runs tasks of the last stage again whose files are gone.

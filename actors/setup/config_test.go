@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -86,9 +87,11 @@ func TestErrors(t *testing.T) {
 		{PortError(mesh.ErrWrongLabel, 1, 1), mesh.ErrWrongLabel, plan.KindDenied},
 		{PortError(mesh.ErrNoSeed, 1, 1), mesh.ErrNoSeed, plan.KindUnavailable},
 		{PortError(mesh.ErrPortInUse, 1, 1), mesh.ErrPortInUse, plan.KindExists},
+		{storeError("d", fs.ErrReadOnly), fs.ErrReadOnly, plan.KindDenied},
+		{storeError("d", syscall.EIO), syscall.EIO, plan.KindStorage},
 		{storeError("d", fs.ErrLocked), fs.ErrLocked, plan.KindExists},
 		{storeError("d", fs.ErrNoSpace), fs.ErrNoSpace, plan.KindResource},
-		{storeError("d", fs.ErrCorrupt), fs.ErrCorrupt, plan.KindResource},
+		{storeError("d", fs.ErrCorrupt), fs.ErrCorrupt, plan.KindStorage},
 	} {
 		if plan.KindOf(test.err) != test.kind || !errors.Is(test.err, test.cause) || plan.AsError(test.err).Hint == "" {
 			t.Errorf("%v: %v", test.cause, test.err)

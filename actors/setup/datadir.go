@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	pondfs "github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/faults"
 )
@@ -61,7 +62,7 @@ func checkDataDir(dir string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return badDataDir(dir, plan.KindResource, "choose another data folder with --data", "%v", err)
+		return badDataDir(dir, "%w", err)
 	case !info.IsDir():
 		return notOurs(dir, "name a folder", "it is not a directory")
 	}
@@ -70,7 +71,7 @@ func checkDataDir(dir string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return checkUnmarked(dir)
 	case err != nil:
-		return badDataDir(dir, plan.KindResource, "make it readable, or choose another with --data", "its mark cannot be read: %v", err)
+		return badDataDir(dir, "its mark cannot be read: %w", err)
 	}
 	return checkMark(dir, string(mark[:min(len(mark), formatBytesMax)]))
 }
@@ -94,7 +95,7 @@ func checkMark(dir, mark string) error {
 func checkUnmarked(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return badDataDir(dir, plan.KindResource, "make it readable, or choose another with --data", "%v", err)
+		return badDataDir(dir, "%w", err)
 	}
 	var foreign []string
 	for _, e := range entries {
@@ -128,8 +129,13 @@ func notOurs(dir, hint, format string, args ...any) error {
 	return badSetting("data", hint, "%s: %s", dir, fmt.Sprintf(format, args...))
 }
 
-func badDataDir(dir string, kind plan.Kind, hint, format string, args ...any) error {
-	return &plan.Error{Kind: kind, Op: "open data folder", Subject: dir, Text: fmt.Sprintf(format, args...), Hint: hint}
+// badDataDir is an error of the system about the folder.
+func badDataDir(dir, format string, err error) error {
+	te := syserr.File("open data folder", dir, fmt.Errorf(format, err))
+	if te.Kind != plan.KindStorage {
+		te.Hint = "name a folder that this user may write, on a disk with room, with --data"
+	}
+	return te
 }
 
 // OpenDataDir opens a node's data folder, which it makes and marks if need be: the
@@ -165,7 +171,7 @@ func markDataDir(dir string) error {
 		err = writeOnce(filepath.Join(dir, formatFile), formatMark+strconv.Itoa(dataFormat)+"\n")
 	}
 	if err != nil {
-		return badDataDir(dir, plan.KindResource, "choose another data folder with --data", "%v", err)
+		return badDataDir(dir, "%w", err)
 	}
 	return nil
 }
@@ -191,7 +197,7 @@ func writeOnce(path, text string) error {
 func readNodeID(dir string) (string, error) {
 	b, err := os.ReadFile(filepath.Join(dir, idFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", badDataDir(dir, plan.KindResource, "make it readable, or choose another with --data", "the node's identity cannot be read: %v", err)
+		return "", badDataDir(dir, "the node's identity cannot be read: %w", err)
 	}
 	return strings.TrimSpace(string(b)), nil
 }
@@ -206,7 +212,7 @@ func nodeID(dir string) (string, error) {
 	rand.Read(random) // never fails
 	id = hex.EncodeToString(random)
 	if err := writeOnce(filepath.Join(dir, idFile), id+"\n"); err != nil {
-		return "", badDataDir(dir, plan.KindResource, "choose another data folder with --data", "the node's identity cannot be written: %v", err)
+		return "", badDataDir(dir, "the node's identity cannot be written: %w", err)
 	}
 	return id, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/mesh"
@@ -64,12 +65,12 @@ func (e *startError) Unwrap() []error { return []error{e.err, e.cause} }
 
 // storeError says why the data folder cannot be used.
 func storeError(dir string, err error) error {
-	te := &plan.Error{Kind: plan.KindResource, Op: "open data folder", Subject: dir, Text: err.Error()}
+	te := syserr.Own("open data folder", dir, err)
 	switch {
 	case errors.Is(err, fs.ErrLocked):
 		te.Kind, te.Hint = plan.KindExists, "another node uses it: give each node its own --data"
 	case errors.Is(err, fs.ErrReadOnly):
-		te.Hint = "make it writable, or choose another with --data"
+		te.Kind, te.Hint = plan.KindDenied, "make it writable, or choose another with --data"
 	case errors.Is(err, fs.ErrNoSpace):
 		te.Hint = "free space there, or choose another with --data"
 	case errors.Is(err, fs.ErrCorrupt):

@@ -9,6 +9,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/mesh"
 )
 
@@ -29,7 +30,7 @@ func (s *Server) drainHere(ctx context.Context, node string, off bool) (*api.Sto
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "drain", Subject: node, Text: fmt.Sprintf("this is node %s", self)}
 	}
 	if err := s.c.Copies.SetDrained(!off); err != nil {
-		return nil, &plan.Error{Kind: plan.KindResource, Op: "drain", Subject: node, Text: err.Error(), Hint: "look at the disk of the node's data folder"}
+		return nil, syserr.Own("drain", node, err)
 	}
 	return &api.Storage{Nodes: []api.StorageNode{s.here(ctx)}}, nil
 }

@@ -386,7 +386,10 @@ func isParquet(name string) bool { return strings.EqualFold(path.Ext(name), ".pa
 func (s *Server) footer(ctx context.Context, f *datasets.Sent) (columns []dataset.Column, rows int64, err error) {
 	local, release, err := s.c.Copies.Local(ctx, fs.UploadID(f.Upload), f.Holders)
 	if err != nil {
-		return nil, 0, notParquet(f.Path, err)
+		if errors.Is(err, fs.ErrInvalid) { // it has no bytes
+			err = notParquet(f.Path)
+		}
+		return nil, 0, err
 	}
 	defer release()
 	err = s.c.Footers.Footers(ctx, []string{local}, []string{local}, func(_ int, list []duck.Footer) error {
@@ -398,18 +401,18 @@ func (s *Server) footer(ctx context.Context, f *datasets.Sent) (columns []datase
 		}
 		return nil
 	})
+	if errors.Is(err, plan.ErrQuery) {
+		err = notParquet(f.Path)
+	}
 	if err != nil {
-		return nil, 0, notParquet(f.Path, err)
+		return nil, 0, err
 	}
 	return columns, rows, nil
 }
 
 // notParquet names the file as its sender does.
-func notParquet(name string, err error) error {
-	if kind := plan.KindOf(err); errors.Is(err, fs.ErrInvalid) || kind == plan.KindUser || kind == plan.KindResource {
-		return &plan.Error{Kind: plan.KindUser, Op: "put", Subject: name, Text: "it is no whole Parquet file", Hint: "give it another name if it is none, or write it again"}
-	}
-	return err
+func notParquet(name string) error {
+	return &plan.Error{Kind: plan.KindUser, Op: "put", Subject: name, Text: "it is no whole Parquet file", Hint: "give it another name if it is none, or write it again"}
 }
 
 // remove publishes a version without some files.

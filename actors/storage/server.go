@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
-	"syscall"
 
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
@@ -18,6 +17,7 @@ import (
 	"github.com/pondmesh/pond/actors/peers"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/replicas"
+	"github.com/pondmesh/pond/actors/syserr"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
@@ -184,8 +184,9 @@ func told(op, name string, err error) error {
 		e.Kind, e.Hint = plan.KindUnavailable, "bring back the nodes that hold it: pondnode fs status shows them"
 	case errors.Is(err, replica.ErrLost):
 		e.Kind, e.Hint = plan.KindLost, "every copy is damaged or gone: put it again; pondnode fs status shows what is in quarantine"
-	case errors.Is(err, fs.ErrNoSpace), errors.Is(err, fs.ErrOffline), errors.Is(err, syscall.ENOSPC):
-		e.Kind, e.Hint = plan.KindResource, "make room on the node's disk: pondnode fs status shows them"
+	case errors.Is(err, fs.ErrOffline), syserr.Disk(err):
+		own := syserr.Own(op, name, err)
+		e.Kind, e.Hint = own.Kind, own.Hint+"; pondnode fs status shows the disks"
 	}
 	return e
 }

@@ -118,7 +118,7 @@ func (s *Server) everywhere(r *http.Request, ask func(context.Context, *api.Peer
 		func(ctx context.Context, p *api.Peer) (*api.Storage, error) { return ask(ctx, p.Hop()) })
 	out := &api.Storage{}
 	for _, a := range answers {
-		one := api.StorageNode{Error: "it does not answer"}
+		one := api.StorageNode{Error: a.Why()}
 		if a.Err == nil && a.Said != nil && len(a.Said.Nodes) == 1 {
 			one = a.Said.Nodes[0]
 		}

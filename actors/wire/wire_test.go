@@ -57,18 +57,21 @@ func TestSendArrives(t *testing.T) {
 	eventually(t, "100 messages handled", func() bool { return far.order(order{Op: "alive"}).Handled == 100 })
 }
 
-var sentinels = map[plan.Kind]error{
-	plan.KindInternal: plan.ErrInternal, plan.KindUser: plan.ErrQuery, plan.KindMemory: plan.ErrMemory, plan.KindFetch: plan.ErrFetch,
-	plan.KindResource: plan.ErrResource, plan.KindUnavailable: plan.ErrUnavailable, plan.KindFenced: plan.ErrFenced, plan.KindCancelled: plan.ErrCancelled,
-	plan.KindDeadline: plan.ErrDeadline, plan.KindNotFound: plan.ErrNotFound, plan.KindExists: plan.ErrExists, plan.KindDenied: plan.ErrDenied,
+// sentinels are those of all kinds.
+func sentinels() map[plan.Kind]error {
+	out := map[plan.Kind]error{}
+	for k := plan.Kind(0); (&plan.Error{Kind: k}).Unwrap() != nil; k++ {
+		out[k] = (&plan.Error{Kind: k}).Unwrap()
+	}
+	return out
 }
 
 func TestErrorsCrossTyped(t *testing.T) {
 	far := startNode(t, nodeSpec{Node: "far", Boot: "b1"})
 	for _, addr := range []string{far.addr, here().Addr()} {
-		for kind, sentinel := range sentinels {
+		for kind, sentinel := range sentinels() {
 			_, err := here().Call(t.Context(), addr, build("done", doKind+int(kind)))
-			for other, s := range sentinels {
+			for other, s := range sentinels() {
 				if errors.Is(err, s) != (other == kind) {
 					t.Errorf("%v: errors.Is(%v) = %v, sentinel %v", kind, other, errors.Is(err, s), sentinel)
 				}

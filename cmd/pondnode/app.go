@@ -174,11 +174,10 @@ func refuseEmpty(f *pflag.Flag) error {
 
 // columns returns the width of the terminal w; 0 if w is no terminal, or has no size.
 func columns(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !isTerminal(w) {
 		return 0
 	}
-	width, height, err := term.GetSize(int(f.Fd()))
+	width, height, err := term.GetSize(int(w.(*os.File).Fd()))
 	if err != nil || width <= 0 || height <= 0 {
 		return 0 // nothing can be drawn in place there
 	}

@@ -373,3 +373,43 @@ func failing(rec arrow.RecordBatch) iter.Seq2[arrow.RecordBatch, error] {
 		}
 	}
 }
+
+// What an error of each kind is told as has the kind's words, what to do where the error
+// itself does not say, and never another kind's.
+func TestExplainKinds(t *testing.T) {
+	silent := map[plan.Kind]bool{plan.KindUser: true, plan.KindCancelled: true, plan.KindNotFound: true, plan.KindActor: true} // their texts say it
+	for k := plan.Kind(0); (&plan.Error{Kind: k}).Unwrap() != nil; k++ {
+		e := &pond.Error{Kind: k.String(), Op: "read", Subject: "x", Node: "n1", Text: "why"}
+		what, why, next := new(app).explain(fmt.Errorf("while testing: %w", e))
+		if want := errors.Unwrap(e).Error() + " (read x, node n1)"; what != want || why != "why" || (next == "") != silent[k] {
+			t.Errorf("kind %s: %q, %q, %q", k, what, why, next)
+		}
+		if defect := strings.Contains(next, "defect in Pond"); defect != (k == plan.KindInternal) {
+			t.Errorf("kind %s is told as a defect of Pond: %t", k, defect)
+		}
+		e.Hint = "do that"
+		if _, _, next := new(app).explain(e); next != "do that" {
+			t.Errorf("kind %s: its own hint became %q", k, next)
+		}
+	}
+}
+
+// Bytes that are no text are refused to a terminal, also to one that tells no size.
+func TestBinaryToTerminal(t *testing.T) {
+	tty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer tty.Close()
+	if columns(tty) != 0 {
+		t.Fatal("the terminal has a size")
+	}
+	for _, format := range []string{"arrow", "parquet"} {
+		var errs bytes.Buffer
+		code := run(t.Context(), system{stdin: strings.NewReader(""), stdout: tty, stderr: &errs, env: func(string) (string, bool) { return "", false }},
+			[]string{"sql", "-o", format, "SELECT 1"})
+		if code != exitUsage || !strings.Contains(errs.String(), format+" is not for a terminal") || !strings.Contains(errs.String(), "--out") {
+			t.Errorf("%s: exit %d: %s", format, code, &errs)
+		}
+	}
+}

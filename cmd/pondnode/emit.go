@@ -57,7 +57,7 @@ func (o *outputFlags) check(cmd *cobra.Command, stdout io.Writer) (output.Format
 	if err := checkOut(o.out); err != nil {
 		return "", err
 	}
-	if f.Binary() && o.out == "" && columns(stdout) > 0 {
+	if f.Binary() && o.out == "" && isTerminal(stdout) {
 		return "", usageError{string(f) + " is not for a terminal", "redirect the output, or name a file with --out"}
 	}
 	return f, nil

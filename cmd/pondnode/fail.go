@@ -122,13 +122,19 @@ func (a *app) explain(err error) (what, why, next string) {
 
 // hints are for errors that bring none.
 var hints = map[error]string{
-	pond.ErrMemory:   "use more partitions, or nodes with more --memory",
-	pond.ErrExists:   "write elsewhere, or with mode: overwrite or append",
-	pond.ErrDeadline: "give more time with --deadline",
-	pond.ErrResource: "make room on the node's disk, or start it with --data on another",
-	pond.ErrDenied:   "check the keys and certificates of this command and of the node",
-	pond.ErrCrash:    "find out which part of the query or which file it is, and report it to DuckDB",
-	pond.ErrInternal: "this is a defect in Pond: please report it with the node's log",
+	pond.ErrMemory:      "use more partitions, or nodes with more --memory",
+	pond.ErrExists:      "write elsewhere, or with mode: overwrite or append",
+	pond.ErrDeadline:    "give more time with --deadline",
+	pond.ErrResource:    "look at the disks and the limits of that node: pondnode du shows what it holds",
+	pond.ErrStorage:     "look at the disks of that node, and at its log",
+	pond.ErrDenied:      "ask as a user who may: who this command is to a node, its token or certificate says",
+	pond.ErrCrash:       "find out which part of the query or which file it is, and report it to DuckDB",
+	pond.ErrInternal:    "this is a defect in Pond: please report it with the node's log",
+	pond.ErrLost:        "run it again: what is lost is made anew",
+	pond.ErrDataLost:    "make or put it again; pondnode fs status shows what was kept of it",
+	pond.ErrFenced:      "ask again: another has taken over",
+	pond.ErrBusy:        "try again a little later",
+	pond.ErrUnavailable: "look which nodes live: pondnode members; then run it again",
 }
 
 func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
@@ -142,7 +148,7 @@ func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
 	if te.Op == "start" { // of this node: the text says it all
 		return strings.TrimPrefix(te.Subject+": ", ": ") + te.Text, "", next
 	}
-	kind := sentinel(te)
+	kind := errors.Unwrap(te)
 	if errors.Is(err, pond.ErrUnknown) {
 		kind = pond.ErrUnknown
 	}
@@ -165,17 +171,6 @@ func (a *app) explainTask(err error, te *pond.Error) (what, why, next string) {
 		next = hints[kind]
 	}
 	return what, te.Text, next
-}
-
-// sentinel is the kind of an error.
-func sentinel(te *pond.Error) error {
-	for _, err := range []error{pond.ErrQuery, pond.ErrMemory, pond.ErrResource, pond.ErrUnavailable, pond.ErrCancelled,
-		pond.ErrDeadline, pond.ErrNotFound, pond.ErrExists, pond.ErrDenied, pond.ErrCrash, pond.ErrBusy, pond.ErrInternal} {
-		if errors.Is(te, err) {
-			return err
-		}
-	}
-	return errors.New(te.Kind)
 }
 
 func quote(s string) string { return strconv.Quote(s) }

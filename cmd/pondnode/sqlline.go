@@ -30,6 +30,13 @@ func terminalOf(r io.Reader) (*os.File, bool) {
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
+// isTerminal reports whether what is written to w is for eyes: a terminal, also one that
+// tells no size.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // promptLines edits lines on a terminal. The terminal is raw only while a line is
 // read, so that Ctrl-C is a signal while a statement runs. One goroutine reads the
 // terminal, a line at a time and only when asked: it may stay behind in a read

@@ -195,7 +195,7 @@ func (p *prompt) setFormat(_ context.Context, arg string) error {
 	switch {
 	case err != nil:
 		return usageError{`\o: ` + err.Error(), ""}
-	case f.Binary() && columns(p.a.stdout) > 0:
+	case f.Binary() && isTerminal(p.a.stdout):
 		return usageError{string(f) + " is not for a terminal", "write a file with COPY (…) TO 'name." + string(f) + "'"}
 	}
 	p.sub.format = f
