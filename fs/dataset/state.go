@@ -91,6 +91,8 @@ func (s *State) Find(version uint64) (collect.Version, error) {
 	switch {
 	case i >= 0:
 		return s.Versions[i], nil
+	case s.Last == 0:
+		return collect.Version{}, fmt.Errorf("%w: there is no dataset of this name", ErrNotFound)
 	case version <= s.Last:
 		return collect.Version{}, fmt.Errorf("%w: version %d is kept no longer; the newest is %d", ErrNotFound, version, s.Last)
 	}

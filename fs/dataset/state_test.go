@@ -54,6 +54,9 @@ func TestState(t *testing.T) {
 	if v, e := s.Find(1); e != nil || v.Manifest != id(1) {
 		t.Errorf("the old version: %+v, %v", v, e)
 	}
+	if _, e := new(State).Find(3); !errors.Is(e, ErrNotFound) || !strings.Contains(e.Error(), "no dataset of this name") {
+		t.Errorf("a version of what was never made: %v", e)
+	}
 	if _, e := s.Find(3); !errors.Is(e, ErrNotFound) || !strings.Contains(e.Error(), "newest is 2") {
 		t.Errorf("a version to come: %v", e)
 	}
