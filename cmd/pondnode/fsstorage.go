@@ -346,7 +346,7 @@ func scrubFound(st *pond.Storage) error {
 	if len(out) == 0 {
 		return nil
 	}
-	return &pond.Error{Kind: "resource", Op: "scrub", Text: strings.Join(out, "; "), Hint: "damaged copies are made anew from others: see pondnode fs status, and look at the disks that they were on"}
+	return &pond.Error{Kind: "storage", Op: "scrub", Text: strings.Join(out, "; "), Hint: "damaged copies are made anew from others: see pondnode fs status, and look at the disks that they were on"}
 }
 
 func (a *app) fsDuCommand() *cobra.Command {
