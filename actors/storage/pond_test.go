@@ -35,9 +35,10 @@ import (
 // pond is nodes with stores, copies and servers of their own, over HTTP, and registers in
 // memory.
 type pond struct {
-	t     *testing.T
-	view  *mesh.View
-	nodes []*node
+	t         *testing.T
+	view      *mesh.View
+	nodes     []*node
+	registers *registertest.Memory
 }
 
 type node struct {
@@ -56,7 +57,7 @@ var quiet = slog.New(slog.DiscardHandler)
 // openPond starts a pond of n nodes.
 func openPond(t *testing.T, n int) *pond {
 	t.Helper()
-	p := &pond{t: t, view: &mesh.View{}}
+	p := &pond{t: t, view: &mesh.View{}, registers: &registertest.Memory{}}
 	muxes := make([]*http.ServeMux, n)
 	for i := range n {
 		nd := &node{id: mesh.NodeID(rune('a' + i))}
@@ -70,14 +71,13 @@ func openPond(t *testing.T, n int) *pond {
 		addr := netip.MustParseAddrPort(server.Listener.Addr().String())
 		p.view.Members = append(p.view.Members, mesh.Member{ID: nd.id, Host: addr.Addr().String(), API: int(addr.Port()), State: mesh.Alive})
 	}
-	registers := &registertest.Memory{}
 	for i, nd := range p.nodes {
-		p.serve(nd, muxes[i], registers)
+		p.serve(nd, muxes[i])
 	}
 	return p
 }
 
-func (p *pond) serve(nd *node, mux *http.ServeMux, registers datasets.Registers) {
+func (p *pond) serve(nd *node, mux *http.ServeMux) {
 	p.t.Helper()
 	dir := p.t.TempDir()
 	store, err := fs.Open(p.t.Context(), filepath.Join(dir, "store"), fs.Options{})
@@ -90,19 +90,19 @@ func (p *pond) serve(nd *node, mux *http.ServeMux, registers datasets.Registers)
 	}
 	nd.disks = all
 	seen := func() *mesh.View { return p.view }
-	if nd.replicas, err = replicas.Open(replicas.Config{Self: nd.id, Disks: all, View: seen, CacheMax: 1 << 20, Log: quiet}); err != nil {
+	if nd.replicas, err = replicas.Open(replicas.Config{Self: nd.id, Disks: all, View: seen, CacheMax: 1 << 20, Drained: filepath.Join(dir, "drained"), Log: quiet}); err != nil {
 		p.t.Fatal(err)
 	}
-	nd.replicas.Follow(registers)
+	nd.replicas.Follow(p.registers)
 	rules, err := access.New(access.Config{})
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	nd.datasets = datasets.New(datasets.Config{Registers: registers, Uploads: nd.replicas, Dir: dir})
+	nd.datasets = datasets.New(datasets.Config{Registers: p.registers, Uploads: nd.replicas, Dir: dir})
 	own := api.NewPeer(nil, nil, nil)
 	m, _ := p.view.Find(nd.id)
 	nd.client = own.At(m.APIAddr())
-	s, err := New(Config{Datasets: func() *datasets.Datasets { return nd.datasets }, Copies: nd.replicas, Rules: rules, View: seen, Dir: filepath.Join(dir, "puts"), Room: store.Room, Log: quiet,
+	s, err := New(Config{Datasets: func() *datasets.Datasets { return nd.datasets }, Copies: nd.replicas, Footers: columnsAsText{}, Rules: rules, View: seen, Dir: filepath.Join(dir, "puts"), Room: store.Room, Log: quiet,
 		Peers: &peers.Peers{Self: nd.id, View: seen, API: own, Log: quiet}})
 	if err != nil {
 		p.t.Fatal(err)
@@ -113,10 +113,9 @@ func (p *pond) serve(nd *node, mux *http.ServeMux, registers datasets.Registers)
 	for _, r := range routes {
 		mux.HandleFunc(r.Pattern, func(w http.ResponseWriter, req *http.Request) {
 			switch out, err := r.Answer(w, req); {
-			case errors.Is(err, plan.ErrNotFound):
-				http.Error(w, err.Error(), http.StatusNotFound)
 			case err != nil:
-				http.Error(w, err.Error(), http.StatusInternalServerError)
+				w.WriteHeader(api.StatusOf(plan.KindOf(err)))
+				_ = json.NewEncoder(w).Encode(api.FromError(err))
 			case out != nil:
 				_ = json.NewEncoder(w).Encode(out)
 			}
