@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"math/rand/v2"
 	"path/filepath"
 	"time"
@@ -13,13 +14,12 @@ import (
 	"github.com/pondmesh/pond/actors/tables"
 	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
-	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/mesh/ring"
 )
 
 // openDatasets has statements find datasets by their names, read them and write them.
-func (n *Node) openDatasets() (err error) {
+func (n *Node) openDatasets(context.Context) (err error) {
 	dir := filepath.Join(n.cfg.Dir, setup.DraftsDir)
 	times := collect.Kept()
 	times.Retention = n.cfg.Retention
@@ -34,10 +34,10 @@ func (n *Node) openDatasets() (err error) {
 }
 
 // openStorage has clients put, read and remove files of datasets.
-func (n *Node) openStorage() (err error) {
+func (n *Node) openStorage(context.Context) (err error) {
 	n.storage, err = storage.New(storage.Config{
 		Datasets: func() *datasets.Datasets { return n.datasets }, Copies: n.replicas, Footers: n.runner.DuckDB, Rules: n.rules, Peers: n.peers,
-		View: func() *mesh.View { return n.mesh.View() }, Dir: filepath.Join(n.cfg.Dir, setup.PutsDir), Room: n.store.Room, Log: n.log,
+		View: n.view, Dir: filepath.Join(n.cfg.Dir, setup.PutsDir), Room: n.store.Room, Log: n.log,
 	})
 	return err
 }

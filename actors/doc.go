@@ -17,6 +17,6 @@
 // (sched, purely), to run SQL (exec) and to keep anything on disk itself (journal). DuckDB never runs
 // inside an actor's Receive: system messages would wait.
 //
-// Read node.go, then coordinator.go, worker.go and partition.go, and ask.go for how they
+// Read start.go (the parts, from the bottom) and node.go, then coordinator.go, worker.go and partition.go, and ask.go for how they
 // are reached; http.go for what people and other nodes ask.
 package actors

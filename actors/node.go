@@ -2,14 +2,11 @@ package actors
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,8 +19,6 @@ import (
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/drafts"
 	"github.com/pondmesh/pond/actors/edge"
-	"github.com/pondmesh/pond/actors/exec"
-	"github.com/pondmesh/pond/actors/faulty"
 	"github.com/pondmesh/pond/actors/grains"
 	"github.com/pondmesh/pond/actors/jobs"
 	"github.com/pondmesh/pond/actors/journal"
@@ -46,9 +41,8 @@ import (
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
-// Bounds of a node's start and stop.
+// Bounds of a node's end.
 const (
-	portTriesMax    = 5
 	drainMax        = 2 * time.Minute // how long a leaving node waits for jobs that need it
 	drainAlone      = 5 * time.Second // the same when no node stays, once its tasks have ended
 	shutdownTimeout = 5 * time.Second
@@ -57,9 +51,11 @@ const (
 // Node is one equal member of a pond. Start makes one; it ends with Leave,
 // Close, or by itself when asked to leave over the API.
 type Node struct {
-	id  mesh.NodeID
-	cfg setup.Config
-	log *slog.Logger
+	id       mesh.NodeID
+	cfg      setup.Config
+	base     int // its base port
+	log      *slog.Logger
+	listener *net.TCPListener // of the API; edge closes it, once there is one
 
 	store     *fs.Store
 	disks     *disks.Disks // store and others
@@ -102,138 +98,6 @@ type Node struct {
 	leaveOnce sync.Once
 }
 
-// Start brings up a node and joins it to the pond of its peers, or makes a new
-// pond when it has none. The caller ends it with Leave or Close.
-func Start(ctx context.Context, cfg setup.Config) (*Node, error) {
-	cfg, err := cfg.Ready(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for try := 1; ; try++ {
-		base, err := cfg.BasePort()
-		if err != nil {
-			return nil, err
-		}
-		n, err := start(ctx, cfg, base)
-		picked := cfg.Port == 0
-		if err == nil || !picked || !setup.IsPortInUse(err) || try == portTriesMax {
-			return n, err
-		}
-	}
-}
-
-// start brings up the parts from the bottom, and takes down those that are up
-// when one fails.
-func start(ctx context.Context, cfg setup.Config, base int) (_ *Node, err error) {
-	n := &Node{cfg: cfg, log: cfg.Log, refused: refusals.New(cfg.Log), stopped: make(chan struct{}), closed: make(chan struct{})}
-	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
-	defer func() {
-		if err != nil {
-			n.Close()
-		}
-	}()
-	l, err := net.Listen("tcp", net.JoinHostPort(cfg.Bind, strconv.Itoa(base+api.PortOffset)))
-	if err != nil {
-		return nil, setup.PortError(err, base+api.PortOffset, base)
-	}
-	defer func() {
-		if err != nil && n.edge == nil { // which closes it
-			l.Close()
-		}
-	}()
-	if err := n.openStore(ctx); err != nil {
-		return nil, err
-	}
-	if n.rules, err = access.New(access.Config{Own: cfg.Dir, Disks: cfg.Disks, Keys: cfg.Keys, Read: cfg.Read, Write: cfg.Write}); err != nil {
-		return nil, err
-	}
-	if n.runner, err = runner.Open(ctx, runner.Config{
-		Program: cfg.Program, Memory: cfg.Memory, SlotsMemory: cfg.SlotsMemory(), Slots: cfg.Slots,
-		Dir: filepath.Join(cfg.Dir, setup.SpillDir), Limits: n.limits(), Funcs: cfg.Funcs, Faults: cfg.Faults, Log: cfg.Log,
-	}); err != nil {
-		return nil, err
-	}
-	if err := n.openPlanner(); err != nil {
-		return nil, err
-	}
-	n.conns = api.NewConns()
-	n.api = api.NewPeer(cfg.TLS, cfg.Secret, n.conns.Dial)
-	self := net.JoinHostPort(cfg.Advertise, strconv.Itoa(base+api.PortOffset))
-	n.blocks = transfer.NewClient(transfer.ClientConfig{TLS: cfg.TLS, Authorization: n.api.Authorization, Window: exec.FetchWindow(n.runner.Tasks.SlotMemory()), Dial: n.conns.Dial, LocalAddr: self, Local: n.segments})
-	n.runner.Reach(n.segments, n.blocks)
-	n.peers = &peers.Peers{Self: n.id, View: func() *mesh.View { return n.mesh.View() }, API: n.api, Here: func() []api.JobStatus { return n.jobs.List() }, Log: n.log}
-	n.jobs = jobs.New(jobs.Host{
-		Context: n.ctx, Me: func() mesh.Member { return n.mesh.Self() }, Peers: n.peers, Records: n.records, Planner: n.planner,
-		Slots: cfg.Slots, Limits: limitsOf(&n.cfg), NewDriver: n.newDriver, Go: n.goes.Go, Log: n.log,
-	})
-	if n.replicas, err = replicas.Open(replicas.Config{
-		Self: n.id, Disks: n.disks, Segments: n.store, View: func() *mesh.View { return n.mesh.View() }, TLS: cfg.TLS, Authorization: n.api.Authorization, Dial: n.conns.Dial, CacheMax: cfg.CacheMax, Drained: filepath.Join(cfg.Dir, setup.DrainedFile), Log: cfg.Log, Adopt: n.adopt,
-		Judge: func(ctx context.Context, ids []fs.UploadID) error { return n.collector.Judge(ctx, ids) },
-	}); err != nil {
-		return nil, err
-	}
-	n.outputs = &publish.Outputs{Dir: filepath.Join(cfg.Dir, setup.StagedDir), Live: n.peers.Live, Rules: n.rules, Faults: n.cfg.Faults, Log: n.log}
-	n.wire, err = wire.Open(ctx, wire.Config{Bind: cfg.Bind, Advertise: cfg.Advertise, Port: base + api.ActorsPortOffset, TLS: cfg.TLS, Secret: cfg.Secret, Node: string(n.id), Boot: rand.Text(), Log: n.log, Refused: n.refused, Handle: n.handleMessage})
-	if err != nil {
-		return nil, setup.PortError(err, base+api.ActorsPortOffset, base)
-	}
-	n.worker, err = n.wire.System().Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor {
-		return newWorker(n)
-	}), "worker")
-	if err != nil {
-		return nil, fmt.Errorf("actors: start the worker: %w", err)
-	}
-	n.metrics = metrics.New(n.gauges)
-	if err := n.openStorage(); err != nil {
-		return nil, err
-	}
-	n.edge = newEdge(n)
-	n.goes.Go(func() { n.serve(l.(*net.TCPListener)) }) // who asks while peers are called hears that, rather than nothing
-	gossip := cfg.Mesh(base)
-	gossip.Node, gossip.OnPause = n.id, n.onPause
-	if n.mesh, err = mesh.Join(ctx, gossip); err != nil {
-		return nil, setup.PortError(err, base, base)
-	}
-	if err := n.openRegisters(); err != nil {
-		return nil, err
-	}
-	if err := n.openDatasets(); err != nil {
-		return nil, err
-	}
-	n.jobs.Registers = faulty.Registers(n.registers, cfg.Faults)
-	n.replicas.Follow(n.registers)
-	n.openGrains()
-	n.planner.Elsewhere = n.hasElsewhere
-	n.up.Store(true)
-	n.goes.Go(n.followView)
-	n.goes.Go(n.jobs.Follow)
-	n.goes.Go(n.reclaim)
-	n.goes.Go(n.collect)
-	n.goes.Go(func() { n.outputs.ClearNoted(n.ctx) })
-	n.log.Info("node started", "node", n.id, "addr", n.Addr(), "slots", cfg.Slots, "memory", cfg.Memory, "data", cfg.Dir, "access", n.rules)
-	return n, nil
-}
-
-// openStore opens the node's data on disk.
-func (n *Node) openStore(ctx context.Context) error {
-	store, id, err := setup.OpenDataDir(ctx, n.cfg.Dir, n.cfg.Faults, n.log)
-	if err != nil {
-		return err
-	}
-	n.store, n.id = store, mesh.NodeID(id)
-	if n.disks, err = setup.OpenDisks(ctx, store, n.cfg.Disks, n.cfg.Faults, n.log); err != nil {
-		return err
-	}
-	if n.keeper, err = setup.OpenKeeper(n.cfg.Dir, id, n.cfg.Faults, n.log); err != nil {
-		return err
-	}
-	if n.records, err = journal.OpenRecords(journal.OnDisk(store), n.cfg.RecordsMax, n.log); err != nil {
-		return err
-	}
-	n.segments, err = journal.OpenSegments(journal.OnDisk(store), n.cfg.CacheMax, n.log)
-	return err
-}
-
 // adopt takes a copy of a segment that another node made.
 func (n *Node) adopt(info fs.Info) error {
 	job, err := n.segments.Adopt(info)
@@ -243,16 +107,8 @@ func (n *Node) adopt(info fs.Info) error {
 	return err
 }
 
-// limits are those that the node's operator has set.
-func (n *Node) limits() exec.Limits {
-	return exec.Limits{Spill: n.cfg.SpillMax, Result: n.cfg.ResultMax, Output: n.cfg.OutputMax}
-}
-
-func (n *Node) serve(l *net.TCPListener) {
-	if err := n.edge.Serve(l); err != nil {
-		n.log.Error("the API server ended", "err", err)
-	}
-}
+// view is the node's present view, once it has joined.
+func (n *Node) view() *mesh.View { return n.mesh.View() }
 
 // ID is the node's identity, kept in its data folder.
 func (n *Node) ID() string { return string(n.id) }
@@ -474,6 +330,8 @@ func (n *Node) close() error {
 	}
 	if n.edge != nil {
 		errs = append(errs, n.edge.Close(ctx))
+	} else if n.listener != nil {
+		errs = append(errs, n.listener.Close())
 	}
 	if n.wire != nil {
 		if n.worker != nil {

@@ -18,7 +18,7 @@ const handOverMax = 10 * time.Second
 const resolveMax = 5 * time.Second
 
 // openRegisters starts the node's part in the pond's registers.
-func (n *Node) openRegisters() (err error) {
+func (n *Node) openRegisters(context.Context) (err error) {
 	n.registers, err = registers.Open(registers.Config{
 		Node: string(n.id), Keeper: n.keeper, Seeds: n.registerSeeds, Grace: n.cfg.KeeperGrace, Log: n.log,
 		View: func() ([]registers.Member, <-chan struct{}) {
