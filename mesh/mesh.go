@@ -93,13 +93,8 @@ func (m *Mesh) Self() Member {
 	return m.self
 }
 
-// SetSlots tells the others how many tasks this node can run at once. It takes
-// up to a second, and is meant for changes that are rare.
-func (m *Mesh) SetSlots(slots int) error {
-	return m.announce("slots", func(self *Member) { self.Slots = slots })
-}
-
-// SetState tells the others that this node takes no new work, or does again.
+// SetState tells the others that this node takes no new work, or does again. It takes
+// up to a second.
 func (m *Mesh) SetState(s State) error {
 	return m.announce("state", func(self *Member) { self.State = s })
 }

@@ -29,7 +29,7 @@ func TestJoinConverges(t *testing.T) {
 	converge(t, a, b, c, made)
 
 	before := a.View()
-	if err := b.SetSlots(7); err != nil {
+	if err := b.setSlots(7); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.SetState(Leaving); err != nil {
@@ -106,12 +106,17 @@ func TestLeaveIsSeenAtOnce(t *testing.T) {
 		t.Errorf("b left, and counts as lost: %v", lost)
 	}
 
-	if err := b.SetSlots(1); !errors.Is(err, ErrClosed) {
-		t.Errorf("SetSlots after Leave: %v", err)
+	if err := b.setSlots(1); !errors.Is(err, ErrClosed) {
+		t.Errorf("setSlots after Leave: %v", err)
 	}
 	if err := b.Leave(context.Background()); err != nil {
 		t.Errorf("second Leave: %v", err)
 	}
+}
+
+// setSlots tells the others of a change that many may follow.
+func (m *Mesh) setSlots(slots int) error {
+	return m.announce("slots", func(self *Member) { self.Slots = slots })
 }
 
 func (m *Mesh) lostAddrs() []string {
@@ -312,7 +317,7 @@ func TestRestartIsTriedAgain(t *testing.T) {
 	if m.boot != nil || len(m.View().Members) != 0 {
 		t.Errorf("started on a port that is taken: %+v", m.View().Members)
 	}
-	if err := m.SetSlots(5); err != nil {
+	if err := m.setSlots(5); err != nil {
 		t.Errorf("between boots: %v", err)
 	}
 	l.Close()
@@ -451,7 +456,7 @@ func TestUseFromEverywhere(t *testing.T) {
 			for i := range 3 {
 				b.View().Find("a")
 				b.Self()
-				if err := b.SetSlots(i); err != nil && !errors.Is(err, ErrClosed) {
+				if err := b.setSlots(i); err != nil && !errors.Is(err, ErrClosed) {
 					t.Error(err)
 				}
 			}

@@ -97,11 +97,6 @@ func (r Roster) givenUp(live []KeeperID) []KeeperID {
 	return out[max(0, len(out)-givenUpMax):]
 }
 
-// Closed reports whether a recovery has begun on the roster, and not ended.
-func (r Roster) Closed() bool {
-	return len(r.Keepers) == 1 && strings.HasPrefix(string(r.Keepers[0]), recovering)
-}
-
 // Roster is the one that the recovery makes.
 func (c *Recovery) Roster() Roster { return c.final }
 
