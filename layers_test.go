@@ -8,7 +8,9 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -267,6 +269,76 @@ func TestPure(t *testing.T) {
 	for pkg := range claims {
 		t.Errorf("%q says that it is pure: hold it to that", pkg)
 	}
+}
+
+// Forms of what ARCHITECTURE.md names, in backquotes: files, and names in the code with or
+// without what they are called with.
+var (
+	quotedFile = regexp.MustCompile("`([\\w/]+\\.(?:go|c|md|proto))`")
+	quotedName = regexp.MustCompile("`(?:\\w+\\.)*([A-Za-z_]\\w*)(?:\\([^`]*\\))?`")
+	word       = regexp.MustCompile(`\w+`)
+)
+
+// TestArchitecture: ARCHITECTURE.md names every package, and no file and no name that is
+// not there.
+func TestArchitecture(t *testing.T) {
+	b, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	if n := strings.Count(text, "\n"); n > 200 {
+		t.Errorf("it has %d lines, and may have 200", n)
+	}
+	words, files := inTree(t)
+	told := map[string]bool{}
+	for _, w := range word.FindAllString(text, -1) {
+		told[w] = true
+	}
+	for pkg := range layers {
+		if pkg != "" && !told[path.Base(pkg)] {
+			t.Errorf("it does not name package %s", pkg)
+		}
+	}
+	for _, m := range quotedFile.FindAllStringSubmatch(text, -1) {
+		if !slices.ContainsFunc(files, func(f string) bool { return f == m[1] || strings.HasSuffix(f, "/"+m[1]) }) {
+			t.Errorf("it names %s, which is not there", m[1])
+		}
+	}
+	for _, m := range quotedName.FindAllStringSubmatch(quotedFile.ReplaceAllString(text, ""), -1) {
+		if !words[m[1]] {
+			t.Errorf("it names %s, which no code has", m[0])
+		}
+	}
+}
+
+// inTree is every word of the repository's code, and every file.
+func inTree(t *testing.T) (words map[string]bool, files []string) {
+	t.Helper()
+	words = map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata"):
+			return filepath.SkipDir
+		case d.IsDir():
+			return nil
+		}
+		files = append(files, filepath.ToSlash(path))
+		if ext := filepath.Ext(path); ext != ".go" && ext != ".proto" {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		for _, w := range word.FindAllString(string(b), -1) {
+			words[w] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return words, files
 }
 
 // source is a file of a package's code.
