@@ -86,7 +86,7 @@ var layers = map[string][]string{
 	"actors/isolate": {"actors/api", "actors/engines", "actors/exec", "actors/funcs", "actors/journal", "actors/plan", "actors/prepare", "actors/process", "actors/sandbox",
 		"duck", "duck/vec", "fs", "fs/faults", "shuffle", "shuffle/transfer"},
 	"actors/audit":   {"actors/api", "actors/auth", "actors/plan"},
-	"actors/copies":  {"actors/api", "actors/exec", "fs", "mesh"},
+	"actors/copies":  {"actors/api", "actors/exec", "actors/plan", "fs", "mesh"},
 	"actors/crew":    {"actors/sched", "mesh"},
 	"actors/tally":   {"actors/api", "actors/plan", "actors/sched"},
 	"actors/given":   {"actors/access", "actors/api", "actors/plan", "actors/sched", "fs", "fs/dataset"},

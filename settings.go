@@ -79,17 +79,22 @@ func Codec(codec string) JobOption {
 	}
 }
 
-var copyModes = []string{string(api.NoCopies), string(api.EagerCopies)}
+// autoCopies is the user's word for plan.AutoCopies.
+const autoCopies = "auto"
+
+var copyModes = []string{autoCopies, string(plan.NoCopies), string(plan.LazyCopies), string(plan.EagerCopies)}
 
 // Copies sets whether what a stage leaves for the next is held by more than one node, so
-// that a node's loss costs no rerun: none (the default), or eager, where a task is done when
-// two nodes hold its rows durably.
+// that a node's loss costs no rerun: none; lazy, where what a task made is copied once it is
+// done, beside other work; eager, where a task is done when two nodes hold its rows durably;
+// or auto, the default: lazy from when a job has run for five minutes on eight nodes, of what
+// takes longer to make again than to copy.
 func Copies(when string) JobOption {
 	return func(s *settings) error {
 		if when != "" && !slices.Contains(copyModes, when) {
 			return badOption("copies", "use "+strings.Join(copyModes, ", "), "%q is not known", when)
 		}
-		s.JobOptions.Copies = api.Copies(when)
+		s.JobOptions.Copies = plan.Copies(strings.TrimPrefix(when, autoCopies))
 		return nil
 	}
 }

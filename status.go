@@ -21,7 +21,7 @@ type Status struct {
 	State       string // queued, running, succeeded, failed or cancelled
 	Error       *Error // of a job that failed or was cancelled
 	Coordinator string // the node that drives it
-	Copies      string // when two nodes hold what a stage leaves; empty: never
+	Copies      string // when two nodes hold what a stage leaves: lazy or eager; empty: never, as far as is decided
 	Term        uint64
 	Submitted   time.Time
 	Started     time.Time // when the first task was handed out; zero until then
@@ -50,6 +50,7 @@ type Stage struct {
 	Reused   int // of Done, found already made
 	Retries  int
 	Lost     int // times that a finished task's output was lost, with all copies
+	Copies   int // made of what its tasks left, by other nodes
 	Rows     int64
 	RawBytes int64         // shuffled or written, before compression
 	Bytes    int64         // shuffled or written
@@ -95,7 +96,7 @@ func statusOf(s *api.JobStatus) *Status {
 	}
 	for _, x := range s.Stages {
 		st := Stage{
-			Index: x.Index, Name: x.Name, Tasks: x.Tasks, Running: x.Running, Done: x.Done, Reused: x.Reused, Retries: x.Retries, Lost: x.Lost,
+			Index: x.Index, Name: x.Name, Tasks: x.Tasks, Running: x.Running, Done: x.Done, Reused: x.Reused, Retries: x.Retries, Lost: x.Lost, Copies: x.Copies,
 			Rows: x.Rows, RawBytes: x.RawBytes, Bytes: x.Bytes, Spill: x.Spill, CPU: millis(x.CPU), Wall: millis(x.Wall), Dropped: x.Dropped,
 			Read: x.Read, TaskBytesMax: x.TaskBytesMax, TaskBytesMedian: x.TaskBytesMedian,
 		}
@@ -113,7 +114,7 @@ func statusOf(s *api.JobStatus) *Status {
 // MarshalJSON writes the status as the HTTP API does.
 func (s *Status) MarshalJSON() ([]byte, error) {
 	out := api.JobStatus{
-		ID: plan.JobID(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, Owner: s.Owner, Hidden: s.Hidden, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Term: s.Term,
+		ID: plan.JobID(s.ID), Name: s.Name, Statement: s.Statement, User: s.User, Owner: s.Owner, Hidden: s.Hidden, State: api.State(s.State), Error: (*api.Error)(s.Error), Coordinator: s.Coordinator, Copies: plan.Copies(s.Copies), Term: s.Term,
 		Submitted: unixMillis(s.Submitted), Started: unixMillis(s.Started), EngineEnded: unixMillis(s.EngineEnded), Ended: unixMillis(s.Ended), FirstRow: unixMillis(s.FirstRow), LastRow: unixMillis(s.LastRow), Rows: s.Rows, Output: s.Output, Files: s.Files,
 	}
 	if s.WaitsFor != "" {
@@ -124,7 +125,7 @@ func (s *Status) MarshalJSON() ([]byte, error) {
 	}
 	for _, x := range s.Stages {
 		out.Stages = append(out.Stages, api.StageStatus{
-			Index: x.Index, Name: x.Name, Tasks: x.Tasks, Running: x.Running, Done: x.Done, Reused: x.Reused, Retries: x.Retries, Lost: x.Lost,
+			Index: x.Index, Name: x.Name, Tasks: x.Tasks, Running: x.Running, Done: x.Done, Reused: x.Reused, Retries: x.Retries, Lost: x.Lost, Copies: x.Copies,
 			Rows: x.Rows, RawBytes: x.RawBytes, Bytes: x.Bytes, Spill: x.Spill, CPU: x.CPU.Milliseconds(), Wall: x.Wall.Milliseconds(), Dropped: x.Dropped,
 			Read: x.Read, TaskBytesMax: x.TaskBytesMax, TaskBytesMedian: x.TaskBytesMedian, Nodes: nodeTasks(x.Nodes),
 		})

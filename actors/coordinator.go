@@ -263,7 +263,7 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *planned) {
 		c.finish(ctx, &sched.Finish{Status: sched.Succeeded, Rows: c.hosted.Term.Inherited().Rows})
 		return
 	}
-	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: c.near()})
+	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: c.near(), Copies: c.hosted.Spec.Options.Copies, RanMillis: c.ranBefore()})
 	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))
 	c.onView(ctx, c.n.mesh.View(), true)
 	c.onHeld(ctx, m.held)
@@ -271,6 +271,14 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *planned) {
 	if !c.replanned() { // else nodes are being asked for segments of the new ones
 		c.tick(ctx)
 	}
+}
+
+// ranBefore is how long the job ran under earlier terms, at most.
+func (c *coordinator) ranBefore() int64 {
+	if c.term == 1 {
+		return 0
+	}
+	return max(c.start.UnixMilli()-c.hosted.Spec.Submitted, 0)
 }
 
 // near is the node that hears of work first: this one, unless its slots are taken.
@@ -427,6 +435,8 @@ func (c *coordinator) step(ctx actor.Context, e sched.Event) []*wire.Run {
 			c.send(mesh.NodeID(a.Node), &wire.Stop{Header: c.header(), Task: c.task(a.Attempt)})
 		case sched.Release:
 			c.release(a)
+		case sched.Copy:
+			c.send(mesh.NodeID(a.Node), report.Copy(c.header(), c.task(a.Attempt), a))
 		case sched.Publish:
 			c.publish(ctx, a)
 		case sched.Finish:

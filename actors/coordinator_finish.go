@@ -297,7 +297,7 @@ func (c *coordinator) result() *api.ResultInfo {
 	for _, w := range c.d.Segments(len(c.job.Stages) - 1) {
 		p := api.ResultPart{Segment: w.Output.Segment, Rows: w.Output.Rows}
 		if addrs := c.crew.Holders(w); len(addrs) > 0 {
-			p.Addr = addrs[0]
+			p.Addr, p.Others = addrs[0], addrs[1:]
 		}
 		r.Parts = append(r.Parts, p)
 	}
@@ -316,9 +316,6 @@ func (c *coordinator) publishStatus(now bool) {
 func (c *coordinator) status() *api.JobStatus {
 	s := c.hosted.Spec.Status()
 	s.State, s.Coordinator, s.Term = api.Running, string(c.n.id), c.term
-	if o := c.hosted.Spec.Options.Copies; o.Before() > 1 {
-		s.Copies = o
-	}
 	if c.job == nil {
 		return s
 	}
@@ -330,6 +327,9 @@ func (c *coordinator) status() *api.JobStatus {
 	}
 	if first, _, ok := c.tally.Ran(); ok {
 		s.Started = c.start.UnixMilli() + first
+	}
+	if copies := c.d.Copies(); copies != plan.NoCopies {
+		s.Copies = copies
 	}
 	s.Stages = c.tally.Stages(c.d, c.now())
 	return s

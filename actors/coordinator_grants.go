@@ -52,6 +52,8 @@ func (c *coordinator) onNode(ctx actor.Context, m *nodeMsg) {
 		} else {
 			c.step(ctx, sched.Failed{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Err: te})
 		}
+	case *wire.Copied:
+		c.onCopied(ctx, node, msg)
 	case *wire.Done:
 		if s := msg.GetSegment(); s != nil && !s.GetStatsInline() {
 			c.askParts(ctx, m, node)
@@ -106,6 +108,13 @@ func (c *coordinator) onDone(ctx actor.Context, node mesh.Member, msg *wire.Done
 	c.step(ctx, sched.Done{Attempt: msg.GetTask().AttemptID(), Node: sched.NodeID(node.ID), Boot: sched.Boot(node.Boot), Lineage: msg.GetTask().GetLineage(), Output: report.Output(msg, parts), Copies: report.Copies(msg)})
 	c.acquaint(report.Copies(msg))
 	c.adapt(ctx)
+}
+
+// onCopied tells the Decider what became of a copy that it asked for.
+func (c *coordinator) onCopied(ctx actor.Context, node mesh.Member, msg *wire.Copied) {
+	copied := report.Copied(msg, sched.NodeID(node.ID))
+	c.step(ctx, copied)
+	c.acquaint(copied.Nodes)
 }
 
 // acquaint tells nodes that hold copies of the job, so that they keep them until it ends.

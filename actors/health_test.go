@@ -102,7 +102,7 @@ func TestUsage(t *testing.T) {
 		held[k.Kind] = k
 	}
 	rows := held[api.UsageKept].Bytes + held[api.UsageLive].Bytes // the job's end may not have reached the worker yet
-	if rows == 0 || held[api.UsageKept].Count+held[api.UsageLive].Count != 1 || held[api.UsageRecords].Count == 0 || held[api.UsageStaged].Count != 0 || len(held) != 5 {
+	if rows == 0 || held[api.UsageKept].Count+held[api.UsageLive].Count != 1 || held[api.UsageRecords].Count == 0 || held[api.UsageStaged].Count != 0 || held[api.UsageCopies].Count != 0 || len(held) != 6 {
 		t.Errorf("%+v", held)
 	}
 }

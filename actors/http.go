@@ -315,14 +315,14 @@ func (s *server) postExplain(w http.ResponseWriter, r *http.Request) (any, error
 
 // writeExplain tells a job's stages, with objects by name: a plan has paths for them,
 // with what their URLs ask and may be secret.
-func writeExplain(w http.ResponseWriter, r *http.Request, job *plan.Job, copies api.Copies) (any, error) {
+func writeExplain(w http.ResponseWriter, r *http.Request, job *plan.Job, copies plan.Copies) (any, error) {
 	if r.URL.Query().Get("format") == "json" {
 		text, err := json.Marshal(job.Explanations())
 		return json.RawMessage(object.Named(string(text), object.Root)), err
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	text := job.Explain()
-	if copies.Before() > 1 {
+	if copies == plan.LazyCopies || copies == plan.EagerCopies {
 		text += "copies: " + string(copies) + "\n"
 	}
 	_, _ = io.WriteString(w, object.Named(text, object.Root))

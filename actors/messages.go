@@ -44,7 +44,13 @@ type (
 		job   plan.JobID
 		reply chan uint64
 	}
-	copiedMsg  struct{ job plan.JobID }     // a copy of one of its segments is here
+	copiedMsg struct{ job plan.JobID } // a copy of one of its segments is here
+	copyMsg   struct{ copy *wire.Copy }
+	sentMsg   struct { // what was to be copied is held by those nodes too
+		job    plan.JobID
+		by     *copying
+		copied *wire.Copied
+	}
 	drainMsg   struct{ idle chan struct{} } // take no more; idle closes when nothing runs
 	abandonMsg struct{}                     // stop everything at once
 	tickMsg    struct{}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/copies"
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/drafts"
 	"github.com/pondmesh/pond/actors/edge"
@@ -65,6 +66,7 @@ type Node struct {
 	runner    *runner.Runner
 	objects   *remote.Cache
 	machine   drafts.Runner // the runner, over objects and datasets too
+	copier    *copies.Copier
 	planner   *prepare.Planner
 	mesh      *mesh.Mesh
 	wire      *wire.Wire
@@ -201,6 +203,11 @@ func (n *Node) handleMessage(ctx context.Context, from wire.Peer, msg proto.Mess
 	case *wire.Stop:
 		root.Send(n.worker, &stopMsg{stop: m})
 		return &wire.Ack{}, nil
+	case *wire.Copy:
+		root.Send(n.worker, &copyMsg{m})
+		return &wire.Ack{}, nil
+	case *wire.Copied:
+		return n.handOver(ctx, m.GetHeader(), from, m)
 	case *wire.Pull:
 		return n.handOver(ctx, m.GetHeader(), from, m)
 	case *wire.Done:

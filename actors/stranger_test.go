@@ -102,6 +102,8 @@ func TestStranger(t *testing.T) {
 			{n.ID(), own, wire.Type_WORK, &wire.Work{Header: header, CoordinatorAddr: evil}}, // under the name of a member
 			{n.ID(), evil, wire.Type_WORK, &wire.Work{Header: header, CoordinatorAddr: own}},
 			{"stranger", own, wire.Type_STOP, &wire.Stop{Header: header}},
+			{"stranger", own, wire.Type_COPY, &wire.Copy{Header: header, Task: task, Segment: make([]byte, 16), Want: 2}},
+			{"stranger", evil, wire.Type_COPIED, &wire.Copied{Header: header, Task: task, Segment: make([]byte, 16), Nodes: []string{"x"}}},
 			{"stranger", evil, wire.Type_PULL, &wire.Pull{Header: header, Slots: 1 << 15}},
 			{"stranger", evil, wire.Type_PULL, &wire.Pull{Header: header, Slots: -1}},
 			{"stranger", evil, wire.Type_DONE, &wire.Done{Header: header, Task: task, Files: &wire.Files{Manifest: "../../x", Count: 1}}},

@@ -19,12 +19,13 @@ func (n *Node) usage() *api.Usage {
 	add := func(kind string, bytes, count int64) {
 		u.Kinds = append(u.Kinds, api.KindUsage{Kind: kind, Bytes: bytes, Count: count})
 	}
-	live, kept := n.segments.Usage()
+	live, kept, copies := n.segments.Usage()
 	add(api.UsageLive, live.Bytes, live.Count)
 	add(api.UsageKept, kept.Bytes, kept.Count)
 	n.bound(u, n.cfg.CacheMax)
+	add(api.UsageCopies, copies.Bytes, copies.Count)
 	bytes, count := n.store.Usage() // segments and records
-	add(api.UsageRecords, max(bytes-live.Bytes-kept.Bytes, 0), max(count-live.Count-kept.Count, 0))
+	add(api.UsageRecords, max(bytes-live.Bytes-kept.Bytes-copies.Bytes, 0), max(count-live.Count-kept.Count-copies.Count, 0))
 	n.bound(u, n.cfg.RecordsMax)
 	bytes, count = n.outputs.Usage()
 	drafts, files := n.dirUsage(setup.DraftsDir)

@@ -62,6 +62,7 @@ type workerJob struct {
 	running  map[attemptKey]*runningAttempt // granted and not yet ended
 	orphaned time.Time                      // when its coordinator was seen to be gone; zero: it is there
 	untold   []*report.Report               // ended and not reported: for the next coordinator; at most untoldMax
+	copying  *copying                       // a segment of it, for others to have it too; nil: none
 }
 
 // untoldMax bounds the reports that wait for a coordinator. Those beyond it are
@@ -109,6 +110,10 @@ func (w *worker) Receive(c actor.Context) {
 		}
 	case *copiedMsg:
 		w.onCopied(c, m.job)
+	case *copyMsg:
+		w.onCopy(c, m.copy)
+	case *sentMsg:
+		w.onSent(m)
 	case *tickMsg:
 		w.reconcile(c)
 	case *viewMsg:
@@ -180,18 +185,6 @@ func (w *worker) onWork(c actor.Context, m *workMsg) {
 		w.report(c, j, out)
 	}
 	w.pull(c)
-}
-
-// onCopied keeps a copy of a job's segment while the job is open. A job that is not known
-// here is waited for, as if its coordinator were gone.
-func (w *worker) onCopied(c actor.Context, id plan.JobID) {
-	switch {
-	case w.jobs[id] != nil:
-	case w.leaving, len(w.jobs) >= jobsPerWorkerMax:
-		w.n.segments.Unpin(id)
-	default:
-		w.newJob(id).orphaned = time.Now()
-	}
 }
 
 func (w *worker) newJob(id plan.JobID) *workerJob {
@@ -376,6 +369,9 @@ func (w *worker) onStop(c actor.Context, s *wire.Stop) {
 func (w *worker) dropJob(c actor.Context, j *workerJob) {
 	for _, r := range j.running {
 		c.Stop(r.pid)
+	}
+	if j.copying != nil {
+		j.copying.end()
 	}
 	delete(w.jobs, j.id)
 	w.slots.Forget(j.id)

@@ -155,34 +155,14 @@ type JobOptions struct {
 	NoReuse bool `json:"no_reuse,omitempty"`
 	// Partitions is how many partitions exchanges make when the plan does not
 	// say; 0: chosen from the slots of the pond.
-	Partitions int    `json:"partitions,omitempty"`
-	Codec      string `json:"codec,omitempty"` // s2, zstd, lz4, none; empty: s2
-	Copies     Copies `json:"copies,omitempty"`
+	Partitions int         `json:"partitions,omitempty"`
+	Codec      string      `json:"codec,omitempty"` // s2, zstd, lz4, none; empty: s2
+	Copies     plan.Copies `json:"copies,omitempty"`
 	// Force distributes a query however little it reads.
 	Force bool `json:"force,omitempty"`
 	// BroadcastBytes is the size up to which a join's side is sent to every task
 	// rather than both being shuffled; 0: 16 MiB; negative: only where it must be.
 	BroadcastBytes int64 `json:"broadcast_bytes,omitempty"`
-}
-
-// Copies says when segments get a second holder, so that its loss costs no rerun.
-type Copies string
-
-// When they do.
-const (
-	NoCopies    Copies = "none"
-	EagerCopies Copies = "eager" // before the attempt that made them is done
-)
-
-// SegmentCopies is how many nodes hold a segment that has copies, its maker among them.
-const SegmentCopies = 2
-
-// Before is how many nodes hold a segment before its attempt is done.
-func (c Copies) Before() int {
-	if c == EagerCopies {
-		return SegmentCopies
-	}
-	return 1
 }
 
 // Query is SQL and the meaning of its names. Relative file names start in the folder
@@ -226,13 +206,13 @@ type JobStatus struct {
 	User      string     `json:"user,omitempty"`      // as its client says
 	Owner     string     `json:"owner,omitempty"`     // the user who may read and end it, as admins may; empty: only they
 	// Hidden: whoever asked is neither, and sees only an Outline.
-	Hidden      bool   `json:"hidden,omitempty"`
-	State       State  `json:"state"`
-	Error       *Error `json:"error,omitempty"`
-	Coordinator string `json:"coordinator,omitempty"` // node
-	Copies      Copies `json:"copies,omitempty"`      // of its segments
-	Term        uint64 `json:"term"`
-	Submitted   int64  `json:"submitted"` // Unix milliseconds
+	Hidden      bool        `json:"hidden,omitempty"`
+	State       State       `json:"state"`
+	Error       *Error      `json:"error,omitempty"`
+	Coordinator string      `json:"coordinator,omitempty"` // node
+	Copies      plan.Copies `json:"copies,omitempty"`      // when its segments have them
+	Term        uint64      `json:"term"`
+	Submitted   int64       `json:"submitted"` // Unix milliseconds
 	// Started is when the first task was handed out, and EngineEnded when the last one
 	// had ended: what is after that is publishing and recording. Unix milliseconds; 0:
 	// not yet, or no task ran.
@@ -324,7 +304,8 @@ type StageStatus struct {
 	Done     int    `json:"done"`
 	Reused   int    `json:"reused,omitempty"` // of Done, found already made
 	Retries  int    `json:"retries,omitempty"`
-	Lost     int    `json:"lost,omitempty"` // times that a finished task's output was lost, with all copies
+	Lost     int    `json:"lost,omitempty"`   // times that a finished task's output was lost, with all copies
+	Copies   int    `json:"copies,omitempty"` // made of its tasks' outputs, by other nodes
 	Rows     int64  `json:"rows"`
 	RawBytes int64  `json:"raw_bytes"`        // before compression
 	Bytes    int64  `json:"bytes"`            // shuffled or written
@@ -358,12 +339,16 @@ type ResultInfo struct {
 	Parts []ResultPart `json:"parts"`         // none when the job wrote files
 }
 
-// ResultPart is one segment of the result, held by the node at Addr.
+// ResultPart is one segment of the result, held by the node at Addr, and by others.
 type ResultPart struct {
-	Addr    string `json:"addr"`
-	Segment string `json:"segment"`
-	Rows    int64  `json:"rows"`
+	Addr    string   `json:"addr"`
+	Others  []string `json:"others,omitempty"` // asked in turn when the one at Addr cannot give it
+	Segment string   `json:"segment"`
+	Rows    int64    `json:"rows"`
 }
+
+// Holders are the APIs of all nodes that hold it, the first to ask first.
+func (p *ResultPart) Holders() []string { return append([]string{p.Addr}, p.Others...) }
 
 // HeldRequest asks a node which segments of some stages it holds.
 type HeldRequest struct {

@@ -61,6 +61,7 @@ type KindUsage struct {
 const (
 	UsageLive    = "live"    // segments of jobs that have not ended
 	UsageKept    = "kept"    // segments of ended jobs: results that may yet be read, and what equal queries reuse
+	UsageCopies  = "copies"  // segments that other nodes made, for as long as their jobs need them
 	UsageRecords = "records" // of jobs, as their home replicas keep them
 	UsageStaged  = "staged"  // files that jobs have written and not published, in folders beside their outputs
 	UsageSpill   = "spill"   // what DuckDB has put aside

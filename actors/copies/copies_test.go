@@ -33,6 +33,8 @@ type made struct {
 	end    context.CancelFunc
 
 	secured bool
+	beside  bool
+	counted int
 	want    int
 	facts   []byte
 }
@@ -46,10 +48,49 @@ func (m *made) Run(context.Context, exec.Attempt, exec.Packets) (*exec.Outcome, 
 	return &exec.Outcome{Segment: m.held}, m.err
 }
 
-func (m *made) Share(_ context.Context, _ fs.UploadID, want int, facts []byte) ([]mesh.NodeID, error) {
-	m.want, m.facts = want, facts
+func (m *made) Share(_ context.Context, _ fs.UploadID, want int, facts []byte, beside bool) ([]mesh.NodeID, error) {
+	m.want, m.facts, m.beside = want, facts, beside
 	m.end()
 	return m.others, m.share
+}
+
+func (m *made) Facts(stage plan.StageID, segment string) (api.Held, bool) {
+	return m.held, stage == m.held.Stage && segment == m.held.Segment
+}
+
+func (m *made) copier() *Copier {
+	if m.end == nil {
+		m.end = func() {}
+	}
+	return NewCopier(m, m, func(n int, _ int64) { m.counted += n }, slog.New(slog.DiscardHandler))
+}
+
+// TestCopy: what nobody waits for is told with the facts of its journal, and one at a time.
+func TestCopy(t *testing.T) {
+	held := api.Held{Segment: "00000000000000000000000000000007", Stage: "s", Owner: "ann", Rows: 5}
+	m := &made{held: held, others: []mesh.NodeID{"b"}}
+	c := m.copier()
+	others, err := c.Copy(t.Context(), "s", held.Segment, 2)
+	var facts api.Held
+	if err != nil || !reflect.DeepEqual(others, []string{"b"}) || !m.beside || m.secured || m.counted != 1 {
+		t.Errorf("held by %v too: %v; %+v", others, err, m)
+	}
+	if json.Unmarshal(m.facts, &facts) != nil || !facts.Copy || facts.Owner != "ann" {
+		t.Errorf("the copy says %s", m.facts)
+	}
+	if _, err := c.Copy(t.Context(), "other", held.Segment, 2); !errors.Is(err, fs.ErrNotFound) {
+		t.Errorf("what is not here: %v", err)
+	}
+	m.others = nil
+	if _, err := c.Copy(t.Context(), "s", held.Segment, 2); err == nil {
+		t.Error("nobody takes it, and nothing is said")
+	}
+	c.turn <- struct{}{}
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	if _, err := c.Copy(ctx, "s", held.Segment, 2); !errors.Is(err, context.Canceled) {
+		t.Errorf("beside another: %v", err)
+	}
 }
 
 // TestRun: an attempt is done when its segment has the copies that its job wants, or no
@@ -78,10 +119,10 @@ func TestRun(t *testing.T) {
 		if c.made.end = end; !c.ends {
 			c.made.end = func() {}
 		}
-		m := &Machine{Runner: &c.made, Sharing: &c.made, Log: slog.New(slog.DiscardHandler)}
+		m := &Machine{&c.made, c.made.copier()}
 		out, err := m.Run(ctx, exec.Attempt{}, packets{want: c.want})
 		end()
-		if !errors.Is(err, c.err) || c.made.want != c.asked || c.made.secured != (c.asked > 0) {
+		if !errors.Is(err, c.err) || c.made.want != c.asked || c.made.secured != (c.asked > 0) || c.made.beside {
 			t.Errorf("%s: %v, asked for %d copies", name, err, c.made.want)
 		}
 		if err == nil && !reflect.DeepEqual(out.Copies, c.copies) {

@@ -27,6 +27,17 @@ func (s *Segments) Adopt(info fs.Info) (plan.JobID, error) {
 	return h.Job, nil
 }
 
+// Facts are those of a segment that is here.
+func (s *Segments) Facts(stage plan.StageID, segment string) (h api.Held, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.byStage[stage], func(h api.Held) bool { return h.Segment == segment })
+	if i < 0 {
+		return h, false
+	}
+	return s.byStage[stage][i], true
+}
+
 // Claim keeps the copies that are here of a job's segments while it is open.
 func (s *Segments) Claim(job plan.JobID) {
 	s.mu.Lock()

@@ -151,8 +151,9 @@ func (s *Segments) Held(stages []plan.StageID) []api.Held {
 // Usage sums up segments.
 type Usage struct{ Bytes, Count int64 }
 
-// Usage is the segments of stages that open jobs use, and the others.
-func (s *Segments) Usage() (live, kept Usage) {
+// Usage is the segments of stages that open jobs use, the others, and copies of what other
+// nodes made.
+func (s *Segments) Usage() (live, kept, copies Usage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pinned := s.pinned()
@@ -162,11 +163,15 @@ func (s *Segments) Usage() (live, kept Usage) {
 			u = &live
 		}
 		for _, h := range hs {
-			u.Bytes += h.Bytes
-			u.Count++
+			to := u
+			if h.Copy {
+				to = &copies
+			}
+			to.Bytes += h.Bytes
+			to.Count++
 		}
 	}
-	return live, kept
+	return live, kept, copies
 }
 
 // pinned are the stages that open jobs use; the lock is held.

@@ -22,6 +22,7 @@ type Metrics struct {
 	jobs, tasks             *prometheus.CounterVec
 	retries, bytes, spilled prometheus.Counter
 	cpu                     prometheus.Counter
+	copied, copiedBytes     prometheus.Counter
 }
 
 // Gauges is how a node stands.
@@ -90,6 +91,8 @@ func New(read func() Gauges) *Metrics {
 	m.bytes = counter("written_bytes_total", "Bytes that tasks on this node shuffled or wrote to files.")
 	m.spilled = counter("spilled_bytes_total", "Bytes that DuckDB spilled to disk on this node.")
 	m.cpu = counter("task_cpu_seconds_total", "Processor time of tasks that ended on this node.")
+	m.copied = counter("segment_copies_total", "Copies that other nodes took of segments that this node holds, so that its loss costs no rerun.")
+	m.copiedBytes = counter("segment_copies_bytes_total", "Bytes of those copies.")
 	m.registry.MustRegister(gauges(read), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -120,6 +123,12 @@ func count(c prometheus.Counter, n float64) {
 
 // TaskFailed counts an attempt that ended without output.
 func (m *Metrics) TaskFailed() { m.tasks.WithLabelValues(taskFailed).Inc() }
+
+// SegmentCopied counts copies that other nodes took of a segment.
+func (m *Metrics) SegmentCopied(copies int, bytes int64) {
+	count(m.copied, float64(copies))
+	count(m.copiedBytes, float64(copies)*float64(bytes))
+}
 
 // Handler answers with all metrics as text.
 func (m *Metrics) Handler() http.Handler {

@@ -130,15 +130,17 @@ func (r *Replicas) Secure(id fs.UploadID) error {
 
 // Share has other nodes hold a segment of this node too, durably and under those facts, so
 // that as many as want hold it, this one among them. It returns the others: fewer if no
-// more take it.
-func (r *Replicas) Share(ctx context.Context, id fs.UploadID, want int, facts []byte) (others []mesh.NodeID, err error) {
+// more take it. beside says that nobody waits for it: it is slow enough then to be no burden.
+func (r *Replicas) Share(ctx context.Context, id fs.UploadID, want int, facts []byte, beside bool) (others []mesh.NodeID, err error) {
 	whole, err := r.store.Reader(id)
 	if err != nil {
 		return nil, told("share", id, err)
 	}
 	defer whole.Close()
 	src := wholeSource(whole)
-	src.attrs = facts
+	if src.attrs = facts; beside {
+		src.slow = &r.beside
+	}
 	p, err := r.push(ctx, replica.Class{Want: want, Min: 1}, src)
 	if err != nil {
 		return nil, err
@@ -177,12 +179,14 @@ type source struct {
 	raw io.ReaderAt
 	// crc is a frame's checksum, once the frame is there.
 	crc func(ctx context.Context, frame int64) (uint32, error)
+	// slow bounds how fast it goes; nil: nothing does.
+	slow *bucket
 }
 
 func wholeSource(whole *fs.Reader) source {
 	o := order{id: whole.Info().ID, kind: whole.Info().Kind, size: whole.Size(), digest: whole.Digest(), attrs: whole.Info().Attrs}
-	return source{o, whole.Raw(),
-		func(_ context.Context, frame int64) (uint32, error) { return whole.CRCs()[frame], nil }}
+	return source{order: o, raw: whole.Raw(),
+		crc: func(_ context.Context, frame int64) (uint32, error) { return whole.CRCs()[frame], nil }}
 }
 
 // send has a chain of nodes receive an upload, and returns what they said: those of whom
@@ -282,6 +286,11 @@ func (o *outgoing) fill() error {
 		o.buf = make([]byte, fs.FrameSize+crcSize)
 	}
 	n := frameLen(o.src.size, o.frame)
+	if o.src.slow != nil {
+		if err := o.src.slow.take(o.ctx, n); err != nil {
+			return err
+		}
+	}
 	if got, err := o.src.raw.ReadAt(o.buf[:n], o.frame*fs.FrameSize); got < n {
 		return fmt.Errorf("frame %d of upload %s: %w", o.frame, o.src.id, errors.Join(err, io.ErrUnexpectedEOF))
 	}

@@ -193,7 +193,7 @@ func (in *incoming) receive(ctx context.Context, out *lines) error {
 			return err
 		}
 		defer written.Close()
-		on.Go(func() { in.r.passOn(ctx, in.chain, source{in.order, written, in.here.crc}, out) })
+		on.Go(func() { in.r.passOn(ctx, in.chain, source{order: in.order, raw: written, crc: in.here.crc}, out) })
 	}
 	defer on.Wait()
 	err := in.read()

@@ -44,7 +44,7 @@ const (
 	kindCopy   = "copy"   // one of as many as its class says
 	kindCached = "cached" // here because it was read here; it may go at any time
 	// kindSegment is package journal's: it has copies while its job runs, which no layout
-	// counts and nobody repairs.
+	// counts: who drives the job has them made, and made again.
 	kindSegment = "segment"
 )
 
@@ -114,6 +114,7 @@ type Replicas struct {
 	registers Registers
 	wake      chan struct{} // the rounds have something to do
 	throttle  bucket        // of what is copied for repair
+	beside    bucket        // of segments that nobody waits for
 	done      done
 
 	counting sync.Mutex // of holding
@@ -131,7 +132,7 @@ type Replicas struct {
 func Open(cfg Config) (*Replicas, error) {
 	r := &Replicas{cfg: cfg, store: cfg.Disks, log: cfg.Log,
 		receiving: make(chan struct{}, receivingMax), reporting: make(chan struct{}, reportsMax), verifying: make(chan struct{}, verifyingMax), wake: make(chan struct{}, 1),
-		throttle: bucket{rate: repairRate, burst: repairBurst}, incoming: map[fs.UploadID]*incoming{}}
+		throttle: bucket{rate: repairRate, burst: repairBurst}, beside: bucket{rate: plan.CopyRate, burst: repairBurst}, incoming: map[fs.UploadID]*incoming{}}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	if cfg.Scrub == 0 {
 		r.cfg.Scrub = scrubPeriod

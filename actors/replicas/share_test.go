@@ -46,11 +46,11 @@ func TestShare(t *testing.T) {
 		if err := a.Secure(id); err != nil {
 			t.Fatal(err)
 		}
-		others, err := a.Share(t.Context(), id, 3, []byte("copied"))
+		others, err := a.Share(t.Context(), id, 3, []byte("copied"), false)
 		if err != nil || len(others) != 2 || slices.Contains(others, "b") || slices.Contains(others, "a") {
 			t.Fatalf("held by %v too: %v", others, err)
 		}
-		if again, err := a.Share(t.Context(), id, 3, []byte("copied")); err != nil || len(again) != 2 {
+		if again, err := a.Share(t.Context(), id, 3, []byte("copied"), false); err != nil || len(again) != 2 {
 			t.Errorf("again: %v, %v", again, err)
 		}
 		for _, o := range others {
@@ -74,7 +74,7 @@ func TestShare(t *testing.T) {
 			}
 			r.Close()
 		}
-		if all, err := a.Share(t.Context(), segment(t, p.nodes["a"], nil), 9, nil); len(all) > 3 || err == nil && len(all) < 1 {
+		if all, err := a.Share(t.Context(), segment(t, p.nodes["a"], nil), 9, nil, true); len(all) > 3 || err == nil && len(all) < 1 {
 			t.Errorf("more than there are: %v, %v", all, err)
 		}
 	})

@@ -35,6 +35,21 @@ func Copies(m *wire.Done) (nodes []sched.NodeID) {
 	return nodes
 }
 
+// Copy asks a node for a copy, of what an attempt made.
+func Copy(h *wire.Header, task *wire.Task, c sched.Copy) *wire.Copy {
+	id, _ := shuffle.ParseSegmentID(c.Segment) // the message is refused without
+	return &wire.Copy{Header: h, Task: task, Segment: id[:], Want: int32(c.Want)}
+}
+
+// Copied is what became of a copy that a node was asked for.
+func Copied(m *wire.Copied, from sched.NodeID) sched.Copied {
+	out := sched.Copied{Attempt: m.GetTask().AttemptID(), Segment: shuffle.SegmentID(m.GetSegment()).String(), From: from}
+	for _, n := range m.GetNodes() {
+		out.Nodes = append(out.Nodes, sched.NodeID(n))
+	}
+	return out
+}
+
 // Held is what a node holds of a job's stages and the job may take: of all jobs, unless it
 // reuses nothing. Its result is made of segments that its owner may read: not of another
 // user's, unless the owner is an admin. Segments whose partition sizes are too many to be

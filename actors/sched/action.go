@@ -41,6 +41,16 @@ type Release struct {
 	Node    NodeID
 }
 
+// Copy has Node, which holds a segment, send it to other nodes beside its other work, so
+// that Want hold it. It is answered by Copied, and asked for again until it is; a node has
+// one at a time.
+type Copy struct {
+	Attempt plan.AttemptID
+	Segment string
+	Node    NodeID
+	Want    int
+}
+
 // Publish makes the files of exactly these attempts, one a task, visible in one
 // step. It is answered by Published, and must be idempotent for the job: Try
 // counts from 1 and goes up when the outcome of the last one is a failure or
@@ -61,6 +71,7 @@ func (Run) action()     {}
 func (Stop) action()    {}
 func (Offer) action()   {}
 func (Release) action() {}
+func (Copy) action()    {}
 func (Publish) action() {}
 func (Finish) action()  {}
 

@@ -10,7 +10,7 @@ import (
 // onDone takes the output of a running attempt. The lineage is the one noted at
 // its start.
 func (d *Decider) onDone(e Done) {
-	defer d.onCopied(Copied{e.Attempt, e.Output.Segment, e.Copies})
+	defer d.onCopied(Copied{Attempt: e.Attempt, Segment: e.Output.Segment, Nodes: e.Copies})
 	t, n := d.task(e.Attempt.Task), d.node(e.Node, e.Boot)
 	if t == nil || n == nil {
 		return

@@ -30,6 +30,32 @@ var bugs = map[string]func(w *world, e Event){
 			w.d.nodes[l.Node].segments = nil
 		}
 	},
+	"a copy is not noted": func(w *world, e Event) {
+		if c, ok := e.(Copied); ok {
+			clear(c.Nodes)
+		}
+	},
+	"what has lost a copy is not copied again": func(w *world, e Event) {
+		if l, ok := e.(NodeLost); ok && w.d.node(l.Node, l.Boot) != nil {
+			for _, n := range w.d.order {
+				n.segments = slices.DeleteFunc(slices.Clone(n.segments), func(t *task) bool {
+					i := slices.Index(t.holders, w.d.nodes[l.Node])
+					if i < 0 || len(t.holders) < 2 {
+						return false
+					}
+					t.holders = slices.Delete(slices.Clone(t.holders), i, i+1)
+					return n == w.d.nodes[l.Node]
+				})
+			}
+		}
+	},
+	"a Copy that nobody answers is not asked for again": func(w *world, e Event) {
+		if _, ok := e.(Tick); ok {
+			for _, n := range w.d.order {
+				n.copying.at = w.now
+			}
+		}
+	},
 	"a leaving node is given work": func(w *world, e Event) {
 		if p, ok := e.(Pull); ok && w.d.nodes[p.Node] != nil && w.d.nodes[p.Node].leaving {
 			w.d.nodes[p.Node].leaving = false

@@ -1,5 +1,7 @@
 package sched
 
+import "github.com/pondmesh/pond/actors/plan"
+
 // Bounds and waits of a job. Those in [Config] are the defaults of its fields.
 const (
 	attemptsMax          = 4      // counted failures of a task, then the job fails
@@ -33,6 +35,19 @@ const (
 	localityWorkMax      = 4 << 20 // tasks × producers beyond which locality is not computed
 	localityBytesMin     = 1 << 20 // inputs smaller than this have no locality
 	memoryPerSlot        = 1 << 30 // of a node that does not say how much it has
+	copyAskMillis        = 10_000  // a Copy that is not answered is asked for again
+	copyTriesMax         = 8       // times that nobody takes a copy of a segment, then it has none
+	nameMillis           = 5_000   // copies made meanwhile are named to readers together
+)
+
+// From when on a job that does not say so has copies. A loss costs what its node has made,
+// and all that waits for it, so little at first: what people would not notice is not worth
+// the network. It grows with the time that a job has run, and how likely it is with that and
+// with the nodes, while what a node has to copy does not. Below so many nodes a copy is a
+// large part of what the others make, and a loss is rare.
+const (
+	copyAfterMillis = 300_000
+	copyNodesMin    = 8
 )
 
 // AttemptsPerTerm is the gap between the attempt numbers of two terms: attempts
@@ -54,6 +69,11 @@ type Config struct {
 	NoSpeculation     bool
 	SpeculationFactor float64 // default 2
 	SpeculationMillis int64   // shortest runtime of a straggler; default 10 s
+	Copies            plan.Copies
+	CopyAfterMillis   int64 // of an automatic choice: how long the job has run; default 5 min
+	CopyNodes         int   // and on how many nodes; default 8
+	CopyRate          int64 // bytes a second, of one node; default plan.CopyRate
+	RanMillis         int64 // how long the job ran under earlier terms
 }
 
 func (c Config) withDefaults() Config {
@@ -68,6 +88,11 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.NodesGraceMillis, nodesGraceMillis)
 	orDefault(&c.PublishMillis, publishMillis)
 	orDefault(&c.SpeculationMillis, speculationMinMillis)
+	orDefault(&c.CopyAfterMillis, copyAfterMillis)
+	orDefault(&c.CopyRate, plan.CopyRate)
+	if c.CopyNodes <= 0 {
+		c.CopyNodes = copyNodesMin
+	}
 	if c.SpeculationFactor <= 0 {
 		c.SpeculationFactor = speculationFactor
 	}

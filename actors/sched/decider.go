@@ -38,6 +38,10 @@ type Decider struct {
 	nextOffer int // index in order, where repeated offers go on
 	timers    heap[timer]
 
+	want    int     // nodes that are to hold a segment, sooner or later; 1: as they do
+	began   int64   // when a task first ran; -1: none has
+	copiers []*node // may have to copy something now
+
 	publish publishing
 	finish  *Finish
 	out     []Action
@@ -53,7 +57,7 @@ type timer struct {
 // New returns the Decider of job. It keeps job, which must not change: see [Extend].
 func New(job *plan.Job, c Config) *Decider {
 	d := &Decider{
-		cfg: c.withDefaults(), job: job, emptyFrom: -1,
+		cfg: c.withDefaults(), job: job, emptyFrom: -1, want: 1, began: -1,
 		byID: map[plan.StageID]*stage{}, nodes: map[NodeID]*node{},
 		timers: heap[timer]{less: func(a, b timer) bool {
 			return a.at < b.at || a.at == b.at && a.seq < b.seq
@@ -61,6 +65,9 @@ func New(job *plan.Job, c Config) *Decider {
 	}
 	for i, p := range job.Stages {
 		d.addStage(i, p)
+	}
+	if c.Copies == plan.LazyCopies || c.Copies == plan.EagerCopies {
+		d.want = plan.SegmentCopies
 	}
 	return d
 }
@@ -146,6 +153,7 @@ func (d *Decider) Step(e Event) []Action {
 	}
 	if d.begun && d.finish == nil {
 		d.offer()
+		d.copy()
 	}
 	return d.out
 }
@@ -197,6 +205,7 @@ func (d *Decider) onTick(e Tick) {
 	}
 	d.tickPublish()
 	d.tickGrace()
+	d.tickCopies()
 	if d.finish == nil && !d.publish.active {
 		d.tickOffers()
 	}

@@ -39,8 +39,11 @@ func (d *Decider) updateDemand() {
 func (d *Decider) computeDemand() {
 	for i := len(d.stages) - 1; i >= 0; i-- {
 		s := d.stages[i]
+		before := s.wanted
 		s.wanted = i == len(d.stages)-1 || slices.ContainsFunc(s.uses, func(u *stage) bool { return u.wanted })
-		s.wanted = s.wanted && !s.complete()
+		if s.wanted = s.wanted && !s.complete(); s.wanted && !before {
+			d.spreadInputs(s)
+		}
 	}
 }
 
@@ -217,7 +220,9 @@ func (d *Decider) win(t *task, number int, n *node, h HeldSegment) {
 		n.segments = append(n.segments, t)
 	}
 	s.changes++
+	t.copyTries = 0
 	d.set(t, done)
+	d.spread(t)
 }
 
 // outdate takes back everything that was made, however indirectly, of a stage

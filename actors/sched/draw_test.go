@@ -13,7 +13,7 @@ func newWorld(seed uint64) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, 1)), seed: seed, term: 1, calmAt: 60_000,
 		queue: heap[happening]{less: func(a, b happening) bool { return a.at < b.at || a.at == b.at && a.seq < b.seq }},
-		needs: map[plan.TaskID]int64{}, failed: map[plan.TaskID]int{}, fickle: map[plan.StageID]bool{}, poison: map[plan.TaskID]bool{}, crashed: map[plan.TaskID]int{}, used: map[plan.AttemptID]bool{}, told: map[Boot]bool{},
+		needs: map[plan.TaskID]int64{}, failed: map[plan.TaskID]int{}, fickle: map[plan.StageID]bool{}, poison: map[plan.TaskID]bool{}, crashed: map[plan.TaskID]int{}, used: map[plan.AttemptID]bool{}, told2nd: map[string]map[Boot]bool{}, asked: map[Boot]int64{}, told: map[Boot]bool{},
 		staged: map[string]*simSegment{}, fired: map[string]int{},
 	}
 	w.makeJob()
@@ -29,6 +29,8 @@ func newWorld(seed uint64) *world {
 		"file-lost": w.rng.IntN(2), "join": w.rng.IntN(2), "extend": 3, "everyone": w.rng.IntN(24) / 23, "crash": w.rng.IntN(2), "poison": w.rng.IntN(16) / 15}
 	w.drawMemory()
 	w.copies = 1 + w.rng.IntN(3)
+	w.mode = []plan.Copies{plan.AutoCopies, plan.NoCopies, plan.LazyCopies, plan.EagerCopies}[w.rng.IntN(4)]
+	w.budget["copy-refused"] = w.rng.IntN(4)
 	return w
 }
 

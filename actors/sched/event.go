@@ -81,11 +81,13 @@ type Done struct {
 	Copies  []NodeID // hold the segment too
 }
 
-// Copied: these nodes hold an attempt's segment too.
+// Copied: these nodes hold an attempt's segment too. From answers a Copy so: with none if
+// nobody takes the segment, or it has it no more.
 type Copied struct {
 	Attempt plan.AttemptID
 	Segment string
 	Nodes   []NodeID
+	From    NodeID // empty: it was not asked for
 }
 
 // Output is the committed output of an attempt: a segment, or staged files.

@@ -60,25 +60,6 @@ func (d *Decider) name(t *task) {
 	t.stage.changes++
 }
 
-// onCopied adds holders of a winner. Copies of what has lost are given up. Inputs name the
-// new holders with the next change: nobody fetches them anew for that alone.
-func (d *Decider) onCopied(e Copied) {
-	t := d.task(e.Attempt.Task)
-	if t == nil || e.Segment == "" {
-		return
-	}
-	won := t.state == done && t.won == e.Attempt.Attempt && t.out.Segment == e.Segment
-	for _, id := range e.Nodes {
-		switch n := d.nodes[id]; {
-		case n == nil: // if it comes back, it is asked what it holds
-		case won:
-			t.unnamed = d.addHolder(t, n) && t.seq < d.seq || t.unnamed
-		default:
-			d.emit(Release{e.Attempt, e.Segment, id})
-		}
-	}
-}
-
 // accept makes a held segment the winner of a task that has none, if it may be.
 func (d *Decider) accept(t *task, n *node, h *HeldSegment) {
 	if d.acceptable(t, h.Attempt, h) && (t.stage.leaf() || h.Lineage == t.stage.lineage) {

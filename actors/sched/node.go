@@ -17,6 +17,11 @@ type node struct {
 	used     int64   // bytes granted to them
 	segments []*task // won here; some may be held no longer
 
+	uncopied     []*task // it holds them, and is to copy them, the last first; some may need it no longer
+	copying      copying // what it was asked to copy
+	copyFailures int     // of that in a row
+	copyAfter    int64   // it is asked for nothing before
+
 	leaving, gone bool
 	rank          int // scratch of locate: the index in Decider.order
 
@@ -114,10 +119,11 @@ func (d *Decider) drop(n *node) {
 		}
 		t.holders = slices.Delete(t.holders, i, i+1)
 		t.stage.changes++
-		if len(t.holders) == 0 && t.state == done {
+		if t.copyTries = 0; len(t.holders) == 0 && t.state == done {
 			t.lost()
 			d.lose(t)
 		}
+		d.spread(t)
 	}
 	n.segments = nil
 	for _, s := range d.stages {
@@ -190,6 +196,9 @@ func (d *Decider) adoptable(t *task, number int) bool {
 // place puts an attempt on a node.
 func (d *Decider) place(t *task, number int, n *node, memory int64) *attempt {
 	d.seq++
+	if d.began < 0 {
+		d.began = d.now
+	}
 	a := &attempt{task: t, number: number, node: n, memory: memory, lineage: t.stage.lineage, start: d.now, seq: d.seq, missing: -1}
 	t.last = max(t.last, number)
 	t.live = append(t.live, a)

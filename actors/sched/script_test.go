@@ -244,7 +244,8 @@ func (s *script) do(words []string) {
 		return
 	case "config":
 		s.config = Config{Term: s.num(kv["term"], 0), Near: NodeID(kv["near"]), AttemptsMax: int(s.num(kv["attempts"], 0)),
-			MemoryPerTask: s.num(kv["memory"], 0), NoSpeculation: slices.Contains(w, "nospeculation")}
+			MemoryPerTask: s.num(kv["memory"], 0), NoSpeculation: slices.Contains(w, "nospeculation"),
+			Copies: plan.Copies(kv["copies"]), CopyAfterMillis: s.num(kv["after"], 0), CopyNodes: int(s.num(kv["nodes"], 0)), CopyRate: s.num(kv["rate"], 0), RanMillis: s.num(kv["ran"], 0)}
 		return
 	}
 	if s.d == nil {
@@ -266,6 +267,12 @@ func (s *script) show(cmd string, w []string) bool {
 			fmt.Fprintf(&s.printed, "%s: %d tasks = %d waiting + %d running + %d done (%d reused), %d failed, %d retries, %d rows, %d bytes%s\n",
 				st.Name, st.Tasks, st.Waiting, st.Running, st.Done, st.Reused, st.Failed, st.Retries, st.Rows, st.Bytes, map[bool]string{true: ", dropped"}[st.Dropped])
 		}
+	case "copies":
+		made := 0
+		for _, st := range s.d.Status() {
+			made += st.Copies
+		}
+		fmt.Fprintf(&s.printed, "%s, %d made\n", s.d.Copies(), made)
 	case "cuts":
 		for i, x := range s.d.Stage(s.names[w[0]]).Tasks.Specs {
 			fmt.Fprintf(&s.printed, "%d: partitions %d to %d, segments %d to %d\n", i, x.Lo, x.Hi-1, x.From, x.To-1)
@@ -320,9 +327,9 @@ func (s *script) event(cmd string, w []string, kv map[string]string) Event {
 	case "done":
 		a := s.attempt(w[0])
 		return Done{a, NodeID(w[1]), boot, s.lineage(a.Task.Stage, kv), s.output(a, w[1], kv), nodeIDs(kv["copies"])}
-	case "copied": // scan/0#1 of a to b,c
+	case "copied": // scan/0#1 of a to b,c, as a, or the node that it is from, was asked
 		a := s.attempt(w[0])
-		return Copied{a, s.output(a, w[1], kv).Segment, nodeIDs(w[2])}
+		return Copied{a, s.output(a, w[1], kv).Segment, nodeIDs(strings.Join(w[2:], "")), NodeID(kv["from"])}
 	case "fail":
 		return Failed{s.attempt(w[0]), NodeID(w[1]), boot, s.err(w[2], kv["lost"])}
 	case "held":
@@ -433,6 +440,8 @@ func (s *script) describe(a Action) string {
 		return fmt.Sprintf("offer %s", a.Node)
 	case Release:
 		return fmt.Sprintf("release %s (%s) on %s", a.Attempt, a.Segment, a.Node)
+	case Copy:
+		return fmt.Sprintf("copy %s from %s, %d in all", a.Attempt, a.Node, a.Want)
 	case Publish:
 		out := fmt.Sprintf("publish, try %d:", a.Try)
 		for _, w := range a.Winners {

@@ -117,6 +117,8 @@ func (w *world) checkStep(e Event, actions []Action) {
 			if t := w.d.task(a.Attempt.Task); t != nil && t.state == done && t.out.Segment == a.Segment && !t.stage.durable {
 				w.breaks("released the winner %s", a.Attempt)
 			}
+		case Copy:
+			w.checkCopy(a)
 		case Publish:
 			if want := w.d.TaskCount(len(w.d.stages) - 1); len(a.Winners) != want {
 				w.breaks("%d outputs of %d are to be published", len(a.Winners), want)
@@ -125,6 +127,13 @@ func (w *world) checkStep(e Event, actions []Action) {
 	}
 	if p, ok := e.(Pull); ok && granted > p.Slots {
 		w.breaks("%s asked for %d tasks and got %d", p.Node, p.Slots, granted)
+	}
+	if _, ok := e.(Tick); ok {
+		for _, n := range w.d.order {
+			if why := w.auditCopies(n); why != "" && w.d.finish == nil {
+				w.breaks("%s\n%s", why, w.d)
+			}
+		}
 	}
 	if why := w.audit(); why != "" && w.d.finish == nil {
 		w.breaks("after %s: %s\n%s", show(e), why, w.d)
@@ -154,6 +163,24 @@ func (w *world) checkRun(e Event, a Run) {
 		w.breaks("%s has %d bytes", a.Attempt, a.Memory)
 	}
 	w.used[a.Attempt] = true
+}
+
+func (w *world) checkCopy(c Copy) {
+	t, n := w.d.task(c.Attempt.Task), w.d.nodes[c.Node]
+	if n == nil || t.state != done || t.out.Segment != c.Segment || !slices.Contains(t.holders, n) || len(t.holders) >= c.Want {
+		w.breaks("%s is asked to copy %s, which has %d holders", c.Node, c.Segment, len(t.holders))
+		return
+	}
+	w.asked[n.boot] = w.now
+	switch w.mode {
+	case plan.NoCopies:
+		w.breaks("%s is asked to copy %s of a job that wants none", c.Node, c.Segment)
+	case plan.AutoCopies:
+		w.fired["copied by itself"]++
+		if w.now < 5_000 {
+			w.breaks("%s is asked to copy %s of a job that has just begun", c.Node, c.Segment)
+		}
+	}
 }
 
 // known reports whether the coordinator was told that a node is leaving.
@@ -324,6 +351,79 @@ func (w *world) find(name string) *simSegment {
 	return nil
 }
 
+// safe lists the finished tasks that an event about nodes leaves a holder: those of which
+// the coordinator was told that another node has a copy, too.
+func (w *world) safe(e Event) (safe []*task) {
+	switch e := e.(type) {
+	case Copied:
+		w.note(e)
+	case Done:
+		w.note(Copied{Attempt: e.Attempt, Segment: e.Output.Segment, Nodes: e.Copies})
+	case NodeLost:
+		for _, boots := range w.told2nd {
+			delete(boots, e.Boot) // if it comes back, it is asked what it holds
+		}
+		for _, s := range w.d.stages {
+			for i := range s.tasks {
+				if t := &s.tasks[i]; t.state == done && !s.durable && w.heldElsewhere(t.out.Segment) {
+					safe = append(safe, t)
+				}
+			}
+		}
+	}
+	return safe
+}
+
+// note notes the holders that a coordinator is told of and knows.
+func (w *world) note(e Copied) {
+	t := w.d.task(e.Attempt.Task)
+	for _, id := range e.Nodes {
+		if n := w.d.nodes[id]; n != nil && t != nil {
+			if w.told2nd[e.Segment] == nil {
+				w.told2nd[e.Segment] = map[Boot]bool{}
+			}
+			w.told2nd[e.Segment][n.boot] = t.state == done && t.out.Segment == e.Segment
+		}
+	}
+}
+
+// heldElsewhere: a node that is there was told to have a copy of a segment.
+func (w *world) heldElsewhere(segment string) bool {
+	return slices.ContainsFunc(w.d.order, func(n *node) bool { return w.told2nd[segment][n.boot] })
+}
+
+// checkSafe: what has a holder left is not made again.
+func (w *world) checkSafe(tasks []*task) {
+	for _, t := range tasks {
+		if t.state != done {
+			w.breaks("%s is made again, though another node has a copy", t.id())
+		}
+	}
+}
+
+// auditCopies: what is to be copied is, or waits behind another of its node's, and nothing
+// else is.
+func (w *world) auditCopies(n *node) string {
+	d := w.d
+	switch c := n.copying.task; {
+	case c != nil && d.want < 2:
+		return fmt.Sprintf("%s copies %s of a job without copies", n.id, c.id())
+	case c != nil && d.others(n) && w.now-w.asked[n.boot] > copyAskMillis+simTick:
+		return fmt.Sprintf("%s was asked to copy %s at %d", n.id, c.id(), w.asked[n.boot])
+	}
+	if d.cfg.Copies == plan.AutoCopies || d.want < 2 || n.copying.task != nil || d.now < n.copyAfter || !d.others(n) {
+		return ""
+	}
+	for _, s := range d.stages {
+		for i := range s.tasks {
+			if t := &s.tasks[i]; d.short(t) && t.holders[0] == n {
+				return fmt.Sprintf("%s has nothing to copy, and %s has %d holders", n.id, t.id(), len(t.holders))
+			}
+		}
+	}
+	return ""
+}
+
 // TestSimulation runs thousands of random jobs under random faults.
 func TestSimulation(t *testing.T) {
 	if *simSeed != 0 {
@@ -349,7 +449,7 @@ func TestSimulation(t *testing.T) {
 	}
 	t.Logf("%d jobs from seed %d: %v", *simRuns, first, fired)
 	for _, k := range []string{"die", "wipe", "leave", "suspect", "fail", "fail-for-good", "crash", "poison", "user", "corrupt", "vanish", "rot", "result lost", "failover", "cancel",
-		"publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "resubmit", "coalesced", "split", "extend", "succeeded", "failed", "cancelled"} {
+		"publish-fails", "publish-unanswered", "file-lost", "join", "everyone", "memory", "resubmit", "coalesced", "split", "extend", "copied later", "copied by itself", "copy-refused", "succeeded", "failed", "cancelled"} {
 		if fired[k] == 0 && *simRuns >= 1000 {
 			t.Errorf("never happened: %s", k)
 		}

@@ -49,7 +49,7 @@ type task struct {
 	spoiledOn NodeID     // where its output was last found gone or damaged
 
 	// Counts against the bounds in config.go.
-	attempts, failures, crashes, memoryFailures, nodeLosses, vanishings, fetchFailures, remakes, speculations int
+	attempts, failures, crashes, memoryFailures, nodeLosses, vanishings, fetchFailures, remakes, speculations, copyTries int
 
 	// The winner, meaningful while state is done.
 	won     int     // attempt; 0 < won, and won <= last unless it is reused
@@ -130,7 +130,9 @@ type stage struct {
 	done, ready, running int      // tasks in that state; done+ready+running <= len(tasks)
 	oldest, newest       *attempt // running ones, linked in order of start
 	runtimes             histogram
-	outdated             int // times that its tasks were taken back, since what they read has changed
+	outdated             int   // times that its tasks were taken back, since what they read has changed
+	unnamed              bool  // holders of some task's output are to be named
+	namedAt              int64 // when that was last done
 
 	queue     heap[*task]            // no preference
 	local     map[*node]*heap[*task] // by preferred node

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/pondmesh/pond/actors/plan"
 )
 
 // StageStatus is the progress of one stage. Tasks = Waiting + Running + Done.
@@ -18,6 +20,7 @@ type StageStatus struct {
 	Failed  int // attempts that failed
 	Retries int // attempts beyond the first of their task
 	Lost    int // times that a finished task's output was lost, with all copies
+	Copies  int // made of its tasks' outputs
 	// Of the winning attempts, together.
 	Rows, RawBytes, Bytes int64
 	Spilled, CPUMillis    int64
@@ -75,6 +78,17 @@ func (d *Decider) Rows() int64 { return d.last().status.Rows }
 
 // Bytes is what the last stage's tasks have made, as it is stored.
 func (d *Decider) Bytes() int64 { return d.last().status.Bytes }
+
+// Copies says when segments of the job have copies, as far as is decided.
+func (d *Decider) Copies() plan.Copies {
+	switch {
+	case d.want < plan.SegmentCopies:
+		return plan.NoCopies
+	case d.cfg.Copies == plan.EagerCopies:
+		return plan.EagerCopies
+	}
+	return plan.LazyCopies
+}
 
 // Version is the Version of Runs of a stage that start now. While it stays the same,
 // so do the Segments of the stages that it reads.

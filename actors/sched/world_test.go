@@ -49,8 +49,11 @@ type world struct {
 	reads     int  // of a result that was lost
 	eager     bool // all copies are there when the segment is done
 	copies    int  // nodes that hold a segment, its maker among them, when it is done
-	hoard     bool // a planted bug: nodes keep what they cannot read
-	blind     bool // a planted bug: all outputs have one sum
+	mode      plan.Copies
+	asked     map[Boot]int64           // when a node was last asked for a copy
+	told2nd   map[string]map[Boot]bool // nodes that the coordinator was told of as holders of a segment too, while it knew them
+	hoard     bool                     // a planted bug: nodes keep what they cannot read
+	blind     bool                     // a planted bug: all outputs have one sum
 	fired     map[string]int
 	trace     []string
 	broken    string
@@ -151,7 +154,7 @@ func (w *world) run() string {
 }
 
 func (w *world) config() Config {
-	return Config{Term: w.term, PublishMillis: 10_000, NodesGraceMillis: 300_000}
+	return Config{Term: w.term, PublishMillis: 10_000, NodesGraceMillis: 300_000, Copies: w.mode, CopyAfterMillis: 5_000, CopyNodes: 3}
 }
 
 // submitAgain sometimes submits the plan as another job, when the first has
@@ -236,6 +239,7 @@ func (w *world) submit() {
 // begins with the next tick, whether it has heard of all by then or not.
 func (w *world) newDecider() {
 	clear(w.crashed)
+	clear(w.told2nd)
 	w.d = New(w.job, w.config())
 	for _, n := range w.nodes {
 		if !n.up {
@@ -249,13 +253,17 @@ func (w *world) newDecider() {
 	}
 }
 
+// simTick is how often a coordinator ticks.
+const simTick = 200
+
 func (w *world) tick() {
 	w.step(Tick{w.now})
-	w.at(200, w.tick)
+	w.at(simTick, w.tick)
 }
 
 // step hands an event to the Decider and carries out what it returns.
 func (w *world) step(e Event) {
+	safe := w.safe(e)
 	if w.sabote != nil {
 		w.sabote(w, e)
 	}
@@ -278,6 +286,7 @@ func (w *world) step(e Event) {
 	}
 	actions := slices.Clone(w.d.Step(e))
 	w.checkStep(e, actions)
+	w.checkSafe(safe)
 	for _, a := range actions {
 		w.log("  %s", show(a))
 		w.carryOut(a)
@@ -403,6 +412,9 @@ func (w *world) carryOut(a Action) {
 			n := w.node(a.Node)
 			w.message(func() { delete(n.disk, a.Segment) })
 		}
+	case Copy:
+		n := w.node(a.Node)
+		w.message(func() { w.copyLater(n, n.boot, a) })
 	case Publish:
 		w.at(1+w.rng.Int64N(3000), func() { w.publish(a, term, run) })
 	}
@@ -541,18 +553,37 @@ func (w *world) outcome(n *simNode, r Run, read []*simSegment, cut simCut) Event
 	if w.rng.IntN(8) == 0 {
 		r.Lineage = 0 // Held tells it all the same
 	}
-	copies := w.copy(n, seg)
+	copies := w.copy(n, seg, w.copies)
 	if !w.eager && w.rng.IntN(2) == 0 { // some are made later
-		w.message(func() { w.step(Copied{r.Attempt, seg.name, copies}) })
+		w.message(func() { w.step(Copied{r.Attempt, seg.name, copies, ""}) })
 		copies = nil
 	}
 	return Done{r.Attempt, n.id, n.boot, r.Lineage, out, copies}
 }
 
-// copy has other nodes hold a segment too, as many as make w.copies together with n.
-func (w *world) copy(n *simNode, seg *simSegment) (holders []NodeID) {
+// copyLater has a node do what a Copy asks for, after a while. Sometimes nobody takes it.
+func (w *world) copyLater(n *simNode, boot Boot, c Copy) {
+	w.at(w.rng.Int64N(2000), func() {
+		seg := n.disk[c.Segment]
+		if !n.up || n.boot != boot {
+			return
+		}
+		e := Copied{Attempt: c.Attempt, Segment: c.Segment, From: n.id}
+		switch {
+		case seg == nil || seg.corrupt:
+		case w.fire("copy-refused"):
+		default:
+			e.Nodes = w.copy(n, seg, c.Want)
+			w.fired["copied later"] += min(len(e.Nodes), 1)
+		}
+		w.tell(e)
+	})
+}
+
+// copy has other nodes hold a segment too, as many as are wanted together with n.
+func (w *world) copy(n *simNode, seg *simSegment, want int) (holders []NodeID) {
 	for _, i := range w.rng.Perm(len(w.nodes)) {
-		if o := w.nodes[i]; o != n && o.up && !o.leaving && len(holders)+1 < w.copies && seg.cut.plan.Exchange.Kind != plan.Files {
+		if o := w.nodes[i]; o != n && o.up && !o.leaving && len(holders)+1 < want && seg.cut.plan.Exchange.Kind != plan.Files {
 			its := *seg // which may rot alone
 			o.disk[seg.name] = &its
 			holders = append(holders, o.id)

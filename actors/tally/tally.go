@@ -69,7 +69,7 @@ func (t *Tally) Stages(d Decider, now int64) []api.StageStatus {
 	var out []api.StageStatus
 	for _, st := range d.Status() {
 		out = append(out, api.StageStatus{
-			Index: st.Index, Name: st.Name, Tasks: st.Tasks, Running: st.Running, Done: st.Done, Reused: st.Reused, Retries: st.Retries, Lost: st.Lost, Dropped: st.Dropped,
+			Index: st.Index, Name: st.Name, Tasks: st.Tasks, Running: st.Running, Done: st.Done, Reused: st.Reused, Retries: st.Retries, Lost: st.Lost, Copies: st.Copies, Dropped: st.Dropped,
 			Rows: st.Rows, RawBytes: st.RawBytes, Bytes: st.Bytes, Spill: st.Spilled, CPU: st.CPUMillis, Wall: t.clocks[st.Index].wall(now, st.Running > 0),
 		})
 	}

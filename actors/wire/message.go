@@ -50,6 +50,10 @@ func typeOf(m proto.Message) Type {
 		return Type_FAILED
 	case *Stop:
 		return Type_STOP
+	case *Copy:
+		return Type_COPY
+	case *Copied:
+		return Type_COPIED
 	}
 	return Type_NONE
 }
@@ -72,6 +76,10 @@ func newMessage(t Type) proto.Message {
 		return new(Failed)
 	case Type_STOP:
 		return new(Stop)
+	case Type_COPY:
+		return new(Copy)
+	case Type_COPIED:
+		return new(Copied)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +55,8 @@ func samples() []proto.Message {
 		&Pull{Header: header(), Slots: slotsMax, Running: running, Small: true}, &Grant{Header: header(), Runs: runs},
 		&Done{Header: header(), Task: task(), Segment: segment(PartitionsInlineMax), Files: files, CpuMs: 5, Slots: 1},
 		&Failed{Header: header(), Task: task(), Error: failure, Slots: 1}, &Stop{Header: header()}, &Stop{Header: header(), Task: task()},
+		&Copy{Header: header(), Task: task(), Segment: make([]byte, segmentIDBytes), Want: CopiesMax},
+		&Copied{Header: header(), Task: task(), Segment: make([]byte, segmentIDBytes), Nodes: slices.Repeat([]string{strings.Repeat("n", nodeBytesMax)}, CopiesMax)},
 	}
 }
 

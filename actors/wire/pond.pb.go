@@ -37,20 +37,24 @@ const (
 	Type_DONE       Type = 7
 	Type_FAILED     Type = 8
 	Type_STOP       Type = 9
+	Type_COPY       Type = 13
+	Type_COPIED     Type = 14
 )
 
 // Enum value maps for Type.
 var (
 	Type_name = map[int32]string{
-		0: "NONE",
-		1: "ACK",
-		2: "TASK_ERROR",
-		4: "WORK",
-		5: "PULL",
-		6: "GRANT",
-		7: "DONE",
-		8: "FAILED",
-		9: "STOP",
+		0:  "NONE",
+		1:  "ACK",
+		2:  "TASK_ERROR",
+		4:  "WORK",
+		5:  "PULL",
+		6:  "GRANT",
+		7:  "DONE",
+		8:  "FAILED",
+		9:  "STOP",
+		13: "COPY",
+		14: "COPIED",
 	}
 	Type_value = map[string]int32{
 		"NONE":       0,
@@ -62,6 +66,8 @@ var (
 		"DONE":       7,
 		"FAILED":     8,
 		"STOP":       9,
+		"COPY":       13,
+		"COPIED":     14,
 	}
 )
 
@@ -1055,6 +1061,145 @@ func (x *Stop) GetTask() *Task {
 	return nil
 }
 
+// Copy, coordinator to node: have a segment that you hold be held by so many nodes, beside
+// your other work. Answered by Copied, once it is done or cannot be.
+type Copy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Task          *Task                  `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	Segment       []byte                 `protobuf:"bytes,3,opt,name=segment,proto3" json:"segment,omitempty"` // as Segment.id
+	Want          int32                  `protobuf:"varint,4,opt,name=want,proto3" json:"want,omitempty"`      // nodes, the receiver among them
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Copy) Reset() {
+	*x = Copy{}
+	mi := &file_pond_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Copy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Copy) ProtoMessage() {}
+
+func (x *Copy) ProtoReflect() protoreflect.Message {
+	mi := &file_pond_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Copy.ProtoReflect.Descriptor instead.
+func (*Copy) Descriptor() ([]byte, []int) {
+	return file_pond_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Copy) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Copy) GetTask() *Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *Copy) GetSegment() []byte {
+	if x != nil {
+		return x.Segment
+	}
+	return nil
+}
+
+func (x *Copy) GetWant() int32 {
+	if x != nil {
+		return x.Want
+	}
+	return 0
+}
+
+// Copied, node to coordinator: these nodes hold a segment too, durably.
+type Copied struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Header        *Header                `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	Task          *Task                  `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	Segment       []byte                 `protobuf:"bytes,3,opt,name=segment,proto3" json:"segment,omitempty"`
+	Nodes         []string               `protobuf:"bytes,4,rep,name=nodes,proto3" json:"nodes,omitempty"` // none: nobody takes it, or it is gone
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Copied) Reset() {
+	*x = Copied{}
+	mi := &file_pond_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Copied) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Copied) ProtoMessage() {}
+
+func (x *Copied) ProtoReflect() protoreflect.Message {
+	mi := &file_pond_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Copied.ProtoReflect.Descriptor instead.
+func (*Copied) Descriptor() ([]byte, []int) {
+	return file_pond_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Copied) GetHeader() *Header {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *Copied) GetTask() *Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *Copied) GetSegment() []byte {
+	if x != nil {
+		return x.Segment
+	}
+	return nil
+}
+
+func (x *Copied) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
 type Ack struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1063,7 +1208,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_pond_proto_msgTypes[12]
+	mi := &file_pond_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1220,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[12]
+	mi := &file_pond_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1233,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{12}
+	return file_pond_proto_rawDescGZIP(), []int{14}
 }
 
 // TaskError mirrors plan.Error.
@@ -1107,7 +1252,7 @@ type TaskError struct {
 
 func (x *TaskError) Reset() {
 	*x = TaskError{}
-	mi := &file_pond_proto_msgTypes[13]
+	mi := &file_pond_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1264,7 @@ func (x *TaskError) String() string {
 func (*TaskError) ProtoMessage() {}
 
 func (x *TaskError) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[13]
+	mi := &file_pond_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1277,7 @@ func (x *TaskError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskError.ProtoReflect.Descriptor instead.
 func (*TaskError) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{13}
+	return file_pond_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TaskError) GetKind() uint32 {
@@ -1195,7 +1340,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_pond_proto_msgTypes[14]
+	mi := &file_pond_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1207,7 +1352,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_pond_proto_msgTypes[14]
+	mi := &file_pond_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,7 +1365,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_pond_proto_rawDescGZIP(), []int{14}
+	return file_pond_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Lost) GetStageId() string {
@@ -1325,7 +1470,17 @@ const file_pond_proto_rawDesc = "" +
 	"\x05slots\x18\x04 \x01(\x05R\x05slots\"V\n" +
 	"\x04Stop\x12)\n" +
 	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
-	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\"\x05\n" +
+	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\"\x84\x01\n" +
+	"\x04Copy\x12)\n" +
+	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
+	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12\x18\n" +
+	"\asegment\x18\x03 \x01(\fR\asegment\x12\x12\n" +
+	"\x04want\x18\x04 \x01(\x05R\x04want\"\x88\x01\n" +
+	"\x06Copied\x12)\n" +
+	"\x06header\x18\x01 \x01(\v2\x11.pond.wire.HeaderR\x06header\x12#\n" +
+	"\x04task\x18\x02 \x01(\v2\x0f.pond.wire.TaskR\x04task\x12\x18\n" +
+	"\asegment\x18\x03 \x01(\fR\asegment\x12\x14\n" +
+	"\x05nodes\x18\x04 \x03(\tR\x05nodes\"\x05\n" +
 	"\x03Ack\"\xaa\x01\n" +
 	"\tTaskError\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x0e\n" +
@@ -1339,7 +1494,7 @@ const file_pond_proto_rawDesc = "" +
 	"\bstage_id\x18\x01 \x01(\tR\astageId\x12\x1e\n" +
 	"\n" +
 	"partitions\x18\x02 \x03(\x05R\n" +
-	"partitions*\x80\x01\n" +
+	"partitions*\x96\x01\n" +
 	"\x04Type\x12\b\n" +
 	"\x04NONE\x10\x00\x12\a\n" +
 	"\x03ACK\x10\x01\x12\x0e\n" +
@@ -1351,7 +1506,10 @@ const file_pond_proto_rawDesc = "" +
 	"\x04DONE\x10\a\x12\n" +
 	"\n" +
 	"\x06FAILED\x10\b\x12\b\n" +
-	"\x04STOP\x10\t\"\x04\b\x03\x10\x03\"\x04\b\n" +
+	"\x04STOP\x10\t\x12\b\n" +
+	"\x04COPY\x10\r\x12\n" +
+	"\n" +
+	"\x06COPIED\x10\x0e\"\x04\b\x03\x10\x03\"\x04\b\n" +
 	"\x10\n" +
 	"\"\x04\b\v\x10\v\"\x04\b\f\x10\fB&Z$github.com/pondmesh/pond/actors/wireb\x06proto3"
 
@@ -1368,7 +1526,7 @@ func file_pond_proto_rawDescGZIP() []byte {
 }
 
 var file_pond_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pond_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_pond_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_pond_proto_goTypes = []any{
 	(Type)(0),          // 0: pond.wire.Type
 	(Envelope_Kind)(0), // 1: pond.wire.Envelope.Kind
@@ -1384,9 +1542,11 @@ var file_pond_proto_goTypes = []any{
 	(*Done)(nil),       // 11: pond.wire.Done
 	(*Failed)(nil),     // 12: pond.wire.Failed
 	(*Stop)(nil),       // 13: pond.wire.Stop
-	(*Ack)(nil),        // 14: pond.wire.Ack
-	(*TaskError)(nil),  // 15: pond.wire.TaskError
-	(*Lost)(nil),       // 16: pond.wire.Lost
+	(*Copy)(nil),       // 14: pond.wire.Copy
+	(*Copied)(nil),     // 15: pond.wire.Copied
+	(*Ack)(nil),        // 16: pond.wire.Ack
+	(*TaskError)(nil),  // 17: pond.wire.TaskError
+	(*Lost)(nil),       // 18: pond.wire.Lost
 }
 var file_pond_proto_depIdxs = []int32{
 	1,  // 0: pond.wire.Envelope.kind:type_name -> pond.wire.Envelope.Kind
@@ -1403,15 +1563,19 @@ var file_pond_proto_depIdxs = []int32{
 	10, // 11: pond.wire.Done.files:type_name -> pond.wire.Files
 	3,  // 12: pond.wire.Failed.header:type_name -> pond.wire.Header
 	4,  // 13: pond.wire.Failed.task:type_name -> pond.wire.Task
-	15, // 14: pond.wire.Failed.error:type_name -> pond.wire.TaskError
+	17, // 14: pond.wire.Failed.error:type_name -> pond.wire.TaskError
 	3,  // 15: pond.wire.Stop.header:type_name -> pond.wire.Header
 	4,  // 16: pond.wire.Stop.task:type_name -> pond.wire.Task
-	16, // 17: pond.wire.TaskError.lost:type_name -> pond.wire.Lost
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	3,  // 17: pond.wire.Copy.header:type_name -> pond.wire.Header
+	4,  // 18: pond.wire.Copy.task:type_name -> pond.wire.Task
+	3,  // 19: pond.wire.Copied.header:type_name -> pond.wire.Header
+	4,  // 20: pond.wire.Copied.task:type_name -> pond.wire.Task
+	18, // 21: pond.wire.TaskError.lost:type_name -> pond.wire.Lost
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_pond_proto_init() }
@@ -1425,7 +1589,7 @@ func file_pond_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pond_proto_rawDesc), len(file_pond_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -43,6 +43,16 @@ func Validate(m proto.Message) error {
 		if m.Task != nil {
 			c.task(m.Task)
 		}
+	case *Copy:
+		c.header(m.Header)
+		c.task(m.Task)
+		c.segmentID(m.Segment)
+		c.count("want", int64(m.Want), CopiesMax)
+	case *Copied:
+		c.header(m.Header)
+		c.task(m.Task)
+		c.segmentID(m.Segment)
+		c.copies(m.Nodes)
 	default:
 		return fmt.Errorf("%w: %T is not of this protocol", ErrInvalid, m)
 	}
@@ -163,15 +173,23 @@ func (c *checker) segment(s *Segment) {
 		c.fail("segment is missing")
 		return
 	}
-	if len(s.Id) != segmentIDBytes {
-		c.fail("segment id has %d bytes, not %d", len(s.Id), segmentIDBytes)
-	}
+	c.segmentID(s.Id)
 	c.sizes("rows", s.Rows, "raw_bytes", s.RawBytes, "bytes", s.Bytes)
 	c.count("partitions", int64(s.Partitions), partitionsMax)
 	c.partitions("partition_bytes", s, s.PartitionBytes)
 	c.partitions("partition_rows", s, s.PartitionRows)
-	c.count("copies", int64(len(s.Copies)), CopiesMax)
-	for _, n := range s.Copies {
+	c.copies(s.Copies)
+}
+
+func (c *checker) segmentID(id []byte) {
+	if len(id) != segmentIDBytes {
+		c.fail("segment id has %d bytes, not %d", len(id), segmentIDBytes)
+	}
+}
+
+func (c *checker) copies(nodes []string) {
+	c.count("copies", int64(len(nodes)), CopiesMax)
+	for _, n := range nodes {
 		c.text("a copy's node", n, nodeBytesMax)
 	}
 }

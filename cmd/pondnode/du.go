@@ -18,6 +18,7 @@ func (a *app) duCommand() *cobra.Command {
 		Long: "Show what the nodes of the pond hold on disk, by kind, and in total.\n\n" +
 			"  live     segments of jobs that have not ended\n" +
 			"  kept     segments of ended jobs: results, and what equal queries reuse (--cache, --keep)\n" +
+			"  copies   segments that other nodes made, of jobs that have copies\n" +
 			"  records  of jobs (--records-max, --keep)\n" +
 			"  staged   files that jobs have written beside their outputs, and not published\n" +
 			"  spill    what DuckDB has put aside\n\n" +

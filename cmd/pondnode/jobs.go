@@ -220,7 +220,11 @@ func printHead(w io.Writer, st *pond.Status, now time.Time) {
 	since("first row", st.FirstRow)
 	since("last row", st.LastRow)
 	if st.Copies != "" {
-		line("copies", st.Copies)
+		made := 0
+		for _, s := range st.Stages {
+			made += s.Copies
+		}
+		line("copies", fmt.Sprintf("%s, %d made", st.Copies, made))
 	}
 	if st.Coordinator != "" {
 		line("coordinator", fmt.Sprintf("node %s, term %d", st.Coordinator, st.Term))

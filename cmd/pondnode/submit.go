@@ -53,8 +53,8 @@ func (s *submission) add(cmd *cobra.Command) {
 	f.StringArrayVar(&s.typed, "param", nil, "`NAME=VALUE` of the statement's $NAME, or a VALUE for the next of $1, $2 … or ?; may be repeated")
 	f.DurationVar(&s.lease, "lease", time.Minute, "end the job when this command is gone for so long; 0: never")
 	f.StringVar(&s.codec, "codec", "", "how blocks are compressed: s2, zstd, lz4 or none (default s2)")
-	f.StringVar(&s.copies, "copies", "", "whether two nodes hold what a stage leaves: none, or eager, before a task is done (default none)")
-	_ = cmd.RegisterFlagCompletionFunc("copies", cobra.FixedCompletions([]string{"none", "eager"}, cobra.ShellCompDirectiveNoFileComp))
+	f.StringVar(&s.copies, "copies", "", "whether two nodes hold what a stage leaves: none; lazy, once a task is done; eager, before it is; auto, lazy for long jobs on many nodes (default auto)")
+	_ = cmd.RegisterFlagCompletionFunc("copies", cobra.FixedCompletions([]string{"auto", "none", "lazy", "eager"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions([]string{"s2", "zstd", "lz4", "none"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
