@@ -23,7 +23,7 @@ func (n *Node) withRowTimes(ctx context.Context, s *api.JobStatus) *api.JobStatu
 	ctx, stop := context.WithTimeout(ctx, rowTimesTimeout)
 	defer stop()
 	holders := slices.DeleteFunc(slices.Clone(n.mesh.View().Members), func(m mesh.Member) bool {
-		return !slices.ContainsFunc(s.Result.Parts, func(p api.ResultPart) bool { return p.Addr == m.APIAddr() })
+		return !slices.ContainsFunc(s.Result.Parts, func(p api.ResultPart) bool { return slices.Contains(p.Holders(), m.APIAddr()) })
 	})
 	times := peers.Ask(ctx, n.peers, holders, "when rows were read", func() api.RowTimes { return n.segments.Read(s.ID) },
 		func(ctx context.Context, p *api.Peer) (t api.RowTimes, err error) {

@@ -151,7 +151,7 @@ func (x *reading) read(ctx context.Context, p ResultPart, skip int64, use func(a
 	if err != nil {
 		return err
 	}
-	rows := x.reader.blocks.Rows(transfer.For(ctx, string(x.job)), decode, []transfer.Run{{Addr: p.Addr, Segment: id, Partition: transfer.AllPartitions, Skip: skip, Rows: p.Rows - skip}})
+	rows := x.reader.blocks.Rows(transfer.For(ctx, string(x.job)), decode, []transfer.Run{{Addr: p.Addr, Others: p.Others, Segment: id, Partition: transfer.AllPartitions, Skip: skip, Rows: p.Rows - skip}})
 	defer rows.Close()
 	for !x.over {
 		rec, err := rows.Next()
@@ -205,11 +205,26 @@ func (r *Result) checkPart(ctx context.Context, p ResultPart) error {
 	if p.Rows == 0 {
 		return nil
 	}
-	s, err := r.reader.api.at(p.Addr).schema(ctx, p.Segment, true)
+	s, err := r.schemaOf(ctx, p)
 	if err == nil && r.stored != nil && !sameTypes(s, r.stored) {
 		err = &plan.Error{Kind: plan.KindFetch, Op: "read segment", Subject: p.Segment, Text: "its columns are not those of the result"}
 	}
 	return err
+}
+
+// schemaOf is a part's columns, from a holder that has read all of it. What one cannot give
+// another may: the part is lost only if all have lost it.
+func (r *Result) schemaOf(ctx context.Context, p ResultPart) (s *arrow.Schema, err error) {
+	for _, addr := range p.Holders() {
+		s, why := r.reader.api.at(addr).schema(ctx, p.Segment, true)
+		if why == nil {
+			return s, nil
+		}
+		if err == nil || errors.Is(why, plan.ErrUnavailable) {
+			err = why
+		}
+	}
+	return nil, err
 }
 
 // sameTypes compares the types of columns: a query whose text names its partition
@@ -242,9 +257,9 @@ const (
 	settleMax   = 30 * time.Second
 )
 
-// settle finds out what became of the holder of a part that cannot be reached. back:
-// it answers again. A holder that no other node sees any more is gone, and what it
-// held is lost.
+// settle finds out what became of the holders of a part that cannot be reached. back: one
+// answers again. Holders that no other node sees any more are gone, and what they held is
+// lost.
 func (r *Result) settle(ctx context.Context, why error, p ResultPart) (back bool, _ error) {
 	if !errors.Is(why, plan.ErrUnavailable) {
 		return false, why
@@ -256,13 +271,15 @@ func (r *Result) settle(ctx context.Context, why error, p ResultPart) (back bool
 		if err != nil {
 			return false, why
 		}
-		if !slices.ContainsFunc(m.Members, func(m MemberInfo) bool { return m.API == p.Addr }) {
+		if !slices.ContainsFunc(m.Members, func(m MemberInfo) bool { return slices.Contains(p.Holders(), m.API) }) {
 			lost := *plan.AsError(why)
 			lost.Kind, lost.Text, lost.Hint = plan.KindFetch, "the node that held it is gone: "+lost.Text, lostHint
 			return false, &lost
 		}
-		if r.reader.api.at(p.Addr).answers(ctx) == nil {
-			return true, why
+		for _, addr := range p.Holders() {
+			if r.reader.api.at(addr).answers(ctx) == nil {
+				return true, why
+			}
 		}
 		select {
 		case <-time.After(settlePause):

@@ -53,7 +53,7 @@ func (r *ResultReader) Open(ctx context.Context, info *ResultInfo, remake Remake
 	out := &Result{reader: r, remake: remake, parts: info.Parts, job: info.Job}
 	for tries, returns := 0, 0; len(out.parts) > 0; {
 		first := out.parts[0]
-		s, err := r.api.at(first.Addr).schema(ctx, first.Segment, true)
+		s, err := out.schemaOf(ctx, first)
 		if err == nil {
 			out.stored = s
 			out.Schema, out.recast = PlainSchema(s)
