@@ -34,6 +34,17 @@ func Done(stage, tasks int) Trigger {
 	return func(s *pond.Status) bool { return stage < len(s.Stages) && s.Stages[stage].Done >= tasks }
 }
 
+// Copied is due once all tasks of the stage are done, and each has a copy of what it made.
+func Copied(stage int) Trigger {
+	return func(s *pond.Status) bool {
+		if stage >= len(s.Stages) {
+			return false
+		}
+		st := s.Stages[stage]
+		return st.Tasks > 0 && st.Done == st.Tasks && st.Lost == 0 && st.Copies >= st.Tasks
+	}
+}
+
 // HalfDone is due once half of the stage's tasks are done, and some are not.
 func HalfDone(stage int) Trigger {
 	return func(s *pond.Status) bool {

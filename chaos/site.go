@@ -216,7 +216,7 @@ func (s *Site) follow(ctx context.Context, p *scenario.Plan, r *Record, fire []*
 	defer session.Close()
 	limit, cancel := context.WithTimeout(ctx, time.Duration(p.Setup.Limit))
 	defer cancel()
-	t, err := s.w.submit(limit, session, p.Job)
+	t, err := s.w.submit(limit, session, p)
 	if err != nil && limit.Err() != nil && ctx.Err() == nil {
 		return fmt.Errorf("%w: %w", ErrHung, err)
 	}

@@ -80,6 +80,8 @@ func due(m scenario.Moment) Trigger {
 		return Started(m.N)
 	case scenario.Term:
 		return func(s *pond.Status) bool { return s.Term >= uint64(m.N) }
+	case scenario.Copied:
+		return Copied(m.N)
 	}
 	return func(s *pond.Status) bool { return Share(s) >= m.Share }
 }
@@ -204,6 +206,9 @@ func (k *strike) worker(ctx context.Context, st *pond.Status) ([]*Node, error) {
 	if err != nil { // it is not planned yet, or its coordinator has gone
 		return nil, fmt.Errorf("%w: %w", ErrNotFired, err)
 	}
+	if k.At.On == scenario.Copied && k.At.N < len(stages) {
+		stages = stages[k.At.N : k.At.N+1]
+	}
 	all := k.s.c.Nodes()
 	for i := range all {
 		n := all[(k.Node+i)%len(all)]
@@ -223,7 +228,7 @@ const askMax = 5 * time.Second
 
 func madeFor(held []api.Held, job string) bool {
 	for _, h := range held {
-		if string(h.Job) == job {
+		if string(h.Job) == job && !h.Copy {
 			return true
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/chaos/scenario"
 )
 
@@ -76,12 +77,20 @@ type task struct {
 	spec scenario.Job
 	dir  string // of its output, if it writes
 	job  *pond.Job
+	// copied are the stages that had copies of all they had made when a fault struck.
+	copied []int
 }
 
 // submit hands a job in by a session of all nodes.
-func (w *workload) submit(ctx context.Context, s *pond.Session, spec scenario.Job) (*task, error) {
+func (w *workload) submit(ctx context.Context, s *pond.Session, p *scenario.Plan) (*task, error) {
 	w.runs++
+	spec := p.Job
 	t := &task{w: w, spec: spec, dir: filepath.Join(w.dir, fmt.Sprint(w.runs), "rows")}
+	for _, f := range p.Faults {
+		if f.At.On == scenario.Copied {
+			t.copied = append(t.copied, f.At.N)
+		}
+	}
 	if spec.Into != scenario.Result {
 		if err := t.before(ctx); err != nil {
 			return nil, fmt.Errorf("chaos: output: %w", err)
@@ -168,7 +177,7 @@ func (t *task) safe(ctx context.Context) error {
 		return err
 	}
 	for _, st := range s.Stages {
-		if st.Lost > 0 {
+		if st.Lost > 0 && (t.spec.Copies == string(plan.EagerCopies) || slices.Contains(t.copied, st.Index)) {
 			return fmt.Errorf("%w: %d of stage %d, %s", errLost, st.Lost, st.Index, st.Name)
 		}
 	}

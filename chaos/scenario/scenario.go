@@ -59,7 +59,8 @@ type Job struct {
 	Into  Into   `yaml:"into" json:"into,omitempty"`
 	Order string `yaml:"order" json:"order,omitempty"` // a column by which the files are to be in order
 	// Copies is when two nodes hold what a stage leaves: see pond.Copies. Safe: no finished
-	// task's output may be lost then.
+	// task's output may be lost then, or, of lazy copies, none of the stages that had all of
+	// theirs when the faults struck.
 	Copies string `yaml:"copies" json:"copies,omitempty"`
 	Safe   bool   `yaml:"safe" json:"safe,omitempty"`
 }

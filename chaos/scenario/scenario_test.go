@@ -142,13 +142,13 @@ func TestMistakes(t *testing.T) {
 }
 
 func TestMoments(t *testing.T) {
-	for _, text := range []string{"random", "0", "0.25", "1", "stage 0", "term 2"} {
+	for _, text := range []string{"random", "0", "0.25", "1", "stage 0", "term 2", "copied 1"} {
 		var m Moment
 		if err := m.UnmarshalText([]byte(text)); err != nil || m.String() != text {
 			t.Errorf("%s is read as %v, %v", text, m, err)
 		}
 	}
-	for _, text := range []string{"", "NaN", "-0.1", "stage", "stage -1", "stage 1 ", "term x"} {
+	for _, text := range []string{"", "NaN", "-0.1", "stage", "stage -1", "stage 1 ", "term x", "copied", "copied -1"} {
 		if err := new(Moment).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is read", text)
 		}
@@ -303,7 +303,7 @@ func drawFault(t *rapid.T) Fault {
 	}
 	f := Fault{
 		Do: rapid.SampledFrom(actions).Draw(t, "do"), Who: rapid.SampledFrom(targets).Draw(t, "who"), Count: rapid.IntRange(0, 3).Draw(t, "count"),
-		For: lasts, At: Moment{On: rapid.SampledFrom([]Event{Random, Share, Stage, Term}).Draw(t, "on")},
+		For: lasts, At: Moment{On: rapid.SampledFrom([]Event{Random, Share, Stage, Term, Copied}).Draw(t, "on")},
 	}
 	switch f.At.On {
 	case Share:

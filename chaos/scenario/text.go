@@ -85,10 +85,11 @@ const (
 	Share               // so much of the job's tasks is done
 	Stage               // a task of the stage has begun
 	Term                // the job is in that term, or a later one
+	Copied              // all that the stage has made has copies
 )
 
 // Moment is when a fault happens. It hangs on what the job says of itself, and never
-// on a clock: random, a share such as 0.5, "stage 1", "term 2".
+// on a clock: random, a share such as 0.5, "stage 1", "term 2", "copied 0".
 type Moment struct {
 	On    Event
 	Share float64
@@ -103,12 +104,14 @@ func (m Moment) String() string {
 		return fmt.Sprintf("stage %d", m.N)
 	case Term:
 		return fmt.Sprintf("term %d", m.N)
+	case Copied:
+		return fmt.Sprintf("copied %d", m.N)
 	}
 	return "random"
 }
 
 // moments is how a Moment is written.
-const moments = "use random, a share of the tasks such as 0.5, stage 1, or term 2"
+const moments = "use random, a share of the tasks such as 0.5, stage 1, term 2, or copied 0"
 
 // valid says whether m is a moment that text can say.
 func (m Moment) valid() bool {
@@ -118,7 +121,7 @@ func (m Moment) valid() bool {
 	case Share:
 		return m.Share >= 0 && m.Share <= 1
 	}
-	return (m.On == Stage || m.On == Term) && m.N >= 0
+	return (m.On == Stage || m.On == Term || m.On == Copied) && m.N >= 0
 }
 
 func (m Moment) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
@@ -138,6 +141,9 @@ func (m *Moment) UnmarshalText(b []byte) error {
 		m.N, err = strconv.Atoi(number)
 	case "term":
 		m.On = Term
+		m.N, err = strconv.Atoi(number)
+	case "copied":
+		m.On = Copied
 		m.N, err = strconv.Atoi(number)
 	default:
 		m.On = Share

@@ -115,10 +115,10 @@ func (s *Scenario) validateJobs() error {
 			return mistake(0, "job %s has no sql", j.Name)
 		case j.Into != Result && j.Into != Files && j.Into != Append:
 			return mistake(0, "job %s: into %q: use files or append, or leave it out", j.Name, j.Into)
-		case j.Copies != "" && j.Copies != "none" && j.Copies != "eager":
-			return mistake(0, "job %s: copies %q: use none or eager", j.Name, j.Copies)
-		case j.Safe && j.Copies != "eager":
-			return mistake(0, "job %s: no job without copies is safe: add copies: eager", j.Name)
+		case !slices.Contains([]string{"", "auto", "none", "lazy", "eager"}, j.Copies):
+			return mistake(0, "job %s: copies %q: use auto, none, lazy or eager", j.Name, j.Copies)
+		case j.Safe && j.Copies != "eager" && (j.Copies != "lazy" || slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.At.On != Copied })):
+			return mistake(0, "job %s: no job without copies is safe: add copies: eager, or lazy and at: copied 0", j.Name)
 		case j.Order != "" && j.Into != Files:
 			return mistake(0, "job %s: order is that of files: add into: files", j.Name)
 		}
