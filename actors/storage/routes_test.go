@@ -274,7 +274,7 @@ func TestTold(t *testing.T) {
 		{dataset.ErrExists, plan.KindExists}, {dataset.ErrNotFound, plan.KindNotFound}, {dataset.ErrNotOwner, plan.KindDenied}, {dataset.ErrName, plan.KindUser},
 		{dataset.ErrColumns, plan.KindUser}, {dataset.ErrTooLarge, plan.KindUser}, {collect.ErrCondemned, plan.KindFenced}, {register.ErrMinority, plan.KindUnavailable},
 		{register.ErrUnknown, plan.KindUnavailable}, {datasets.ErrBusy, plan.KindBusy}, {collect.ErrTooMany, plan.KindBusy}, {replica.ErrUnavailable, plan.KindUnavailable},
-		{replica.ErrTooFew, plan.KindUnavailable}, {replica.ErrLost, plan.KindLost}, {fs.ErrNoSpace, plan.KindResource}, {fs.ErrOffline, plan.KindResource}, {syscall.ENOSPC, plan.KindResource},
+		{replica.ErrTooFew, plan.KindUnavailable}, {replica.ErrLost, plan.KindLost}, {fs.ErrNoSpace, plan.KindResource}, {fs.ErrOffline, plan.KindStorage}, {syscall.ENOSPC, plan.KindResource},
 	} {
 		e := plan.AsError(told("put", "d", fmt.Errorf("below: %w", test.err)))
 		if e.Kind != test.kind || e.Op != "put" || e.Subject != "d" || e.Hint == "" {
