@@ -86,7 +86,7 @@ func (r *Replicas) learn(data []byte, version uint64) (l layout.Layout, err erro
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.known.read || version >= r.known.version {
-		r.known.layout, r.known.version, r.known.read = l, version, true
+		r.known.layout, r.known.version, r.known.read = l.WorkOut(r.known.layout), version, true
 		if v := l.Current(); v != nil {
 			r.known.mine.Seen = max(r.known.mine.Seen, v.Number)
 		}

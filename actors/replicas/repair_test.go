@@ -285,6 +285,27 @@ func TestMemberDies(t *testing.T) {
 	})
 }
 
+// TestReplacedOneByOne: two of four nodes die, each after the other, and are replaced at once,
+// sooner than a dead one is given up: the second dies while the change for the first is
+// carried out, which waits for both. What they had is made anew.
+func TestReplacedOneByOne(t *testing.T) {
+	bubble(t, 4, func(t *testing.T, p *pond) {
+		p.follow()
+		all := p.putAll(12)
+		p.placed(p.laid(4), all)
+		for i, id := range []mesh.NodeID{"b", "c"} {
+			p.nodes[id].stop()
+			p.forget(id)
+			p.start(mesh.NodeID(rune('x'+i)), vfs.NewMem()).Follow(p)
+			time.Sleep(2 * time.Minute)
+		}
+		if l := p.nodes["a"].Layout(); len(l.Versions) < 2 {
+			t.Fatalf("the fault did not happen: %d versions", len(l.Versions))
+		}
+		p.placed(p.laid(4), all)
+	})
+}
+
 // sized is a disk that says how large it is.
 type sized struct {
 	vfs.FS

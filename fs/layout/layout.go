@@ -62,16 +62,20 @@ type Version struct {
 	Copies  int    // of each upload, if there are as many members
 	Members []Member
 
-	ring *ring.Ring // of Members; nil: not prepared
+	ranks *ranks // of Members; nil: not prepared
 }
 
-// Owners are the nodes that are to hold the uploads of a group, the best first.
+// Owners are the nodes that are to hold the uploads of a group, the best first. They are
+// not to be changed.
 func (v *Version) Owners(g Group) []replica.Node {
-	r := v.ring
+	r := v.ranks
 	if r == nil {
 		r = ranked(v.Members)
 	}
-	best := r.Rank(g.key(), v.Copies)
+	if r.owners != nil {
+		return r.owners[g]
+	}
+	best := r.ring.Rank(g.key(), v.Copies)
 	out := make([]replica.Node, len(best))
 	for i, m := range best {
 		out[i] = v.Members[m].Node
@@ -79,18 +83,49 @@ func (v *Version) Owners(g Group) []replica.Node {
 	return out
 }
 
+// ranks say who owns what.
+type ranks struct {
+	ring   *ring.Ring
+	owners [][]replica.Node // of each group; nil: not worked out beforehand
+}
+
 // ranked prepares members for many groups.
-func ranked(members []Member) *ring.Ring {
+func ranked(members []Member) *ranks {
 	nodes := make([]ring.Node, len(members))
 	for i, m := range members {
 		nodes[i] = ring.Node{ID: string(m.Node), Zone: m.Zone, Weight: m.Weight}
 	}
-	return ring.New(nodes)
+	return &ranks{ring: ring.New(nodes)}
 }
 
 // Has reports whether a node is a member.
 func (v *Version) Has(n replica.Node) bool {
 	return slices.ContainsFunc(v.Members, func(m Member) bool { return m.Node == n })
+}
+
+// WorkOut has the owners of all groups at hand, for whoever asks for them again and again:
+// those of versions that old has too are old's. It takes a fifth of a second for a
+// thousand members, and a megabyte a version.
+func (l Layout) WorkOut(old Layout) Layout {
+	l.Versions = slices.Clone(l.Versions)
+	for i := range l.Versions {
+		v := &l.Versions[i]
+		for _, o := range old.Versions {
+			if v.Copies == o.Copies && slices.Equal(v.Members, o.Members) {
+				v.ranks = o.ranks
+			}
+		}
+		if v.ranks != nil && v.ranks.owners != nil {
+			continue
+		}
+		owners := make([][]replica.Node, Groups)
+		for g := range owners {
+			owners[g] = v.Owners(Group(g))
+		}
+		v.ranks = ranked(v.Members)
+		v.ranks.owners = owners
+	}
+	return l
 }
 
 // Layout is the versions in force. The zero value has none: nothing can be stored yet.

@@ -216,3 +216,24 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// TestWorkOut: what is worked out beforehand is what is ranked each time, of new versions as of
+// old ones.
+func TestWorkOut(t *testing.T) {
+	l := change(t, change(t, Layout{}, "a", "b", "c", "d"), "a", "b", "c", "d", "e")
+	once := l.WorkOut(Layout{})
+	twice := change(t, l, "a", "b", "d", "e").WorkOut(once)
+	if twice.Versions[1].ranks != once.Versions[1].ranks || twice.Versions[2].ranks == once.Versions[1].ranks {
+		t.Error("what is known is worked out again, or taken for another version")
+	}
+	for _, worked := range []Layout{once, twice} {
+		for _, v := range worked.Versions {
+			plain := Version{Number: v.Number, Copies: v.Copies, Members: v.Members}
+			for g := range Group(200) {
+				if got, want := v.Owners(g), plain.Owners(g); !slices.Equal(got, want) {
+					t.Fatalf("group %d of version %d: %v, want %v", g, v.Number, got, want)
+				}
+			}
+		}
+	}
+}

@@ -30,6 +30,11 @@ func Waits() Patience { return Patience{Gone: 5 * time.Minute, Here: time.Minute
 // Braked reports whether more than a third of the members do not answer: then something
 // else is wrong than their disks, and nothing is moved or dropped until they are back.
 func (l *Layout) Braked(answers func(replica.Node) bool) bool {
+	return l.brakedWith(0, answers)
+}
+
+// brakedWith is Braked with so many more members, which answer.
+func (l *Layout) brakedWith(more int, answers func(replica.Node) bool) bool {
 	v := l.Current()
 	if v == nil {
 		return true
@@ -40,7 +45,7 @@ func (l *Layout) Braked(answers func(replica.Node) bool) bool {
 			gone++
 		}
 	}
-	return 3*gone > len(v.Members)
+	return 3*gone > len(v.Members)+more
 }
 
 // Plan is the members that there should be, for Change; nil: those that there are, or it
@@ -50,7 +55,8 @@ func (l *Layout) Braked(answers func(replica.Node) bool) bool {
 // Dead members go at once when their time is over, and nobody else comes or goes before
 // the last change is carried out: a node that leaves is a member without weight until
 // its uploads are elsewhere, and is let go then. While the brake holds, nobody goes; those
-// that come in place of many that are dead release it.
+// that come in place of many that are dead release it: where they are as many as that takes,
+// they come before the last change is carried out, which waits for the dead.
 func (l *Layout) Plan(seen []Candidate, p Patience) []Member {
 	v := l.Current()
 	if v == nil {
@@ -79,16 +85,25 @@ func (l *Layout) Plan(seen []Candidate, p Patience) []Member {
 			next = append(next, Member{Node: m.Node, Zone: m.Zone})
 		}
 	}
-	for _, c := range seen {
-		if settled && !v.Has(c.Node) && c.Gone == 0 && c.Here >= p.Here && !c.Leaves {
-			next = append(next, c.weighing(0))
-		}
+	if come := l.newcomers(seen, p); settled || braked && !l.brakedWith(len(come), answers) {
+		next = append(next, come...)
 	}
 	slices.SortFunc(next, func(a, b Member) int { return compare(a.Node, b.Node) })
-	if slices.Equal(next, v.Members) || check(v.Copies, next) != nil {
+	last := len(l.Versions) == versionsMax-1 // it is carried out before there can be another
+	if slices.Equal(next, v.Members) || check(v.Copies, next) != nil || last && slices.ContainsFunc(next, func(m Member) bool { return !answers(m.Node) }) {
 		return nil
 	}
 	return next
+}
+
+// newcomers are no members yet, and have been here for long enough.
+func (l *Layout) newcomers(seen []Candidate, p Patience) (out []Member) {
+	for _, c := range seen {
+		if !l.Current().Has(c.Node) && c.Gone == 0 && c.Here >= p.Here && !c.Leaves {
+			out = append(out, c.weighing(0))
+		}
+	}
+	return out
 }
 
 // weighing is the candidate as a member, which had that weight; 0: it was none.

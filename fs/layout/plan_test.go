@@ -38,6 +38,7 @@ func candidates(text string) (out []Candidate) {
 func TestPlan(t *testing.T) {
 	one := change(t, Layout{}, "a", "b", "c", "d")
 	moving := change(t, one, "a", "b", "c", "d", "e")
+	third := change(t, moving, "a", "b", "c", "d", "e", "f")
 	for name, c := range map[string]struct {
 		l    Layout
 		seen string
@@ -50,6 +51,13 @@ func TestPlan(t *testing.T) {
 		"dead, while data moves":         {moving, "a b c d- e", "a b c e"},
 		"two of four":                    {one, "a b c- d-", ""},
 		"two are, and two have come":     {one, "a b c- d- e+ f+", "a b c d e f"},
+		"dead, while one comes":          {moving, "a b- c- d e", ""},
+		"and another, which is enough":   {moving, "a b- c- d e f+", "a b c d e f"},
+		"and one for a short time":       {moving, "a b- c- d e f~", ""},
+		"more are dead than have come":   {moving, "a b- c- d- e f+", ""},
+		"the last change, one dead":      {third, "a b- c? d e f", ""},
+		"the last change, all of them":   {third, "a b- c- d e f", "a d e f"},
+		"then the dead go":               {third, "a b- c- d e f", "a d e f"},
 		"one comes":                      {one, "a b c d e+", "a b c d e"},
 		"not yet":                        {one, "a b c d e~", ""},
 		"one comes, one is dead":         {one, "a b c d- e+", "a b c e"},

@@ -110,7 +110,7 @@ func (t *text) version(i int) (v Version, err error) {
 		}
 	}
 	slices.SortFunc(v.Members, func(a, b Member) int { return compare(a.Node, b.Node) })
-	v.ring = ranked(v.Members)
+	v.ranks = ranked(v.Members)
 	return v, check(v.Copies, v.Members)
 }
 
