@@ -215,7 +215,7 @@ func TestRemoteRefused(t *testing.T) {
 		{"FROM read_parquet('s3://bucket/*.parquet', filename = true)", pond.ErrQuery, []string{"filename"}},
 		{"SELECT j FROM 's3://bucket/a.parquet'", pond.ErrQuery, []string{`"j" not found`}},
 		{"SELECT i / 0, error('stop ' || i) FROM 's3://bucket/a.parquet'", pond.ErrQuery, []string{"stop 1"}},
-		{"COPY (SELECT 1 AS i) TO 's3://bucket/out.parquet'", pond.ErrQuery, []string{"s3://", "cannot write"}},
+		{"COPY (SELECT 1 AS i) TO 'gs://bucket/out.parquet'", pond.ErrQuery, []string{"gs://", "cannot write"}},
 	} {
 		_, err := pondRows(t, node.Session, c.sql)
 		if !errors.Is(err, c.sentinel) || slices.ContainsFunc(c.words, func(w string) bool { return !strings.Contains(fullText(err), w) }) {
@@ -237,7 +237,7 @@ func TestRemoteRefused(t *testing.T) {
 	if _, err := node.ReadParquet("s3://bucket/*.parquet").WithFilename().Collect(testContext(t)); err == nil {
 		t.Error("names of files are given")
 	}
-	if err := node.ReadParquet("s3://bucket/*.parquet").WriteParquet(testContext(t), "s3://bucket/out"); err == nil {
+	if err := node.ReadParquet("s3://bucket/*.parquet").WriteParquet(testContext(t), "https://bucket/out"); err == nil {
 		t.Error("a URL is written to")
 	}
 	d.same(t, node.ReadParquet("s3://bucket/*.parquet"), "SELECT 1 AS i")

@@ -74,7 +74,7 @@ func (df *DataFrame) WriteArrow(ctx context.Context, dir string, options ...Writ
 }
 
 // Write writes files of a format, parquet, csv, json or arrow, into a folder, or Parquet
-// into a dataset: pond://name.
+// into a dataset: pond://name. A folder may be one of S3: s3://bucket/folder.
 func (df *DataFrame) Write(ctx context.Context, format, dir string, options ...WriteOption) error {
 	abs, err := target(dir)
 	if err != nil {
@@ -90,13 +90,13 @@ func (df *DataFrame) Write(ctx context.Context, format, dir string, options ...W
 	return err
 }
 
-// target is a folder by its absolute name, or a dataset.
+// target is a folder by its absolute name, one of a store, or a dataset.
 func target(dir string) (string, error) {
 	switch {
-	case dataset.Is(dir):
+	case dataset.Is(dir), plan.InStore(dir):
 		return dir, nil
 	case object.IsRemote(dir):
-		return "", &plan.Error{Kind: plan.KindUser, Op: "write", Subject: dir, Text: "a pond reads URLs and does not write to them", Hint: "name a folder that every node can write, or a dataset: pond://name"}
+		return "", &plan.Error{Kind: plan.KindUser, Op: "write", Subject: dir, Text: "a pond reads such URLs and does not write to them", Hint: "name a folder that every node can write, or of a store, s3://bucket/folder, or a dataset: pond://name"}
 	}
 	return absolute(dir)
 }

@@ -200,7 +200,7 @@ func (n *Node) prepare(ctx context.Context, r *jobs.Job) *planned {
 		return &planned{err: err}
 	}
 	if out != nil {
-		n.goes.Go(func() { n.outputs.ClearBeside(n.ctx, spec.ID, w.Path) })
+		n.goes.Go(func() { n.outputs.ClearBeside(n.ctx, spec.ID, w) })
 	}
 	m := &planned{job: job, out: out, size: n.planner.NamedBytes(ctx, job.Plan)}
 	if term > 1 && out != nil {

@@ -28,7 +28,8 @@ func (n *Node) openDatasets(context.Context) (err error) {
 	n.objects.Serve("pond", n.datasets)
 	named := tables.Tables{Datasets: n.datasets}
 	n.planner.Tables, n.planner.Manifests, n.outputs.Datasets = named, named, n.datasets
-	n.machine, err = drafts.Open(drafts.Config{Folders: n.machine, Footers: n.runner.DuckDB, Uploads: n.datasets, Dir: dir, Log: n.log})
+	n.outputs.Stores = n.objects
+	n.machine, err = drafts.Open(drafts.Config{Folders: n.machine, Footers: n.runner.DuckDB, Uploads: n.datasets, Stores: n.objects, Dir: dir, Log: n.log})
 	n.copier = copies.NewCopier(n.replicas, n.segments, n.metrics.SegmentCopied, n.log)
 	n.machine = &copies.Machine{Runner: n.machine, Copier: n.copier}
 	return err

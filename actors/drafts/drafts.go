@@ -1,4 +1,4 @@
-// Package drafts runs attempts that write to a dataset by a machine that writes to folders:
+// Package drafts runs attempts that write to a dataset, or to a store of objects, by a machine that writes to folders:
 // each writes to a folder on the node's own disk, from which its files are uploaded. Of a
 // job's packet the attempts get one folder, so that engine processes serve several of them.
 //
@@ -7,6 +7,7 @@
 package drafts
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -27,6 +28,8 @@ import (
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
+	"github.com/pondmesh/pond/fs/object"
+	"github.com/pondmesh/pond/fs/object/output"
 )
 
 // Runner runs attempts: see exec.Machine.
@@ -44,11 +47,17 @@ type Uploads interface {
 	PutDraft(ctx context.Context, of collect.Origin, dir string, draft datasets.Draft) (where string, err error)
 }
 
+// Stores are the places of objects: see remote.Cache.
+type Stores interface {
+	Store(name string) (object.Stager, error)
+}
+
 // Config is what drafts need of their node.
 type Config struct {
 	Folders Runner
 	Footers Footers
 	Uploads Uploads
+	Stores  Stores
 	Dir     string // for folders of attempts, on the disk of uploads best; what is in it goes
 	Log     *slog.Logger
 }
@@ -87,7 +96,7 @@ func (m *Machine) Run(ctx context.Context, a exec.Attempt, packets exec.Packets)
 	if err != nil {
 		return nil, err
 	}
-	if !dataset.Is(packet.Staging) || packet.Stage().Exchange.Write == nil {
+	if !dataset.Is(packet.Staging) && !plan.InStore(packet.Staging) || packet.Stage().Exchange.Write == nil {
 		return m.c.Folders.Run(ctx, a, gotten{packets, packet})
 	}
 	f, err := m.take(packet)
@@ -104,7 +113,11 @@ func (m *Machine) Run(ctx context.Context, a exec.Attempt, packets exec.Packets)
 	if err != nil {
 		return nil, err
 	}
-	out.Files.Manifest, err = m.upload(ctx, packet, f.to.Staging, exec.AttemptDir(f.to.Staging, a), &out.Files)
+	if plan.InStore(packet.Staging) {
+		out.Files.Manifest, err = m.store(ctx, packet, f.to.Staging, a, &out.Files)
+	} else {
+		out.Files.Manifest, err = m.upload(ctx, packet, f.to.Staging, exec.AttemptDir(f.to.Staging, a), &out.Files)
+	}
 	if err != nil {
 		return nil, uploadError(err)
 	}
@@ -187,6 +200,28 @@ func (m *Machine) upload(ctx context.Context, p *api.Packet, staging, dir string
 	return m.c.Uploads.PutDraft(ctx, collect.Origin{Dataset: ref.Name, Lease: p.Lease}, dir, draft)
 }
 
+// store uploads what an attempt has written to a store, and tells where the list of it is.
+func (m *Machine) store(ctx context.Context, p *api.Packet, staging string, a exec.Attempt, made *exec.Files) (string, error) {
+	place, err := m.c.Stores.Store(p.Staging)
+	if err != nil {
+		return "", err
+	}
+	names, err := fs.ReadManifest(staging, made.Manifest)
+	if err != nil {
+		return "", err
+	}
+	files := make([]output.File, len(names))
+	for i, name := range names {
+		below, err := filepath.Rel(exec.AttemptDir(staging, a), filepath.Join(staging, name))
+		if err != nil {
+			return "", err
+		}
+		files[i] = output.File{Name: filepath.ToSlash(below), Path: filepath.Join(staging, name)}
+	}
+	to := output.Output{Place: place, Target: p.Staging, Single: p.Stage().Exchange.Write.Single, Job: string(a.Job)}
+	return to.Draft(ctx, made.Manifest, files)
+}
+
 // boundsOf are those of a file that is one row group.
 func boundsOf(f *duck.Footer) map[string]dataset.Bounds {
 	if len(f.Groups) != 1 {
@@ -217,6 +252,9 @@ func columnsOf(list []plan.Column, w *plan.Write) []dataset.Column {
 func uploadError(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
+	}
+	if oe, ok := errors.AsType[*object.Error](err); ok {
+		return &plan.Error{Kind: plan.KindResource, Op: "write", Subject: oe.Name, Text: strings.TrimPrefix(oe.Error(), oe.Op+" "+oe.Name+": "), Hint: cmp.Or(oe.Hint, "look whether that node reaches the place")}
 	}
 	te := *plan.AsError(journal.StorageError(err))
 	if te.Op == "" {

@@ -116,6 +116,13 @@ func (a Attempt) check(p *api.Packet) error {
 	if dataset.Is(p.Staging) {
 		return a.checkDataset(check, p)
 	}
+	if plan.InStore(p.Staging) {
+		if p.Staging != p.Stage().Exchange.Write.Path {
+			return notGiven("write", p.Staging, "this is not where the job writes")
+		}
+		_, err := check.Write(p.Staging)
+		return err
+	}
 	if job, ok := fs.StagedFor(p.Staging); !ok || job != string(a.packets.job) {
 		return notGiven("write", p.Staging, "this is no staging folder of the job")
 	}

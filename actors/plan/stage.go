@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // JobID names a job: 128 random bits in hex.
@@ -291,9 +292,15 @@ const (
 // DatasetScheme begins the path of a dataset, which is a table by its name.
 const DatasetScheme = "pond://"
 
+// StoreScheme begins the path of a folder, or of an object, of S3.
+const StoreScheme = "s3://"
+
+// InStore reports whether a path is one of a store of objects: attempts upload there.
+func InStore(path string) bool { return strings.HasPrefix(path, StoreScheme) }
+
 // Write is the target of a job's files, and how to treat files already there.
 type Write struct {
-	Path        string            `json:"path"`             // a folder, or a dataset; a file with Single
+	Path        string            `json:"path"`             // a folder, here or in a store, or a dataset; a file or an object with Single
 	Single      bool              `json:"single,omitempty"` // one task writes one file of that name
 	Format      Format            `json:"format"`
 	Mode        WriteMode         `json:"mode,omitempty"`

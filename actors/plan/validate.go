@@ -346,14 +346,16 @@ func (w *Write) validate() error {
 	switch {
 	case w.Path == "":
 		return Refuse("sink", "name a folder", "write has no path")
-	case isURL(w.Path) && !strings.HasPrefix(w.Path, DatasetScheme):
-		return Refuse("sink", "name a folder that every node can write, or a dataset: pond://name", "a pond reads such URLs and does not write to them: %q", w.Path)
+	case isURL(w.Path) && !strings.HasPrefix(w.Path, DatasetScheme) && !InStore(w.Path):
+		return Refuse("sink", "name a folder that every node can write, or of a store, s3://bucket/folder, or a dataset: pond://name", "a pond reads such URLs and does not write to them: %q", w.Path)
 	case !slices.Contains([]Format{Parquet, CSV, JSON, Arrow}, w.Format):
 		return Refuse("sink", "use parquet, csv, json or arrow", "format %q is not known", w.Format)
 	case !slices.Contains([]WriteMode{"", WriteError, WriteOverwrite, WriteAppend, WriteReplace}, w.Mode):
 		return Refuse("sink", "use error, overwrite or append", "mode %q is not known", w.Mode)
 	case w.Existing && (w.Mode != WriteAppend || !strings.HasPrefix(w.Path, DatasetScheme)):
 		return Refuse("sink", "leave it out, or append to a dataset: pond://name", "existing goes with append to a dataset only")
+	case InStore(w.Path) && !w.Single && (w.Mode == WriteOverwrite || w.Mode == WriteReplace):
+		return Refuse("sink", "write to another folder, or append", "a folder of a store is not overwritten: %q: readers would see old and new files together, or none", w.Path)
 	case w.Single && (w.Mode == WriteAppend || w.Mode == WriteReplace || len(w.PartitionBy) > 0):
 		return Refuse("sink", "write a folder", "append and partition_by do not go with a single file")
 	case (w.Format == Arrow || w.Format == JSON) && len(w.PartitionBy) > 0:

@@ -50,8 +50,8 @@ func (o *Outputs) Usage() (bytes, count int64) {
 	}
 	for _, e := range entries {
 		target, err := os.ReadFile(filepath.Join(o.Dir, e.Name()))
-		if err != nil || len(target) > noteBytesMax {
-			continue // its job has ended meanwhile
+		if err != nil || len(target) > noteBytesMax || plan.InStore(string(target)) {
+			continue // its job has ended meanwhile, or its files are elsewhere
 		}
 		b, c, err := pondfs.StagedUsage(string(target), e.Name())
 		if err != nil {
@@ -149,9 +149,14 @@ func (o *Outputs) orphans(failed map[plan.JobID]bool) (out []orphan) {
 }
 
 // ClearBeside clears what others left beside a job's target.
-func (o *Outputs) ClearBeside(ctx context.Context, id plan.JobID, target string) {
+func (o *Outputs) ClearBeside(ctx context.Context, id plan.JobID, w *plan.Write) {
+	target := w.Path
 	if o.isDataset(target) {
 		return // a lease ends by itself, and with it what was uploaded
+	}
+	if plan.InStore(target) {
+		o.clear(ctx, o.besideStore(ctx, id, w), map[plan.JobID]bool{})
+		return
 	}
 	staged, err := pondfs.Staged(target)
 	if err != nil {
@@ -185,7 +190,7 @@ func (o *Outputs) clear(ctx context.Context, staged []orphan, failed map[plan.Jo
 			continue
 		}
 		bounded, cancel := context.WithTimeout(ctx, clearTimeout)
-		cleared, err := pondfs.Clear(bounded, s.target, string(s.job))
+		cleared, err := o.clearOne(bounded, s)
 		cancel()
 		switch {
 		case err != nil:
@@ -199,6 +204,18 @@ func (o *Outputs) clear(ctx context.Context, staged []orphan, failed map[plan.Jo
 		}
 	}
 	return left
+}
+
+// clearOne clears what a job staged, unless a process works on it.
+func (o *Outputs) clearOne(ctx context.Context, s orphan) (cleared bool, err error) {
+	if !plan.InStore(s.target) {
+		return pondfs.Clear(ctx, s.target, string(s.job))
+	}
+	out, err := o.storeOf(s.job, &plan.Write{Path: s.target})
+	if err == nil {
+		err = out.Discard(ctx)
+	}
+	return err == nil, err
 }
 
 // liveJobs asks all nodes, more than once, for the jobs that have not ended.

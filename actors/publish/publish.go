@@ -26,6 +26,8 @@ type Outputs struct {
 	Rules *access.Rules                                      // where jobs may write
 	// Datasets are where pond:// names are published; nil: nowhere.
 	Datasets *datasets.Datasets
+	// Stores are the places of objects that jobs write to.
+	Stores Stores
 	// Faults happen at the steps of a publication where they are armed; nil: nowhere.
 	Faults *faults.Injector
 	Log    *slog.Logger
@@ -45,7 +47,7 @@ type Output struct {
 	ended  sync.Once // by Discard or Release
 }
 
-// target is a folder, a file or a dataset that a job makes.
+// target is a folder, a file, the like in a store, or a dataset that a job makes.
 type target interface {
 	// Dir is where attempts write.
 	Dir() string
@@ -85,9 +87,12 @@ func (o *Outputs) Open(ctx context.Context, job plan.JobID, by dataset.Writer, w
 	var t target
 	var err error
 	o.begin(job)
-	if o.isDataset(w.Path) {
+	switch {
+	case o.isDataset(w.Path):
 		t, err = o.openDataset(ctx, job, by, w)
-	} else {
+	case plan.InStore(w.Path):
+		t, err = o.openStore(ctx, job, w)
+	default:
 		t, err = o.openFiles(ctx, job, w)
 	}
 	if err != nil {
@@ -176,7 +181,7 @@ func outputError(w *plan.Write, err error) error {
 	}
 	te := syserr.File("write", w.Path, err)
 	te.Text = strings.TrimPrefix(te.Text, "fs: ")
-	if datasetError(te, err) {
+	if datasetError(te, err) || storeError(te, err) {
 		return te
 	}
 	switch {

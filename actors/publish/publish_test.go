@@ -265,7 +265,7 @@ func clearUp(t *testing.T) {
 		t.Errorf("notes: %v", noted)
 	}
 	parent = stage(o)
-	o.ClearBeside(t.Context(), "another", filepath.Join(parent, "out"))
+	o.ClearBeside(t.Context(), "another", &plan.Write{Path: filepath.Join(parent, "out")})
 	check("when another job writes there", parent)
 
 	parent = stage(o)

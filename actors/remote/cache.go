@@ -88,6 +88,23 @@ func (c *Cache) Find(ctx context.Context, pattern string) ([]object.Object, erro
 	return list, nil
 }
 
+// Store is the place of a name as one that attempts upload to.
+func (c *Cache) Store(name string) (object.Stager, error) {
+	source, err := c.source("write", name)
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := source.(later); ok {
+		if source, err = l(); err != nil {
+			return nil, &object.Error{Op: "write", Name: name, Kind: object.ErrDenied, Detail: err.Error()}
+		}
+	}
+	if store, ok := source.(object.Stager); ok {
+		return store, nil
+	}
+	return nil, &object.Error{Op: "write", Name: name, Kind: object.ErrReadOnly}
+}
+
 // Schemes are those of the places that are known, sorted.
 func (c *Cache) Schemes() []string {
 	var out []string

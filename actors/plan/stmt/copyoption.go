@@ -29,7 +29,10 @@ func (s *Statement) copyTo(options []option) error {
 		w.Path = plan.DatasetScheme + w.Path[len(plan.DatasetScheme):]
 		return s.copyDataset(options)
 	}
-	if strings.Contains(w.Path, "://") || w.Path == "" || streams.MatchString(w.Path) {
+	if len(w.Path) >= len(plan.StoreScheme) && strings.EqualFold(w.Path[:len(plan.StoreScheme)], plan.StoreScheme) {
+		w.Path = plan.StoreScheme + w.Path[len(plan.StoreScheme):]
+	}
+	if strings.Contains(w.Path, "://") && !plan.InStore(w.Path) || w.Path == "" || streams.MatchString(w.Path) {
 		return refuse("name a folder or a file that every node can write", "COPY cannot write to %q", w.Path)
 	}
 	t := target{folder: strings.HasSuffix(w.Path, "/")}

@@ -256,7 +256,7 @@ var refusedHints = map[string]string{
 	"BEGIN":                                                              "COPY",
 	"COPY t FROM 'a.csv'":                                                "FROM 'file.csv'",
 	"COPY FROM DATABASE a TO b":                                          "COPY (SELECT",
-	"COPY t TO 's3://a/b'":                                               "folder",
+	"COPY t TO 'gs://a/b'":                                               "folder",
 	"COPY t TO '/dev/stdout'":                                            "folder",
 	"COPY t TO x":                                                        "COPY (SELECT",
 	"COPY t":                                                             "COPY (SELECT",

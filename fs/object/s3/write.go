@@ -217,10 +217,11 @@ func (s *Store) Unstage(ctx context.Context, o object.Staged) error {
 
 // Staged lists uploads that have not ended. Some servers list those of one key alone.
 func (s *Store) Staged(ctx context.Context, prefix string) (out []object.Staged, err error) {
-	bucket, key, err := split("find", prefix)
+	bucket, key, err := split("find", prefix+"x")
 	if err != nil {
 		return nil, err
 	}
+	key = strings.TrimSuffix(key, "x") // it may be empty
 	page := minio.ListMultipartUploadsResult{IsTruncated: true}
 	for page.IsTruncated && len(out) < stagedMax {
 		page, err = s.client.ListMultipartUploads(ctx, bucket, key, page.NextKeyMarker, page.NextUploadIDMarker, "", 0)
