@@ -33,8 +33,8 @@ func DecodeSchema(b []byte) (s *arrow.Schema, err error) {
 	if err := surveySchema(b); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	// A limit of 0 is none; a schema has no body.
-	r, err := ipc.NewReader(bytes.NewReader(b), ipc.WithMetadataSizeLimit(int64(len(b))), ipc.WithBodySizeLimit(8))
+	// A limit of 0 is none; a schema has no body. ipc.NewReader keeps to no limit.
+	r, err := ipc.NewReaderFromMessageReader(ipc.NewMessageReader(bytes.NewReader(b), ipc.WithMetadataSizeLimit(int64(len(b))), ipc.WithBodySizeLimit(8)))
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w: %w", err, ErrCorrupt)
 	}

@@ -175,6 +175,9 @@ func wellFormed(p *api.Packet, job plan.JobID, stage int) error {
 			return bad("stage %d is missing", i)
 		}
 	}
+	if x := &p.Stage().Exchange; (x.Kind == plan.Files) != (x.Write != nil) { // what is written would be judged by one of both
+		return bad("stage %d writes files, and does not", stage)
+	}
 	for _, up := range p.Stage().Upstream() {
 		if up < 0 || up >= len(p.Job.Stages) || len(p.Where[up]) != len(p.Up[up]) {
 			return bad("stage %d, which it reads, is missing", up)

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/pondmesh/pond/shuffle"
 )
@@ -50,8 +51,13 @@ func readLength(r io.Reader, most uint64) (uint64, error) {
 	return n, nil
 }
 
-// batchMax bounds the bytes of a batch that crosses.
-const batchMax = 4 << 30
+// Bounds of a batch that crosses. What it says that it takes is believed up to the bytes
+// that there are of it: it may be of a process that was taken over.
+const (
+	batchMax  = callMax // bytes
+	rowsMax   = shuffle.MaxBlockRows
+	batchMore = 1 << 20 // bytes beyond those that came, for padding
+)
 
 // batchWriter writes batches one after another.
 func batchWriter(w io.Writer) func(arrow.RecordBatch) error {
@@ -72,12 +78,19 @@ func writeBatch(w io.Writer, rec arrow.RecordBatch) error {
 }
 
 // readBatch reads the next batch, which the caller releases, or io.EOF.
-func readBatch(r io.Reader) (arrow.RecordBatch, error) {
+func readBatch(r io.Reader) (rec arrow.RecordBatch, err error) {
 	n, err := readLength(r, batchMax)
 	if err != nil {
 		return nil, err
 	}
-	in, err := ipc.NewReader(io.LimitReader(r, int64(n)))
+	defer func() {
+		if p := recover(); p != nil { // the library's, and limited's
+			rec, err = nil, fmt.Errorf("isolate: read a batch: %v", p)
+		}
+	}()
+	most := int64(n) + batchMore
+	limits := []ipc.Option{ipc.WithMetadataSizeLimit(most), ipc.WithBodySizeLimit(most), ipc.WithAllocator(&limited{Allocator: memory.DefaultAllocator, left: most})}
+	in, err := ipc.NewReaderFromMessageReader(ipc.NewMessageReader(io.LimitReader(r, int64(n)), limits...), limits...) // ipc.NewReader keeps to no limit
 	if err != nil {
 		return nil, fmt.Errorf("isolate: read a batch: %w", err)
 	}
@@ -85,10 +98,38 @@ func readBatch(r io.Reader) (arrow.RecordBatch, error) {
 	if !in.Next() {
 		return nil, fmt.Errorf("isolate: read a batch: %w", errors.Join(in.Err(), io.ErrUnexpectedEOF))
 	}
-	rec := plain(in.RecordBatch())
+	if rec = in.RecordBatch(); rec.NumRows() > rowsMax {
+		return nil, fmt.Errorf("isolate: read a batch: %d rows, at most %d", rec.NumRows(), rowsMax)
+	}
+	rec = plain(rec)
 	for in.Next() { // to the stream's end, after which the next one begins
 	}
 	return rec, nil
+}
+
+// limited is an Allocator of so many bytes. It panics beyond them, as readers of batches
+// take an Allocator to do.
+type limited struct {
+	memory.Allocator
+	left int64
+}
+
+func (l *limited) take(n int) {
+	if l.left -= int64(n); l.left < 0 {
+		panic("more memory than a batch of its length takes")
+	}
+}
+
+// Allocate implements memory.Allocator.
+func (l *limited) Allocate(n int) []byte {
+	l.take(n)
+	return l.Allocator.Allocate(n)
+}
+
+// Reallocate implements memory.Allocator.
+func (l *limited) Reallocate(n int, b []byte) []byte {
+	l.take(max(n-len(b), 0))
+	return l.Allocator.Reallocate(n, b)
 }
 
 // plain is a batch without extension types, as batches are that have not crossed: which

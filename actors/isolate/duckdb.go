@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -82,10 +83,13 @@ func (d *DuckDB) Footers(ctx context.Context, paths, access []string, each func(
 	var mu sync.Mutex
 	done, over := 0, false
 	got := func(body []byte, files []*os.File) error {
-		in := unpack(body, files)
+		in, err := received(body, files)
+		if err != nil {
+			return err
+		}
 		defer in.Close()
 		var some footersReply
-		if err := gob.NewDecoder(in).Decode(&some); err != nil {
+		if err := gob.NewDecoder(io.LimitReader(in, footerMax)).Decode(&some); err != nil {
 			return fmt.Errorf("isolate: footers: %w", err)
 		}
 		mu.Lock()
@@ -228,7 +232,7 @@ func (d *DuckDB) try(ctx context.Context, q *asked, body []byte) ([]byte, error)
 	}
 	limited, cancel := prepare.WithTime(ctx, q.runs, len(read))
 	defer cancel()
-	out, _, err := pr.Run(limited, q.method, body, func(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
+	out, err := pr.Run(limited, q.method, body, func(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
 		return d.serve(ctx, q, pr.Dir(), method, body, files)
 	})
 	err = died(pr, err, "plan", "planned", q.statement, engines.FilesOf(q.files))
@@ -243,11 +247,9 @@ func (d *DuckDB) serve(ctx context.Context, q *asked, dir, method string, body [
 		return nil, nil, q.footers(body, files)
 	case method == methodScalar: // of constants
 		s := session{m: &Machine{Funcs: d.funcs, Log: d.log}, dir: dir}
-		return s.call(ctx, method, unpack(body, files))
+		return s.call(ctx, method, body, files)
 	}
-	for _, f := range files {
-		f.Close()
-	}
+	closeAll(files)
 	return nil, nil, fmt.Errorf("isolate: an engine process that plans asks for %q", method)
 }
 
@@ -286,11 +288,7 @@ func giveFooters(ctx context.Context, c process.Child, from int, list []duck.Foo
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}()
+	defer closeAll(files)
 	_, _, err = c.Node.Call(ctx, methodFooters, body, files...)
 	return err
 }

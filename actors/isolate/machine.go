@@ -80,7 +80,7 @@ const frugalShare = 60
 
 // try runs the attempt in one process.
 func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, packets exec.Packets) (out *exec.Outcome, err error) {
-	pr, err := m.Processes.Get(ctx, process.Need{Access: m.packets.access(packet), Memory: m.Memory.Limit(a.Memory)})
+	pr, err := m.Processes.Get(ctx, process.Need{Access: m.packets.access(packet), User: packet.Owner, Memory: m.Memory.Limit(a.Memory)})
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +96,9 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 		return nil, err
 	}
 	m.strike(pr)
+	begun := time.Now()
 	watched, stop := s.watched(ctx, pr)
-	body, _, err = pr.Run(watched, methodRun, body, s.serve)
+	body, err = pr.Run(watched, methodRun, body, s.serve)
 	stop()
 	if err != nil {
 		err = died(pr, err, "run", "ran", textOf(packet.Stage()), exec.FilesOf(packet, a))
@@ -106,11 +107,11 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 		}
 		return nil, err
 	}
-	out = new(exec.Outcome)
-	if err := fromBytes(body, out); err != nil {
+	told := new(exec.Outcome)
+	if err := fromBytes(body, told); err != nil {
 		return nil, err
 	}
-	return out, s.check(out)
+	return s.outcomeOf(told, time.Since(begun))
 }
 
 // strike has the process die, or stop, where that is armed.

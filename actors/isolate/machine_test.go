@@ -148,7 +148,7 @@ func TestMachineKilled(t *testing.T) {
 	s.Steps = []plan.Step{{View: "f", SQL: s.Query, Func: &plan.FuncCall{Name: "kill", Kind: plan.FuncFlatMap}}}
 	s.Query = "SELECT * FROM f"
 	r.first(t) // its process waits for the next of its kind
-	pr, err := r.processes.Get(t.Context(), process.Need{})
+	pr, err := r.processes.Get(t.Context(), process.Need{User: "ann"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,9 +193,18 @@ func TestSession(t *testing.T) {
 		}
 		return err
 	}
-	for method, body := range map[string]string{methodCommit: "{}", methodRoom: "", methodPacket: `{"Stage": 0}`, "other": "", methodBatch: "", methodScalar: "\x01"} {
+	for method, body := range map[string]string{methodCommit: "{}", methodRoom: "", methodPacket: `{"Stage": 0}`, methodSchema: "{}", "other": "", methodBatch: "", methodScalar: "\x01"} {
 		if err := call(method, body); err == nil {
 			t.Errorf("%s is answered", method)
+		}
+	}
+	for about, r := range map[string]schemaRequest{"of another node": {"s0", "10.0.0.1:80", id.String()}, "of another segment": {"s0", here, other.String()}, "of another stage": {"s1", here, id.String()}, "": {"s0", here, id.String()}} {
+		body, err := jsonOf(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := call(methodSchema, string(body)); (err == nil) != (about == "") {
+			t.Errorf("the columns %s: %v", about, err)
 		}
 	}
 	if err := call(methodDraft, ""); err != nil {
@@ -205,7 +214,7 @@ func TestSession(t *testing.T) {
 		t.Error("bytes that nobody wrote are committed")
 	}
 	forged := newSession(r.Machine, exec.Attempt{Job: packet.ID, Stage: 1}, packet, r, t.TempDir())
-	for _, c := range []struct{ method, body string }{{methodDraft, ""}, {methodCommit, `{"Held": {"owner": "eve", "job": "ffffffffffffffffffffffffffffffff", "stage": "s1", "rows": 7}}`}} {
+	for _, c := range []struct{ method, body string }{{methodDraft, ""}, {methodCommit, `{"Held": {"owner": "eve", "job": "ffffffffffffffffffffffffffffffff", "stage": "s1", "copy": true, "created": 5, "rows": 7, "partitions": 1}}`}} {
 		_, files, err := forged.serve(t.Context(), c.method, []byte(c.body), nil)
 		if err != nil {
 			t.Fatalf("%s: %v", c.method, err)
@@ -214,7 +223,7 @@ func TestSession(t *testing.T) {
 			f.Close()
 		}
 	}
-	if h := forged.committed; h.Owner != "ann" || h.Job != packet.ID || h.Stage != "" || h.Rows != 7 {
+	if h := forged.committed; h.Owner != "ann" || h.Job != packet.ID || h.Stage != "" || h.Rows != 7 || h.Copy || h.Created < 1e12 {
 		t.Errorf("a process says whose its segment is: %+v", h)
 	}
 	forged.close()

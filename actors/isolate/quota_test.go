@@ -67,7 +67,6 @@ func TestQuota(t *testing.T) {
 	}
 	write(filepath.Join(exec.AttemptDir(packet.Staging, a), "x"))
 	says("files, while they are written", s.measure(dir, 0, 0), "--output-max", plan.ErrQuery)
-	says("files that are told as small", s.check(&exec.Outcome{Files: exec.Files{Manifest: "x", Bytes: 1}}), "--output-max", plan.ErrQuery)
 	write(filepath.Join(dir, "spilled"))
 	write(filepath.Join(dir, "spooled"))
 	says("what is spilled", s.measure(dir, 0, 0), "--spill-max", plan.ErrResource)

@@ -265,11 +265,7 @@ func callFunc(ctx context.Context, c process.Child, method, name string, write f
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		for _, f := range files {
-			f.Close()
-		}
-	}()
+	defer closeAll(files)
 	body, out, err := c.Node.Call(ctx, method, body, files...)
 	if err != nil {
 		return nil, err

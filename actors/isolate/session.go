@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/process"
@@ -51,23 +53,13 @@ func (s *session) close() {
 	}
 }
 
-// check compares what the process says of its segment with what was committed.
-func (s *session) check(out *exec.Outcome) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if out.Files.Manifest != "" {
-		out.Files.Bytes = exec.FolderBytes(exec.AttemptDir(s.packet.Staging, s.a))
-		return s.m.Limits.CheckOutput(out.Files.Bytes)
-	}
-	if s.committed == nil {
-		return &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process committed nothing"}
-	}
-	out.Segment = *s.committed
-	return nil
-}
-
 // serve answers one call.
 func (s *session) serve(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
+	switch method {
+	case methodShape, methodBatch, methodScalar:
+		return s.call(ctx, method, body, files)
+	}
+	closeAll(files) // no other call has any
 	switch method {
 	case methodPacket:
 		return s.sendPacket(ctx, body)
@@ -89,11 +81,6 @@ func (s *session) serve(ctx context.Context, method string, body []byte, files [
 			s.draft = nil
 		}
 		return nil, nil, nil
-	case methodShape, methodBatch, methodScalar:
-		return s.call(ctx, method, unpack(body, files))
-	}
-	for _, f := range files {
-		f.Close()
 	}
 	return nil, nil, fmt.Errorf("isolate: an engine process asks for %q", method)
 }
@@ -129,12 +116,31 @@ func (s *session) sendSchema(ctx context.Context, body []byte) ([]byte, []*os.Fi
 	if err := json.Unmarshal(body, &r); err != nil {
 		return nil, nil, err
 	}
+	if !s.readsFrom(&r) {
+		return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: "run", Text: fmt.Sprintf("an engine process asks %.100q for the columns of a segment that its attempt does not read", r.Addr)}
+	}
 	schema, err := s.packets.Schema(ctx, r.Stage, r.Addr, r.Segment)
 	if err != nil {
 		return nil, nil, err
 	}
 	out, err := shuffle.EncodeSchema(schema)
 	return out, nil, err
+}
+
+// readsFrom reports whether a segment is of that stage, and on that node, as the packet
+// says.
+func (s *session) readsFrom(r *schemaRequest) bool {
+	for _, up := range s.packet.Stage().Upstream() {
+		if s.packet.Job.Stages[up].ID != r.Stage {
+			continue
+		}
+		for _, l := range s.packet.Where[up] {
+			if l.Segment == r.Segment && slices.Contains(l.Holders(), r.Addr) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // share begins a segment, in place of one that the attempt began before.
@@ -191,13 +197,14 @@ func (s *session) commit(body []byte) ([]byte, []*os.File, error) {
 	if err := s.checkDraft(0); err != nil {
 		return nil, nil, err
 	}
-	h := r.Held
-	h.Stage, h.Index, h.Partition, h.Attempt = s.a.ID.Task.Stage, s.a.Stage, s.a.ID.Task.Partition, s.a.ID.Attempt
-	h.Job, h.Owner, h.Lineage, h.Tasks = s.a.Job, s.packet.Owner, s.a.Lineage, s.packet.Tasks
 	if err := s.draft.Adopt(r.Sums); err != nil {
 		return nil, nil, journal.StorageError(err)
 	}
-	h, err := s.draft.Commit(h)
+	h, err := heldOf(&r.Held, s.a, s.packet, r.Sums.Size)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err = s.draft.Commit(h)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -314,7 +321,11 @@ func (r *relay) Close() error {
 func (r *relay) Addr() net.Addr { return &net.UnixAddr{Name: "engine", Net: "unix"} }
 
 // call calls a Go function.
-func (s *session) call(ctx context.Context, method string, in io.ReadCloser) ([]byte, []*os.File, error) {
+func (s *session) call(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
+	in, err := received(body, files)
+	if err != nil {
+		return nil, nil, err
+	}
 	defer in.Close()
 	name, err := readName(in)
 	if err != nil {
@@ -328,20 +339,7 @@ func (s *session) call(ctx context.Context, method string, in io.ReadCloser) ([]
 		return nil, nil, err
 	}
 	if method == methodShape {
-		body, err := io.ReadAll(in)
-		if err != nil {
-			return nil, nil, err
-		}
-		schema, err := shuffle.DecodeSchema(body)
-		if err != nil {
-			return nil, nil, err
-		}
-		out, err := f.Output(s.m.Log, schema)
-		if err != nil {
-			return nil, nil, err
-		}
-		body, err = shuffle.EncodeSchema(out)
-		return body, nil, err
+		return s.shape(&f, in)
 	}
 	rec, err := readBatch(in)
 	if err != nil {
@@ -349,6 +347,24 @@ func (s *session) call(ctx context.Context, method string, in io.ReadCloser) ([]
 	}
 	defer rec.Release()
 	return pack(s.dir, func(w io.Writer) error { return f.Run(ctx, s.m.Log, rec, batchWriter(w)) })
+}
+
+// shape is what a batch function makes of a schema.
+func (s *session) shape(f *funcs.Batch, in io.Reader) ([]byte, []*os.File, error) {
+	body, err := io.ReadAll(io.LimitReader(in, schemaMax))
+	if err != nil {
+		return nil, nil, err
+	}
+	schema, err := shuffle.DecodeSchema(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	out, err := f.Output(s.m.Log, schema)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err = shuffle.EncodeSchema(out)
+	return body, nil, err
 }
 
 func (s *session) scalar(ctx context.Context, name string, in io.Reader) ([]byte, []*os.File, error) {

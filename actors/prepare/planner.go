@@ -2,7 +2,9 @@ package prepare
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -134,7 +136,8 @@ func tell(ctx context.Context, done, of int) {
 
 // Compile resolves the files that a job names and plans it. What is wrong with
 // the plan, its SQL or its files is plan.ErrQuery, ErrNotFound or ErrDenied.
-func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c api.Capacity) (*Job, error) {
+func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c api.Capacity) (_ *Job, err error) {
+	defer p.recovered(&err)
 	if spec.Plan == nil {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "compile", Text: "the job has no plan"}
 	}
@@ -162,6 +165,15 @@ func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c api.Capacity
 		return nil, err
 	}
 	return newJob(job, access, nil), nil
+}
+
+// recovered makes a panic the error of what was planned. What DuckDB answers comes of an
+// engine process, which a crafted file may have taken over: it can be no more than wrong.
+func (p *Planner) recovered(err *error) {
+	if r := recover(); r != nil {
+		p.log.Error("planning panicked", "panic", r, "stack", string(debug.Stack()))
+		*err = &plan.Error{Kind: plan.KindInternal, Op: "plan", Text: fmt.Sprintf("panic: %v", r)}
+	}
 }
 
 // salt keeps equal stages of other versions from sharing an id.

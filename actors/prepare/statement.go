@@ -22,6 +22,7 @@ import (
 // Fill makes the plan of a submitted statement, and the steps of a plan's queries
 // over files. The spec's Query is then part of its plan.
 func (p *Planner) Fill(ctx context.Context, spec *api.JobSpec) (err error) {
+	defer p.recovered(&err)
 	q := spec.Query
 	spec.Query = api.Query{}
 	if q.SQL == "" {

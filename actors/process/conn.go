@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -23,6 +24,13 @@ const (
 	FilesMax   = 8        // open files beside one
 	methodMax  = 64       // bytes of a method's name
 	callsMax   = 1024     // of the other side, under way at once
+	textMax    = 64 << 10 // bytes of each text of an error
+	lostMax    = 4096     // tasks that an error says are to be run again
+
+	// What the other side's calls that are under way may take together: the bytes of their
+	// bodies, and so many for each file. Beyond it nothing more is read for a while.
+	underWayMax = MessageMax
+	fileWeight  = 1 << 20
 )
 
 // Handler answers a call of the other side. It owns files; the Conn closes those of
@@ -49,7 +57,10 @@ type Conn struct {
 	ctx    context.Context // ends with the Conn: of the handlers
 	cancel context.CancelFunc
 	done   chan struct{}  // closed once nothing is read any more
+	closed chan struct{}  // by Close
+	once   sync.Once      // closes closed
 	served sync.WaitGroup // the handlers
+	freed  chan struct{}  // tells read that calls take less than they did
 
 	writing sync.Mutex // one message is written at a time
 
@@ -57,6 +68,7 @@ type Conn struct {
 	next    uint64
 	waiting map[uint64]chan message       // calls of this side, by id
 	serving map[uint64]context.CancelFunc // calls of the other side, at most callsMax
+	taken   int                           // by those calls: see underWayMax
 	ended   bool
 }
 
@@ -88,7 +100,7 @@ const headerLen = 16
 // NewConn starts a Conn, which owns sock until Close. handle answers the other
 // side's calls.
 func NewConn(sock *net.UnixConn, handle Handler, log *slog.Logger) *Conn {
-	c := &Conn{sock: sock, handle: handle, log: log, done: make(chan struct{}), waiting: map[uint64]chan message{}, serving: map[uint64]context.CancelFunc{}}
+	c := &Conn{sock: sock, handle: handle, log: log, done: make(chan struct{}), closed: make(chan struct{}), freed: make(chan struct{}, 1), waiting: map[uint64]chan message{}, serving: map[uint64]context.CancelFunc{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	go c.read()
 	return c
@@ -100,6 +112,7 @@ func (c *Conn) Done() <-chan struct{} { return c.done }
 
 // Close ends the Conn and waits for its handlers, whose contexts end.
 func (c *Conn) Close() error {
+	c.once.Do(func() { close(c.closed) })
 	err := c.sock.Close()
 	<-c.done
 	c.served.Wait()
@@ -254,12 +267,40 @@ func (c *Conn) receive() (m message, err error) {
 	if size > MessageMax || method > methodMax || int(head[5]) != len(m.files) {
 		return m, fmt.Errorf("process: a message of %d bytes with %d files, of which %d came", size, head[5], len(m.files))
 	}
+	if m.kind == kindCall && !c.admit(m.weight(int(size))) {
+		return m, net.ErrClosed
+	}
 	buf := make([]byte, int(method)+int(size))
 	if _, err := io.ReadFull(c.sock, buf); err != nil {
 		return m, fmt.Errorf("process: a message that is cut short: %w", err)
 	}
 	m.method, m.body = string(buf[:method]), buf[method:]
 	return m, nil
+}
+
+// weight is what a call takes while it is under way.
+func (m *message) weight(body int) int { return body + len(m.files)*fileWeight }
+
+// admit waits until a call of that weight may be under way: the other side is not trusted
+// to ask for no more than this one has memory and open files for. It fails once the Conn
+// is closed.
+func (c *Conn) admit(weight int) bool {
+	for {
+		c.mu.Lock()
+		ok := c.taken == 0 || c.taken+weight <= underWayMax
+		if ok {
+			c.taken += weight
+		}
+		c.mu.Unlock()
+		if ok {
+			return true
+		}
+		select {
+		case <-c.freed:
+		case <-c.closed:
+			return false
+		}
+	}
 }
 
 // appendFiles adds the open files that came with some bytes.
@@ -320,7 +361,7 @@ func (c *Conn) take(m message) error {
 // serve answers one call.
 func (c *Conn) serve(ctx context.Context, m message) {
 	body, files, err := c.answer(ctx, m)
-	reply := message{kind: kindReply, id: m.id, body: body, files: files}
+	reply, weight := message{kind: kindReply, id: m.id, body: body, files: files}, m.weight(len(m.body))
 	if err == nil && (len(body) > MessageMax || len(files) > FilesMax) {
 		err = tooLarge(m.method, len(body))
 	}
@@ -330,7 +371,12 @@ func (c *Conn) serve(ctx context.Context, m message) {
 	c.mu.Lock()
 	c.serving[m.id]()
 	delete(c.serving, m.id)
+	c.taken -= weight
 	c.mu.Unlock()
+	select {
+	case c.freed <- struct{}{}:
+	default: // read has been told, and has not looked yet
+	}
 	err = c.send(reply)
 	closeAll(files)
 	if err != nil && c.ctx.Err() == nil {
@@ -358,8 +404,9 @@ func encodeError(err error) []byte {
 	case errors.Is(err, context.DeadlineExceeded):
 		pe.Kind = plan.KindDeadline
 	}
+	bound(&pe)
 	body, err := json.Marshal(&pe)
-	if err != nil || len(body) > MessageMax {
+	if err != nil {
 		body = []byte(`{"Text":"an error that cannot be told"}`)
 	}
 	return body
@@ -370,7 +417,18 @@ func decodeError(body []byte) error {
 	if err := json.Unmarshal(body, pe); err != nil {
 		return fmt.Errorf("process: an error that cannot be read: %w", err)
 	}
+	bound(pe)
 	return pe
+}
+
+// bound cuts an error to what is shown and kept of it.
+func bound(e *plan.Error) {
+	for _, s := range []*string{&e.Op, &e.Subject, &e.Node, &e.Text, &e.Hint, &e.Code} {
+		if len(*s) > textMax {
+			*s = strings.ToValidUTF8((*s)[:textMax], "") + " …"
+		}
+	}
+	e.Lost = e.Lost[:min(len(e.Lost), lostMax)]
 }
 
 func closeAll(files []*os.File) {

@@ -184,6 +184,55 @@ func TestTooManyCalls(t *testing.T) {
 	c.Close()
 }
 
+// TestUnderWay: what the other side's calls hold at once is bounded, and those beyond it
+// wait until others have ended, or the Conn has.
+func TestUnderWay(t *testing.T) {
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	const most = underWayMax / fileWeight
+	began, end := make(chan struct{}, 2*most), make(chan struct{})
+	c, other := half(t, func(ctx context.Context, _ string, _ []byte, files []*os.File) ([]byte, []*os.File, error) {
+		closeAll(files)
+		began <- struct{}{}
+		<-end
+		return nil, nil, nil
+	})
+	defer other.Close()
+	go func() {
+		for id := range uint64(most + 1) {
+			if _, _, err := other.WriteMsgUnix(head(0, kindCall, 1, 0, id), syscall.UnixRights(int(file.Fd())), nil); err != nil {
+				return
+			}
+		}
+	}()
+	for range most {
+		<-began
+	}
+	c.mu.Lock()
+	taken, serving := c.taken, len(c.serving)
+	c.mu.Unlock()
+	if taken != underWayMax || serving != most {
+		t.Errorf("%d calls take %d", serving, taken)
+	}
+	end <- struct{}{}
+	<-began // the one that waited
+	close(end)
+	c.Close()
+	if c.taken != 0 {
+		t.Errorf("%d are taken by calls that have ended", c.taken)
+	}
+	full, sock := half(t, nil)
+	defer sock.Close()
+	full.taken = underWayMax
+	if _, err := sock.Write(head(1, kindCall, 0, 0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	full.Close() // though nothing ends
+}
+
 // TestUnwantedFiles: files beside messages that need none are closed, however many come.
 func TestUnwantedFiles(t *testing.T) {
 	file, err := os.Open(os.DevNull)
@@ -224,9 +273,16 @@ func TestErrorsCross(t *testing.T) {
 		{fmt.Errorf("within: %w", context.Canceled), plan.ErrCancelled},
 		{context.DeadlineExceeded, plan.ErrDeadline},
 		{errors.New("plain"), plan.ErrInternal},
+		{&plan.Error{Kind: plan.KindUser, Text: strings.Repeat("é", 1<<20), Lost: make([]plan.TaskID, 2*lostMax)}, plan.ErrQuery},
 	} {
-		if got := decodeError(encodeError(test.sent)); !errors.Is(got, test.want) || got.Error() == "" {
+		got := decodeError(encodeError(test.sent))
+		if !errors.Is(got, test.want) || got.Error() == "" || len(got.Error()) > 2*textMax || len(plan.AsError(got).Lost) > lostMax {
 			t.Errorf("%.100v became %.100v", test.sent, got)
+		}
+	}
+	for kind, want := range map[plan.Kind]plan.Kind{plan.KindFenced: plan.KindInternal, plan.KindLost + 1: plan.KindInternal, plan.KindUser: plan.KindUser, plan.KindCrash: plan.KindCrash} {
+		if got := plan.AsError(told(&plan.Error{Kind: kind, Text: "t"})); got.Kind != want || got.Text != "t" {
+			t.Errorf("a process that fails by %v has said %v", kind, got.Kind)
 		}
 	}
 	if err := decodeError([]byte("{")); err == nil || !strings.Contains(err.Error(), "cannot be read") {
@@ -293,5 +349,18 @@ func TestLastWords(t *testing.T) {
 	fmt.Fprint(said, strings.Repeat("no end", 10_000))
 	if text := said.String(); len(text) > 4*tailMax || !strings.HasPrefix(text, "line 0\n") || !strings.HasSuffix(strings.TrimSpace(text), "no end") {
 		t.Errorf("%d bytes are kept: %.20q … %q", len(text), text, text[len(text)-20:])
+	}
+	var log bytes.Buffer
+	said = &tail{log: slog.New(slog.NewTextHandler(&log, nil))}
+	for range 3 * saidMax {
+		fmt.Fprintln(said, `{"level":"INFO","msg":"again"}`)
+	}
+	if n := strings.Count(log.String(), "msg=again"); n != saidMax {
+		t.Errorf("%d lines are logged", n)
+	}
+	said.since = said.since.Add(-saidWindow)
+	fmt.Fprintln(said, `{"level":"INFO","msg":"later"}`)
+	if text := log.String(); !strings.Contains(text, fmt.Sprintf("left_out=%d", 2*saidMax)) || !strings.Contains(text, "msg=later") {
+		t.Errorf("in the next window: %s", text[len(text)-200:])
 	}
 }

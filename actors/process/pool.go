@@ -45,7 +45,8 @@ func (a Access) Resolved() Access {
 // Need is what a request asks of a process.
 type Need struct {
 	Access Access
-	Memory int64 // bytes that the process may have; 0: no limit
+	User   string // for whom it works: a process that did so once works for nobody else
+	Memory int64  // bytes that the process may have; 0: no limit
 }
 
 // Config of a Pool.
@@ -137,13 +138,14 @@ func (p *Pool) Close() error {
 	return nil
 }
 
-// Get takes a process out of the pool: one that had the same Access before, else a
-// blank one, else a new one. The caller gives it back with Put.
+// Get takes a process out of the pool: one that had the same Access before, for the same
+// user, else a blank one, else a new one. The caller gives it back with Put.
 func (p *Pool) Get(ctx context.Context, n Need) (*Process, error) {
 	key := n.Access.key
 	if key == "" {
 		key = n.Access.resolve()
 	}
+	key += n.User
 	for try := 1; ; try++ {
 		pr, err := p.take(key)
 		if err != nil {
@@ -186,7 +188,7 @@ func (pr *Process) confine(ctx context.Context, a Access) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = pr.Run(ctx, MethodConfine, body, nil)
+	_, err = pr.Run(ctx, MethodConfine, body, nil)
 	return err
 }
 

@@ -133,7 +133,7 @@ func (pr *Process) Dir() string { return pr.dir }
 // returns within Grace of the end of ctx: a process that does not give up until then
 // is ended. When the process dies the error is of KindCrash, of KindMemory when it
 // took more than it was given, or of KindUnavailable when somebody killed or stopped it.
-func (pr *Process) Run(ctx context.Context, method string, body []byte, h Handler) ([]byte, []*os.File, error) {
+func (pr *Process) Run(ctx context.Context, method string, body []byte, h Handler) ([]byte, error) {
 	pr.handle.Store(h)
 	defer pr.handle.Store(Handler(nil))
 	replied, watched := make(chan struct{}), make(chan struct{})
@@ -149,6 +149,7 @@ func (pr *Process) Run(ctx context.Context, method string, body []byte, h Handle
 	})
 	go pr.mind(replied)
 	reply, files, err := pr.conn.Call(ctx, method, body)
+	closeAll(files) // of none is anything known
 	close(replied)
 	if !stop() {
 		<-watched
@@ -156,11 +157,25 @@ func (pr *Process) Run(ctx context.Context, method string, body []byte, h Handle
 	if errors.Is(err, ErrEnded) {
 		<-pr.done
 		err = pr.death
+	} else {
+		err = told(err)
 	}
 	if err != nil && ctx.Err() != nil {
-		return nil, nil, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
-	return reply, files, err
+	return reply, err
+}
+
+// told is an error that the process gave. Terms and their ends are no matter of its: that
+// this node's job has another driver it cannot know.
+func told(err error) error {
+	var pe *plan.Error
+	if errors.As(err, &pe) && (pe.Kind == plan.KindFenced || pe.Kind > plan.KindLost) {
+		with := *pe
+		with.Kind = plan.KindInternal
+		return &with
+	}
+	return err
 }
 
 // mind ends the process if it stands still before over is closed: somebody has stopped
@@ -190,7 +205,8 @@ func (pr *Process) mind(over <-chan struct{}) {
 // ask closes answered when the process has answered, or is gone.
 func (pr *Process) ask(answered chan<- struct{}) {
 	defer close(answered)
-	_, _, _ = pr.conn.Call(context.Background(), methodAlive, nil)
+	_, files, _ := pr.conn.Call(context.Background(), methodAlive, nil)
+	closeAll(files)
 }
 
 // Starved reports whether the process was ended for its memory.
@@ -272,6 +288,13 @@ func crashed(s syscall.Signal) *plan.Error {
 // tailMax is how much of the beginning and of the end of what a process says is kept.
 const tailMax = 2 << 10
 
+// What goes into the node's log of one process's: lines in a window. Those beyond it are
+// counted, and left out.
+const (
+	saidMax    = 100
+	saidWindow = 10 * time.Second
+)
+
 // tail takes what a process writes to its standard error. Lines of its log go on to the
 // node's; of the rest, such as the last words of a runtime, the beginning and the end
 // are kept.
@@ -281,6 +304,8 @@ type tail struct {
 	mu         sync.Mutex
 	line       []byte // that has not ended yet
 	head, rest []byte
+	since      time.Time // when the window began
+	said, left int       // lines in it, and left out
 }
 
 func (t *tail) Write(p []byte) (int, error) {
@@ -310,6 +335,9 @@ func (t *tail) forward(line []byte) bool {
 	if level.UnmarshalText([]byte(text)) != nil {
 		return false
 	}
+	if !t.mayLog() {
+		return true
+	}
 	msg, _ := rec[slog.MessageKey].(string)
 	var args []any
 	for _, k := range slices.Sorted(maps.Keys(rec)) {
@@ -318,6 +346,22 @@ func (t *tail) forward(line []byte) bool {
 		}
 	}
 	t.log.Log(context.Background(), level, msg, args...)
+	return true
+}
+
+// mayLog reports whether another line may go into the node's log, and tells how many
+// could not in the window before.
+func (t *tail) mayLog() bool {
+	if now := time.Now(); now.Sub(t.since) >= saidWindow {
+		if t.left > 0 {
+			t.log.Warn("an engine process said more than is logged", "left_out", t.left)
+		}
+		t.since, t.said, t.left = now, 0, 0
+	}
+	if t.said++; t.said > saidMax {
+		t.left++
+		return false
+	}
 	return true
 }
 

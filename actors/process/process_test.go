@@ -145,7 +145,7 @@ func run(ctx context.Context, t *testing.T, p *process.Pool, n process.Need, met
 	t.Helper()
 	pr := get(t, p, n)
 	defer p.Put(pr)
-	out, _, err := pr.Run(ctx, method, body, nil)
+	out, err := pr.Run(ctx, method, body, nil)
 	return string(out), err
 }
 
@@ -156,21 +156,21 @@ func TestCalls(t *testing.T) {
 	defer p.Put(pr)
 	for _, n := range []int{0, 1, 100, 16 << 10, 16<<10 + 1, 1 << 20, process.MessageMax} {
 		body := bytes.Repeat([]byte("ab"), n/2+1)[:n]
-		if out, _, err := pr.Run(t.Context(), "echo", body, nil); err != nil || !bytes.Equal(out, body) {
+		if out, err := pr.Run(t.Context(), "echo", body, nil); err != nil || !bytes.Equal(out, body) {
 			t.Errorf("%d bytes: %d, %v", n, len(out), err)
 		}
 	}
-	if _, _, err := pr.Run(t.Context(), "echo", make([]byte, process.MessageMax+1), nil); !errors.Is(err, plan.ErrResource) {
+	if _, err := pr.Run(t.Context(), "echo", make([]byte, process.MessageMax+1), nil); !errors.Is(err, plan.ErrResource) {
 		t.Errorf("too many bytes: %v", err)
 	}
-	_, _, err := pr.Run(t.Context(), "fail", []byte("oh"), nil)
+	_, err := pr.Run(t.Context(), "fail", []byte("oh"), nil)
 	if te := plan.AsError(err); !errors.Is(err, plan.ErrQuery) || te.Text != "oh" || te.Hint != "a hint" || len(te.Lost) != 1 || te.Lost[0].Partition != 3 {
 		t.Errorf("an error: %#v", err)
 	}
-	if _, _, err := pr.Run(t.Context(), "panic", []byte("oh"), nil); !errors.Is(err, plan.ErrInternal) || !strings.Contains(err.Error(), "panic: oh") {
+	if _, err := pr.Run(t.Context(), "panic", []byte("oh"), nil); !errors.Is(err, plan.ErrInternal) || !strings.Contains(err.Error(), "panic: oh") {
 		t.Errorf("a panic: %v", err)
 	}
-	if out, _, err := pr.Run(t.Context(), "echo", []byte("x"), nil); err != nil || string(out) != "x" {
+	if out, err := pr.Run(t.Context(), "echo", []byte("x"), nil); err != nil || string(out) != "x" {
 		t.Errorf("afterwards: %q, %v", out, err)
 	}
 }
@@ -189,10 +189,10 @@ func TestAsks(t *testing.T) {
 		f, err := os.Open(name)
 		return bytes.ToUpper(body), []*os.File{f}, err
 	}
-	if out, _, err := pr.Run(t.Context(), "ask", []byte("abcdefghijklmnop"), h); err != nil || string(out) != "ABCDEFGHIJKLMNOP" {
+	if out, err := pr.Run(t.Context(), "ask", []byte("abcdefghijklmnop"), h); err != nil || string(out) != "ABCDEFGHIJKLMNOP" {
 		t.Errorf("%q, %v", out, err)
 	}
-	if out, _, err := pr.Run(t.Context(), "ask", []byte("ab"), nil); err != nil || string(out) != "\x00\x00" {
+	if out, err := pr.Run(t.Context(), "ask", []byte("ab"), nil); err != nil || string(out) != "\x00\x00" {
 		t.Errorf("when nobody answers: %q, %v", out, err)
 	}
 }
@@ -242,10 +242,10 @@ func TestCancel(t *testing.T) {
 	why := errors.New("why")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(time.Millisecond, func() { cancel(why) })
-	if _, _, err := pr.Run(ctx, "wait", nil, nil); !errors.Is(err, why) {
+	if _, err := pr.Run(ctx, "wait", nil, nil); !errors.Is(err, why) {
 		t.Errorf("one that hears: %v", err)
 	}
-	if out, _, err := pr.Run(t.Context(), "echo", []byte("x"), nil); err != nil || string(out) != "x" {
+	if out, err := pr.Run(t.Context(), "echo", []byte("x"), nil); err != nil || string(out) != "x" {
 		t.Errorf("it is not used again: %q, %v", out, err)
 	}
 	ctx, cancel = context.WithCancelCause(t.Context())
@@ -253,15 +253,15 @@ func TestCancel(t *testing.T) {
 		cancel(why)
 		return nil, nil, nil
 	}
-	if _, _, err := pr.Run(ctx, "hang", nil, h); !errors.Is(err, why) {
+	if _, err := pr.Run(ctx, "hang", nil, h); !errors.Is(err, why) {
 		t.Errorf("one that does not: %v", err)
 	}
-	if _, _, err := pr.Run(t.Context(), "echo", nil, nil); err == nil {
+	if _, err := pr.Run(t.Context(), "echo", nil, nil); err == nil {
 		t.Error("a process that did not hear lives")
 	}
 }
 
-// A process serves one Access, for as long as its names mean the same files.
+// A process serves one user and one Access, for as long as its names mean the same files.
 func TestAccess(t *testing.T) {
 	p := newPool(t, func(c *process.Config) { c.Idle = 8 })
 	file := filepath.Join(t.TempDir(), "f")
@@ -282,6 +282,9 @@ func TestAccess(t *testing.T) {
 	}
 	if other := pid(two); other == first {
 		t.Error("one process for two accesses")
+	}
+	if hers := pid(process.Need{Access: one.Access, User: "ann"}); hers == first || pid(process.Need{Access: one.Access, User: "ann"}) != hers || pid(process.Need{Access: one.Access, User: "bob"}) == hers {
+		t.Error("one process for two users, or two for one")
 	}
 	if out, err := run(t.Context(), t, p, one, "access", nil); err != nil || !strings.Contains(out, file) {
 		t.Errorf("it was told %q, %v", out, err)
@@ -332,12 +335,12 @@ func TestSpare(t *testing.T) {
 		t.Fatal("an idle process of little memory was ended")
 	}
 	p.Put(idle)
-	if _, _, err := big.Run(t.Context(), "hold", []byte("200"), nil); err != nil {
+	if _, err := big.Run(t.Context(), "hold", []byte("200"), nil); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // before it is ended for being idle
 	defer cancel()
-	if _, _, err := idle.Run(ctx, "wait", nil, nil); !errors.Is(err, plan.ErrUnavailable) {
+	if _, err := idle.Run(ctx, "wait", nil, nil); !errors.Is(err, plan.ErrUnavailable) {
 		t.Errorf("an idle process ended with %v", err)
 	}
 	if big.Dead() {
@@ -351,7 +354,7 @@ func TestSpareFirst(t *testing.T) {
 	p := newPool(t, func(c *process.Config) { c.Memory, c.Blank = all, 0 })
 	a, b := process.Need{Access: process.Access{Read: []string{"/a"}}, Memory: all}, process.Need{Access: process.Access{Read: []string{"/b"}}, Memory: all}
 	idle := get(t, p, a)
-	if _, _, err := idle.Run(t.Context(), "hold", []byte("200"), nil); err != nil {
+	if _, err := idle.Run(t.Context(), "hold", []byte("200"), nil); err != nil {
 		t.Fatal(err)
 	}
 	for p.Stats().Memory < 200<<20 { // until it has been looked at
@@ -374,7 +377,7 @@ func TestClose(t *testing.T) {
 		go p.Close()
 		return nil, nil, nil
 	}
-	if _, _, err := pr.Run(t.Context(), "hang", nil, h); !errors.Is(err, plan.ErrUnavailable) {
+	if _, err := pr.Run(t.Context(), "hang", nil, h); !errors.Is(err, plan.ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
 	p.Put(pr)
@@ -400,7 +403,7 @@ func BenchmarkCall(b *testing.B) {
 			body := make([]byte, n)
 			b.SetBytes(int64(n))
 			for b.Loop() {
-				if _, _, err := pr.Run(b.Context(), "echo", body, nil); err != nil {
+				if _, err := pr.Run(b.Context(), "echo", body, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -416,7 +419,7 @@ func TestStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Put(pr)
-	_, _, err = pr.Run(t.Context(), "hang", nil, func(context.Context, string, []byte, []*os.File) ([]byte, []*os.File, error) {
+	_, err = pr.Run(t.Context(), "hang", nil, func(context.Context, string, []byte, []*os.File) ([]byte, []*os.File, error) {
 		return nil, nil, syscall.Kill(pr.Pid(), syscall.SIGSTOP)
 	})
 	if !errors.Is(err, plan.ErrUnavailable) || !strings.Contains(err.Error(), "stood still") || !pr.Dead() {
