@@ -28,6 +28,7 @@ func figures() []measurement {
 		{"tasks", "a job of very many tasks with nothing to do", measureTasks},
 		{"storm", "4,096 partitions of 256 map tasks with few rows", measureStorm},
 		{"storage", "the pond's own storage, against plain files", measureStorage},
+		{"within", "TPC-H's largest joins and sorts where a node has 256 MiB; needs --tpch", measureWithin},
 		{"budget", "a sort of five times the memory that is allowed", measureBudget},
 	}
 }

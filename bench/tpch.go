@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -43,18 +41,8 @@ func (b *bench) measureTPCH(ctx context.Context) ([]tpchResult, error) {
 		return nil, err
 	}
 	defer p.stop()
-	for _, table := range tpchTables {
-		file, err := filepath.Abs(filepath.Join(b.tpch, table+".parquet"))
-		if err != nil {
-			return nil, err
-		}
-		view := "CREATE VIEW " + table + " AS SELECT * FROM " + quote(file)
-		if err := duck.exec(ctx, view); err != nil {
-			return nil, err
-		}
-		if _, err := p.session.SQL(ctx, view); err != nil {
-			return nil, err
-		}
+	if err := b.tpchViews(ctx, duck, pondViews{p.session}); err != nil {
+		return nil, err
 	}
 	racers := []*racer{racingDuck(duck), racingPond(p, p.name()), racingPond(p, p.name()+" forced", pond.Force(true))}
 	var out []tpchResult
@@ -70,12 +58,10 @@ func (b *bench) measureTPCH(ctx context.Context) ([]tpchResult, error) {
 
 // raceTPCH is one query on every racer, warmed up once.
 func (b *bench) raceTPCH(ctx context.Context, q int, racers []*racer) ([]tpchResult, error) {
-	name := fmt.Sprintf("q%02d", q)
-	text, err := os.ReadFile(filepath.Join(b.queries, name+".sql"))
+	sql, err := b.tpchQuery(q)
 	if err != nil {
 		return nil, err
 	}
-	sql := strings.TrimSuffix(strings.TrimSpace(string(text)), ";")
 	samples := make([][]sample, len(racers))
 	last := make([]*answer, len(racers))
 	for i := range b.runs + 1 {
@@ -93,7 +79,7 @@ func (b *bench) raceTPCH(ctx context.Context, q int, racers []*racer) ([]tpchRes
 		}
 	}
 	if b.answers != "" {
-		want, err := readAnswer(filepath.Join(b.answers, name+".csv"))
+		want, err := readAnswer(filepath.Join(b.answers, fmt.Sprintf("q%02d.csv", q)))
 		if err != nil {
 			return nil, err
 		}

@@ -33,8 +33,8 @@ const (
 	killEvery  = 400 * time.Millisecond // a process is killed about so often
 	soakJobMax = 5 * time.Minute        // a job that takes longer hangs
 	crashesOf  = 4                      // one of so many kills looks like a crash of DuckDB's own
-	crashedMax = 10                     // percent of jobs whose task was hit too often to be tried again
 	soakNodes  = 3
+	killsTold  = 100 // how it stands is told each time that so many more were killed
 )
 
 // Whatever engine processes are killed while queries and sorts run, at any moment, the
@@ -89,7 +89,7 @@ type soak struct {
 // kill kills engine processes that work, at random, until it has killed so many.
 func (s *soak) kill(t *testing.T, ctx context.Context, c *chaos.Cluster, n int, random *rand.Rand) {
 	before := map[int]int{}
-	for s.kills < n && ctx.Err() == nil {
+	for s.kills < n && ctx.Err() == nil && !t.Failed() {
 		select {
 		case <-ctx.Done():
 		case <-time.After(killEvery/2 + rand.N(killEvery)):
@@ -112,6 +112,9 @@ func (s *soak) kill(t *testing.T, ctx context.Context, c *chaos.Cluster, n int, 
 			s.kills++
 			if sig != syscall.SIGKILL {
 				s.crashes++
+			}
+			if s.kills%killsTold == 0 {
+				t.Logf("%d killed: %d answers right, %d jobs hit too often", s.kills, s.right.Load(), s.failed.Load())
 			}
 		}
 	}
@@ -159,12 +162,12 @@ func (c *soakClient) prepare(ctx context.Context, views []string) bool {
 
 // job runs one, and compares its answer.
 func (c *soakClient) job(ctx context.Context, j drawn) {
-	ctx, cancel := context.WithTimeout(ctx, soakJobMax)
+	bounded, cancel := context.WithTimeout(ctx, soakJobMax)
 	defer cancel()
 	c.done++
 	dir := filepath.Join(c.out, strconv.Itoa(c.done))
 	defer os.RemoveAll(dir)
-	rows, err := c.session.SQL(ctx, j.statement(dir), pond.Force(true), pond.Reuse(false), pond.Partitions(6))
+	rows, err := c.session.SQL(bounded, j.statement(dir), pond.Force(true), pond.Reuse(false), pond.Partitions(6))
 	if err == nil {
 		err = j.check(ctx, c.oracle, rows, dir)
 	}
