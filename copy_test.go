@@ -79,6 +79,8 @@ var copies = []struct{ copy, read string }{
 	{"'{}' (FORMAT parquet, PARTITION_BY (nosuch))", ""},
 	{"'{}.parquet' (HEADER)", ""},
 	{"'{}.csv' (NO_SUCH_OPTION 1)", ""},
+	{"'{}.csv' (HEADER, header false)", ""},
+	{"'{}.csv' (DELIM ',', SEP ';')", ""},
 	{"'{}.csv' (COMPRESSION nosuch)", ""},
 }
 

@@ -1,6 +1,7 @@
 package stmt
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pondmesh/pond/actors/plan"
@@ -30,6 +31,11 @@ func (c *cursor) copy() (*Statement, error) {
 	options, err := c.copyOptions()
 	if err != nil {
 		return nil, err
+	}
+	for i, o := range options {
+		if slices.ContainsFunc(options[:i], func(before option) bool { return before.name == o.name }) {
+			return nil, refuse("give each option once", "COPY has the option %s twice", strings.ToUpper(o.name))
+		}
 	}
 	return s, s.copyTo(options)
 }
