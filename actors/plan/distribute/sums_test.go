@@ -3,12 +3,16 @@
 package distribute_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pondmesh/pond/actors/plan/distribute"
 )
+
+// ranged is how an error names the aggregate that is out of range.
+var ranged = regexp.MustCompile(`\w+ is out of range`)
 
 // TestSums compares what is put together from parts with one DuckDB, to the last digit
 // and by the errors.
@@ -49,7 +53,7 @@ func TestSums(t *testing.T) {
 			_, got, err := p.run(t.Context(), planned)
 			switch {
 			case err != nil || wrong != nil:
-				if err == nil || wrong == nil || sort(err) != sort(wrong) {
+				if err == nil || wrong == nil || sort(err) != sort(wrong) || ranged.FindString(err.Error()) != ranged.FindString(wrong.Error()) {
 					t.Errorf("%s on %d: %v, want %v", sql, n, err, wrong)
 				}
 			case !slices.EqualFunc(got.rows, want.rows, slices.Equal[[]string]):

@@ -50,17 +50,18 @@ func variance(a *logical.AggExpr) split {
 		settle: func(c []logical.Expr) []logical.Expr { return []logical.Expr{function("flatten", list, c[0])} },
 		result: func(c []logical.Expr) logical.Expr {
 			all := reduce(c[0])
-			return finite(variances[a.Name](field(all, "n"), field(all, "q")))
+			return finite(a.Name, variances[a.Name](field(all, "n"), field(all, "q")))
 		},
 	}
 }
 
-// finite is x, or an error if that is infinite or no number: DuckDB's variances are
-// out of range then.
-func finite(x logical.Expr) logical.Expr {
+// finite is x, or the named aggregate's own error if that is infinite or no number:
+// DuckDB's variances are out of range then, as is that of two such values.
+func finite(name string, x logical.Expr) logical.Expr {
 	ok := function("isfinite", boolType, x)
 	odd := &logical.Op{Typed: logical.Typed{T: boolType}, Kind: "OPERATOR_NOT", Args: []logical.Expr{ok}}
-	return &logical.Case{Typed: logical.Typed{T: double}, Whens: []logical.When{{If: odd, Then: cast(overflow(), double)}}, Else: x}
+	two := function("list_value", logical.Type{ID: "LIST", Fields: []logical.Field{{Type: double}}}, x, x)
+	return &logical.Case{Typed: logical.Typed{T: double}, Whens: []logical.When{{If: odd, Then: function("list_aggregate", double, two, constText(name))}}, Else: x}
 }
 
 // reduce adds the parts of a list up.
@@ -88,8 +89,12 @@ func arith(op string, a, b logical.Expr) logical.Expr {
 func root(x logical.Expr) logical.Expr { return function("sqrt", double, x) }
 
 func field(x logical.Expr, name string) logical.Expr {
+	return function("struct_extract", double, x, constText(name))
+}
+
+func constText(s string) logical.Expr {
 	text := logical.Type{ID: "VARCHAR"}
-	return function("struct_extract", double, x, &logical.Const{Typed: logical.Typed{T: text}, Value: logical.Value{Type: text, Text: name}})
+	return &logical.Const{Typed: logical.Typed{T: text}, Value: logical.Value{Type: text, Text: s}}
 }
 
 // choose is x where the condition holds, else NULL.
