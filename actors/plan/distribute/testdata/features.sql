@@ -67,6 +67,7 @@ SELECT a, row_number() OVER (PARTITION BY a ORDER BY c, b, d, e), rank() OVER (P
 SELECT a, b, sum(c) OVER (PARTITION BY a ORDER BY d, c, b ROWS BETWEEN 2 PRECEDING AND CURRENT ROW), avg(e) OVER (PARTITION BY b), count(*) OVER () FROM t;
 SELECT a, lag(k) OVER (PARTITION BY a ORDER BY k, s), lead(k, 2, -1) OVER (PARTITION BY a ORDER BY k, s), first_value(s) OVER (PARTITION BY a ORDER BY k, s) FROM u;
 SELECT a, k FROM u QUALIFY row_number() OVER (PARTITION BY a ORDER BY k, s, x) = 1;
+SELECT DISTINCT q2.a FROM u AS q1 RIGHT JOIN u AS q2 ON q1.s = q2.s JOIN u AS q3 ON q1.a = q3.a WHERE q2.a IN (3, 3);
 SELECT a, c FROM t QUALIFY row_number() OVER (PARTITION BY a ORDER BY c) <= 2;
 SELECT c FROM t QUALIFY row_number() OVER (ORDER BY c DESC) <= 3;
 SELECT a, (SELECT c FROM t AS s WHERE s.a = t.a ORDER BY c LIMIT 1) FROM t;
