@@ -46,7 +46,7 @@ func measure(ctx context.Context, s system, count bool, f func(context.Context) 
 	if err != nil {
 		return got, err
 	}
-	got.cpu = after - before
+	got.cpu = after - before - look.cost
 	for _, n := range look.memory {
 		got.peakMost, got.peakSum = max(got.peakMost, n), got.peakSum+n
 	}

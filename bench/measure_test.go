@@ -145,3 +145,15 @@ func TestFolderSize(t *testing.T) {
 		t.Error(n)
 	}
 }
+
+// What looking costs is known, so that it is no cost of what is looked at.
+func TestSamplerCost(t *testing.T) {
+	if err := needProc(); err != nil {
+		t.Skip(err)
+	}
+	s := startSampler([]int{os.Getpid()}, nil, false)
+	s.stop()
+	if own, err := readStat(os.Getpid()); err != nil || s.cost <= 0 || s.cost > own.own+clockTick {
+		t.Error(s.cost, own.own, err)
+	}
+}

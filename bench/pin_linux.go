@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,4 +41,13 @@ func pin(cores int) error {
 		return err
 	}
 	return syscall.Exec(exe, os.Args, append(os.Environ(), pinnedEnv+"=1"))
+}
+
+// threadTime is the processor time of the calling thread.
+func threadTime() time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+		return 0 // there is no Linux without this clock
+	}
+	return time.Duration(t.Nano())
 }

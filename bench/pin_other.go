@@ -2,7 +2,12 @@
 
 package main
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // pin is for Linux alone, and so is the program: see needProc.
 func pin(int) error { return errors.ErrUnsupported }
+
+func threadTime() time.Duration { return 0 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,7 +159,8 @@ type sampler struct {
 	memory         map[int]int64 // the most that each has had at a look, its children included
 	spill          int64
 	files, sockets int
-	count          bool // files and sockets too, which costs more
+	count          bool          // files and sockets too, which costs more
+	cost           time.Duration // processor time of the looks
 	quit           chan struct{}
 	all            sync.WaitGroup
 }
@@ -166,6 +168,10 @@ type sampler struct {
 func startSampler(pids []int, spillDirs []string, count bool) *sampler {
 	s := &sampler{pids: pids, memory: map[int]int64{}, quit: make(chan struct{}), count: count}
 	s.all.Go(func() {
+		runtime.LockOSThread() // its processor time is then that of the looks
+		defer runtime.UnlockOSThread()
+		since := threadTime()
+		defer func() { s.cost = threadTime() - since }()
 		t := time.NewTicker(samplePause)
 		defer t.Stop()
 		for {
