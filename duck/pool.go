@@ -131,6 +131,16 @@ func (p *Pool) refill() {
 	}
 }
 
+// Warm opens a blank engine beyond those that are kept open: one that is taken from the
+// pool is not replaced then.
+func (p *Pool) Warm(ctx context.Context) error {
+	e, err := p.open(ctx)
+	if err == nil {
+		p.keep(&p.blank, e, p.config.Blank+1)
+	}
+	return err
+}
+
 // notify wakes the receiver of c, without blocking.
 func notify(c chan struct{}) {
 	select {

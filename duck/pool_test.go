@@ -141,6 +141,34 @@ func TestPoolTidies(t *testing.T) {
 	p.Put(out)
 }
 
+// TestPoolWarm: a blank engine that is opened beyond those that are kept is the first
+// user's, and nobody's after.
+func TestPoolWarm(t *testing.T) {
+	ctx := context.Background()
+	p := NewPool(PoolConfig{Engine: Config{Memory: 64 << 20, Threads: 1}, Idle: 1})
+	defer p.Close()
+	if err := p.Warm(ctx); err != nil {
+		t.Fatal(err)
+	}
+	warm := p.blank[0]
+	a, err := p.Get(ctx, Options{})
+	if err != nil || a != warm {
+		t.Fatalf("not the warm engine: %v", err)
+	}
+	b, err := p.Get(ctx, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Put(a)
+	p.Put(b) // in a's place, which is closed when engines would be opened
+	eventually(t, "tidied", func() bool { return errors.Is(a.Reset(ctx), ErrClosed) })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.blank); n != 0 {
+		t.Errorf("%d blank engines, of which nobody asked for any", n)
+	}
+}
+
 // eventually repeats f until it is content.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()

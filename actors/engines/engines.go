@@ -11,7 +11,6 @@
 package engines
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +49,7 @@ const plannerMemory = 256 << 20
 type Config struct {
 	Memory int64 // bytes, of all slots together
 	Slots  int   // tasks at once
-	Blank  int   // engines kept open, ready for any work; 0: one a slot, and one that plans
+	Warm   bool  // one engine is opened at once, others as they are needed; else one a slot, and one that plans, are kept open, ready for any work
 	Dir    string
 	// SpillMax is how many bytes each engine may spill; 0: as DuckDB has it.
 	SpillMax int64
@@ -90,12 +89,19 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 	}
 	p := &Pool{Config: c}
 	slots := max(c.Slots, 1)
+	blank := slots + 1
+	if c.Warm {
+		blank = 0
+	}
 	p.Pool = duck.NewPool(duck.PoolConfig{
 		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: 1, SpillDir: filepath.Join(c.Dir, "engines"), SpillMax: c.SpillMax, Log: c.Log},
-		Blank:  cmp.Or(c.Blank, slots+1),
+		Blank:  blank,
 		Idle:   slots*keptPerSlot + planningKept,
 		Setup:  p.setup,
 	})
+	if c.Warm {
+		return p, p.Pool.Warm(ctx) // which registers the functions
+	}
 	return p, p.tryFuncs(ctx)
 }
 

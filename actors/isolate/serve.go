@@ -48,7 +48,9 @@ func serve(ctx context.Context, c process.Child, open bool) (process.Handler, er
 	if err != nil {
 		return nil, err
 	}
-	pool, err := engines.Open(ctx, engines.Config{Memory: s.Memory, Slots: 1, Blank: 1, SpillMax: s.Limits.Spill, Dir: c.Dir, Funcs: f, Log: c.Log})
+	// What comes after the first request is mostly like it, and is given the same engine: a
+	// second one, ready for something else, would take half of what the process's start took.
+	pool, err := engines.Open(ctx, engines.Config{Memory: s.Memory, Slots: 1, Warm: true, SpillMax: s.Limits.Spill, Dir: c.Dir, Funcs: f, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}
