@@ -99,7 +99,7 @@ var layers = map[string][]string{
 	"actors/peers":   {"actors/api", "actors/plan", "mesh", "mesh/ring"},
 	"actors/publish": {"actors/access", "actors/datasets", "actors/plan", "actors/sched", "mesh/delay", "fs/collect", "fs/dataset", "fs/faults", "fs/object", "fs/object/output", "fs/register", "fs", "actors/syserr"},
 	"actors/report":  {"actors/api", "actors/exec", "actors/plan", "actors/sched", "actors/wire", "mesh/delay", "fs/faults", "shuffle"},
-	"actors/faulty":  {"actors/plan", "actors/terms", "fs/faults", "fs/register"},
+	"actors/faulty":  {"actors/plan", "fs/faults", "fs/register"},
 	"actors/runner": {"actors/engines", "actors/exec", "actors/funcs", "actors/isolate", "actors/prepare", "actors/process", "actors/sandbox",
 		"duck/vec", "fs/faults", "shuffle/transfer"},
 	"actors/rows":      {"actors/api", "actors/output", "actors/plan"},

@@ -9,11 +9,13 @@ import (
 	"github.com/pondmesh/pond/actors/copies"
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/drafts"
+	"github.com/pondmesh/pond/actors/faulty"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/storage"
 	"github.com/pondmesh/pond/actors/tables"
 	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
+	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/mesh/delay"
 	"github.com/pondmesh/pond/mesh/ring"
 )
@@ -23,7 +25,7 @@ func (n *Node) openDatasets(context.Context) (err error) {
 	dir := filepath.Join(n.cfg.Dir, setup.DraftsDir)
 	times := collect.Kept()
 	times.Retention = n.cfg.Retention
-	n.datasets = datasets.New(datasets.Config{Registers: n.registers, Uploads: n.replicas, Dir: dir, Times: times})
+	n.datasets = datasets.New(datasets.Config{Registers: faulty.Registers(n.registers, n.cfg.Faults, faults.DatasetCAS, faults.DatasetCASDone), Uploads: n.replicas, Dir: dir, Times: times})
 	n.collector = n.datasets.NewCollector(n.collects)
 	n.objects.Serve("pond", n.datasets)
 	named := tables.Tables{Datasets: n.datasets}

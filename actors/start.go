@@ -28,6 +28,7 @@ import (
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/fs"
+	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
@@ -201,7 +202,7 @@ func (n *Node) join(ctx context.Context) (err error) {
 
 // run starts what a node does by itself.
 func (n *Node) run() {
-	n.jobs.Registers = faulty.Registers(n.registers, n.cfg.Faults)
+	n.jobs.Registers = faulty.Registers(n.registers, n.cfg.Faults, faults.TermCAS, faults.TermCASDone)
 	n.replicas.Follow(n.registers)
 	n.planner.Elsewhere = n.hasElsewhere
 	n.up.Store(true)

@@ -66,6 +66,11 @@ func TestEveryPointFires(t *testing.T) {
 		must(t, err)
 	}
 	must(t, newOracle(t).CompareQueries(ctx, "SELECT * FROM '"+out+"/*.parquet'", rows+" UNION ALL "+rows))
+	for range 2 {
+		_, err := c.Nodes()[0].Session().SQL(ctx, "COPY ("+rows+") TO 'pond://rows' (APPEND)", pond.Force(true), pond.Reuse(false))
+		must(t, err)
+	}
+	must(t, c.AwaitIdle(ctx))
 	fired := map[faults.Point]int64{}
 	for _, n := range c.Nodes() {
 		states, err := n.Disarm(ctx)

@@ -79,26 +79,27 @@ type task struct {
 	job  *pond.Job
 	// copied are the stages that had copies of all they had made when a fault struck.
 	copied []int
+	pond   *pond.Session
 }
 
 // submit hands a job in by a session of all nodes.
 func (w *workload) submit(ctx context.Context, s *pond.Session, p *scenario.Plan) (*task, error) {
 	w.runs++
 	spec := p.Job
-	t := &task{w: w, spec: spec, dir: filepath.Join(w.dir, fmt.Sprint(w.runs), "rows")}
+	t := &task{w: w, spec: spec, dir: filepath.Join(w.dir, fmt.Sprint(w.runs), "rows"), pond: s}
 	for _, f := range p.Faults {
 		if f.At.On == scenario.Copied {
 			t.copied = append(t.copied, f.At.N)
 		}
 	}
-	if spec.Into != scenario.Result {
-		if err := t.before(ctx); err != nil {
-			return nil, fmt.Errorf("chaos: output: %w", err)
-		}
-	}
 	for _, sql := range w.views() {
 		if _, err := s.SQL(ctx, sql); err != nil {
 			return nil, fmt.Errorf("chaos: tables: %w", err)
+		}
+	}
+	if spec.Into != scenario.Result {
+		if err := t.before(ctx); err != nil {
+			return nil, fmt.Errorf("chaos: output: %w", err)
 		}
 	}
 	var err error
@@ -116,9 +117,16 @@ func (t *task) statement() string {
 		return fmt.Sprintf("COPY (%s) TO '%s/' (FORMAT parquet)", query, text(t.dir))
 	case scenario.Append:
 		return fmt.Sprintf("COPY (%s) TO '%s/' (FORMAT parquet, APPEND)", query, text(t.dir))
+	case scenario.Dataset:
+		return fmt.Sprintf("COPY (%s) TO '%s' (FORMAT parquet, APPEND)", query, t.url())
 	}
 	return query
 }
+
+// url is of the dataset that the job appends to.
+func (t *task) url() string { return "pond://" + t.name() }
+
+func (t *task) name() string { return fmt.Sprintf("chaos_%d", t.w.runs) }
 
 // earlier is a file of no rows in a folder that is appended to: so new files join others,
 // and the folder is exchanged.
@@ -126,6 +134,10 @@ const earlier = "earlier.parquet"
 
 // before makes what is there before the job writes.
 func (t *task) before(ctx context.Context) error {
+	if t.spec.Into == scenario.Dataset {
+		_, err := t.pond.SQL(ctx, fmt.Sprintf("COPY (SELECT * FROM (%s) LIMIT 0) TO '%s' (FORMAT parquet)", t.query(), t.url()))
+		return err
+	}
 	if err := os.Mkdir(filepath.Dir(t.dir), 0o755); err != nil || t.spec.Into != scenario.Append {
 		return err
 	}
@@ -149,12 +161,15 @@ func (t *task) check(ctx context.Context) error {
 			return fmt.Errorf("%w: the folder had a file before: %w", ErrDiffers, err)
 		}
 	}
-	if t.spec.Into == scenario.Result {
+	switch t.spec.Into {
+	case scenario.Result:
 		rows, err := t.job.Rows(ctx)
 		if err != nil {
 			return err
 		}
 		return t.w.oracle.Compare(ctx, rows, query)
+	case scenario.Dataset:
+		return t.checkDataset(ctx)
 	}
 	files := "'" + text(t.dir) + "/*.parquet'"
 	if err := t.w.oracle.CompareQueries(ctx, "SELECT * FROM "+files, query); err != nil || t.spec.Order == "" {
@@ -162,6 +177,39 @@ func (t *task) check(ctx context.Context) error {
 	}
 	return t.w.oracle.CompareQueries(ctx,
 		fmt.Sprintf("SELECT count(*) AS n FROM (SELECT %s AS k, lag(%[1]s) OVER () AS before FROM %s) WHERE k < before", t.spec.Order, files), "SELECT 0::BIGINT AS n")
+}
+
+// checkDataset wants one version behind that which was there, which is as it was.
+func (t *task) checkDataset(ctx context.Context) error {
+	d, err := t.pond.Dataset(ctx, t.url())
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(d.Versions, []uint64{1, 2}) || d.Newest != 2 {
+		return fmt.Errorf("%w: versions %d of a dataset to which one job appended: the newest is %d", ErrDiffers, d.Versions, d.Newest)
+	}
+	for url, query := range map[string]string{t.url(): t.query(), t.url() + "/1": "SELECT * FROM (" + t.query() + ") LIMIT 0"} {
+		rows, err := t.pond.SQL(ctx, "FROM '"+url+"'")
+		if err != nil {
+			return err
+		}
+		if err := t.w.oracle.Compare(ctx, rows, query); err != nil {
+			return fmt.Errorf("%s: %w", url, err)
+		}
+	}
+	return nil
+}
+
+// dropDataset wants no writer of the dataset to be left, and drops it.
+func (t *task) dropDataset(ctx context.Context) error {
+	err := Await(ctx, func(ctx context.Context) error {
+		d, err := t.pond.Dataset(ctx, t.url())
+		if err == nil && d.Writers > 0 {
+			err = fmt.Errorf("%d leases of %s are left", d.Writers, t.url())
+		}
+		return err
+	})
+	return errors.Join(err, t.pond.DropDataset(ctx, t.name()))
 }
 
 // errLost is an output that a job had copies of.
@@ -186,8 +234,11 @@ func (t *task) safe(ctx context.Context) error {
 
 // leftover wants no staging folder beside the output, and removes the output.
 func (t *task) leftover(ctx context.Context) error {
-	if t.spec.Into == scenario.Result {
+	switch t.spec.Into {
+	case scenario.Result:
 		return nil
+	case scenario.Dataset:
+		return t.dropDataset(ctx)
 	}
 	beside := filepath.Dir(t.dir)
 	err := Await(ctx, func(context.Context) error {

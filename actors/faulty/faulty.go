@@ -10,29 +10,35 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/pondmesh/pond/actors/terms"
 	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/fs/register"
 )
 
-// Registers fail around changes.
-func Registers(r terms.Registers, f *faults.Injector) terms.Registers {
+// Linearizable are registers, as registers.Registers has them.
+type Linearizable interface {
+	Get(ctx context.Context, key register.Key) (data []byte, version uint64, err error)
+	CAS(ctx context.Context, key register.Key, id register.ChangeID, expect uint64, data []byte) (version uint64, current []byte, err error)
+}
+
+// Registers fail around changes, at the points that come before and after one.
+func Registers(r Linearizable, f *faults.Injector, before, after faults.Point) Linearizable {
 	if f == nil {
 		return r
 	}
-	return &registers{r, f}
+	return &registers{r, f, before, after}
 }
 
 type registers struct {
-	terms.Registers
-	faults *faults.Injector
+	Linearizable
+	faults        *faults.Injector
+	before, after faults.Point
 }
 
 func (r *registers) CAS(ctx context.Context, key register.Key, id register.ChangeID, expect uint64, data []byte) (uint64, []byte, error) {
-	r.faults.At(faults.TermCAS)
-	version, current, err := r.Registers.CAS(ctx, key, id, expect, data)
-	if r.faults.At(faults.TermCASDone) == faults.Drop {
-		return 0, nil, fmt.Errorf("%w: fault at %s", register.ErrUnknown, faults.TermCASDone)
+	r.faults.At(r.before)
+	version, current, err := r.Linearizable.CAS(ctx, key, id, expect, data)
+	if r.faults.At(r.after) == faults.Drop {
+		return 0, nil, fmt.Errorf("%w: fault at %s", register.ErrUnknown, r.after)
 	}
 	return version, current, err
 }

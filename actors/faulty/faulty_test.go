@@ -44,7 +44,7 @@ func get(t *testing.T, h http.Handler) (string, error) {
 // A change whose answer is lost has been made.
 func TestRegisters(t *testing.T) {
 	all := new(registertest.Memory)
-	r := Registers(all, armed(t, faults.TermCASDone, faults.Drop))
+	r := Registers(all, armed(t, faults.TermCASDone, faults.Drop), faults.TermCAS, faults.TermCASDone)
 	key, ctx := register.Key("k"), t.Context()
 	if _, _, err := r.CAS(ctx, key, "1", 0, []byte("a")); !errors.Is(err, register.ErrUnknown) {
 		t.Errorf("its answer: %v", err)

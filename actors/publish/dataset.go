@@ -12,6 +12,7 @@ import (
 	"github.com/pondmesh/pond/actors/sched"
 	"github.com/pondmesh/pond/fs/collect"
 	"github.com/pondmesh/pond/fs/dataset"
+	"github.com/pondmesh/pond/fs/faults"
 	"github.com/pondmesh/pond/fs/register"
 	"github.com/pondmesh/pond/mesh/delay"
 )
@@ -28,6 +29,7 @@ type toDataset struct {
 	lease     string // empty: the job has published
 	mode      dataset.Mode
 	log       *slog.Logger
+	faults    *faults.Injector
 	stop      context.CancelFunc // of the renewals
 }
 
@@ -48,7 +50,7 @@ func (o *Outputs) openDataset(ctx context.Context, job plan.JobID, by dataset.Wr
 	if _, err := o.Rules.Check().Write(w.Path); err != nil {
 		return nil, err
 	}
-	t := &toDataset{d: o.Datasets, name: ref.Name, job: string(job), by: by, mode: datasetModes[w.Mode], log: o.Log}
+	t := &toDataset{d: o.Datasets, name: ref.Name, job: string(job), by: by, mode: datasetModes[w.Mode], log: o.Log, faults: o.Faults}
 	if w.Existing {
 		t.mode = dataset.ModeInsert
 	}
@@ -96,6 +98,7 @@ func (t *toDataset) Publish(ctx context.Context, winners []sched.Winner) error {
 	if err != nil {
 		return err
 	}
+	t.faults.At(faults.DatasetUploaded)
 	_, err = t.d.Publish(ctx, datasets.Publication{Name: t.name, Job: t.job, Lease: t.lease, By: t.by, Mode: t.mode, Columns: draft.Columns, Files: draft.Files})
 	return err
 }
@@ -118,6 +121,7 @@ func (t *toDataset) Published(ctx context.Context) ([]string, bool, error) {
 // Discard ends the lease, by which what was not published goes.
 func (t *toDataset) Discard(ctx context.Context) error {
 	t.stop()
+	t.faults.At(faults.DatasetForget)
 	if t.lease == "" {
 		return nil
 	}

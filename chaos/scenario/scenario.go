@@ -49,6 +49,8 @@ const (
 	Result Into = ""       // to whoever asks
 	Files  Into = "files"  // a new folder
 	Append Into = "append" // as a folder's further rows: doubled ones show
+	// Dataset is the pond's own storage: rows are appended to a dataset.
+	Dataset Into = "dataset"
 )
 
 // Job is a query, whose answer is compared with one DuckDB's on the same files. Sums

@@ -113,8 +113,8 @@ func (s *Scenario) validateJobs() error {
 			return mistake(0, "two jobs are called %q", j.Name)
 		case strings.TrimSpace(j.SQL) == "":
 			return mistake(0, "job %s has no sql", j.Name)
-		case j.Into != Result && j.Into != Files && j.Into != Append:
-			return mistake(0, "job %s: into %q: use files or append, or leave it out", j.Name, j.Into)
+		case j.Into != Result && j.Into != Files && j.Into != Append && j.Into != Dataset:
+			return mistake(0, "job %s: into %q: use files, append or dataset, or leave it out", j.Name, j.Into)
 		case !slices.Contains([]string{"", "auto", "none", "lazy", "eager"}, j.Copies):
 			return mistake(0, "job %s: copies %q: use auto, none, lazy or eager", j.Name, j.Copies)
 		case j.Safe && j.Copies != "eager" && (j.Copies != "lazy" || slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.At.On != Copied })):

@@ -32,6 +32,10 @@ const (
 	PublishFinish   Point = "publish-finish"
 	PublishRemove   Point = "publish-remove-old"
 	PublishDiscard  Point = "publish-discard"
+	DatasetUploaded Point = "dataset-uploaded"
+	DatasetCAS      Point = "dataset-cas"
+	DatasetCASDone  Point = "dataset-cas-done"
+	DatasetForget   Point = "dataset-forget"
 	Published       Point = "published"
 	Ended           Point = "ended"
 )
@@ -98,7 +102,8 @@ func Places() []Place {
 		{Published, "the files are published, and nobody has heard", []Action{Crash, Delay}},
 		{Ended, "the job's end is recorded, and its client has not heard", []Action{Crash, Delay}},
 	}
-	return append(out[:len(out)-2:len(out)-2], append(steps(), out[len(out)-2:]...)...)
+	between := append(steps(), datasetSteps()...)
+	return append(out[:len(out)-2:len(out)-2], append(between, out[len(out)-2:]...)...)
 }
 
 // steps are the points in a publication.
@@ -120,6 +125,16 @@ func steps() (out []Place) {
 		out = append(out, Place{s.point, s.about, disk})
 	}
 	return out
+}
+
+// datasetSteps are the points in the publication of a dataset.
+func datasetSteps() []Place {
+	return []Place{
+		{DatasetUploaded, "all files of a dataset are uploaded, and its next version is about to be made", []Action{Crash, Delay}},
+		{DatasetCAS, "before a change of a dataset is put to the registers: of a version, its list of files is uploaded", []Action{Crash, Delay}},
+		{DatasetCASDone, "after: the registers have decided, and nobody has heard", []Action{Crash, Delay, Drop}},
+		{DatasetForget, "the job's end is decided, and its lease of the dataset not given back", []Action{Crash, Delay}},
+	}
 }
 
 // find is what is known of a point.
