@@ -14,8 +14,9 @@
 //	                 └── packet (HTTP) ───────────────────▶ segment in the journal
 //
 // It refuses to say who drives a job (package jobs does), to plan (prepare), to schedule
-// (sched, purely), to run SQL (exec) and to keep anything on disk itself (journal). DuckDB never runs
-// inside an actor's Receive: system messages would wait.
+// (sched, purely), to run SQL (exec), to keep anything on disk itself (journal) and to
+// say how it stands (vitals). DuckDB never runs inside an actor's Receive: system
+// messages would wait.
 //
 // Read start.go (the parts, from the bottom) and node.go, then coordinator.go, worker.go and partition.go, and ask.go for how they
 // are reached; http.go for what people and other nodes ask.

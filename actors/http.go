@@ -66,8 +66,8 @@ func newEdge(n *Node) *edge.Edge {
 	route("GET /v1/version", auth.Read, s.getVersion)
 	route("GET /v1/usage", auth.Read, s.getUsage)
 	route("GET /metrics", auth.Read, edge.Plain(n.metrics.Handler()))
-	anyone("GET /healthz", e.Health(n.failed)) // what watches over a node has no token
-	anyone("GET /readyz", e.Health(n.unready))
+	anyone("GET /healthz", e.Health(n.vitals.Failed)) // what watches over a node has no token
+	anyone("GET /readyz", e.Health(n.vitals.Unready))
 	route("PUT /v1/specs/{id}", auth.Node, s.putSpec)
 	route("GET /v1/specs", auth.Node, s.getSpecs)
 	route("POST /v1/held", auth.Node, s.postHeld)
@@ -241,7 +241,7 @@ func (s *server) getJob(_ http.ResponseWriter, r *http.Request, id plan.JobID) (
 		return nil, err
 	}
 	if !r.URL.Query().Has(api.BriefQuery) {
-		st = s.n.withRowTimes(r.Context(), st)
+		st = s.n.peers.WithRowTimes(r.Context(), st, s.n.segments.Read)
 	}
 	return shown(r, st), nil
 }
@@ -465,9 +465,9 @@ func (s *server) getMembers(http.ResponseWriter, *http.Request) (any, error) {
 
 func (s *server) getUsage(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if r.Header.Get(api.HopHeader) != "" {
-		return []api.Usage{*s.n.usage()}, nil
+		return []api.Usage{*s.n.vitals.Usage()}, nil
 	}
-	return s.n.allUsage(r.Context()), nil
+	return s.n.vitals.AllUsage(r.Context()), nil
 }
 
 // postLeave answers when the node takes no more work; it leaves behind that.

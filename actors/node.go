@@ -35,6 +35,7 @@ import (
 	"github.com/pondmesh/pond/actors/runner"
 	"github.com/pondmesh/pond/actors/setup"
 	"github.com/pondmesh/pond/actors/storage"
+	"github.com/pondmesh/pond/actors/vitals"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/disks"
@@ -83,6 +84,7 @@ type Node struct {
 	storage   *storage.Server
 	grains    *grains.Host // the actors of users
 	rules     *access.Rules
+	vitals    *vitals.Vitals
 	metrics   *metrics.Metrics
 	worker    *actor.PID
 	running   atomic.Int64  // attempts: granted and not yet ended
@@ -128,7 +130,7 @@ func (n *Node) Done() <-chan struct{} { return n.closed }
 func (n *Node) Members() *api.Members {
 	v := n.mesh.View()
 	out := &api.Members{Digest: fmt.Sprintf("%016x", v.Digest)}
-	keepers, missing := n.keepers(v)
+	keepers, missing := n.vitals.Keepers(v)
 	out.MissingKeepers = missing
 	for _, m := range v.Members {
 		out.Members = append(out.Members, api.MemberInfo{

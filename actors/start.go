@@ -26,6 +26,7 @@ import (
 	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/actors/runner"
 	"github.com/pondmesh/pond/actors/setup"
+	"github.com/pondmesh/pond/actors/vitals"
 	"github.com/pondmesh/pond/actors/wire"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/faults"
@@ -63,7 +64,7 @@ func start(ctx context.Context, cfg setup.Config, base int) (*Node, error) {
 	n := &Node{cfg: cfg, base: base, log: cfg.Log, refused: refusals.New(cfg.Log), stopped: make(chan struct{}), closed: make(chan struct{})}
 	n.ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, open := range []func(context.Context) error{
-		n.listen, n.openStore, n.openEngines, n.openPlanner, n.openCalls, n.openReplicas, n.openWire, n.openStorage,
+		n.listen, n.openStore, n.openEngines, n.openPlanner, n.openCalls, n.openReplicas, n.openWire, n.openStorage, n.openVitals,
 		n.serve, n.join, n.openRegisters, n.openDatasets,
 	} {
 		if err := open(ctx); err != nil {
@@ -177,11 +178,23 @@ func (n *Node) openWire(ctx context.Context) (err error) {
 	return nil
 }
 
+// openVitals opens what tells how the node stands. What it reads once the node is up is
+// completed before that.
+func (n *Node) openVitals(context.Context) error {
+	n.vitals = &vitals.Vitals{
+		Config: &n.cfg, Up: n.up.Load, Peers: n.peers, Store: n.store, Keeper: n.keeper, Disks: n.disks, Segments: n.segments.Usage, Staged: n.outputs.Usage,
+		Jobs: n.jobs, Running: n.running.Load, Engines: n.runner.Processes, Log: n.log,
+		Self: func() mesh.Member { return n.mesh.Self() }, Copies: n.replicas.Figures,
+	}
+	n.metrics = metrics.New(n.vitals.Gauges)
+	return nil
+}
+
 // serve answers the API, from before the node joins: who asks while peers are called hears
 // that, rather than nothing.
 func (n *Node) serve(context.Context) error {
-	n.metrics = metrics.New(n.gauges)
 	n.edge = newEdge(n)
+	n.vitals.Connections = n.edge.Connections
 	n.goes.Go(func() {
 		if err := n.edge.Serve(n.listener); err != nil {
 			n.log.Error("the API server ended", "err", err)
@@ -205,6 +218,7 @@ func (n *Node) run() {
 	n.jobs.Registers = faulty.Registers(n.registers, n.cfg.Faults, faults.TermCAS, faults.TermCASDone)
 	n.replicas.Follow(n.registers)
 	n.planner.Elsewhere = n.hasElsewhere
+	n.vitals.Registers, n.vitals.Actors = n.registers, n.grains.Active
 	n.up.Store(true)
 	n.goes.Go(n.followView)
 	n.goes.Go(n.jobs.Follow)

@@ -123,6 +123,17 @@ func (j *Jobs) Running() []*Job {
 	})
 }
 
+// States counts the jobs that this node coordinates and that have not ended, by state.
+func (j *Jobs) States() map[api.State]int {
+	out := map[api.State]int{}
+	for _, r := range j.All() {
+		if s, _ := r.Status(); !s.State.Ended() {
+			out[s.State]++
+		}
+	}
+	return out
+}
+
 // List is the jobs that this node coordinates or keeps a record of.
 func (j *Jobs) List() []api.JobStatus {
 	seen := map[plan.JobID]bool{}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -28,6 +29,9 @@ func TestWaiting(t *testing.T) {
 		}
 		if place(first) != 0 || place(second) != 1 || place(third) != 2 || n.Waiting() != 2 || n.Admitted(third) {
 			t.Errorf("places %d, %d, %d", place(first), place(second), place(third))
+		}
+		if states := n.States(); !maps.Equal(states, map[api.State]int{api.Running: 1, api.Queued: 2}) {
+			t.Errorf("by state: %v", states)
 		}
 		spec := &api.JobSpec{ID: n.NewID()}
 		if _, err := n.Submit(t.Context(), spec); !errors.Is(err, plan.ErrBusy) || n.Full(fair.Entrant{}) == nil || n.Records.Get(spec.ID) != nil {

@@ -1,4 +1,4 @@
-package actors
+package peers
 
 import (
 	"cmp"
@@ -7,27 +7,28 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/peers"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/mesh"
 )
 
 // rowTimesTimeout bounds the asking of those who hold a result.
 const rowTimesTimeout = time.Second
 
-// withRowTimes adds to an ended job's status when its rows were read, as far as the
-// nodes that hold them know.
-func (n *Node) withRowTimes(ctx context.Context, s *api.JobStatus) *api.JobStatus {
+// WithRowTimes adds to an ended job's status when its rows were read, as far as the
+// nodes that hold them know; here is what this node knows.
+func (p *Peers) WithRowTimes(ctx context.Context, s *api.JobStatus, here func(plan.JobID) api.RowTimes) *api.JobStatus {
 	if s.Result == nil || len(s.Result.Parts) == 0 {
 		return s
 	}
 	ctx, stop := context.WithTimeout(ctx, rowTimesTimeout)
 	defer stop()
-	holders := slices.DeleteFunc(slices.Clone(n.mesh.View().Members), func(m mesh.Member) bool {
+	holders := slices.DeleteFunc(slices.Clone(p.View().Members), func(m mesh.Member) bool {
 		return !slices.ContainsFunc(s.Result.Parts, func(p api.ResultPart) bool { return slices.Contains(p.Holders(), m.APIAddr()) })
 	})
-	times := peers.Ask(ctx, n.peers, holders, "when rows were read", func() api.RowTimes { return n.segments.Read(s.ID) },
+	times := Ask(ctx, p, holders, "when rows were read", func() api.RowTimes { return here(s.ID) },
 		func(ctx context.Context, p *api.Peer) (t api.RowTimes, err error) {
-			if told, err := p.RowTimes(ctx, s.ID); err == nil {
+			told, err := p.RowTimes(ctx, s.ID)
+			if err == nil {
 				t = *told
 			}
 			return t, err
