@@ -155,7 +155,7 @@ func (j *Jobs) putEach(ctx context.Context, rec *api.Record, nodes []mesh.Member
 	})
 }
 
-// refused is why no home took a job. That they know another by its id, or that all lack
+// refused is why too few homes took a job. That they know another by its id, or that all lack
 // room, is another matter than that they cannot be reached.
 func refused(id plan.JobID, errs []error) error {
 	te := &plan.Error{Kind: plan.KindUnavailable, Op: "submit", Subject: string(id), Text: fmt.Sprintf("no node could take the job: %v", errors.Join(errs...))}
@@ -165,12 +165,13 @@ func refused(id plan.JobID, errs []error) error {
 		}
 	}
 	kind, hint := te.Kind, ""
-	for _, err := range errs {
-		one := plan.AsError(err)
-		if one.Kind != plan.KindResource && one.Kind != plan.KindStorage {
+	for _, err := range errs { // nil of one that took it
+		switch kind = plan.KindOf(err); kind {
+		case plan.KindResource, plan.KindStorage:
+			hint = plan.AsError(err).Hint
+		default:
 			return te
 		}
-		kind, hint = one.Kind, one.Hint
 	}
 	te.Kind, te.Hint = kind, hint
 	return te
