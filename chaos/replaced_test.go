@@ -70,8 +70,8 @@ func replaced(t *testing.T, together bool) {
 		var faults []*chaos.Fault
 		switch {
 		case j.name == "q05":
-			if faults = append(faults, kill(c.Nodes()[1])); together {
-				faults = append(faults, kill(c.Nodes()[2]))
+			if faults = append(faults, kill(c.Nodes()[1])); together { // the other keeps no register: most keepers live
+				faults = append(faults, kill(notKeeping(t, ctx, c)))
 			}
 		case j.name == "q13" && !together:
 			faults = append(faults, kill(c.Nodes()[2]))
@@ -184,4 +184,20 @@ func holders(t *testing.T, ctx context.Context, n *chaos.Node, name string, dead
 			}
 		}
 	}
+}
+
+// notKeeping is a node that keeps no registers.
+func notKeeping(t *testing.T, ctx context.Context, c *chaos.Cluster) *chaos.Node {
+	t.Helper()
+	members, err := c.Nodes()[0].Session().Members(ctx)
+	must(t, err)
+	for _, m := range members {
+		for _, n := range c.Nodes() {
+			if n.ID() == m.ID && !m.Keeper {
+				return n
+			}
+		}
+	}
+	t.Fatalf("all keep registers: %+v", members)
+	return nil
 }
