@@ -151,7 +151,7 @@ func TestSummary(t *testing.T) {
 	for _, want := range []string{
 		"4 runs of 3 seeds, from 2026-11-01 to 2026-11-04, of v1.", "| faults fired | 3 |", "| wrong answers | 1 |", "| hung jobs | 0 |", "| invalid runs: a fault never fired | 1 |",
 		"| planted errors in answers, seen | 12 of 12 |", "p50, max | 3.0×, 3.0× |", "| kill any | 3 | 2.0 s | 3.0 s | 3.0 s |", "| small | 4 | 2 | 1 | 1 |",
-		"Faults fired at 0 of the 27 points of a node: none. None fired in these runs at: ", "- small, seed 2, job rows: wrong: three rows too many\n",
+		"Faults fired at 0 of the 31 points of a node: none. None fired in these runs at: ", "- small, seed 2, job rows: wrong: three rows too many\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
