@@ -213,7 +213,7 @@ func TestSteps(t *testing.T) {
 // and no URL.
 func TestWriteTo(t *testing.T) {
 	for text, want := range map[string]string{
-		"out": "/d/out parquet", "out/": "/d/out parquet", "{path: /x/y, format: csv}": "/x/y csv", "../o": "/o parquet",
+		"out": "/d/out parquet", "out/": "/d/out parquet", "{path: /x/y, format: csv}": "/x/y csv", "../o": "/o parquet", "s3://b/c/": "s3://b/c parquet",
 	} {
 		p, err := Parse("job.yaml", []byte("steps: [read: a.csv]\nresult: {write: "+text+"}\n"), "/d")
 		if err != nil {
@@ -224,7 +224,7 @@ func TestWriteTo(t *testing.T) {
 			t.Errorf("%s: %s, not %s", text, got, want)
 		}
 	}
-	for _, not := range []string{"/", "s3://b/c/"} {
+	for _, not := range []string{"/", "https://h/c/"} {
 		if p, err := Parse("job.yaml", []byte("steps: [read: a.csv]\nresult: {write: "+not+"}\n"), "/d"); err == nil {
 			t.Errorf("%s is written to: %+v", not, p.Sink.Write)
 		}
