@@ -33,8 +33,11 @@ const (
 
 var kindNames = [...]string{"internal", "user", "memory", "fetch", "resource", "unavailable", "fenced", "cancelled", "deadline", "not found", "exists", "denied", "crash", "actor", "busy", "lost", "storage"}
 
+// Known reports whether k is a kind of this version.
+func (k Kind) Known() bool { return int(k) < len(kindNames) }
+
 func (k Kind) String() string {
-	if int(k) < len(kindNames) {
+	if k.Known() {
 		return kindNames[k]
 	}
 	return fmt.Sprintf("kind(%d)", uint8(k))
@@ -94,7 +97,7 @@ func (e *Error) Error() string {
 
 // Unwrap is the kind's sentinel; nil: the kind is of a newer version.
 func (e *Error) Unwrap() error {
-	if int(e.Kind) < len(kindSentinels) {
+	if e.Kind.Known() {
 		return kindSentinels[e.Kind]
 	}
 	return nil

@@ -280,7 +280,7 @@ func TestErrorsCross(t *testing.T) {
 			t.Errorf("%.100v became %.100v", test.sent, got)
 		}
 	}
-	for kind, want := range map[plan.Kind]plan.Kind{plan.KindFenced: plan.KindInternal, plan.KindLost + 1: plan.KindInternal, plan.KindUser: plan.KindUser, plan.KindCrash: plan.KindCrash} {
+	for kind, want := range map[plan.Kind]plan.Kind{plan.KindFenced: plan.KindInternal, plan.Kind(200): plan.KindInternal, plan.KindStorage: plan.KindStorage, plan.KindUser: plan.KindUser, plan.KindCrash: plan.KindCrash} {
 		if got := plan.AsError(told(&plan.Error{Kind: kind, Text: "t"})); got.Kind != want || got.Text != "t" {
 			t.Errorf("a process that fails by %v has said %v", kind, got.Kind)
 		}

@@ -170,7 +170,7 @@ func (pr *Process) Run(ctx context.Context, method string, body []byte, h Handle
 // this node's job has another driver it cannot know.
 func told(err error) error {
 	var pe *plan.Error
-	if errors.As(err, &pe) && (pe.Kind == plan.KindFenced || pe.Kind > plan.KindLost) {
+	if errors.As(err, &pe) && (pe.Kind == plan.KindFenced || !pe.Kind.Known()) {
 		with := *pe
 		with.Kind = plan.KindInternal
 		return &with
