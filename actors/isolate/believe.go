@@ -12,6 +12,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/process"
 )
 
 // What an engine process says is believed as far as it is about rows that the process has
@@ -92,7 +93,7 @@ func received(body []byte, files []*os.File) (io.ReadCloser, error) {
 		err = disbelieved("a call in %d files, the first %v with %d bytes", len(files), info.Mode(), info.Size())
 	}
 	if err != nil {
-		closeAll(files)
+		process.CloseAll(files)
 		return nil, err
 	}
 	return bounded{io.LimitReader(files[0], info.Size()), files[0]}, nil
@@ -102,10 +103,4 @@ func received(body []byte, files []*os.File) (io.ReadCloser, error) {
 type bounded struct {
 	io.Reader
 	io.Closer
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
 }

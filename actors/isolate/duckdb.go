@@ -249,7 +249,7 @@ func (d *DuckDB) serve(ctx context.Context, q *asked, dir, method string, body [
 		s := session{m: &Machine{Funcs: d.funcs, Log: d.log}, dir: dir}
 		return s.call(ctx, method, body, files)
 	}
-	closeAll(files)
+	process.CloseAll(files)
 	return nil, nil, fmt.Errorf("isolate: an engine process that plans asks for %q", method)
 }
 
@@ -288,7 +288,7 @@ func giveFooters(ctx context.Context, c process.Child, from int, list []duck.Foo
 	if err != nil {
 		return err
 	}
-	defer closeAll(files)
+	defer process.CloseAll(files)
 	_, _, err = c.Node.Call(ctx, methodFooters, body, files...)
 	return err
 }

@@ -265,7 +265,7 @@ func callFunc(ctx context.Context, c process.Child, method, name string, write f
 	if err != nil {
 		return nil, err
 	}
-	defer closeAll(files)
+	defer process.CloseAll(files)
 	body, out, err := c.Node.Call(ctx, method, body, files...)
 	if err != nil {
 		return nil, err

@@ -68,9 +68,7 @@ func serve(ctx context.Context, c process.Child, open bool) (process.Handler, er
 }
 
 func (s *server) handle(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
-	for _, f := range files {
-		f.Close() // no request has any
-	}
+	process.CloseAll(files) // no request has any
 	switch method {
 	case process.MethodConfine:
 		return nil, nil, s.confine(body)

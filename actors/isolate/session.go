@@ -59,7 +59,7 @@ func (s *session) serve(ctx context.Context, method string, body []byte, files [
 	case methodShape, methodBatch, methodScalar:
 		return s.call(ctx, method, body, files)
 	}
-	closeAll(files) // no other call has any
+	process.CloseAll(files) // no other call has any
 	switch method {
 	case methodPacket:
 		return s.sendPacket(ctx, body)

@@ -147,7 +147,7 @@ func (c *Conn) Call(ctx context.Context, method string, body []byte, files ...*o
 	case !ok:
 		return nil, nil, ErrEnded
 	case m.kind == kindError:
-		closeAll(m.files)
+		CloseAll(m.files)
 		return nil, nil, decodeError(m.body)
 	}
 	return m.body, m.files, nil
@@ -244,7 +244,7 @@ func (c *Conn) read() {
 func (c *Conn) receive() (m message, err error) {
 	defer func() {
 		if err != nil {
-			closeAll(m.files)
+			CloseAll(m.files)
 		}
 	}()
 	var head [headerLen]byte
@@ -332,7 +332,7 @@ func (c *Conn) take(m message) error {
 	switch m.kind {
 	case kindCall:
 		if len(c.serving) >= callsMax || c.serving[m.id] != nil {
-			closeAll(m.files)
+			CloseAll(m.files)
 			return fmt.Errorf("process: call %d of the other side: %d are under way", m.id, len(c.serving))
 		}
 		ctx, cancel := context.WithCancel(c.ctx)
@@ -341,18 +341,18 @@ func (c *Conn) take(m message) error {
 	case kindReply, kindError:
 		reply := c.waiting[m.id]
 		if reply == nil {
-			closeAll(m.files)
+			CloseAll(m.files)
 			return fmt.Errorf("process: a reply to call %d, for which nobody waits", m.id)
 		}
 		delete(c.waiting, m.id)
 		reply <- m
 	case kindCancel:
-		closeAll(m.files) // it needs none
+		CloseAll(m.files) // it needs none
 		if cancel := c.serving[m.id]; cancel != nil {
 			cancel()
 		}
 	default:
-		closeAll(m.files)
+		CloseAll(m.files)
 		return fmt.Errorf("process: a message of kind %d", m.kind)
 	}
 	return nil
@@ -378,7 +378,7 @@ func (c *Conn) serve(ctx context.Context, m message) {
 	default: // read has been told, and has not looked yet
 	}
 	err = c.send(reply)
-	closeAll(files)
+	CloseAll(files)
 	if err != nil && c.ctx.Err() == nil {
 		c.log.Debug("process: replying", "method", m.method, "err", err)
 	}
@@ -431,7 +431,8 @@ func bound(e *plan.Error) {
 	e.Lost = e.Lost[:min(len(e.Lost), lostMax)]
 }
 
-func closeAll(files []*os.File) {
+// CloseAll closes the files of a call.
+func CloseAll(files []*os.File) {
 	for _, f := range files {
 		f.Close()
 	}

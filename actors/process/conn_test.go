@@ -93,7 +93,7 @@ func TestMessages(t *testing.T) {
 // echoed makes a call with n files and looks at its reply.
 func echoed(c *Conn, path, method string, size, n int) error {
 	files := make([]*os.File, n)
-	defer func() { closeAll(files) }()
+	defer func() { CloseAll(files) }()
 	for i := range files {
 		f, err := os.Open(path)
 		if err != nil {
@@ -103,7 +103,7 @@ func echoed(c *Conn, path, method string, size, n int) error {
 	}
 	body := bytes.Repeat([]byte("x"), size)
 	reply, back, err := c.Call(context.Background(), method, body, files...)
-	defer closeAll(back)
+	defer CloseAll(back)
 	if err != nil || len(back) != n || string(reply) != method+string(body) {
 		return fmt.Errorf("%q with %d bytes and %d files: %d bytes, %d files: %w", method, size, n, len(reply), len(back), err)
 	}
@@ -195,7 +195,7 @@ func TestUnderWay(t *testing.T) {
 	const most = underWayMax / fileWeight
 	began, end := make(chan struct{}, 2*most), make(chan struct{})
 	c, other := half(t, func(ctx context.Context, _ string, _ []byte, files []*os.File) ([]byte, []*os.File, error) {
-		closeAll(files)
+		CloseAll(files)
 		began <- struct{}{}
 		<-end
 		return nil, nil, nil
@@ -241,7 +241,7 @@ func TestUnwantedFiles(t *testing.T) {
 	}
 	defer file.Close()
 	c, other := half(t, func(_ context.Context, _ string, _ []byte, files []*os.File) ([]byte, []*os.File, error) {
-		closeAll(files)
+		CloseAll(files)
 		return nil, nil, nil
 	})
 	before := openFiles(t)

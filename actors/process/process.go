@@ -117,7 +117,7 @@ func environment() []string {
 func (pr *Process) serve(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
 	h, _ := pr.handle.Load().(Handler)
 	if h == nil {
-		closeAll(files)
+		CloseAll(files)
 		return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: method, Text: "an engine process asks, but works on no request"}
 	}
 	return h(ctx, method, body, files)
@@ -149,7 +149,7 @@ func (pr *Process) Run(ctx context.Context, method string, body []byte, h Handle
 	})
 	go pr.mind(replied)
 	reply, files, err := pr.conn.Call(ctx, method, body)
-	closeAll(files) // of none is anything known
+	CloseAll(files) // of none is anything known
 	close(replied)
 	if !stop() {
 		<-watched
@@ -206,7 +206,7 @@ func (pr *Process) mind(over <-chan struct{}) {
 func (pr *Process) ask(answered chan<- struct{}) {
 	defer close(answered)
 	_, files, _ := pr.conn.Call(context.Background(), methodAlive, nil)
-	closeAll(files)
+	CloseAll(files)
 }
 
 // Starved reports whether the process was ended for its memory.
