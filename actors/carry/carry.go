@@ -61,28 +61,6 @@ func (m *meter) add(change func(*Progress)) {
 	}
 }
 
-// each does f for 0 to n-1, filesAtOnce at once, until one fails.
-func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	turns := make(chan struct{}, filesAtOnce)
-	var all sync.WaitGroup
-	for i := range n {
-		turns <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		all.Go(func() {
-			defer func() { <-turns }()
-			if err := f(ctx, i); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	all.Wait()
-	return context.Cause(ctx)
-}
-
 // mistake is an error of the user's about a local file.
 func mistake(op, subject, hint string, err error) error {
 	kind := plan.KindUser

@@ -15,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/syserr"
+	"github.com/pondmesh/pond/mesh/each"
 )
 
 var (
@@ -43,14 +44,14 @@ func Get(ctx context.Context, pond Pond, g Getting) error {
 		m.p.Bytes += f.Size
 	}
 	there := make([]bool, len(g.Files))
-	err := each(ctx, len(g.Files), func(ctx context.Context, i int) (err error) {
+	err := each.Do(ctx, filesAtOnce, len(g.Files), func(ctx context.Context, i int) (err error) {
 		there[i], err = g.there(ctx, pond, &g.Files[i], g.To[i])
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return each(ctx, len(g.Files), func(ctx context.Context, i int) error {
+	return each.Do(ctx, filesAtOnce, len(g.Files), func(ctx context.Context, i int) error {
 		f := &g.Files[i]
 		if there[i] {
 			m.add(func(p *Progress) { p.Done++; p.Kept++; p.Have += f.Size })

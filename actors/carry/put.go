@@ -11,6 +11,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/mesh/each"
 )
 
 // Putting is what is put, where.
@@ -48,7 +49,7 @@ func (p *Putting) round(ctx context.Context, pond Pond) (uint64, error) {
 	}
 	put := &api.PutFiles{Mode: p.Mode, Files: make([]api.PutFile, len(p.Files))}
 	for range roundsMax {
-		err := each(ctx, len(p.Files), func(ctx context.Context, i int) (err error) {
+		err := each.Do(ctx, filesAtOnce, len(p.Files), func(ctx context.Context, i int) (err error) {
 			put.Files[i], err = p.send(ctx, pond, p.Files[i], put.Files[i], have, m)
 			return err
 		})

@@ -23,6 +23,7 @@ import (
 	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh"
 	"github.com/pondmesh/pond/mesh/delay"
+	"github.com/pondmesh/pond/mesh/each"
 )
 
 // Bounds.
@@ -289,7 +290,7 @@ func (d *Datasets) names(ctx context.Context) (names []string, err error) {
 // states are what the registers of datasets hold.
 func (d *Datasets) states(ctx context.Context, names []string) ([]dataset.State, error) {
 	states := make([]dataset.State, len(names))
-	return states, each(ctx, askedMax, len(names), func(ctx context.Context, i int) (err error) {
+	return states, each.Do(ctx, askedMax, len(names), func(ctx context.Context, i int) (err error) {
 		states[i], err = d.state(ctx, names[i])
 		return failed("list", names[i], err)
 	})

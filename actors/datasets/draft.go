@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/fs"
@@ -16,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/fs/repair"
 	"github.com/pondmesh/pond/fs/replica"
 	"github.com/pondmesh/pond/mesh"
+	"github.com/pondmesh/pond/mesh/each"
 )
 
 const (
@@ -40,7 +40,7 @@ func (d *Datasets) PutDraft(ctx context.Context, of collect.Origin, dir string, 
 	if err != nil {
 		return "", fmt.Errorf("datasets: upload a draft: %w", err)
 	}
-	err = each(ctx, puttingMax, len(m.Files), func(ctx context.Context, i int) error {
+	err = each.Do(ctx, puttingMax, len(m.Files), func(ctx context.Context, i int) error {
 		f := &m.Files[i]
 		c, err := d.upload(ctx, filepath.Join(dir, filepath.FromSlash(f.Path)), of)
 		f.Upload, f.Size, f.Holders = repair.ID(c.ID), c.Size, holdersOf(c)
@@ -73,7 +73,7 @@ func (e *GoneError) Unwrap() error { return e.Err }
 // the same columns. The files of two drafts may have one path.
 func (d *Datasets) Drafts(ctx context.Context, where []string) (all Draft, err error) {
 	list, errs := make([]*dataset.Manifest, len(where)), make([]error, len(where))
-	err = each(ctx, readingMax, len(where), func(ctx context.Context, i int) error {
+	err = each.Do(ctx, readingMax, len(where), func(ctx context.Context, i int) error {
 		if list[i], errs[i] = d.draft(ctx, where[i]); errs[i] != nil && !gone(errs[i]) {
 			return errs[i]
 		}
@@ -163,26 +163,4 @@ func nodesOf(holders []replica.Node) []mesh.NodeID {
 		out[i] = mesh.NodeID(n)
 	}
 	return out
-}
-
-// each does f for 0 to n-1, so many at once, until one fails.
-func each(ctx context.Context, atOnce, n int, f func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	turns := make(chan struct{}, atOnce)
-	var all sync.WaitGroup
-	for i := range n {
-		turns <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		all.Go(func() {
-			defer func() { <-turns }()
-			if err := f(ctx, i); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	all.Wait()
-	return context.Cause(ctx)
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs/object"
+	"github.com/pondmesh/pond/mesh/each"
 )
 
 // need is what is read of an object.
@@ -35,21 +35,8 @@ func (c *Cache) bringAll(ctx context.Context, needs []need, others ...string) (r
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var group sync.WaitGroup
-	room := make(chan struct{}, objectsAtOnce)
-	for i, n := range needs {
-		room <- struct{}{}
-		group.Go(func() {
-			defer func() { <-room }()
-			if err := c.satisfy(ctx, list[i], n); err != nil {
-				cancel(err)
-			}
-		})
-	}
-	group.Wait()
-	if err := context.Cause(ctx); err != nil {
+	err = each.Do(ctx, objectsAtOnce, len(needs), func(ctx context.Context, i int) error { return c.satisfy(ctx, list[i], needs[i]) })
+	if err != nil {
 		c.release(list)
 		return nil, err
 	}

@@ -25,9 +25,9 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/pondmesh/pond/fs/object"
+	"github.com/pondmesh/pond/mesh/each"
 )
 
 // Output is what a job writes at a place.
@@ -192,7 +192,7 @@ func (o Output) stage(ctx context.Context, f File) (object.Staged, error) {
 
 // drop drops what is of no use. What cannot be dropped is for Discard.
 func (o Output) drop(ctx context.Context, files []object.Staged) {
-	_ = each(context.WithoutCancel(ctx), len(files), func(ctx context.Context, i int) error { return o.Place.Unstage(ctx, files[i]) })
+	_ = each.Do(context.WithoutCancel(ctx), atOnce, len(files), func(ctx context.Context, i int) error { return o.Place.Unstage(ctx, files[i]) })
 }
 
 // Publish shows the files of drafts. It may be repeated, with other drafts too: what was
@@ -212,7 +212,7 @@ func (o Output) Publish(ctx context.Context, drafts []string) error {
 func (o Output) decide(ctx context.Context, drafts []string) (*list, error) {
 	parts := make([]*list, len(drafts))
 	missing := make([]bool, len(drafts))
-	if err := each(ctx, len(drafts), func(ctx context.Context, i int) (err error) {
+	if err := each.Do(ctx, atOnce, len(drafts), func(ctx context.Context, i int) (err error) {
 		if parts[i], err = o.read(ctx, o.list(drafts[i])); errors.Is(err, object.ErrNotFound) {
 			missing[i], err = true, nil
 		}
@@ -254,7 +254,7 @@ func (o Output) finish(ctx context.Context, l *list) error {
 			return err
 		}
 	}
-	err := each(ctx, len(l.Files), func(ctx context.Context, i int) error {
+	err := each.Do(ctx, atOnce, len(l.Files), func(ctx context.Context, i int) error {
 		_, err := o.Place.Show(ctx, l.Files[i], object.If{})
 		return err
 	})
@@ -275,7 +275,7 @@ func (o Output) finish(ctx context.Context, l *list) error {
 // takeBack removes what was shown of a decision that is not done, and the decision. What
 // one object of that name was before, is gone.
 func (o Output) takeBack(ctx context.Context, l *list) error {
-	if err := each(ctx, len(l.Files), func(ctx context.Context, i int) error {
+	if err := each.Do(ctx, atOnce, len(l.Files), func(ctx context.Context, i int) error {
 		if err := o.Place.Unstage(ctx, l.Files[i]); err != nil || l.Single {
 			return err
 		}
@@ -348,7 +348,7 @@ func (o Output) Discard(ctx context.Context) error {
 	if err := o.Place.Delete(ctx, o.list(decided)); err != nil { // before the list that says that it is done
 		return err
 	}
-	return each(ctx, len(found), func(ctx context.Context, i int) error { return o.Place.Delete(ctx, found[i].Name) })
+	return each.Do(ctx, atOnce, len(found), func(ctx context.Context, i int) error { return o.Place.Delete(ctx, found[i].Name) })
 }
 
 // unstage drops what the lists name, and what attempts that were killed had begun.
@@ -369,7 +369,7 @@ func (o Output) unstage(ctx context.Context, found []object.Object) error {
 			all = append(all, l.Files...)
 		}
 	}
-	return each(ctx, len(all), func(ctx context.Context, i int) error { return o.Place.Unstage(ctx, all[i]) })
+	return each.Do(ctx, atOnce, len(all), func(ctx context.Context, i int) error { return o.Place.Unstage(ctx, all[i]) })
 }
 
 // begun is what is staged in the folder under names of the job's attempts, which have its
@@ -422,30 +422,4 @@ func (o Output) read(ctx context.Context, name string) (*list, error) {
 		return nil, &object.Error{Op: "read", Name: name, Kind: object.ErrUnavailable, Detail: err.Error()}
 	}
 	return l, nil
-}
-
-// each calls f for 0 to n-1, several at once, until one fails; its error is returned.
-func each(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan int)
-	var group sync.WaitGroup
-	for range min(n, atOnce) {
-		group.Go(func() {
-			for i := range next {
-				if err := f(ctx, i); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	for i := 0; i < n && ctx.Err() == nil; i++ {
-		select {
-		case next <- i:
-		case <-ctx.Done():
-		}
-	}
-	close(next)
-	group.Wait()
-	return context.Cause(ctx)
 }
