@@ -254,7 +254,7 @@ func uploadError(err error) error {
 		return err
 	}
 	if oe, ok := errors.AsType[*object.Error](err); ok {
-		return &plan.Error{Kind: plan.KindResource, Op: "write", Subject: oe.Name, Text: strings.TrimPrefix(oe.Error(), oe.Op+" "+oe.Name+": "), Hint: cmp.Or(oe.Hint, "look whether that node reaches the place")}
+		return &plan.Error{Kind: plan.KindResource, Op: "write", Subject: oe.Name, Text: oe.Why(), Hint: cmp.Or(oe.Hint, "look whether that node reaches the place")}
 	}
 	te := *plan.AsError(journal.StorageError(err))
 	if te.Op == "" {

@@ -108,11 +108,7 @@ func storeError(e *plan.Error, err error) bool {
 	if !ok {
 		return false
 	}
-	e.Text = oe.Kind.Error()
-	if oe.Detail != "" {
-		e.Text += ": " + oe.Detail
-	}
-	e.Hint = oe.Hint
+	e.Text, e.Hint = oe.Why(), oe.Hint
 	switch {
 	case errors.Is(err, object.ErrExists):
 		e.Kind, e.Hint = plan.KindExists, "choose another folder, or write with APPEND (mode append)"

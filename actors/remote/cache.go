@@ -99,10 +99,7 @@ func (c *Cache) Store(name string) (object.Stager, error) {
 			return nil, &object.Error{Op: "write", Name: name, Kind: object.ErrDenied, Detail: err.Error()}
 		}
 	}
-	if store, ok := source.(object.Stager); ok {
-		return store, nil
-	}
-	return nil, &object.Error{Op: "write", Name: name, Kind: object.ErrReadOnly}
+	return object.As[object.Stager](source, name)
 }
 
 // Schemes are those of the places that are known, sorted.
@@ -344,10 +341,7 @@ func failure(ctx context.Context, err error) error {
 	if !errors.As(err, &oe) {
 		return err
 	}
-	out := &plan.Error{Kind: plan.KindResource, Op: oe.Op, Subject: oe.Name, Text: oe.Kind.Error(), Hint: oe.Hint} // another node may reach it
-	if oe.Detail != "" {
-		out.Text += ": " + oe.Detail
-	}
+	out := &plan.Error{Kind: plan.KindResource, Op: oe.Op, Subject: oe.Name, Text: oe.Why(), Hint: oe.Hint} // another node may reach it
 	for _, k := range []struct {
 		err  error
 		kind plan.Kind

@@ -3,6 +3,7 @@ package object
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 )
@@ -71,17 +72,19 @@ type Staged struct {
 	Mark   string   `json:"mark"`  // by which it is known when it has been shown
 }
 
-// SinkOf is a source as a place to write to: ErrReadOnly if it is none.
-func SinkOf(s Source, name string) (Sink, error) {
-	if sink, ok := s.(Sink); ok {
-		return sink, nil
+// As is a source as a place to write to: ErrReadOnly if it is none of that kind.
+func As[T Sink](s Source, name string) (T, error) {
+	to, ok := s.(T)
+	if !ok {
+		return to, &Error{Op: "write", Name: name, Kind: ErrReadOnly}
 	}
-	return nil, &Error{Op: "write", Name: name, Kind: ErrReadOnly}
+	return to, nil
 }
 
 // Sentinels for errors.Is.
 var (
 	ErrNotFound    = errors.New("no such object")
+	ErrNoPlace     = fmt.Errorf("%w", ErrNotFound) // nor the bucket that it is to be in
 	ErrDenied      = errors.New("access denied")
 	ErrUnavailable = errors.New("unavailable")                               // the place does not answer, or not as it should; it may later
 	ErrChanged     = errors.New("the object has changed since it was found") // or is no longer there
@@ -103,12 +106,14 @@ type Error struct {
 	Hint   string // what to do about it; may be empty
 }
 
-func (e *Error) Error() string {
-	text := e.Op + " " + e.Name + ": " + e.Kind.Error()
-	if e.Detail != "" {
-		text += ": " + e.Detail
+func (e *Error) Error() string { return e.Op + " " + e.Name + ": " + e.Why() }
+
+// Why is the error without what failed.
+func (e *Error) Why() string {
+	if e.Detail == "" {
+		return e.Kind.Error()
 	}
-	return text
+	return e.Kind.Error() + ": " + e.Detail
 }
 
 func (e *Error) Unwrap() error { return e.Kind }

@@ -21,7 +21,7 @@ const rounds = 10
 // sink is the place as one to write to. Of one that is only read it is checked that it says so.
 func (p Place) sink(t *testing.T) object.Sink {
 	t.Helper()
-	sink, err := object.SinkOf(p.Source, p.Prefix+"put")
+	sink, err := object.As[object.Sink](p.Source, p.Prefix+"put")
 	if err != nil {
 		if !errors.Is(err, object.ErrReadOnly) {
 			t.Error(err)

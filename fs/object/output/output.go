@@ -139,18 +139,15 @@ func (o Output) alone(ctx context.Context) error {
 // find is what a pattern means in the folder: perhaps nothing.
 func (o Output) find(ctx context.Context, pattern string) ([]object.Object, error) {
 	found, err := o.Place.Find(ctx, o.Folder()+"/"+pattern)
-	if errors.Is(err, object.ErrNotFound) && !errors.Is(err, object.ErrName) {
-		return nil, o.bucket(err)
+	if absent(err) {
+		return nil, nil
 	}
 	return found, err
 }
 
-// bucket is an error if it says that the whole place is not there.
-func (o Output) bucket(err error) error {
-	if oe, ok := errors.AsType[*object.Error](err); ok && strings.Contains(oe.Detail, "bucket") {
-		return err
-	}
-	return nil
+// absent reports whether err says that an object is not there, though its place is.
+func absent(err error) bool {
+	return errors.Is(err, object.ErrNotFound) && !errors.Is(err, object.ErrNoPlace)
 }
 
 // Draft uploads an attempt's files and returns the name of their list, among the job's.
@@ -259,7 +256,7 @@ func (o Output) finish(ctx context.Context, l *list) error {
 		return err
 	})
 	switch {
-	case errors.Is(err, object.ErrNotFound) && o.bucket(err) == nil:
+	case absent(err):
 		return errors.Join(&GoneError{Err: err}, o.takeBack(ctx, l))
 	case err != nil:
 		return err
@@ -299,8 +296,8 @@ func (o Output) takeBack(ctx context.Context, l *list) error {
 // was decided the rest is shown first.
 func (o Output) Published(ctx context.Context) (names []string, ok bool, err error) {
 	l, err := o.read(ctx, o.list(decided))
-	if errors.Is(err, object.ErrNotFound) {
-		return nil, false, o.bucket(err)
+	if absent(err) {
+		return nil, false, nil
 	}
 	if err == nil {
 		err = o.finish(ctx, l)

@@ -222,7 +222,7 @@ func (s *Store) failed(ctx context.Context, op, name string, err error) error {
 	case said.StatusCode == http.StatusNotFound:
 		e.Kind, e.Detail = object.ErrNotFound, ""
 		if said.Code == "NoSuchBucket" {
-			e.Detail = "there is no such bucket"
+			e.Kind, e.Detail = object.ErrNoPlace, "there is no such bucket"
 		}
 		e.Hint = "look whether the bucket and the key are right; a folder is named by a pattern: s3://BUCKET/FOLDER/*.parquet"
 	case said.StatusCode == http.StatusForbidden || said.StatusCode == http.StatusUnauthorized:

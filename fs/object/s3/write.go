@@ -176,7 +176,7 @@ func conditions(opts *minio.PutObjectOptions, when object.If) {
 func (s *Store) perhapsShown(ctx context.Context, o object.Staged, when object.If, err error) (object.Object, error) {
 	failed, code := s.failed(ctx, "write", o.Name, err), minio.ToErrorResponse(err).Code
 	said, ok := errors.AsType[*object.Error](failed)
-	if !ok || code == minio.NoSuchBucket || said.Kind != object.ErrChanged && said.Kind != object.ErrNotFound {
+	if !ok || said.Kind != object.ErrChanged && said.Kind != object.ErrNotFound {
 		return object.Object{}, failed
 	}
 	bucket, key, err := split("write", o.Name)
