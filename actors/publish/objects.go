@@ -108,7 +108,7 @@ func storeError(e *plan.Error, err error) bool {
 	if !ok {
 		return false
 	}
-	e.Text, e.Hint = oe.Why(), oe.Hint
+	e.Kind, e.Text, e.Hint = plan.KindResource, oe.Why(), oe.Hint // no disk of a node's fails
 	switch {
 	case errors.Is(err, object.ErrExists):
 		e.Kind, e.Hint = plan.KindExists, "choose another folder, or write with APPEND (mode append)"

@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -143,6 +144,19 @@ func TestClearStore(t *testing.T) {
 		left, err := place.Staged(t.Context(), "s3://bucket/out/")
 		if got := stored(t, o); err != nil || len(left) != 1 || len(got) != 1 || !strings.Contains(got[0], string(live)) {
 			t.Errorf("%s: left %v, %+v, %v", when, got, left, err)
+		}
+	}
+}
+
+// TestStoreErrors: what a store says has a kind, and something to do about it.
+func TestStoreErrors(t *testing.T) {
+	for kind, want := range map[error]plan.Kind{
+		object.ErrUnavailable: plan.KindResource, object.ErrChanged: plan.KindResource, object.ErrExists: plan.KindExists, object.ErrDenied: plan.KindDenied, object.ErrReadOnly: plan.KindDenied,
+		object.ErrNotFound: plan.KindNotFound, object.ErrNoPlace: plan.KindNotFound, object.ErrName: plan.KindUser, object.ErrPattern: plan.KindUser, object.ErrTooLarge: plan.KindUser,
+	} {
+		err := outputError(&plan.Write{Path: "s3://bucket/out"}, fmt.Errorf("within: %w", &object.Error{Op: "write", Name: "s3://bucket/out/a", Kind: kind, Detail: "as it says"}))
+		if got := plan.AsError(err); got.Kind != want || got.Text != kind.Error()+": as it says" || got.Subject != "s3://bucket/out" || got.Hint == "" {
+			t.Errorf("%v is told as %v: %v; %q", kind, got.Kind, got, got.Hint)
 		}
 	}
 }
