@@ -82,11 +82,12 @@ func (r *Replicas) learn(data []byte, version uint64) (l layout.Layout, err erro
 		if err := json.Unmarshal(data, &l); err != nil {
 			return l, fmt.Errorf("the layout: %w", err)
 		}
+		l = l.WorkOut(r.Layout()) // not under the lock, for which reads and writes wait
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.known.read || version >= r.known.version {
-		r.known.layout, r.known.version, r.known.read = l.WorkOut(r.known.layout), version, true
+		r.known.layout, r.known.version, r.known.read = l, version, true
 		if v := l.Current(); v != nil {
 			r.known.mine.Seen = max(r.known.mine.Seen, v.Number)
 		}
