@@ -51,6 +51,7 @@ var layers = map[string][]string{
 	"fs/disks":                 {"fs", "mesh/delay", "mesh/ring"},
 	"fs/object":                {"duck/glob"},
 	"fs/object/objecttest":     {"fs/object"},
+	"fs/object/s3/s3test":      {"fs/object/s3"},
 	"fs/object/folder":         {"fs/object"},
 	"fs/object/s3":             {"fs/object"},
 	"fs/object/output":         {"fs/object", "mesh/each"},

@@ -16,13 +16,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
-
 	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/chaos/pondtest"
 	"github.com/pondmesh/pond/fs/object"
 	"github.com/pondmesh/pond/fs/object/s3"
+	"github.com/pondmesh/pond/fs/object/s3/s3test"
 )
 
 // bucket is a server of S3 in this process, which counts what it gives.
@@ -57,11 +55,7 @@ func (c *countedWriter) Write(p []byte) (int, error) {
 // newBucket starts a server, and has nodes that start later ask it.
 func newBucket(t *testing.T) *bucket {
 	t.Helper()
-	back := s3mem.New()
-	if err := back.CreateBucket("bucket"); err != nil {
-		t.Fatal(err)
-	}
-	b := &bucket{Handler: gofakes3.New(back).Server(), asked: map[string]int{}}
+	b := &bucket{Handler: s3test.Handler(t, "bucket"), asked: map[string]int{}}
 	server := httptest.NewServer(b)
 	t.Cleanup(server.Close)
 	for name, value := range map[string]string{"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"} {

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"github.com/pondmesh/pond/actors/access"
 	"github.com/pondmesh/pond/actors/plan"
@@ -20,7 +16,7 @@ import (
 	"github.com/pondmesh/pond/fs/dataset"
 	"github.com/pondmesh/pond/fs/object"
 	"github.com/pondmesh/pond/fs/object/output"
-	"github.com/pondmesh/pond/fs/object/s3"
+	"github.com/pondmesh/pond/fs/object/s3/s3test"
 )
 
 // store is a server of S3 in this process, as the place of all names.
@@ -30,18 +26,8 @@ func (s store) Store(string) (object.Stager, error) { return s.Stager, nil }
 
 func withStore(t *testing.T, live ...plan.JobID) *Outputs {
 	t.Helper()
-	back := s3mem.New()
-	if err := back.CreateBucket("bucket"); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(gofakes3.New(back).Server())
-	t.Cleanup(server.Close)
-	place, err := s3.Open(s3.Config{Endpoint: server.URL, Region: "us-east-1", Access: "key", Secret: "secret"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	o := outputs(t, live...)
-	o.Stores = store{place}
+	o.Stores = store{s3test.Open(t, s3test.Handler(t, "bucket"))}
 	return o
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,12 +12,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
-
 	"github.com/pondmesh/pond/fs/object"
 	"github.com/pondmesh/pond/fs/object/output"
-	"github.com/pondmesh/pond/fs/object/s3"
+	"github.com/pondmesh/pond/fs/object/s3/s3test"
 )
 
 const (
@@ -26,20 +22,7 @@ const (
 	other = "fedcba9876543210"
 )
 
-func place(t *testing.T) object.Stager {
-	t.Helper()
-	back := s3mem.New()
-	if err := back.CreateBucket("bucket"); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(gofakes3.New(back).Server())
-	t.Cleanup(server.Close)
-	s, err := s3.Open(s3.Config{Endpoint: server.URL, Region: "us-east-1", Access: "key", Secret: "secret"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
+func place(t *testing.T) object.Stager { return s3test.Open(t, s3test.Handler(t, "bucket")) }
 
 // folder is an output of a job into one folder.
 func folder(p object.Stager, job string) output.Output {

@@ -11,34 +11,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
-
 	"github.com/pondmesh/pond/fs/object"
 	"github.com/pondmesh/pond/fs/object/objecttest"
 	"github.com/pondmesh/pond/fs/object/s3"
+	"github.com/pondmesh/pond/fs/object/s3/s3test"
 )
-
-// fake is a server in this process, with a bucket of that name.
-func fake(t *testing.T, bucket string) http.Handler {
-	t.Helper()
-	back := s3mem.New()
-	if err := back.CreateBucket(bucket); err != nil {
-		t.Fatal(err)
-	}
-	return gofakes3.New(back).Server()
-}
-
-func open(t *testing.T, h http.Handler) *s3.Store {
-	t.Helper()
-	server := httptest.NewServer(h)
-	t.Cleanup(server.Close)
-	s, err := s3.Open(s3.Config{Endpoint: server.URL, Region: "us-east-1", Access: "key", Secret: "secret", From: "from the test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 // put makes objects through the store itself.
 func put(s *s3.Store, prefix string) func(t *testing.T, key string, data []byte) {
@@ -86,17 +63,17 @@ func (c *cutWriter) Write(p []byte) (int, error) {
 }
 
 func TestGofakes3(t *testing.T) {
-	c := &cutter{Handler: fake(t, "bucket")}
+	c := &cutter{Handler: s3test.Handler(t, "bucket")}
 	c.after.Store(-1)
-	s := open(t, c)
+	s := s3test.Open(t, c)
 	objecttest.Run(t, objecttest.Place{Source: s, Prefix: "s3://bucket/", Globs: true, Denied: "denied", Loose: true, Cut: c.after.Store, Put: objecttest.Each(put(s, "s3://bucket/"))})
 }
 
 // What was written is known to its writer, though the answer is lost and the request made
 // again: it did not lose to itself.
 func TestLostAnswers(t *testing.T) {
-	server, lost := fake(t, "bucket"), atomic.Int64{}
-	s := open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server, lost := s3test.Handler(t, "bucket"), atomic.Int64{}
+	s := s3test.Open(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		change := r.Method == http.MethodPut && !r.URL.Query().Has("partNumber") || r.Method == http.MethodPost && r.URL.Query().Has("uploadId")
 		if !change || lost.Add(1)%2 == 0 {
 			server.ServeHTTP(w, r)
@@ -137,7 +114,7 @@ func TestLostAnswers(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	s := open(t, fake(t, "bucket"))
+	s := s3test.Open(t, s3test.Handler(t, "bucket"))
 	if _, err := s.Find(t.Context(), "s3://nowhere/k"); !errors.Is(err, object.ErrNotFound) {
 		t.Errorf("no such bucket: %v", err)
 	}
@@ -149,7 +126,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	denied := open(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	denied := s3test.Open(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	if _, err := denied.Find(t.Context(), "s3://bucket/*"); !errors.Is(err, object.ErrDenied) || !strings.Contains(err.Error(), "credentials: from the test") {
 		t.Errorf("denied: %v", err)
 	}
