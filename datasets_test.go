@@ -66,7 +66,6 @@ func TestDatasets(t *testing.T) {
 		compare(nodes[i%3].Session, sql)
 		compare(nodes[(i+1)%3].Session, sql, pond.Force(true), pond.Partitions(3))
 	}
-	awaitKeepers(t, nodes[1].Session, 3)
 	nodes[0].Close()
 	for i, sql := range datasetQueries {
 		compare(nodes[1+i%2].Session, sql)
@@ -177,7 +176,6 @@ func said(err error) string {
 // kept no longer, and what is there stays.
 func TestDatasetCollected(t *testing.T) {
 	nodes := pondtest.New(t, 3, pond.WithRetention(time.Second))
-	awaitKeepers(t, nodes[0].Session, 3)
 	ctx := testContext(t)
 	stored := func() (least, most int64) {
 		usage, err := nodes[0].Usage(ctx)

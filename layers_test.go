@@ -129,11 +129,11 @@ var layers = map[string][]string{
 	"cmd/pondnode/sample":            nil,
 	"cmd/pondnode": {"", "actors/auth", "actors/output", "actors/plan", "actors/plan/stmt", "actors/token", "chaos", "chaos/scenario", "cmd/pondnode/internal/certs", "cmd/pondnode/internal/jobfile", "cmd/pondnode/internal/near",
 		"cmd/pondnode/internal/progress", "cmd/pondnode/sample", "duck/lexer", "fs/faults", "mesh/delay"},
-	"chaos/pondtest": {""},
+	"chaos/pondtest": {"", "fs/register"},
 	"chaos/netns":    nil,
 	"chaos/sim":      {"actors/api", "actors/fair", "actors/journal", "actors/peers", "actors/plan", "actors/sched", "actors/terms", "fs", "fs/register", "mesh"},
 	"chaos/scenario": {"fs/faults"},
-	"chaos":          {"", "actors/api", "actors/plan", "chaos/netns", "chaos/scenario", "chaos/sim", "duck", "duck/vec", "fs/faults"},
+	"chaos":          {"", "actors/api", "actors/plan", "chaos/netns", "chaos/scenario", "chaos/sim", "duck", "duck/vec", "fs/faults", "fs/register"},
 	"bench":          {"", "duck", "duck/vec", "shuffle", "shuffle/transfer"},
 }
 

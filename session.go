@@ -153,6 +153,17 @@ func (s *Session) Members(ctx context.Context) ([]Member, error) {
 	return out, nil
 }
 
+// MissingKeepers are the nodes that keep the pond's registers and are no members, as the
+// session's node sees it. Where half of the keepers are missing, or more, no job begins,
+// is taken over or ends until they are back, or RecoverRegisters makes others.
+func (s *Session) MissingKeepers(ctx context.Context) ([]string, error) {
+	m, err := s.api.Members(ctx)
+	if err != nil {
+		return nil, public(err)
+	}
+	return m.MissingKeepers, nil
+}
+
 // Usage is what a node holds on disk.
 type Usage struct {
 	Node  string

@@ -115,6 +115,10 @@ func (s *server) onJob(f jobHandler) edge.Answer {
 // the registers may know.
 func (s *server) unanswered(r *http.Request, id plan.JobID) (any, error) {
 	why := s.n.peers.WhyNot(r.Context(), id)
+	if p := s.n.vitals.Undecided(); p != nil && errors.Is(why, plan.ErrUnavailable) {
+		return nil, &plan.Error{Kind: plan.KindUnavailable, Op: "job", Subject: string(id), Text: "no node coordinates the job, and none can take it over: " + p.Text,
+			Hint: "start the nodes again that are missing; where they are gone for good: pondnode registers recover"}
+	}
 	if plan.KindOf(why) != plan.KindNotFound {
 		return nil, why
 	}

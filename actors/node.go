@@ -130,8 +130,11 @@ func (n *Node) Done() <-chan struct{} { return n.closed }
 func (n *Node) Members() *api.Members {
 	v := n.mesh.View()
 	out := &api.Members{Digest: fmt.Sprintf("%016x", v.Digest)}
-	keepers, missing := n.vitals.Keepers(v)
-	out.MissingKeepers = missing
+	_, out.MissingKeepers = n.vitals.Keepers(v)
+	var keepers []string // in force: those of a change under way count when it is carried out
+	for _, k := range n.registers.Roster().Keepers {
+		keepers = append(keepers, registers.NodeOf(k))
+	}
 	for _, m := range v.Members {
 		out.Members = append(out.Members, api.MemberInfo{
 			ID: string(m.ID), Boot: string(m.Boot), Addr: m.GossipAddr(), API: m.APIAddr(), State: m.State.String(),

@@ -18,6 +18,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs/register"
 )
 
 // Options configure a Cluster.
@@ -45,8 +46,8 @@ type Cluster struct {
 }
 
 // Start waits until no other cluster runs on this machine, starts nodes that
-// join one another, and returns when each sees all. The caller ends it with
-// Close.
+// join one another, and returns when each sees all, and as many keep the pond's
+// registers as of so many do. The caller ends it with Close.
 func Start(ctx context.Context, o Options) (*Cluster, error) {
 	c, err := empty(ctx, o)
 	if err != nil {
@@ -57,7 +58,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	if err := c.AwaitMembers(ctx, o.Nodes); err != nil {
+	if err := c.awaitWhole(ctx, o.Nodes); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -95,7 +96,7 @@ func StartTogether(ctx context.Context, o Options) (*Cluster, error) {
 	if err := starts.Wait(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	if err := c.AwaitMembers(ctx, o.Nodes); err != nil {
+	if err := c.awaitWhole(ctx, o.Nodes); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -302,6 +303,37 @@ func (c *Cluster) AwaitMembers(ctx context.Context, n int) error {
 		}
 		return nil
 	})
+}
+
+// AwaitKeepers waits until every running node sees exactly n members that keep the
+// pond's registers: while there is but one, its death is the pond's.
+func (c *Cluster) AwaitKeepers(ctx context.Context, n int) error {
+	return Await(ctx, func(ctx context.Context) error {
+		for _, node := range c.Others() {
+			m, err := node.API().Members(ctx)
+			if err != nil {
+				return fmt.Errorf("keepers as seen by %s: %w", node.id, err)
+			}
+			keepers := 0
+			for _, member := range m.Members {
+				if member.Keeper {
+					keepers++
+				}
+			}
+			if keepers != n {
+				return fmt.Errorf("node %s sees %d keepers, not %d", node.id, keepers, n)
+			}
+		}
+		return nil
+	})
+}
+
+// awaitWhole waits until n nodes that have just started are a pond.
+func (c *Cluster) awaitWhole(ctx context.Context, n int) error {
+	if err := c.AwaitMembers(ctx, n); err != nil {
+		return err
+	}
+	return c.AwaitKeepers(ctx, register.Size(n))
 }
 
 // AwaitIdle waits until every job has ended, and nothing spilled is left of any.

@@ -34,18 +34,18 @@ func newDatasetPond(t *testing.T) *datasetPond {
 	t.Helper()
 	ctx, c := clusterOf(t, chaos.Options{Nodes: 3, ChaosKey: rand.Text()})
 	p := &datasetPond{t, ctx, c}
-	p.settle(0)
+	p.settle()
 	if e := p.sql(0, "COPY (SELECT i, i % 2 AS k, 0 AS run FROM range(1000) t(i)) TO 'pond://once' (PARTITION_BY k)"); e.Code != 0 {
 		t.Fatal(e)
 	}
 	return p
 }
 
-// settle waits until all nodes are there, and keep registers, as one of them sees it.
-func (p *datasetPond) settle(by int) {
+// settle waits until all nodes are there, and keep registers.
+func (p *datasetPond) settle() {
 	p.t.Helper()
 	must(p.t, p.c.AwaitMembers(p.ctx, 3))
-	awaitKeepers(p.t, p.ctx, p.c.Nodes()[by].Addr(), 3)
+	must(p.t, p.c.AwaitKeepers(p.ctx, 3))
 }
 
 // sql asks one node first, and all others then.
@@ -114,7 +114,7 @@ func TestDatasetPublishedOnce(t *testing.T) {
 		if order.Do == faults.Crash {
 			must(t, driver.Restart(p.ctx))
 		}
-		p.settle((i + 1) % 3)
+		p.settle()
 	}
 }
 
@@ -148,7 +148,7 @@ func TestDatasetPausedPublisher(t *testing.T) {
 		_, err := driver.Disarm(p.ctx)
 		must(t, err)
 		must(t, p.c.AwaitIdle(p.ctx))
-		p.settle((i + 1) % 3)
+		p.settle()
 		p.once(what, i, run)
 	}
 }

@@ -53,7 +53,6 @@ func TestPoints(t *testing.T) {
 func TestEveryPointFires(t *testing.T) {
 	long(t)
 	ctx, c := clusterOf(t, chaos.Options{Nodes: 3, ChaosKey: rand.Text()})
-	awaitKeepers(t, ctx, c.Nodes()[0].Addr(), 3)
 	for _, n := range c.Nodes() {
 		for _, p := range faults.Places() {
 			must(t, n.Arm(ctx, faults.Order{Point: p.Point, Do: faults.Delay, Late: 1, Times: 100}))

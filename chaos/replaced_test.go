@@ -37,7 +37,6 @@ func replaced(t *testing.T, together bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), replacedTimeout)
 	defer cancel()
 	first := c.Nodes()[0]
-	awaitKeepers(t, ctx, first.Addr(), 3)
 	o, err := chaos.NewOracle(ctx, oracleConfig(t))
 	must(t, err)
 	defer o.Close()

@@ -14,6 +14,7 @@ package vitals
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/fair"
@@ -107,12 +108,23 @@ func (v *Vitals) Unready() []api.Problem {
 	if err := v.Jobs.Full(fair.Entrant{}); err != nil {
 		out = append(out, api.Problem{Kind: api.QueueFull, Text: plan.AsError(err).Text})
 	}
-	if err := v.Registers.Health(); err != nil {
-		out = append(out, api.Problem{Kind: api.NoRegisters, Text: err.Error()})
-	} else if all, missing := v.Keepers(v.Peers.View()); 2*len(missing) >= len(all) {
-		out = append(out, api.Problem{Kind: api.NoMajority, Text: fmt.Sprintf("%d of %d nodes that keep registers are seen here", len(all)-len(missing), len(all))})
+	if p := v.Undecided(); p != nil {
+		out = append(out, *p)
 	}
 	return out
+}
+
+// Undecided is what keeps the node from the registers, without which no job begins, is
+// taken over or ends; nil if nothing is known to.
+func (v *Vitals) Undecided() *api.Problem {
+	if err := v.Registers.Health(); err != nil {
+		return &api.Problem{Kind: api.NoRegisters, Text: err.Error()}
+	}
+	all, missing := v.Keepers(v.Peers.View())
+	if 2*len(missing) < len(all) {
+		return nil
+	}
+	return &api.Problem{Kind: api.NoMajority, Text: fmt.Sprintf("%d of %d nodes that keep registers are seen here; missing: %s", len(all)-len(missing), len(all), strings.Join(missing, ", "))}
 }
 
 // Keepers are the nodes that keep registers, and those of them that are not in a view.

@@ -121,9 +121,9 @@ func TestProblems(t *testing.T) {
 		"queue":              {func(p *parts) { p.full = &plan.Error{Kind: plan.KindBusy, Op: "submit", Text: "9 jobs wait"} }, []string{api.QueueFull}, 0, "9 jobs wait"},
 		"registers":          {func(p *parts) { p.registers, p.keepers = broken, nil }, []string{api.NoRegisters}, 0, "broken"},
 		"one keeper of 3":    {func(p *parts) { p.members = p.members[1:] }, nil, 0, ""},
-		"two keepers of 3":   {func(p *parts) { p.members = nil }, []string{api.NoMajority}, 0, "1 of 3 nodes that keep registers are seen here"},
-		"half of the":        {func(p *parts) { p.members, p.keepers = nil, p.keepers[:2] }, []string{api.NoMajority}, 0, "1 of 2 nodes that keep registers are seen here"},
-		"leaving, no keeper": {func(p *parts) { p.self.State, p.members = mesh.Leaving, nil }, []string{api.IsLeaving, api.NoMajority}, 0, "1 of 3 nodes that keep registers are seen here"},
+		"two keepers of 3":   {func(p *parts) { p.members = nil }, []string{api.NoMajority}, 0, "1 of 3 nodes that keep registers are seen here; missing: b, c"},
+		"half of the":        {func(p *parts) { p.members, p.keepers = nil, p.keepers[:2] }, []string{api.NoMajority}, 0, "1 of 2 nodes that keep registers are seen here; missing: b"},
+		"leaving, no keeper": {func(p *parts) { p.self.State, p.members = mesh.Leaving, nil }, []string{api.IsLeaving, api.NoMajority}, 0, "1 of 3 nodes that keep registers are seen here; missing: b, c"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := well(t)

@@ -1,5 +1,6 @@
 // Package pondtest starts ponds for tests: nodes of this process that know one
-// another, with data folders of their own, ended with the test.
+// another, with data folders of their own, ended with the test. A pond of three or more
+// stands the death of any of them from the start.
 //
 //	nodes := pondtest.New(t, 3)
 //	rows, err := nodes[0].SQL(ctx, "SELECT count(*) FROM 'data/*.parquet'")
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond"
+	"github.com/pondmesh/pond/fs/register"
 )
 
 // The defaults of each node.
@@ -29,14 +31,15 @@ const (
 	meetPoll = 20 * time.Millisecond
 )
 
-// New starts n nodes that all see one another. Options are given to each.
+// New starts n nodes that all see one another, and of which as many keep the pond's
+// registers as of so many nodes do. Options are given to each.
 func New(t testing.TB, n int, options ...pond.Option) []*pond.Node {
 	t.Helper()
 	nodes := make([]*pond.Node, n)
 	for i := range nodes {
 		nodes[i] = start(t, nodes[:i], options)
 	}
-	meet(t, nodes, n)
+	meet(t, nodes, n, register.Size(n))
 	return nodes
 }
 
@@ -45,7 +48,7 @@ func New(t testing.TB, n int, options ...pond.Option) []*pond.Node {
 func Join(t testing.TB, nodes []*pond.Node, options ...pond.Option) *pond.Node {
 	t.Helper()
 	n := start(t, nodes, options)
-	meet(t, append(nodes[:len(nodes):len(nodes)], n), len(nodes)+1)
+	meet(t, append(nodes[:len(nodes):len(nodes)], n), len(nodes)+1, 0)
 	return n
 }
 
@@ -65,8 +68,9 @@ func start(t testing.TB, peers []*pond.Node, options []pond.Option) *pond.Node {
 	return node
 }
 
-// meet waits until each of nodes sees n members.
-func meet(t testing.TB, nodes []*pond.Node, n int) {
+// meet waits until each of nodes sees n members, and so many keepers of registers at
+// least: while there is but one, its death is the pond's.
+func meet(t testing.TB, nodes []*pond.Node, n, keepers int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), meetMax)
 	defer cancel()
@@ -78,13 +82,19 @@ func meet(t testing.TB, nodes []*pond.Node, n int) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(members) == n {
+			keep := 0
+			for _, m := range members {
+				if m.Keeper {
+					keep++
+				}
+			}
+			if len(members) == n && keep >= keepers {
 				break
 			}
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
-				t.Fatalf("node %s sees %d members, not %d", node.ID(), len(members), n)
+				t.Fatalf("node %s sees %d members, not %d, of which %d keep registers, not %d", node.ID(), len(members), n, keep, keepers)
 			}
 		}
 	}

@@ -93,6 +93,15 @@ func failedWith(e *plan.Error) *api.JobStatus {
 	return &api.JobStatus{ID: idA, State: api.Failed, Error: api.FromError(e), Submitted: 1000, Ended: 2000}
 }
 
+// keepers is a pond of so many nodes that all keep registers, and of others that did.
+func keepers(n int, missing ...string) map[string]http.HandlerFunc {
+	m := api.Members{MissingKeepers: missing}
+	for i := range n {
+		m.Members = append(m.Members, api.MemberInfo{ID: fmt.Sprint("k", i), State: "alive", Keeper: true})
+	}
+	return map[string]http.HandlerFunc{"GET /v1/members": reply(m)}
+}
+
 func TestExitCodes(t *testing.T) {
 	sql := "SELECT 1 AS x"
 	job := func(s *api.JobStatus) map[string]http.HandlerFunc {
@@ -154,6 +163,8 @@ func TestExitCodes(t *testing.T) {
 		{"watched job failed", job(failedWith(&plan.Error{Kind: plan.KindMemory, Text: "full"})), []string{"job", "watch", idA}, exitFailed, []string{"out of memory"}},
 		{"watched job succeeded", job(&api.JobStatus{ID: idA, State: api.Succeeded}), []string{"job", "watch", idA}, exitOK, []string{"succeeded"}},
 		{"status of a failed job", job(failedWith(&plan.Error{Kind: plan.KindMemory, Text: "full"})), []string{"job", "status", idA}, exitOK, nil},
+		{"a keeper gone", keepers(2, "n3"), []string{"members"}, exitOK, []string{"warning: 1 of the 3 nodes that keep the pond's registers are gone: n3; others take their place"}},
+		{"most keepers gone", keepers(1, "n2", "n3"), []string{"members"}, exitOK, []string{"warning: 2 of the 3 nodes", "n2, n3; no job begins", "next: start them", "pondnode registers recover"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			env := map[string]string{}

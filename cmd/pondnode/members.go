@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,8 +30,31 @@ func (a *app) membersCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		missing, err := s.MissingKeepers(ctx)
+		if err != nil {
+			return err
+		}
+		a.warnOfKeepers(m, missing)
 		return a.listMembers(f, m)
 	})
+}
+
+// warnOfKeepers says which keepers are gone, and what that means.
+func (a *app) warnOfKeepers(members []pond.Member, missing []string) {
+	all := len(missing)
+	for _, m := range members {
+		if m.Keeper {
+			all++
+		}
+	}
+	switch {
+	case len(missing) == 0:
+	case 2*len(missing) < all:
+		fmt.Fprintf(a.stderr, "warning: %d of the %d nodes that keep the pond's registers are gone: %s; others take their place in a while\n", len(missing), all, strings.Join(missing, ", "))
+	default:
+		fmt.Fprintf(a.stderr, "warning: %d of the %d nodes that keep the pond's registers are gone: %s; no job begins, is taken over or ends until they are started again\n"+
+			"next: start them; those that are gone for good are replaced by: pondnode registers recover\n", len(missing), all, strings.Join(missing, ", "))
+	}
 }
 
 func (a *app) listMembers(f output.Format, members []pond.Member) error {

@@ -16,9 +16,9 @@ type Candidate struct {
 	Leaves bool
 }
 
-// size is how many keepers n nodes have: an odd number, since an even one stands no
+// Size is how many keepers n nodes have: an odd number, since an even one stands no
 // more deaths; two nodes have one, since of two both would be needed.
-func size(n int) int {
+func Size(n int) int {
 	switch {
 	case n < 3:
 		return 1
@@ -41,7 +41,7 @@ func Plan(r Roster, candidates []Candidate) []KeeperID {
 	leaver := func(c Candidate) bool { return c.Leaves }
 	leaves := slices.ContainsFunc(candidates, leaver)
 	candidates = slices.DeleteFunc(slices.Clone(candidates), func(c Candidate) bool { return leaver(c) || slices.Contains(r.GivenUp, c.ID) })
-	next := pick(r, candidates, size(len(candidates)))
+	next := pick(r, candidates, Size(len(candidates)))
 	old := slices.DeleteFunc(slices.Clone(candidates), func(c Candidate) bool { return !slices.Contains(r.Keepers, c.ID) })
 	switch {
 	case !majorityFit(next):
@@ -56,7 +56,7 @@ func Plan(r Roster, candidates []Candidate) []KeeperID {
 
 // First is the keepers that found a pond, of all that are there.
 func First(candidates []Candidate) []KeeperID {
-	return ids(pick(Roster{}, candidates, size(len(candidates))))
+	return ids(pick(Roster{}, candidates, Size(len(candidates))))
 }
 
 // pick takes n candidates, one after another: of a zone that has fewest so far, fit, of
