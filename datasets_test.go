@@ -26,6 +26,7 @@ var datasetSteps = []struct{ sql, duck string }{
 	{"COPY (SELECT s, i, k, day FROM sales WHERE i < 5000) TO 'pond://sales' (PARTITION_BY (k), OVERWRITE)", "CREATE OR REPLACE TABLE sales AS SELECT s, i, k, day FROM sales WHERE i < 5000"},
 	{"CREATE OR REPLACE TABLE none AS SELECT 1::DECIMAL(9,2) AS a, [1] AS b WHERE false", ""},
 	{"INSERT INTO none(b) SELECT [k, 2] FROM few WHERE k = 7", ""},
+	{"CREATE TABLE logs AS SELECT 'log ' || i % 3 AS filename, i FROM range(9) t(i)", ""},
 	{"COPY (SELECT i, day, k, s FROM sales WHERE k = 1 AND i < 50) TO 'pond://sales' (PARTITION_BY (k), APPEND)", "INSERT INTO sales BY NAME SELECT i, day, k, s FROM sales WHERE k = 1 AND i < 50"},
 }
 
@@ -62,7 +63,7 @@ func TestDatasets(t *testing.T) {
 		d.exec("%s", step.duck)
 		compare(nodes[(i+1)%3].Session, datasetQueries[i%len(datasetQueries)])
 	}
-	for i, sql := range append(datasetQueries, "FROM few", "FROM none", "SELECT count(*) FROM few JOIN sales USING (k)") {
+	for i, sql := range append(datasetQueries, "SELECT filename, sum(i) FROM logs GROUP BY ALL", "FROM few", "FROM none", "SELECT count(*) FROM few JOIN sales USING (k)") {
 		compare(nodes[i%3].Session, sql)
 		compare(nodes[(i+1)%3].Session, sql, pond.Force(true), pond.Partitions(3))
 	}

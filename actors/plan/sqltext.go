@@ -86,16 +86,24 @@ func (s *Scan) reader(paths []string, partial bool) string {
 func (s *Scan) list(partial bool) string {
 	o := s.Options
 	if s.Columns == nil && o.Columns == nil {
+		all := "*"
 		if partial && !o.RowNumber {
-			return "* EXCLUDE (" + RowNumber + ")"
+			all += " EXCLUDE (" + RowNumber + ")"
 		}
-		return "*"
+		if o.Filename && s.Named != "" {
+			all += " REPLACE (" + s.Named + " AS " + FileName + ")"
+		}
+		return all
 	}
 	var list []string
 	for _, c := range s.output() {
 		q := lexer.QuoteName(c.Name)
+		value := q
+		if o.Filename && s.Named != "" && c.Name == FileName {
+			value = s.Named
+		}
 		if c.Type != "" {
-			q = fmt.Sprintf("CAST(%s AS %s) AS %s", q, c.Type, q)
+			q = fmt.Sprintf("CAST(%s AS %s) AS %s", value, c.Type, q)
 		}
 		list = append(list, q)
 	}

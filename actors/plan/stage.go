@@ -142,6 +142,9 @@ type Scan struct {
 	// Columns are those of all files together: a task casts its files to them.
 	// Nil: all files are alike.
 	Columns []Column
+	// Named, if set, is SQL that makes the column filename of a path: what is read over a
+	// network is kept in files that users do not know.
+	Named string `json:",omitempty"`
 	// Like is a file to take the columns from when a task has no piece.
 	Like string
 	// From, if set, is the FROM item that reads all the files, all Options included.

@@ -28,15 +28,11 @@ type Objects interface {
 func (p *Planner) locate(ctx context.Context, in *plan.Plan) (*plan.Plan, error) {
 	out := *in
 	out.Nodes = slices.Clone(in.Nodes)
-	remote := map[plan.NodeID]string{} // reads of URLs
 	for i := range out.Nodes {
 		n := &out.Nodes[i]
 		var err error
 		switch {
-		case n.Project != nil && n.Project.Filename && len(n.Inputs) > 0 && remote[n.Inputs[0]] != "":
-			err = noFileName(remote[n.Inputs[0]])
 		case n.Read != nil && slices.ContainsFunc(n.Read.Paths, object.IsRemote):
-			remote[n.ID] = n.Read.Paths[0]
 			err = p.locateRead(ctx, n)
 		case n.SQL != nil && slices.ContainsFunc(n.SQL.Access, object.IsRemote):
 			n.SQL, err = p.locateSQL(ctx, n.SQL)
@@ -56,9 +52,6 @@ func (p *Planner) locate(ctx context.Context, in *plan.Plan) (*plan.Plan, error)
 // locateRead has a step read objects. Of a dataset it is the table, which may have no files.
 func (p *Planner) locateRead(ctx context.Context, n *plan.Node) error {
 	r := *n.Read
-	if r.Options.Filename {
-		return noFileName(r.Paths[0])
-	}
 	t, err := p.tableOf(ctx, &r, n.Read.Paths)
 	if err != nil {
 		return err
@@ -81,9 +74,13 @@ func (p *Planner) locateRead(ctx context.Context, n *plan.Node) error {
 	return nil
 }
 
-func noFileName(name string) error {
-	return &plan.Error{Kind: plan.KindUser, Op: "read", Subject: name, Text: "the column filename is not given for what is read over a network",
-		Hint: "read the files apart, with a column of your own for each, or by key=value folders"}
+// namedFiles is SQL for the column filename of what is read over a network, of which plans
+// name a file by its path; none for other files.
+func namedFiles(like string) string {
+	if !strings.HasPrefix(like, object.Root) {
+		return ""
+	}
+	return object.NameSQL(plan.FileName)
 }
 
 // locateSQL is a query, and its views, over objects. A pattern becomes a list.
@@ -165,17 +162,24 @@ func (l *locator) text(sql string) (string, error) {
 		return "", err
 	}
 	lists := map[string]string{} // by what stands for them
+	named := tree.Mentions(root, plan.FileName)
 	for _, s := range tree.FileScans(root, l.views...) {
 		if !slices.ContainsFunc(s.Patterns, object.IsRemote) {
 			continue
 		}
-		list, err := l.list(s, root)
+		if _, clear := s.FileNames(); !clear || named && !s.Has(plan.FileName) {
+			return "", notNamed(s.Patterns[slices.IndexFunc(s.Patterns, object.IsRemote)])
+		}
+		list, err := l.list(s)
 		if err != nil {
 			return "", err
 		}
 		mark := fmt.Sprintf("%slist-%d", object.Root, len(lists))
 		lists[lexer.QuoteText(mark)] = list
 		s.Read(mark)
+		if err := l.name(s, named); err != nil {
+			return "", err
+		}
 	}
 	if len(lists) == 0 {
 		return sql, nil
@@ -184,11 +188,7 @@ func (l *locator) text(sql string) (string, error) {
 }
 
 // list is the files of a scan as an argument of its reader.
-func (l *locator) list(s *tree.FileScan, root tree.Node) (string, error) {
-	first := s.Patterns[slices.IndexFunc(s.Patterns, object.IsRemote)]
-	if s.Has("filename") || tree.Mentions(root, "filename") {
-		return "", noFileName(first)
-	}
+func (l *locator) list(s *tree.FileScan) (string, error) {
 	if !readsObjects[s.Function] {
 		return "", notRead(s.Function, "use read_parquet, read_csv or read_json")
 	}
@@ -212,6 +212,33 @@ func (l *locator) list(s *tree.FileScan, root tree.Node) (string, error) {
 		return quoted[0], nil
 	}
 	return "[" + strings.Join(quoted, ", ") + "]", nil
+}
+
+// name has a scan that tells names of files tell those of the objects. One that was asked
+// not to tells none where the query names the column filename: it is one of the files'.
+func (l *locator) name(s *tree.FileScan, named bool) error {
+	over := "SELECT * FROM scan"
+	switch column, _ := s.FileNames(); {
+	case column != "":
+		column = lexer.QuoteName(column)
+		over = fmt.Sprintf("SELECT * REPLACE (%s AS %s) FROM scan", object.NameSQL(column), column)
+	case !named:
+		return nil
+	}
+	t, err := l.p.duckdb.Parse(l.ctx, over)
+	if err != nil {
+		return err
+	}
+	query, err := tree.Decode(t.JSON)
+	if err != nil {
+		return err
+	}
+	return s.Within(query, "scan")
+}
+
+func notNamed(name string) error {
+	return &plan.Error{Kind: plan.KindUser, Op: "read", Subject: name, Text: "the column filename is not given unasked for what is read over a network",
+		Hint: "say read_parquet('…', filename = true) for URLs, or filename = false for a column of that name in the files"}
 }
 
 // readsObjects are the readers of objects. The others tell names of files.

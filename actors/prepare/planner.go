@@ -159,7 +159,7 @@ func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c api.Capacity
 		return nil, err
 	}
 	job, err := frame.Compile(program, catalog, frame.Options{
-		JobID: spec.ID, Sizing: plan.Sizing{Parallelism: max(c.Slots, spec.Options.Partitions), TargetBytes: c.TargetBytes}, Functions: p.versions(), Elsewhere: p.Elsewhere, Salt: p.salt(),
+		JobID: spec.ID, Sizing: plan.Sizing{Parallelism: max(c.Slots, spec.Options.Partitions), TargetBytes: c.TargetBytes}, Functions: p.versions(), Elsewhere: p.Elsewhere, Named: namedFiles, Salt: p.salt(),
 	})
 	if err != nil {
 		return nil, err

@@ -40,8 +40,12 @@ func (t *Table) view(name string) plan.View {
 	}
 	columns := make([]string, len(t.Columns))
 	var types []string
+	own := "" // a column that the files have, not their names
 	for i, c := range t.Columns {
 		columns[i] = lexer.QuoteName(c.Name)
+		if strings.EqualFold(c.Name, plan.FileName) {
+			own = ", filename = false"
+		}
 		if _, cast, _ := plan.Stored(c.Type); cast {
 			columns[i] = fmt.Sprintf("CAST(%s AS %s) AS %s", columns[i], c.Type, columns[i])
 		}
@@ -53,7 +57,7 @@ func (t *Table) view(name string) plan.View {
 	if len(types) > 0 {
 		args = ", hive_partitioning = true, hive_types = {" + strings.Join(types, ", ") + "}"
 	}
-	return plan.View{Name: name, SQL: "SELECT " + strings.Join(columns, ", ") + " FROM read_parquet(" + lexer.QuoteText(t.Path) + args + ")"}
+	return plan.View{Name: name, SQL: "SELECT " + strings.Join(columns, ", ") + " FROM read_parquet(" + lexer.QuoteText(t.Path) + args + own + ")"}
 }
 
 // nothing is a query with columns of the table's, all if none are named, and no rows.

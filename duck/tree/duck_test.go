@@ -146,3 +146,28 @@ func TestBent(t *testing.T) {
 		}
 	}
 }
+
+// TestFileNames: in which column a reader tells names of files, as DuckDB takes it.
+func TestFileNames(t *testing.T) {
+	e := ducktest.Open(t)
+	for arg, want := range map[string]string{
+		"": "", ", union_by_name = true": "", ", filename = true": "filename", ", filename := true": "filename", ", FileName = 1": "filename", ", filename = 't'::BOOLEAN": "filename",
+		", filename = false": "", ", filename = 0": "", ", filename = 'Src'": "Src", ", filename = 'f'": "f", ", filename = 'a' || 'b'": "?", ", filename = NULL": "?",
+	} {
+		scans := tree.FileScans(parse(t, e, "FROM read_parquet('/a.parquet'"+arg+")"))
+		if len(scans) != 1 {
+			t.Fatalf("%s: %d scans", arg, len(scans))
+		}
+		column, clear := scans[0].FileNames()
+		if !clear {
+			column += "?"
+		}
+		if column != want {
+			t.Errorf("%s: %q, want %q", arg, column, want)
+		}
+	}
+	scan := tree.FileScans(parse(t, e, "FROM 'a.parquet'"))[0]
+	if err := scan.Within(parse(t, e, "SELECT 1; SELECT 2"), "scan"); err == nil {
+		t.Error("two statements are taken for a query")
+	}
+}

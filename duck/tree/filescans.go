@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -50,6 +51,52 @@ func FileScans(root Node, views ...string) []*FileScan {
 // Has reports whether the reader is given one of the arguments, whatever its value.
 func (s *FileScan) Has(names ...string) bool {
 	return slices.ContainsFunc(s.named, func(a any) bool { return slices.Contains(names, ArgName(a)) })
+}
+
+// FileNames is the column in which the reader was asked to tell names of files, by its
+// name or as true; "" if it was not. It is not clear where the argument is no constant.
+func (s *FileScan) FileNames() (column string, clear bool) {
+	for _, a := range s.named {
+		if ArgName(a) != "filename" {
+			continue
+		}
+		value, text := argValue(a)
+		switch asked, known := truth(value); {
+		case text:
+			return value, true
+		case known && asked:
+			return "filename", true
+		default:
+			return "", known
+		}
+	}
+	return "", true
+}
+
+// Within has the tree read a query, of which it has the tree too, over the scan: the query
+// knows it as a table. The names stay by which the rest knows the scan and its columns.
+func (s *FileScan) Within(query Node, table string) error {
+	statements, _ := query["statements"].([]any)
+	if len(statements) != 1 {
+		return fmt.Errorf("tree: %d statements are no query", len(statements))
+	}
+	scan, outer := maps.Clone(s.node), s.node
+	fn, _ := scan["function"].(Node)
+	alias := Text(scan, "alias")
+	if alias == "" {
+		alias = Text(fn, "function_name")
+	}
+	Walk(query, func(n Node) {
+		if Text(n, "type") == "BASE_TABLE" && Text(n, "table_name") == table {
+			clear(n)
+			maps.Copy(n, scan)
+			s.node = n
+		}
+	})
+	clear(outer)
+	maps.Copy(outer, Node{"type": "SUBQUERY", "alias": alias, "sample": scan["sample"], "query_location": unplaced, "subquery": statements[0], "column_name_alias": scan["column_name_alias"]})
+	s.node["alias"], s.node["sample"], s.node["column_name_alias"] = "", nil, []any{}
+	return nil
 }
 
 // Read has the scan read a path in place of its patterns.

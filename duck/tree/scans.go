@@ -138,22 +138,41 @@ func (s *TextScan) Is(name string, value bool) bool {
 		if ArgName(a) != name {
 			continue
 		}
-		v, _ := a.(Node)
-		if right, ok := v["right"].(Node); ok {
-			v = right
-		}
-		if child, ok := v["child"].(Node); ok && Text(v, "type") == "OPERATOR_CAST" {
-			v = child
-		}
-		v, _ = v["value"].(Node)
-		switch strings.ToLower(fmt.Sprint(v["value"])) {
-		case "t", "true", "1":
-			return value
-		case "f", "false", "0":
-			return !value
+		said, _ := argValue(a)
+		if is, known := truth(said); known {
+			return is == value
 		}
 	}
 	return false
+}
+
+// argValue is a constant that is given as an argument, and whether it is a text as it
+// stands; "" if it is none.
+func argValue(arg any) (value string, text bool) {
+	v, _ := arg.(Node)
+	if right, ok := v["right"].(Node); ok {
+		v = right
+	}
+	text = true
+	if child, ok := v["child"].(Node); ok && Text(v, "type") == "OPERATOR_CAST" {
+		v, text = child, false
+	}
+	if v, _ = v["value"].(Node); v["value"] == nil {
+		return "", false
+	}
+	typ, _ := v["type"].(Node)
+	return fmt.Sprint(v["value"]), text && Text(typ, "id") == "VARCHAR"
+}
+
+// truth is what a text says as a BOOLEAN.
+func truth(text string) (value, known bool) {
+	switch strings.ToLower(text) {
+	case "t", "true", "1":
+		return true, true
+	case "f", "false", "0":
+		return false, true
+	}
+	return false, false
 }
 
 // Key tells scans apart that may read different rows.
@@ -191,19 +210,31 @@ func (s *TextScan) Replace(catalog, schema, table string) {
 		"catalog_name": catalog, "schema_name": schema, "table_name": table, "column_name_alias": old["column_name_alias"], "at_clause": nil})
 }
 
-// Mentions reports whether the tree names a column so, in lower case.
+// Mentions reports whether the tree names a column so, in lower case. An argument of a
+// reader, name = value, names none.
 func Mentions(root Node, names ...string) bool {
-	found := false
+	count := 0
 	Walk(root, func(n Node) {
 		for _, field := range []string{"column_names", "using_columns"} {
 			list, _ := n[field].([]any)
 			for _, v := range list {
-				s, _ := v.(string)
-				found = found || slices.Contains(names, strings.ToLower(s))
+				if s, _ := v.(string); slices.Contains(names, strings.ToLower(s)) {
+					count++
+				}
+			}
+		}
+		if Text(n, "type") != "TABLE_FUNCTION" {
+			return
+		}
+		fn, _ := n["function"].(Node)
+		args, _ := fn["children"].([]any)
+		for _, a := range args {
+			if arg, _ := a.(Node); arg["left"] != nil && slices.Contains(names, ArgName(a)) {
+				count--
 			}
 		}
 	})
-	return found
+	return count > 0
 }
 
 // unplaced is DuckDB's number for: not in the text.

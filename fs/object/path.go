@@ -2,6 +2,7 @@ package object
 
 import (
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,6 +118,12 @@ func FromPath(path string) (o Object, ok bool) {
 	}
 	again, err := o.Path()
 	return o, err == nil && again == path
+}
+
+// NameSQL is SQL for the name of an object whose path is in a column; other texts are as
+// they are. A query of a URL, which may be secret, is left out.
+func NameSQL(column string) string {
+	return fmt.Sprintf(`CASE WHEN starts_with(%[1]s, '%[2]s') THEN regexp_replace(replace(%[1]s, '%[2]s', ''), '^(~[^/]*/)+([^/]*)/', '\2://') ELSE %[1]s END`, column, Root)
 }
 
 // Named is a text with the names of objects in place of their paths below root, for

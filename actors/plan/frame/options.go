@@ -16,6 +16,9 @@ type Options struct {
 	// Elsewhere reports whether another node has a function of that name, in lower case:
 	// one without a version. Nil: none has.
 	Elsewhere func(name string) bool
+	// Named is SQL that makes the column filename of the path of a file, if paths stand
+	// for other names; "" if not. Nil: none do.
+	Named func(path string) string
 	// Salt is hashed into every stage id: the versions of DuckDB and of Pond's
 	// hash and block format.
 	Salt string
