@@ -62,8 +62,16 @@ func (k *disk) err() error {
 
 // open opens a disk's store, or notes why that failed.
 func (d *Disks) open(ctx context.Context, k *disk) error {
-	s, aside, err := d.openStore(ctx, k.dir)
+	var s *fs.Store
+	var aside int
 	var heard time.Time
+	away, err := d.unmounted(k)
+	switch {
+	case away:
+		err = fmt.Errorf("%s: %w", k.dir, errUnmounted)
+	case err == nil:
+		s, aside, err = d.openStore(ctx, k.dir)
+	}
 	if err == nil {
 		if heard, err = readHeard(s); err != nil {
 			err = errors.Join(err, s.Close())
@@ -79,7 +87,10 @@ func (d *Disks) open(ctx context.Context, k *disk) error {
 		return err
 	}
 	k.store, k.why, k.failed, k.doubted, k.rereadAt, k.heard, k.aside = s, nil, "", false, time.Now(), heard, aside
-	k.mount = d.opts.FS == nil && fs.IsMount(k.dir)
+	k.mount = d.mounted(k)
+	if err := d.noteMounted(k); err != nil { // the next start may take an empty folder for it
+		d.log.Warn("whether a disk is mounted cannot be noted", "disk", k.dir, "err", err)
+	}
 	bytes, count := s.Usage()
 	d.log.Info("a disk is in use", "disk", k.dir, "id", s.ID(), "uploads", count, "bytes", bytes)
 	return nil
@@ -242,7 +253,7 @@ func (d *Disks) mayOpen(k *disk) bool {
 		return true
 	}
 	id, err := fs.StoreID(d.opts.Files().PathJoin(k.dir, storeDir), d.opts)
-	return err == nil && id != k.failed && (!k.mount || fs.IsMount(k.dir))
+	return err == nil && id != k.failed && (!k.mount || d.mounted(k))
 }
 
 // haveTidied has a disk tidied, beside the look at disks: it takes long.

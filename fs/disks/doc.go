@@ -4,7 +4,8 @@
 // A disk that fails is out of use, alone. What it held counts as not here: the node gets
 // it again from others, as that of a lost disk, for the disks that are left. A disk whose
 // write or fsync failed is not tried again before the node starts anew, unless another is
-// in its place: a folder that is empty, or has a store of another id. After an error of
+// in its place: a folder that is empty, or has a store of another id. The folder on which
+// one was mounted, and nothing is now, is no disk, however often the node starts. After an error of
 // reading, its index is read anew before it is believed. A store whose index is damaged
 // when it is opened is set aside with its files, and one without any begins.
 //
