@@ -43,7 +43,7 @@ func (g Group) key() string { return "group/" + strconv.Itoa(int(g)) }
 
 // Bounds.
 const (
-	versionsMax = 4    // in force at once: a fifth change waits
+	versionsMax = 4    // in force at once: a fifth change waits, but for one that narrows the fourth
 	membersMax  = 1024 // of a version
 	copiesMax   = 16
 	bytesMax    = 60 << 10 // of its text, with all acks: a register's value holds no more
@@ -178,22 +178,25 @@ func (l *Layout) Places(g Group) (out []replica.Node) {
 	return out
 }
 
-// Change is the layout with a new version of these members.
+// Change is the layout with a new version of these members. Where as many versions are in
+// force as may be, one that only leaves members out stands in the place of the newest:
+// without that, a member that dies for good would keep all others from being carried out.
 func (l Layout) Change(copies int, members []Member) (Layout, error) {
 	if err := check(copies, members); err != nil {
 		return l, err
 	}
-	if len(l.Versions) >= versionsMax {
-		return l, fmt.Errorf("%w: %d versions are in force", ErrMoving, len(l.Versions))
-	}
-	number := uint64(1)
-	if v := l.Current(); v != nil {
-		number = v.Number + 1
-	}
 	members = slices.Clone(members)
 	slices.SortFunc(members, func(a, b Member) int { return compare(a.Node, b.Node) })
-	next := Layout{Versions: append(slices.Clone(l.Versions), Version{number, copies, members, ranked(members)}), Acks: l.Acks}
-	if number == 1 { // nobody has anything yet: all of it is there
+	v := Version{l.newest() + 1, copies, members, ranked(members)}
+	stay := l.Versions
+	if len(stay) >= versionsMax {
+		if !v.narrows(l.Current()) {
+			return l, fmt.Errorf("%w: %d versions are in force", ErrMoving, len(stay))
+		}
+		stay = stay[:len(stay)-1]
+	}
+	next := Layout{Versions: append(slices.Clone(stay), v), Acks: l.Acks}
+	if v.Number == 1 { // nobody has anything yet: all of it is there
 		next.Acks = map[replica.Node]Ack{}
 		for _, m := range members {
 			next.Acks[m.Node] = Ack{Synced: 1}
@@ -203,6 +206,29 @@ func (l Layout) Change(copies int, members []Member) (Layout, error) {
 		return l, fmt.Errorf("%w: %d members with their names make %d bytes, at most %d", ErrInvalid, len(members), n, bytesMax)
 	}
 	return next, nil
+}
+
+// narrows reports whether v differs from another version by fewer members alone, and the
+// others own all that they own by that one: then whatever was sent by it to a node that
+// is still a member is where v looks, too.
+func (v *Version) narrows(of *Version) bool {
+	if v.Copies != of.Copies || len(v.Members) >= len(of.Members) {
+		return false
+	}
+	for _, m := range v.Members {
+		if !slices.Contains(of.Members, m) {
+			return false
+		}
+	}
+	for g := range Group(Groups) {
+		owners := v.Owners(g)
+		for _, n := range of.Owners(g) {
+			if v.Has(n) && !slices.Contains(owners, n) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func check(copies int, members []Member) error {

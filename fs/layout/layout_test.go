@@ -97,8 +97,13 @@ func TestChanges(t *testing.T) {
 	for range versionsMax {
 		l = change(t, l, "a", "b")
 	}
-	if _, err := l.Change(2, members("a")); !errors.Is(err, ErrMoving) {
-		t.Errorf("a fifth version: %v", err)
+	for _, next := range [][]Member{members("a", "b", "c"), members("a", "c"), members("a", "b"), {{Node: "a", Weight: 2}}, {{Node: "a", Zone: "z", Weight: 1}}} {
+		if _, err := l.Change(2, next); !errors.Is(err, ErrMoving) {
+			t.Errorf("a fifth version, %v: %v", next, err)
+		}
+	}
+	if _, err := l.Change(1, members("a")); !errors.Is(err, ErrMoving) {
+		t.Errorf("a fifth version, of fewer copies: %v", err)
 	}
 	if s := l.Settle(); s.Current().Number != versionsMax {
 		t.Error("the newest version is gone")
@@ -109,6 +114,47 @@ func TestChanges(t *testing.T) {
 	if l = l.Sync("b", 4).Settle(); len(l.Versions) != 1 {
 		t.Errorf("settled to %+v", l)
 	}
+}
+
+// TestNarrow: whoever is left out of the newest version of as many as may be, another takes
+// its place, of which the others own all that they did, and it can be carried out and kept.
+func TestNarrow(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var all []Member
+		for i := range rapid.IntRange(2, 9).Draw(rt, "members") {
+			all = append(all, Member{Node: replica.Node(fmt.Sprint("n", i)), Zone: rapid.SampledFrom([]string{"", "x", "y", "z"}).Draw(rt, "zone"), Weight: rapid.SampledFrom([]float64{0, 0.5, 1, 3}).Draw(rt, "weight")})
+		}
+		copies := rapid.IntRange(1, 4).Draw(rt, "copies")
+		l := Layout{}
+		for range versionsMax {
+			var err error
+			if l, err = l.Change(copies, all); err != nil {
+				rt.Skip(err)
+			}
+		}
+		left := slices.DeleteFunc(slices.Clone(all), func(Member) bool { return rapid.Bool().Draw(rt, "dies") })
+		if len(left) == len(all) || check(copies, left) != nil {
+			rt.Skip("nobody dies, or all")
+		}
+		next, err := l.Change(copies, left)
+		if err != nil {
+			rt.Fatalf("%v without some: %v", all, err)
+		}
+		data, err := json.Marshal(next)
+		var again Layout
+		if err == nil {
+			err = json.Unmarshal(data, &again)
+		}
+		if err != nil || len(again.Versions) != versionsMax || again.Current().Number != versionsMax+1 || !slices.Equal(again.Current().Members, left) {
+			rt.Fatalf("%+v, %v", again, err)
+		}
+		for _, m := range left {
+			next = next.Sync(m.Node, next.newest())
+		}
+		if next = next.Settle(); len(next.Versions) != 1 || !slices.Equal(next.Current().Members, left) {
+			rt.Fatalf("settled to %+v", next)
+		}
+	})
 }
 
 // TestNothingIsNowhere: whatever changes of members follow one another, and however far

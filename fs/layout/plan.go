@@ -56,7 +56,8 @@ func (l *Layout) brakedWith(more int, answers func(replica.Node) bool) bool {
 // the last change is carried out: a node that leaves is a member without weight until
 // its uploads are elsewhere, and is let go then. While the brake holds, nobody goes; those
 // that come in place of many that are dead release it: where they are as many as that takes,
-// they come before the last change is carried out, which waits for the dead.
+// they come before the last change is carried out, which waits for the dead. Once as many
+// versions are in force as may be, the dead go, and nobody comes.
 func (l *Layout) Plan(seen []Candidate, p Patience) []Member {
 	v := l.Current()
 	if v == nil {
@@ -67,9 +68,6 @@ func (l *Layout) Plan(seen []Candidate, p Patience) []Member {
 		by[c.Node] = c
 	}
 	answers := func(n replica.Node) bool { c, ok := by[n]; return ok && c.Gone == 0 }
-	if len(l.Versions) >= versionsMax {
-		return nil
-	}
 	braked := l.Braked(answers)
 	settled := len(l.Versions) == 1
 	var next []Member
@@ -85,11 +83,12 @@ func (l *Layout) Plan(seen []Candidate, p Patience) []Member {
 			next = append(next, Member{Node: m.Node, Zone: m.Zone})
 		}
 	}
-	if come := l.newcomers(seen, p); settled || braked && !l.brakedWith(len(come), answers) {
+	room := versionsMax - len(l.Versions) // for other versions; without any, only the dead may go
+	if come := l.newcomers(seen, p); settled || braked && room > 0 && !l.brakedWith(len(come), answers) {
 		next = append(next, come...)
 	}
 	slices.SortFunc(next, func(a, b Member) int { return compare(a.Node, b.Node) })
-	last := len(l.Versions) == versionsMax-1 // it is carried out before there can be another
+	last := room == 1 // it is carried out before others can come
 	if slices.Equal(next, v.Members) || check(v.Copies, next) != nil || last && slices.ContainsFunc(next, func(m Member) bool { return !answers(m.Node) }) {
 		return nil
 	}

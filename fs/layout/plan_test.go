@@ -39,6 +39,7 @@ func TestPlan(t *testing.T) {
 	one := change(t, Layout{}, "a", "b", "c", "d")
 	moving := change(t, one, "a", "b", "c", "d", "e")
 	third := change(t, moving, "a", "b", "c", "d", "e", "f")
+	full := change(t, third, "a", "b", "c", "d", "e", "f")
 	for name, c := range map[string]struct {
 		l    Layout
 		seen string
@@ -58,6 +59,10 @@ func TestPlan(t *testing.T) {
 		"the last change, one dead":      {third, "a b- c? d e f", ""},
 		"the last change, all of them":   {third, "a b- c- d e f", "a d e f"},
 		"then the dead go":               {third, "a b- c- d e f", "a d e f"},
+		"as many changes as may be":      {full, "a b c d e f g+", ""},
+		"and one is gone":                {full, "a b? c d e f", ""},
+		"and one is dead":                {full, "a b- c? d e f g+", "a c d e f"},
+		"more than may be":               {full, "a b- c- d- e f g+ h+ i+ j+", ""},
 		"one comes":                      {one, "a b c d e+", "a b c d e"},
 		"not yet":                        {one, "a b c d e~", ""},
 		"one comes, one is dead":         {one, "a b c d- e+", "a b c e"},

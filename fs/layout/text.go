@@ -91,7 +91,7 @@ func (t *text) layout() (l Layout, err error) {
 		if err != nil {
 			return Layout{}, err
 		}
-		if i > 0 && number != t.Numbers[i-1]+1 {
+		if i > 0 && number <= t.Numbers[i-1] {
 			return Layout{}, fmt.Errorf("%w: version %d follows %d", ErrInvalid, number, t.Numbers[i-1])
 		}
 		l.Versions = append(l.Versions, v)
