@@ -62,19 +62,20 @@ type StorageNode struct {
 	Disks       []StorageDisk
 	Copies      int64
 	Bytes       int64
-	Lacking     int64  // groups of uploads of which an owner lacks something, each told by one node
-	Quarantined int    // damaged copies that are kept for people
-	Repaired    int64  // copies made since the node began
-	RepairBytes int64  // of those
-	Dropped     int64  // copies that were too many
-	Rounds      int64  // of comparing with others
-	Version     uint64 // of the layout that says which nodes hold what; 0: there is none yet
-	Members     int    // nodes that it gives something to, or did
-	Want        int    // copies of each upload
-	Older       int    // layouts before it that are not carried out yet
-	Synced      uint64 // the newest layout of which the node has all
-	Braked      bool   // so many nodes do not answer that nothing is moved
-	Stale       bool   // away for so long that what it holds is checked first
+	Lacking     int64    // groups of uploads of which an owner lacks something, each told by one node
+	Quarantined int      // damaged copies that are kept for people
+	Repaired    int64    // copies made since the node began
+	RepairBytes int64    // of those
+	Dropped     int64    // copies that were too many
+	Rounds      int64    // of comparing with others
+	Version     uint64   // of the layout that says which nodes hold what; 0: there is none yet
+	Members     int      // nodes that it gives something to, or did
+	Want        int      // copies of each upload
+	Older       int      // layouts before it that are not carried out yet
+	Synced      uint64   // the newest layout of which the node has all
+	Braked      bool     // so many nodes do not answer that nothing is moved
+	Gone        []string // nodes that are to hold copies and do not answer this one
+	Stale       bool     // away for so long that what it holds is checked first
 	Scrub       StorageScrub
 	Drained     bool   // it is to be no place of copies
 	Left        int64  // of a drained one: uploads that are here and not on all nodes that are to hold them
@@ -121,7 +122,7 @@ func storageOf(s *api.Storage, err error) (*Storage, error) {
 	for _, n := range s.Nodes {
 		one := StorageNode{
 			Node: n.Node, Zone: n.Zone, Error: n.Error, Copies: n.Copies, Bytes: n.Bytes, Lacking: n.Lacking, Quarantined: n.Quarantined, Repaired: n.Repaired, RepairBytes: n.RepairBytes,
-			Dropped: n.Dropped, Rounds: n.Rounds, Version: n.Version, Members: n.Members, Want: n.Want, Older: n.Older, Synced: n.Synced, Braked: n.Braked, Stale: n.Stale, Scrub: StorageScrub(n.Scrub),
+			Dropped: n.Dropped, Rounds: n.Rounds, Version: n.Version, Members: n.Members, Want: n.Want, Older: n.Older, Synced: n.Synced, Braked: n.Braked, Gone: n.Gone, Stale: n.Stale, Scrub: StorageScrub(n.Scrub),
 			Drained: n.Drained, Left: n.Left, LeftBytes: n.LeftBytes, LeftError: n.LeftError,
 		}
 		for _, d := range n.Disks {
@@ -148,7 +149,7 @@ func (s *Storage) MarshalJSON() ([]byte, error) {
 	for _, n := range s.Nodes {
 		one := api.StorageNode{
 			Node: n.Node, Zone: n.Zone, Error: n.Error, Copies: n.Copies, Bytes: n.Bytes, Lacking: n.Lacking, Quarantined: n.Quarantined, Repaired: n.Repaired, RepairBytes: n.RepairBytes,
-			Dropped: n.Dropped, Rounds: n.Rounds, Version: n.Version, Members: n.Members, Want: n.Want, Older: n.Older, Synced: n.Synced, Braked: n.Braked, Stale: n.Stale, Scrub: api.StorageScrub(n.Scrub),
+			Dropped: n.Dropped, Rounds: n.Rounds, Version: n.Version, Members: n.Members, Want: n.Want, Older: n.Older, Synced: n.Synced, Braked: n.Braked, Gone: n.Gone, Stale: n.Stale, Scrub: api.StorageScrub(n.Scrub),
 			Drained: n.Drained, Left: n.Left, LeftBytes: n.LeftBytes, LeftError: n.LeftError,
 		}
 		for _, d := range n.Disks {
@@ -181,4 +182,12 @@ func (s *Session) ScrubStorage(ctx context.Context) (*Storage, error) {
 // Storage tells how it goes on, in Left of the node.
 func (s *Session) DrainStorage(ctx context.Context, node string, off bool) (*Storage, error) {
 	return storageOf(s.api.Drain(ctx, node, off))
+}
+
+// ForgetStorage has nodes be no places of copies any more that are gone for good, so that
+// the others make the copies that they were to hold, also where so many are gone that
+// nothing is moved otherwise. What only they hold is lost, and a node that comes back is a
+// new one. A node that is there is refused (ErrExists).
+func (s *Session) ForgetStorage(ctx context.Context, nodes ...string) (*Storage, error) {
+	return storageOf(s.api.Forget(ctx, nodes))
 }

@@ -23,7 +23,7 @@ var leastRoles = map[auth.Role][]string{
 	auth.Submit: {"POST /v1/jobs", "GET /v1/job-id", "GET /v1/jobs/{id}/spec", "GET /v1/jobs/{id}/rows", "POST /v1/jobs/{id}/cancel", "POST /v1/jobs/{id}/renew",
 		"GET /v1/jobs/{id}/explain", "POST /v1/actors/{kind}/{key}", "POST /v1/describe", "POST /v1/explain", "DELETE /v1/datasets/{name}", "GET /v1/datasets/{name}/files", "POST /v1/datasets/{name}/puts/{id}", "DELETE /v1/datasets/{name}/puts/{id}",
 		"PUT /v1/datasets/{name}/puts/{id}/files", "POST /v1/datasets/{name}/puts/{id}/publish", "POST /v1/datasets/{name}/puts/{id}/remove", "POST /v1/blocks", "GET /v1/segments/{id}/schema"},
-	auth.Admin: {"POST /v1/leave", "POST /v1/registers/recover", "POST /v1/storage/repair", "POST /v1/storage/scrub", "POST /v1/storage/drain", "GET /v1/faults", "POST /v1/faults", "DELETE /v1/faults"},
+	auth.Admin: {"POST /v1/leave", "POST /v1/registers/recover", "POST /v1/storage/repair", "POST /v1/storage/scrub", "POST /v1/storage/drain", "POST /v1/storage/forget", "GET /v1/faults", "POST /v1/faults", "DELETE /v1/faults"},
 	auth.Node: {"PUT /v1/specs/{id}", "GET /v1/specs", "POST /v1/jobs/{id}/start", "GET /v1/jobs/{id}/packet", "GET /v1/jobs/{id}/read", "GET /v1/segments/{id}/parts", "DELETE /v1/segments/{id}",
 		"POST /v1/held", "POST /v1/registers", "PUT /v1/uploads/{id}", "GET /v1/uploads/{id}", "POST /v1/uploads/{id}/verify", "POST /v1/inventory", "GET /v1/datasets/{name}/sent"},
 }

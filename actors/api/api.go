@@ -38,6 +38,7 @@
 //	POST /v1/storage/repair       all nodes compare what they hold now
 //	POST /v1/storage/scrub        all nodes read all their copies now
 //	POST /v1/storage/drain        a node is to be no place of copies; ?node=, and &off ends it
+//	POST /v1/storage/forget       nodes that are gone for good are no places of copies; ?node=, repeated
 //	GET  /v1/members              this node's view
 //	GET  /v1/usage                what each node holds on disk
 //	POST /v1/leave                drain, leave, stop

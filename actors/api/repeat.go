@@ -44,6 +44,7 @@ var repeats = []struct {
 	{http.MethodPost, "/v1/storage/repair", always},
 	{http.MethodPost, "/v1/storage/scrub", always},
 	{http.MethodPost, "/v1/storage/drain", always},
+	{http.MethodPost, "/v1/storage/forget", always},
 	{http.MethodGet, "/v1/members", always},
 	{http.MethodGet, "/v1/usage", always},
 	{http.MethodGet, "/v1/version", always},

@@ -75,6 +75,7 @@ type StorageNode struct {
 	Older       int           `json:"layouts_under_way,omitempty"`
 	Synced      uint64        `json:"synced"` // the newest layout of which it has all
 	Braked      bool          `json:"braked,omitempty"`
+	Gone        []string      `json:"gone,omitempty"` // nodes that are to hold copies and do not answer this one
 	Stale       bool          `json:"stale,omitempty"`
 	Scrub       StorageScrub  `json:"scrub,omitzero"`
 	Drained     bool          `json:"drained,omitempty"` // it is to be no place of copies
@@ -117,6 +118,11 @@ func (c *Client) Repair(ctx context.Context) (*Storage, error) {
 // Scrub has all nodes read all their copies now.
 func (c *Client) Scrub(ctx context.Context) (*Storage, error) {
 	return call[Storage](ctx, c, http.MethodPost, "/v1/storage/scrub", struct{}{})
+}
+
+// Forget has nodes be no places of copies any more that are gone for good.
+func (c *Client) Forget(ctx context.Context, nodes []string) (*Storage, error) {
+	return call[Storage](ctx, c, http.MethodPost, "/v1/storage/forget?"+url.Values{"node": nodes}.Encode(), struct{}{})
 }
 
 // Drain has a node be no place of copies any more, or be one again.

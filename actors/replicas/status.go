@@ -6,22 +6,24 @@ import (
 
 	"github.com/pondmesh/pond/fs/disks"
 	"github.com/pondmesh/pond/fs/layout"
+	"github.com/pondmesh/pond/fs/replica"
 )
 
 // Status is how one node's copies stand.
 type Status struct {
 	Figures
 	Disks   []disks.State
-	Aside   int        // damaged copies that are kept for people
-	Rounds  int64      // of comparing with others, since the node began
-	Version uint64     // of the layout as the node knows it; 0: there is none
-	Members int        // of that version
-	Copies  int        // of each upload, by that version
-	Older   int        // versions that are not carried out yet
-	Ack     layout.Ack // how far this node has come
-	Braked  bool       // so many do not answer that nothing is moved
-	Stale   bool       // away for so long that what it holds is checked first
-	Drained bool       // it is to be no place of copies
+	Aside   int            // damaged copies that are kept for people
+	Rounds  int64          // of comparing with others, since the node began
+	Version uint64         // of the layout as the node knows it; 0: there is none
+	Members int            // of that version
+	Copies  int            // of each upload, by that version
+	Older   int            // versions that are not carried out yet
+	Ack     layout.Ack     // how far this node has come
+	Braked  bool           // so many do not answer that nothing is moved
+	Gone    []replica.Node // members that do not answer this node
+	Stale   bool           // away for so long that what it holds is checked first
+	Drained bool           // it is to be no place of copies
 	Pass    Pass
 }
 
@@ -43,7 +45,7 @@ func (r *Replicas) Status() (Status, error) {
 	s := Status{Figures: r.Figures(), Disks: r.store.States(), Aside: len(aside), Rounds: r.done.rounds.Load(), Ack: r.ack(), Drained: r.Drained(), Pass: r.asked.get()}
 	if v := l.Current(); v != nil {
 		s.Version, s.Members, s.Copies, s.Older = v.Number, len(v.Members), v.Copies, len(l.Versions)-1
-		s.Braked = l.Braked(r.answers)
+		s.Braked, s.Gone = l.Braked(r.answers), r.gone(v)
 	}
 	s.Stale, err = r.doubt()
 	return s, err

@@ -242,6 +242,7 @@ func TestDrain(t *testing.T) {
 		{"repair", func() (*api.Storage, error) { return c.Repair(ctx) }, "a b c"},
 		{"scrub", func() (*api.Storage, error) { return c.Scrub(ctx) }, "a b c"},
 		{"drain nobody", func() (*api.Storage, error) { return c.Drain(ctx, "x", false) }, "not found"},
+		{"forget nobody", func() (*api.Storage, error) { return c.Forget(ctx, []string{"x"}) }, "not found"},
 		{"drain another", func() (*api.Storage, error) { return c.Drain(ctx, "b", false) }, "a b drained c"},
 		{"drain itself", func() (*api.Storage, error) { return c.Drain(ctx, "a", false) }, "a drained b drained c"},
 		{"drain the last", func() (*api.Storage, error) { return c.Drain(ctx, "c", false) }, "user"},

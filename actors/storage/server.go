@@ -86,6 +86,7 @@ func (s *Server) Routes() []Route {
 		{"POST /v1/storage/repair", auth.Admin, 0, s.repair},
 		{"POST /v1/storage/scrub", auth.Admin, 0, s.scrub},
 		{"POST /v1/storage/drain", auth.Admin, 0, s.drain},
+		{"POST /v1/storage/forget", auth.Admin, 0, s.forgetNodes},
 	}
 }
 

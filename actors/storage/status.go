@@ -138,6 +138,9 @@ func (s *Server) here(ctx context.Context) api.StorageNode {
 		Copies: st.Held, Bytes: st.HeldBytes, Lacking: st.Short, Quarantined: st.Aside, Repaired: st.Repaired, RepairBytes: st.RepairedBytes, Dropped: st.Dropped, Rounds: st.Rounds,
 		Version: st.Version, Members: st.Members, Want: st.Copies, Older: st.Older, Synced: st.Ack.Synced, Braked: st.Braked, Stale: st.Stale, Scrub: scrubOf(st.Pass), Drained: st.Drained,
 	}
+	for _, n := range st.Gone {
+		out.Gone = append(out.Gone, string(n))
+	}
 	if st.Drained {
 		ctx, cancel := context.WithTimeout(ctx, leftTimeout)
 		defer cancel()

@@ -35,7 +35,7 @@ func (a *app) fsCommand() *cobra.Command {
 		RunE: group,
 	}
 	cmd.AddCommand(a.fsPutCommand(), a.fsGetCommand(), a.fsCatCommand(), a.fsListCommand(), a.fsRemoveCommand(), a.fsStatCommand(),
-		a.fsDuCommand(), a.fsStatusCommand(), a.fsRepairCommand(), a.fsScrubCommand(), a.fsDrainCommand())
+		a.fsDuCommand(), a.fsStatusCommand(), a.fsRepairCommand(), a.fsScrubCommand(), a.fsDrainCommand(), a.fsForgetCommand())
 	return cmd
 }
 

@@ -169,8 +169,11 @@ func nodeFacts(n *pond.StorageNode) string {
 	if n.Quarantined > 0 {
 		out = append(out, fmt.Sprintf("%d damaged ones in quarantine", n.Quarantined))
 	}
-	if n.Braked {
-		out = append(out, "more than a third of the nodes do not answer: nothing is moved")
+	switch gone := strings.Join(n.Gone, " "); {
+	case n.Braked && gone != "":
+		out = append(out, "more than a third of the nodes do not answer: nothing is moved, until they are back, or others come, or, where they are gone for good: pondnode fs forget "+gone)
+	case gone != "":
+		out = append(out, "no answer from "+gone)
 	}
 	if n.Stale {
 		out = append(out, "it was away for long: what it holds is checked first")
