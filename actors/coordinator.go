@@ -92,6 +92,8 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *publishedMsg:
 		c.files = m.files
 		c.step(ctx, sched.Published{Try: m.try, Err: m.err})
+	case *withdrawnMsg:
+		c.onWithdrawn(ctx, m)
 	case *decidedMsg:
 		c.onDecided(ctx, m)
 	case *tickMsg:

@@ -23,6 +23,7 @@ import (
 const (
 	decideTimeout = time.Minute     // how long keepers are waited for, for one decision
 	decidePause   = time.Second     // before an end is put to the vote again
+	withdrawTries = 5               // before a job fails of which it is not known whether it has published
 	recordPause   = 5 * time.Second // before an end is recorded again
 )
 
@@ -76,15 +77,59 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	c.finished = true
 	c.stopTicker()
 	c.n.jobs.Leave(c.hosted)
-	d := c.voteOf(f)
 	switch {
 	case f.Status == sched.Fenced:
 		c.fenced()
-	case d == terms.None:
-		c.conclude(f)
+	case f.Status != sched.Succeeded && c.output != nil && c.hosted.Term.Inherited().Decision == terms.Publish:
+		c.withdraw(ctx, f, 1)
 	default:
-		c.vote(ctx, d, f, 0)
+		c.decideEnd(ctx, f)
 	}
+}
+
+// decideEnd has the end decided, if it must be.
+func (c *coordinator) decideEnd(ctx actor.Context, f *sched.Finish) {
+	if d := c.voteOf(f); d != terms.None {
+		c.vote(ctx, d, f, 0)
+		return
+	}
+	c.conclude(f)
+}
+
+// withdraw keeps a driver of an earlier term from publishing, beside the actor, since this
+// one is about to end the job otherwise. That one may have been paused on its way to it,
+// and may have published while this one ran tasks anew: these failed for want of the folder
+// that goes with it.
+func (c *coordinator) withdraw(ctx actor.Context, f *sched.Finish, try int) {
+	root, self, out := ctx.ActorSystem().Root, ctx.Self(), c.output
+	c.n.goes.Go(func() {
+		if try > 1 && delay.For(c.n.ctx, decidePause) != nil {
+			return
+		}
+		bounded, stop := context.WithTimeout(c.n.ctx, outputTimeout)
+		defer stop()
+		m := &withdrawnMsg{end: f, try: try}
+		m.files, m.published, m.err = out.Withdraw(bounded)
+		root.Send(self, m)
+	})
+}
+
+func (c *coordinator) onWithdrawn(ctx actor.Context, m *withdrawnMsg) {
+	switch {
+	case m.err != nil && m.try < withdrawTries:
+		c.log.Warn("whether a predecessor has published the files cannot be told yet", "err", m.err)
+		c.withdraw(ctx, m.end, m.try+1)
+		return
+	case m.err != nil:
+		e := *plan.AsError(m.end.Err)
+		e.Hint = "its files may have been published: look whether they are there before running the job again"
+		m.end.Err = &e
+	case m.published:
+		c.log.Info("a predecessor has published the files", "this driver ended by", m.end.Err)
+		c.files = m.files
+		m.end = &sched.Finish{Status: sched.Succeeded, Rows: c.hosted.Term.Inherited().Rows}
+	}
+	c.decideEnd(ctx, m.end)
 }
 
 // vote has an end decided, beside the actor, after a pause.

@@ -115,6 +115,14 @@ type (
 		end  *sched.Finish
 		err  error
 	}
+	// withdrawnMsg is what became of files that an earlier term may have published.
+	withdrawnMsg struct {
+		end       *sched.Finish
+		try       int
+		files     []string
+		published bool
+		err       error
+	}
 	publishedMsg struct {
 		try   int
 		files []string

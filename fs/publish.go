@@ -297,6 +297,11 @@ func (s *Staging) discard(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	return s.drop(ctx)
+}
+
+// drop is discard's, in its turn.
+func (s *Staging) drop(ctx context.Context) error {
 	if err := s.undo(ctx); err != nil {
 		return err
 	}
@@ -304,6 +309,42 @@ func (s *Staging) discard(ctx context.Context) error {
 		return err
 	}
 	return s.remove()
+}
+
+// Withdraw is Discard, unless the files have been published, or are half-way: then it
+// finishes that, and tells their names in the target. Of both it is the one that stays so:
+// whoever publishes later, as a process that was paused on its way to it, gets ErrNotStaged.
+func (s *Staging) Withdraw(ctx context.Context) (files []string, published bool, err error) {
+	if files, published, err = s.withdraw(ctx); err != nil {
+		err = fmt.Errorf("fs: withdraw from %s: %w", s.target, classify(err))
+	}
+	return files, published, err
+}
+
+func (s *Staging) withdraw(ctx context.Context) (files []string, published bool, err error) {
+	unlock, err := s.lockRoot(ctx)
+	if errors.Is(err, ErrNotStaged) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	defer unlock()
+	seal, err := s.readSeal()
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, false, err
+	}
+	if seal != nil {
+		v, err := s.look(seal)
+		if err == nil && (v.published() || v.old == ours) {
+			return seal.files, true, s.settle(ctx, seal)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	s.Release()
+	return nil, false, s.drop(ctx)
 }
 
 // remove removes the staging folder. One rename first: a half-removed one could

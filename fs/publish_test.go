@@ -229,7 +229,7 @@ func crashAt(s *Staging, n int) *int {
 func TestPublishCrash(t *testing.T) {
 	ctx := context.Background()
 	for _, w := range worlds() {
-		for _, then := range []string{"publish", "discard", "discard crash"} {
+		for _, then := range []string{"publish", "discard", "discard crash", "withdraw"} {
 			t.Run(w.String()+"/"+then, func(t *testing.T) {
 				for n := 1; ; n++ {
 					target, s := w.setUp(t)
@@ -277,6 +277,24 @@ func (w world) goOn(t *testing.T, n int, target, then string) {
 			t.Fatalf("publish after a crash at step %d: %v", n, err)
 		}
 		wantTree(t, fmt.Sprint("step ", n), target, w.after())
+	}
+	if then == "withdraw" {
+		files, ok, err := s.Withdraw(ctx)
+		if err != nil || published && !ok || ok != (len(files) == len(newFiles)) {
+			t.Fatalf("withdraw after a crash at step %d: %q, %t, %v", n, files, ok, err)
+		}
+		if published = ok; ok {
+			wantTree(t, fmt.Sprint("step ", n), target, w.after())
+		}
+		if err := s.Publish(ctx, names(newFiles)); published && err != nil || !published && !errors.Is(err, ErrNotStaged) {
+			t.Fatalf("publish after that: %v", err)
+		}
+		if got := readTree(t, target); !published && !maps.Equal(got, w.before) && len(got)+len(w.before) > 0 {
+			t.Fatalf("withdrawn after a crash at step %d: %v", n, got)
+		}
+		if again, ok, err := s.Withdraw(ctx); err != nil || ok != published || len(again) != len(files) {
+			t.Fatalf("again: %q, %t, %v", again, ok, err)
+		}
 	}
 	for m := 1; then == "discard crash"; m++ { // ends Discard, too, before each of its steps
 		crashed := w.open(t, target)

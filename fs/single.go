@@ -49,7 +49,7 @@ func (f *FileStaging) make(ctx context.Context) error {
 		return fmt.Errorf("%s is a folder: %w", s.target, ErrInvalid)
 	case !fi.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file: %w", s.target, ErrInvalid)
-	case s.mode == ModeError && !sealed:
+	case s.mode == ModeError && !sealed && !s.sealed(): // nor since
 		return fmt.Errorf("%s: %w", s.target, ErrExists)
 	}
 	return s.makeRoot(ctx, true)
@@ -197,4 +197,34 @@ func (f *FileStaging) discard(ctx context.Context) error {
 	}
 	defer unlock()
 	return s.remove()
+}
+
+// Withdraw is Staging's.
+func (f *FileStaging) Withdraw(ctx context.Context) (files []string, published bool, err error) {
+	if files, published, err = f.withdraw(ctx); err != nil {
+		err = fmt.Errorf("fs: withdraw from %s: %w", f.s.target, classify(err))
+	}
+	return files, published, err
+}
+
+func (f *FileStaging) withdraw(ctx context.Context) (files []string, published bool, err error) {
+	s := f.s
+	unlock, err := s.lockRoot(ctx)
+	if errors.Is(err, ErrNotStaged) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	defer unlock()
+	if files, published, err = f.Published(); err != nil || published {
+		return files, published, err
+	}
+	if seal, err := s.readSeal(); err == nil { // linked, and not unlinked yet
+		if there, err := os.Lstat(s.target); err == nil && inode(there) == seal.Inode {
+			return files, true, nil
+		}
+	}
+	s.Release()
+	return nil, false, s.remove()
 }

@@ -168,3 +168,52 @@ func TestPublishFileCrashes(t *testing.T) {
 		}
 	}
 }
+
+// TestWithdrawFile: whoever withdraws after a crash finds the file published, or keeps
+// everybody from publishing it.
+func TestWithdrawFile(t *testing.T) {
+	ctx := context.Background()
+	boom := errors.New("crash")
+	for _, mode := range []Mode{ModeError, ModeOverwrite} {
+		for at, published := range map[string]bool{"seal": false, "link": false, "unlink": true, "rename": false, "": true} {
+			if mode == ModeOverwrite && at == "unlink" {
+				continue // there is no such step
+			}
+			target := filepath.Join(t.TempDir(), "out.csv")
+			f := stageFile(t, target, "j", mode)
+			write(t, filepath.Join(f.Dir(), "1.csv"), "new")
+			f.s.step = func(name string) error {
+				if name == at {
+					return boom
+				}
+				return nil
+			}
+			if mode == ModeOverwrite && at == "link" || mode == ModeError && at == "rename" {
+				published = true // nor are these
+			}
+			if err := f.Publish(ctx, []string{"1.csv"}); err != nil && !errors.Is(err, boom) {
+				t.Fatal(err)
+			}
+			g := stageFile(t, target, "j", mode)
+			for range 2 {
+				files, ok, err := g.Withdraw(ctx)
+				if err != nil || ok != published || ok != (len(files) == 1) {
+					t.Errorf("%s, after a crash before %q: %q, %t, %v", mode, at, files, ok, err)
+				}
+			}
+			err := g.Publish(ctx, []string{"1.csv"})
+			if published && err != nil || !published && !errors.Is(err, ErrNotStaged) {
+				t.Errorf("%s, after a crash before %q, published late: %v", mode, at, err)
+			}
+			if err := g.Discard(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if published {
+				wantFile(t, string(mode)+" after "+at, target, "new")
+				wantOnly(t, filepath.Dir(target), "out.csv")
+			} else {
+				wantOnly(t, filepath.Dir(target))
+			}
+		}
+	}
+}

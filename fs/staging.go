@@ -197,9 +197,18 @@ func (s *Staging) make(ctx context.Context) error {
 		}
 	}
 	if err := s.checkTarget(); err != nil {
+		if seal == nil && s.sealed() { // and published, by another, since
+			return ErrNotStaged
+		}
 		return err
 	}
 	return s.makeRoot(ctx, false)
+}
+
+// sealed reports whether somebody has begun to publish.
+func (s *Staging) sealed() bool {
+	_, err := os.Lstat(s.path("seal"))
+	return err == nil
 }
 
 // makeRoot makes the staging folder, and the folders above the target.

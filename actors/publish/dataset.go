@@ -128,6 +128,16 @@ func (t *toDataset) Discard(ctx context.Context) error {
 	return t.d.Release(ctx, t.name, t.lease)
 }
 
+// Withdraw ends the lease: what comes after is refused, and what came before is there.
+func (t *toDataset) Withdraw(ctx context.Context) (files []string, published bool, err error) {
+	if t.lease != "" {
+		if err := t.d.Release(ctx, t.name, t.lease); err != nil {
+			return nil, false, err
+		}
+	}
+	return t.Published(ctx)
+}
+
 func (t *toDataset) Release() { t.stop() }
 
 // datasetError gives an error of a dataset its kind; false: it is none.

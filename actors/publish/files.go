@@ -22,6 +22,7 @@ type staging interface {
 	Publish(ctx context.Context, files []string) error
 	Published() (files []string, ok bool, err error)
 	Discard(ctx context.Context) error
+	Withdraw(ctx context.Context) (files []string, published bool, err error)
 	Release()
 	Before(func(step string) error)
 }

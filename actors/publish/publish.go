@@ -58,6 +58,8 @@ type target interface {
 	// Published are their names, if they are visible.
 	Published(ctx context.Context) (files []string, ok bool, err error)
 	Discard(ctx context.Context) error
+	// Withdraw is Discard, unless the files are visible: whichever it is stays so.
+	Withdraw(ctx context.Context) (files []string, published bool, err error)
 	Release()
 }
 
@@ -138,6 +140,14 @@ func (o *Output) Publish(ctx context.Context, winners []sched.Winner) ([]string,
 func (o *Output) Published(ctx context.Context) (files []string, ok bool, err error) {
 	files, ok, err = o.target.Published(ctx)
 	return files, ok, outputError(o.write, err)
+}
+
+// Withdraw keeps everybody from publishing from now on, be it a driver of an earlier term
+// that was paused on its way to it; unless the files have been published: then it tells
+// their names. The end of the job, and Discard, are to follow.
+func (o *Output) Withdraw(ctx context.Context) (files []string, published bool, err error) {
+	files, published, err = o.target.Withdraw(ctx)
+	return files, published, outputError(o.write, err)
 }
 
 // Discard removes what was staged. Published files stay. When it fails, Release is to
