@@ -63,6 +63,11 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	if b.dir, err = filepath.Abs(b.dir); err != nil {
 		return err
 	}
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o755); err != nil {
+			return err
+		}
+	}
 	report := &report{Setup: b.setup()}
 	err = b.measureAll(ctx, report) // earlier measurements are worth showing
 	if o.output == "json" {
