@@ -244,6 +244,10 @@ func TestRemoteRefused(t *testing.T) {
 	}
 	d.same(t, node.ReadParquet("s3://bucket/*.parquet").WithRowNumber().WithFilename(), "SELECT 1 AS i, 0::BIGINT AS file_row_number, 's3://bucket/a.parquet' AS filename")
 	d.same(t, node.ReadCSV("s3://bucket/a.csv").WithFilename(), "SELECT 1::BIGINT AS i, 's3://bucket/a.csv' AS filename")
+	if _, err := pondRows(t, node.Session, "CREATE TABLE none AS SELECT 1 AS i WHERE false"); err != nil {
+		t.Fatal(err)
+	}
+	d.same(t, node.ReadParquet("pond://none").WithRowNumber().WithFilename(), "SELECT 1 AS i, 1::BIGINT AS file_row_number, '' AS filename WHERE false")
 }
 
 // TestRemoteRoots: the operator says which places jobs may read.

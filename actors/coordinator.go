@@ -90,7 +90,9 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case *jobs.Cancel:
 		c.onCancel(ctx, m)
 	case *publishedMsg:
-		c.files = m.files
+		if !c.finished {
+			c.files = m.files
+		}
 		c.step(ctx, sched.Published{Try: m.try, Err: m.err})
 	case *withdrawnMsg:
 		c.onWithdrawn(ctx, m)
@@ -181,39 +183,74 @@ func (c *coordinator) stopTicker() {
 // the job's stages that it already holds.
 func (n *Node) prepare(ctx context.Context, r *jobs.Job) *planned {
 	spec, term := r.Spec, r.Term.Number()
+	m := new(planned)
+	if p := spec.Plan; r.Term.Inherited().Decision == terms.Publish && p != nil && p.Sink.Write != nil {
+		// What the job reads may be gone since, or be what it has published.
+		if m.err = n.openOutput(ctx, r, p.Sink.Write, m); m.err != nil || m.published {
+			return m
+		}
+	}
 	job, err := n.planner.Compile(prepare.WithProgress(ctx, r.Planning), spec, r.Record.Capacity)
 	switch {
 	case err == nil:
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &planned{err: plan.TimeUp("plan", spec.Options.DeadlineMillis)}
+		m.err = plan.TimeUp("plan", spec.Options.DeadlineMillis)
+		return m
 	default:
-		return &planned{err: err}
+		m.err = err
+		return m
 	}
 	w := job.Plan.Result.Write
 	if w != nil && term == 1 { // another first driver would stage files of the same names
-		if err := n.claim(ctx, r.Term); err != nil {
-			return &planned{err: err}
+		if m.err = n.claim(ctx, r.Term); m.err != nil {
+			return m
+		}
+	}
+	if m.out == nil && w != nil {
+		if m.err = n.openOutput(ctx, r, w, m); m.err != nil {
+			return m
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, outputTimeout)
 	defer cancel()
-	out, err := n.outputs.Open(ctx, spec.ID, dataset.Writer{Name: spec.Owner, Admin: spec.Admin}, w)
-	if err != nil {
-		return &planned{err: err}
-	}
-	if out != nil {
-		n.goes.Go(func() { n.outputs.ClearBeside(n.ctx, spec.ID, w) })
-	}
-	m := &planned{job: job, out: out, size: n.planner.NamedBytes(ctx, job.Plan)}
-	if term > 1 && out != nil {
-		if m.files, m.published, err = out.Published(ctx); err != nil {
-			return &planned{err: err, out: out}
-		}
-	}
+	m.job, m.size = job, n.planner.NamedBytes(ctx, job.Plan)
 	if !spec.Options.NoReuse || term > 1 { // else nobody can hold any
 		m.held = n.heldBy(ctx, job.Plan, n.mesh.View().Members)
 	}
 	return m
+}
+
+// openOutput opens a job's output, and looks whether a predecessor has published it. One
+// that may have is asked for again: without it nothing is known of the job's end.
+func (n *Node) openOutput(ctx context.Context, r *jobs.Job, w *plan.Write, m *planned) (err error) {
+	tries := 1
+	if r.Term.Inherited().Decision == terms.Publish {
+		tries = withdrawTries
+	}
+	for try := range tries {
+		if try > 0 && delay.For(ctx, decidePause) != nil {
+			break
+		}
+		if err = n.tryOutput(ctx, r, w, m); err == nil {
+			n.goes.Go(func() { n.outputs.ClearBeside(n.ctx, r.Spec.ID, w) })
+			break
+		}
+	}
+	return err
+}
+
+func (n *Node) tryOutput(ctx context.Context, r *jobs.Job, w *plan.Write, m *planned) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, outputTimeout)
+	defer cancel()
+	if m.out == nil {
+		if m.out, err = n.outputs.Open(ctx, r.Spec.ID, dataset.Writer{Name: r.Spec.Owner, Admin: r.Spec.Admin}, w); err != nil {
+			return err
+		}
+	}
+	if r.Term.Number() > 1 {
+		m.files, m.published, err = m.out.Published(ctx)
+	}
+	return err
 }
 
 // claim claims a term, for as long as it takes until enough keepers answer.
@@ -252,19 +289,19 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *planned) {
 		c.finish(ctx, &sched.Finish{Status: sched.Fenced, Err: m.err})
 		return
 	}
+	c.publishing = c.hosted.Term.Inherited().Decision == terms.Publish
 	if m.err != nil {
 		c.finish(ctx, &sched.Finish{Status: sched.Failure, Err: m.err})
 		return
 	}
-	c.hosted.Planned(m.job)
-	c.job = m.job.Plan
-	c.tally.Grow(c.job.Stages, m.size)
-	c.publishing = c.hosted.Term.Inherited().Decision == terms.Publish
 	if m.published { // by a predecessor, which told nobody
 		c.files = m.files
 		c.finish(ctx, &sched.Finish{Status: sched.Succeeded, Rows: c.hosted.Term.Inherited().Rows})
 		return
 	}
+	c.hosted.Planned(m.job)
+	c.job = m.job.Plan
+	c.tally.Grow(c.job.Stages, m.size)
 	c.d = sched.New(c.job, sched.Config{Term: int64(c.term), Near: c.near(), Copies: c.hosted.Spec.Options.Copies, RanMillis: c.ranBefore()})
 	c.log.Info("job planned", "stages", len(c.job.Stages), "took", time.Since(c.start))
 	c.onView(ctx, c.n.mesh.View(), true)

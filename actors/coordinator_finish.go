@@ -53,6 +53,13 @@ func decide(ctx context.Context, term *terms.Term, d terms.Decision, rows int64,
 	return term.Decide(ctx, d, rows, cause)
 }
 
+// unsure warns of files that a predecessor may have published.
+func unsure(f *sched.Finish) *sched.Finish {
+	e := *plan.AsError(f.Err)
+	e.Hint = "its files may have been published: look whether they are there before running the job again"
+	return &sched.Finish{Status: f.Status, Err: &e, Rows: f.Rows}
+}
+
 // tooLarge refuses a result, or files, of which the last stage's tasks have made more
 // than this node allows, as soon as they have. What is decided to be published is.
 func (c *coordinator) tooLarge() error {
@@ -77,11 +84,14 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	c.finished = true
 	c.stopTicker()
 	c.n.jobs.Leave(c.hosted)
+	mayBe := f.Status != sched.Succeeded && c.hosted.Term.Inherited().Decision == terms.Publish
 	switch {
 	case f.Status == sched.Fenced:
 		c.fenced()
-	case f.Status != sched.Succeeded && c.output != nil && c.hosted.Term.Inherited().Decision == terms.Publish:
+	case mayBe && c.output != nil:
 		c.withdraw(ctx, f, 1)
+	case mayBe:
+		c.decideEnd(ctx, unsure(f))
 	default:
 		c.decideEnd(ctx, f)
 	}
@@ -101,7 +111,7 @@ func (c *coordinator) decideEnd(ctx actor.Context, f *sched.Finish) {
 // and may have published while this one ran tasks anew: these failed for want of the folder
 // that goes with it.
 func (c *coordinator) withdraw(ctx actor.Context, f *sched.Finish, try int) {
-	root, self, out := ctx.ActorSystem().Root, ctx.Self(), c.output
+	root, self, out, term := ctx.ActorSystem().Root, ctx.Self(), c.output, c.hosted.Term
 	c.n.goes.Go(func() {
 		if try > 1 && delay.For(c.n.ctx, decidePause) != nil {
 			return
@@ -109,21 +119,27 @@ func (c *coordinator) withdraw(ctx actor.Context, f *sched.Finish, try int) {
 		bounded, stop := context.WithTimeout(c.n.ctx, outputTimeout)
 		defer stop()
 		m := &withdrawnMsg{end: f, try: try}
-		m.files, m.published, m.err = out.Withdraw(bounded)
+		if m.err = term.Claim(bounded); m.err == nil { // what is staged may be a newer term's
+			m.files, m.published, m.err = out.Withdraw(bounded)
+		}
 		root.Send(self, m)
 	})
 }
 
 func (c *coordinator) onWithdrawn(ctx actor.Context, m *withdrawnMsg) {
 	switch {
+	case errors.Is(m.err, plan.ErrFenced):
+		c.fenced()
+		return
 	case m.err != nil && m.try < withdrawTries:
 		c.log.Warn("whether a predecessor has published the files cannot be told yet", "err", m.err)
+		s := c.status()
+		s.Waiting = &api.Waiting{For: "where it writes to, to tell whether its files are published: " + plan.AsError(m.err).Text}
+		c.hosted.Tell(s)
 		c.withdraw(ctx, m.end, m.try+1)
 		return
 	case m.err != nil:
-		e := *plan.AsError(m.end.Err)
-		e.Hint = "its files may have been published: look whether they are there before running the job again"
-		m.end.Err = &e
+		m.end = unsure(m.end)
 	case m.published:
 		c.log.Info("a predecessor has published the files", "this driver ended by", m.end.Err)
 		c.files = m.files
@@ -164,9 +180,17 @@ func (c *coordinator) voteOf(f *sched.Finish) terms.Decision {
 }
 
 // writes reports whether the job leaves files. One that is not planned may.
-func (c *coordinator) writes() bool {
-	p := c.hosted.Spec.Plan
-	return c.output != nil || c.job == nil && p != nil && p.Sink.Write != nil
+func (c *coordinator) writes() bool { return c.output != nil || c.job == nil && c.target() != nil }
+
+// target is what the job writes; nil: rows.
+func (c *coordinator) target() *plan.Write {
+	switch p := c.hosted.Spec.Plan; {
+	case c.job != nil:
+		return c.job.Result.Write
+	case p != nil:
+		return p.Sink.Write
+	}
+	return nil
 }
 
 // onDecided ends the job as was decided. Without enough keepers nothing is known of
@@ -335,7 +359,7 @@ func (n *Node) discard(id plan.JobID, out *publish.Output) {
 
 // result says where the last stage's rows are.
 func (c *coordinator) result() *api.ResultInfo {
-	if c.job.Result.Write != nil {
+	if c.target() != nil {
 		return &api.ResultInfo{}
 	}
 	r := &api.ResultInfo{Job: c.hosted.Spec.ID}
@@ -361,10 +385,7 @@ func (c *coordinator) publishStatus(now bool) {
 func (c *coordinator) status() *api.JobStatus {
 	s := c.hosted.Spec.Status()
 	s.State, s.Coordinator, s.Term = api.Running, string(c.n.id), c.term
-	if c.job == nil {
-		return s
-	}
-	if w := c.job.Result.Write; w != nil {
+	if w := c.target(); w != nil {
 		s.Output = w.Path
 	}
 	if c.d == nil {

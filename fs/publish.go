@@ -344,6 +344,9 @@ func (s *Staging) withdraw(ctx context.Context) (files []string, published bool,
 		}
 	}
 	s.Release()
+	if err := s.clear(); err != nil { // what one that broke off left
+		return nil, false, err
+	}
 	return nil, false, s.drop(ctx)
 }
 

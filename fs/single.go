@@ -226,5 +226,8 @@ func (f *FileStaging) withdraw(ctx context.Context) (files []string, published b
 		}
 	}
 	s.Release()
+	if err := s.clear(); err != nil {
+		return nil, false, err
+	}
 	return nil, false, s.remove()
 }

@@ -454,3 +454,32 @@ func TestAttemptsMeet(t *testing.T) {
 		wantTree(t, fmt.Sprint("crash after ", after), target, want)
 	}
 }
+
+// TestWithdrawAgain: what a withdrawal left that broke off stands in no one's way.
+func TestWithdrawAgain(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "out")
+	for range 2 {
+		s, err := Stage(t.Context(), target, "j", ModeError)
+		if err != nil {
+			t.Fatal(err)
+		}
+		crashed := false
+		s.step = func(name string) error {
+			if crashed = name == "remove"; crashed {
+				return errCrash
+			}
+			return nil
+		}
+		if _, ok, err := s.Withdraw(t.Context()); ok || !errors.Is(err, errCrash) || !crashed {
+			t.Fatalf("%t, %v", ok, err)
+		}
+	}
+	s, err := Stage(t.Context(), target, "j", ModeError)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := s.Withdraw(t.Context()); ok || err != nil {
+		t.Fatalf("%t, %v", ok, err)
+	}
+	wantOnly(t, filepath.Dir(target))
+}

@@ -28,12 +28,16 @@ type Objects interface {
 func (p *Planner) locate(ctx context.Context, in *plan.Plan) (*plan.Plan, error) {
 	out := *in
 	out.Nodes = slices.Clone(in.Nodes)
+	empty := map[plan.NodeID]bool{} // reads of datasets without files
 	for i := range out.Nodes {
 		n := &out.Nodes[i]
 		var err error
 		switch {
 		case n.Read != nil && slices.ContainsFunc(n.Read.Paths, object.IsRemote):
 			err = p.locateRead(ctx, n)
+			empty[n.ID] = err == nil && n.SQL != nil
+		case n.Project != nil && len(n.Inputs) > 0 && empty[n.Inputs[0]]:
+			n.Project = ofNoFiles(n.Project)
 		case n.SQL != nil && slices.ContainsFunc(n.SQL.Access, object.IsRemote):
 			n.SQL, err = p.locateSQL(ctx, n.SQL)
 		}
@@ -57,7 +61,12 @@ func (p *Planner) locateRead(ctx context.Context, n *plan.Node) error {
 		return err
 	}
 	if t != nil && t.Empty {
-		n.Read, n.SQL = nil, &plan.SQLOp{Query: t.nothing(r.Options.Columns)}
+		columns := ofNoFiles(&plan.ProjectOp{Filename: r.Options.Filename, RowNumber: r.Options.RowNumber}).Columns
+		query := t.nothing(r.Options.Columns)
+		if len(columns) > 0 {
+			query = "SELECT " + strings.Join(columns, ", ") + " FROM (" + query + ")"
+		}
+		n.Read, n.SQL = nil, &plan.SQLOp{Query: query}
 		return nil
 	}
 	r.Options.Hive = r.Options.Hive || t != nil && len(t.Folders) > 0
@@ -72,6 +81,24 @@ func (p *Planner) locateRead(ctx context.Context, n *plan.Node) error {
 	}
 	n.Read = &r
 	return nil
+}
+
+// ofNoFiles is a project of what comes from files, where there are none.
+func ofNoFiles(p *plan.ProjectOp) *plan.ProjectOp {
+	if !p.Filename && !p.RowNumber {
+		return p
+	}
+	out := &plan.ProjectOp{Columns: slices.Clone(p.Columns)}
+	if len(out.Columns) == 0 {
+		out.Columns = []string{"*"}
+	}
+	if p.RowNumber {
+		out.Columns = append(out.Columns, "CAST(NULL AS BIGINT) AS "+plan.RowNumber)
+	}
+	if p.Filename {
+		out.Columns = append(out.Columns, "CAST(NULL AS VARCHAR) AS "+plan.FileName)
+	}
+	return out
 }
 
 // namedFiles is SQL for the column filename of what is read over a network, of which plans

@@ -154,6 +154,8 @@ func TestLocateRead(t *testing.T) {
 		{plan.ReadOp{Format: plan.Parquet, Paths: []string{"pond://sales"}}, "pond://sales/1/k=1/x.parquet by folders"},
 		{plan.ReadOp{Format: plan.Parquet, Paths: []string{"pond://empty"}}, `SELECT * FROM (SELECT CAST(NULL AS BIGINT) AS "a", CAST(NULL AS VARCHAR) AS "b") WHERE false`},
 		{plan.ReadOp{Format: plan.Parquet, Paths: []string{"pond://empty"}, Options: plan.ScanOptions{Columns: []string{"b"}}}, `SELECT "b" FROM (SELECT CAST(NULL AS BIGINT) AS "a", CAST(NULL AS VARCHAR) AS "b") WHERE false`},
+		{plan.ReadOp{Format: plan.Parquet, Paths: []string{"pond://empty"}, Options: plan.ScanOptions{Columns: []string{"b"}, Filename: true}},
+			`SELECT *, CAST(NULL AS VARCHAR) AS filename FROM (SELECT "b" FROM (SELECT CAST(NULL AS BIGINT) AS "a", CAST(NULL AS VARCHAR) AS "b") WHERE false)`},
 	} {
 		out, err := p.Locate(t.Context(), read(c.read))
 		if err != nil {

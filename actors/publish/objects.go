@@ -82,13 +82,7 @@ func (t toStore) Published(ctx context.Context) ([]string, bool, error) { return
 func (t toStore) Discard(ctx context.Context) error { return t.out.Discard(ctx) }
 
 // Withdraw implements target.
-func (t toStore) Withdraw(ctx context.Context) ([]string, bool, error) {
-	files, published, err := t.out.Published(ctx)
-	if err != nil || published {
-		return files, published, err
-	}
-	return nil, false, t.out.Discard(ctx)
-}
+func (t toStore) Withdraw(ctx context.Context) ([]string, bool, error) { return t.out.Withdraw(ctx) }
 
 // Release implements target: nothing is held.
 func (t toStore) Release() {}

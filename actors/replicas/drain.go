@@ -73,7 +73,7 @@ func (r *Replicas) left(ctx context.Context) (l layout.Layout, left Left, err er
 	if known := r.Layout(); held == 0 && known.Current() == nil {
 		return known, left, nil
 	}
-	if l, err = r.readLayout(ctx); err != nil || held == 0 {
+	if l, _, err = r.readLayout(ctx); err != nil || held == 0 {
 		return l, left, err
 	}
 	heard := r.askAll(ctx, r.toAsk(&l), mine)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/pondmesh/pond/fs/layout"
+	"github.com/pondmesh/pond/fs/register"
 	"github.com/pondmesh/pond/fs/replica"
 )
 
@@ -20,8 +21,21 @@ var (
 // Forget has nodes be no places of copies any more that somebody knows to be gone for
 // good, at once and whatever the brake says. What they hold counts as lost, until they come
 // back as new ones: the others make copies of what they have themselves.
-func (r *Replicas) Forget(ctx context.Context, nodes []replica.Node) error {
-	l, err := r.readLayout(ctx)
+func (r *Replicas) Forget(ctx context.Context, nodes []replica.Node) (err error) {
+	for range forgetTries {
+		if err = r.forget(ctx, nodes); !errors.Is(err, register.ErrConflict) {
+			break
+		}
+	}
+	return err
+}
+
+// forgetTries bounds how often nodes are given up again because another change of the
+// layout came first.
+const forgetTries = 8
+
+func (r *Replicas) forget(ctx context.Context, nodes []replica.Node) error {
+	l, version, err := r.readLayout(ctx)
 	if err != nil {
 		return fmt.Errorf("replicas: forget: %w", err)
 	}
@@ -44,7 +58,7 @@ func (r *Replicas) Forget(ctx context.Context, nodes []replica.Node) error {
 	next, err := l.Change(v.Copies, left)
 	if err == nil {
 		r.log.Warn("nodes are given up as places of copies, as was asked", "nodes", nodes, "layout", next.Current().Number)
-		err = r.change(ctx, next)
+		err = r.change(ctx, next, version)
 	}
 	if err != nil {
 		return fmt.Errorf("replicas: forget: %w", err)

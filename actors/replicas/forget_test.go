@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pondmesh/pond/fs/register"
 	"github.com/pondmesh/pond/fs/replica"
 )
 
@@ -33,10 +34,17 @@ func TestForget(t *testing.T) {
 		if err != nil || !s.Braked || s.Members != 5 || !slices.Equal(s.Gone, []replica.Node{"d", "e"}) {
 			t.Fatalf("after an hour: %+v, %v", s, err)
 		}
+		old, version, err := a.readLayout(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
 		for range 2 {
 			if err := a.Forget(t.Context(), []replica.Node{"d", "e"}); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if err := a.change(t.Context(), old.See("a", 1), version); !errors.Is(err, register.ErrConflict) {
+			t.Errorf("what was worked out before the nodes were given up undoes it: %v", err)
 		}
 		p.placed(p.laid(3), all)
 		if s, err := a.Status(); err != nil || s.Braked || len(s.Gone) > 0 {

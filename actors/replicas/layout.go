@@ -68,19 +68,21 @@ func (r *Replicas) heardOf(n replica.Node, drained bool) {
 	}
 }
 
-// readLayout reads the register.
-func (r *Replicas) readLayout(ctx context.Context) (layout.Layout, error) {
+// readLayout reads the register, which had that version then.
+func (r *Replicas) readLayout(ctx context.Context) (l layout.Layout, version uint64, err error) {
 	data, version, err := r.registers.Get(ctx, layoutKey)
 	if err != nil {
-		return layout.Layout{}, err
+		return layout.Layout{}, 0, err
 	}
 	return r.learn(data, version)
 }
 
-func (r *Replicas) learn(data []byte, version uint64) (l layout.Layout, err error) {
+// learn is the layout of the register, or a newer one that another has read meanwhile, with
+// the version of the register that it is of.
+func (r *Replicas) learn(data []byte, version uint64) (l layout.Layout, of uint64, err error) {
 	if len(data) > 0 {
 		if err := json.Unmarshal(data, &l); err != nil {
-			return l, fmt.Errorf("the layout: %w", err)
+			return l, 0, fmt.Errorf("the layout: %w", err)
 		}
 		l = l.WorkOut(r.Layout()) // not under the lock, for which reads and writes wait
 	}
@@ -92,46 +94,43 @@ func (r *Replicas) learn(data []byte, version uint64) (l layout.Layout, err erro
 			r.known.mine.Seen = max(r.known.mine.Seen, v.Number)
 		}
 	}
-	return r.known.layout, nil
+	return r.known.layout, r.known.version, nil
 }
 
-// change puts another layout into the register, if it is as it was read.
-func (r *Replicas) change(ctx context.Context, next layout.Layout) error {
+// change puts another layout into the register, if that is of the version of which it was
+// worked out; else the error is register.ErrConflict.
+func (r *Replicas) change(ctx context.Context, next layout.Layout, expect uint64) error {
 	data, err := json.Marshal(next)
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	expect := r.known.version
-	r.mu.Unlock()
 	version, current, err := r.registers.CAS(ctx, layoutKey, register.ChangeID(rand.Text()), expect, data)
 	if err != nil && !errors.Is(err, register.ErrConflict) {
 		return err
 	}
 	r.nudge() // there is more to do, here or by whoever was faster
-	_, e := r.learn(current, version)
+	_, _, e := r.learn(current, version)
 	return errors.Join(err, e)
 }
 
 // look has the layout be as it should, if it is this node's turn to see to that: the
-// first member that answers.
-func (r *Replicas) look(ctx context.Context, l layout.Layout) error {
+// first member that answers. The register was of that version when l was read.
+func (r *Replicas) look(ctx context.Context, l layout.Layout, version uint64) (failed error) {
 	next := l
 	if l.Current() != nil {
 		next = next.Note(r.allAcks()).Settle()
 	}
 	if members := next.Plan(r.nodes(), layout.Waits()); members != nil {
 		changed, err := next.Change(copiesDefault, members)
-		if err != nil {
-			return err
+		if failed = err; err == nil { // else how far the nodes have come is noted
+			r.log.Info("the layout of copies changes", "version", changed.Current().Number, "members", members)
+			next = changed
 		}
-		r.log.Info("the layout of copies changes", "version", changed.Current().Number, "members", members)
-		next = changed
 	}
 	if same(l, next) {
-		return nil
+		return failed
 	}
-	return r.change(ctx, next)
+	return errors.Join(failed, r.change(ctx, next, version))
 }
 
 func same(a, b layout.Layout) bool {

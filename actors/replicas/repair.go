@@ -94,7 +94,7 @@ func (r *Replicas) rest(d time.Duration) bool {
 
 // round brings this node's copies closer to what they are to be.
 func (r *Replicas) round(ctx context.Context) error {
-	l, unread := r.readLayout(ctx)
+	l, version, unread := r.readLayout(ctx)
 	if unread != nil { // what is known goes on
 		l = r.Layout()
 	}
@@ -108,7 +108,7 @@ func (r *Replicas) round(ctx context.Context) error {
 	heard := r.askAll(ctx, r.toAsk(&l), mine)
 	r.age(heard)
 	if unread == nil && (l.Current() == nil || r.first(&l)) {
-		if err := r.look(ctx, l); err != nil {
+		if err := r.look(ctx, l, version); err != nil {
 			r.log.Warn("the layout of copies is not changed", "err", err)
 		}
 	}

@@ -23,7 +23,7 @@ type Survey struct {
 
 // Survey asks all nodes that may hold copies what they hold.
 func (r *Replicas) Survey(ctx context.Context) (*Survey, error) {
-	l, err := r.readLayout(ctx)
+	l, _, err := r.readLayout(ctx)
 	if err != nil {
 		return nil, err
 	}

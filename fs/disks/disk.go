@@ -39,7 +39,7 @@ type disk struct {
 	store  *fs.Store // nil: out of use
 	why    error     // why it is
 	failed string    // the id of a store that failed here: it is not opened again
-	mount  bool      // dir was the root of a file system when the store was opened
+	mount  string    // where the file system of dir began when the store was opened; "": at the root
 	size   int64     // bytes of it, while it was in use; 0: not known
 	outAt  time.Time // when it went out of use
 	heard  time.Time // see Heard
@@ -87,7 +87,7 @@ func (d *Disks) open(ctx context.Context, k *disk) error {
 		return err
 	}
 	k.store, k.why, k.failed, k.doubted, k.rereadAt, k.heard, k.aside = s, nil, "", false, time.Now(), heard, aside
-	k.mount = d.mounted(k)
+	k.mount = d.mountOf(k)
 	if err := d.noteMounted(k); err != nil { // the next start may take an empty folder for it
 		d.log.Warn("whether a disk is mounted cannot be noted", "disk", k.dir, "err", err)
 	}
@@ -253,7 +253,7 @@ func (d *Disks) mayOpen(k *disk) bool {
 		return true
 	}
 	id, err := fs.StoreID(d.opts.Files().PathJoin(k.dir, storeDir), d.opts)
-	return err == nil && id != k.failed && (!k.mount || d.mounted(k))
+	return err == nil && id != k.failed && (k.mount == "" || fs.IsMount(k.mount))
 }
 
 // haveTidied has a disk tidied, beside the look at disks: it takes long.

@@ -34,13 +34,19 @@ func mountDisk(t *testing.T, dir string) func() {
 // when the node starts without it; another one that is mounted there is. A folder that
 // never was a disk of its own may be emptied.
 func TestUnmountedAtStart(t *testing.T) {
+	t.Run("a disk", func(t *testing.T) { unmountedAtStart(t, ".") })
+	t.Run("a folder on it", func(t *testing.T) { unmountedAtStart(t, "pond/a") })
+}
+
+func unmountedAtStart(t *testing.T, below string) {
 	dir := t.TempDir()
-	disk, plain := filepath.Join(dir, "disk"), filepath.Join(dir, "plain")
-	for _, d := range []string{disk, plain} {
+	mount, plain := filepath.Join(dir, "disk"), filepath.Join(dir, "plain")
+	for _, d := range []string{mount, plain} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
+	disk := filepath.Join(mount, below)
 	// begin starts the node, has look see its disks, and stops it.
 	begin := func(look func(states []State)) {
 		t.Helper()
@@ -57,7 +63,7 @@ func TestUnmountedAtStart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	unmount := mountDisk(t, disk)
+	unmount := mountDisk(t, mount)
 	var old string
 	begin(func(s []State) {
 		if old = s[1].ID; s[1].Err != nil || s[2].Err != nil {
@@ -75,10 +81,10 @@ func TestUnmountedAtStart(t *testing.T) {
 			}
 		})
 	}
-	if names, err := os.ReadDir(disk); err != nil || len(names) > 0 {
+	if names, err := os.ReadDir(mount); err != nil || len(names) > 0 {
 		t.Errorf("below the mount: %v, %v", names, err)
 	}
-	unmount = mountDisk(t, disk)
+	unmount = mountDisk(t, mount)
 	begin(func(s []State) {
 		if s[1].Err != nil || s[1].ID == old {
 			t.Errorf("another disk is mounted: %+v", s)

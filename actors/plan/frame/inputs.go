@@ -21,8 +21,10 @@ func (c *compiler) compileRead(n *plan.Node) (*rel, error) {
 		return nil, n.Errorf("check the paths, and that this node sees them", "no file matches %s", strings.Join(n.Read.Paths, ", "))
 	}
 	s := &plan.Scan{Format: n.Read.Format, Options: n.Read.Options, Columns: f.Columns, Like: f.Files[0].Path}
-	if c.o.Named != nil {
-		s.Named = c.o.Named(s.Like)
+	for i := range f.Files {
+		if c.o.Named != nil && s.Named == "" {
+			s.Named = c.o.Named(f.Files[i].Path)
+		}
 	}
 	s.PinText(f.CSV)
 	for _, name := range s.Options.Columns {

@@ -73,6 +73,8 @@ type list struct {
 	Files  []object.Staged `json:"files,omitempty"`
 	Job    string          `json:"job,omitempty"`   // of _SUCCESS
 	Names  []string        `json:"names,omitempty"` // likewise
+	// Withdrawn: it is decided that nothing is shown.
+	Withdrawn bool `json:"withdrawn,omitempty"`
 }
 
 // Folder is where lists are kept: a folder that is written, or that of an object.
@@ -236,8 +238,14 @@ func (o Output) decide(ctx context.Context, drafts []string) (*list, error) {
 	return all, err
 }
 
+// ErrWithdrawn: it was decided that nothing is shown.
+var ErrWithdrawn = errors.New("the output was withdrawn")
+
 // finish shows what was decided.
 func (o Output) finish(ctx context.Context, l *list) error {
+	if l.Withdrawn {
+		return fmt.Errorf("%s: %w", o.Target, ErrWithdrawn)
+	}
 	if _, err := o.Place.Find(ctx, o.list(done)); err == nil {
 		return nil
 	} else if !errors.Is(err, object.ErrNotFound) {
@@ -296,7 +304,7 @@ func (o Output) takeBack(ctx context.Context, l *list) error {
 // was decided the rest is shown first.
 func (o Output) Published(ctx context.Context) (names []string, ok bool, err error) {
 	l, err := o.read(ctx, o.list(decided))
-	if absent(err) {
+	if absent(err) || err == nil && l.Withdrawn {
 		return nil, false, nil
 	}
 	if err == nil {
@@ -306,6 +314,19 @@ func (o Output) Published(ctx context.Context) (names []string, ok bool, err err
 		return nil, false, err
 	}
 	return o.names(l), true, nil
+}
+
+// Withdraw is Discard, unless it was decided that files are shown: then the rest is shown,
+// and their names are told. Whichever it is stays so for all coordinators.
+func (o Output) Withdraw(ctx context.Context) (names []string, published bool, err error) {
+	err = o.put(ctx, o.list(decided), list{Withdrawn: true}, object.If{Absent: true})
+	if errors.Is(err, object.ErrExists) {
+		names, published, err = o.Published(ctx)
+	}
+	if err != nil || published {
+		return names, published, err
+	}
+	return nil, false, o.Discard(ctx)
 }
 
 func (o Output) names(l *list) (names []string) {

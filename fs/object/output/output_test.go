@@ -330,3 +330,54 @@ func TestTwoJobs(t *testing.T) {
 		ends(t, outs[1], want...)
 	}
 }
+
+// Of published and withdrawn one stays so: whoever comes late finds it.
+func TestWithdraw(t *testing.T) {
+	o := folder(place(t), job)
+	draft := drafted(t, o, "a.csv")
+	if names, ok, err := o.Withdraw(t.Context()); ok || err != nil {
+		t.Fatalf("withdrawn: %v, %v, %v", names, ok, err)
+	}
+	ends(t, o)
+	if err := o.Publish(t.Context(), []string{draft}); err == nil {
+		t.Error("what was withdrawn is published")
+	}
+	ends(t, o)
+	draft = drafted(t, o, "b.csv")
+	crash := o
+	crash.Place = broken{o.Place, "/_pond/"} // after the decision
+	if _, ok, err := crash.Withdraw(t.Context()); ok || !errors.Is(err, errBroken) {
+		t.Fatalf("a withdrawal that breaks off: %v, %v", ok, err)
+	}
+	if err := o.Publish(t.Context(), []string{draft}); !errors.Is(err, output.ErrWithdrawn) {
+		t.Errorf("published after a withdrawal that broke off: %v", err)
+	}
+	if names, ok, err := o.Withdraw(t.Context()); ok || err != nil {
+		t.Fatalf("withdrawn again: %v, %v, %v", names, ok, err)
+	}
+	ends(t, o)
+	if err := o.Publish(t.Context(), []string{drafted(t, o, "c.csv")}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if names, ok, err := o.Withdraw(t.Context()); !ok || err != nil || !slices.Equal(names, []string{"c.csv"}) {
+			t.Errorf("published before: %v, %v, %v", names, ok, err)
+		}
+	}
+	ends(t, o, "out/_SUCCESS", "out/c.csv")
+}
+
+var errBroken = errors.New("broken")
+
+// broken is a place that lists nothing of which the pattern has a part.
+type broken struct {
+	object.Stager
+	part string
+}
+
+func (b broken) Find(ctx context.Context, pattern string) ([]object.Object, error) {
+	if strings.Contains(pattern, b.part) {
+		return nil, errBroken
+	}
+	return b.Stager.Find(ctx, pattern)
+}
