@@ -39,6 +39,10 @@ func TestMetrics(t *testing.T) {
 		}
 		return lines
 	}
+	await(t, "the node is ready", func() bool {
+		code, _ := call(t, ctx, n, http.MethodGet, "/readyz", "")
+		return code == http.StatusOK
+	})
 	run("SELECT 1")
 	first := strings.Join(look(), "\n")
 	for _, want := range []string{`pond_jobs_ended_total{state="succeeded"} 1`, `pond_jobs_ended_total{state="failed"} 0`, `pond_tasks_ended_total{outcome="done"} 1`,
