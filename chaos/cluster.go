@@ -291,37 +291,31 @@ func Await(ctx context.Context, ok func(context.Context) error) error {
 
 // AwaitMembers waits until every running node sees exactly n members.
 func (c *Cluster) AwaitMembers(ctx context.Context, n int) error {
-	return Await(ctx, func(ctx context.Context) error {
-		for _, node := range c.Others() {
-			m, err := node.API().Members(ctx)
-			if err != nil {
-				return fmt.Errorf("members as seen by %s: %w", node.id, err)
-			}
-			if len(m.Members) != n {
-				return fmt.Errorf("node %s sees %d members, not %d", node.id, len(m.Members), n)
-			}
-		}
-		return nil
-	})
+	return c.awaitSeen(ctx, n, "members", func(api.MemberInfo) bool { return true })
 }
 
 // AwaitKeepers waits until every running node sees exactly n members that keep the
 // pond's registers: while there is but one, its death is the pond's.
 func (c *Cluster) AwaitKeepers(ctx context.Context, n int) error {
+	return c.awaitSeen(ctx, n, "keepers", func(m api.MemberInfo) bool { return m.Keeper })
+}
+
+// awaitSeen waits until every running node sees exactly n members that are such.
+func (c *Cluster) awaitSeen(ctx context.Context, n int, what string, such func(api.MemberInfo) bool) error {
 	return Await(ctx, func(ctx context.Context) error {
 		for _, node := range c.Others() {
 			m, err := node.API().Members(ctx)
 			if err != nil {
-				return fmt.Errorf("keepers as seen by %s: %w", node.id, err)
+				return fmt.Errorf("%s as seen by %s: %w", what, node.id, err)
 			}
-			keepers := 0
+			seen := 0
 			for _, member := range m.Members {
-				if member.Keeper {
-					keepers++
+				if such(member) {
+					seen++
 				}
 			}
-			if keepers != n {
-				return fmt.Errorf("node %s sees %d keepers, not %d", node.id, keepers, n)
+			if seen != n {
+				return fmt.Errorf("node %s sees %d %s, not %d", node.id, seen, what, n)
 			}
 		}
 		return nil

@@ -289,15 +289,7 @@ func (s *Staging) discard(ctx context.Context) error {
 	if err := s.clear(); err != nil { // what an earlier Discard left
 		return err
 	}
-	unlock, err := s.lockRoot(ctx)
-	if errors.Is(err, ErrNotStaged) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return s.drop(ctx)
+	return s.inTurn(ctx, func() error { return s.drop(ctx) })
 }
 
 // drop is discard's, in its turn.
@@ -322,14 +314,15 @@ func (s *Staging) Withdraw(ctx context.Context) (files []string, published bool,
 }
 
 func (s *Staging) withdraw(ctx context.Context) (files []string, published bool, err error) {
-	unlock, err := s.lockRoot(ctx)
-	if errors.Is(err, ErrNotStaged) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	defer unlock()
+	err = s.inTurn(ctx, func() (err error) {
+		files, published, err = s.withdrawn(ctx)
+		return err
+	})
+	return files, published, err
+}
+
+// withdrawn is withdraw's, in its turn.
+func (s *Staging) withdrawn(ctx context.Context) (files []string, published bool, err error) {
 	seal, err := s.readSeal()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, false, err
@@ -414,6 +407,19 @@ func (s *Staging) lockRoot(ctx context.Context) (unlock func(), err error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotStaged, err)
 	}
 	return unlock, err
+}
+
+// inTurn calls f in turn with those; where nothing is staged there is nothing to do.
+func (s *Staging) inTurn(ctx context.Context, f func() error) error {
+	unlock, err := s.lockRoot(ctx)
+	if errors.Is(err, ErrNotStaged) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return f()
 }
 
 // lockFolder takes an advisory lock of a folder, where the file system has them:

@@ -188,15 +188,7 @@ func (f *FileStaging) discard(ctx context.Context) error {
 	if err := s.clear(); err != nil {
 		return err
 	}
-	unlock, err := s.lockRoot(ctx)
-	if errors.Is(err, ErrNotStaged) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return s.remove()
+	return s.inTurn(ctx, s.remove)
 }
 
 // Withdraw is Staging's.
@@ -208,15 +200,16 @@ func (f *FileStaging) Withdraw(ctx context.Context) (files []string, published b
 }
 
 func (f *FileStaging) withdraw(ctx context.Context) (files []string, published bool, err error) {
+	err = f.s.inTurn(ctx, func() (err error) {
+		files, published, err = f.withdrawn()
+		return err
+	})
+	return files, published, err
+}
+
+// withdrawn is withdraw's, in its turn.
+func (f *FileStaging) withdrawn() (files []string, published bool, err error) {
 	s := f.s
-	unlock, err := s.lockRoot(ctx)
-	if errors.Is(err, ErrNotStaged) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	defer unlock()
 	if files, published, err = f.Published(); err != nil || published {
 		return files, published, err
 	}

@@ -389,7 +389,7 @@ type MemberInfo struct {
 	Zone   string `json:"zone,omitempty"`
 	Slots  int    `json:"slots"`
 	Memory int64  `json:"memory"`
-	Keeper bool   `json:"keeper,omitempty"` // it keeps the registers: a death of it is one that they must stand
+	Keeper bool   `json:"keeper,omitempty"` // it keeps the registers
 	Self   bool   `json:"self,omitempty"`
 }
 
