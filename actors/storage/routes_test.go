@@ -18,6 +18,7 @@ import (
 	"github.com/pondmesh/pond/actors/carry"
 	"github.com/pondmesh/pond/actors/datasets"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/replicas"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/fs/collect"
@@ -275,7 +276,7 @@ func TestTold(t *testing.T) {
 		{dataset.ErrExists, plan.KindExists}, {dataset.ErrNotFound, plan.KindNotFound}, {dataset.ErrNotOwner, plan.KindDenied}, {dataset.ErrName, plan.KindUser},
 		{dataset.ErrColumns, plan.KindUser}, {dataset.ErrTooLarge, plan.KindUser}, {collect.ErrCondemned, plan.KindFenced}, {register.ErrMinority, plan.KindUnavailable},
 		{register.ErrUnknown, plan.KindUnavailable}, {datasets.ErrBusy, plan.KindBusy}, {collect.ErrTooMany, plan.KindBusy}, {replica.ErrUnavailable, plan.KindUnavailable},
-		{replica.ErrTooFew, plan.KindUnavailable}, {replica.ErrLost, plan.KindLost}, {fs.ErrNoSpace, plan.KindResource}, {fs.ErrOffline, plan.KindStorage}, {syscall.ENOSPC, plan.KindResource},
+		{replicas.ErrThere, plan.KindExists}, {replicas.ErrNoPlace, plan.KindNotFound}, {replicas.ErrMoving, plan.KindUnavailable}, {replica.ErrTooFew, plan.KindUnavailable}, {replica.ErrLost, plan.KindLost}, {fs.ErrNoSpace, plan.KindResource}, {fs.ErrOffline, plan.KindStorage}, {syscall.ENOSPC, plan.KindResource},
 	} {
 		e := plan.AsError(told("put", "d", fmt.Errorf("below: %w", test.err)))
 		if e.Kind != test.kind || e.Op != "put" || e.Subject != "d" || e.Hint == "" {

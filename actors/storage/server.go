@@ -185,6 +185,12 @@ func told(op, name string, err error) error {
 		e.Kind, e.Hint = plan.KindUnavailable, "bring back the nodes that hold it: pondnode fs status shows them"
 	case errors.Is(err, replica.ErrLost):
 		e.Kind, e.Hint = plan.KindLost, "every copy is damaged or gone: put it again; pondnode fs status shows what is in quarantine"
+	case errors.Is(err, replicas.ErrThere):
+		e.Kind, e.Hint = plan.KindExists, "one that is to hold no copies is drained: pondnode fs drain NODE; one that died just now is seen to be gone within seconds"
+	case errors.Is(err, replicas.ErrNoPlace):
+		e.Kind, e.Hint = plan.KindNotFound, "pondnode fs status names those that do not answer"
+	case errors.Is(err, replicas.ErrMoving):
+		e.Kind, e.Hint = plan.KindUnavailable, "try again when they are carried out: pondnode fs status"
 	case errors.Is(err, fs.ErrOffline), syserr.Disk(err):
 		own := syserr.Own(op, name, err)
 		e.Kind, e.Hint = own.Kind, own.Hint+"; pondnode fs status shows the disks"
