@@ -80,7 +80,7 @@ func TestStorage(t *testing.T) {
 		t.Skip(err)
 	}
 	b, checker := testBench(t)
-	files, err := makeStorageFiles(testContext(t), b, checker)
+	files, err := makeStorageFiles(testContext(t), b, checker, storageTimes)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	storageTimes = 4 // --size: bytes that are put
+	storageTimes = 4  // --size: bytes that are put, and that are copied to a node that joins
+	readTimes    = 16 // the same, that are read: a pace is told by what takes seconds
 	storageURL   = "pond://bench"
 	storageNodes = 3   // that hold a copy each
 	readTarget   = 0.9 // of DuckDB's pace over the plain files
@@ -34,17 +35,18 @@ type storageFiles struct {
 
 func (f *storageFiles) glob() string { return filepath.Join(f.dir, "*.parquet") }
 
-// makeStorageFiles writes Parquet that is as large as its values.
-func makeStorageFiles(ctx context.Context, b *bench, checker *duckSystem) (*storageFiles, error) {
+// makeStorageFiles writes Parquet that is as large as its values, so many times --size.
+func makeStorageFiles(ctx context.Context, b *bench, checker *duckSystem, times int64) (*storageFiles, error) {
 	dir, err := os.MkdirTemp(b.dir, "files-")
 	if err != nil {
 		return nil, err
 	}
 	f := &storageFiles{dir: dir}
-	rows := b.size * storageTimes / generators["records"].rowBytes
-	for i := range int64(dataFiles) {
-		file := filepath.Join(dir, fmt.Sprintf("%02d.parquet", i))
-		sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION uncompressed)", fmt.Sprintf(recordQuery, rows*i/dataFiles, rows*(i+1)/dataFiles), quote(file))
+	rows := b.size * times / generators["records"].rowBytes
+	n := max(dataFiles*times/storageTimes, 1) // files of a size
+	for i := range n {
+		file := filepath.Join(dir, fmt.Sprintf("%03d.parquet", i))
+		sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION uncompressed)", fmt.Sprintf(recordQuery, rows*i/n, rows*(i+1)/n), quote(file))
 		if err := checker.exec(ctx, sql); err != nil {
 			return f, err
 		}
@@ -59,20 +61,27 @@ func makeStorageFiles(ctx context.Context, b *bench, checker *duckSystem) (*stor
 
 // measureStorage measures the pond's own storage beside what the machine does without it.
 func measureStorage(ctx context.Context, b *bench, checker *duckSystem) (out []figure, err error) {
-	files, err := makeStorageFiles(ctx, b, checker)
+	for _, part := range []struct {
+		times   int64 // --size
+		measure func(context.Context, *bench, *storageFiles) ([]figure, error)
+	}{{storageTimes, measurePuts}, {readTimes, measureReads}, {storageTimes, measureRepair}} {
+		got, err := overFiles(ctx, b, checker, part.times, part.measure)
+		if out = append(out, got...); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func overFiles(ctx context.Context, b *bench, checker *duckSystem, times int64, measure func(context.Context, *bench, *storageFiles) ([]figure, error)) ([]figure, error) {
+	files, err := makeStorageFiles(ctx, b, checker, times)
 	if files != nil {
 		defer os.RemoveAll(files.dir)
 	}
 	if err != nil {
 		return nil, err
 	}
-	for _, part := range []func(context.Context, *bench, *storageFiles) ([]figure, error){measurePuts, measureReads, measureRepair} {
-		got, err := part(ctx, b, files)
-		if out = append(out, got...); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
+	return measure(ctx, b, files)
 }
 
 // measurePuts compares putting files with copying them beside themselves, fsynced, as
@@ -207,7 +216,7 @@ func measureReads(ctx context.Context, b *bench, files *storageFiles) ([]figure,
 	mean := func(a, b float64) float64 { return (a + b) / 2 }
 	return []figure{
 		figure{Name: "local read in SQL", Value: ratio(theirs, ours, wallOf), Unit: "× duckdb's pace",
-			Note: fmt.Sprintf("%.2f × its processor time", ratio(ours, theirs, cpuOf))}.atLeast(readTarget),
+			Note: fmt.Sprintf("%s, %.2f × its processor time", bytesText(files.bytes), ratio(ours, theirs, cpuOf))}.atLeast(readTarget),
 		figure{Name: "remote read, one stream", Value: median(rates, mean), Unit: "GB/s"}.atLeast(streamTarget),
 	}, nil
 }

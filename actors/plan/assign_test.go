@@ -57,6 +57,81 @@ func TestSplitBytesAndFiles(t *testing.T) {
 	})
 }
 
+// TestSplitSnaps cuts files of all sizes, and looks that tasks are near their share and
+// end with files where those are near it too.
+func TestSplitSnaps(t *testing.T) {
+	file := func(name string, groups ...int64) (f File) {
+		f.Path = name
+		for _, g := range groups {
+			f.Groups, f.Size = append(f.Groups, RowGroup{Rows: 10, Bytes: g * mib}), f.Size+g*mib
+		}
+		return f
+	}
+	many := func(n int, size int64) (out []File) {
+		for i := range n {
+			out = append(out, file(fmt.Sprint("f", i), size))
+		}
+		return out
+	}
+	ten := []int64{13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 5}
+	var big []File
+	for i := range 8 {
+		big = append(big, file(fmt.Sprint("f", i), ten...))
+	}
+	for name, c := range map[string]struct {
+		files  []File
+		target int64
+		slots  int
+		tasks  int
+		whole  int // pieces that are a whole file
+	}{
+		"a little larger than the target":   {big, 128, 2, 8, 8},
+		"a little larger than twice it":     {big, 64, 2, 16, 0},
+		"small":                             {many(100, 3), 32, 2, 10, 100},
+		"smaller than the target by little": {many(10, 50), 60, 2, 10, 10},
+		"half the target":                   {many(10, 32), 64, 2, 5, 10},
+		"as many tasks as slots":            {big, 128, 9, 9, 0},
+	} {
+		s := Sizing{Parallelism: c.slots, TargetBytes: c.target * mib}
+		var bytes int64
+		for _, f := range c.files {
+			bytes += f.Size
+		}
+		tasks := s.Split(Units(c.files), c.files, bytes)
+		whole := 0
+		for _, task := range tasks {
+			for _, p := range task {
+				if p.Whole {
+					whole++
+				}
+			}
+		}
+		if len(tasks) != c.tasks || whole < c.whole {
+			t.Errorf("%s: %d tasks and %d whole files, want %d and %d", name, len(tasks), whole, c.tasks, c.whole)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		files := drawFiles(t)
+		var bytes, most int64
+		for _, u := range Units(files) {
+			bytes, most = bytes+max(u.Bytes, 1), max(most, u.Bytes)
+		}
+		s := Sizing{Parallelism: rapid.IntRange(1, 4).Draw(t, "slots"), TargetBytes: rapid.Int64Range(1, 3000).Draw(t, "target")}
+		tasks := s.Split(Units(files), files, bytes)
+		checkCover(t, files, tasks)
+		n := s.TasksFor(bytes)
+		for i, task := range tasks {
+			size := int64(0)
+			for _, p := range task {
+				size += p.Bytes
+			}
+			if share := bytes / int64(n); len(task) == 0 || size > share+share/snapShare+most+int64(len(Units(files))) {
+				t.Fatalf("task %d of %d, for %d, has %d of %d bytes", i, len(tasks), n, size, bytes)
+			}
+		}
+	})
+}
+
 func drawFiles(t *rapid.T) []File {
 	n := rapid.IntRange(1, 8).Draw(t, "files")
 	files := make([]File, n)
@@ -87,6 +162,9 @@ func checkCover(t *rapid.T, files []File, tasks [][]Piece) {
 		for _, p := range task {
 			if p.Whole && (p.Start != 0 || p.Rows != rows[p.Path]) {
 				t.Fatalf("%+v is called whole, but the file has %d rows", p, rows[p.Path])
+			}
+			if p.ToEnd && (p.Whole || p.Start+p.Rows != rows[p.Path]) {
+				t.Fatalf("%+v is called a run to the end, but the file has %d rows", p, rows[p.Path])
 			}
 			for r := range p.Rows {
 				got = append(got, fmt.Sprint(p.Path, ":", p.Start+r))

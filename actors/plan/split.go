@@ -62,6 +62,48 @@ func rowsByPath(files []File) map[string]int64 {
 	return rows
 }
 
+// Split cuts units of files into as many tasks as so much work deserves, or about as
+// many: where every slot has more than one of them, it cuts between files rather than
+// within them.
+func (s Sizing) Split(us []Piece, files []File, work int64) [][]Piece {
+	n := s.TasksFor(work)
+	if n <= max(s.Parallelism, 1) || n > MaxPartitions*(snapShare-1)/snapShare {
+		return SplitBytes(us, files, n)
+	}
+	return snapped(us, files, n)
+}
+
+// snapShare: a task is up to one part of so many smaller or larger than its share, to end
+// where a file does. A file that is read whole is opened once, and needs no filter by row.
+const snapShare = 4
+
+// snapped is Split around the ends of files.
+func snapped(us []Piece, files []File, n int) (out [][]Piece) {
+	rest := make([]int64, len(us)+1) // bytes from a unit on to the end of its file
+	var total int64
+	for i := len(us) - 1; i >= 0; i-- {
+		total += max(us[i].Bytes, 1)
+		rest[i] = max(us[i].Bytes, 1)
+		if i+1 < len(us) && us[i+1].Path == us[i].Path {
+			rest[i] += rest[i+1]
+		}
+	}
+	share := max(total/int64(n), 1)
+	slack := share / snapShare
+	var task []Piece
+	var size int64
+	for i, u := range us {
+		task, size = append(task, u), size+max(u.Bytes, 1)
+		switch next := rest[i+1]; { // of this file, or of the next one
+		case i+1 == len(us):
+		case us[i+1].Path == u.Path && (size < share || next <= slack), us[i+1].Path != u.Path && (size < share-slack || size+next <= share):
+			continue
+		}
+		out, task, size = append(out, JoinPieces(task, files)), nil, 0
+	}
+	return out
+}
+
 // SplitBytes cuts units of files into at most n tasks of about as many bytes
 // each; none is empty.
 func SplitBytes(us []Piece, files []File, n int) [][]Piece {
@@ -91,8 +133,8 @@ func SplitBytes(us []Piece, files []File, n int) [][]Piece {
 	return out
 }
 
-// JoinPieces merges neighbouring runs of a file's rows, and calls a run of all of
-// them the whole file.
+// JoinPieces merges neighbouring runs of a file's rows, and tells a run of all of them,
+// which is the whole file, and one up to its end.
 func JoinPieces(ps []Piece, files []File) []Piece {
 	rows := rowsByPath(files)
 	var out []Piece
@@ -105,8 +147,8 @@ func JoinPieces(ps []Piece, files []File) []Piece {
 		out = append(out, p)
 	}
 	for i := range out {
-		if p := &out[i]; !p.Whole && p.Start == 0 && p.Rows == rows[p.Path] {
-			p.Whole = true
+		if p := &out[i]; !p.Whole && p.Start+p.Rows == rows[p.Path] {
+			p.Whole, p.ToEnd = p.Start == 0, p.Start > 0
 		}
 	}
 	return out

@@ -29,9 +29,8 @@ func (s *Scan) SQL(pieces []Piece) string {
 	var parts []string
 	for i := 0; i < len(pieces); {
 		if !pieces[i].Whole {
-			p := pieces[i]
-			parts = append(parts, fmt.Sprintf("%s WHERE %s BETWEEN %d AND %d",
-				s.reader([]string{p.Path}, true), RowNumber, p.Start, p.Start+p.Rows-1))
+			p := &pieces[i]
+			parts = append(parts, s.reader([]string{p.Path}, true)+" WHERE "+p.within())
 			i++
 			continue
 		}
@@ -42,6 +41,19 @@ func (s *Scan) SQL(pieces []Piece) string {
 		parts = append(parts, s.reader(paths, false))
 	}
 	return strings.Join(parts, " UNION ALL ")
+}
+
+// within is the condition that a row is of the piece. DuckDB looks at every row for each
+// bound, so that one that nothing is beyond is left out.
+func (p *Piece) within() string {
+	last := p.Start + p.Rows - 1
+	switch {
+	case p.ToEnd:
+		return fmt.Sprintf("%s >= %d", RowNumber, p.Start)
+	case p.Start == 0:
+		return fmt.Sprintf("%s <= %d", RowNumber, last)
+	}
+	return fmt.Sprintf("%s BETWEEN %d AND %d", RowNumber, p.Start, last)
 }
 
 // some is those files of From that are among the pieces.

@@ -23,7 +23,9 @@ func TestScanSQL(t *testing.T) {
 		{"runs of rows keep their place", Scan{Format: Parquet}, []Piece{run("a", 5, 10), whole("b"), run("c", 0, 3)},
 			"SELECT * EXCLUDE (file_row_number) FROM read_parquet(['a'], file_row_number = true, hive_partitioning = false) WHERE file_row_number BETWEEN 5 AND 14" +
 				" UNION ALL SELECT * FROM read_parquet(['b'], hive_partitioning = false)" +
-				" UNION ALL SELECT * EXCLUDE (file_row_number) FROM read_parquet(['c'], file_row_number = true, hive_partitioning = false) WHERE file_row_number BETWEEN 0 AND 2"},
+				" UNION ALL SELECT * EXCLUDE (file_row_number) FROM read_parquet(['c'], file_row_number = true, hive_partitioning = false) WHERE file_row_number <= 2"},
+		{"a run to the end of its file", Scan{Format: Parquet}, []Piece{{Path: "a", Start: 5, Rows: 5, ToEnd: true}},
+			"SELECT * EXCLUDE (file_row_number) FROM read_parquet(['a'], file_row_number = true, hive_partitioning = false) WHERE file_row_number >= 5"},
 		{"row numbers asked for", Scan{Format: Parquet, Options: ScanOptions{RowNumber: true}}, []Piece{run("a", 5, 10)},
 			"SELECT * FROM read_parquet(['a'], file_row_number = true, hive_partitioning = false) WHERE file_row_number BETWEEN 5 AND 14"},
 		{"pinned columns", Scan{Format: Parquet, Columns: cols, Options: ScanOptions{Filename: true, RowNumber: true}}, []Piece{whole("a")},

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -143,12 +144,24 @@ func (one *partial) add(in io.Reader, at, have int64) (int64, error) {
 	}
 	n := int64(0)
 	if _, err = io.CopyN(io.Discard, in, have-at); err == nil {
-		n, err = io.Copy(f, in)
+		n, err = appendTo(f, in)
 	}
 	if errors.Is(err, io.EOF) { // all of it was here
 		err = nil
 	}
 	return have + n, errors.Join(err, f.Close())
+}
+
+// appendBytes are written at once: a page cache that was filled by small writes, or odd
+// ones, is read a third slower.
+const appendBytes = 1 << 20
+
+// appendTo appends all that comes, and what came before an error.
+func appendTo(f *os.File, in io.Reader) (int64, error) {
+	w := bufio.NewWriterSize(struct{ io.Writer }{f}, appendBytes) // no ReaderFrom, which would pass the buffer by
+	n, err := w.ReadFrom(in)
+	err = errors.Join(err, w.Flush())
+	return n - int64(w.Buffered()), err
 }
 
 // check compares the bytes with what they are to be. A file that is another goes.

@@ -64,7 +64,7 @@ func (p *planner) split(s *scan, us []plan.Piece, work int64) {
 	case p.o.Force:
 		s.scan.Splits = plan.SplitBytes(us, s.files, max(po.TasksFor(work), p.o.Parallelism))
 	default:
-		s.scan.Splits = plan.SplitBytes(us, s.files, po.TasksFor(work))
+		s.scan.Splits = po.Split(us, s.files, work)
 	}
 }
 

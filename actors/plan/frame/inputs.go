@@ -36,7 +36,7 @@ func (c *compiler) compileRead(n *plan.Node) (*rel, error) {
 	for i := range f.Files {
 		bytes += f.Files[i].Size
 	}
-	s.Splits = plan.SplitBytes(plan.Units(f.Files), f.Files, c.o.TasksFor(bytes))
+	s.Splits = c.o.Split(plan.Units(f.Files), f.Files, bytes)
 	return c.scanRel(label(n), s, f.Files, laidAuto), nil
 }
 
