@@ -259,11 +259,15 @@ var formats = map[string]plan.Format{
 	".json": plan.JSON, ".jsonl": plan.JSON, ".ndjson": plan.JSON, ".arrow": plan.Arrow, ".arrows": plan.Arrow, ".ipc": plan.Arrow, ".feather": plan.Arrow,
 }
 
+// formatOf is what a name tells; a dataset without one of those ends is Parquet.
 func formatOf(path string) (plan.Format, bool) {
 	for _, zip := range []string{".gz", ".zst"} {
 		path = strings.TrimSuffix(path, zip)
 	}
 	f, ok := formats[strings.ToLower(filepath.Ext(path))]
+	if !ok && strings.HasPrefix(path, plan.DatasetScheme) {
+		return plan.Parquet, true
+	}
 	return f, ok
 }
 
