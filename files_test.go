@@ -119,6 +119,16 @@ func TestFiles(t *testing.T) {
 	if _, err := put(b, "pond://bad/x.parquet", pond.PutOptions{ID: "p3"}, file); !errors.Is(err, pond.ErrQuery) || !strings.Contains(err.Error(), "no whole Parquet file") {
 		t.Errorf("no Parquet: %s", said(err))
 	}
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(table, "p", "broken.parquet"), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put(b, "pond://bad", pond.PutOptions{ID: "p4"}, filepath.Join(table, "p")); !errors.Is(err, pond.ErrQuery) || !strings.Contains(said(err), "broken.parquet") {
+		t.Errorf("one of several is no Parquet: %s", said(err))
+	}
 	nodes[0].Close()
 	rows, err := pondRows(t, b, "SELECT k, count(*), sum(i) FROM numbers GROUP BY k ORDER BY k")
 	if err != nil || len(rows) != 2 {

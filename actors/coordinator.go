@@ -184,7 +184,7 @@ func (c *coordinator) stopTicker() {
 func (n *Node) prepare(ctx context.Context, r *jobs.Job) *planned {
 	spec, term := r.Spec, r.Term.Number()
 	m := new(planned)
-	if p := spec.Plan; r.Term.Inherited().Decision == terms.Publish && p != nil && p.Sink.Write != nil {
+	if p := spec.Plan; r.Term.MayPublish() && p != nil && p.Sink.Write != nil {
 		// What the job reads may be gone since, or be what it has published.
 		if m.err = n.openOutput(ctx, r, p.Sink.Write, m); m.err != nil || m.published {
 			return m
@@ -224,7 +224,7 @@ func (n *Node) prepare(ctx context.Context, r *jobs.Job) *planned {
 // that may have is asked for again: without it nothing is known of the job's end.
 func (n *Node) openOutput(ctx context.Context, r *jobs.Job, w *plan.Write, m *planned) (err error) {
 	tries := 1
-	if r.Term.Inherited().Decision == terms.Publish {
+	if r.Term.MayPublish() {
 		tries = withdrawTries
 	}
 	for try := range tries {
@@ -289,7 +289,7 @@ func (c *coordinator) onPlanned(ctx actor.Context, m *planned) {
 		c.finish(ctx, &sched.Finish{Status: sched.Fenced, Err: m.err})
 		return
 	}
-	c.publishing = c.hosted.Term.Inherited().Decision == terms.Publish
+	c.publishing = c.hosted.Term.MayPublish()
 	if m.err != nil {
 		c.finish(ctx, &sched.Finish{Status: sched.Failure, Err: m.err})
 		return
@@ -393,7 +393,7 @@ func (c *coordinator) onView(ctx actor.Context, v *mesh.View, asked bool) {
 func (c *coordinator) onCancel(ctx actor.Context, m *jobs.Cancel) {
 	switch {
 	case c.finished:
-	case c.hosted.Term.Inherited().Decision == terms.Publish:
+	case c.hosted.Term.MayPublish():
 		c.log.Info("the job is not cancelled: it publishes its files already")
 	case c.d == nil:
 		c.finish(ctx, &sched.Finish{Status: sched.Cancelled, Err: &plan.Error{Kind: plan.KindCancelled, Op: "job", Text: m.Reason}})

@@ -84,7 +84,7 @@ func (c *coordinator) finish(ctx actor.Context, f *sched.Finish) {
 	c.finished = true
 	c.stopTicker()
 	c.n.jobs.Leave(c.hosted)
-	mayBe := f.Status != sched.Succeeded && c.hosted.Term.Inherited().Decision == terms.Publish
+	mayBe := f.Status != sched.Succeeded && c.hosted.Term.MayPublish()
 	switch {
 	case f.Status == sched.Fenced:
 		c.fenced()

@@ -357,17 +357,19 @@ func (s *Server) shape(ctx context.Context, sent []datasets.Sent) (columns []dat
 	if slices.ContainsFunc(sent, func(f datasets.Sent) bool { return !isParquet(f.Path) }) {
 		return nil, files, nil
 	}
-	for i := range sent {
-		own, rows, err := s.footer(ctx, &sent[i])
+	for from := 0; from < len(sent); from += footersAtOnce {
+		list, err := s.footers(ctx, sent[from:min(from+footersAtOnce, len(sent))])
 		if err != nil {
 			return nil, nil, err
 		}
-		files[i].Rows = rows
-		if i == 0 {
-			columns = own
-		}
-		if columns != nil && dataset.SameColumns(columns, own) != nil {
-			columns = nil
+		for i, f := range list {
+			files[from+i].Rows = f.rows
+			if from+i == 0 {
+				columns = f.columns
+			}
+			if columns != nil && dataset.SameColumns(columns, f.columns) != nil {
+				columns = nil
+			}
 		}
 	}
 	if columns == nil {
@@ -383,31 +385,61 @@ func (s *Server) shape(ctx context.Context, sent []datasets.Sent) (columns []dat
 func isParquet(name string) bool { return strings.EqualFold(path.Ext(name), ".parquet") }
 
 // footer is what a Parquet file says of itself.
-func (s *Server) footer(ctx context.Context, f *datasets.Sent) (columns []dataset.Column, rows int64, err error) {
-	local, release, err := s.c.Copies.Local(ctx, fs.UploadID(f.Upload), f.Holders)
-	if err != nil {
+type footer struct {
+	columns []dataset.Column
+	rows    int64
+}
+
+// footersAtOnce are read together: for files that none was made for before there is an
+// engine to be made, which takes longer than to read them.
+const footersAtOnce = 64
+
+// footers are those of some files.
+func (s *Server) footers(ctx context.Context, sent []datasets.Sent) ([]footer, error) {
+	paths := make([]string, len(sent))
+	for i := range sent {
+		local, release, err := s.c.Copies.Local(ctx, fs.UploadID(sent[i].Upload), sent[i].Holders)
 		if errors.Is(err, fs.ErrInvalid) { // it has no bytes
-			err = notParquet(f.Path)
+			err = notParquet(sent[i].Path)
 		}
-		return nil, 0, err
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+		paths[i] = local
 	}
-	defer release()
-	err = s.c.Footers.Footers(ctx, []string{local}, []string{local}, func(_ int, list []duck.Footer) error {
-		for _, one := range list {
-			columns, rows = nil, one.Rows
-			for _, c := range one.Columns {
-				columns = append(columns, dataset.Column{Name: c.Name, Type: c.Type})
-			}
+	out := make([]footer, len(sent))
+	err := s.c.Footers.Footers(ctx, paths, paths, func(from int, list []duck.Footer) error {
+		for i, f := range list {
+			out[from+i] = footerOf(&f)
 		}
 		return nil
 	})
 	if errors.Is(err, plan.ErrQuery) {
-		err = notParquet(f.Path)
+		err = s.damaged(ctx, sent, err)
 	}
-	if err != nil {
-		return nil, 0, err
+	return out, err
+}
+
+func footerOf(f *duck.Footer) footer {
+	out := footer{rows: f.Rows}
+	for _, c := range f.Columns {
+		out.columns = append(out.columns, dataset.Column{Name: c.Name, Type: c.Type})
 	}
-	return columns, rows, nil
+	return out
+}
+
+// damaged names the first of some files whose footer cannot be read.
+func (s *Server) damaged(ctx context.Context, sent []datasets.Sent, why error) error {
+	if len(sent) == 1 {
+		return notParquet(sent[0].Path)
+	}
+	for i := range sent {
+		if _, err := s.footers(ctx, sent[i:i+1]); err != nil {
+			return err
+		}
+	}
+	return why
 }
 
 // notParquet names the file as its sender does.

@@ -41,6 +41,10 @@ func (t *Term) Number() uint64 { return t.number }
 // Inherited is what was decided before the term began.
 func (t *Term) Inherited() Standing { return t.inherited }
 
+// MayPublish: a driver before this one was to publish what the job made. It may have done
+// so, or be about to.
+func (t *Term) MayPublish() bool { return t.inherited.Decision == Publish }
+
 // Raise begins the next term of a job, with d as its driver, if the driver that the
 // register names is gone, or has passed the job on: then rec, the job as it is recorded
 // here, names d and that term. A first driver that asks again is given term 1, by a vote,
