@@ -120,6 +120,9 @@ func TestSplitSnaps(t *testing.T) {
 		tasks := s.Split(Units(files), files, bytes)
 		checkCover(t, files, tasks)
 		n := s.TasksFor(bytes)
+		if len(tasks) > n+n/2+1 {
+			t.Fatalf("%d tasks, for %d", len(tasks), n)
+		}
 		for i, task := range tasks {
 			size := int64(0)
 			for _, p := range task {

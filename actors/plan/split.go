@@ -67,7 +67,7 @@ func rowsByPath(files []File) map[string]int64 {
 // within them.
 func (s Sizing) Split(us []Piece, files []File, work int64) [][]Piece {
 	n := s.TasksFor(work)
-	if n <= max(s.Parallelism, 1) || n > MaxPartitions*(snapShare-1)/snapShare {
+	if n <= max(s.Parallelism, 1) || n > MaxPartitions/2 { // snapped may make more than n
 		return SplitBytes(us, files, n)
 	}
 	return snapped(us, files, n)
@@ -77,7 +77,7 @@ func (s Sizing) Split(us []Piece, files []File, work int64) [][]Piece {
 // where a file does. A file that is read whole is opened once, and needs no filter by row.
 const snapShare = 4
 
-// snapped is Split around the ends of files.
+// snapped is Split around the ends of files: about n tasks, at most half as many more.
 func snapped(us []Piece, files []File, n int) (out [][]Piece) {
 	rest := make([]int64, len(us)+1) // bytes from a unit on to the end of its file
 	var total int64
