@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -91,6 +92,11 @@ func TestSplitSnaps(t *testing.T) {
 		"smaller than the target by little": {many(10, 50), 60, 2, 10, 10},
 		"half the target":                   {many(10, 32), 64, 2, 5, 10},
 		"as many tasks as slots":            {big, 128, 9, 9, 0},
+		"groups a little below the target":  {[]File{file("f", slices.Repeat([]int64{120}, 27)...)}, 128, 24, 26, 0},
+		"two thirds of it":                  {[]File{file("f", slices.Repeat([]int64{85}, 1000)...)}, 128, 16, 665, 0},
+		"half of it":                        {[]File{file("f", slices.Repeat([]int64{63}, 1000)...)}, 128, 16, 493, 0},
+		"files of three quarters of it":     {many(27, 94), 128, 16, 27, 27},
+		"files of two thirds of it":         {many(100, 90), 128, 64, 100, 100},
 	} {
 		s := Sizing{Parallelism: c.slots, TargetBytes: c.target * mib}
 		var bytes int64
@@ -120,15 +126,15 @@ func TestSplitSnaps(t *testing.T) {
 		tasks := s.Split(Units(files), files, bytes)
 		checkCover(t, files, tasks)
 		n := s.TasksFor(bytes)
-		if len(tasks) > n+n/2+1 {
-			t.Fatalf("%d tasks, for %d", len(tasks), n)
+		if least := min(n, len(Units(files))); len(tasks) > 2*n || len(tasks) < max(least*3/4, min(s.Parallelism, least)) {
+			t.Fatalf("%d tasks of %d units, for %d", len(tasks), len(Units(files)), n)
 		}
 		for i, task := range tasks {
 			size := int64(0)
 			for _, p := range task {
 				size += p.Bytes
 			}
-			if share := bytes / int64(n); len(task) == 0 || size > share+share/snapShare+most+int64(len(Units(files))) {
+			if share := bytes / int64(n); len(task) == 0 || size > 2*share+most+int64(len(Units(files))) {
 				t.Fatalf("task %d of %d, for %d, has %d of %d bytes", i, len(tasks), n, size, bytes)
 			}
 		}

@@ -63,43 +63,56 @@ func rowsByPath(files []File) map[string]int64 {
 }
 
 // Split cuts units of files into as many tasks as so much work deserves, or about as
-// many: where every slot has more than one of them, it cuts between files rather than
-// within them.
+// many: where those are more than the slots, it cuts at the ends of files that are near.
 func (s Sizing) Split(us []Piece, files []File, work int64) [][]Piece {
-	n := s.TasksFor(work)
-	if n <= max(s.Parallelism, 1) || n > MaxPartitions/2 { // snapped may make more than n
-		return SplitBytes(us, files, n)
+	slots, n := max(s.Parallelism, 1), s.TasksFor(work)
+	if n > slots && n <= MaxPartitions/2 { // snapped makes at most twice as many
+		if out := snapped(us, files, n); len(out) >= max(slots, n*3/4) {
+			return out
+		}
 	}
-	return snapped(us, files, n)
+	return SplitBytes(us, files, n)
 }
 
-// snapShare: a task is up to one part of so many smaller or larger than its share, to end
-// where a file does. A file that is read whole is opened once, and needs no filter by row.
+// snapShare: a cut is moved by up to one part of so many of a task's share, to be where a
+// file ends. A file that is read whole is opened once, and needs no filter by row.
 const snapShare = 4
 
-// snapped is Split around the ends of files: about n tasks, at most half as many more.
+// snapped is Split around the ends of files. Cuts are a share apart, counted from the last
+// one that was at the end of a file.
 func snapped(us []Piece, files []File, n int) (out [][]Piece) {
 	rest := make([]int64, len(us)+1) // bytes from a unit on to the end of its file
 	var total int64
+	same := func(i int) bool { return i+1 < len(us) && us[i+1].Path == us[i].Path }
 	for i := len(us) - 1; i >= 0; i-- {
 		total += max(us[i].Bytes, 1)
 		rest[i] = max(us[i].Bytes, 1)
-		if i+1 < len(us) && us[i+1].Path == us[i].Path {
+		if same(i) {
 			rest[i] += rest[i+1]
 		}
 	}
-	share := max(total/int64(n), 1)
+	share := max((total+int64(n)-1)/int64(n), 1)
 	slack := share / snapShare
 	var task []Piece
-	var size int64
+	var done, due int64 = 0, share // bytes since the last cut at a file's end; where the next one is due
 	for i, u := range us {
-		task, size = append(task, u), size+max(u.Bytes, 1)
-		switch next := rest[i+1]; { // of this file, or of the next one
+		task, done = append(task, u), done+max(u.Bytes, 1)
+		next, lacks := rest[i+1], due-done
+		whole := !same(i)
+		switch {
 		case i+1 == len(us):
-		case us[i+1].Path == u.Path && (size < share || next <= slack), us[i+1].Path != u.Path && (size < share-slack || size+next <= share):
+		case !whole && (lacks > 0 || next <= slack), // within a file
+			whole && next <= lacks,                                 // all of the next one fits
+			whole && same(i+1) && lacks > slack,                    // some of it does
+			whole && !same(i+1) && lacks > 0 && next-lacks < lacks: // it is nearer with it
 			continue
 		}
-		out, task, size = append(out, JoinPieces(task, files)), nil, 0
+		out, task = append(out, JoinPieces(task, files)), nil
+		if whole {
+			done, due = 0, share
+		} else {
+			due = (done/share + 1) * share
+		}
 	}
 	return out
 }
@@ -147,8 +160,9 @@ func JoinPieces(ps []Piece, files []File) []Piece {
 		out = append(out, p)
 	}
 	for i := range out {
-		if p := &out[i]; !p.Whole && p.Start+p.Rows == rows[p.Path] {
-			p.Whole, p.ToEnd = p.Start == 0, p.Start > 0
+		if p := &out[i]; !p.Whole {
+			last := p.Start+p.Rows == rows[p.Path]
+			p.Whole, p.ToEnd = last && p.Start == 0, last && p.Start > 0
 		}
 	}
 	return out
@@ -198,7 +212,7 @@ func SplitRows(us []Piece, files []File, n int) [][]Piece {
 			end := min(hi, first+u.Rows)
 			p := u
 			p.Start, p.Rows = u.Start+lo-first, end-lo
-			p.Whole = u.Whole && p.Rows == u.Rows
+			p.Whole, p.ToEnd = u.Whole && p.Rows == u.Rows, false
 			p.Bytes = int64(float64(u.Bytes) * float64(p.Rows) / float64(u.Rows))
 			out[t] = append(out[t], p)
 			lo = end

@@ -189,7 +189,7 @@ type Piece struct {
 	Rows  int64 // rows in the piece; -1: unknown
 	Start int64 // first row; meaningful when Whole is false
 	Whole bool  // the entire file
-	ToEnd bool  // a run of rows up to the file's last one
+	ToEnd bool  `json:",omitempty"` // a run of rows up to the file's last one
 	Bytes int64 // compressed bytes, estimated for a run of rows
 }
 

@@ -135,16 +135,16 @@ func (one *partial) have() (int64, error) {
 	return info.Size(), nil
 }
 
-// add appends what comes, of which the bytes before have are here already. What came before
-// an error stays.
-func (one *partial) add(in io.Reader, at, have int64) (int64, error) {
+// add appends what comes, as it is said so many bytes (0 or less: not known), of which
+// those before have are here already. What came before an error stays.
+func (one *partial) add(in io.Reader, size, at, have int64) (int64, error) {
 	f, err := os.OpenFile(one.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return 0, err
 	}
 	n := int64(0)
 	if _, err = io.CopyN(io.Discard, in, have-at); err == nil {
-		n, err = appendTo(f, in)
+		n, err = appendTo(f, in, size-(have-at))
 	}
 	if errors.Is(err, io.EOF) { // all of it was here
 		err = nil
@@ -157,10 +157,15 @@ func (one *partial) add(in io.Reader, at, have int64) (int64, error) {
 const appendBytes = 1 << 20
 
 // appendTo appends all that comes, and what came before an error.
-func appendTo(f *os.File, in io.Reader) (int64, error) {
-	w := bufio.NewWriterSize(struct{ io.Writer }{f}, appendBytes) // no ReaderFrom, which would pass the buffer by
+func appendTo(f *os.File, in io.Reader, size int64) (int64, error) {
+	if size <= 0 || size > appendBytes {
+		size = appendBytes
+	}
+	w := bufio.NewWriterSize(struct{ io.Writer }{f}, int(size)) // no ReaderFrom, which would pass the buffer by
 	n, err := w.ReadFrom(in)
-	err = errors.Join(err, w.Flush())
+	if e := w.Flush(); err == nil {
+		err = e
+	}
 	return n - int64(w.Buffered()), err
 }
 

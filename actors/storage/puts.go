@@ -217,7 +217,7 @@ func (s *Server) grow(r *http.Request, one *partial, f datasets.Sent, at int64) 
 	if err := s.c.Room(); err != nil {
 		return nil, err
 	}
-	if have, err = one.add(r.Body, at, have); err != nil {
+	if have, err = one.add(r.Body, r.ContentLength, at, have); err != nil {
 		return nil, err
 	}
 	if have < f.Size {
@@ -357,8 +357,8 @@ func (s *Server) shape(ctx context.Context, sent []datasets.Sent) (columns []dat
 	if slices.ContainsFunc(sent, func(f datasets.Sent) bool { return !isParquet(f.Path) }) {
 		return nil, files, nil
 	}
-	for from := 0; from < len(sent); from += footersAtOnce {
-		list, err := s.footers(ctx, sent[from:min(from+footersAtOnce, len(sent))])
+	for from := 0; from < len(sent); {
+		list, err := s.footers(ctx, together(sent[from:]))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -371,6 +371,7 @@ func (s *Server) shape(ctx context.Context, sent []datasets.Sent) (columns []dat
 				columns = nil
 			}
 		}
+		from += len(list)
 	}
 	if columns == nil {
 		return nil, files, nil
@@ -390,9 +391,22 @@ type footer struct {
 	rows    int64
 }
 
-// footersAtOnce are read together: for files that none was made for before there is an
-// engine to be made, which takes longer than to read them.
-const footersAtOnce = 64
+// Footers of so many files, of so many bytes, are read together: an engine is made for
+// them, which takes longer than to read them, and a node that lacks the files fetches them.
+const (
+	footersAtOnce = 64
+	footersBytes  = 1 << 30
+)
+
+// together are the first of some files, at least one, whose footers are read at once.
+func together(sent []datasets.Sent) []datasets.Sent {
+	n, bytes := 1, sent[0].Size
+	for n < min(len(sent), footersAtOnce) && bytes+sent[n].Size <= footersBytes {
+		bytes += sent[n].Size
+		n++
+	}
+	return sent[:n]
+}
 
 // footers are those of some files.
 func (s *Server) footers(ctx context.Context, sent []datasets.Sent) ([]footer, error) {
@@ -415,10 +429,28 @@ func (s *Server) footers(ctx context.Context, sent []datasets.Sent) ([]footer, e
 		}
 		return nil
 	})
-	if errors.Is(err, plan.ErrQuery) {
-		err = s.damaged(ctx, sent, err)
+	switch {
+	case err == nil:
+		return out, nil
+	case len(sent) > 1 && ctx.Err() == nil: // one is damaged, or they are too much at once
+		return s.oneByOne(ctx, sent)
+	case errors.Is(err, plan.ErrQuery):
+		err = notParquet(sent[0].Path)
 	}
-	return out, err
+	return nil, err
+}
+
+// oneByOne are the footers of files of which they could not be read at once. The first that
+// cannot be read is named.
+func (s *Server) oneByOne(ctx context.Context, sent []datasets.Sent) (out []footer, err error) {
+	for i := range sent {
+		f, err := s.footers(ctx, sent[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, f...)
+	}
+	return out, nil
 }
 
 func footerOf(f *duck.Footer) footer {
@@ -427,19 +459,6 @@ func footerOf(f *duck.Footer) footer {
 		out.columns = append(out.columns, dataset.Column{Name: c.Name, Type: c.Type})
 	}
 	return out
-}
-
-// damaged names the first of some files whose footer cannot be read.
-func (s *Server) damaged(ctx context.Context, sent []datasets.Sent, why error) error {
-	if len(sent) == 1 {
-		return notParquet(sent[0].Path)
-	}
-	for i := range sent {
-		if _, err := s.footers(ctx, sent[i:i+1]); err != nil {
-			return err
-		}
-	}
-	return why
 }
 
 // notParquet names the file as its sender does.

@@ -90,7 +90,7 @@ func TestPartials(t *testing.T) {
 		at, have int64
 		want     int64
 	}{{"hel", 0, 0, 3}, {"hello", 0, 3, 5}, {"lo", 3, 5, 5}, {"", 5, 5, 5}, {" you", 5, 5, 9}} {
-		if n, err := one.add(strings.NewReader(c.text), c.at, c.have); n != c.want || err != nil {
+		if n, err := one.add(strings.NewReader(c.text), int64(len(c.text)), c.at, c.have); n != c.want || err != nil {
 			t.Errorf("%q at %d of %d: %d, %v", c.text, c.at, c.have, n, err)
 		}
 	}
@@ -172,7 +172,7 @@ func TestPartialsMax(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := first.add(strings.NewReader("x"), 0, 0); err != nil {
+	if _, err := first.add(strings.NewReader("x"), -1, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	p.release(first)

@@ -259,15 +259,16 @@ var formats = map[string]plan.Format{
 	".json": plan.JSON, ".jsonl": plan.JSON, ".ndjson": plan.JSON, ".arrow": plan.Arrow, ".arrows": plan.Arrow, ".ipc": plan.Arrow, ".feather": plan.Arrow,
 }
 
-// formatOf is what a name tells; a dataset without one of those ends is Parquet.
+// formatOf is what a name tells; a dataset, or a folder of one, is Parquet.
 func formatOf(path string) (plan.Format, bool) {
 	for _, zip := range []string{".gz", ".zst"} {
 		path = strings.TrimSuffix(path, zip)
 	}
-	f, ok := formats[strings.ToLower(filepath.Ext(path))]
-	if !ok && strings.HasPrefix(path, plan.DatasetScheme) {
+	ext := strings.ToLower(filepath.Ext(path))
+	if n := len(plan.DatasetScheme); ext == "" && len(path) > n && strings.EqualFold(path[:n], plan.DatasetScheme) {
 		return plan.Parquet, true
 	}
+	f, ok := formats[ext]
 	return f, ok
 }
 

@@ -244,7 +244,7 @@ func TestPaths(t *testing.T) {
 	for path, want := range map[string]plan.Format{
 		"a.parquet": plan.Parquet, "a.PQ": plan.Parquet, "a.tsv.gz": plan.CSV, "a.ndjson.zst": plan.JSON, "x.y/a.arrow": plan.Arrow,
 		"a": "", "a.gz": "", "x.csv/": "", "a.csv.bz2": "", ".csv": plan.CSV,
-		"pond://sales": plan.Parquet, "pond://sales/2/day=3": plan.Parquet, "pond://docs/a.csv": plan.CSV, "s3://bucket/a": "",
+		"pond://sales": plan.Parquet, "pond://sales/2/day=3": plan.Parquet, "pond://docs/a.csv": plan.CSV, "POND://sales": plan.Parquet, "pond://docs/notes.txt": "", "pond://": "", "s3://bucket/a": "",
 	} {
 		if got, ok := formatOf(path); got != want || ok != (want != "") {
 			t.Errorf("%s is %q, not %q", path, got, want)
