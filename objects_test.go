@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,11 +55,7 @@ func (c *countedWriter) Write(p []byte) (int, error) {
 func newBucket(t *testing.T) *bucket {
 	t.Helper()
 	b := &bucket{Handler: s3test.Handler(t, "bucket"), asked: map[string]int{}}
-	server := httptest.NewServer(b)
-	t.Cleanup(server.Close)
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"} {
-		t.Setenv(name, value)
-	}
+	s3test.Serve(t, b)
 	c, err := s3.ConfigFrom(os.Getenv)
 	if err == nil {
 		b.store, err = s3.Open(c)

@@ -43,7 +43,7 @@ func makeStorageFiles(ctx context.Context, b *bench, checker *duckSystem, times 
 	}
 	f := &storageFiles{dir: dir}
 	rows := b.size * times / generators["records"].rowBytes
-	n := max(dataFiles*times/storageTimes, 1) // files of a size
+	n := dataFiles * times / storageTimes // files of a size
 	for i := range n {
 		file := filepath.Join(dir, fmt.Sprintf("%03d.parquet", i))
 		sql := fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet, COMPRESSION uncompressed)", fmt.Sprintf(recordQuery, rows*i/n, rows*(i+1)/n), quote(file))

@@ -299,6 +299,14 @@ const DatasetScheme = "pond://"
 // StoreScheme begins the path of a folder, or of an object, of S3.
 const StoreScheme = "s3://"
 
+// CutScheme is a path without its scheme, in whatever case that is written.
+func CutScheme(path, scheme string) (rest string, ok bool) {
+	if n := len(scheme); len(path) >= n && strings.EqualFold(path[:n], scheme) {
+		return path[n:], true
+	}
+	return path, false
+}
+
 // InStore reports whether a path is one of a store of objects: attempts upload there.
 func InStore(path string) bool { return strings.HasPrefix(path, StoreScheme) }
 

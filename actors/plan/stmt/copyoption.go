@@ -25,12 +25,12 @@ func (s *Statement) copyTo(options []option) error {
 	if rest, ok := strings.CutPrefix(w.Path, "file://"); ok && strings.HasPrefix(rest, "/") {
 		w.Path = rest
 	}
-	if len(w.Path) >= len(plan.DatasetScheme) && strings.EqualFold(w.Path[:len(plan.DatasetScheme)], plan.DatasetScheme) {
-		w.Path = plan.DatasetScheme + w.Path[len(plan.DatasetScheme):]
+	if name, ok := plan.CutScheme(w.Path, plan.DatasetScheme); ok {
+		w.Path = plan.DatasetScheme + name
 		return s.copyDataset(options)
 	}
-	if len(w.Path) >= len(plan.StoreScheme) && strings.EqualFold(w.Path[:len(plan.StoreScheme)], plan.StoreScheme) {
-		w.Path = plan.StoreScheme + w.Path[len(plan.StoreScheme):]
+	if key, ok := plan.CutScheme(w.Path, plan.StoreScheme); ok {
+		w.Path = plan.StoreScheme + key
 	}
 	if strings.Contains(w.Path, "://") && !plan.InStore(w.Path) || w.Path == "" || streams.MatchString(w.Path) {
 		return refuse("name a folder or a file that every node can write", "COPY cannot write to %q", w.Path)

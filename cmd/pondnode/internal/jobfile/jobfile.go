@@ -265,7 +265,7 @@ func formatOf(path string) (plan.Format, bool) {
 		path = strings.TrimSuffix(path, zip)
 	}
 	ext := strings.ToLower(filepath.Ext(path))
-	if n := len(plan.DatasetScheme); ext == "" && len(path) > n && strings.EqualFold(path[:n], plan.DatasetScheme) {
+	if name, ok := plan.CutScheme(path, plan.DatasetScheme); ok && ext == "" && name != "" {
 		return plan.Parquet, true
 	}
 	f, ok := formats[ext]

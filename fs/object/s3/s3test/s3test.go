@@ -22,6 +22,17 @@ func Handler(t testing.TB, bucket string) http.Handler {
 	return gofakes3.New(back).Server()
 }
 
+// Serve serves h until the test ends, and has nodes that start later ask it, by the
+// environment.
+func Serve(t testing.TB, h http.Handler) {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"} {
+		t.Setenv(name, value)
+	}
+}
+
 // Open serves h until the test ends, and opens it.
 func Open(t testing.TB, h http.Handler) *s3.Store {
 	t.Helper()
