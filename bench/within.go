@@ -109,7 +109,7 @@ func (b *bench) sortWithin(ctx context.Context, p *pondSystem, checker *duckSyst
 		return sample{}, err
 	}
 	defer os.RemoveAll(dir)
-	to := filepath.Join(dir, "out")
+	to := filepath.Join(dir, "out") + string(filepath.Separator) // a folder of files
 	s, err := measure(ctx, p, false, func(ctx context.Context) error {
 		_, err := p.session.SQL(ctx, "COPY (SELECT * FROM lineitem ORDER BY "+withinBy+") TO "+quote(to)+" (FORMAT parquet)")
 		return err

@@ -401,9 +401,9 @@ static const char *columns(const pond_reader *r, void *chunk, uint64_t n, uint64
 void pond_scan_call(void *info, void *chunk) {
 	pond_reader *r = duckdb_function_get_local_init_data(info);
 	uint64_t rows = 0;
-	while (rows < chunk_rows_min) {
+	for (int batches = 0; rows < chunk_rows_min; batches++) {
 		if (r->at == r->rows) {
-			int more = pondScanNext((uintptr_t)duckdb_function_get_init_data(info), r, rows == 0);
+			int more = pondScanNext((uintptr_t)duckdb_function_get_init_data(info), r, batches);
 			if (more < 0) {
 				duckdb_function_set_error(info, "the stream failed");
 				return;

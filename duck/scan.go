@@ -12,6 +12,7 @@ import (
 	"io"
 	"math"
 	"runtime/cgo"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -72,7 +73,7 @@ type reader struct {
 	helped int           // and how many of all it has looked at since the last was begun
 	same   *arrow.Schema // of the last batch: it is known to be right
 	batch  *loaded
-	held   []*loaded // read, but the chunk that is being filled points into them
+	held   []*loaded // read before it; the chunk that is being filled points into the last ones
 	handle cgo.Handle
 }
 
@@ -158,18 +159,18 @@ func pondScanInit(ptr unsafe.Pointer) {
 }
 
 // pondScanNext gives r its next batch and reports whether there is one, -1 after an
-// error. fresh says that no row is in the chunk yet. DuckDB calls it from any thread,
-// but for one r once at a time.
+// error. The chunk that is being filled has rows of that many batches. DuckDB calls it
+// from any thread, but for one r once at a time.
 //
 //export pondScanNext
-func pondScanNext(handle C.uintptr_t, r *C.pond_reader, fresh C.int) C.int {
+func pondScanNext(handle C.uintptr_t, r *C.pond_reader, batches C.int) C.int {
 	sc := cgo.Handle(handle).Value().(*scan)
 	if r.handle == 0 {
 		r.handle = C.uintptr_t(sc.newReader().handle)
 		r.columns, r.targets = C.uint32_t(len(sc.columns)), unsafe.SliceData(sc.targets)
 	}
 	rd := cgo.Handle(r.handle).Value().(*reader)
-	err := safely(func() error { return rd.advance(fresh != 0) })
+	err := safely(func() error { return rd.advance(int(batches)) })
 	if err != nil {
 		sc.op.fail(err)
 		return -1
@@ -191,15 +192,13 @@ func (s *scan) newReader() *reader {
 	return r
 }
 
-// advance moves to the next batch that has rows, if any. With fresh, those before it
-// are not needed any more.
-func (r *reader) advance(fresh bool) error {
+// advance moves to the next batch that has rows, if any. Of those before it the last
+// keep are still needed.
+func (r *reader) advance(keep int) error {
 	if r.batch != nil {
 		r.held, r.batch = append(r.held, r.batch), nil
 	}
-	if fresh {
-		r.drop()
-	}
+	r.drop(keep)
 	for {
 		batch, err := r.read()
 		if batch == nil || err != nil {
@@ -213,13 +212,13 @@ func (r *reader) advance(fresh bool) error {
 	}
 }
 
-// drop releases the batches that are held.
-func (r *reader) drop() {
-	for _, b := range r.held {
+// drop releases the batches that are held, but for the last keep.
+func (r *reader) drop(keep int) {
+	n := len(r.held) - keep
+	for _, b := range r.held[:n] {
 		b.release()
 	}
-	clear(r.held)
-	r.held = r.held[:0]
+	r.held = slices.Delete(r.held, 0, n)
 }
 
 // read is the next batch, nil after the last. When all feeds have begun it helps with
@@ -309,7 +308,7 @@ func (o *op) closeScans() {
 		if r.batch != nil {
 			r.held = append(r.held, r.batch)
 		}
-		r.drop()
+		r.drop(0)
 		r.handle.Delete()
 	}
 	for _, s := range o.scans {

@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/duckdb/duckdb-go/v2/mapping"
 
@@ -110,4 +112,56 @@ func (a *asked) sorted() [][]int {
 	}
 	slices.SortFunc(a.lists, func(x, y []int) int { return len(y) - len(x) })
 	return a.lists
+}
+
+// made is a stream that makes batches of so many rows, and notes the most memory that they
+// have when one is asked for.
+type made struct {
+	mem   *memory.CheckedAllocator
+	sizes []int
+	most  int
+}
+
+func (m *made) Next() (arrow.RecordBatch, error) {
+	m.most = max(m.most, m.mem.CurrentAlloc())
+	if len(m.sizes) == 0 {
+		return nil, io.EOF
+	}
+	n := m.sizes[0]
+	m.sizes = m.sizes[1:]
+	b := array.NewInt64Builder(m.mem)
+	defer b.Release()
+	b.AppendValues(make([]int64, n), nil)
+	a := b.NewArray()
+	defer a.Release()
+	return array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "i", Type: a.DataType()}}, nil), []arrow.Array{a}, int64(n)), nil
+}
+
+func (m *made) Close() error { return nil }
+
+// A scan holds no more batches than a chunk has rows of, however the ends of batches lie in
+// chunks: after a short batch, those whose rows are a multiple of a chunk's end in the first
+// half of one for ever.
+func TestScanHolds(t *testing.T) {
+	const batches, rows = 200, 4 * vec.MaxRows
+	for _, first := range []int{1, 100, vec.MaxRows/2 - 1, vec.MaxRows / 2, vec.MaxRows - 1, vec.MaxRows} {
+		mem := memory.NewCheckedAllocator(memory.NewGoAllocator())
+		m := &made{mem: mem, sizes: []int{first}}
+		for range batches {
+			m.sizes = append(m.sizes, rows)
+		}
+		e := start(t, Config{Threads: 1})
+		schema := arrow.NewSchema([]arrow.Field{{Name: "i", Type: arrow.PrimitiveTypes.Int64}}, nil)
+		all := int64(first + batches*rows)
+		if err := e.Register(t.Context(), "v", schema, []Opener{Whole(func(context.Context) (Stream, error) { return m, nil })}, all); err != nil {
+			t.Fatal(err)
+		}
+		if got := value(t, e, "SELECT count(i) FROM v"); got != fmt.Sprint(all) {
+			t.Errorf("first batch of %d rows: %s rows of %d", first, got, all)
+		}
+		if most := 3 * rows * 8; m.most > most {
+			t.Errorf("first batch of %d rows: %d bytes of batches were held, more than %d", first, m.most, most)
+		}
+		mem.AssertSize(t, 0)
+	}
 }
