@@ -28,6 +28,17 @@ func keepersOf(n *actors.Node) (out []string) {
 	return out
 }
 
+// tellsKeepers reports whether what a node tells of the members agrees with the registers.
+func tellsKeepers(n *actors.Node) bool {
+	keepers, told := keepersOf(n), n.Members()
+	for _, m := range told.Members {
+		if m.Keeper != slices.Contains(keepers, m.ID) {
+			return false
+		}
+	}
+	return len(told.MissingKeepers) == 0 && told.Registers == ""
+}
+
 // await waits until something is so; a busy machine may take its time.
 func await(t testing.TB, what string, so func() bool) {
 	t.Helper()
@@ -85,15 +96,7 @@ func TestKeepers(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "three keepers of four nodes", func() bool { return len(keepersOf(nodes[1])) == 3 })
-	told := nodes[1].Members()
-	for _, m := range told.Members {
-		if m.Keeper != slices.Contains(keepersOf(nodes[1]), m.ID) {
-			t.Errorf("members: %+v of keepers %v", m, keepersOf(nodes[1]))
-		}
-	}
-	if len(told.MissingKeepers) > 0 || told.Registers != "" {
-		t.Errorf("members: %+v", told)
-	}
+	await(t, "members tell of the keepers", func() bool { return tellsKeepers(nodes[1]) })
 	last := nodes[len(nodes)-1].Registers()
 	for i := range 20 {
 		key := register.Key(fmt.Sprint("k", i))
