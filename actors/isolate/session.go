@@ -228,7 +228,7 @@ func (s *session) dial(addr string) ([]byte, []*os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if !s.relay.take(mine) {
+	if !s.relay.take(sendsFiles(mine)) {
 		theirs.Close()
 		return nil, nil, &plan.Error{Kind: plan.KindResource, Op: "read", Subject: addr, Text: "too many connections of an engine process"}
 	}
