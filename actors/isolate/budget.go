@@ -2,7 +2,7 @@ package isolate
 
 // How a node's memory is shared out when DuckDB runs in processes of its own.
 const (
-	nodeShare   = 8        // one of so many parts is for the node's own process and blank ones …
+	nodeShare   = 6        // one of so many parts is for the node's own process and blank ones …
 	nodeMax     = 48 << 20 // … but no more bytes than that
 	processBase = 16 << 20 // bytes of a process that does nothing yet
 	slackShare  = 4        // one of so many parts is for what DuckDB does not count, and what is freed but not given back
