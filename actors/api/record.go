@@ -39,4 +39,5 @@ type Driver struct {
 type Capacity struct {
 	Slots       int   `json:"slots"`
 	TargetBytes int64 `json:"target_bytes"` // that a task is meant to read, compressed
+	SortBytes   int64 `json:"sort_bytes"`   // the same of one that sorts; 0, of an older program: TargetBytes
 }

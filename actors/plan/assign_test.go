@@ -194,6 +194,20 @@ func TestTasksFor(t *testing.T) {
 	}
 }
 
+// A task sorts less than it reads, but no job is cut into very many for that; what is not
+// known, or too little, is cut as for others.
+func TestSortTasksFor(t *testing.T) {
+	o := Sizing{Parallelism: 8, TargetBytes: 128 * mib, SortBytes: 32 * mib}
+	for bytes, want := range map[int64]int{-1: 8, 0: 1, 4 * mib: 1, 32 * mib: 8, 1000 * mib: 32, 32768 * mib: 1024, 65536 * mib: 1024, 1 << 38: 2048, 1 << 62: MaxPartitions} {
+		if got := o.SortTasksFor(bytes); got != want {
+			t.Errorf("%d bytes: %d tasks, want %d", bytes, got, want)
+		}
+	}
+	if o.SortBytes = 0; o.SortTasksFor(1025*mib) != 9 {
+		t.Error("without a size for sorts, theirs is that of others")
+	}
+}
+
 const mib = 1 << 20
 
 // upstream is a job of producers with the last stage reading all of them.

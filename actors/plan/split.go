@@ -10,6 +10,7 @@ const MinTaskBytes = 4 << 20
 type Sizing struct {
 	Parallelism int   // tasks that can run at once in the pond; 0: 1
 	TargetBytes int64 // compressed bytes a task is meant to read; 0: 128 MiB
+	SortBytes   int64 // the same of one that sorts them; 0: TargetBytes
 }
 
 const defaultTargetBytes = 128 << 20
@@ -18,6 +19,20 @@ const defaultTargetBytes = 128 << 20
 // for every slot when each gets something worth having, and more only to keep a
 // task under the target. Negative: not known.
 func (s Sizing) TasksFor(bytes int64) int { return s.tasksOf(bytes, MinTaskBytes) }
+
+// sortTasksMax bounds what is sorted apart so that it fits in memory: beyond it, blocks
+// of each scan for each range would be small.
+const sortTasksMax = 1024
+
+// SortTasksFor is TasksFor where each task sorts its share: rows that are sorted take
+// several times the memory of others, and twice the time when they do not fit.
+func (s Sizing) SortTasksFor(bytes int64) int {
+	n := s.TasksFor(bytes)
+	if s.SortBytes > 0 {
+		s.TargetBytes = s.SortBytes
+	}
+	return max(n, min(s.TasksFor(bytes), sortTasksMax))
+}
 
 // tasksOf is TasksFor where so many bytes are worth a task.
 func (s Sizing) tasksOf(bytes, worth int64) int {

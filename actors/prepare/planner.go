@@ -93,7 +93,8 @@ func (j *Job) Ended() *Job { return &Job{Plan: j.Plan, Access: j.Access} }
 // The size of a task's input, in compressed bytes: a slot's memory must hold it
 // a few times over, decoded and sorted.
 const (
-	targetShare = 8 // of a slot's memory for each byte
+	targetShare = 8  // of a slot's memory for each byte,
+	sortShare   = 64 // and of one that sorts: DuckDB spills else
 	targetMin   = 1 << 20
 	targetMax   = 128 << 20
 )
@@ -107,18 +108,25 @@ type NodeSize struct {
 // CapacityOf is that of nodes together. The bytes are a power of two, so that a
 // node more or less seldom makes other partitions.
 func CapacityOf(nodes ...NodeSize) api.Capacity {
-	c := api.Capacity{TargetBytes: targetMin}
-	least := int64(targetMax * targetShare)
+	c := api.Capacity{}
+	least := int64(targetMax * sortShare)
 	for _, n := range nodes {
 		if n.Slots > 0 {
 			c.Slots += n.Slots
 			least = min(least, n.Memory/int64(n.Slots))
 		}
 	}
-	for c.TargetBytes*2*targetShare <= least {
-		c.TargetBytes *= 2
-	}
+	c.TargetBytes, c.SortBytes = fitting(least/targetShare), fitting(least/sortShare)
 	return c
+}
+
+// fitting is the largest power of two of at most that many bytes, within bounds.
+func fitting(bytes int64) int64 {
+	out := int64(targetMin)
+	for out*2 <= min(bytes, targetMax) {
+		out *= 2
+	}
+	return out
 }
 
 type progressKey struct{}
@@ -159,7 +167,7 @@ func (p *Planner) Compile(ctx context.Context, spec *api.JobSpec, c api.Capacity
 		return nil, err
 	}
 	job, err := frame.Compile(program, catalog, frame.Options{
-		JobID: spec.ID, Sizing: plan.Sizing{Parallelism: max(c.Slots, spec.Options.Partitions), TargetBytes: c.TargetBytes}, Functions: p.versions(), Elsewhere: p.Elsewhere, Named: namedFiles, Salt: p.salt(),
+		JobID: spec.ID, Sizing: plan.Sizing{Parallelism: max(c.Slots, spec.Options.Partitions), TargetBytes: c.TargetBytes, SortBytes: c.SortBytes}, Functions: p.versions(), Elsewhere: p.Elsewhere, Named: namedFiles, Salt: p.salt(),
 	})
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 		return nil, err
 	}
 	planned, err := distribute.Plan(q, facts, distribute.Options{
-		JobID: spec.ID, Salt: p.salt(), Parallelism: c.Slots, TargetBytes: c.TargetBytes, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
+		JobID: spec.ID, Salt: p.salt(), Parallelism: c.Slots, TargetBytes: c.TargetBytes, SortBytes: c.SortBytes, Partitions: spec.Options.Partitions, Force: spec.Options.Force,
 		BroadcastBytes: spec.Options.BroadcastBytes,
 	})
 	if err != nil {

@@ -9,10 +9,11 @@ import (
 
 // planner makes pieces of a tree.
 type planner struct {
-	q     *Query
-	facts Facts
-	o     Options
-	parts int // of every exchange
+	q      *Query
+	facts  Facts
+	o      Options
+	parts  int // of every exchange,
+	ranges int // but of those for a sort
 	// leaves by their views: the inputs of a piece are found in its tree.
 	leaves map[*logical.View]*leaf
 	drafts []*draft

@@ -4,6 +4,7 @@ package distribute_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,7 +67,7 @@ func TestFit(t *testing.T) {
 	p := newTables(t, skewedSQL)
 	p.regroup(1000)
 	for _, o := range []distribute.Options{
-		{Parallelism: 4, TargetBytes: 60_000, BroadcastBytes: -1}, {Parallelism: 2, TargetBytes: 40_000, BroadcastBytes: -1}, {Partitions: 6, BroadcastBytes: -1},
+		{Parallelism: 4, TargetBytes: 60_000, SortBytes: 15_000, BroadcastBytes: -1}, {Parallelism: 2, TargetBytes: 40_000, BroadcastBytes: -1}, {Partitions: 6, BroadcastBytes: -1},
 	} {
 		t.Run(fmt.Sprintf("%d slots, %d partitions, target %d, broadcast %d", o.Parallelism, o.Partitions, o.TargetBytes, o.BroadcastBytes), func(t *testing.T) {
 			p.adapts = map[string]int{}
@@ -84,6 +85,42 @@ func TestFit(t *testing.T) {
 			}
 			t.Log(p.adapts)
 		})
+	}
+}
+
+// A sort has as many ranges as it takes for each to be sorted in memory, and none of them
+// are put together again beyond that; other exchanges are as they were.
+func TestSortSize(t *testing.T) {
+	p := newTables(t, skewedSQL)
+	for _, tab := range p.facts.Tables { // said to be large: nothing is run
+		tab.Files[0].Groups = slices.Repeat([]plan.RowGroup{{Rows: 1e6, Bytes: 10_000}}, 40)
+	}
+	tree, err := p.tree(t.Context(), "SELECT k, v, count(*) FROM facts GROUP BY ALL ORDER BY v")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const target, sorted = 8_000_000, 2_000_000 // of 80 million
+	for size, want := range map[int64]struct {
+		ranges int
+		fit    int64
+	}{0: {10, target}, sorted: {40, sorted}} {
+		planned, err := distribute.Plan(&distribute.Query{Tree: tree}, p.facts, distribute.Options{JobID: "job", Force: true, Parallelism: 2, TargetBytes: target, SortBytes: size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts, fits := map[plan.ExchangeKind]int{}, map[int64]int{}
+		for _, s := range planned.Stages {
+			parts[s.Exchange.Kind] = s.Exchange.Partitions
+			if s.Tasks.Fit != nil {
+				fits[s.Tasks.Fit.Target]++
+			}
+		}
+		if parts[plan.Hash] != 10 || parts[plan.Range] != want.ranges {
+			t.Errorf("%d bytes a sort: partitions %v", size, parts)
+		}
+		if fits[want.fit] != 1 || len(fits) != 1 {
+			t.Errorf("%d bytes a sort: tasks are meant to read %v", size, fits)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ func (p *planner) order(op *logical.Order, need bool) (*rel, error) {
 	}
 	switch {
 	case in.n <= 1:
-	case p.decide(op, p.parts == 1 || p.o.Partitions == 0 && in.bytes() < sortBytes):
+	case p.decide(op, p.ranges == 1 || p.o.Partitions == 0 && in.bytes() < sortBytes):
 		in = p.gather(in, "sorts what is too little to be sorted apart", false)
 	default:
 		if in, err = p.byRange(in, op.Keys); err != nil {
@@ -42,7 +42,7 @@ func (p *planner) order(op *logical.Order, need bool) (*rel, error) {
 
 // byRange cuts rows at sampled bounds of their sort keys.
 func (p *planner) byRange(r *rel, keys []logical.OrderKey) (*rel, error) {
-	ex := plan.Exchange{Kind: plan.Range, Partitions: p.parts}
+	ex := plan.Exchange{Kind: plan.Range, Partitions: p.ranges}
 	for _, k := range keys {
 		s, err := logical.RenderExpr(k.X, logical.ColumnName)
 		if err != nil {
@@ -55,12 +55,12 @@ func (p *planner) byRange(r *rel, keys []logical.OrderKey) (*rel, error) {
 		r = p.again(r, label(r.op), false)() // its rows are needed twice
 	}
 	sample := p.cut(r, "sample of sort keys", single, false)
-	sample.before, sample.after = "SELECT "+ex.SortKey()+" AS c0 FROM (", ")"+plan.SampleClause(p.parts, r.n)
+	sample.before, sample.after = "SELECT "+ex.SortKey()+" AS c0 FROM (", ")"+plan.SampleClause(p.ranges, r.n)
 	sample.nondeterministic = true // which rows are drawn hangs on the order they come in
 	bounds := p.bounds(sample)
 	d := p.cut(r, label(r.op)+" → range", ex, false)
 	d.bounds = bounds
-	out := p.read([]*draft{d}, plan.ReadPartition, p.parts, false)
+	out := p.read([]*draft{d}, plan.ReadPartition, p.ranges, false)
 	out.unique = r.unique
 	return out, nil
 }
@@ -69,10 +69,10 @@ func (p *planner) byRange(r *rel, keys []logical.OrderKey) (*rel, error) {
 // parts.
 func (p *planner) bounds(sample *draft) *draft {
 	col := []logical.Column{{Name: "k", Type: logical.Type{ID: "BLOB"}}}
-	v := p.leaf(&leaf{from: []*draft{sample}, how: plan.ReadPartition, why: fmt.Sprintf("finds the bounds of %d ranges", p.parts)}, col)
+	v := p.leaf(&leaf{from: []*draft{sample}, how: plan.ReadPartition, why: fmt.Sprintf("finds the bounds of %d ranges", p.ranges)}, col)
 	d := p.cut(&rel{op: v, n: 1}, "bounds of sort keys", single, false)
 	d.ordered = true
-	before, after := plan.BoundsSQL("c0", p.parts)
+	before, after := plan.BoundsSQL("c0", p.ranges)
 	d.before, d.after = before+"(", ")"+after
 	return d
 }

@@ -84,6 +84,8 @@ type Options struct {
 	Partitions int
 	// TargetBytes is the compressed size that a task should read; 0: 128 MiB.
 	TargetBytes int64
+	// SortBytes is the same of a task that sorts; 0: TargetBytes.
+	SortBytes int64
 	// BroadcastBytes is the size up to which a join's side is sent to every task
 	// rather than both being hashed; 0: 16 MiB; negative: only where it must be.
 	BroadcastBytes int64

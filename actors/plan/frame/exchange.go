@@ -116,7 +116,7 @@ func (c *compiler) compileSort(n *plan.Node) (*rel, error) {
 	case r.v.bytes < 0 && r.l.n == 1:
 		parts = 1
 	default:
-		parts = c.o.TasksFor(r.v.bytes)
+		parts = c.o.SortTasksFor(r.v.bytes)
 	}
 	if parts == 1 {
 		r = c.gather(r, "too little to sort apart", false)
