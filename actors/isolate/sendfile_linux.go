@@ -21,8 +21,8 @@ func sendsFiles(c *net.UnixConn) net.Conn {
 }
 
 type fileConn struct {
-	net.Conn
-	raw syscall.RawConn
+	*net.UnixConn // but for its ReadFrom, which is one of packets
+	raw           syscall.RawConn
 }
 
 // ReadFrom implements io.ReaderFrom.
@@ -31,10 +31,17 @@ func (c fileConn) ReadFrom(r io.Reader) (int64, error) {
 		if file, ok := part.R.(*os.File); ok {
 			n, err := c.send(file, part.N)
 			part.N -= n
-			return n, err
+			if n > 0 || !unsendable(err) {
+				return n, err
+			}
 		}
 	}
-	return io.Copy(struct{ io.Writer }{c.Conn}, r)
+	return io.Copy(struct{ io.Writer }{c.UnixConn}, r)
+}
+
+// unsendable tells of a file that the kernel can read, but not send.
+func unsendable(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
 // send sends what stands at file's position, at most limit bytes, and moves that.

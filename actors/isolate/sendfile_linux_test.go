@@ -1,12 +1,17 @@
 package isolate
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,7 +70,8 @@ func TestSendFile(t *testing.T) {
 			if c.plain {
 				part.R = struct{ io.Reader }{f}
 			}
-			n, err := sendsFiles(mine).(io.ReaderFrom).ReadFrom(part)
+			to := sendsFiles(mine).(fileConn)
+			n, err := to.ReadFrom(part)
 			if err != nil || n != c.want || part.N != c.limit-c.want {
 				t.Errorf("%d of %d, %d left: %v", n, c.want, part.N, err)
 			}
@@ -88,18 +94,74 @@ func TestSendFileCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mine.Close()
-	if err := mine.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	to := sendsFiles(mine).(io.ReaderFrom)
-	if n, err := to.ReadFrom(io.LimitReader(f, 5<<20)); !errors.Is(err, os.ErrDeadlineExceeded) || n == 0 {
+	to := sendsFiles(mine).(fileConn)
+	cut := time.AfterFunc(50*time.Millisecond, func() { _ = mine.SetWriteDeadline(time.Now()) })
+	defer cut.Stop()
+	if n, err := to.send(f, 5<<20); !errors.Is(err, os.ErrDeadlineExceeded) || n == 5<<20 {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 	theirs.Close()
 	if err := mine.SetWriteDeadline(time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := to.ReadFrom(io.LimitReader(f, 1<<20)); err == nil {
-		t.Error("no error, though nobody is there")
+	if _, err := to.send(f, 1<<20); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("nobody is there, but: %v", err)
+	}
+}
+
+// counted counts the files that it is given to send.
+type counted struct {
+	fileConn
+	files *atomic.Int64
+}
+
+func (c counted) ReadFrom(r io.Reader) (int64, error) {
+	if part, ok := r.(*io.LimitedReader); ok {
+		if _, ok := part.R.(*os.File); ok {
+			c.files.Add(1)
+		}
+	}
+	return c.fileConn.ReadFrom(r)
+}
+
+// What a relay answers from a file goes by way of the kernel.
+func TestRelaySendsFiles(t *testing.T) {
+	const size = 1 << 20
+	f, content := fileOf(t, size)
+	r := newRelay(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(size))
+		if _, err := w.Write(content[:1000]); err != nil { // a frame's header
+			t.Error(err)
+		}
+		if _, err := f.Seek(1000, io.SeekStart); err != nil {
+			t.Error(err)
+		}
+		if _, err := io.Copy(w, io.LimitReader(f, size-1000)); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer r.close()
+	mine, theirs, err := process.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	var files atomic.Int64
+	if !r.take(counted{sendsFiles(mine).(fileConn), &files}) {
+		t.Fatal("the relay takes no connection")
+	}
+	if _, err := io.WriteString(theirs, "POST / HTTP/1.1\r\nHost: node\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(theirs), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d other bytes came: %v", len(got), err)
+	}
+	if files.Load() != 1 {
+		t.Errorf("%d files were sent", files.Load())
 	}
 }
