@@ -9,11 +9,11 @@ import (
 
 // planner makes pieces of a tree.
 type planner struct {
-	q      *Query
-	facts  Facts
-	o      Options
-	parts  int // of every exchange,
-	ranges int // but of those for a sort
+	q     *Query
+	facts Facts
+	o     Options
+	input int64 // compressed bytes that scans read
+	parts int   // of every exchange but a sort's, see ranges
 	// leaves by their views: the inputs of a piece are found in its tree.
 	leaves map[*logical.View]*leaf
 	drafts []*draft

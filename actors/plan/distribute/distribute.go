@@ -21,13 +21,12 @@ func (p *planner) distribute() (*Compiled, error) {
 	case !o.Force && read < o.LocalBytes:
 		return nil, &errSingleTask{fmt.Sprintf("it reads %.1f MiB, and below %.0f MiB one task is quicker", mib(read), mib(o.LocalBytes))}
 	}
-	po := plan.Sizing{Parallelism: o.Parallelism, TargetBytes: o.TargetBytes, SortBytes: o.SortBytes}
-	p.parts, p.ranges = po.TasksFor(read), po.SortTasksFor(read)
+	p.input, p.parts = read, o.sizing().TasksFor(read)
 	switch {
 	case o.Partitions > 0:
-		p.parts, p.ranges = o.Partitions, o.Partitions
+		p.parts = o.Partitions
 	case o.Force:
-		p.parts, p.ranges = max(p.parts, o.Parallelism), max(p.ranges, o.Parallelism)
+		p.parts = max(p.parts, o.Parallelism)
 	}
 	r, err := p.plan(q.Tree.Root, true)
 	if err != nil {

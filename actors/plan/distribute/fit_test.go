@@ -67,7 +67,7 @@ func TestFit(t *testing.T) {
 	p := newTables(t, skewedSQL)
 	p.regroup(1000)
 	for _, o := range []distribute.Options{
-		{Parallelism: 4, TargetBytes: 60_000, SortBytes: 15_000, BroadcastBytes: -1}, {Parallelism: 2, TargetBytes: 40_000, BroadcastBytes: -1}, {Partitions: 6, BroadcastBytes: -1},
+		{Parallelism: 4, TargetBytes: 60_000, BroadcastBytes: -1}, {Parallelism: 2, TargetBytes: 40_000, BroadcastBytes: -1}, {Partitions: 6, BroadcastBytes: -1},
 	} {
 		t.Run(fmt.Sprintf("%d slots, %d partitions, target %d, broadcast %d", o.Parallelism, o.Partitions, o.TargetBytes, o.BroadcastBytes), func(t *testing.T) {
 			p.adapts = map[string]int{}
@@ -120,6 +120,35 @@ func TestSortSize(t *testing.T) {
 		}
 		if fits[want.fit] != 1 || len(fits) != 1 {
 			t.Errorf("%d bytes a sort: tasks are meant to read %v", size, fits)
+		}
+	}
+}
+
+// Sorts are right where their rows come in more ranges than other exchanges have
+// partitions, and next to those.
+func TestSortApart(t *testing.T) {
+	wide := "CREATE TABLE wide AS SELECT i % 400 AS k, (i * 7919) % 6000 AS v" // so many bytes that they are sorted apart
+	for i := range 200 {
+		wide += fmt.Sprintf(", i + %d AS c%d", i, i)
+	}
+	p := newTables(t, skewedSQL+wide+" FROM range(6000) r(i);")
+	p.regroup(1000)
+	o := distribute.Options{Parallelism: 4, TargetBytes: 200_000, SortBytes: 50_000, BroadcastBytes: -1}
+	for _, sql := range []string{
+		"SELECT * FROM wide ORDER BY v DESC",
+		"SELECT w.*, name FROM wide w JOIN names USING (k) ORDER BY v, k",
+	} {
+		job, err := p.check(t.Context(), sql, o)
+		if err != nil {
+			t.Errorf("%s\n%v", sql, err)
+			continue
+		}
+		parts := map[plan.ExchangeKind]int{}
+		for _, s := range job.Stages {
+			parts[s.Exchange.Kind] = max(parts[s.Exchange.Kind], s.Exchange.Partitions)
+		}
+		if parts[plan.Range] < 20 || parts[plan.Hash] > 10 {
+			t.Errorf("%s\npartitions: %v", sql, parts)
 		}
 	}
 }

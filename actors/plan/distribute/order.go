@@ -26,12 +26,13 @@ func (p *planner) order(op *logical.Order, need bool) (*rel, error) {
 		}
 		return in.mapped(out, picked(nil)), nil
 	}
+	n := p.ranges(op, in)
 	switch {
 	case in.n <= 1:
-	case p.decide(op, p.ranges == 1 || p.o.Partitions == 0 && in.bytes() < sortBytes):
+	case p.decide(op, n == 1 || p.o.Partitions == 0 && in.bytes() < sortBytes):
 		in = p.gather(in, "sorts what is too little to be sorted apart", false)
 	default:
-		if in, err = p.byRange(in, op.Keys); err != nil {
+		if in, err = p.byRange(in, op.Keys, n); err != nil {
 			return nil, err
 		}
 	}
@@ -40,9 +41,24 @@ func (p *planner) order(op *logical.Order, need bool) (*rel, error) {
 	return in.mapped(out, picked(op.Project)), nil
 }
 
-// byRange cuts rows at sampled bounds of their sort keys.
-func (p *planner) byRange(r *rel, keys []logical.OrderKey) (*rel, error) {
-	ex := plan.Exchange{Kind: plan.Range, Partitions: p.ranges}
+// ranges is how many ranges a sort's rows are cut in. When the query is planned again it is
+// as many as before, whatever their measured size.
+func (p *planner) ranges(op *logical.Order, in *rel) int {
+	w := p.ways[op]
+	w.left = in.bytes()
+	if before, ok := p.before[op]; ok {
+		w.left = before.left
+	}
+	p.ways[op] = w
+	if p.o.Partitions > 0 {
+		return p.parts
+	}
+	return max(p.parts, p.o.sizing().SortTasksFor(int64(min(w.left, float64(p.input)))))
+}
+
+// byRange cuts rows at n - 1 sampled bounds of their sort keys.
+func (p *planner) byRange(r *rel, keys []logical.OrderKey, n int) (*rel, error) {
+	ex := plan.Exchange{Kind: plan.Range, Partitions: n}
 	for _, k := range keys {
 		s, err := logical.RenderExpr(k.X, logical.ColumnName)
 		if err != nil {
@@ -55,24 +71,24 @@ func (p *planner) byRange(r *rel, keys []logical.OrderKey) (*rel, error) {
 		r = p.again(r, label(r.op), false)() // its rows are needed twice
 	}
 	sample := p.cut(r, "sample of sort keys", single, false)
-	sample.before, sample.after = "SELECT "+ex.SortKey()+" AS c0 FROM (", ")"+plan.SampleClause(p.ranges, r.n)
+	sample.before, sample.after = "SELECT "+ex.SortKey()+" AS c0 FROM (", ")"+plan.SampleClause(n, r.n)
 	sample.nondeterministic = true // which rows are drawn hangs on the order they come in
-	bounds := p.bounds(sample)
+	bounds := p.bounds(sample, n)
 	d := p.cut(r, label(r.op)+" → range", ex, false)
 	d.bounds = bounds
-	out := p.read([]*draft{d}, plan.ReadPartition, p.ranges, false)
+	out := p.read([]*draft{d}, plan.ReadPartition, n, false)
 	out.unique = r.unique
 	return out, nil
 }
 
-// bounds is the stage that finds the keys at which a sample falls into equal
+// bounds is the stage that finds the keys at which a sample falls into n equal
 // parts.
-func (p *planner) bounds(sample *draft) *draft {
+func (p *planner) bounds(sample *draft, n int) *draft {
 	col := []logical.Column{{Name: "k", Type: logical.Type{ID: "BLOB"}}}
-	v := p.leaf(&leaf{from: []*draft{sample}, how: plan.ReadPartition, why: fmt.Sprintf("finds the bounds of %d ranges", p.ranges)}, col)
+	v := p.leaf(&leaf{from: []*draft{sample}, how: plan.ReadPartition, why: fmt.Sprintf("finds the bounds of %d ranges", n)}, col)
 	d := p.cut(&rel{op: v, n: 1}, "bounds of sort keys", single, false)
 	d.ordered = true
-	before, after := plan.BoundsSQL("c0", p.ranges)
+	before, after := plan.BoundsSQL("c0", n)
 	d.before, d.after = before+"(", ")"+after
 	return d
 }

@@ -106,6 +106,10 @@ const (
 	targetBytes    = 128 << 20
 )
 
+func (o Options) sizing() plan.Sizing {
+	return plan.Sizing{Parallelism: o.Parallelism, TargetBytes: o.TargetBytes, SortBytes: o.SortBytes}
+}
+
 func (o Options) filled() Options {
 	o.Parallelism = max(o.Parallelism, 1)
 	o.Partitions = min(o.Partitions, plan.MaxPartitions)

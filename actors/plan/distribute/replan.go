@@ -32,7 +32,7 @@ type Size struct {
 // way is how an operator was planned.
 type way struct {
 	how         string
-	left, right float64 // bytes of a join's sides, as far as was known
+	left, right float64 // bytes of a join's sides, or of what a sort sorts, as far as was known
 }
 
 // The strategies of a join that differ in cost. Others leave no choice.
@@ -165,7 +165,7 @@ func (p *planner) decide(op logical.Operator, guess bool) bool {
 	if w, ok := p.before[op]; ok {
 		guess = w.how != ""
 	}
-	w := way{}
+	w := p.ways[op]
 	if guess {
 		w.how = "at once"
 	}

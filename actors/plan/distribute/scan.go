@@ -54,7 +54,7 @@ func (p *planner) get(g *logical.Get, need bool) (*rel, error) {
 
 // split cuts a scan's units, of that much work, into tasks.
 func (p *planner) split(s *scan, us []plan.Piece, work int64) {
-	switch po := (plan.Sizing{Parallelism: p.o.Parallelism, TargetBytes: p.o.TargetBytes}); {
+	switch po := p.o.sizing(); {
 	case s.scan.Together != "":
 		s.scan.Splits = [][]plan.Piece{us}
 	case len(us) == 0: // no row is possible
