@@ -57,6 +57,11 @@ func serve(ctx context.Context, c process.Child, open bool) (process.Handler, er
 	if err := sandbox.Expend(); err != nil {
 		c.Log.Debug("an engine process is not the first that the kernel kills for memory", "err", err)
 	}
+	if !open {
+		if err := sandbox.Renounce(); err != nil {
+			return nil, err
+		}
+	}
 	srv := &server{c: c, open: open, engines: pool, packets: &remotePackets{node: c.Node}}
 	srv.machine = &exec.Machine{
 		Engines: pool, Journal: remoteJournal{c.Node}, Mem: engines.NewAllocator(),

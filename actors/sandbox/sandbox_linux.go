@@ -28,11 +28,34 @@ const (
 // time that a database is opened; it crashes when it may not.
 const limits = "/proc/self/cgroup"
 
-// Confine holds this process, all its threads and what they start to a, for good. own
-// is its folder, in which it may do everything. Where the kernel has no Landlock or no
-// seccomp it holds it to the rest.
-func Confine(a Access, own string) error {
+// Renounce gives up what no engine has a use for, whatever it may reach: core files, and
+// system calls. It takes a millisecond, and so is done before anybody waits.
+func Renounce() error {
 	_ = time.Now().String() // reads the system's file of time zones, while it may
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("sandbox: no core files: %w", err)
+	}
+	if !seccomp.Supported() {
+		return nil
+	}
+	here, err := arch.GetInfo("")
+	if err == nil {
+		err = seccomp.LoadFilter(filter(here))
+	}
+	if err == nil {
+		// The filter above lets pass all calls by another architecture's numbers.
+		err = decide(archAt, uint32(here.ID), unix.SECCOMP_RET_ALLOW, unix.SECCOMP_RET_ERRNO|uint32(unix.ENOSYS))
+	}
+	if err != nil {
+		return fmt.Errorf("sandbox: filter system calls: %w", err)
+	}
+	return nil
+}
+
+// Confine holds this process, all its threads and what they start to a, for good. own
+// is its folder, in which it may do everything. Where the kernel has no Landlock it holds
+// it to the rest. Renounce comes before.
+func Confine(a Access, own string) error {
 	r := rulesOf(a)
 	list := []landlock.Rule{
 		landlock.PathAccess(writeAll, own).IgnoreIfMissing(),
@@ -55,35 +78,26 @@ func Confine(a Access, own string) error {
 	if len(r.lists) > 0 {
 		list = append(list, landlock.PathAccess(readDir, r.lists...).IgnoreIfMissing())
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("sandbox: no core files: %w", err)
-	}
 	if err := landlock.V6.BestEffort().Restrict(list...); err != nil {
 		return fmt.Errorf("sandbox: confine to files: %w", err)
 	}
 	if !seccomp.Supported() {
 		return nil
 	}
-	here, err := arch.GetInfo("")
-	if err == nil {
-		err = seccomp.LoadFilter(filter(here))
-	}
-	if err == nil {
-		err = refuseForeign(here)
-	}
-	if err != nil {
-		return fmt.Errorf("sandbox: filter system calls: %w", err)
+	// Landlock's library has reached all threads by it, which is why Renounce leaves it.
+	if err := decide(callAt, unix.SYS_TKILL, unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM), unix.SECCOMP_RET_ALLOW); err != nil {
+		return fmt.Errorf("sandbox: refuse signals to threads: %w", err)
 	}
 	return nil
 }
 
-// refused are system calls that no engine has a use for: new sockets, programs and
+// refused are system calls that no engine has a use for, beside tkill: new sockets, programs and
 // processes, other processes' memory and limits, signals to them, mounts, keys, ways
 // around filters, and what Landlock does not see: modes, owners and times of files.
 var refused = []string{
 	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
 	"fork", "vfork", "execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_open", "pidfd_getfd", "pidfd_send_signal",
-	"process_madvise", "process_mrelease", "move_pages", "migrate_pages", "kcmp", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
+	"process_madvise", "process_mrelease", "move_pages", "migrate_pages", "kcmp", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
 	"chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utime", "utimes", "futimesat", "utimensat",
 	"setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "mknod", "mknodat",
 	"shmget", "shmat", "msgget", "semget", "mq_open", "setpriority", "ioprio_set", "sched_setscheduler", "sched_setparam", "sched_setattr",
@@ -132,17 +146,18 @@ const (
 	bpfLoad   = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
 	bpfEqual  = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 	bpfReturn = unix.BPF_RET | unix.BPF_K
+	callAt    = 0 // where the system call's number is told
 	archAt    = 4 // where the architecture is told
 )
 
-// refuseForeign refuses all system calls by another architecture's numbers, which
-// filter lets pass.
-func refuseForeign(a *arch.Info) error {
+// decide adds a filter: calls whose word at that place is the value have one end, all
+// others the other.
+func decide(at, value, same, other uint32) error {
 	list := []unix.SockFilter{
-		{Code: bpfLoad, K: archAt},
-		{Code: bpfEqual, K: uint32(a.ID), Jt: 1},
-		{Code: bpfReturn, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
-		{Code: bpfReturn, K: unix.SECCOMP_RET_ALLOW},
+		{Code: bpfLoad, K: at},
+		{Code: bpfEqual, K: value, Jf: 1},
+		{Code: bpfReturn, K: same},
+		{Code: bpfReturn, K: other},
 	}
 	prog := unix.SockFprog{Len: uint16(len(list)), Filter: &list[0]}
 	_, _, err := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))

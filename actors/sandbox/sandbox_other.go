@@ -2,6 +2,9 @@
 
 package sandbox
 
+// Renounce does nothing here.
+func Renounce() error { return nil }
+
 // Confine does nothing here: DuckDB's own lock remains.
 func Confine(Access, string) error { return nil }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -67,6 +68,12 @@ func child(text []byte) error {
 	// Threads of DuckDB's and of Go's that there are before are confined too.
 	if _, err := e.Exec(ctx, "CREATE TABLE t AS SELECT * FROM range(1000000)"); err != nil {
 		return err
+	}
+	if err := sandbox.Renounce(); err != nil {
+		return err
+	}
+	if got := do(ctx, e, s, "go udp"); got == "ok" {
+		return errors.New("a socket was made after Renounce")
 	}
 	if err := sandbox.Confine(s.Access, s.Own); err != nil {
 		return err
@@ -134,6 +141,10 @@ func do(ctx context.Context, e *duck.Engine, s script, step string) string {
 		_, err = net.ListenPacket("udp", "127.0.0.1:0")
 	case "kill":
 		err = syscall.Kill(os.Getppid(), 0)
+	case "tkill": // its own, which Landlock allows
+		if _, _, e := unix.RawSyscall(unix.SYS_TKILL, uintptr(unix.Gettid()), 0, 0); e != 0 {
+			err = e
+		}
 	case "chmod":
 		err = os.Chmod(words[2], 0o666)
 	case "limit": // another process's
@@ -271,7 +282,7 @@ func TestConfine(t *testing.T) {
 		{"INSTALL httpfs", ""}, {"LOAD '" + path("x.duckdb_extension") + "'", ""},
 		{"go read " + path("secret/key.csv"), "permission denied"}, {"go threads " + path("secret/key.csv"), "permission denied"}, {"go read " + path("in/a.csv"), "ok"},
 		{"go write " + path("secret/new"), "permission denied"}, {"go write " + filepath.Join(own, "new"), "ok"}, {"go write " + path("out/new"), "ok"},
-		{"go exec", "not permitted"}, {"go dial " + l.Addr().String(), "not permitted"}, {"go udp", "not permitted"}, {"go kill", "not permitted"},
+		{"go exec", "not permitted"}, {"go dial " + l.Addr().String(), "not permitted"}, {"go udp", "not permitted"}, {"go kill", "not permitted"}, {"go tkill", "not permitted"},
 		{"go chmod " + path("secret/key.csv"), "not permitted"}, {"go limit", "not permitted"}, {"go limits", "ok"},
 		{"go engine", "ok"},
 	}
