@@ -131,14 +131,19 @@ func (p *Pool) refill() {
 	}
 }
 
-// Warm opens a blank engine beyond those that are kept open: one that is taken from the
-// pool is not replaced then.
+// Warm opens a blank engine beyond those that are kept open, and rehearses with it: one
+// that is taken from the pool is not replaced then.
 func (p *Pool) Warm(ctx context.Context) error {
 	e, err := p.open(ctx)
-	if err == nil {
-		p.keep(&p.blank, e, p.config.Blank+1)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := e.rehearse(ctx); err != nil {
+		p.discard(e)
+		return err
+	}
+	p.keep(&p.blank, e, p.config.Blank+1)
+	return nil
 }
 
 // notify wakes the receiver of c, without blocking.

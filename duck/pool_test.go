@@ -142,15 +142,21 @@ func TestPoolTidies(t *testing.T) {
 }
 
 // TestPoolWarm: a blank engine that is opened beyond those that are kept is the first
-// user's, and nobody's after.
+// user's, and nobody's after. Nothing is left of what it has rehearsed.
 func TestPoolWarm(t *testing.T) {
 	ctx := context.Background()
-	p := NewPool(PoolConfig{Engine: Config{Memory: 64 << 20, Threads: 1}, Idle: 1})
+	p := NewPool(PoolConfig{Engine: Config{Memory: 64 << 20, Threads: 1, SpillDir: t.TempDir()}, Idle: 1})
 	defer p.Close()
 	if err := p.Warm(ctx); err != nil {
 		t.Fatal(err)
 	}
 	warm := p.blank[0]
+	if warm.left.any {
+		t.Error("the first user's Reset cleans up the rehearsal")
+	}
+	if left, err := os.ReadDir(warm.config.SpillDir); err != nil || len(left) > 0 {
+		t.Errorf("left by the rehearsal: %v, %v", left, err)
+	}
 	a, err := p.Get(ctx, Options{})
 	if err != nil || a != warm {
 		t.Fatalf("not the warm engine: %v", err)
