@@ -25,3 +25,16 @@ func TestPause(t *testing.T) {
 		}
 	}
 }
+
+// A blank process is started once nothing runs beside it, or has been awaited for long.
+func TestMayStart(t *testing.T) {
+	for _, c := range []struct {
+		busy   bool
+		waited time.Duration
+		want   bool
+	}{{false, tidyPause, true}, {true, tidyPause, false}, {true, tidyMax - 1, false}, {true, tidyMax, true}} {
+		if got := mayStart(c.busy, c.waited); got != c.want {
+			t.Errorf("busy %t, after %v: %t", c.busy, c.waited, got)
+		}
+	}
+}

@@ -90,7 +90,8 @@ const (
 	lookIdle  = time.Second           // the same while none does
 	nearShare = 70                    // percent of what may be had, from which on it is looked at most often
 	growth    = 2 << 30               // bytes a second that a core may take
-	tidyPause = 20 * time.Millisecond // starting waits so long, so that it stands in no request's way
+	tidyPause = 20 * time.Millisecond // starting a blank process waits so long, and until no request runs …
+	tidyMax   = time.Second / 4       // … but no longer than that: it takes 30 ms of a core
 	retryWait = time.Second           // after a start that failed
 )
 
@@ -297,24 +298,38 @@ func (p *Pool) tend() {
 	look := time.NewTimer(0)
 	defer look.Stop()
 	var refill <-chan time.Time
+	var since time.Time // when refill was set first
 	for {
 		select {
 		case <-p.quit:
 			return
 		case <-p.wake:
 			if refill == nil {
-				refill = time.After(tidyPause)
+				refill, since = time.After(tidyPause), time.Now()
 			}
 			look.Reset(0)
 		case <-refill:
 			refill = nil
-			if !p.refill() {
-				refill = time.After(retryWait)
+			if !mayStart(p.busy(), time.Since(since)) {
+				refill = time.After(tidyPause)
+			} else if !p.refill() {
+				refill, since = time.After(retryWait), time.Now()
 			}
 		case <-look.C:
 			look.Reset(p.watch())
 		}
 	}
+}
+
+// mayStart reports whether a blank process that has been waited for so long is started
+// while requests run, or none does.
+func mayStart(busy bool, waited time.Duration) bool { return !busy || waited >= tidyMax }
+
+// busy reports whether a request has a process.
+func (p *Pool) busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.all) > len(p.blank)+len(p.idle)
 }
 
 // refill starts blank processes until there are enough, and reports whether it could.
@@ -340,8 +355,8 @@ func (p *Pool) watch() time.Duration {
 	for pr := range p.all {
 		list = append(list, pr)
 	}
-	busy := len(p.all) > len(p.blank)+len(p.idle)
 	p.mu.Unlock()
+	busy := p.busy()
 	next, sum := lookBusy, int64(0)
 	for _, pr := range list {
 		if pr.why.Load() != 0 {
