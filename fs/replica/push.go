@@ -49,8 +49,12 @@ var (
 	ErrConflict = errors.New("another upload has this id")
 )
 
-// busyTriesMax is how often a node is asked that takes no more at once.
-const busyTriesMax = 3
+// How often a node is asked that takes no more at once: for one copy more, which a repair
+// may make as well, and while the upload cannot be used without its copy.
+const (
+	busyTriesMore = 3
+	busyTriesMax  = 40
+)
 
 // Push is the sending of one upload, which its sender has whole, to the nodes that are
 // to hold it. The sender may be one of them.
@@ -119,7 +123,11 @@ func (p *Push) hear(s Said) {
 	case Refused:
 		p.conflict = true
 	case Busy:
-		if p.busy[s.Node]++; p.busy[s.Node] < busyTriesMax {
+		tries := busyTriesMore
+		if len(p.Holders()) < p.class.Min {
+			tries = busyTriesMax
+		}
+		if p.busy[s.Node]++; p.busy[s.Node] < tries {
 			p.later = append(p.later, s.Node)
 		}
 	}

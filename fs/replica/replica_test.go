@@ -39,7 +39,9 @@ func TestPush(t *testing.T) {
 		"nobody":             {Class{1, 1}, "", "", nil, "", ErrTooFew, false},
 		"one is busy": {Class{2, 2}, "a", "b c", []string{"b", "b busy", "c", "c full", "b", "b stored"},
 			"a b", nil, false},
-		"busy for ever":  {Class{2, 2}, "a", "b", []string{"b", "b busy", "b", "b busy", "b", "b busy"}, "a", ErrTooFew, false},
+		"busy for long":  {Class{2, 2}, "a", "b", append(busy(busyTriesMax-1), "b", "b stored"), "a b", nil, false},
+		"busy for ever":  {Class{2, 2}, "a", "b", busy(busyTriesMax), "a", ErrTooFew, false},
+		"enough without": {Class{2, 1}, "a", "b", busy(busyTriesMore), "a", nil, true},
 		"another upload": {Class{2, 1}, "a", "b c", []string{"b", "b refused"}, "a", ErrConflict, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,6 +65,9 @@ func TestPush(t *testing.T) {
 		})
 	}
 }
+
+// busy are steps in which b is asked, and takes no more.
+func busy(times int) []string { return slices.Repeat([]string{"b", "b busy"}, times) }
 
 func said(t *testing.T, text string) (out []Said) {
 	t.Helper()
