@@ -95,6 +95,11 @@ func TestKeepers(t *testing.T) {
 	if err := nodes[0].Leave(ctx); err != nil { // it comes back, perhaps
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // before the nodes are closed
+		if t.Failed() {
+			t.Logf("the registers' keepers: %v\nwhat is told: %+v", keepersOf(nodes[1]), nodes[1].Members())
+		}
+	})
 	await(t, "three keepers of four nodes", func() bool { return len(keepersOf(nodes[1])) == 3 })
 	await(t, "members tell of the keepers", func() bool { return tellsKeepers(nodes[1]) })
 	last := nodes[len(nodes)-1].Registers()

@@ -24,7 +24,7 @@ func (p *planner) fit(d *draft, leaves []*leaf) *plan.Fit {
 		case l.scan != nil && l.scan.scan.Broadcast, l.scan == nil && l.how == plan.ReadAll:
 		case l.byPartition(d.n):
 			cut = true
-			if l.from[0].ex.Kind == plan.Range && p.o.SortBytes > 0 { // the task sorts
+			if l.from[0].ex.Kind == plan.Range { // the task sorts
 				f.Target = p.o.SortBytes
 			}
 			if l.from[0].ex.Kind == plan.Hash && !l.ordered && !d.ordered && p.splittable(d.root, l.view) {

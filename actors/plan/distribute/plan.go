@@ -116,6 +116,9 @@ func (o Options) filled() Options {
 	if o.TargetBytes <= 0 {
 		o.TargetBytes = targetBytes
 	}
+	if o.SortBytes <= 0 {
+		o.SortBytes = o.TargetBytes
+	}
 	if o.BroadcastBytes == 0 {
 		o.BroadcastBytes = broadcastBytes
 	}
