@@ -209,7 +209,11 @@ func testForged(t *testing.T, program ...string) {
 	}
 }
 
-// confined counts the children of this process that have a seccomp filter, and all.
+// confinedBy is a process's filters of system calls once it is held to files: it has one
+// more then than a blank one.
+const confinedBy = "\nSeccomp_filters:\t3\n"
+
+// confined counts the children of this process that are held to files, and all.
 func confined(t *testing.T) (filtered, all int) {
 	t.Helper()
 	list, err := filepath.Glob("/proc/[0-9]*/status")
@@ -222,7 +226,7 @@ func confined(t *testing.T) (filtered, all int) {
 			continue
 		}
 		all++
-		if strings.Contains(string(status), "\nSeccomp:\t2\n") {
+		if strings.Contains(string(status), confinedBy) {
 			filtered++
 		}
 	}

@@ -132,15 +132,17 @@ func (p *Pool) refill() {
 }
 
 // Warm opens a blank engine beyond those that are kept open, and rehearses with it: one
-// that is taken from the pool is not replaced then.
+// that is taken from the pool is not replaced then. One that fails at that, as on a full
+// disk, is closed, and others are opened when they are needed.
 func (p *Pool) Warm(ctx context.Context) error {
 	e, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
 	if err := e.rehearse(ctx); err != nil {
+		p.config.Engine.Log.Debug("duck: pool", "error", err)
 		p.discard(e)
-		return err
+		return nil
 	}
 	p.keep(&p.blank, e, p.config.Blank+1)
 	return nil

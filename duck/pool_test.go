@@ -175,6 +175,27 @@ func TestPoolWarm(t *testing.T) {
 	}
 }
 
+// TestPoolWarmFails: a rehearsal that fails, here for its file, is nobody's concern.
+func TestPoolWarmFails(t *testing.T) {
+	ctx := context.Background()
+	p := NewPool(PoolConfig{Engine: Config{Memory: 64 << 20, Threads: 1, SpillDir: t.TempDir()}, Idle: 1,
+		Setup: func(_ context.Context, e *Engine) error {
+			return os.MkdirAll(filepath.Join(e.config.SpillDir, rehearsedFile, "taken"), 0o700)
+		}})
+	defer p.Close()
+	if err := p.Warm(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(p.blank); n != 0 {
+		t.Errorf("%d engines are kept whose rehearsal failed", n)
+	}
+	e, err := p.Get(ctx, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Put(e)
+}
+
 // eventually repeats f until it is content.
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()

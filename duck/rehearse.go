@@ -14,6 +14,7 @@ import (
 
 // What rehearse writes, and how it reads that.
 const (
+	rehearsedFile  = "rehearsal.parquet"
 	rehearsedRows  = "SELECT i, i % 7 AS k, 'row ' || i AS s FROM range(100) AS r(i)"
 	rehearsedQuery = "SELECT k, count(*) AS n, sum(i), max(s) FROM %s WHERE i > 1 GROUP BY k ORDER BY n, k"
 )
@@ -25,7 +26,7 @@ func (e *Engine) rehearse(ctx context.Context) error {
 	if e.config.SpillDir == "" {
 		return nil // there is no place for the file
 	}
-	file := filepath.Join(e.config.SpillDir, "rehearsal.parquet")
+	file := filepath.Join(e.config.SpillDir, rehearsedFile)
 	defer os.Remove(file)
 	_, err := e.Exec(ctx, fmt.Sprintf("COPY (%s) TO %s (FORMAT parquet)", rehearsedRows, lexer.QuoteText(file)))
 	if err == nil {

@@ -91,7 +91,7 @@ const (
 	nearShare = 70                    // percent of what may be had, from which on it is looked at most often
 	growth    = 2 << 30               // bytes a second that a core may take
 	tidyPause = 20 * time.Millisecond // starting a blank process waits so long, and until no request runs …
-	tidyMax   = time.Second / 4       // … but no longer than that: it takes 30 ms of a core
+	tidyMax   = time.Second / 4       // … but not much longer than that: it takes 40 ms of a core
 	retryWait = time.Second           // after a start that failed
 )
 

@@ -4,8 +4,9 @@
 //
 // On Linux that is Landlock for files, sockets and signals, a seccomp filter for what
 // no engine has a use for (sockets, programs, other processes, mounts), no new
-// privileges, and no core files. What is given up cannot be taken back. Elsewhere, and
-// where the kernel lacks it, DuckDB's own lock is what remains: Protection says so.
+// privileges, and no core files: files once it is known which are given (Confine), the
+// rest before (Renounce). What is given up cannot be taken back. Elsewhere, and where the
+// kernel lacks it, DuckDB's own lock is what remains: Protection says so.
 //
 // It refuses to know DuckDB, nodes and requests.
 package sandbox

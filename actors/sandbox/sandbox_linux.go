@@ -38,6 +38,10 @@ func Renounce() error {
 	if !seccomp.Supported() {
 		return nil
 	}
+	// That no privileges are gained is this thread's until the filter takes it to all: by
+	// another thread, a user who is not root may set no filter.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	here, err := arch.GetInfo("")
 	if err == nil {
 		err = seccomp.LoadFilter(filter(here))
@@ -91,9 +95,10 @@ func Confine(a Access, own string) error {
 	return nil
 }
 
-// refused are system calls that no engine has a use for, beside tkill: new sockets, programs and
-// processes, other processes' memory and limits, signals to them, mounts, keys, ways
-// around filters, and what Landlock does not see: modes, owners and times of files.
+// refused are system calls that no engine has a use for, beside tkill: new sockets,
+// programs and processes, other processes' memory and limits, signals to them, mounts,
+// keys, ways around filters, and what Landlock does not see: modes, owners and times of
+// files.
 var refused = []string{
 	"socket", "socketpair", "connect", "bind", "listen", "accept", "accept4",
 	"fork", "vfork", "execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "pidfd_open", "pidfd_getfd", "pidfd_send_signal",
@@ -160,10 +165,13 @@ func decide(at, value, same, other uint32) error {
 		{Code: bpfReturn, K: other},
 	}
 	prog := unix.SockFprog{Len: uint16(len(list)), Filter: &list[0]}
-	_, _, err := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	thread, _, err := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(list)
-	if err != 0 {
+	switch {
+	case err != 0:
 		return err
+	case thread != 0:
+		return fmt.Errorf("thread %d has another filter", thread)
 	}
 	return nil
 }

@@ -49,11 +49,12 @@ var (
 	ErrConflict = errors.New("another upload has this id")
 )
 
-// How often a node is asked that takes no more at once: for one copy more, which a repair
-// may make as well, and while the upload cannot be used without its copy.
+// How often a node is asked that takes no more at once; and how often all of them together
+// while the upload cannot be used without one of their copies. A copy more than that a
+// repair makes as well.
 const (
-	busyTriesMore = 3
-	busyTriesMax  = 40
+	busyTriesMax = 3
+	busyTriesAll = 40
 )
 
 // Push is the sending of one upload, which its sender has whole, to the nodes that are
@@ -61,7 +62,8 @@ const (
 type Push struct {
 	class      Class
 	candidates []Node       // not asked yet, the best first
-	busy       map[Node]int // how often each said so
+	busy       map[Node]int // how often each said that it is
+	waits      int          // the sum of it
 	later      []Node       // busy ones, to be asked once no other is left
 	said       []Said       // what each node said last, the holders among them
 	conflict   bool
@@ -123,11 +125,9 @@ func (p *Push) hear(s Said) {
 	case Refused:
 		p.conflict = true
 	case Busy:
-		tries := busyTriesMore
-		if len(p.Holders()) < p.class.Min {
-			tries = busyTriesMax
-		}
-		if p.busy[s.Node]++; p.busy[s.Node] < tries {
+		p.busy[s.Node]++
+		p.waits++
+		if p.busy[s.Node] < busyTriesMax || len(p.Holders()) < p.class.Min && p.waits < busyTriesAll {
 			p.later = append(p.later, s.Node)
 		}
 	}

@@ -39,9 +39,9 @@ func TestPush(t *testing.T) {
 		"nobody":             {Class{1, 1}, "", "", nil, "", ErrTooFew, false},
 		"one is busy": {Class{2, 2}, "a", "b c", []string{"b", "b busy", "c", "c full", "b", "b stored"},
 			"a b", nil, false},
-		"busy for long":  {Class{2, 2}, "a", "b", append(busy(busyTriesMax-1), "b", "b stored"), "a b", nil, false},
-		"busy for ever":  {Class{2, 2}, "a", "b", busy(busyTriesMax), "a", ErrTooFew, false},
-		"enough without": {Class{2, 1}, "a", "b", busy(busyTriesMore), "a", nil, true},
+		"busy for long":  {Class{2, 2}, "a", "b", append(busy(busyTriesAll-1), "b", "b stored"), "a b", nil, false},
+		"busy for ever":  {Class{2, 2}, "a", "b", busy(busyTriesAll), "a", ErrTooFew, false},
+		"enough without": {Class{2, 1}, "a", "b", busy(busyTriesMax), "a", nil, true},
 		"another upload": {Class{2, 1}, "a", "b c", []string{"b", "b refused"}, "a", ErrConflict, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestPushEnds(t *testing.T) {
 		}
 		failed := map[Node]bool{}
 		for step := 0; ; step++ {
-			if step > (len(all)+1)*(busyTriesMax+1) {
+			if step > (len(all)+1)*(busyTriesMax+1)+busyTriesAll {
 				rt.Fatal("it does not end")
 			}
 			chain := p.Next()
