@@ -248,21 +248,29 @@ func (s *Store) Bury(since time.Time, ids ...UploadID) error {
 	return nil
 }
 
-// Quarantine takes an upload whose bytes are damaged out of use. Its file is kept aside,
-// for people, until a good copy is here again.
-func (s *Store) Quarantine(id UploadID) error {
-	if err := s.quarantine(id); err != nil {
-		return fmt.Errorf("fs: quarantine %s: %w", id, classify(err))
+// Quarantine takes an upload whose bytes were found damaged out of use. Its file is kept
+// aside, for people, until a good copy is here again. seen is what Stat told before the
+// bytes were read, or its ID if that could not be told: ErrNotFound when that copy has gone
+// meanwhile, whether or not another has come.
+func (s *Store) Quarantine(seen Info) error {
+	if err := s.quarantine(seen); err != nil {
+		return fmt.Errorf("fs: quarantine %s: %w", seen.ID, classify(err))
 	}
 	return nil
 }
 
 // quarantine moves the file before the index forgets it: a crash in between leaves a
 // durable upload without a file, which is as corrupt as it was.
-func (s *Store) quarantine(id UploadID) error {
+func (s *Store) quarantine(seen Info) error {
+	id := seen.ID
+	s.quarantining.Lock()
+	defer s.quarantining.Unlock()
 	defer s.claims.leave(id)()
-	if _, err := s.Stat(id); err != nil && !errors.Is(err, ErrCorrupt) {
+	switch now, err := s.Stat(id); {
+	case err != nil && !errors.Is(err, ErrCorrupt):
 		return err
+	case err == nil && !now.Committed.Equal(seen.Committed):
+		return ErrNotFound
 	}
 	if err := s.fs.MkdirAll(s.aside(), 0o700); err != nil {
 		return err

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,13 +122,17 @@ func TestQuarantine(t *testing.T) {
 	if err := s.Verify(context.Background(), info.ID); !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("the fault did not happen: %v", err)
 	}
-	if err := s.Quarantine(info.ID); err != nil {
-		t.Fatal(err)
+	errs := make(chan error, 2) // of two that found the damage
+	for range cap(errs) {
+		go func() { errs <- s.Quarantine(info) }()
+	}
+	if a, b := <-errs, <-errs; (a == nil) == (b == nil) || !errors.Is(cmp.Or(a, b), ErrNotFound) {
+		t.Fatalf("two at once: %v, %v", a, b)
 	}
 	if _, err := s.Stat(info.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("it is still in use: %v", err)
 	}
-	if err := s.Quarantine(info.ID); !errors.Is(err, ErrNotFound) {
+	if err := s.Quarantine(info); !errors.Is(err, ErrNotFound) {
 		t.Errorf("again: %v", err)
 	}
 	if err := s.Close(); err != nil {
@@ -147,6 +152,10 @@ func TestQuarantine(t *testing.T) {
 	if ids, err := s.Quarantined(); err != nil || len(ids) != 0 {
 		t.Errorf("aside after it was healed: %v, %v", ids, err)
 	}
+	if err := s.Quarantine(info); !errors.Is(err, ErrNotFound) { // the copy that was damaged
+		t.Errorf("told late: %v", err)
+	}
+	wantBytes(t, s, info.ID, b)
 }
 
 // TestKeep: what could be made again becomes what is kept, once it has been checked.
@@ -274,7 +283,13 @@ func powerLossOfCopies(t *testing.T, at int64, seed uint64) int64 {
 	step(one, "copying", "held", func() error { return copyOf(s, one, "copy", b) })
 	step(two, "copying", "held", func() error { return copyOf(s, two, "copy", b) })
 	step(one, "burying", "buried", func() error { return s.Bury(time.Unix(1000, 0), one) })
-	step(two, "setting aside", "aside", func() error { return s.Quarantine(two) })
+	step(two, "setting aside", "aside", func() error {
+		info, err := s.Stat(two)
+		if err == nil {
+			err = s.Quarantine(info)
+		}
+		return err
+	})
 	step(two, "copying again", "held", func() error { return copyOf(s, two, "copy", b) })
 	u, err := s.CreateCopy(three, "cached", int64(len(b)))
 	if err == nil {

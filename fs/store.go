@@ -73,6 +73,9 @@ type Store struct {
 	frames  sync.Pool // *[FrameSize]byte
 	uploads atomic.Int64
 	claims  *Claims
+
+	quarantining sync.Mutex // one upload is put aside at a time: two may find the same one damaged
+
 	// reserved is what copies being written have still to write, in bytes.
 	reserved atomic.Int64
 

@@ -54,12 +54,13 @@ func (r *Replicas) Here(id fs.UploadID) (path string, ok bool) {
 
 func (r *Replicas) local(ctx context.Context, id fs.UploadID, holders []mesh.NodeID) (string, error) {
 	for {
+		seen := r.seen(id)
 		path, err := r.store.Path(id)
-		if info, e := r.store.Stat(id); e == nil && info.Kind == fs.KindBuried {
+		if seen.Kind == fs.KindBuried {
 			err = replica.ErrDeleted
 		}
 		if errors.Is(err, fs.ErrCorrupt) {
-			err = cmp.Or(r.putAside(id, err), fs.ErrNotFound)
+			err = cmp.Or(r.putAside(seen, err), fs.ErrNotFound)
 		}
 		switch {
 		case err == nil:
@@ -175,9 +176,10 @@ func (t *throttled) Read(p []byte) (int, error) {
 // keep makes a cached upload one of the copies.
 func (r *Replicas) keep(id fs.UploadID) error {
 	defer r.cache.pin(id)() // not to be evicted meanwhile
+	seen := r.seen(id)
 	if err := r.store.Keep(id, kindCopy); err != nil {
 		if errors.Is(err, fs.ErrCorrupt) {
-			err = errors.Join(err, r.putAside(id, err))
+			err = errors.Join(err, r.putAside(seen, err))
 		}
 		return err
 	}

@@ -156,11 +156,12 @@ func (r *Replicas) verify(ctx context.Context, id fs.UploadID) (State, error) {
 	case <-ctx.Done():
 		return State{}, context.Cause(ctx)
 	}
+	seen := r.seen(id)
 	err := r.store.Verify(ctx, id)
 	for try := 1; errors.Is(err, syscall.EIO); try++ {
 		r.log.Error("a copy cannot be read", "upload", id, "try", try, "err", err)
 		if try == eioTries {
-			return State{}, r.putAside(id, err)
+			return State{}, r.putAside(seen, err)
 		}
 		if err := delay.For(ctx, eioPause); err != nil {
 			return State{}, err
@@ -171,7 +172,7 @@ func (r *Replicas) verify(ctx context.Context, id fs.UploadID) (State, error) {
 	case errors.Is(err, fs.ErrNotFound):
 		return State{}, nil
 	case errors.Is(err, fs.ErrCorrupt):
-		return State{}, r.putAside(id, err)
+		return State{}, r.putAside(seen, err)
 	case err != nil:
 		return State{}, err
 	}
@@ -189,16 +190,24 @@ func (r *Replicas) verify(ctx context.Context, id fs.UploadID) (State, error) {
 	return State{Held: true, Digest: whole.Digest().String()}, nil
 }
 
+// seen is what can be told of a copy before it is read: what is then said of its bytes is
+// about that copy, and not about one that has come since.
+func (r *Replicas) seen(id fs.UploadID) fs.Info {
+	info, _ := r.store.Stat(id)
+	info.ID = id
+	return info
+}
+
 // putAside takes a copy that was found damaged out of use.
-func (r *Replicas) putAside(id fs.UploadID, why error) error {
-	err := r.store.Quarantine(id)
+func (r *Replicas) putAside(seen fs.Info, why error) error {
+	err := r.store.Quarantine(seen)
 	if errors.Is(err, fs.ErrNotFound) {
 		return nil // somebody else found it too
 	}
 	if err == nil {
-		r.log.Error("a damaged copy is put aside", "upload", id, "err", why)
+		r.log.Error("a damaged copy is put aside", "upload", seen.ID, "err", why)
 		r.done.quarantined.Add(1)
-		r.cache.gone(id)
+		r.cache.gone(seen.ID)
 		r.nudge()
 	}
 	return err

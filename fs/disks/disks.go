@@ -212,8 +212,8 @@ func (d *Disks) Keep(id fs.UploadID, kind string) error {
 }
 
 // Quarantine is [fs.Store.Quarantine].
-func (d *Disks) Quarantine(id fs.UploadID) error {
-	_, err := at(d, id, func(s *fs.Store) (none struct{}, err error) { return none, s.Quarantine(id) })
+func (d *Disks) Quarantine(seen fs.Info) error {
+	_, err := at(d, seen.ID, func(s *fs.Store) (none struct{}, err error) { return none, s.Quarantine(seen) })
 	return err
 }
 
