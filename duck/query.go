@@ -40,6 +40,7 @@ func (o *op) exec(sql string) (int64, error) {
 	}
 	defer list.free()
 	o.engine.left.note(sql)
+	o.engine.windows = o.engine.windows || windowed(sql)
 	return list.run(o.engine.conn)
 }
 
@@ -68,6 +69,7 @@ func (o *op) define(what, name, query string) error {
 		return err
 	}
 	e := o.engine
+	e.windows = e.windows || windowed(query)
 	list, err := split(e.conn, fmt.Sprintf("CREATE OR REPLACE TEMP %s %s AS %s", what, lexer.QuoteName(name), query))
 	if err != nil {
 		return err
@@ -214,10 +216,17 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 	if err != nil {
 		return 0, err
 	}
+	s := b.statement
+	if o.engine.windows || windowed(b.query) {
+		if s, err = prepare(o.engine.conn, oneThread(b.query)); err != nil {
+			return 0, err
+		}
+		defer mapping.DestroyPrepare(&s)
+	}
 	shape := newShape(b.schema)
 	defer shape.free()
 	out := newChunk(b.schema)
-	err = stream(o.engine.conn, b.statement, b.query, func(chunk mapping.DataChunk) error {
+	err = stream(o.engine.conn, s, b.query, func(chunk mapping.DataChunk) error {
 		n := int(mapping.DataChunkGetSize(chunk))
 		if n == 0 {
 			return nil
@@ -237,6 +246,20 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 		return nil
 	})
 	return rows, err
+}
+
+// oneThread makes one thread of DuckDB's do the last steps of a query with window
+// functions, by a LIMIT that leaves nothing out. Several may wait for one another without
+// end (DuckDB 1.5.6): some for the reader to take their rows, the reader for rows of one
+// before them, and that one for work which they hold.
+func oneThread(query string) string {
+	return "SELECT * FROM (" + query + "\n) LIMIT 9223372036854775807"
+}
+
+// windowed reports whether sql has the word that every window function goes with.
+func windowed(sql string) bool {
+	toks, _ := lexer.Lex(sql)
+	return slices.ContainsFunc(toks, func(t lexer.Token) bool { return t.Kind == lexer.Word && strings.EqualFold(t.In(sql), "over") })
 }
 
 // optionName matches the valid names of COPY options.

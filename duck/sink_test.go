@@ -5,10 +5,15 @@ package duck
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 	"unsafe"
+
+	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond/duck/vec"
 )
@@ -158,6 +163,88 @@ func TestDrainSeesEveryRowOnce(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Several threads of DuckDB's may wait for one another without end when they stream what
+// window functions have sorted, once in some hundred queries. So one thread makes those
+// rows, wherever the window is written, and several make others.
+func TestFetchWindowsInOneThread(t *testing.T) {
+	e := start(t, Config{Threads: 4})
+	ctx := context.Background()
+	exec(t, e, "CREATE TABLE big AS SELECT range AS i FROM range(1_000_000)")
+	var inside, mixed atomic.Int64
+	met, meet := make(chan struct{}, 1), make(chan struct{})
+	register := func(name string, call func()) {
+		err := e.RegisterFunc(Func{Name: name, Args: []string{"BIGINT"}, Result: "BIGINT", Volatile: true, Call: func(_ context.Context, args arrow.RecordBatch) (arrow.Array, error) {
+			call()
+			args.Column(0).Retain()
+			return args.Column(0), nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	register("alone", func() {
+		if inside.Add(1) > 1 {
+			mixed.Add(1)
+		}
+		runtime.Gosched()
+		inside.Add(-1)
+	})
+	register("together", func() { // once, two threads wait for one another here
+		select {
+		case met <- struct{}{}:
+			select {
+			case meet <- struct{}{}:
+			case <-time.After(time.Minute):
+				t.Error("one thread runs a query without windows")
+			}
+		case <-meet:
+		default:
+		}
+	})
+	fetch := func(query string) {
+		t.Helper()
+		want := int64(0)
+		n, err := e.Fetch(ctx, query, func(c *vec.Chunk) error {
+			for _, v := range unsafe.Slice((*int64)(c.Columns[0].Data), c.Rows) {
+				if v != want {
+					return fmt.Errorf("row %d where %d is expected", v, want)
+				}
+				want++
+			}
+			return nil
+		})
+		if err != nil || n != 1_000_000 {
+			t.Errorf("%s: %d rows, %v", query, n, err)
+		}
+		if mixed.Swap(0) > 0 {
+			t.Errorf("%s: several threads make its rows", query)
+		}
+	}
+	fetch("SELECT together(i) FROM big")
+	for _, query := range []string{
+		"SELECT alone(i), row_number() OVER (ORDER BY i) FROM big",
+		"SELECT alone(i) FROM big QUALIFY row_number() Over(ORDER BY i) > 0 -- all",
+		"SELECT alone(i), i, i FROM big WINDOW w AS (ORDER BY i) QUALIFY count(*) OVER w > 0",
+	} {
+		fetch(query)
+	}
+	if err := e.View(ctx, "v", "SELECT i, row_number() OVER (ORDER BY i) AS r FROM big"); err != nil {
+		t.Fatal(err)
+	}
+	fetch("SELECT alone(i), r FROM v")
+	if err := e.Reset(ctx); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, e, "CREATE TABLE big AS SELECT range AS i FROM range(1_000_000); CREATE VIEW v AS SELECT i, sum(i) OVER (ORDER BY i) AS r FROM big")
+	fetch("SELECT alone(i), r FROM v")
+	if err := e.Reset(ctx); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, e, "CREATE TABLE big AS SELECT range AS i FROM range(1_000_000)")
+	<-met
+	fetch("SELECT together(i) FROM big")
 }
 
 // nested are values whose children are constants, dictionaries or slices in
