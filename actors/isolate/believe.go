@@ -61,16 +61,16 @@ func addsUp(list []int64, least, most int64) bool {
 	return sum >= least
 }
 
-// outcomeOf is what has become of an attempt that took that long.
-func (s *session) outcomeOf(told *exec.Outcome, took time.Duration) (*exec.Outcome, error) {
-	out := &exec.Outcome{Spilled: min(max(told.Spilled, 0), factMax), CPU: min(max(told.CPU, 0), took*time.Duration(runtime.NumCPU()))}
+// end commits the segment of an attempt that took that long, or counts its files.
+func (s *session) end(reply *runReply, took time.Duration) (out *exec.Outcome, err error) {
+	told := &reply.Outcome
+	out = &exec.Outcome{Spilled: min(max(told.Spilled, 0), factMax), CPU: min(max(told.CPU, 0), took*time.Duration(runtime.NumCPU()))}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.packet.Stage().Exchange.Write == nil {
-		if s.committed == nil {
-			return nil, disbelieved("it is done, and has committed nothing")
+		if out.Segment, err = s.commit(&told.Segment, reply.Sums); err != nil {
+			return nil, err
 		}
-		out.Segment = *s.committed
 		return out, nil
 	}
 	dir := exec.AttemptDir(s.packet.Staging, s.a)

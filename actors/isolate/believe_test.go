@@ -23,7 +23,9 @@ import (
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/funcs"
+	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/fs"
 )
 
 // cut is the packet of a stage that is cut in two.
@@ -93,23 +95,32 @@ func TestHeldOf(t *testing.T) {
 	}
 }
 
-// TestOutcomeOf: what a process says of an attempt is cut to what the attempt was about.
-func TestOutcomeOf(t *testing.T) {
+// written07 is a segment that a process has written. Its id is 07.
+type written07 struct{ journal.Shared }
+
+func (written07) Adopt(fs.Sums) error { return nil }
+func (written07) Commit(h api.Held) (api.Held, error) {
+	h.Segment = "07"
+	return h, nil
+}
+
+// TestEnd: what a process says of an attempt is cut to what the attempt was about.
+func TestEnd(t *testing.T) {
 	a := exec.Attempt{Job: "00000000000000000000000000000001", ID: plan.AttemptID{Task: plan.TaskID{Stage: "s0"}, Attempt: 1}}
-	committed := &api.Held{Segment: "07", Rows: 5}
-	forged := func() *exec.Outcome {
-		return &exec.Outcome{Segment: api.Held{Segment: "ff", Rows: 100}, Copies: []string{"n9"}, Spilled: -1, CPU: -1, Files: exec.Files{Manifest: "../other", Count: 1, Bytes: 7}}
+	forged := func() *runReply {
+		return &runReply{Outcome: exec.Outcome{Segment: api.Held{Segment: "ff", Rows: 5, Partitions: 1}, Copies: []string{"n9"}, Spilled: -1, CPU: -1, Files: exec.Files{Manifest: "../other", Count: 1, Bytes: 7}}}
 	}
-	s := &session{m: &Machine{}, a: a, packet: cut(), committed: committed}
-	if out, err := s.outcomeOf(forged(), time.Second); err != nil || !reflect.DeepEqual(out, &exec.Outcome{Segment: *committed}) {
+	s := &session{m: &Machine{}, a: a, packet: cut(), draft: written07{}}
+	out, err := s.end(forged(), time.Second)
+	if err != nil || out.Segment.Segment != "07" || out.Segment.Rows != 5 || !reflect.DeepEqual(out, &exec.Outcome{Segment: out.Segment}) {
 		t.Errorf("of a segment: %+v, %v", out, err)
 	}
-	long := &exec.Outcome{Spilled: math.MaxInt64, CPU: math.MaxInt64}
-	if out, err := s.outcomeOf(long, time.Second); err != nil || out.Spilled != factMax || out.CPU != time.Duration(runtime.NumCPU())*time.Second {
+	s.draft = written07{}
+	long := &runReply{Outcome: exec.Outcome{Segment: api.Held{Partitions: 1}, Spilled: math.MaxInt64, CPU: math.MaxInt64}}
+	if out, err := s.end(long, time.Second); err != nil || out.Spilled != factMax || out.CPU != time.Duration(runtime.NumCPU())*time.Second {
 		t.Errorf("of a second: %+v, %v", out, err)
 	}
-	s.committed = nil
-	if _, err := s.outcomeOf(forged(), time.Second); !errors.Is(err, plan.ErrInternal) {
+	if _, err := s.end(forged(), time.Second); !errors.Is(err, plan.ErrInternal) {
 		t.Errorf("of no segment: %v", err)
 	}
 	s.packet = written(t.TempDir())
@@ -133,9 +144,9 @@ func TestOutcomeOf(t *testing.T) {
 		"negative files": {func(f *exec.Files) { f.Count = -1 }, false},
 		"endless rows":   {func(f *exec.Files) { f.Rows = math.MaxInt64 }, false},
 	} {
-		told := &exec.Outcome{Segment: api.Held{Segment: "ff"}, Files: own}
-		c.change(&told.Files)
-		out, err := s.outcomeOf(told, time.Second)
+		told := &runReply{Outcome: exec.Outcome{Segment: api.Held{Segment: "ff"}, Files: own}}
+		c.change(&told.Outcome.Files)
+		out, err := s.end(told, time.Second)
 		switch {
 		case c.ok && (err != nil || out.Segment.Segment != "" || out.Files.Bytes != 5 || out.Files.Rows != 2):
 			t.Errorf("%s: %+v, %v", name, out, err)
@@ -144,7 +155,7 @@ func TestOutcomeOf(t *testing.T) {
 		}
 	}
 	s.m.Limits.Output = 4
-	if _, err := s.outcomeOf(&exec.Outcome{Files: own}, time.Second); !errors.Is(err, plan.ErrQuery) {
+	if _, err := s.end(&runReply{Outcome: exec.Outcome{Files: own}}, time.Second); !errors.Is(err, plan.ErrQuery) {
 		t.Errorf("more than the limit: %v", err)
 	}
 }
@@ -213,7 +224,7 @@ func TestReceived(t *testing.T) {
 // TestUnwantedFiles: files beside calls that take none are closed.
 func TestUnwantedFiles(t *testing.T) {
 	s := &session{m: &Machine{Funcs: new(funcs.Registry)}, packet: cut()}
-	for _, method := range []string{methodPacket, methodSchema, methodDial, methodDraft, methodRoom, methodCommit, methodAbort, methodShape, methodBatch, methodScalar, "other"} {
+	for _, method := range []string{methodPacket, methodSchema, methodDial, methodDraft, methodRoom, methodAbort, methodShape, methodBatch, methodScalar, "other"} {
 		f, err := os.Open(os.DevNull)
 		if err != nil {
 			t.Fatal(err)

@@ -2,15 +2,16 @@
 // of the node here, its answer by packages exec and prepare there.
 //
 //	node                                        engine process
-//	Machine.Run ─── attempt ──────────────────▶ exec.Machine
-//	  session ◀──── packet, schema, draft … ─── journal, packets, blocks, functions
+//	Machine.Run ─── attempt, packet ──────────▶ exec.Machine
+//	  session ◀──── schema, draft … ─────────── journal, packets, blocks, functions
 //	DuckDB.Plan ─── request ──────────────────▶ prepare.Local
 //
 // What an attempt needs of the node it asks for while it runs, and gets no more than
-// that: its stage's packet; blocks of the segments that it reads, by way of the node,
-// which has the connections and the keys; a file to write its segment to, which the
-// node alone commits; and calls of Go functions, which run in the node's process,
-// where their program keeps what they need.
+// that: its stage's packet, if that is too large to come with it; blocks of the segments
+// that it reads, by way of the node, which has the connections and the keys; a file to
+// write its segment to, which the node alone commits, when it hears that the attempt is
+// done; and calls of Go functions, which run in the node's process, where their program
+// keeps what they need.
 //
 // It refuses to know how processes live and die (package process) and what they may
 // reach (package sandbox).

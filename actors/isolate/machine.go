@@ -91,7 +91,11 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 	if inside.Memory = m.Memory.Inside(a.Memory); a.Frugal {
 		inside.Memory = inside.Memory * frugalShare / 100
 	}
-	body, err := jsonOf(inside)
+	request := runRequest{Attempt: inside}
+	if request.Token, request.Packet, err = m.packets.small(packet); err != nil {
+		return nil, err
+	}
+	body, err := jsonOf(request)
 	if err != nil {
 		return nil, err
 	}
@@ -107,11 +111,11 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 		}
 		return nil, err
 	}
-	told := new(exec.Outcome)
+	told := new(runReply)
 	if err := fromBytes(body, told); err != nil {
 		return nil, err
 	}
-	return s.outcomeOf(told, time.Since(begun))
+	return s.end(told, time.Since(begun))
 }
 
 // strike has the process die, or stop, where that is armed.
@@ -146,6 +150,7 @@ type packetNames struct {
 type packed struct {
 	packet   *api.Packet
 	token    string         // names the packet for as long as it is one of the last: a process keeps one
+	small    []byte         // the packet, if it has at most packetSent bytes; empty: it was not small
 	access   process.Access // resolved
 	resolved time.Time
 }
@@ -166,10 +171,21 @@ func (p *packetNames) of(packet *api.Packet) *packed {
 	return p.last[0]
 }
 
-func (p *packetNames) token(packet *api.Packet) string {
+// small is a packet's token, and the packet if it is small.
+func (p *packetNames) small(packet *api.Packet) (token string, small []byte, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.of(packet).token
+	known := p.of(packet)
+	if known.small == nil {
+		b, err := packet.MarshalBinary()
+		if err != nil {
+			return "", nil, err
+		}
+		if known.small = []byte{}; len(b) <= packetSent {
+			known.small = b
+		}
+	}
+	return known.token, known.small, nil
 }
 
 // access is what a process that runs tasks of the packet's stage may reach.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -193,7 +194,7 @@ func TestSession(t *testing.T) {
 		}
 		return err
 	}
-	for method, body := range map[string]string{methodCommit: "{}", methodRoom: "", methodPacket: `{"Stage": 0}`, methodSchema: "{}", "other": "", methodBatch: "", methodScalar: "\x01"} {
+	for method, body := range map[string]string{methodRoom: "", methodPacket: `{"Stage": 0}`, methodSchema: "{}", "other": "", methodBatch: "", methodScalar: "\x01"} {
 		if err := call(method, body); err == nil {
 			t.Errorf("%s is answered", method)
 		}
@@ -210,20 +211,24 @@ func TestSession(t *testing.T) {
 	if err := call(methodDraft, ""); err != nil {
 		t.Error(err)
 	}
-	if err := call(methodCommit, `{"Sums": {"Size": 5}}`); err == nil {
-		t.Error("bytes that nobody wrote are committed")
+	if out, err := s.end(&runReply{Sums: fs.Sums{Size: 5}}, time.Second); err == nil {
+		t.Errorf("bytes that nobody wrote are committed: %+v", out)
 	}
 	forged := newSession(r.Machine, exec.Attempt{Job: packet.ID, Stage: 1}, packet, r, t.TempDir())
-	for _, c := range []struct{ method, body string }{{methodDraft, ""}, {methodCommit, `{"Held": {"owner": "eve", "job": "ffffffffffffffffffffffffffffffff", "stage": "s1", "copy": true, "created": 5, "rows": 7, "partitions": 1}}`}} {
-		_, files, err := forged.serve(t.Context(), c.method, []byte(c.body), nil)
-		if err != nil {
-			t.Fatalf("%s: %v", c.method, err)
-		}
-		for _, f := range files {
-			f.Close()
-		}
+	told := api.Held{Segment: "ff", Owner: "eve", Job: "ffffffffffffffffffffffffffffffff", Stage: "s1", Copy: true, Created: 5, Rows: 7, Partitions: 1}
+	if out, err := forged.end(&runReply{Outcome: exec.Outcome{Segment: told}}, time.Second); !errors.Is(err, plan.ErrInternal) {
+		t.Errorf("a process that has written nothing is done: %+v, %v", out, err)
 	}
-	if h := forged.committed; h.Owner != "ann" || h.Job != packet.ID || h.Stage != "" || h.Rows != 7 || h.Copy || h.Created < 1e12 {
+	_, files, err := forged.serve(t.Context(), methodDraft, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	process.CloseAll(files)
+	out, err := forged.end(&runReply{Outcome: exec.Outcome{Segment: told}}, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := out.Segment; h.Owner != "ann" || h.Job != packet.ID || h.Stage != "" || h.Rows != 7 || h.Copy || h.Created < 1e12 || h.Segment == told.Segment {
 		t.Errorf("a process says whose its segment is: %+v", h)
 	}
 	forged.close()

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs"
@@ -26,7 +25,6 @@ const (
 	methodDial   = "dial"
 	methodDraft  = "draft"
 	methodRoom   = "room"
-	methodCommit = "commit"
 	methodAbort  = "abort"
 	methodShape  = "shape"  // of a batch function's output
 	methodBatch  = "batch"  // a call of a batch function
@@ -49,22 +47,33 @@ type scalarFunc struct {
 	Volatile bool
 }
 
-// packetRequest asks for a stage's packet. Have is the token of the one that the
-// process has: the reply is empty when that is it.
+// runRequest is an attempt. Token names its packet, which is with it if it is small: a
+// process asks for another, unless it has that from an attempt before.
+type runRequest struct {
+	Attempt exec.Attempt
+	Token   string
+	Packet  []byte
+}
+
+// packetSent is the largest packet, in bytes, that goes with each attempt.
+const packetSent = 32 << 10
+
+// runReply is what has become of an attempt. Sums are those of its segment, which the
+// node commits.
+type runReply struct {
+	Outcome exec.Outcome
+	Sums    fs.Sums
+}
+
+// packetRequest asks for a stage's packet.
 type packetRequest struct {
 	Stage   int
 	Version uint64
-	Have    string
 }
 
 type schemaRequest struct {
 	Stage         plan.StageID
 	Addr, Segment string
-}
-
-type commitRequest struct {
-	Held api.Held
-	Sums fs.Sums
 }
 
 // inlineMax is the largest body of bytes without a bound that goes in a message: more

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/funcs"
@@ -51,7 +52,7 @@ func TestQuota(t *testing.T) {
 	if err := s.measure(dir, 0, quotaSlack); err != nil {
 		t.Errorf("within the slack: %v", err)
 	}
-	_, _, err = s.serve(t.Context(), methodCommit, []byte("{}"), nil)
+	_, err = s.end(new(runReply), time.Second)
 	says("a segment that is committed", err, "--result-max", plan.ErrQuery)
 	if _, _, err := s.serve(t.Context(), methodAbort, nil, nil); err != nil {
 		t.Fatal(err)

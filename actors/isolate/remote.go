@@ -26,6 +26,7 @@ type remotePackets struct {
 	node process.Caller
 
 	mu      sync.Mutex
+	token   string // of the packet that the attempt is about
 	last    namedPacket
 	schemas map[plan.StageID]*arrow.Schema // at most schemasKept
 }
@@ -38,39 +39,48 @@ type namedPacket struct {
 	packet *api.Packet
 }
 
+// begin takes what an attempt comes with.
+func (p *remotePackets) begin(r *runRequest) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.token = r.Token
+	if len(r.Packet) == 0 || p.last.token == r.Token {
+		return nil
+	}
+	return p.keep(r.Packet)
+}
+
+// keep decodes the attempt's packet. The lock is held.
+func (p *remotePackets) keep(b []byte) error {
+	packet := new(api.Packet)
+	if err := packet.UnmarshalBinary(b); err != nil {
+		return err
+	}
+	p.last = namedPacket{p.token, packet}
+	return nil
+}
+
 // Get implements exec.Packets.
 func (p *remotePackets) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
 	p.mu.Lock()
-	have := p.last
-	p.mu.Unlock()
-	body, files, err := ask(ctx, p.node, methodPacket, packetRequest{Stage: stage, Version: version, Have: have.token})
+	defer p.mu.Unlock()
+	if p.last.packet != nil && p.last.token == p.token {
+		return p.last.packet, nil
+	}
+	body, files, err := ask(ctx, p.node, methodPacket, packetRequest{stage, version})
 	if err != nil {
 		return nil, err
-	}
-	if len(body) == 0 && len(files) == 0 {
-		if have.packet == nil {
-			return nil, errNoReply
-		}
-		return have.packet, nil
 	}
 	in := unpack(body, files)
 	defer in.Close()
-	token, err := readName(in)
-	if err != nil {
-		return nil, err
-	}
 	b, err := io.ReadAll(io.LimitReader(in, api.PacketBytesMax))
 	if err != nil {
 		return nil, fmt.Errorf("isolate: read a packet: %w", err)
 	}
-	got := namedPacket{token, new(api.Packet)}
-	if err := got.packet.UnmarshalBinary(b); err != nil {
+	if err := p.keep(b); err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	p.last = got
-	p.mu.Unlock()
-	return got.packet, nil
+	return p.last.packet, nil
 }
 
 // Schema implements exec.Packets.
@@ -106,11 +116,14 @@ func ask(ctx context.Context, node process.Caller, method string, req any) ([]by
 	return node.Call(ctx, method, body)
 }
 
-// remoteJournal has the node begin and commit segments.
-type remoteJournal struct{ node process.Caller }
+// remoteJournal has the node begin segments, and keeps what it needs to commit them.
+type remoteJournal struct {
+	node process.Caller
+	sums fs.Sums // of the last one that was written to its end
+}
 
 // Create implements exec.Journal.
-func (j remoteJournal) Create() (journal.Draft, error) {
+func (j *remoteJournal) Create() (journal.Draft, error) {
 	_, files, err := j.node.Call(context.Background(), methodDraft, nil)
 	if err != nil {
 		return nil, err
@@ -118,12 +131,12 @@ func (j remoteJournal) Create() (journal.Draft, error) {
 	if len(files) != 1 {
 		return nil, errNoReply
 	}
-	return &remoteDraft{node: j.node, file: files[0], room: roomEvery}, nil // there was room just now
+	return &remoteDraft{j: j, file: files[0], room: roomEvery}, nil // there was room just now
 }
 
 // remoteDraft is a segment that this process writes and the node commits.
 type remoteDraft struct {
-	node process.Caller
+	j    *remoteJournal
 	file *os.File // nil once it has ended
 	sums fs.Sums
 	room int64 // bytes until the node is asked again whether there is room
@@ -138,7 +151,7 @@ func (d *remoteDraft) Write(p []byte) (int, error) {
 		return 0, os.ErrClosed
 	}
 	if d.room -= int64(len(p)); d.room <= 0 {
-		if _, _, err := d.node.Call(context.Background(), methodRoom, nil); err != nil {
+		if _, _, err := d.j.node.Call(context.Background(), methodRoom, nil); err != nil {
 			return 0, err
 		}
 		d.room = roomEvery
@@ -148,29 +161,24 @@ func (d *remoteDraft) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Commit ends the writing. The node commits when it hears of the attempt's end.
 func (d *remoteDraft) Commit(h api.Held) (api.Held, error) {
 	if d.file == nil {
 		return h, os.ErrClosed
 	}
 	err := d.file.Close()
-	if d.file = nil; err != nil {
-		return h, err
-	}
-	body, _, err := ask(context.Background(), d.node, methodCommit, commitRequest{h, d.sums})
-	if err != nil {
-		return h, err
-	}
-	return h, fromBytes(body, &h)
+	d.file, d.j.sums = nil, d.sums
+	return h, err
 }
 
-// Abort has the node remove the segment, unless it is committed.
+// Abort has the node remove the segment, unless it was written to its end.
 func (d *remoteDraft) Abort() {
 	if d.file == nil {
 		return
 	}
 	d.file.Close()
 	d.file = nil
-	_, _, _ = d.node.Call(context.Background(), methodAbort, nil) // the node does it at the attempt's end anyway
+	_, _, _ = d.j.node.Call(context.Background(), methodAbort, nil) // the node does it at the attempt's end anyway
 }
 
 // dialer connects to nodes by way of one's own.

@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/exec"
+	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
 	"github.com/pondmesh/pond/actors/process"
 	"github.com/pondmesh/pond/actors/sandbox"
@@ -25,6 +27,7 @@ type server struct {
 	engines *engines.Pool
 	machine *exec.Machine
 	packets *remotePackets
+	journal *remoteJournal
 	open    bool // the kernel confines nothing: see Unconfined
 }
 
@@ -62,14 +65,39 @@ func serve(ctx context.Context, c process.Child, open bool) (process.Handler, er
 			return nil, err
 		}
 	}
-	srv := &server{c: c, open: open, engines: pool, packets: &remotePackets{node: c.Node}}
+	if err := rehearse(); err != nil {
+		return nil, err
+	}
+	srv := &server{c: c, open: open, engines: pool, packets: &remotePackets{node: c.Node}, journal: &remoteJournal{node: c.Node}}
 	srv.machine = &exec.Machine{
-		Engines: pool, Journal: remoteJournal{c.Node}, Mem: engines.NewAllocator(),
+		Engines: pool, Journal: srv.journal, Mem: engines.NewAllocator(),
 		Buffers:  vec.NewPool(engines.NewAllocator(), s.Memory*bufferShare/100),
 		Blocks:   transfer.NewClient(transfer.ClientConfig{Window: exec.FetchWindow(s.Memory), Dial: dialer(c.Node)}),
 		SpoolDir: filepath.Join(c.Dir, "spools"), Limits: s.Limits, Log: c.Log,
 	}
 	return srv.handle, nil
+}
+
+// rehearse encodes and decodes an attempt's messages: encoding/json looks at types when it
+// meets them first, for a millisecond or two of what somebody would wait for.
+func rehearse() error {
+	packet, err := (&api.Packet{Job: &plan.Job{Stages: []*plan.Stage{{Inputs: []plan.Input{{}}, Steps: []plan.Step{{}}}}}}).MarshalBinary()
+	if err != nil {
+		return err
+	}
+	request, err := jsonOf(runRequest{Packet: packet})
+	if err != nil {
+		return err
+	}
+	var r runRequest
+	if err := fromBytes(request, &r); err != nil {
+		return err
+	}
+	if err := new(remotePackets).begin(&r); err != nil {
+		return err
+	}
+	_, err = jsonOf(runReply{})
+	return err
 }
 
 func (s *server) handle(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
@@ -78,19 +106,26 @@ func (s *server) handle(ctx context.Context, method string, body []byte, files [
 	case process.MethodConfine:
 		return nil, nil, s.confine(body)
 	case methodRun:
-		var a exec.Attempt
-		if err := json.Unmarshal(body, &a); err != nil {
-			return nil, nil, err
-		}
-		out, err := s.machine.Run(ctx, a, s.packets)
-		if err != nil {
-			return nil, nil, err
-		}
-		body, err := jsonOf(out)
-		return body, nil, err
+		out, err := s.run(ctx, body)
+		return out, nil, err
 	}
 	out, err := answer(ctx, s.c, prepare.Local{Engines: s.engines}, method, body)
 	return out, nil, err
+}
+
+func (s *server) run(ctx context.Context, body []byte) ([]byte, error) {
+	var r runRequest
+	if err := json.Unmarshal(body, &r); err != nil {
+		return nil, err
+	}
+	if err := s.packets.begin(&r); err != nil {
+		return nil, err
+	}
+	out, err := s.machine.Run(ctx, r.Attempt, s.packets)
+	if err != nil {
+		return nil, err
+	}
+	return jsonOf(runReply{*out, s.journal.sums})
 }
 
 // confine has the kernel hold this process to what its node tells it that it may reach.

@@ -18,6 +18,7 @@ import (
 	"github.com/pondmesh/pond/actors/journal"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/process"
+	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/shuffle"
 )
 
@@ -29,15 +30,43 @@ type session struct {
 	packets exec.Packets
 	dir     string // for messages that are too large for a socket
 
-	mu        sync.Mutex
-	draft     journal.Shared // that the attempt writes; nil: none
-	committed *api.Held
-	relay     *relay // nil until the process dials
-	over      bool   // nothing begins any more
+	mu    sync.Mutex
+	ahead chan begun     // takes a segment that begins while DuckDB binds; nil: it is taken, or there is none
+	draft journal.Shared // that the attempt writes; nil: none
+	relay *relay         // nil until the process dials
+	over  bool           // nothing begins any more
 }
 
+// newSession begins the segment of an attempt that writes one: its file takes a while, in
+// which the process does its own part.
 func newSession(m *Machine, a exec.Attempt, packet *api.Packet, packets exec.Packets, dir string) *session {
-	return &session{m: m, a: a, packet: packet, packets: packets, dir: dir}
+	s := &session{m: m, a: a, packet: packet, packets: packets, dir: dir}
+	if packet.Stage().Exchange.Kind != plan.Files {
+		ahead := make(chan begun, 1)
+		go func() { ahead <- begin(m.Journal) }() // close waits for it
+		s.ahead = ahead
+	}
+	return s
+}
+
+// begun is a segment, and the file that a process writes it to.
+type begun struct {
+	draft journal.Shared
+	file  *os.File
+	err   error
+}
+
+func begin(j Journal) begun {
+	d, err := j.Share()
+	if err != nil {
+		return begun{err: err}
+	}
+	f, err := d.File()
+	if err != nil {
+		d.Abort()
+		return begun{err: journal.StorageError(err)}
+	}
+	return begun{draft: d, file: f}
 }
 
 // close ends all that the attempt had and did not commit.
@@ -45,6 +74,12 @@ func (s *session) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
+	if s.ahead != nil {
+		if b := <-s.ahead; b.err == nil {
+			b.file.Close()
+			b.draft.Abort()
+		}
+	}
 	if s.draft != nil {
 		s.draft.Abort()
 	}
@@ -71,8 +106,6 @@ func (s *session) serve(ctx context.Context, method string, body []byte, files [
 		return s.share()
 	case methodRoom:
 		return nil, nil, s.room()
-	case methodCommit:
-		return s.commit(body)
 	case methodAbort:
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -85,30 +118,20 @@ func (s *session) serve(ctx context.Context, method string, body []byte, files [
 	return nil, nil, fmt.Errorf("isolate: an engine process asks for %q", method)
 }
 
-// sendPacket gives the attempt's packet, unless the process has it.
+// sendPacket gives the attempt's packet.
 func (s *session) sendPacket(ctx context.Context, body []byte) ([]byte, []*os.File, error) {
 	var r packetRequest
 	if err := json.Unmarshal(body, &r); err != nil {
 		return nil, nil, err
 	}
-	packet := s.packet
-	if r.Stage != s.a.Stage || r.Version > packet.Version {
+	if r.Stage != s.a.Stage || r.Version > s.packet.Version {
 		return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: "run", Text: fmt.Sprintf("an engine process asks for stage %d in version %d", r.Stage, r.Version)}
 	}
-	token := s.m.packets.token(packet)
-	if token == r.Have {
-		return nil, nil, nil
+	b, err := s.packet.MarshalBinary()
+	if err != nil {
+		return nil, nil, err
 	}
-	return pack(s.dir, func(w io.Writer) error {
-		b, err := packet.MarshalBinary()
-		if err == nil {
-			err = writeName(w, token)
-		}
-		if err == nil {
-			_, err = w.Write(b)
-		}
-		return err
-	})
+	return pack(s.dir, func(w io.Writer) error { _, err := w.Write(b); return err })
 }
 
 func (s *session) sendSchema(ctx context.Context, body []byte) ([]byte, []*os.File, error) {
@@ -150,24 +173,21 @@ func (s *session) share() ([]byte, []*os.File, error) {
 	if s.over {
 		return nil, nil, errOver
 	}
-	if s.committed != nil {
-		return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process begins a second segment"}
-	}
 	if s.draft != nil {
 		s.draft.Abort()
 		s.draft = nil
 	}
-	d, err := s.m.Journal.Share()
-	if err != nil {
-		return nil, nil, err
+	var b begun
+	if s.ahead != nil {
+		b, s.ahead = <-s.ahead, nil
+	} else {
+		b = begin(s.m.Journal)
 	}
-	f, err := d.File()
-	if err != nil {
-		d.Abort()
-		return nil, nil, journal.StorageError(err)
+	if b.err != nil {
+		return nil, nil, b.err
 	}
-	s.draft = d
-	return nil, []*os.File{f}, nil
+	s.draft = b.draft
+	return nil, []*os.File{b.file}, nil
 }
 
 var errOver = &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process asks for an attempt that is over"}
@@ -183,34 +203,25 @@ func (s *session) room() error {
 	return journal.StorageError(s.draft.Room())
 }
 
-// commit makes what the process wrote a segment. Whose it is the node knows better.
-func (s *session) commit(body []byte) ([]byte, []*os.File, error) {
-	var r commitRequest
-	if err := json.Unmarshal(body, &r); err != nil {
-		return nil, nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// commit makes what the process wrote a segment. Whose it is the node knows better. The
+// lock is held.
+func (s *session) commit(told *api.Held, sums fs.Sums) (h api.Held, err error) {
 	if s.draft == nil {
-		return nil, nil, errNoDraft
+		return h, disbelieved("it is done, and has written nothing")
 	}
 	if err := s.checkDraft(0); err != nil {
-		return nil, nil, err
+		return h, err
 	}
-	if err := s.draft.Adopt(r.Sums); err != nil {
-		return nil, nil, journal.StorageError(err)
+	if err := s.draft.Adopt(sums); err != nil {
+		return h, journal.StorageError(err)
 	}
-	h, err := heldOf(&r.Held, s.a, s.packet, r.Sums.Size)
-	if err != nil {
-		return nil, nil, err
+	if h, err = heldOf(told, s.a, s.packet, sums.Size); err != nil {
+		return h, err
 	}
-	h, err = s.draft.Commit(h)
-	if err != nil {
-		return nil, nil, err
+	if h, err = s.draft.Commit(h); err == nil {
+		s.draft = nil
 	}
-	s.committed, s.draft = &h, nil
-	out, err := json.Marshal(h)
-	return out, nil, err
+	return h, err
 }
 
 // dial gives the process a connection on which it may ask a node for blocks of the
