@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
@@ -216,7 +217,11 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 		return nil, nil
 	}
 	if s.n.jobs.Knows(spec.ID) {
-		s.watchLines(out, r, spec.ID)
+		for status := range s.n.jobs.Statuses(r.Context(), spec.ID) {
+			if !out.Write(s.withColumns(r.Context(), shown(r, status))) {
+				break
+			}
+		}
 		return nil, nil
 	}
 	addr, ok := s.n.peers.Node(r.Context(), spec.ID)
@@ -229,6 +234,29 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 		}
 	}
 	return nil, nil
+}
+
+// columnsMax is how many bytes of a result are read for its columns before anybody has
+// asked for them.
+const columnsMax = 256 << 10
+
+// withColumns adds a small result's columns where its first rows are on this node: who
+// runs a job reads them next.
+func (s *server) withColumns(ctx context.Context, st *api.JobStatus) *api.JobStatus {
+	if st.Result == nil || len(st.Result.Parts) == 0 || st.Result.Parts[0].Addr != s.n.APIAddr() {
+		return st
+	}
+	id, err := shuffle.ParseSegmentID(st.Result.Parts[0].Segment)
+	if err != nil {
+		return st
+	}
+	columns, err := s.n.segments.Columns(ctx, id, columnsMax)
+	if err != nil { // who reads it has it mended
+		return st
+	}
+	out, result := *st, *st.Result
+	result.Columns, out.Result = columns, &result
+	return &out
 }
 
 func (s *server) getJobs(_ http.ResponseWriter, r *http.Request) (any, error) {

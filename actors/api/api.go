@@ -338,6 +338,9 @@ type NodeTasks struct {
 type ResultInfo struct {
 	Job   plan.JobID   `json:"job,omitempty"` // whose rows they are
 	Parts []ResultPart `json:"parts"`         // none when the job wrote files
+	// Columns is the first part's Arrow schema, encoded, of which the node that says so has
+	// just read every byte. Nil: who reads the result asks for it.
+	Columns []byte `json:"columns,omitempty"`
 }
 
 // ResultPart is one segment of the result, held by the node at Addr, and by others.

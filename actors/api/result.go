@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/shuffle"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
@@ -51,13 +52,15 @@ type Result struct {
 // with remake, here and while reading; with nil they are an error of kind fetch.
 func (r *ResultReader) Open(ctx context.Context, info *ResultInfo, remake Remake) (*Result, error) {
 	out := &Result{reader: r, remake: remake, parts: info.Parts, job: info.Job}
+	if s, err := shuffle.DecodeSchema(info.Columns); err == nil && len(out.parts) > 0 {
+		out.opened(s)
+		return out, nil
+	}
 	for tries, returns := 0, 0; len(out.parts) > 0; {
 		first := out.parts[0]
 		s, err := out.schemaOf(ctx, first)
 		if err == nil {
-			out.stored = s
-			out.Schema, out.recast = PlainSchema(s)
-			out.fresh.Store(true)
+			out.opened(s)
 			break
 		}
 		back, err := out.settle(ctx, lostPart(err, out.parts, 0), first)
@@ -71,6 +74,13 @@ func (r *ResultReader) Open(ctx context.Context, info *ResultInfo, remake Remake
 		tries++
 	}
 	return out, nil
+}
+
+// opened takes the columns that come with the check of the first part.
+func (r *Result) opened(s *arrow.Schema) {
+	r.stored = s
+	r.Schema, r.recast = PlainSchema(s)
+	r.fresh.Store(true)
 }
 
 // Len is the number of rows.

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -31,6 +32,7 @@ type holder struct {
 	segments *journal.Segments
 	addr     string
 	reader   *api.ResultReader
+	asked    atomic.Int64 // for columns
 }
 
 func newHolder(t *testing.T) *holder {
@@ -45,6 +47,7 @@ func newHolder(t *testing.T) *holder {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/blocks", transfer.Handler(func(*http.Request) transfer.Source { return h.segments }, transfer.Limits{}, quiet))
 	mux.HandleFunc("GET /v1/segments/{id}/schema", func(w http.ResponseWriter, r *http.Request) {
+		h.asked.Add(1)
 		id, err := shuffle.ParseSegmentID(r.PathValue("id"))
 		if err == nil {
 			err = h.segments.Check(r.Context(), id)
@@ -192,6 +195,34 @@ func (h *holder) read(ctx context.Context, info *api.ResultInfo, remake api.Rema
 		}
 	}
 	return rows, nil
+}
+
+// TestResultColumns: columns that come with a result are not asked for; what comes in their
+// place and is none is not believed.
+func TestResultColumns(t *testing.T) {
+	h := newHolder(t)
+	part := h.part(1, 2)
+	id, err := shuffle.ParseSegmentID(part.Segment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	columns, err := h.segments.Columns(t.Context(), id, 1<<20)
+	if err != nil || len(columns) == 0 {
+		t.Fatalf("%d bytes of columns, %v", len(columns), err)
+	}
+	if none, err := h.segments.Columns(t.Context(), id, 16); err != nil || none != nil {
+		t.Errorf("of a large segment: %d bytes, %v", len(none), err)
+	}
+	for i, c := range [][]byte{columns, nil, []byte("no columns")} {
+		got, err := h.read(t.Context(), &api.ResultInfo{Parts: []api.ResultPart{part}, Columns: c}, nil, 0)
+		if err != nil || fmt.Sprint(got) != "[1 2]" || h.asked.Load() != int64(i) {
+			t.Errorf("%.10q: %v, %v, columns asked for %d times", c, got, err, h.asked.Load())
+		}
+	}
+	h.rot(part)
+	if columns, err := h.segments.Columns(t.Context(), id, 1<<20); !errors.Is(err, plan.ErrFetch) {
+		t.Errorf("of a damaged segment: %d bytes, %v", len(columns), err)
+	}
 }
 
 // TestResultLostAgain: a part that is lost each time it was made anew ends the reading, once
