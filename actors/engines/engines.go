@@ -89,12 +89,12 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 	}
 	p := &Pool{Config: c}
 	slots := max(c.Slots, 1)
-	blank := slots + 1
+	blank, threads := slots+1, 1
 	if c.Warm {
-		blank = 0
+		blank, threads = 0, c.Threads(plan.AllCores)
 	}
 	p.Pool = duck.NewPool(duck.PoolConfig{
-		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: 1, SpillDir: filepath.Join(c.Dir, "engines"), SpillMax: c.SpillMax, Log: c.Log},
+		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: threads, SpillDir: filepath.Join(c.Dir, "engines"), SpillMax: c.SpillMax, Log: c.Log},
 		Blank:  blank,
 		Idle:   slots*keptPerSlot + planningKept,
 		Setup:  p.setup,
