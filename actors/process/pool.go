@@ -310,10 +310,8 @@ func (p *Pool) tend() {
 			look.Reset(0)
 		case <-refill:
 			refill = nil
-			if !mayStart(p.busy(), time.Since(since)) {
-				refill = time.After(tidyPause)
-			} else if !p.refill() {
-				refill, since = time.After(retryWait), time.Now()
+			if again := p.refill(time.Since(since)); again > 0 {
+				refill = time.After(again)
 			}
 		case <-look.C:
 			look.Reset(p.watch())
@@ -325,26 +323,26 @@ func (p *Pool) tend() {
 // while requests run, or none does.
 func mayStart(busy bool, waited time.Duration) bool { return !busy || waited >= tidyMax }
 
-// busy reports whether a request has a process.
-func (p *Pool) busy() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.all) > len(p.blank)+len(p.idle)
-}
+// busy reports whether a request has a process; the lock is held.
+func (p *Pool) busy() bool { return len(p.all) > len(p.blank)+len(p.idle) }
 
-// refill starts blank processes until there are enough, and reports whether it could.
-func (p *Pool) refill() bool {
+// refill starts blank processes until there are enough, and says when to try again: 0
+// when there is no need to. They have been waited for so long.
+func (p *Pool) refill(waited time.Duration) (again time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !mayStart(p.busy(), waited) {
+		return tidyPause
+	}
 	for !p.closed && len(p.blank) < p.config.Blank && (len(p.blank) == 0 && len(p.all) == 0 || p.roomForBlank()) {
 		pr, err := p.add()
 		if err != nil {
 			p.config.Log.Warn("process: starting an engine process", "err", err)
-			return false
+			return retryWait
 		}
 		p.blank = append(p.blank, pr)
 	}
-	return true
+	return 0
 }
 
 // watch looks at the memory of all processes, ends those that have too much or that
@@ -355,8 +353,8 @@ func (p *Pool) watch() time.Duration {
 	for pr := range p.all {
 		list = append(list, pr)
 	}
-	p.mu.Unlock()
 	busy := p.busy()
+	p.mu.Unlock()
 	next, sum := lookBusy, int64(0)
 	for _, pr := range list {
 		if pr.why.Load() != 0 {

@@ -63,7 +63,6 @@ type Push struct {
 	class      Class
 	candidates []Node       // not asked yet, the best first
 	busy       map[Node]int // how often each said that it is
-	waits      int          // the sum of it
 	later      []Node       // busy ones, to be asked once no other is left
 	said       []Said       // what each node said last, the holders among them
 	conflict   bool
@@ -126,11 +125,18 @@ func (p *Push) hear(s Said) {
 		p.conflict = true
 	case Busy:
 		p.busy[s.Node]++
-		p.waits++
-		if p.busy[s.Node] < busyTriesMax || len(p.Holders()) < p.class.Min && p.waits < busyTriesAll {
+		if p.busy[s.Node] < busyTriesMax || len(p.Holders()) < p.class.Min && p.waits() < busyTriesAll {
 			p.later = append(p.later, s.Node)
 		}
 	}
+}
+
+// waits is how often all nodes together said that they are busy.
+func (p *Push) waits() (n int) {
+	for _, times := range p.busy {
+		n += times
+	}
+	return n
 }
 
 func (p *Push) set(s Said) {
