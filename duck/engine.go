@@ -53,7 +53,7 @@ type Engine struct {
 	conn    mapping.Connection // where queries run
 	locked  bool
 	left    leftovers          // what Reset must look for
-	windows bool               // views and macros may call window functions
+	hazards bool               // views and macros may be hazardous to stream
 	bound   bound              // what Schema left for the next operation
 	current atomic.Pointer[op] // the running query, for callbacks
 	sink    *C.pond_sink

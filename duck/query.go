@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unsafe"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
@@ -40,7 +41,7 @@ func (o *op) exec(sql string) (int64, error) {
 	}
 	defer list.free()
 	o.engine.left.note(sql)
-	o.engine.windows = o.engine.windows || windowed(sql)
+	o.engine.hazards = o.engine.hazards || hazardous(sql)
 	return list.run(o.engine.conn)
 }
 
@@ -69,7 +70,7 @@ func (o *op) define(what, name, query string) error {
 		return err
 	}
 	e := o.engine
-	e.windows = e.windows || windowed(query)
+	e.hazards = e.hazards || hazardous(query)
 	list, err := split(e.conn, fmt.Sprintf("CREATE OR REPLACE TEMP %s %s AS %s", what, lexer.QuoteName(name), query))
 	if err != nil {
 		return err
@@ -216,17 +217,18 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 	if err != nil {
 		return 0, err
 	}
-	s := b.statement
-	if o.engine.windows || windowed(b.query) {
-		if s, err = prepare(o.engine.conn, oneThread(b.query)); err != nil {
-			return 0, err
-		}
-		defer mapping.DestroyPrepare(&s)
+	if o.engine.hazards || hazardous(b.query) {
+		var one sync.Mutex
+		return o.drain(b.query, func(c *vec.Chunk) error {
+			one.Lock()
+			defer one.Unlock()
+			return emit(c)
+		}, inOrder)
 	}
 	shape := newShape(b.schema)
 	defer shape.free()
 	out := newChunk(b.schema)
-	err = stream(o.engine.conn, s, b.query, func(chunk mapping.DataChunk) error {
+	err = stream(o.engine.conn, b.statement, b.query, func(chunk mapping.DataChunk) error {
 		n := int(mapping.DataChunkGetSize(chunk))
 		if n == 0 {
 			return nil
@@ -248,18 +250,16 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 	return rows, err
 }
 
-// oneThread makes one thread of DuckDB's do the last steps of a query with window
-// functions, by a LIMIT that leaves nothing out. Several may wait for one another without
-// end (DuckDB 1.5.6): some for the reader to take their rows, the reader for rows of one
-// before them, and that one for work which they hold.
-func oneThread(query string) string {
-	return "SELECT * FROM (" + query + "\n) LIMIT 9223372036854775807"
-}
-
-// windowed reports whether sql has the word that every window function goes with.
-func windowed(sql string) bool {
-	toks, _ := lexer.Lex(sql)
-	return slices.ContainsFunc(toks, func(t lexer.Token) bool { return t.Kind == lexer.Word && strings.EqualFold(t.In(sql), "over") })
+// hazardous reports whether DuckDB 1.5 may never end when it streams the rows of sql: it
+// has a window function or a UNION. Threads that are ahead with a window's rows wait for
+// the reader to take them, the reader for rows of a thread before them, and that one for
+// work which the others hold. The first part of a UNION waits for the reader, too, who is
+// given nothing before the last part has begun.
+func hazardous(sql string) bool {
+	toks, err := lexer.Lex(sql)
+	return err != nil || slices.ContainsFunc(toks, func(t lexer.Token) bool {
+		return t.Kind == lexer.Word && (strings.EqualFold(t.In(sql), "over") || strings.EqualFold(t.In(sql), "union"))
+	})
 }
 
 // optionName matches the valid names of COPY options.

@@ -91,7 +91,7 @@ func (o *op) reset() error {
 	if err := o.reconnect(); err != nil {
 		return err
 	}
-	e.windows = false
+	e.hazards = false
 	if !e.left.any {
 		e.freeSources(0)
 		return nil

@@ -26,7 +26,7 @@ import (
 // sinkName is the function through which rows leave. Each engine has one, in its
 // own database; a Drain gives it a shape, a nonce and a reader while it runs:
 //
-//	SELECT count(pond_sink($pond_nonce, c0, c1, …)) FROM (query) AS t(c0, c1, …)
+//	SELECT count(s) FROM (SELECT pond_sink($pond_nonce, c0, c1, …) AS s FROM (query) AS t(c0, c1, …))
 //
 // It is volatile, so DuckDB neither folds it nor calls it once for equal rows,
 // and takes NULLs. The count is compared with what the reader saw.
@@ -93,14 +93,14 @@ func (e *Engine) Drain(ctx context.Context, query string, emit func(*vec.Chunk) 
 	if err != nil {
 		return 0, err
 	}
-	rows, err = o.drain(query, emit)
+	rows, err = o.drain(query, emit, inAnyOrder)
 	if err = o.end(err); err != nil {
 		return 0, err
 	}
 	return rows, nil
 }
 
-func (o *op) drain(query string, emit func(*vec.Chunk) error) (int64, error) {
+func (o *op) drain(query string, emit func(*vec.Chunk) error, sinkQuery func(query string, columns int) string) (int64, error) {
 	e := o.engine
 	b, err := o.bind(trimQuery(query))
 	if err != nil {
@@ -140,9 +140,22 @@ func (o *op) drain(query string, emit func(*vec.Chunk) error) (int64, error) {
 	return counted, nil
 }
 
-func sinkQuery(query string, columns int) string {
+// inAnyOrder calls the sink with each row of query.
+func inAnyOrder(query string, columns int) string {
+	return "SELECT count(s) FROM (" + sinkRows(query, columns) + ")"
+}
+
+// inOrder is inAnyOrder in the order that DuckDB keeps, if it keeps any: the parts of a
+// UNION follow one another, for the last value depends on that, and one thread makes the
+// rows, for a LIMIT has them counted, though it leaves none out. What is before the last
+// pipeline is done by all threads.
+func inOrder(query string, columns int) string {
+	return "SELECT count(s), last(s) FROM (" + sinkRows(query, columns) + " LIMIT 9223372036854775807)"
+}
+
+func sinkRows(query string, columns int) string {
 	names := columnNames(columns)
-	return "SELECT count(" + sinkName + "($pond_nonce," + names + ")) FROM (" + query + "\n) AS t(" + names + ")"
+	return "SELECT " + sinkName + "($pond_nonce," + names + ") AS s FROM (\n" + query + "\n) AS t(" + names + ")"
 }
 
 func random() int64 {

@@ -4,6 +4,7 @@ package duck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -166,9 +167,9 @@ func TestDrainSeesEveryRowOnce(t *testing.T) {
 }
 
 // Several threads of DuckDB's may wait for one another without end when they stream what
-// window functions have sorted, once in some hundred queries. So one thread makes those
+// a window function has sorted, once in some hundred queries. So one thread makes those
 // rows, wherever the window is written, and several make others.
-func TestFetchWindowsInOneThread(t *testing.T) {
+func TestFetchWindows(t *testing.T) {
 	e := start(t, Config{Threads: 4})
 	ctx := context.Background()
 	exec(t, e, "CREATE TABLE big AS SELECT range AS i FROM range(1_000_000)")
@@ -245,6 +246,44 @@ func TestFetchWindowsInOneThread(t *testing.T) {
 	exec(t, e, "CREATE TABLE big AS SELECT range AS i FROM range(1_000_000)")
 	<-met
 	fetch("SELECT together(i) FROM big")
+}
+
+// One thread of DuckDB's streams no UNION of joins whose first part is larger than its
+// buffer: it waits without end. Fetch gives the parts in order, and each row from one
+// goroutine at a time, also where DuckDB keeps no order.
+func TestFetchUnions(t *testing.T) {
+	const join = "SELECT %d, a.i FROM big a JOIN big b USING (i)"
+	for _, threads := range []int{1, 4} {
+		for _, ordered := range []bool{true, false} {
+			e := start(t, Config{Threads: threads})
+			exec(t, e, fmt.Sprintf("SET preserve_insertion_order = %t; CREATE TABLE big AS SELECT range AS i FROM range(300_000)", ordered))
+			for query, parts := range map[string]int64{
+				fmt.Sprintf(join+" UNION ALL "+join+" union all SELECT 2, i FROM big", 0, 1):     3,
+				"SELECT 0, i FROM big UNION ALL SELECT 1, i FROM big":                            2,
+				"SELECT 0, i FROM big QUALIFY sum(i) OVER (PARTITION BY i % 10 ORDER BY i) >= 0": 1,
+			} {
+				var last, inside, sum int64
+				n, err := e.Fetch(t.Context(), query, func(c *vec.Chunk) error {
+					if inside++; inside > 1 {
+						return errors.New("two at once")
+					}
+					defer func() { inside-- }()
+					part, i := unsafe.Slice((*int32)(c.Columns[0].Data), c.Rows), unsafe.Slice((*int64)(c.Columns[1].Data), c.Rows)
+					for k := range i {
+						at := int64(part[k])
+						if ordered && at < last {
+							return fmt.Errorf("a row of part %d after one of part %d", at, last)
+						}
+						last, sum = at, sum+i[k]+1
+					}
+					return nil
+				})
+				if err != nil || n != parts*300_000 || sum != parts*300_000*300_001/2 {
+					t.Errorf("%d threads, ordered: %t, %s: %d rows, sum %d, %v", threads, ordered, query, n, sum, err)
+				}
+			}
+		}
+	}
 }
 
 // nested are values whose children are constants, dictionaries or slices in
