@@ -14,13 +14,13 @@ import (
 
 // What rehearse writes, and how it reads that.
 const (
-	rehearsedSetup = "SET GLOBAL allowed_directories = []; SET GLOBAL allowed_paths = []" // as they are
+	rehearsedSetup = "SET GLOBAL allowed_directories = []; SET GLOBAL allowed_paths = []" // DuckDB's defaults
 	rehearsedFile  = "rehearsal.parquet"
 	rehearsedRows  = "SELECT i, i % 7 AS k, 'row ' || i AS s FROM range(100) AS r(i)"
 	rehearsedQuery = "SELECT k, count(*) AS n, sum(i), max(s) FROM %s WHERE i > 1 GROUP BY k ORDER BY n, k"
 )
 
-// rehearse sets what Lock sets, and writes and reads a small file as tasks do. A process's first query takes some
+// rehearse sets paths as Lock does, and writes and reads a small file as tasks do. A process's first query takes some
 // milliseconds longer than its next ones, which map the program's code, look up DuckDB's
 // functions and make room for it: it takes them now, and whoever asks first does not.
 func (e *Engine) rehearse(ctx context.Context) error {

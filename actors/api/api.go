@@ -338,8 +338,8 @@ type NodeTasks struct {
 type ResultInfo struct {
 	Job   plan.JobID   `json:"job,omitempty"` // whose rows they are
 	Parts []ResultPart `json:"parts"`         // none when the job wrote files
-	// Columns is the first part's Arrow schema, encoded, of which the node that says so has
-	// just read every byte. Nil: who reads the result asks for it.
+	// Columns is the first part's Arrow schema, encoded. The node that sends it has just
+	// checked that part, so its reader need not. Nil: the reader asks.
 	Columns []byte `json:"columns,omitempty"`
 }
 

@@ -57,6 +57,11 @@ type Config struct {
 	Log      *slog.Logger
 }
 
+// warmThreadsMax is how many threads a warm engine begins with, at most: as many as a task
+// that has its node for itself, so that those need not be set first. More than a few take
+// longer to start, to confine and to end than that.
+const warmThreadsMax = 4
+
 // SlotMemory is an even share of the memory.
 func (c Config) SlotMemory() int64 { return c.Memory / int64(max(c.Slots, 1)) }
 
@@ -91,7 +96,7 @@ func Open(ctx context.Context, c Config) (*Pool, error) {
 	slots := max(c.Slots, 1)
 	blank, threads := slots+1, 1
 	if c.Warm {
-		blank, threads = 0, c.Threads(plan.AllCores)
+		blank, threads = 0, min(c.Threads(plan.AllCores), warmThreadsMax)
 	}
 	p.Pool = duck.NewPool(duck.PoolConfig{
 		Engine: duck.Config{Memory: c.SlotMemory() * MemoryShare / 100, Threads: threads, SpillDir: filepath.Join(c.Dir, "engines"), SpillMax: c.SpillMax, Log: c.Log},

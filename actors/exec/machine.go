@@ -133,21 +133,21 @@ func (m *Machine) Run(ctx context.Context, a Attempt, packets Packets) (_ *Outco
 	}
 	if err != nil {
 		files := FilesOf(packet, a)
-		return nil, t.named(engines.Where(m.Engines.Which(ctx, err, files), files))
+		return nil, Named(a, packet.Stage(), engines.Where(m.Engines.Which(ctx, err, files), files))
 	}
 	out.Spilled, out.CPU = t.spill, processCPU()-cpu
 	return out, nil
 }
 
-// named adds the task to an error that is about nothing else: by its stage's name, which
+// Named adds the task to an error that is about nothing else: by its stage's name, which
 // has the step's in it.
-func (t *task) named(err error) error {
+func Named(a Attempt, stage *plan.Stage, err error) error {
 	var pe *plan.Error
 	if !errors.As(err, &pe) || pe.Subject != "" {
 		return err
 	}
 	with := *pe
-	with.Subject = fmt.Sprintf("stage %d (%s) task %d", t.a.Stage, t.packet.Stage().Name, t.a.ID.Task.Partition)
+	with.Subject = fmt.Sprintf("stage %d (%s) task %d", a.Stage, stage.Name, a.ID.Task.Partition)
 	return &with
 }
 

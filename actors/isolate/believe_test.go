@@ -120,6 +120,7 @@ func TestEnd(t *testing.T) {
 	if out, err := s.end(long, time.Second); err != nil || out.Spilled != factMax || out.CPU != time.Duration(runtime.NumCPU())*time.Second {
 		t.Errorf("of a second: %+v, %v", out, err)
 	}
+	s.draft = nil
 	if _, err := s.end(forged(), time.Second); !errors.Is(err, plan.ErrInternal) {
 		t.Errorf("of no segment: %v", err)
 	}

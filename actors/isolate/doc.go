@@ -4,6 +4,7 @@
 //	node                                        engine process
 //	Machine.Run ─── attempt, packet ──────────▶ exec.Machine
 //	  session ◀──── schema, draft … ─────────── journal, packets, blocks, functions
+//	          ◀──── outcome, sums ───────────── (then the node commits)
 //	DuckDB.Plan ─── request ──────────────────▶ prepare.Local
 //
 // What an attempt needs of the node it asks for while it runs, and gets no more than

@@ -113,9 +113,12 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 	}
 	told := new(runReply)
 	if err := fromBytes(body, told); err != nil {
-		return nil, err
+		return nil, disbelieved("%v", err)
 	}
-	return s.end(told, time.Since(begun))
+	if out, err = s.end(told, time.Since(begun)); err != nil {
+		return nil, exec.Named(a, packet.Stage(), plan.AsError(err))
+	}
+	return out, nil
 }
 
 // strike has the process die, or stop, where that is armed.
@@ -149,8 +152,10 @@ type packetNames struct {
 
 type packed struct {
 	packet   *api.Packet
-	token    string         // names the packet for as long as it is one of the last: a process keeps one
-	small    []byte         // the packet, if it has at most packetSent bytes; empty: it was not small
+	token    string    // names the packet for as long as it is one of the last: a process keeps one
+	encode   sync.Once // sets the next two
+	small    []byte    // the packet, if it has at most packetSent bytes; nil: it has more
+	err      error
 	access   process.Access // resolved
 	resolved time.Time
 }
@@ -174,18 +179,15 @@ func (p *packetNames) of(packet *api.Packet) *packed {
 // small is a packet's token, and the packet if it is small.
 func (p *packetNames) small(packet *api.Packet) (token string, small []byte, err error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	known := p.of(packet)
-	if known.small == nil {
+	p.mu.Unlock()
+	known.encode.Do(func() { // not under the lock: large ones take a while
 		b, err := packet.MarshalBinary()
-		if err != nil {
-			return "", nil, err
-		}
-		if known.small = []byte{}; len(b) <= packetSent {
+		if known.err = err; len(b) <= packetSent {
 			known.small = b
 		}
-	}
-	return known.token, known.small, nil
+	})
+	return known.token, known.small, known.err
 }
 
 // access is what a process that runs tasks of the packet's stage may reach.

@@ -59,6 +59,9 @@ func TestPackets(t *testing.T) {
 			}
 		}
 	}
+	if err := rehearse(); err != nil {
+		t.Error(err)
+	}
 	if err := p.begin(&runRequest{Token: "4", Packet: []byte("no packet")}); err == nil {
 		t.Error("what is no packet is taken for one")
 	}

@@ -44,11 +44,14 @@ func (p *remotePackets) begin(r *runRequest) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.token = r.Token
-	if len(r.Packet) == 0 || p.last.token == r.Token {
+	if len(r.Packet) == 0 || p.here() {
 		return nil
 	}
 	return p.keep(r.Packet)
 }
+
+// here reports whether the last packet is the attempt's. The lock is held.
+func (p *remotePackets) here() bool { return p.last.packet != nil && p.last.token == p.token }
 
 // keep decodes the attempt's packet. The lock is held.
 func (p *remotePackets) keep(b []byte) error {
@@ -64,7 +67,7 @@ func (p *remotePackets) keep(b []byte) error {
 func (p *remotePackets) Get(ctx context.Context, stage int, version uint64) (*api.Packet, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.last.packet != nil && p.last.token == p.token {
+	if p.here() {
 		return p.last.packet, nil
 	}
 	body, files, err := ask(ctx, p.node, methodPacket, packetRequest{stage, version})
@@ -167,11 +170,13 @@ func (d *remoteDraft) Commit(h api.Held) (api.Held, error) {
 		return h, os.ErrClosed
 	}
 	err := d.file.Close()
-	d.file, d.j.sums = nil, d.sums
+	if d.file = nil; err == nil {
+		d.j.sums = d.sums
+	}
 	return h, err
 }
 
-// Abort has the node remove the segment, unless it was written to its end.
+// Abort has the node remove the segment. After Commit it does nothing.
 func (d *remoteDraft) Abort() {
 	if d.file == nil {
 		return

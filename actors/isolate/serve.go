@@ -15,6 +15,7 @@ import (
 	"github.com/pondmesh/pond/actors/process"
 	"github.com/pondmesh/pond/actors/sandbox"
 	"github.com/pondmesh/pond/duck/vec"
+	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
@@ -85,7 +86,7 @@ func rehearse() error {
 	if err != nil {
 		return err
 	}
-	request, err := jsonOf(runRequest{Packet: packet})
+	request, err := jsonOf(runRequest{Token: "rehearsal", Packet: packet})
 	if err != nil {
 		return err
 	}
@@ -121,6 +122,7 @@ func (s *server) run(ctx context.Context, body []byte) ([]byte, error) {
 	if err := s.packets.begin(&r); err != nil {
 		return nil, err
 	}
+	s.journal.sums = fs.Sums{}
 	out, err := s.machine.Run(ctx, r.Attempt, s.packets)
 	if err != nil {
 		return nil, err

@@ -31,42 +31,42 @@ type session struct {
 	dir     string // for messages that are too large for a socket
 
 	mu    sync.Mutex
-	ahead chan begun     // takes a segment that begins while DuckDB binds; nil: it is taken, or there is none
+	ahead chan newDraft  // takes a segment that was begun ahead; nil: it is taken, or there is none
 	draft journal.Shared // that the attempt writes; nil: none
 	relay *relay         // nil until the process dials
 	over  bool           // nothing begins any more
 }
 
-// newSession begins the segment of an attempt that writes one: its file takes a while, in
-// which the process does its own part.
+// newSession begins the segment of an attempt that writes one: making its file takes a
+// while, in which the process does its own part.
 func newSession(m *Machine, a exec.Attempt, packet *api.Packet, packets exec.Packets, dir string) *session {
 	s := &session{m: m, a: a, packet: packet, packets: packets, dir: dir}
 	if packet.Stage().Exchange.Kind != plan.Files {
-		ahead := make(chan begun, 1)
+		ahead := make(chan newDraft, 1)
 		go func() { ahead <- begin(m.Journal) }() // close waits for it
 		s.ahead = ahead
 	}
 	return s
 }
 
-// begun is a segment, and the file that a process writes it to.
-type begun struct {
+// newDraft is a segment, and the file that a process writes it to.
+type newDraft struct {
 	draft journal.Shared
 	file  *os.File
 	err   error
 }
 
-func begin(j Journal) begun {
+func begin(j Journal) newDraft {
 	d, err := j.Share()
 	if err != nil {
-		return begun{err: err}
+		return newDraft{err: err}
 	}
 	f, err := d.File()
 	if err != nil {
 		d.Abort()
-		return begun{err: journal.StorageError(err)}
+		return newDraft{err: journal.StorageError(err)}
 	}
-	return begun{draft: d, file: f}
+	return newDraft{draft: d, file: f}
 }
 
 // close ends all that the attempt had and did not commit.
@@ -177,7 +177,7 @@ func (s *session) share() ([]byte, []*os.File, error) {
 		s.draft.Abort()
 		s.draft = nil
 	}
-	var b begun
+	var b newDraft
 	if s.ahead != nil {
 		b, s.ahead = <-s.ahead, nil
 	} else {
@@ -187,6 +187,10 @@ func (s *session) share() ([]byte, []*os.File, error) {
 		return nil, nil, b.err
 	}
 	s.draft = b.draft
+	if err := s.draft.Room(); err != nil { // it may have been begun a while ago
+		b.file.Close()
+		return nil, nil, journal.StorageError(err)
+	}
 	return nil, []*os.File{b.file}, nil
 }
 

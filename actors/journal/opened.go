@@ -72,8 +72,7 @@ func (s *Segments) Schema(ctx context.Context, id shuffle.SegmentID) ([]byte, er
 	return shuffle.EncodeSchema(r.o.seg.Schema())
 }
 
-// Columns is Schema for a segment that it reads to its end first, as Check does: nil for
-// one of more than so many bytes.
+// Columns is Schema after a Check; nil for a segment of more than so many bytes.
 func (s *Segments) Columns(ctx context.Context, id shuffle.SegmentID, most int64) ([]byte, error) {
 	r, err := s.ref(ctx, id)
 	if err != nil {
