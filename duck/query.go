@@ -196,10 +196,11 @@ func namedType(conn mapping.Connection, query string, column int, err error) (*v
 	return &t, nil
 }
 
-// Fetch runs query and hands its rows to emit in the query's order, from the
-// calling goroutine. ORDER BY is always kept; the order of files and streams
-// only with Access.Ordered. A chunk is valid only during the call. An error of
-// emit stops the query and is returned as it is.
+// Fetch runs query and hands its rows to emit in the query's order, one chunk after the
+// other: from the calling goroutine, or from DuckDB's threads in turn (see hazardous).
+// ORDER BY is always kept; the order of files and streams only with Access.Ordered. A
+// chunk is valid only during the call. An error of emit stops the query and is returned
+// as it is.
 func (e *Engine) Fetch(ctx context.Context, query string, emit func(*vec.Chunk) error) (rows int64, err error) {
 	o, err := e.begin(ctx, "fetch")
 	if err != nil {
@@ -218,12 +219,7 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 		return 0, err
 	}
 	if o.engine.hazards || hazardous(b.query) {
-		var one sync.Mutex
-		return o.drain(b.query, func(c *vec.Chunk) error {
-			one.Lock()
-			defer one.Unlock()
-			return emit(c)
-		}, inOrder)
+		return o.drain(b.query, o.oneByOne(emit), inOrder)
 	}
 	shape := newShape(b.schema)
 	defer shape.free()
@@ -248,6 +244,26 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 		return nil
 	})
 	return rows, err
+}
+
+// oneByOne has one of DuckDB's threads at a time call emit, which fails once.
+func (o *op) oneByOne(emit func(*vec.Chunk) error) func(*vec.Chunk) error {
+	var turn sync.Mutex
+	return func(c *vec.Chunk) error {
+		turn.Lock()
+		defer turn.Unlock()
+		if err := o.failed(); err != nil {
+			return err
+		}
+		if o.ctx.Err() != nil {
+			return context.Cause(o.ctx)
+		}
+		err := safely(func() error { return emit(c) })
+		if err != nil {
+			o.fail(err)
+		}
+		return err
+	}
 }
 
 // hazardous reports whether DuckDB 1.5 may never end when it streams the rows of sql: it

@@ -145,10 +145,10 @@ func inAnyOrder(query string, columns int) string {
 	return "SELECT count(s) FROM (" + sinkRows(query, columns) + ")"
 }
 
-// inOrder is inAnyOrder in the order that DuckDB keeps, if it keeps any: the parts of a
-// UNION follow one another, for the last value depends on that, and one thread makes the
-// rows, for a LIMIT has them counted, though it leaves none out. What is before the last
-// pipeline is done by all threads.
+// inOrder is inAnyOrder in the order of the query's rows, if they have one: the parts of a
+// UNION follow one another, for the last value depends on that, and one thread makes what
+// has an order, for a LIMIT has it counted, though it leaves nothing out. All threads make
+// the rest: what comes before the last pipeline, and the rows of a join.
 func inOrder(query string, columns int) string {
 	return "SELECT count(s), last(s) FROM (" + sinkRows(query, columns) + " LIMIT 9223372036854775807)"
 }

@@ -168,7 +168,7 @@ func TestDrainSeesEveryRowOnce(t *testing.T) {
 
 // Several threads of DuckDB's may wait for one another without end when they stream what
 // a window function has sorted, once in some hundred queries. So one thread makes those
-// rows, wherever the window is written, and several make others.
+// rows, which have an order, wherever the window is written, and several make others.
 func TestFetchWindows(t *testing.T) {
 	e := start(t, Config{Threads: 4})
 	ctx := context.Background()
@@ -249,16 +249,16 @@ func TestFetchWindows(t *testing.T) {
 }
 
 // One thread of DuckDB's streams no UNION of joins whose first part is larger than its
-// buffer: it waits without end. Fetch gives the parts in order, and each row from one
-// goroutine at a time, also where DuckDB keeps no order.
+// buffer: it waits without end. Fetch gives the parts in order, one chunk after the other,
+// also where DuckDB keeps no order.
 func TestFetchUnions(t *testing.T) {
-	const join = "SELECT %d, a.i FROM big a JOIN big b USING (i)"
+	const rows, join = 500_000, "SELECT %d, a.i, a.h FROM big a JOIN big b USING (i)"
 	for _, threads := range []int{1, 4} {
 		for _, ordered := range []bool{true, false} {
 			e := start(t, Config{Threads: threads})
-			exec(t, e, fmt.Sprintf("SET preserve_insertion_order = %t; CREATE TABLE big AS SELECT range AS i FROM range(300_000)", ordered))
+			exec(t, e, fmt.Sprintf("SET preserve_insertion_order = %t; CREATE TABLE big AS SELECT range AS i, hash(range) AS h FROM range(%d)", ordered, rows))
 			for query, parts := range map[string]int64{
-				fmt.Sprintf(join+" UNION ALL "+join+" union all SELECT 2, i FROM big", 0, 1):     3,
+				fmt.Sprintf(join+" UNION ALL "+join+" union all SELECT 2, i, h FROM big", 0, 1):  3,
 				"SELECT 0, i FROM big UNION ALL SELECT 1, i FROM big":                            2,
 				"SELECT 0, i FROM big QUALIFY sum(i) OVER (PARTITION BY i % 10 ORDER BY i) >= 0": 1,
 			} {
@@ -278,11 +278,37 @@ func TestFetchUnions(t *testing.T) {
 					}
 					return nil
 				})
-				if err != nil || n != parts*300_000 || sum != parts*300_000*300_001/2 {
+				if err != nil || n != parts*rows || sum != parts*rows*(rows+1)/2 {
 					t.Errorf("%d threads, ordered: %t, %s: %d rows, sum %d, %v", threads, ordered, query, n, sum, err)
 				}
 			}
 		}
+	}
+}
+
+// After its first error, emit is not called again, though several threads have rows for it.
+func TestFetchFailsOnce(t *testing.T) {
+	e := start(t, Config{Threads: 4})
+	exec(t, e, "SET preserve_insertion_order = false; CREATE TABLE big AS SELECT range AS i FROM range(500_000)")
+	failure := errors.New("no more")
+	calls := 0
+	_, err := e.Fetch(t.Context(), "SELECT i FROM big UNION ALL SELECT i FROM big", func(*vec.Chunk) error {
+		calls++
+		runtime.Gosched() // the others come, and wait
+		return failure
+	})
+	if err != failure || calls != 1 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	calls = 0
+	_, err = e.Fetch(ctx, "SELECT i FROM big UNION ALL SELECT i FROM big", func(*vec.Chunk) error {
+		calls++
+		cancel()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || calls != 1 {
+		t.Errorf("cancelled: %d calls, %v", calls, err)
 	}
 }
 

@@ -57,9 +57,9 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// warmThreadsMax is how many threads a warm engine begins with, at most: as many as a task
-// that has its node for itself, so that those need not be set first. More than a few take
-// longer to start, to confine and to end than that.
+// warmThreadsMax is how many threads a warm engine begins with, at most. On small nodes that
+// is as many as a task has that is alone there, so that they need not be set first. More
+// than a few take longer to start, to confine and to end than that takes.
 const warmThreadsMax = 4
 
 // SlotMemory is an even share of the memory.

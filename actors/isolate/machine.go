@@ -113,7 +113,7 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 	}
 	told := new(runReply)
 	if err := fromBytes(body, told); err != nil {
-		return nil, disbelieved("%v", err)
+		return nil, exec.Named(a, packet.Stage(), disbelieved("%v", err))
 	}
 	if out, err = s.end(told, time.Since(begun)); err != nil {
 		return nil, exec.Named(a, packet.Stage(), plan.AsError(err))

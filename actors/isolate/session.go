@@ -186,11 +186,12 @@ func (s *session) share() ([]byte, []*os.File, error) {
 	if b.err != nil {
 		return nil, nil, b.err
 	}
-	s.draft = b.draft
-	if err := s.draft.Room(); err != nil { // it may have been begun a while ago
+	if err := b.draft.Room(); err != nil { // it may have been begun a while ago
 		b.file.Close()
+		b.draft.Abort()
 		return nil, nil, journal.StorageError(err)
 	}
+	s.draft = b.draft
 	return nil, []*os.File{b.file}, nil
 }
 
