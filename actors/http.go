@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"context"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
@@ -217,11 +216,7 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 		return nil, nil
 	}
 	if s.n.jobs.Knows(spec.ID) {
-		for status := range s.n.jobs.Statuses(r.Context(), spec.ID) {
-			if !out.Write(s.withColumns(r.Context(), shown(r, status))) {
-				break
-			}
-		}
+		s.watchLines(out, r, spec.ID, s.withColumns)
 		return nil, nil
 	}
 	addr, ok := s.n.peers.Node(r.Context(), spec.ID)
@@ -240,9 +235,10 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 // asked for them.
 const columnsMax = 256 << 10
 
-// withColumns adds a small result's columns where its first rows are on this node: who
-// runs a job reads them next.
-func (s *server) withColumns(ctx context.Context, st *api.JobStatus) *api.JobStatus {
+// withColumns is shown with a small result's columns, where its first rows are on this
+// node: who runs a job reads them next.
+func (s *server) withColumns(r *http.Request, st *api.JobStatus) *api.JobStatus {
+	st = shown(r, st)
 	if st.Result == nil || len(st.Result.Parts) == 0 || st.Result.Parts[0].Addr != s.n.APIAddr() {
 		return st
 	}
@@ -250,7 +246,7 @@ func (s *server) withColumns(ctx context.Context, st *api.JobStatus) *api.JobSta
 	if err != nil {
 		return st
 	}
-	columns, err := s.n.segments.Columns(ctx, id, columnsMax)
+	columns, err := s.n.segments.Columns(r.Context(), id, columnsMax)
 	if err != nil { // who reads it has it mended
 		return st
 	}
@@ -294,13 +290,14 @@ func (s *server) getSpec(_ http.ResponseWriter, _ *http.Request, id plan.JobID) 
 
 // watchJob writes a line for every change of a job's status until it has ended.
 func (s *server) watchJob(w http.ResponseWriter, r *http.Request, id plan.JobID) (any, error) {
-	s.watchLines(edge.NewLines(w), r, id)
+	s.watchLines(edge.NewLines(w), r, id, shown)
 	return nil, nil
 }
 
-func (s *server) watchLines(out *edge.Lines, r *http.Request, id plan.JobID) {
+// watchLines writes a line for every change of a job's status, as show has it.
+func (s *server) watchLines(out *edge.Lines, r *http.Request, id plan.JobID, show func(*http.Request, *api.JobStatus) *api.JobStatus) {
 	for status := range s.n.jobs.Statuses(r.Context(), id) {
-		if !out.Write(shown(r, status)) {
+		if !out.Write(show(r, status)) {
 			return
 		}
 	}

@@ -20,9 +20,10 @@ const (
 	rehearsedQuery = "SELECT k, count(*) AS n, sum(i), max(s) FROM %s WHERE i > 1 GROUP BY k ORDER BY n, k"
 )
 
-// rehearse sets paths as Lock does, and writes and reads a small file as tasks do. A process's first query takes some
-// milliseconds longer than its next ones, which map the program's code, look up DuckDB's
-// functions and make room for it: it takes them now, and whoever asks first does not.
+// rehearse sets paths as Lock does, and writes and reads a small file as tasks do. A
+// process's first query takes some milliseconds longer than its next ones, which map the
+// program's code, look up DuckDB's functions and make room for it: it takes them now, and
+// whoever asks first does not.
 func (e *Engine) rehearse(ctx context.Context) error {
 	if e.config.SpillDir == "" {
 		return nil // there is no place for the file

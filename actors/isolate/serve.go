@@ -116,7 +116,7 @@ func (s *server) handle(ctx context.Context, method string, body []byte, files [
 
 func (s *server) run(ctx context.Context, body []byte) ([]byte, error) {
 	var r runRequest
-	if err := json.Unmarshal(body, &r); err != nil {
+	if err := fromBytes(body, &r); err != nil {
 		return nil, err
 	}
 	if err := s.packets.begin(&r); err != nil {
