@@ -29,12 +29,22 @@ func TestPause(t *testing.T) {
 // A blank process is started once nothing runs beside it, or has been awaited for long.
 func TestMayStart(t *testing.T) {
 	for _, c := range []struct {
-		busy   bool
-		waited time.Duration
-		want   bool
-	}{{false, tidyPause, true}, {true, tidyPause, false}, {true, tidyMax - 1, false}, {true, tidyMax, true}} {
-		if got := mayStart(c.busy, c.waited); got != c.want {
-			t.Errorf("busy %t, after %v: %t", c.busy, c.waited, got)
+		name          string
+		ready         int
+		busy          bool
+		waited, quiet time.Duration
+		want          bool
+	}{
+		{"none is ready", 0, false, tidyPause, 0, true},
+		{"none is ready, a request runs", 0, true, tidyPause, tidyPause, false},
+		{"none is ready, a request runs for long", 0, true, tidyMax - 1, tidyMax - 1, false},
+		{"none is ready, awaited for long", 0, true, tidyMax, 0, true},
+		{"one is ready, a request just went", 1, false, tidyPause, tidyQuiet - 1, false},
+		{"one is ready, all is quiet", 1, false, tidyQuiet, tidyQuiet, true},
+		{"one is ready, requests come and go", 1, true, tidyMax, 0, true},
+	} {
+		if got := mayStart(c.ready, c.busy, c.waited, c.quiet); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
 		}
 	}
 }

@@ -74,6 +74,7 @@ type Pool struct {
 	crashed, starved atomic.Int64
 
 	mu     sync.Mutex
+	moved  time.Time // when a request came or went last
 	all    map[*Process]bool
 	blank  []*Process
 	idle   []*Process // least recently used first
@@ -91,7 +92,8 @@ const (
 	nearShare = 70                    // percent of what may be had, from which on it is looked at most often
 	growth    = 2 << 30               // bytes a second that a core may take
 	tidyPause = 20 * time.Millisecond // starting a blank process waits so long, and until no request runs …
-	tidyMax   = time.Second / 4       // … but not much longer than that: it takes 40 ms of a core
+	tidyQuiet = 60 * time.Millisecond // … or came or went for so long, while one is ready: it takes 40 ms of a core …
+	tidyMax   = time.Second / 4       // … but not much longer than that
 	retryWait = time.Second           // after a start that failed
 )
 
@@ -201,6 +203,7 @@ func (p *Pool) take(key string) (*Process, error) {
 		return nil, errClosed
 	}
 	defer p.poke()
+	p.moved = time.Now()
 	for i, pr := range slices.Backward(p.idle) {
 		if pr.key == key && !pr.Dead() {
 			p.idle = slices.Delete(p.idle, i, i+1)
@@ -234,11 +237,12 @@ func (p *Pool) Put(pr *Process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.poke()
+	p.moved = time.Now()
 	if p.closed || pr.why.Load() != 0 || pr.key == "" || pr.Dead() || p.config.Idle == 0 {
 		pr.kill(endedIdle)
 		return
 	}
-	pr.used = time.Now()
+	pr.used = p.moved
 	p.idle = append(p.idle, pr)
 	if len(p.idle) > p.config.Idle {
 		p.idle[0].kill(endedIdle)
@@ -319,9 +323,11 @@ func (p *Pool) tend() {
 	}
 }
 
-// mayStart reports whether a blank process that has been waited for so long is started
-// while requests run, or none does.
-func mayStart(busy bool, waited time.Duration) bool { return !busy || waited >= tidyMax }
+// mayStart reports whether a blank process is started beside so many that are ready. It
+// has been waited for, requests run or none does, and for so long none came or went.
+func mayStart(ready int, busy bool, waited, quiet time.Duration) bool {
+	return waited >= tidyMax || !busy && (ready == 0 || quiet >= tidyQuiet)
+}
 
 // busy reports whether a request has a process; the lock is held.
 func (p *Pool) busy() bool { return len(p.all) > len(p.blank)+len(p.idle) }
@@ -331,7 +337,7 @@ func (p *Pool) busy() bool { return len(p.all) > len(p.blank)+len(p.idle) }
 func (p *Pool) refill(waited time.Duration) (again time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !mayStart(p.busy(), waited) {
+	if len(p.blank) < p.config.Blank && !mayStart(len(p.blank), p.busy(), waited, time.Since(p.moved)) {
 		return tidyPause
 	}
 	for !p.closed && len(p.blank) < p.config.Blank && (len(p.blank) == 0 && len(p.all) == 0 || p.roomForBlank()) {
