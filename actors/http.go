@@ -216,7 +216,7 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 		return nil, nil
 	}
 	if s.n.jobs.Knows(spec.ID) {
-		s.watchLines(out, r, spec.ID, s.withColumns)
+		s.watchLines(out, r, spec.ID, s.withFirst)
 		return nil, nil
 	}
 	addr, ok := s.n.peers.Node(r.Context(), spec.ID)
@@ -231,13 +231,12 @@ func (s *server) runJob(w http.ResponseWriter, r *http.Request, spec *api.JobSpe
 	return nil, nil
 }
 
-// columnsMax is how many bytes of a result are read for its columns before anybody has
-// asked for them.
-const columnsMax = 256 << 10
+// firstMax is how many bytes a result's first part has that goes with the job's end.
+const firstMax = 128 << 10
 
-// withColumns is shown with a small result's columns, where its first rows are on this
-// node: who runs a job reads them next.
-func (s *server) withColumns(r *http.Request, st *api.JobStatus) *api.JobStatus {
+// withFirst is shown with the first part of the result, where that is small and on this
+// node: who runs a job reads it next.
+func (s *server) withFirst(r *http.Request, st *api.JobStatus) *api.JobStatus {
 	st = shown(r, st)
 	if st.Result == nil || len(st.Result.Parts) == 0 || st.Result.Parts[0].Addr != s.n.APIAddr() {
 		return st
@@ -246,12 +245,12 @@ func (s *server) withColumns(r *http.Request, st *api.JobStatus) *api.JobStatus 
 	if err != nil {
 		return st
 	}
-	columns, err := s.n.segments.Columns(r.Context(), id, columnsMax)
+	first, err := s.n.segments.Small(id, st.ID, firstMax)
 	if err != nil { // who reads it has it mended
 		return st
 	}
 	out, result := *st, *st.Result
-	result.Columns, out.Result = columns, &result
+	result.First, out.Result = first, &result
 	return &out
 }
 

@@ -108,7 +108,7 @@ func TestResultsOfOthers(t *testing.T) {
 		if last.State != api.Succeeded || len(last.Result.Parts) != 1 {
 			t.Fatalf("%+v", last)
 		}
-		last.Result.Columns = nil // which go to whom the job is: others only know where the rows are
+		last.Result.First = nil // which goes to whom the job is: others only know where the rows are
 		return last.Result
 	}
 	ann, bob, eve := as(auth.Identity{User: "ann", Role: auth.Submit}), as(auth.Identity{User: "bob", Role: auth.Submit}), as(auth.Identity{User: "eve", Role: auth.Admin})

@@ -338,9 +338,9 @@ type NodeTasks struct {
 type ResultInfo struct {
 	Job   plan.JobID   `json:"job,omitempty"` // whose rows they are
 	Parts []ResultPart `json:"parts"`         // none when the job wrote files
-	// Columns is the first part's Arrow schema, encoded. The node that sends it has just
-	// checked that part, so its reader need not. Nil: the reader asks.
-	Columns []byte `json:"columns,omitempty"`
+	// First is the first part's segment, for who is likely to read it next. The node that
+	// sends it has just checked it. Nil: it is large, or on another node.
+	First []byte `json:"first,omitempty"`
 }
 
 // ResultPart is one segment of the result, held by the node at Addr, and by others.

@@ -37,6 +37,7 @@ type reading struct {
 	remakes int
 	returns int
 	passed  <-chan error // the check of parts[at], when it is under way
+	here    *inline      // a part that need not be asked for
 }
 
 // all reads every part. What is lost is made anew, and the reading goes on behind the
@@ -63,9 +64,13 @@ func (x *reading) all(ctx context.Context) error {
 	return nil
 }
 
-// mend gets the present part back: from its holder, if that answers again, else by
-// running the job once more.
+// mend gets the present part back: from its holder, if that has not been asked yet or
+// answers again, else by running the job once more.
 func (x *reading) mend(ctx context.Context, why error) error {
+	if x.here.is(x.parts[x.at]) {
+		x.here = nil
+		return nil
+	}
 	back, why := x.settle(ctx, why, x.parts[x.at])
 	switch {
 	case back && x.returns < returnsMax:
@@ -151,7 +156,7 @@ func (x *reading) read(ctx context.Context, p ResultPart, skip int64, use func(a
 	if err != nil {
 		return err
 	}
-	rows := x.reader.blocks.Rows(transfer.For(ctx, string(x.job)), decode, []transfer.Run{{Addr: p.Addr, Others: p.Others, Segment: id, Partition: transfer.AllPartitions, Skip: skip, Rows: p.Rows - skip}})
+	rows := x.blocks(p).Rows(transfer.For(ctx, string(x.job)), decode, []transfer.Run{{Addr: p.Addr, Others: p.Others, Segment: id, Partition: transfer.AllPartitions, Skip: skip, Rows: p.Rows - skip}})
 	defer rows.Close()
 	for !x.over {
 		rec, err := rows.Next()
@@ -169,6 +174,14 @@ func (x *reading) read(ctx context.Context, p ResultPart, skip int64, use func(a
 		}
 	}
 	return nil
+}
+
+// blocks reads a part's.
+func (x *reading) blocks(p ResultPart) *transfer.Client {
+	if x.here.is(p) {
+		return x.reader.blocks.From(p.Addr, x.here)
+	}
+	return x.reader.blocks
 }
 
 // give yields what of a batch has not been given yet.

@@ -12,7 +12,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/shuffle"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
@@ -43,6 +42,7 @@ type Result struct {
 	recast bool          // Schema differs from stored
 	fresh  atomic.Bool   // the first part has just been checked
 	job    plan.JobID    // whose rows they are; empty: not known
+	first  *inline       // the first part, if it is here
 
 	mu    sync.Mutex
 	parts []ResultPart // others after a remake
@@ -52,8 +52,8 @@ type Result struct {
 // with remake, here and while reading; with nil they are an error of kind fetch.
 func (r *ResultReader) Open(ctx context.Context, info *ResultInfo, remake Remake) (*Result, error) {
 	out := &Result{reader: r, remake: remake, parts: info.Parts, job: info.Job}
-	if s, err := shuffle.DecodeSchema(info.Columns); err == nil && len(out.parts) > 0 {
-		out.opened(s)
+	if out.first = newInline(info); out.first != nil {
+		out.opened(out.first.index.Schema())
 		return out, nil
 	}
 	for tries, returns := 0, 0; len(out.parts) > 0; {
@@ -76,7 +76,7 @@ func (r *ResultReader) Open(ctx context.Context, info *ResultInfo, remake Remake
 	return out, nil
 }
 
-// opened takes the columns that come with the check of the first part.
+// opened takes the columns that came with the first part, or its check.
 func (r *Result) opened(s *arrow.Schema) {
 	r.stored = s
 	r.Schema, r.recast = PlainSchema(s)
@@ -102,7 +102,7 @@ func (r *Result) where() []ResultPart {
 // one is asked for: call Retain to keep it.
 func (r *Result) All(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
-		x := &reading{Result: r, parts: r.where(), yield: yield}
+		x := &reading{Result: r, parts: r.where(), yield: yield, here: r.first}
 		if err := x.all(ctx); err != nil {
 			yield(nil, err)
 		}

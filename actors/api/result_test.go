@@ -197,31 +197,56 @@ func (h *holder) read(ctx context.Context, info *api.ResultInfo, remake api.Rema
 	return rows, nil
 }
 
-// TestResultColumns: columns that come with a result are not asked for; what comes in their
-// place and is none is not believed.
-func TestResultColumns(t *testing.T) {
+// TestResultFirst: a first part that comes with its result is not asked for; what comes in
+// its place and is none is not believed.
+func TestResultFirst(t *testing.T) {
 	h := newHolder(t)
-	part := h.part(1, 2)
-	id, err := shuffle.ParseSegmentID(part.Segment)
+	parts := []api.ResultPart{h.part(1, 2), h.part(3)}
+	id, err := shuffle.ParseSegmentID(parts[0].Segment)
 	if err != nil {
 		t.Fatal(err)
 	}
-	columns, err := h.segments.Columns(t.Context(), id, 1<<20)
-	if err != nil || len(columns) == 0 {
-		t.Fatalf("%d bytes of columns, %v", len(columns), err)
+	first, err := h.segments.Small(id, "", 1<<20)
+	if err != nil || len(first) == 0 {
+		t.Fatalf("%d bytes, %v", len(first), err)
 	}
-	if none, err := h.segments.Columns(t.Context(), id, 16); err != nil || none != nil {
-		t.Errorf("of a large segment: %d bytes, %v", len(none), err)
+	if none, err := h.segments.Small(id, "", int64(len(first)-1)); err != nil || none != nil {
+		t.Errorf("of one that is too large: %d bytes, %v", len(none), err)
 	}
-	for i, c := range [][]byte{columns, nil, []byte("no columns")} {
-		got, err := h.read(t.Context(), &api.ResultInfo{Parts: []api.ResultPart{part}, Columns: c}, nil, 0)
-		if err != nil || fmt.Sprint(got) != "[1 2]" || h.asked.Load() != int64(i) {
-			t.Errorf("%.10q: %v, %v, columns asked for %d times", c, got, err, h.asked.Load())
+	damaged := slices.Clone(first)
+	damaged[shuffle.BlockHeaderLen] ^= 1 << 6 // in the first block
+	info := &api.ResultInfo{Parts: parts, First: first}
+	for _, test := range []struct {
+		name  string
+		first []byte
+		asked int64 // for columns, which is the check of a part: the second is checked in any case
+	}{
+		{"all of it", first, 1},
+		{"none", nil, 2},
+		{"no segment", []byte("no segment"), 2},
+		{"cut short", first[:len(first)-1], 2},
+	} {
+		h.asked.Store(0)
+		info.First = test.first
+		got, err := h.read(t.Context(), info, nil, 0)
+		if err != nil || fmt.Sprint(got) != "[1 2 3]" || h.asked.Load() != test.asked {
+			t.Errorf("%s: %v, %v, columns asked for %d times", test.name, got, err, h.asked.Load())
 		}
 	}
-	h.rot(part)
-	if columns, err := h.segments.Columns(t.Context(), id, 1<<20); !errors.Is(err, plan.ErrFetch) {
-		t.Errorf("of a damaged segment: %d bytes, %v", len(columns), err)
+	info.First = damaged
+	remake := func(context.Context, error, bool) (*api.ResultInfo, error) {
+		return nil, errors.New("made anew, though the holder has it")
+	}
+	if got, err := h.read(t.Context(), info, remake, 0); err != nil || fmt.Sprint(got) != "[1 2 3]" {
+		t.Errorf("a damaged block: %v, %v", got, err)
+	}
+	h.rot(parts[0])
+	info.First = first
+	if got, err := h.read(t.Context(), info, nil, 0); err != nil || fmt.Sprint(got) != "[1 2 3]" {
+		t.Errorf("read of what came before the segment rotted: %v, %v", got, err)
+	}
+	if b, err := h.segments.Small(id, "", 1<<20); !errors.Is(err, plan.ErrFetch) {
+		t.Errorf("of a damaged segment: %d bytes, %v", len(b), err)
 	}
 }
 

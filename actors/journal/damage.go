@@ -101,6 +101,25 @@ func (s *Segments) Check(ctx context.Context, id shuffle.SegmentID) error {
 	return nil
 }
 
+// Small is all bytes of a segment, which a client has asked for the result of a job: nil if
+// they are more than so many.
+func (s *Segments) Small(id shuffle.SegmentID, job plan.JobID, most int64) ([]byte, error) {
+	r, err := s.store.Reader(fs.UploadID(id))
+	if err != nil {
+		return nil, lostError(id, s.judge(id, err))
+	}
+	defer r.Close()
+	if r.Size() > most {
+		return nil, nil
+	}
+	s.noteRead(job)
+	all := make([]byte, r.Size())
+	if n, err := r.ReadAt(all, 0); n < len(all) {
+		return nil, lostError(id, s.judge(id, err))
+	}
+	return all, nil
+}
+
 // lostError turns err into the error of a request for one segment: a plan.Error of
 // kind fetch if it is gone or damaged.
 func lostError(id shuffle.SegmentID, err error) error {

@@ -72,22 +72,6 @@ func (s *Segments) Schema(ctx context.Context, id shuffle.SegmentID) ([]byte, er
 	return shuffle.EncodeSchema(r.o.seg.Schema())
 }
 
-// Columns is Schema after a Check; nil for a segment of more than so many bytes.
-func (s *Segments) Columns(ctx context.Context, id shuffle.SegmentID, most int64) ([]byte, error) {
-	r, err := s.ref(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	if r.o.r.Size() > most {
-		return nil, nil
-	}
-	if err := s.Check(ctx, id); err != nil {
-		return nil, err
-	}
-	return shuffle.EncodeSchema(r.o.seg.Schema())
-}
-
 // Parts is the rows and bytes of each of a segment's partitions.
 func (s *Segments) Parts(ctx context.Context, id shuffle.SegmentID) (*plan.SegmentInfo, error) {
 	r, err := s.ref(ctx, id)

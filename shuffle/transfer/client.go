@@ -129,6 +129,14 @@ func (c *Client) Consumer(window int64) *Client {
 	return &consumer
 }
 
+// From is a Client that shares all of c's, but reads what addr holds from src. It needs
+// no Close.
+func (c *Client) From(addr string, src Source) *Client {
+	from := *c
+	from.cfg.LocalAddr, from.cfg.Local = addr, src
+	return &from
+}
+
 // Close closes idle connections. Open streams are not affected.
 func (c *Client) Close() error {
 	c.http.CloseIdleConnections()
