@@ -138,10 +138,17 @@ void pond_sink_call(void *info, void *chunk, void *result) {
 	if (!rows) {
 		return;
 	}
-	pond_chunk c;
-	pond_open_chunk(&c, s->shape, chunk, 1);
-	int failed = pondSinkRows(s->handle, c.views, rows);
-	pond_close_chunk(&c);
+	int failed = 0;
+	if (!__atomic_load_n(&s->typed, __ATOMIC_ACQUIRE)) { // several threads may look, all with one outcome
+		failed = pondSinkTypes(s->handle, chunk);
+		__atomic_store_n(&s->typed, !failed, __ATOMIC_RELEASE);
+	}
+	if (!failed) {
+		pond_chunk c;
+		pond_open_chunk(&c, s->shape, chunk, 1);
+		failed = pondSinkRows(s->handle, c.views, rows);
+		pond_close_chunk(&c);
+	}
 	if (failed) {
 		duckdb_scalar_function_set_error(info, "the reader of the rows failed");
 	}

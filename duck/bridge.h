@@ -35,6 +35,7 @@ typedef struct {
 	pond_shape *shape;
 	int64_t nonce;    // the first argument of the call that is ours
 	uintptr_t handle; // Go's *drain
+	int typed;        // the columns' types were looked at
 } pond_sink;
 
 // The vectors of a chunk, and copies of the nested ones, which are not flat

@@ -114,6 +114,37 @@ func (b *bound) free() {
 	*b = bound{}
 }
 
+// same refuses a chunk whose columns, behind so many, are not of the types that the query
+// was bound to. When a statement runs DuckDB binds it again by itself, and files may have
+// changed meanwhile: their vectors would be taken for others.
+func (b *bound) same(chunk mapping.DataChunk, skip int) error {
+	for i, f := range b.schema.Fields {
+		t, err := typeOf(mapping.VectorGetColumnType(mapping.DataChunkGetVector(chunk, mapping.IdxT(i+skip))))
+		if err != nil && f.Type.Kind == vec.TimeNS { // see namedType
+			continue
+		}
+		if err != nil || !sameValues(f.Type, t) {
+			now := "of another type"
+			if err == nil {
+				now = t.SQL
+			}
+			return newError(fmt.Sprintf("Invalid Input Error: column %q was %s when the query was looked at, and is %s: a file has changed meanwhile", f.Name, f.Type.SQL, now), b.query)
+		}
+	}
+	return nil
+}
+
+// sameValues reports whether values of a query's column are those of a vector's type,
+// whatever the names: JSON is text, and NULLs without a type are a query's INTEGER.
+func sameValues(query, vector *vec.Type) bool {
+	if vector.Kind == vec.Null {
+		return query.Kind == vec.Null || query.Kind == vec.Int32
+	}
+	return query.Kind == vector.Kind && query.Precision == vector.Precision && query.Scale == vector.Scale && query.Size == vector.Size &&
+		slices.Equal(query.Names, vector.Names) &&
+		slices.EqualFunc(query.Fields, vector.Fields, func(a, b vec.Field) bool { return a.Name == b.Name && sameValues(a.Type, b.Type) })
+}
+
 // bind binds a user's query, unless Schema just did. It is freed as the op ends.
 func (o *op) bind(query string) (bound, error) {
 	if o.bound.schema != nil && o.bound.query == query {
@@ -228,6 +259,11 @@ func (o *op) fetch(query string, emit func(*vec.Chunk) error) (rows int64, err e
 		n := int(mapping.DataChunkGetSize(chunk))
 		if n == 0 {
 			return nil
+		}
+		if rows == 0 {
+			if err := b.same(chunk, 0); err != nil {
+				return err
+			}
 		}
 		var c C.pond_chunk
 		C.pond_open_chunk(&c, shape.c, chunk.Ptr, 0)

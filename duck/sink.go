@@ -35,6 +35,7 @@ const sinkName = "pond_sink"
 // drain is a running Drain as the sink function finds it.
 type drain struct {
 	op     *op
+	query  bound
 	emit   func(*vec.Chunk) error
 	chunks sync.Pool // of *vec.Chunk
 	rows   atomic.Int64
@@ -107,7 +108,7 @@ func (o *op) drain(query string, emit func(*vec.Chunk) error, sinkQuery func(que
 		return 0, err
 	}
 	query, schema := b.query, b.schema
-	d := &drain{op: o, emit: emit}
+	d := &drain{op: o, query: b, emit: emit}
 	d.chunks.New = func() any { return newChunk(schema) }
 	nonce := random()
 	s, err := prepare(e.conn, sinkQuery(query, len(schema.Fields)))
@@ -162,6 +163,18 @@ func random() int64 {
 	var b [8]byte
 	rand.Read(b[:]) // never fails
 	return int64(binary.LittleEndian.Uint64(b[:]))
+}
+
+// pondSinkTypes looks at the types of the columns, of which the first is the nonce.
+//
+//export pondSinkTypes
+func pondSinkTypes(handle C.uintptr_t, chunk unsafe.Pointer) C.int {
+	d := cgo.Handle(handle).Value().(*drain)
+	if err := safely(func() error { return d.query.same(mapping.DataChunk{Ptr: chunk}, 1) }); err != nil {
+		d.op.fail(err)
+		return 1
+	}
+	return 0
 }
 
 // pondSinkRows gives the rows of one call of the sink function to the reader.

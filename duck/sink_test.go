@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -281,6 +282,45 @@ func TestFetchUnions(t *testing.T) {
 				if err != nil || n != parts*rows || sum != parts*rows*(rows+1)/2 {
 					t.Errorf("%d threads, ordered: %t, %s: %d rows, sum %d, %v", threads, ordered, query, n, sum, err)
 				}
+			}
+		}
+	}
+}
+
+// TestTypesChange: a file that changes between the look at a query's columns and the
+// reading of its rows is an error, where other columns would be taken for those.
+func TestTypesChange(t *testing.T) {
+	for _, test := range []struct{ before, after string }{
+		{"1::BIGINT", "2::INTEGER"},
+		{"1::INTEGER", "'a text that is too long to be short'"},
+		{"'text'", "1::TINYINT"},
+		{"1.25::DECIMAL(9, 2)", "1.25::DECIMAL(9, 3)"},
+		{"{'a': 1}", "{'a': 'text'}"},
+		{"{'a': 1, 'b': 2}", "{'a': 1}"},
+		{"[1]", "1::UTINYINT"},
+		{"[1]", "['text']"},
+	} {
+		e := start(t, Config{Threads: 2})
+		file := filepath.Join(t.TempDir(), "f.parquet")
+		write := func(value string) {
+			exec(t, e, fmt.Sprintf("COPY (SELECT %s AS x FROM range(10)) TO '%s' (FORMAT parquet)", value, file))
+		}
+		query := fmt.Sprintf("SELECT x FROM '%s'", file)
+		for name, read := range map[string]func(context.Context, string, func(*vec.Chunk) error) (int64, error){"fetch": e.Fetch, "drain": e.Drain} {
+			write(test.before)
+			if _, err := e.Schema(t.Context(), query); err != nil {
+				t.Fatal(err)
+			}
+			kept := e.bound
+			e.bound = bound{}
+			write(test.after)
+			e.bound = kept
+			_, err := read(t.Context(), query, func(*vec.Chunk) error { return nil })
+			if !errors.Is(err, ErrQuery) || !strings.Contains(fmt.Sprint(err), `column "x"`) {
+				t.Errorf("%s of %s that was %s: %v", name, test.after, test.before, err)
+			}
+			if rows, err := read(t.Context(), query, func(*vec.Chunk) error { return nil }); rows != 10 || err != nil {
+				t.Errorf("%s once more: %d rows, %v", name, rows, err)
 			}
 		}
 	}
