@@ -204,7 +204,8 @@ func (c *Cluster) keep(n *Node) {
 	c.nodes = append(c.nodes, n)
 }
 
-// Close kills every node that still runs, and lets the next cluster start.
+// Close kills every node that still runs, waits for its engine processes, which end a
+// moment after it and write to its folder until then, and lets the next cluster start.
 func (c *Cluster) Close() error {
 	c.kill()
 	for _, n := range c.Nodes() {
@@ -213,9 +214,9 @@ func (c *Cluster) Close() error {
 			n.session.Close()
 		}
 	}
-	var err error
+	err := c.awaitGone()
 	if c.realm != nil {
-		err = c.realm.net.Close()
+		err = errors.Join(err, c.realm.net.Close())
 	}
 	return errors.Join(err, c.lock.Close())
 }

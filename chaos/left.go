@@ -108,6 +108,13 @@ func metric(text, name string) (float64, error) {
 	return 0, fmt.Errorf("there is no metric %s", name)
 }
 
+// awaitGone waits until no process is left of nodes that have all ended.
+func (c *Cluster) awaitGone() error {
+	ctx, cancel := context.WithTimeout(context.Background(), leftMax)
+	defer cancel()
+	return Await(ctx, func(context.Context) error { return noStrays(c.opts.Dir, nil) })
+}
+
 // leftAtEnd says what nodes have left that have been killed: processes, or ports that
 // are not free.
 func (c *Cluster) leftAtEnd(ctx context.Context) error {

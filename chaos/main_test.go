@@ -74,26 +74,6 @@ func newCluster(t *testing.T, nodes int, flags ...string) (context.Context, *cha
 	return clusterOf(t, chaos.Options{Nodes: nodes, Flags: flags})
 }
 
-// remove removes a folder of nodes that were killed: their engine processes end a moment
-// after them, and may make a file there meanwhile.
-func remove(t *testing.T, dir string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), turnTimeout)
-	defer cancel()
-	for tick := time.NewTicker(10 * time.Millisecond); ; {
-		err := os.RemoveAll(dir)
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Error(err)
-			return
-		}
-	}
-}
-
 // clusterOf is newCluster with options of which only some are given.
 func clusterOf(t *testing.T, o chaos.Options) (context.Context, *chaos.Cluster) {
 	t.Helper()
@@ -105,8 +85,9 @@ func clusterOf(t *testing.T, o chaos.Options) (context.Context, *chaos.Cluster) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		c.Close()
-		remove(t, o.Dir)
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 		for _, n := range c.Nodes() {
 			if n.Panicked() {
 				t.Errorf("node %s panicked", n.ID())
