@@ -206,10 +206,14 @@ func (c *committer) drop(b *pebble.Batch, done pending, r *request) error {
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
-		if err != nil && !errors.Is(err, ErrCorrupt) { // a damaged record can go too
+		size := info.Size
+		if errors.Is(err, ErrCorrupt) { // a damaged record can go too
+			size, err = unknownSize, nil
+		}
+		if err != nil {
 			return err
 		}
-		if err := c.s.index.drop(b, id); err != nil {
+		if err := c.s.index.drop(b, id, size); err != nil {
 			return err
 		}
 		done[id] = nil

@@ -201,14 +201,33 @@ func (x *index) put(b *pebble.Batch, info *Info, crcs []uint32) error {
 	return b.Set(uploadKey(info.ID), encodeRecord(info), nil)
 }
 
-// drop adds an upload's removal to a batch.
-func (x *index) drop(b *pebble.Batch, id UploadID) error {
+// dropEach is how many keys are deleted one by one. Pebble looks through all ranges that
+// were deleted since it wrote a table, whenever it is asked for a key after another one.
+const dropEach = 64
+
+// unknownSize is that of an upload whose record does not say it.
+const unknownSize = -1
+
+// drop adds the removal of an upload of size bytes to a batch.
+func (x *index) drop(b *pebble.Batch, id UploadID, size int64) error {
 	if err := b.Delete(uploadKey(id), nil); err != nil {
 		return err
 	}
-	// The range's end is beyond any chunk: SizeMax is far fewer than 2^32 chunks.
-	return b.DeleteRange(chunkKey(id, 0), chunkKey(id, 1<<32-1), nil)
+	chunks := (framesOf(size) + chunkFrames - 1) / chunkFrames
+	if size == unknownSize || chunks > dropEach {
+		// The range's end is beyond any chunk: SizeMax is far fewer than 2^32 chunks.
+		return b.DeleteRange(chunkKey(id, 0), chunkKey(id, 1<<32-1), nil)
+	}
+	for chunk := range chunks {
+		if err := b.Delete(chunkKey(id, uint32(chunk)), nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// framesOf is how many frames so many bytes are.
+func framesOf(size int64) int { return int((size + FrameSize - 1) / FrameSize) }
 
 // info reads one record.
 func (x *index) info(id UploadID) (Info, error) {
@@ -222,7 +241,7 @@ func (x *index) info(id UploadID) (Info, error) {
 
 // crcs reads the checksums of an upload of size bytes.
 func (x *index) crcs(id UploadID, size int64) ([]uint32, error) {
-	frames := int((size + FrameSize - 1) / FrameSize)
+	frames := framesOf(size)
 	out := make([]uint32, 0, frames)
 	for chunk := 0; len(out) < frames; chunk++ {
 		v, closer, err := x.db.Get(chunkKey(id, uint32(chunk)))

@@ -169,7 +169,7 @@ func (s *Store) forget(ids []UploadID) error {
 		n := min(len(ids), deleteIDsMax)
 		b := s.index.db.NewBatch()
 		for _, id := range ids[:n] {
-			if err := s.index.drop(b, id); err != nil {
+			if err := s.index.drop(b, id, unknownSize); err != nil {
 				return errors.Join(err, b.Close())
 			}
 		}

@@ -41,15 +41,9 @@ func (s *Segments) Facts(stage plan.StageID, segment string) (h api.Held, ok boo
 // Claim keeps the copies that are here of a job's segments while it is open.
 func (s *Segments) Claim(job plan.JobID) {
 	s.mu.Lock()
-	var stages []plan.StageID
-	for id, hs := range s.byStage {
-		if slices.ContainsFunc(hs, func(h api.Held) bool { return h.Copy && h.Job == job }) {
-			stages = append(stages, id)
-		}
-	}
-	s.mu.Unlock()
-	for _, id := range stages {
-		s.Pin(job, id)
+	defer s.mu.Unlock()
+	for stage := range s.copies[job] {
+		s.pin(job, stage)
 	}
 }
 
@@ -61,12 +55,13 @@ func (s *Segments) unheard(h api.Held) bool {
 	return time.Since(time.UnixMilli(h.Created)) >= copyKeep && time.Since(s.opened) >= copyKeep
 }
 
-// idleCopies takes those copies out of the index that are of stages that no open job uses
+// idleCopies takes those copies of some stages out of the index that no open job uses
 // and that hold no result which its client has yet to read; the lock is held.
-func (s *Segments) idleCopies(which func(api.Held) bool) (out []fs.UploadID) {
-	pinned := s.pinned()
-	for stage, hs := range s.byStage {
-		if pinned[stage] || fresh(hs) {
+func (s *Segments) idleCopies(stages []plan.StageID, which func(api.Held) bool) (out []fs.UploadID) {
+	pinned, now := s.pinned(), time.Now()
+	for _, stage := range stages {
+		hs := s.byStage[stage]
+		if pinned[stage] || fresh(hs, now) {
 			continue
 		}
 		for _, h := range slices.Clone(hs) {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -188,27 +187,37 @@ func (r *Records) Reclaim(before time.Time) int {
 // forget drops the oldest ended records beyond the bounds, and those that ended before
 // a time, unless it is zero; the lock is held.
 func (r *Records) forget(before time.Time) []fs.UploadID {
-	over := func() bool { return len(r.jobs) > endedRecordsMax || r.bytesMax > 0 && r.bytes > r.bytesMax }
-	if before.IsZero() && !over() {
-		return nil
-	}
-	var ended []*recordEntry
-	for _, e := range r.jobs {
-		if e.rec.Status != nil {
-			ended = append(ended, e)
-		}
-	}
-	slices.SortFunc(ended, func(a, b *recordEntry) int { return int(a.rec.Status.Ended - b.rec.Status.Ended) })
 	var out []fs.UploadID
-	for _, e := range ended {
-		if !over() && (before.IsZero() || e.rec.Status.Ended >= before.UnixMilli()) {
-			break
-		}
+	drop := func(e *recordEntry) {
 		r.bytes -= e.size
 		delete(r.jobs, e.rec.Spec.ID)
 		out = append(out, e.upload)
 	}
+	if !before.IsZero() {
+		for _, e := range r.jobs {
+			if e.rec.Status != nil && e.rec.Status.Ended < before.UnixMilli() {
+				drop(e)
+			}
+		}
+	}
+	for len(r.jobs) > endedRecordsMax || r.bytesMax > 0 && r.bytes > r.bytesMax {
+		oldest := r.oldest() // of few beyond a bound, mostly one
+		if oldest == nil {
+			break
+		}
+		drop(oldest)
+	}
 	return out
+}
+
+// oldest is the record of the job that ended first; nil if none has. The lock is held.
+func (r *Records) oldest() (first *recordEntry) {
+	for _, e := range r.jobs {
+		if e.rec.Status != nil && (first == nil || e.rec.Status.Ended < first.rec.Status.Ended) {
+			first = e
+		}
+	}
+	return first
 }
 
 // Get is the record of a job; nil when none is kept here. It must not be changed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -24,6 +25,8 @@ const kindSegment = "segment"
 const (
 	heldSegmentsPerAsk = 1 << 20          // facts in one answer; more are made again
 	resultKeep         = 10 * time.Minute // a result stays readable at least so long
+	evictShare         = 16               // of what may be kept, one part goes beyond what has to …
+	evictPause         = time.Second      // … and if too little can go, so long passes before another look: it is at all
 )
 
 // Segments are the committed segments that this node still holds. The store is the
@@ -37,6 +40,8 @@ type Segments struct {
 	mu      sync.Mutex
 	byStage map[plan.StageID][]api.Held          // every segment in the store, once; no empty list
 	bytes   int64                                // sum of Held.Bytes over byStage
+	copies  map[plan.JobID]map[plan.StageID]int  // how many of Held.Copy there are in byStage; no zero
+	full    time.Time                            // until then a look finds nothing to evict
 	inUse   map[plan.JobID]map[plan.StageID]bool // stages of open jobs: never evicted
 	waiters []chan struct{}                      // closed and dropped once inUse is empty
 	open    map[shuffle.SegmentID]*openSegment   // at most openSegmentsMax
@@ -51,6 +56,7 @@ type Segments struct {
 func OpenSegments(store Store, cacheMax int64, log *slog.Logger) (*Segments, error) {
 	s := &Segments{store: store, cacheMax: cacheMax, log: log, opened: time.Now(),
 		byStage: map[plan.StageID][]api.Held{},
+		copies:  map[plan.JobID]map[plan.StageID]int{},
 		inUse:   map[plan.JobID]map[plan.StageID]bool{},
 		open:    map[shuffle.SegmentID]*openSegment{},
 		reads:   reads{}}
@@ -74,7 +80,26 @@ func (s *Segments) add(h api.Held) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.byStage[h.Stage] = append(s.byStage[h.Stage], h)
-	s.bytes += h.Bytes
+	s.count(h, 1)
+}
+
+// count notes that so many segments like h came, or went; the lock is held.
+func (s *Segments) count(h api.Held, n int) {
+	s.bytes += int64(n) * h.Bytes
+	if !h.Copy {
+		return
+	}
+	of := s.copies[h.Job]
+	if of == nil {
+		of = map[plan.StageID]int{}
+		s.copies[h.Job] = of
+	}
+	if of[h.Stage] += n; of[h.Stage] == 0 {
+		delete(of, h.Stage)
+	}
+	if len(of) == 0 {
+		delete(s.copies, h.Job)
+	}
 }
 
 // Draft is a segment being written, by one goroutine at a time. It is invisible
@@ -189,6 +214,11 @@ func (s *Segments) pinned() map[plan.StageID]bool {
 func (s *Segments) Pin(job plan.JobID, stage plan.StageID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.pin(job, stage)
+}
+
+// pin is Pin; the lock is held.
+func (s *Segments) pin(job plan.JobID, stage plan.StageID) {
 	if s.inUse[job] == nil {
 		s.inUse[job] = map[plan.StageID]bool{}
 	}
@@ -199,7 +229,7 @@ func (s *Segments) Pin(job plan.JobID, stage plan.StageID) {
 // evicts copies of the job and of what it used, and the oldest segments beyond the cache's bound.
 func (s *Segments) Unpin(job plan.JobID) {
 	s.mu.Lock()
-	stages := s.inUse[job]
+	used := s.inUse[job]
 	delete(s.inUse, job)
 	s.closeIdle()
 	if len(s.inUse) == 0 {
@@ -208,7 +238,8 @@ func (s *Segments) Unpin(job plan.JobID) {
 		}
 		s.waiters = nil
 	}
-	victims := append(s.idleCopies(func(h api.Held) bool { return h.Job == job || stages[h.Stage] }), s.evict(time.Time{})...)
+	stages := slices.AppendSeq(slices.Collect(maps.Keys(s.copies[job])), maps.Keys(used))
+	victims := append(s.idleCopies(stages, func(h api.Held) bool { return h.Job == job || used[h.Stage] }), s.evict(time.Time{})...)
 	s.mu.Unlock()
 	s.remove(victims)
 }
@@ -217,16 +248,22 @@ func (s *Segments) Unpin(job plan.JobID) {
 // which every segment was made before a time. It returns how many segments that were.
 func (s *Segments) Reclaim(before time.Time) int {
 	s.mu.Lock()
-	victims := append(s.idleCopies(s.unheard), s.evict(before)...)
+	victims := append(s.idleCopies(slices.Collect(maps.Keys(s.byStage)), s.unheard), s.evict(before)...)
 	s.mu.Unlock()
 	s.remove(victims)
 	return len(victims)
 }
 
-// evict takes segments out of the index until the rest fits, and is of no stage that
-// ended before a time, unless it is zero; the lock is held.
+// evict takes segments out of the index if they are too much, until the rest fits with
+// some room, and those of stages that ended before a time, unless it is zero; the lock is
+// held. Between two of its looks at all that is here much has come, or time has passed:
+// jobs may end by the hundred a second.
 func (s *Segments) evict(before time.Time) []fs.UploadID {
-	if s.bytes <= s.cacheMax && before.IsZero() {
+	now, most := time.Now(), s.cacheMax
+	if s.bytes > most {
+		most -= most / evictShare
+	}
+	if before.IsZero() && (s.bytes <= most || now.Before(s.full)) {
 		return nil
 	}
 	pinned := s.pinned()
@@ -236,7 +273,7 @@ func (s *Segments) evict(before time.Time) []fs.UploadID {
 	}
 	var order []stageAge
 	for id, hs := range s.byStage {
-		if !pinned[id] && !fresh(hs) {
+		if !pinned[id] && !fresh(hs, now) {
 			newest := slices.MaxFunc(hs, func(a, b api.Held) int { return cmp.Compare(a.Created, b.Created) })
 			order = append(order, stageAge{id, newest.Created})
 		}
@@ -244,25 +281,28 @@ func (s *Segments) evict(before time.Time) []fs.UploadID {
 	slices.SortFunc(order, func(a, b stageAge) int { return cmp.Compare(a.last, b.last) })
 	var out []fs.UploadID
 	for _, st := range order {
-		if s.bytes <= s.cacheMax && (before.IsZero() || st.last >= before.UnixMilli()) {
+		if s.bytes <= most && (before.IsZero() || st.last >= before.UnixMilli()) {
 			break
 		}
 		for _, h := range s.byStage[st.id] {
-			s.bytes -= h.Bytes
+			s.count(h, -1)
 			if id, err := fs.ParseUploadID(h.Segment); err == nil {
 				out = append(out, id)
 			}
 		}
 		delete(s.byStage, st.id)
 	}
+	if s.bytes > s.cacheMax {
+		s.full = now.Add(evictPause)
+	}
 	return out
 }
 
 // fresh reports whether hs may be a result that its client has yet to read: such
 // are in one partition.
-func fresh(hs []api.Held) bool {
+func fresh(hs []api.Held, now time.Time) bool {
 	return slices.ContainsFunc(hs, func(h api.Held) bool {
-		return h.Partitions <= 1 && time.Since(time.UnixMilli(h.Created)) < resultKeep
+		return h.Partitions <= 1 && now.Sub(time.UnixMilli(h.Created)) < resultKeep
 	})
 }
 
@@ -284,7 +324,7 @@ func (s *Segments) forget(stage plan.StageID, segment string) (h api.Held, ok bo
 		return h, false
 	}
 	h = hs[i]
-	s.bytes -= h.Bytes
+	s.count(h, -1)
 	if s.byStage[stage] = slices.Delete(hs, i, i+1); len(s.byStage[stage]) == 0 {
 		delete(s.byStage, stage)
 	}
