@@ -67,7 +67,7 @@ func (x *reading) all(ctx context.Context) error {
 // mend gets the present part back: from its holder, if that has not been asked yet or
 // answers again, else by running the job once more.
 func (x *reading) mend(ctx context.Context, why error) error {
-	if x.here.is(x.parts[x.at]) {
+	if x.here.is(x.parts[x.at]) && errors.Is(why, plan.ErrFetch) {
 		x.here = nil
 		return nil
 	}
