@@ -25,6 +25,7 @@ func figures() []measurement {
 		{"loopback", "blocks from one process to another", measureLoopback},
 		{"latency", "trivial jobs on an idle pond of three nodes", measureLatency},
 		{"small", "small queries on an idle pond of three nodes, against DuckDB", measureSmall},
+		{"aged", "trivial jobs on a pond that has done many", measureAged},
 		{"tasks", "a job of very many tasks with nothing to do", measureTasks},
 		{"storm", "4,096 partitions of 256 map tasks with few rows", measureStorm},
 		{"storage", "the pond's own storage, against plain files", measureStorage},
