@@ -114,21 +114,24 @@ func (b *bound) free() {
 	*b = bound{}
 }
 
-// same refuses a chunk whose columns, behind so many, are not of the types that the query
-// was bound to. When a statement runs DuckDB binds it again by itself, and files may have
-// changed meanwhile: their vectors would be taken for others.
+// same refuses a chunk that has not as many columns, behind so many, as the query, or of
+// other types. When a statement runs DuckDB binds it again by itself, and files may have
+// changed meanwhile: their vectors would be taken for others. Names are not compared: a
+// vector has none.
 func (b *bound) same(chunk mapping.DataChunk, skip int) error {
+	changed := func(what string) error {
+		return newError("Invalid Input Error: "+what+" when the query runs: a file has changed since it was looked at", b.query)
+	}
+	if n := int(mapping.DataChunkGetColumnCount(chunk)) - skip; n != len(b.schema.Fields) {
+		return changed(fmt.Sprintf("there are %d columns instead of %d", n, len(b.schema.Fields)))
+	}
 	for i, f := range b.schema.Fields {
 		t, err := typeOf(mapping.VectorGetColumnType(mapping.DataChunkGetVector(chunk, mapping.IdxT(i+skip))))
-		if err != nil && f.Type.Kind == vec.TimeNS { // see namedType
-			continue
+		if err != nil {
+			return changed(fmt.Sprintf("column %q is not %s any more (%v)", f.Name, f.Type.SQL, err))
 		}
-		if err != nil || !sameValues(f.Type, t) {
-			now := "of another type"
-			if err == nil {
-				now = t.SQL
-			}
-			return newError(fmt.Sprintf("Invalid Input Error: column %q was %s when the query was looked at, and is %s: a file has changed meanwhile", f.Name, f.Type.SQL, now), b.query)
+		if !sameValues(f.Type, t) {
+			return changed(fmt.Sprintf("column %q is %s instead of %s", f.Name, t.SQL, f.Type.SQL))
 		}
 	}
 	return nil
@@ -158,7 +161,7 @@ func (o *op) bind(query string) (bound, error) {
 	if err != nil {
 		return bound{}, err
 	}
-	schema, err := preparedSchema(conn, s, query)
+	schema, err := preparedSchema(s, query)
 	if err != nil {
 		mapping.DestroyPrepare(&s)
 		return bound{}, err
@@ -191,10 +194,10 @@ func schemaOf(conn mapping.Connection, query string) (*vec.Schema, error) {
 		return nil, err
 	}
 	defer mapping.DestroyPrepare(&s)
-	return preparedSchema(conn, s, query)
+	return preparedSchema(s, query)
 }
 
-func preparedSchema(conn mapping.Connection, s mapping.PreparedStatement, query string) (*vec.Schema, error) {
+func preparedSchema(s mapping.PreparedStatement, query string) (*vec.Schema, error) {
 	if mapping.PreparedStatementType(s) != mapping.StatementTypeSelect {
 		return nil, newError("Binder Error: a query is expected, which returns rows", query)
 	}
@@ -206,25 +209,11 @@ func preparedSchema(conn mapping.Connection, s mapping.PreparedStatement, query 
 		name := mapping.PreparedStatementColumnName(s, mapping.IdxT(i))
 		t, err := typeOf(mapping.PreparedStatementColumnLogicalType(s, mapping.IdxT(i)))
 		if err != nil {
-			t, err = namedType(conn, query, i, err)
-		}
-		if err != nil {
 			return nil, newError(fmt.Sprintf("Binder Error: column %q: %v", name, err), query)
 		}
 		schema.Fields[i] = vec.Field{Name: name, Type: t}
 	}
 	return schema, nil
-}
-
-// namedType is the type of a query's column that the C interface has no number
-// for: TIME_NS, which it can only name. Others are err.
-func namedType(conn mapping.Connection, query string, column int, err error) (*vec.Type, error) {
-	names, e := query1(conn, "SELECT column_type FROM (DESCRIBE "+query+"\n)")
-	if e != nil || column >= len(names) || names[column][0] != "TIME_NS" {
-		return nil, err
-	}
-	t := plainTypes[mapping.TypeTimeNS]
-	return &t, nil
 }
 
 // Fetch runs query and hands its rows to emit in the query's order, one chunk after the

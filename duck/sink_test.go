@@ -299,6 +299,7 @@ func TestTypesChange(t *testing.T) {
 		{"{'a': 1, 'b': 2}", "{'a': 1}"},
 		{"[1]", "1::UTINYINT"},
 		{"[1]", "['text']"},
+		{"TIME_NS '01:02:03'", "TIME '01:02:03'"},
 	} {
 		e := start(t, Config{Threads: 2})
 		file := filepath.Join(t.TempDir(), "f.parquet")
@@ -322,6 +323,35 @@ func TestTypesChange(t *testing.T) {
 			if rows, err := read(t.Context(), query, func(*vec.Chunk) error { return nil }); rows != 10 || err != nil {
 				t.Errorf("%s once more: %d rows, %v", name, rows, err)
 			}
+		}
+	}
+}
+
+// TestColumnsChange is TestTypesChange of the columns that * stands for, and of a type
+// that cannot leave the engine.
+func TestColumnsChange(t *testing.T) {
+	for after, want := range map[string]string{
+		"TIME_NS '01:02:03' AS a":                 "1 columns instead of 2",
+		"TIME_NS '01:02:03' AS a, 2 AS b, 3 AS c": "3 columns instead of 2",
+		"1::VARIANT AS a, 2 AS b":                 `column "a" is not TIME_NS any more`,
+	} {
+		e := start(t, Config{})
+		file := filepath.Join(t.TempDir(), "f.parquet")
+		write := func(columns string) {
+			exec(t, e, fmt.Sprintf("COPY (SELECT %s) TO '%s' (FORMAT parquet)", columns, file))
+		}
+		query := fmt.Sprintf("FROM '%s'", file)
+		write("TIME_NS '01:02:03' AS a, 2 AS b")
+		if _, err := e.Schema(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
+		kept := e.bound
+		e.bound = bound{}
+		write(after)
+		e.bound = kept
+		_, err := e.Fetch(t.Context(), query, func(*vec.Chunk) error { return nil })
+		if !errors.Is(err, ErrQuery) || !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%s: %v", after, err)
 		}
 	}
 }
