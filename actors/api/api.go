@@ -220,7 +220,8 @@ type JobStatus struct {
 	Started     int64 `json:"started,omitempty"`
 	EngineEnded int64 `json:"engine_ended,omitempty"`
 	Ended       int64 `json:"ended,omitempty"`
-	// FirstRow is when a client began to read the job's rows, and LastRow when the last one
+	// FirstRow is when a client began to read the job's rows, or was sent the first of them
+	// with the job's end, and LastRow when the last one
 	// that was read had been sent, as far as the nodes that hold them know; a node that
 	// is started again has forgotten it. Lists of jobs leave them out.
 	FirstRow int64         `json:"first_row,omitempty"`

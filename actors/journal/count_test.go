@@ -28,7 +28,7 @@ func TestCounts(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
 				h := api.Held{Segment: fs.UploadID{byte(len(all) >> 8), byte(len(all))}.String(), Job: jobs.Draw(t, "job"), Stage: stages.Draw(t, "stage"), Bytes: rapid.Int64Range(0, 50).Draw(t, "bytes"),
-					Copy: rapid.Bool().Draw(t, "copy"), Partitions: 2, Created: time.Now().UnixMilli()}
+					Copy: rapid.Bool().Draw(t, "copy"), Partitions: rapid.IntRange(1, 2).Draw(t, "partitions"), Created: time.Now().UnixMilli()}
 				segs.add(h)
 				all = append(all, h)
 			},
@@ -42,6 +42,7 @@ func TestCounts(t *testing.T) {
 			"claim":   func(t *rapid.T) { segs.Claim(jobs.Draw(t, "job")) },
 			"unpin":   func(t *rapid.T) { segs.Unpin(jobs.Draw(t, "job")) },
 			"reclaim": func(t *rapid.T) { segs.Reclaim(time.Now().Add(time.Second)) },
+			"later":   func(*rapid.T) { segs.full = time.Time{} },
 			"": func(t *rapid.T) {
 				bytes, copies := int64(0), map[string]int{}
 				for _, hs := range segs.byStage {

@@ -112,11 +112,11 @@ func (s *Segments) Small(id shuffle.SegmentID, job plan.JobID, most int64) ([]by
 	if r.Size() > most {
 		return nil, nil
 	}
-	s.noteRead(job)
 	all := make([]byte, r.Size())
 	if n, err := r.ReadAt(all, 0); n < len(all) {
 		return nil, lostError(id, s.judge(id, err))
 	}
+	s.noteRead(job)
 	return all, nil
 }
 

@@ -25,8 +25,8 @@ const kindSegment = "segment"
 const (
 	heldSegmentsPerAsk = 1 << 20          // facts in one answer; more are made again
 	resultKeep         = 10 * time.Minute // a result stays readable at least so long
-	evictShare         = 16               // of what may be kept, one part goes beyond what has to …
-	evictPause         = time.Second      // … and if too little can go, so long passes before another look: it is at all
+	evictShare         = 16               // of what may be kept, one part goes beyond what has to
+	evictPause         = time.Second      // after a look at all that is here, if too little could go
 )
 
 // Segments are the committed segments that this node still holds. The store is the
@@ -41,7 +41,7 @@ type Segments struct {
 	byStage map[plan.StageID][]api.Held          // every segment in the store, once; no empty list
 	bytes   int64                                // sum of Held.Bytes over byStage
 	copies  map[plan.JobID]map[plan.StageID]int  // how many of Held.Copy there are in byStage; no zero
-	full    time.Time                            // until then a look finds nothing to evict
+	full    time.Time                            // until then no job's end has anything evicted, unless it leaves much
 	inUse   map[plan.JobID]map[plan.StageID]bool // stages of open jobs: never evicted
 	waiters []chan struct{}                      // closed and dropped once inUse is empty
 	open    map[shuffle.SegmentID]*openSegment   // at most openSegmentsMax
@@ -238,10 +238,23 @@ func (s *Segments) Unpin(job plan.JobID) {
 		}
 		s.waiters = nil
 	}
+	if s.sum(used) > s.cacheMax/evictShare {
+		s.full = time.Time{}
+	}
 	stages := slices.AppendSeq(slices.Collect(maps.Keys(s.copies[job])), maps.Keys(used))
 	victims := append(s.idleCopies(stages, func(h api.Held) bool { return h.Job == job || used[h.Stage] }), s.evict(time.Time{})...)
 	s.mu.Unlock()
 	s.remove(victims)
+}
+
+// sum is the bytes of some stages' segments; the lock is held.
+func (s *Segments) sum(stages map[plan.StageID]bool) (n int64) {
+	for id := range stages {
+		for _, h := range s.byStage[id] {
+			n += h.Bytes
+		}
+	}
+	return n
 }
 
 // Reclaim evicts what no open job uses beyond the cache's bound, copies, and stages of
@@ -256,8 +269,8 @@ func (s *Segments) Reclaim(before time.Time) int {
 
 // evict takes segments out of the index if they are too much, until the rest fits with
 // some room, and those of stages that ended before a time, unless it is zero; the lock is
-// held. Between two of its looks at all that is here much has come, or time has passed:
-// jobs may end by the hundred a second.
+// held. It looks at all that is here, and jobs may end by the hundred a second: between two
+// looks much has come, or time has passed.
 func (s *Segments) evict(before time.Time) []fs.UploadID {
 	now, most := time.Now(), s.cacheMax
 	if s.bytes > most {
@@ -292,7 +305,7 @@ func (s *Segments) evict(before time.Time) []fs.UploadID {
 		}
 		delete(s.byStage, st.id)
 	}
-	if s.bytes > s.cacheMax {
+	if s.bytes > most {
 		s.full = now.Add(evictPause)
 	}
 	return out
