@@ -323,8 +323,8 @@ func (p *Pool) tend() {
 	}
 }
 
-// mayStart reports whether a blank process is started beside so many that are ready. It
-// has been waited for, requests run or none does, and for so long none came or went.
+// mayStart reports whether a blank process is started beside so many that are ready, when
+// one has been missed for so long. busy: a request runs; quiet is since one came or went.
 func mayStart(ready int, busy bool, waited, quiet time.Duration) bool {
 	return waited >= tidyMax || !busy && (ready == 0 || quiet >= tidyQuiet)
 }
@@ -337,10 +337,10 @@ func (p *Pool) busy() bool { return len(p.all) > len(p.blank)+len(p.idle) }
 func (p *Pool) refill(waited time.Duration) (again time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.blank) < p.config.Blank && !mayStart(len(p.blank), p.busy(), waited, time.Since(p.moved)) {
-		return tidyPause
-	}
-	for !p.closed && len(p.blank) < p.config.Blank && (len(p.blank) == 0 && len(p.all) == 0 || p.roomForBlank()) {
+	for !p.closed && len(p.blank) < p.config.Blank && (len(p.all) == 0 || p.roomForBlank()) {
+		if !mayStart(len(p.blank), p.busy(), waited, time.Since(p.moved)) {
+			return tidyPause
+		}
 		pr, err := p.add()
 		if err != nil {
 			p.config.Log.Warn("process: starting an engine process", "err", err)
