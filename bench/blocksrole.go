@@ -101,14 +101,7 @@ func openSegment(path string) (*segmentFile, error) {
 }
 
 func (s *segmentFile) Extents(p int) ([]shuffle.Extent, error) {
-	if p != transfer.AllPartitions {
-		return s.seg.Extents(p), nil
-	}
-	var all []shuffle.Extent
-	for p := range s.seg.Partitions() {
-		all = append(all, s.seg.Extents(p)...)
-	}
-	return all, nil
+	return transfer.Extents(s.seg, p), nil
 }
 
 func (s *segmentFile) ReadAt(p []byte, off int64) (int, error) { return s.f.ReadAt(p, off) }

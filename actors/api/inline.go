@@ -47,14 +47,7 @@ type inlineSegment struct {
 }
 
 func (s inlineSegment) Extents(partition int) ([]shuffle.Extent, error) {
-	if partition != transfer.AllPartitions {
-		return s.index.Extents(partition), nil
-	}
-	var all []shuffle.Extent
-	for p := range s.index.Partitions() {
-		all = append(all, s.index.Extents(p)...)
-	}
-	return all, nil
+	return transfer.Extents(s.index, partition), nil
 }
 
 func (s inlineSegment) File() *os.File { return nil }

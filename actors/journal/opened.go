@@ -145,17 +145,10 @@ type segmentRef struct {
 }
 
 func (r *segmentRef) Extents(partition int) ([]shuffle.Extent, error) {
-	if partition == transfer.AllPartitions {
-		var all []shuffle.Extent
-		for p := range r.o.seg.Partitions() {
-			all = append(all, r.o.seg.Extents(p)...)
-		}
-		return all, nil
-	}
-	if partition < 0 || partition >= r.o.seg.Partitions() {
+	if partition < transfer.AllPartitions || partition >= r.o.seg.Partitions() {
 		return nil, fmt.Errorf("partition %d of %d: %w", partition, r.o.seg.Partitions(), transfer.ErrGone)
 	}
-	return r.o.seg.Extents(partition), nil
+	return transfer.Extents(r.o.seg, partition), nil
 }
 
 func (r *segmentRef) Partitions() int { return r.o.seg.Partitions() }

@@ -80,6 +80,18 @@ func layout(spans []span, seg Segment, partition int, offset int64) ([]span, int
 	return spans, total, nil
 }
 
+// Extents are those of a partition of s, or of AllPartitions in order.
+func Extents(s *shuffle.Segment, partition int) []shuffle.Extent {
+	if partition != AllPartitions {
+		return s.Extents(partition)
+	}
+	var all []shuffle.Extent
+	for p := range s.Partitions() {
+		all = append(all, s.Extents(p)...)
+	}
+	return all
+}
+
 // statusOf says how an error of a Source or Segment travels.
 func statusOf(err error) status {
 	switch {
