@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -20,22 +21,24 @@ func measureAged(ctx context.Context, b *bench, _ *duckSystem) ([]figure, error)
 		return nil, err
 	}
 	defer p.stop()
-	n := 0
+	n, run := 0, racingPond(p, p.name()).run
 	jobs := func(count int) ([]time.Duration, error) {
 		took := make([]time.Duration, count)
 		for i := range took {
 			n++
 			start := time.Now()
-			rows, err := p.session.SQL(ctx, fmt.Sprintf("SELECT %d AS n", n))
+			read, err := run(ctx, fmt.Sprintf("SELECT %d AS n", n))
 			if err != nil {
 				return nil, err
 			}
-			for _, err := range rows.All() {
-				if err != nil {
-					return nil, err
-				}
-			}
 			took[i] = time.Since(start)
+			got, err := read()
+			if err != nil {
+				return nil, err
+			}
+			if len(got.rows) != 1 || got.rows[0][0] != strconv.Itoa(n) {
+				return nil, fmt.Errorf("%w: %v, want %d", errWrong, got.rows, n)
+			}
 		}
 		return took, nil
 	}

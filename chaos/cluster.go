@@ -204,8 +204,8 @@ func (c *Cluster) keep(n *Node) {
 	c.nodes = append(c.nodes, n)
 }
 
-// Close kills every node that still runs, waits for its engine processes, which end a
-// moment after it and write to its folder until then, and lets the next cluster start.
+// Close kills every node that still runs, waits on Linux for its engine processes, which
+// end a moment after it and write to its folder until then, and lets the next cluster start.
 func (c *Cluster) Close() error {
 	c.kill()
 	for _, n := range c.Nodes() {

@@ -108,20 +108,20 @@ func metric(text, name string) (float64, error) {
 	return 0, fmt.Errorf("there is no metric %s", name)
 }
 
-// awaitGone waits until no process is left of nodes that have all ended.
+// awaitGone waits until no process is left of nodes that have all ended, where a system
+// tells of them (Linux).
 func (c *Cluster) awaitGone() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leftMax)
 	defer cancel()
 	return Await(ctx, func(context.Context) error { return noStrays(c.opts.Dir, nil) })
 }
 
-// leftAtEnd says what nodes have left that have been killed: processes, or ports that
-// are not free.
-func (c *Cluster) leftAtEnd(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, leftMax)
+// awaitPorts waits until the ports are free of nodes that have all ended.
+func (c *Cluster) awaitPorts() error {
+	ctx, cancel := context.WithTimeout(context.Background(), leftMax)
 	defer cancel()
 	return Await(ctx, func(context.Context) error {
-		errs := []error{noStrays(c.opts.Dir, nil)}
+		var errs []error
 		for _, n := range c.Nodes() {
 			if n.host == nil { // else the port went with its namespace
 				errs = append(errs, free(n.addr))

@@ -92,8 +92,7 @@ func (s *Site) Cluster() *Cluster { return s.c }
 
 // Close ends all processes. Its error is also one of what they have left.
 func (s *Site) Close() error {
-	err := s.c.Close()
-	return errors.Join(err, s.c.leftAtEnd(context.Background()), s.w.oracle.Close())
+	return errors.Join(s.c.Close(), s.c.awaitPorts(), s.w.oracle.Close())
 }
 
 // Logs writes each node's log into a folder.
