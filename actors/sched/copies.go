@@ -26,8 +26,8 @@ func (d *Decider) spread(t *task) {
 // spreadInputs has what a stage reads copied, now that it is wanted.
 func (d *Decider) spreadInputs(s *stage) {
 	for _, p := range s.deps {
-		for i := range p.tasks {
-			d.spread(&p.tasks[i])
+		for t := range p.all() {
+			d.spread(t)
 		}
 	}
 }
@@ -158,8 +158,8 @@ func (d *Decider) long() bool {
 // nameAll names the copies of a stage's outputs that readers have not been told.
 func (d *Decider) nameAll(s *stage) {
 	s.unnamed, s.namedAt = false, d.now
-	for i := range s.tasks {
-		if t := &s.tasks[i]; t.unnamed {
+	for t := range s.all() {
+		if t.unnamed {
 			d.name(t)
 		}
 	}

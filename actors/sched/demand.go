@@ -76,8 +76,8 @@ func (d *Decider) openStage(s *stage) {
 	}
 	d.arrive(s.ready)
 	if first {
-		for i := range s.tasks {
-			if t := &s.tasks[i]; t.state == waiting {
+		for t := range s.all() {
+			if t.state == waiting {
 				d.requeue(t)
 			}
 		}
@@ -312,8 +312,7 @@ func (s *stage) hashInputs() uint64 {
 	for _, p := range s.deps {
 		b = append(append(b[:0], p.plan.ID...), 0)
 		h.Write(b)
-		for i := range p.tasks {
-			t := &p.tasks[i]
+		for t := range p.all() {
 			if b = b[:0]; p.unstable {
 				b = strconv.AppendInt(b, int64(t.won), 10)
 				b = append(append(append(b, 0), t.out.Segment...), 0)
@@ -328,8 +327,7 @@ func (s *stage) hashInputs() uint64 {
 
 // sweep discards outputs made from inputs whose lineage is not valid.
 func (d *Decider) sweep(s *stage, valid func(lineage uint64) bool) {
-	for i := range s.tasks {
-		t := &s.tasks[i]
+	for t := range s.all() {
 		if t.state == done && !valid(t.lineage) {
 			d.discard(t, false)
 		}

@@ -12,8 +12,8 @@ func (s *stage) shaped() bool { return s.tasks != nil }
 func (d *Decider) fit(s *stage) {
 	up := map[int][]plan.SegmentInfo{}
 	for _, p := range s.deps {
-		for i := range p.tasks {
-			up[p.index] = append(up[p.index], p.tasks[i].out.Parts)
+		for t := range p.all() {
+			up[p.index] = append(up[p.index], t.out.Parts)
 		}
 	}
 	p, err := plan.Fitted(d.job, s.index, up)
@@ -29,13 +29,13 @@ func (d *Decider) fit(s *stage) {
 	if s.shaped() {
 		d.sweep(s, func(uint64) bool { return false })
 		d.outdate(s)
-		for i := range s.tasks {
-			last = max(last, s.tasks[i].last)
+		for t := range s.all() {
+			last = max(last, t.last)
 		}
 	}
 	d.makeTasks(s, p.Tasks.N)
-	for i := range s.tasks {
-		s.tasks[i].last = max(s.tasks[i].last, last)
+	for t := range s.all() {
+		t.last = max(t.last, last)
 	}
 }
 

@@ -134,8 +134,7 @@ func (d *Decider) enclosed(s *stage) bool {
 // doubt takes back a whole set that was taken, now that something else reads what it was
 // made of: it is to be judged.
 func (d *Decider) doubt(s *stage) {
-	for i := range s.tasks {
-		t := &s.tasks[i]
+	for t := range s.all() {
 		if t.state != done {
 			continue
 		}

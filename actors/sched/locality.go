@@ -16,13 +16,12 @@ func (d *Decider) locate(s *stage) {
 	for i, n := range d.order {
 		n.rank = i
 	}
-	for i := range s.tasks {
+	for t := range s.all() {
 		clear(at)
-		t := &s.tasks[i]
 		total := int64(0)
 		for _, in := range s.plan.Inputs {
 			if in.Read != nil && in.Read.How != plan.ReadAll {
-				total += d.weigh(in.Read, s, i, at)
+				total += d.weigh(in.Read, t, at)
 			}
 		}
 		t.weight += total
@@ -34,12 +33,12 @@ func (d *Decider) locate(s *stage) {
 	}
 }
 
-// weigh adds what task i of s reads through r to its holders, and returns it all.
-func (d *Decider) weigh(r *plan.Read, s *stage, i int, at []int64) int64 {
+// weigh adds what task t reads through r to its holders, and returns it all.
+func (d *Decider) weigh(r *plan.Read, t *task, at []int64) int64 {
 	total := int64(0)
-	add := func(t *task, b int64) {
+	add := func(read *task, b int64) {
 		total += b
-		for _, h := range t.holders {
+		for _, h := range read.holders {
 			at[h.rank] += b
 		}
 	}
@@ -47,6 +46,7 @@ func (d *Decider) weigh(r *plan.Read, s *stage, i int, at []int64) int64 {
 	for _, k := range r.Stages {
 		count += len(d.stages[k].tasks)
 	}
+	s, i := t.stage, t.partition
 	lo, hi, n := i, i+1, len(s.tasks)
 	if shares := s.plan.Tasks.Specs; shares != nil {
 		lo, hi = shares[i].Lo, shares[i].Hi

@@ -1,6 +1,10 @@
 package sched
 
-import "github.com/pondmesh/pond/actors/plan"
+import (
+	"iter"
+
+	"github.com/pondmesh/pond/actors/plan"
+)
 
 // state of a task.
 type state uint8
@@ -115,6 +119,7 @@ type stage struct {
 	needs []string    // Go functions that it calls, as nodes offer them
 	may   []string    // other functions that its SQL calls: no node has been seen to offer them
 	tasks []task      // nil: not shaped yet
+	looks int         // times that all of tasks were looked at, which is not for every event
 
 	durable  bool // outputs are staged files: they outlive their node
 	unstable bool // run again it may differ, as the plan says: it, or a stage before it, is not deterministic
@@ -147,6 +152,18 @@ type stage struct {
 type finding struct {
 	node *node
 	held HeldSegment
+}
+
+// all are the stage's tasks, in order of partition.
+func (s *stage) all() iter.Seq[*task] {
+	s.looks++
+	return func(yield func(*task) bool) {
+		for i := range s.tasks {
+			if !yield(&s.tasks[i]) {
+				return
+			}
+		}
+	}
 }
 
 // leaf reports whether the stage reads no other.

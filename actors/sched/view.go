@@ -45,8 +45,7 @@ func (d *Decider) Status() []StageStatus {
 func (d *Decider) Segments(stage int) []Winner {
 	s := d.stages[stage]
 	out := make([]Winner, 0, s.done)
-	for i := range s.tasks {
-		t := &s.tasks[i]
+	for t := range s.all() {
 		if t.state != done {
 			continue
 		}
@@ -161,8 +160,8 @@ func (d *Decider) String() string {
 			mark = "unwanted"
 		}
 		fmt.Fprintf(&b, "%d %s: %s, %d of %d done\n", s.index, s.plan.Name, mark, s.done, len(s.tasks))
-		for i := range s.tasks {
-			fmt.Fprintf(&b, "  %d %s\n", i, s.tasks[i].describe())
+		for t := range s.all() {
+			fmt.Fprintf(&b, "  %d %s\n", t.partition, t.describe())
 		}
 	}
 	for _, n := range d.order {
