@@ -7,20 +7,21 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/prepare"
 )
 
-// endless is a DuckDB that binds a query for as long as it may.
+// endless is a DuckDB that plans a query for as long as it may.
 type endless struct {
 	prepare.DuckDB
 	began, ended chan struct{}
 }
 
-func (e *endless) Bind(ctx context.Context, _ prepare.BindRequest) error {
+func (e *endless) Plan(ctx context.Context, _ prepare.PlanRequest) (prepare.Planned, error) {
 	e.began <- struct{}{}
 	<-ctx.Done()
 	e.ended <- struct{}{}
-	return context.Cause(ctx)
+	return prepare.Planned{}, context.Cause(ctx)
 }
 
 // A job whose client goes away while it is planned is not planned any further.
@@ -34,7 +35,7 @@ func TestCancelEndsPlanning(t *testing.T) {
 	client, leave := context.WithCancel(ctx)
 	left := make(chan error, 1)
 	go func() {
-		_, err := s.Query("SELECT 1").Submit(client)
+		_, err := s.Query("SELECT 1").Submit(client, pond.Force(true))
 		left <- err
 	}()
 	wait := func(c chan struct{}, what string) {

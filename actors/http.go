@@ -331,6 +331,7 @@ func (s *server) postExplain(w http.ResponseWriter, r *http.Request) (any, error
 	if err := edge.Decode(r, spec); err != nil {
 		return nil, err
 	}
+	spec.Options.LeaseMillis = 0 // nobody waits for rows: mistakes are told now
 	if err := s.n.planner.Fill(r.Context(), spec); err != nil {
 		return nil, err
 	}

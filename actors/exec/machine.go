@@ -38,6 +38,9 @@ type Machine struct {
 	SpoolDir string           // where the output of Go functions waits
 	Limits   Limits
 	Log      *slog.Logger
+	// Deaf is told that DuckDB still plans a query whose time for that is over, and was told
+	// to stop; nil: nobody can end it.
+	Deaf func()
 }
 
 // Journal takes the segments that attempts commit.
@@ -191,10 +194,12 @@ func (t *task) run(ctx context.Context, in plan.TaskInput) (*Outcome, error) {
 			return nil, err
 		}
 	}
-	for i := range t.steps {
-		if err := t.runStep(ctx, &t.steps[i]); err != nil {
+	if stage.Whole() {
+		if err := t.bindWhole(ctx); err != nil {
 			return nil, err
 		}
+	} else if err := t.runSteps(ctx); err != nil {
+		return nil, err
 	}
 	if stage.Exchange.Kind == plan.Files {
 		return t.writeFile(ctx)
@@ -202,12 +207,40 @@ func (t *task) run(ctx context.Context, in plan.TaskInput) (*Outcome, error) {
 	return t.writeSegment(ctx, &in)
 }
 
+// bindWhole has DuckDB bind a query as its user wrote it, which may take as long as planning
+// may. What runs it right afterwards finds it bound.
+func (t *task) bindWhole(ctx context.Context) error {
+	if t.m.Deaf != nil {
+		defer time.AfterFunc(engines.PlanTime(t.query, len(t.packet.Access))+deafAfter, t.m.Deaf).Stop()
+	}
+	ctx, cancel := engines.WithTime(ctx, t.query, len(t.packet.Access))
+	defer cancel()
+	if err := t.runSteps(ctx); err != nil {
+		return err
+	}
+	_, err := t.engine.Schema(ctx, t.query)
+	return engines.Error("run", err)
+}
+
+// deafAfter is how long after it was told to stop DuckDB is taken to hear nothing.
+const deafAfter = 500 * time.Millisecond
+
 func (t *task) closeSpools() {
 	for _, s := range t.spools {
 		if err := s.close(); err != nil {
 			t.m.Log.Warn("removing a spool", "err", err)
 		}
 	}
+}
+
+// runSteps makes what the query reads beside its inputs.
+func (t *task) runSteps(ctx context.Context) error {
+	for i := range t.steps {
+		if err := t.runStep(ctx, &t.steps[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runStep makes a view, a table, or a Go function's output.

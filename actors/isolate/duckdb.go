@@ -29,7 +29,6 @@ const (
 	methodSniff    = "sniff"
 	methodDescribe = "describe"
 	methodPlan     = "plan"
-	methodBind     = "bind"
 	methodFolders  = "folders"
 )
 
@@ -151,12 +150,6 @@ func (d *DuckDB) Plan(ctx context.Context, r prepare.PlanRequest) (prepare.Plann
 	return request[prepare.Planned](ctx, d, asked{method: methodPlan, files: r.Access, statement: r.SQL}, r)
 }
 
-// Bind implements prepare.DuckDB. The process is one that may then run the stage.
-func (d *DuckDB) Bind(ctx context.Context, r prepare.BindRequest) error {
-	_, err := request[[]byte](ctx, d, asked{method: methodBind, files: slices.Concat(r.Options.Files, r.Options.Dirs), statement: r.SQL}, r)
-	return err
-}
-
 // Folders implements prepare.DuckDB.
 func (d *DuckDB) Folders(ctx context.Context, r prepare.FoldersRequest) (int64, error) {
 	return request[int64](ctx, d, asked{method: methodFolders, files: r.Access, statement: r.SQL}, r)
@@ -230,7 +223,7 @@ func (d *DuckDB) try(ctx context.Context, q *asked, body []byte) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	limited, cancel := prepare.WithTime(ctx, q.runs, len(read))
+	limited, cancel := engines.WithTime(ctx, q.runs, len(read))
 	defer cancel()
 	out, err := pr.Run(limited, q.method, body, func(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
 		return d.serve(ctx, q, pr.Dir(), method, body, files)
@@ -275,8 +268,6 @@ func answer(ctx context.Context, c process.Child, d prepare.DuckDB, method strin
 		return reply(body, func(r describeRequest) (any, error) { return d.Describe(ctx, r.Op, r.Access) })
 	case methodPlan:
 		return reply(body, func(r prepare.PlanRequest) (any, error) { return d.Plan(ctx, r) })
-	case methodBind:
-		return reply(body, func(r prepare.BindRequest) (any, error) { return []byte(nil), d.Bind(ctx, r) })
 	case methodFolders:
 		return reply(body, func(r prepare.FoldersRequest) (any, error) { return d.Folders(ctx, r) })
 	}

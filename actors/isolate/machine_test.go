@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -34,6 +37,7 @@ type running struct {
 	job       *plan.Job
 	up        map[int][]plan.SegmentInfo
 	where     map[int][]api.Location
+	access    []string
 	onPacket  func() // when a task asks for its stage
 	processes *process.Pool
 }
@@ -73,7 +77,7 @@ func (r *running) Get(_ context.Context, stage int, version uint64) (*api.Packet
 	if r.onPacket != nil {
 		r.onPacket()
 	}
-	return &api.Packet{ID: "00000000000000000000000000000001", Index: stage, Version: version, Owner: "ann", Job: r.job, Tasks: 1, Up: r.up, Where: r.where}, nil
+	return &api.Packet{ID: "00000000000000000000000000000001", Index: stage, Version: version, Owner: "ann", Job: r.job, Tasks: 1, Access: r.access, Up: r.up, Where: r.where}, nil
 }
 
 // Schema implements exec.Packets.
@@ -127,6 +131,26 @@ func TestMachine(t *testing.T) {
 	if _, err := r.task(t.Context(), 1, 0, 2); !errors.Is(err, plan.ErrFetch) && !errors.Is(err, plan.ErrUnavailable) {
 		t.Errorf("of a node that is gone: %v", err)
 	}
+}
+
+// What runs as its user wrote it is bound by its task alone. Whatever DuckDB does of it,
+// the attempt ends with an error of its own, in its time.
+func TestPoisonTask(t *testing.T) {
+	t.Parallel()
+	p := newPlanning(t)
+	p.file(t, "good.parquet", "SELECT 1 AS x")
+	var all sync.WaitGroup
+	for _, c := range p.poison(t) {
+		r := newRunning(t, new(funcs.Registry))
+		r.access = []string{filepath.Join(p.dir, "good.parquet"), filepath.Join(p.dir, "bad.parquet")}
+		r.job = &plan.Job{Stages: []*plan.Stage{{ID: "s0", Query: strings.ReplaceAll(c.sql, "FROM '", "FROM '"+p.dir+"/"), Access: r.access,
+			Exchange: plan.Exchange{Kind: plan.Single, Partitions: 1}, Tasks: plan.Tasks{N: 1}}}}
+		all.Go(func() {
+			_, err := r.task(t.Context(), 0, 0, 1)
+			c.check(t, "run", err)
+		})
+	}
+	all.Wait()
 }
 
 // A process that is killed while it runs an attempt costs that attempt: nothing of it

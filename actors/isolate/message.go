@@ -26,6 +26,7 @@ const (
 	methodDraft  = "draft"
 	methodRoom   = "room"
 	methodAbort  = "abort"
+	methodDeaf   = "deaf"   // DuckDB plans, and hears nothing: the process is to be ended
 	methodShape  = "shape"  // of a batch function's output
 	methodBatch  = "batch"  // a call of a batch function
 	methodScalar = "scalar" // a call of a scalar function

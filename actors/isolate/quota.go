@@ -17,16 +17,16 @@ const (
 )
 
 // watched is ctx for an attempt in a process. It ends, with the reason, when the
-// process puts more on disk than the limits allow.
+// process says that it hears nothing, or puts more on disk than the limits allow.
 func (s *session) watched(ctx context.Context, pr *process.Process) (context.Context, func()) {
+	ctx, s.cancel = context.WithCancelCause(ctx)
 	if s.m.Limits == (exec.Limits{}) {
-		return ctx, func() {}
+		return ctx, func() { s.cancel(nil) }
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := exec.Every(quotaPause, func() error { return s.measure(pr.Dir(), pr.Pid(), quotaSlack) }, cancel)
+	stop := exec.Every(quotaPause, func() error { return s.measure(pr.Dir(), pr.Pid(), quotaSlack) }, s.cancel)
 	return ctx, func() {
 		stop()
-		cancel(nil)
+		s.cancel(nil)
 	}
 }
 

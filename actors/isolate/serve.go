@@ -75,6 +75,7 @@ func serve(ctx context.Context, c process.Child, open bool) (process.Handler, er
 		Buffers:  vec.NewPool(engines.NewAllocator(), s.Memory*bufferShare/100),
 		Blocks:   transfer.NewClient(transfer.ClientConfig{Window: exec.FetchWindow(s.Memory), Dial: dialer(c.Node)}),
 		SpoolDir: filepath.Join(c.Dir, "spools"), Limits: s.Limits, Log: c.Log,
+		Deaf: func() { _, _, _ = c.Node.Call(ctx, methodDeaf, nil) },
 	}
 	return srv.handle, nil
 }

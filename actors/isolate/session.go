@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/pondmesh/pond/actors/api"
+	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/exec"
 	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/journal"
@@ -28,7 +29,8 @@ type session struct {
 	a       exec.Attempt
 	packet  *api.Packet
 	packets exec.Packets
-	dir     string // for messages that are too large for a socket
+	dir     string                  // for messages that are too large for a socket
+	cancel  context.CancelCauseFunc // ends the attempt; set before the process works on it
 
 	mu    sync.Mutex
 	ahead chan newDraft  // takes a segment that was begun ahead; nil: it is taken, or there is none
@@ -106,6 +108,9 @@ func (s *session) serve(ctx context.Context, method string, body []byte, files [
 		return s.share()
 	case methodRoom:
 		return nil, nil, s.room()
+	case methodDeaf:
+		s.cancel(engines.Late(engines.PlanTime(s.packet.Stage().Query, len(s.packet.Access))))
+		return nil, nil, nil
 	case methodAbort:
 		s.mu.Lock()
 		defer s.mu.Unlock()

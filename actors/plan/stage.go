@@ -100,6 +100,12 @@ type Stage struct {
 	Memory    int64 // bytes a task is expected to need; 0: unknown
 }
 
+// Whole reports whether the stage runs a user's query as it is written. Nobody may have
+// bound it before.
+func (s *Stage) Whole() bool {
+	return len(s.Inputs) == 0 && !slices.ContainsFunc(s.Steps, func(p Step) bool { return p.Materialize || p.Func != nil })
+}
+
 // Upstream lists the stages whose output a stage's tasks read, its bounds
 // included, each once.
 func (s *Stage) Upstream() []int {

@@ -31,9 +31,6 @@ type DuckDB interface {
 	Describe(ctx context.Context, op *plan.SQLOp, access []string) (Shape, error)
 	// Plan binds, plans and optimizes a query.
 	Plan(ctx context.Context, r PlanRequest) (Planned, error)
-	// Bind finds the mistakes of a query that a stage runs as it is, in an engine that
-	// can then run it.
-	Bind(ctx context.Context, r BindRequest) error
 	// Folders counts the folders that a query's first rows would be written to.
 	Folders(ctx context.Context, r FoldersRequest) (int64, error)
 }
@@ -73,11 +70,4 @@ type FoldersRequest struct {
 	Views   []plan.View
 	Access  []string
 	Columns []string
-}
-
-// BindRequest asks to bind a query.
-type BindRequest struct {
-	SQL     string
-	Views   []plan.View
-	Options duck.Options // of the engine that then runs it
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
+	"github.com/pondmesh/pond/actors/plan/stmt"
 	"github.com/pondmesh/pond/duck"
 	"github.com/pondmesh/pond/duck/lexer"
 	"github.com/pondmesh/pond/duck/vec"
@@ -20,7 +21,7 @@ func (Local) Version() string { return duck.Version() }
 
 // Parse implements DuckDB.
 func (l Local) Parse(ctx context.Context, sql string) (Tree, error) {
-	ctx, cancel := WithTime(ctx, "", 0)
+	ctx, cancel := engines.WithTime(ctx, "", 0)
 	defer cancel()
 	e, err := l.Engines.Planner(ctx)
 	if err != nil {
@@ -36,7 +37,7 @@ func (l Local) Parse(ctx context.Context, sql string) (Tree, error) {
 
 // Deparse implements DuckDB.
 func (l Local) Deparse(ctx context.Context, tree []byte) (string, error) {
-	ctx, cancel := WithTime(ctx, "", 0)
+	ctx, cancel := engines.WithTime(ctx, "", 0)
 	defer cancel()
 	e, err := l.Engines.Planner(ctx)
 	if err != nil {
@@ -51,7 +52,7 @@ const footersAtOnce = 64
 
 // Footers implements DuckDB.
 func (l Local) Footers(ctx context.Context, paths, _ []string, each func(from int, list []duck.Footer) error) error {
-	ctx, cancel := WithTime(ctx, "", len(paths))
+	ctx, cancel := engines.WithTime(ctx, "", len(paths))
 	defer cancel()
 	for from := 0; from < len(paths); from += footersAtOnce {
 		part := paths[from:min(from+footersAtOnce, len(paths))]
@@ -68,7 +69,7 @@ func (l Local) Footers(ctx context.Context, paths, _ []string, each func(from in
 
 // Columns implements DuckDB.
 func (l Local) Columns(ctx context.Context, sql string, access []string) ([]plan.Column, error) {
-	ctx, cancel := WithTime(ctx, "", len(access))
+	ctx, cancel := engines.WithTime(ctx, "", len(access))
 	defer cancel()
 	e, err := l.Engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
@@ -92,7 +93,7 @@ func columnsOf(s *vec.Schema) []plan.Column {
 
 // Sniff implements DuckDB.
 func (l Local) Sniff(ctx context.Context, path string, access []string, o plan.ScanOptions) (map[string]string, error) {
-	ctx, cancel := WithTime(ctx, "", 1)
+	ctx, cancel := engines.WithTime(ctx, "", 1)
 	defer cancel()
 	e, err := l.Engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
@@ -125,7 +126,7 @@ func (l Local) Sniff(ctx context.Context, path string, access []string, o plan.S
 
 // Describe implements DuckDB. Only what PIVOT is to find in the data is run.
 func (l Local) Describe(ctx context.Context, op *plan.SQLOp, access []string) (out Shape, err error) {
-	ctx, cancel := WithTime(ctx, op.Query, len(access))
+	ctx, cancel := engines.WithTime(ctx, op.Query, len(access))
 	defer cancel()
 	e, err := l.Engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
@@ -149,7 +150,7 @@ func describe(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool
 		}
 	}
 	schema, err := e.Schema(ctx, "SELECT * FROM ("+op.Query+"\n)")
-	if err == nil || !pivots(op.Query) {
+	if err == nil || !stmt.MayPivot(op.Query) {
 		return schema, err
 	}
 	*dynamic = true
@@ -162,7 +163,7 @@ func describe(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool
 
 // Plan implements DuckDB. Tables take the place of text files.
 func (l Local) Plan(ctx context.Context, r PlanRequest) (Planned, error) {
-	ctx, cancel := WithTime(ctx, "", len(r.Access))
+	ctx, cancel := engines.WithTime(ctx, "", len(r.Access))
 	defer cancel()
 	e, err := l.Engines.Get(ctx, engines.ForPlanning(r.Access, r.Off))
 	if err != nil {
@@ -233,17 +234,4 @@ func fetchText(ctx context.Context, e *duck.Engine, sql string) (string, error) 
 		err = fmt.Errorf("%d rows where one is expected", rows)
 	}
 	return out, err
-}
-
-// Bind implements DuckDB.
-func (l Local) Bind(ctx context.Context, r BindRequest) error {
-	ctx, cancel := WithTime(ctx, "", len(r.Options.Files))
-	defer cancel()
-	e, err := l.Engines.Get(ctx, r.Options)
-	if err != nil {
-		return engines.Error("open DuckDB", err)
-	}
-	defer l.Engines.Put(e)
-	_, err = bound(ctx, e, r.SQL, r.Views)
-	return engines.Where(err, engines.FilesOf(r.Options.Files))
 }

@@ -44,7 +44,6 @@ type Planner struct {
 	log    *slog.Logger
 
 	footers  footers
-	checked  memo[struct{}]  // queries that DuckDB could bind
 	plans    memo[*planText] // queries as DuckDB planned them
 	resolved memo[*resolved] // texts whose file names were made absolute
 	derived  memo[struct{}]  // steps that were made from their texts here

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/pondmesh/pond/actors/api"
-	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/plan/distribute"
 	"github.com/pondmesh/pond/actors/plan/frame"
@@ -61,13 +60,13 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 	if err != nil {
 		return nil, err
 	}
-	job := newJob(planned.Job, access, planned)
-	if small != "" && !anyText(facts.Files) { // text files are looked into by whoever runs it
-		if err := p.bindSmall(ctx, q, files, job); err != nil {
+	if small != "" && spec.Options.LeaseMillis == 0 && !anyText(facts.Files) {
+		// Nobody waits for it. Else its task finds the mistakes, as it does those of text files.
+		if _, err := p.duckdb.Describe(ctx, &plan.SQLOp{Query: q.SQL, Views: q.Views}, access); err != nil {
 			return nil, err
 		}
 	}
-	return job, nil
+	return newJob(planned.Job, access, planned), nil
 }
 
 // sinkSQL returns the query with the additions that its sink requires.
@@ -212,22 +211,6 @@ func (p *Planner) tryPlan(ctx context.Context, off string, q *distribute.Query, 
 type planText struct {
 	names []string
 	plan  string
-}
-
-// bindSmall makes DuckDB bind a query that is not planned, so that mistakes fail at
-// once, in an engine that can then run it. A valid query is not checked again over
-// the same files.
-func (p *Planner) bindSmall(ctx context.Context, q *distribute.Query, files []plan.File, job *Job) error {
-	key := queryKey(q, "", files)
-	if _, ok := p.checked.get(key); ok {
-		return nil
-	}
-	o := engines.ForStage(job.Plan.Stages[0], job.Access, "", p.config.SlotMemory(), p.config.Threads(plan.AllCores))
-	err := p.duckdb.Bind(ctx, BindRequest{SQL: q.SQL, Views: q.Views, Options: o})
-	if err == nil {
-		p.checked.put(key, struct{}{}, 0)
-	}
-	return err
 }
 
 // queryKey is a query, the optimizers that are off, and its files as they are.

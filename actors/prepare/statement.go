@@ -183,13 +183,6 @@ func stepKey(op *plan.SQLOp) memoKey {
 	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q", op.Query, op.Access, op.Lax, op.Views))
 }
 
-// pivots reports whether a query may be one whose columns DuckDB finds in the
-// data. It has no syntax tree then.
-func pivots(query string) bool {
-	words := stmt.Identifiers(query)
-	return words["pivot"] || words["pivot_wider"]
-}
-
 // statement makes a query's text mean the same on every node, and finds the views
 // that it needs.
 type statement struct {
@@ -416,7 +409,7 @@ func (q *statement) same(ctx context.Context, text string, root tree.Node) bool 
 
 // loose is resolve for what DuckDB gives no tree of though it would run it.
 func (q *statement) loose(sql string, views []string) (*resolved, error) {
-	if !pivots(sql) {
+	if !stmt.MayPivot(sql) {
 		return nil, &plan.Error{Kind: plan.KindUser, Op: "parse", Text: "only queries, and COPY of one, run on a pond", Hint: "write a SELECT"}
 	}
 	if list, rest := stmt.Split(sql); len(list) > 1 || len(list) == 1 && stmt.Trim(rest) != "" {

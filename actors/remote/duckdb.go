@@ -116,15 +116,6 @@ func (d DuckDB) portable(p prepare.Planned) (out prepare.Planned, err error) {
 	return out, nil
 }
 
-// Bind implements prepare.DuckDB.
-func (d DuckDB) Bind(ctx context.Context, r prepare.BindRequest) error {
-	return d.bound(ctx, r.Options.Files, func() error {
-		here := r
-		here.SQL, here.Views, here.Options.Files = d.Cache.local(r.SQL), d.views(r.Views), d.locals(r.Options.Files)
-		return d.Files.Bind(ctx, here)
-	})
-}
-
 // over answers a request while the objects among access are here: of Parquet files the
 // footers, unless they are wanted whole.
 func (d DuckDB) over(ctx context.Context, access []string, whole bool, ask func() error) error {

@@ -58,7 +58,7 @@ func TestSQLCommand(t *testing.T) {
 		{"standard input", "VALUES (1);\n\nVALUES (2)\n", []string{"-o", "jsonl", "-q"}, exitOK, "{\"col0\":1}\n{\"col0\":2}\n", nil},
 		{"standard input named", "VALUES (1)", []string{"-f", "-", "-o", "jsonl", "-q"}, exitOK, "{\"col0\":1}\n", nil},
 		{"stops at the first error", "", []string{"SELECT 1 AS a; SELECT nope; SELECT 3", "-o", "csv", "-q"}, exitFailed, "a\n1\n",
-			[]string{"in statement 2 of 3: SELECT nope\n", "error: query error", "nope"}},
+			[]string{"in statement 2 of 3: SELECT nope\n", "failed: query error", "nope"}},
 		{"refused", "", []string{"CREATE TABLE t (a INT)"}, exitFailed, "", []string{"its columns cannot be declared", "next: give it rows"}},
 		{"copy", "", []string{"COPY (SELECT 1 AS a) TO '" + dir + "/c.csv'"}, exitOK, "", []string{"1 row in " + dir + "/c.csv"}},
 		{"copy as csv", "", []string{"COPY (SELECT 1 AS a) TO '" + dir + "/d.csv'", "-o", "csv", "-q"}, exitOK, "Count\n1\n", nil},

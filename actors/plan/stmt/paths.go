@@ -36,6 +36,13 @@ func Identifiers(sql string) map[string]bool {
 	return out
 }
 
+// MayPivot reports whether a query may be one whose columns DuckDB finds in the
+// data. It has no syntax tree then.
+func MayPivot(query string) bool {
+	words := Identifiers(query)
+	return words["pivot"] || words["pivot_wider"]
+}
+
 // level is the state of the walk between a bracket and its end.
 type level struct {
 	from  bool   // in a FROM clause: commas part tables
