@@ -324,14 +324,20 @@ func (c *coordinator) ranBefore() int64 {
 // Then it is a random one, so that not all jobs turn to the same.
 func (c *coordinator) near() sched.NodeID {
 	members := c.n.mesh.View().Members
-	slots := c.n.cfg.Slots
-	if len(c.job.Stages) == 1 && c.n.cfg.QuickMemory() > 0 {
-		slots++ // the quick one
-	}
-	if int(c.n.running.Load()) < slots || len(members) == 0 {
+	if c.n.slotFree(len(c.job.Stages) == 1) || len(members) == 0 {
 		return sched.NodeID(c.n.id)
 	}
 	return sched.NodeID(members[rand.IntN(len(members))].ID)
+}
+
+// slotFree reports whether a task would begin here now. One of a job of one stage may have
+// the quick slot.
+func (n *Node) slotFree(quick bool) bool {
+	slots := n.cfg.Slots
+	if quick && n.cfg.QuickMemory() > 0 {
+		slots++
+	}
+	return int(n.running.Load()) < slots
 }
 
 // onHeld tells the Decider what nodes hold.

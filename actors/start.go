@@ -131,6 +131,7 @@ func (n *Node) openPlanner(context.Context) (err error) {
 	n.machine = &remote.Machine{Files: n.runner, Cache: n.objects}
 	n.planner = prepare.New(remote.DuckDB{Files: n.runner.DuckDB, Cache: n.objects}, n.runner.Tasks, n.rules, n.log)
 	n.planner.Objects = n.objects
+	n.planner.Idle = func() bool { return n.slotFree(true) }
 	return nil
 }
 

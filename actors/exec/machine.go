@@ -194,11 +194,11 @@ func (t *task) run(ctx context.Context, in plan.TaskInput) (*Outcome, error) {
 			return nil, err
 		}
 	}
-	if stage.Whole() {
-		if err := t.bindWhole(ctx); err != nil {
-			return nil, err
-		}
-	} else if err := t.runSteps(ctx); err != nil {
+	define := t.runSteps
+	if stage.Unbound {
+		define = t.bindFirst
+	}
+	if err := define(ctx); err != nil {
 		return nil, err
 	}
 	if stage.Exchange.Kind == plan.Files {
@@ -207,12 +207,10 @@ func (t *task) run(ctx context.Context, in plan.TaskInput) (*Outcome, error) {
 	return t.writeSegment(ctx, &in)
 }
 
-// bindWhole has DuckDB bind a query as its user wrote it, which may take as long as planning
-// may. What runs it right afterwards finds it bound.
-func (t *task) bindWhole(ctx context.Context) error {
-	if t.m.Deaf != nil {
-		defer time.AfterFunc(engines.PlanTime(t.query, len(t.packet.Access))+deafAfter, t.m.Deaf).Stop()
-	}
+// bindFirst has DuckDB bind a query that it has not seen, in the time of planning. What runs it
+// right afterwards finds it bound.
+func (t *task) bindFirst(ctx context.Context) error {
+	defer t.listen(engines.PlanTime(t.query, len(t.packet.Access)) + deafAfter)()
 	ctx, cancel := engines.WithTime(ctx, t.query, len(t.packet.Access))
 	defer cancel()
 	if err := t.runSteps(ctx); err != nil {
@@ -220,6 +218,24 @@ func (t *task) bindWhole(ctx context.Context) error {
 	}
 	_, err := t.engine.Schema(ctx, t.query)
 	return engines.Error("run", err)
+}
+
+// listen tells that DuckDB is deaf after that time, unless stop is called before. stop waits
+// until it is told: it is about this attempt, and no later one.
+func (t *task) listen(d time.Duration) (stop func()) {
+	if t.m.Deaf == nil {
+		return func() {}
+	}
+	told := make(chan struct{})
+	timer := time.AfterFunc(d, func() {
+		defer close(told)
+		t.m.Deaf()
+	})
+	return func() {
+		if !timer.Stop() {
+			<-told
+		}
+	}
 }
 
 // deafAfter is how long after it was told to stop DuckDB is taken to hear nothing.

@@ -143,7 +143,7 @@ func TestPoisonTask(t *testing.T) {
 	for _, c := range p.poison(t) {
 		r := newRunning(t, new(funcs.Registry))
 		r.access = []string{filepath.Join(p.dir, "good.parquet"), filepath.Join(p.dir, "bad.parquet")}
-		r.job = &plan.Job{Stages: []*plan.Stage{{ID: "s0", Query: strings.ReplaceAll(c.sql, "FROM '", "FROM '"+p.dir+"/"), Access: r.access,
+		r.job = &plan.Job{Stages: []*plan.Stage{{ID: "s0", Query: strings.ReplaceAll(c.sql, "FROM '", "FROM '"+p.dir+"/"), Access: r.access, Unbound: true,
 			Exchange: plan.Exchange{Kind: plan.Single, Partitions: 1}, Tasks: plan.Tasks{N: 1}}}}
 		all.Go(func() {
 			_, err := r.task(t.Context(), 0, 0, 1)

@@ -94,16 +94,13 @@ type Stage struct {
 	// Reads are the columns that are read of files in Access, where that is known: of
 	// Parquet files that are elsewhere, whose other columns are then left there.
 	Reads map[string][]string `json:",omitempty"`
+	// Unbound: the stage runs a user's query, with views, that DuckDB has not bound before.
+	// The task may take as long for that as planning may.
+	Unbound bool `json:",omitempty"`
 	// Replanned is why the stage is there though the job was planned without it,
 	// before the sizes of other stages were known; empty when it was not.
 	Replanned string
 	Memory    int64 // bytes a task is expected to need; 0: unknown
-}
-
-// Whole reports whether the stage runs a user's query as it is written. Nobody may have
-// bound it before.
-func (s *Stage) Whole() bool {
-	return len(s.Inputs) == 0 && !slices.ContainsFunc(s.Steps, func(p Step) bool { return p.Materialize || p.Func != nil })
 }
 
 // Upstream lists the stages whose output a stage's tasks read, its bounds

@@ -150,8 +150,14 @@ func describe(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool
 		}
 	}
 	schema, err := e.Schema(ctx, "SELECT * FROM ("+op.Query+"\n)")
-	if err == nil || !stmt.MayPivot(op.Query) {
-		return schema, err
+	if err == nil {
+		return schema, nil
+	}
+	if !stmt.MayPivot(op.Query) {
+		if _, own := e.Schema(ctx, op.Query); own != nil {
+			err = own // it quotes the text as it was written
+		}
+		return nil, err
 	}
 	*dynamic = true
 	const shape = "pond_shape"

@@ -308,6 +308,40 @@ func TestCompileQuery(t *testing.T) {
 	}
 }
 
+// The mistakes of a small query are left to its task when somebody waits for that, and it
+// begins at once; those of text files always are.
+func TestCheckSmall(t *testing.T) {
+	b := newBench(t)
+	b.parquet(t, "a.parquet", "SELECT i FROM range(100) t(i)")
+	if err := os.WriteFile(filepath.Join(b.dir, "a.csv"), []byte("i\n1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	waits := api.JobOptions{LeaseMillis: 1000}
+	for _, c := range []struct {
+		name    string
+		idle    func() bool
+		from    string
+		o       api.JobOptions
+		unbound bool
+		says    string
+	}{
+		{"it begins, and somebody waits", func() bool { return true }, "a.parquet", waits, true, ""},
+		{"it waits for others", func() bool { return false }, "a.parquet", waits, false, "LINE 1: SELECT nope FROM"},
+		{"nobody waits", func() bool { return true }, "a.parquet", api.JobOptions{}, false, "LINE 1: SELECT nope FROM"},
+		{"nothing is known", nil, "a.parquet", waits, false, "LINE 1: SELECT nope FROM"},
+		{"a text file", func() bool { return true }, "a.csv", waits, false, ""},
+	} {
+		b.Idle = c.idle
+		job, err := b.job(t, "SELECT nope FROM '"+c.from+"'", c.o)
+		switch {
+		case c.says != "" && (!errors.Is(err, plan.ErrQuery) || !strings.Contains(err.Error(), c.says)):
+			t.Errorf("%s: %v, want %q", c.name, err, c.says)
+		case c.says == "" && (err != nil || job.Plan.Stages[0].Unbound != c.unbound):
+			t.Errorf("%s: %+v, %v", c.name, job, err)
+		}
+	}
+}
+
 // The sink of a query is part of it: what is not wanted is not made.
 func TestSinks(t *testing.T) {
 	b := newBench(t)

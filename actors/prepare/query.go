@@ -60,13 +60,23 @@ func (p *Planner) compileQuery(ctx context.Context, spec *api.JobSpec, op *plan.
 	if err != nil {
 		return nil, err
 	}
-	if small != "" && spec.Options.LeaseMillis == 0 && !anyText(facts.Files) {
-		// Nobody waits for it. Else its task finds the mistakes, as it does those of text files.
-		if _, err := p.duckdb.Describe(ctx, &plan.SQLOp{Query: q.SQL, Views: q.Views}, access); err != nil {
+	if small != "" && !anyText(facts.Files) { // text files are looked into by whoever runs it
+		if err := p.check(ctx, spec, q, planned.Job.Stages[0]); err != nil {
 			return nil, err
 		}
 	}
 	return newJob(planned.Job, access, planned), nil
+}
+
+// check finds the mistakes of a small query, which is not planned. Its task does when it
+// begins at once and its client waits for it: DuckDB need not bind it twice then.
+func (p *Planner) check(ctx context.Context, spec *api.JobSpec, q *distribute.Query, s *plan.Stage) error {
+	if spec.Options.LeaseMillis > 0 && p.Idle != nil && p.Idle() {
+		s.Unbound = true
+		return nil
+	}
+	_, err := p.duckdb.Describe(ctx, &plan.SQLOp{Query: q.SQL, Views: q.Views}, q.Access)
+	return err
 }
 
 // sinkSQL returns the query with the additions that its sink requires.
