@@ -61,7 +61,7 @@ func TestRun(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Results) != 6 || len(r.Figures) != 6+len(encodeSets) {
+	if len(r.Results) != 6 || len(r.Figures) != 8+len(encodeSets) {
 		t.Fatalf("%d results and %d figures:\n%s", len(r.Results), len(r.Figures), &out)
 	}
 	for _, x := range r.Results {
