@@ -21,21 +21,16 @@ func measureAged(ctx context.Context, b *bench, _ *duckSystem) ([]figure, error)
 		return nil, err
 	}
 	defer p.stop()
-	n, run := 0, racingPond(p, p.name()).run
+	n, racer := 0, racingPond(p, p.name())
 	jobs := func(count int) ([]time.Duration, error) {
 		took := make([]time.Duration, count)
 		for i := range took {
 			n++
-			start := time.Now()
-			read, err := run(ctx, fmt.Sprintf("SELECT %d AS n", n))
+			s, got, err := timed(ctx, racer, fmt.Sprintf("SELECT %d AS n", n))
 			if err != nil {
 				return nil, err
 			}
-			took[i] = time.Since(start)
-			got, err := read()
-			if err != nil {
-				return nil, err
-			}
+			took[i] = s.wall
 			if len(got.rows) != 1 || got.rows[0][0] != strconv.Itoa(n) {
 				return nil, fmt.Errorf("%w: %v, want %d", errWrong, got.rows, n)
 			}

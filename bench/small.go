@@ -83,7 +83,7 @@ func measureSmall(ctx context.Context, b *bench, checker *duckSystem) ([]figure,
 	return out, nil
 }
 
-// timed is race without looks at the processes, which would take a part of so short a time.
+// timed is race without looks at the processes, which would take a part of a short time.
 func timed(ctx context.Context, r *racer, sql string) (sample, *answer, error) {
 	start := time.Now()
 	read, err := r.run(ctx, sql)

@@ -210,8 +210,9 @@ func (t *task) run(ctx context.Context, in plan.TaskInput) (*Outcome, error) {
 // bindFirst has DuckDB bind a query that it has not seen, in the time of planning. What runs it
 // right afterwards finds it bound.
 func (t *task) bindFirst(ctx context.Context) error {
-	defer t.listen(engines.PlanTime(t.query, len(t.packet.Access)) + deafAfter)()
-	ctx, cancel := engines.WithTime(ctx, t.query, len(t.packet.Access))
+	d := engines.PlanTime(t.query, len(t.packet.Access))
+	defer t.listen(d + deafAfter)()
+	ctx, cancel := context.WithTimeoutCause(ctx, d, engines.Late(d))
 	defer cancel()
 	if err := t.runSteps(ctx); err != nil {
 		return err

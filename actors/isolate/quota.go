@@ -20,10 +20,10 @@ const (
 // process says that it hears nothing, or puts more on disk than the limits allow.
 func (s *session) watched(ctx context.Context, pr *process.Process) (context.Context, func()) {
 	ctx, s.cancel = context.WithCancelCause(ctx)
-	if s.m.Limits == (exec.Limits{}) {
-		return ctx, func() { s.cancel(nil) }
+	stop := func() {}
+	if s.m.Limits != (exec.Limits{}) {
+		stop = exec.Every(quotaPause, func() error { return s.measure(pr.Dir(), pr.Pid(), quotaSlack) }, s.cancel)
 	}
-	stop := exec.Every(quotaPause, func() error { return s.measure(pr.Dir(), pr.Pid(), quotaSlack) }, s.cancel)
 	return ctx, func() {
 		stop()
 		s.cancel(nil)

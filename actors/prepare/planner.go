@@ -34,12 +34,12 @@ type Planner struct {
 	// Tables are the datasets that statements name. It is set before the planner is used;
 	// nil: there are none.
 	Tables Tables
-	// Idle reports whether a small query would begin on this node now. It is set before the
-	// planner is used; nil: none would.
-	Idle func() bool
 	// Manifests tell of datasets' files. It is set before the planner is used; nil: a look at
 	// the files does.
 	Manifests Manifests
+	// Idle reports whether a small query would begin on this node now. It is set before the
+	// planner is used; nil: none would.
+	Idle func() bool
 
 	duckdb DuckDB
 	config engines.Config
