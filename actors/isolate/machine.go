@@ -85,13 +85,13 @@ func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, p
 		return nil, err
 	}
 	defer func() { back(m.Processes, pr, err) }()
-	s := newSession(m, a, packet, packets, pr.Dir())
+	s := &session{m: m, a: a, packet: packet, packets: packets, dir: pr.Dir()}
 	defer s.close()
 	inside := a
 	if inside.Memory = m.Memory.Inside(a.Memory); a.Frugal {
 		inside.Memory = inside.Memory * frugalShare / 100
 	}
-	request := runRequest{Attempt: inside}
+	request := runRequest{Attempt: inside, Segment: packet.Stage().Exchange.Kind != plan.Files}
 	if request.Token, request.Packet, err = m.packets.small(packet); err != nil {
 		return nil, err
 	}

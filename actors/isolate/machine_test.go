@@ -204,7 +204,7 @@ func TestSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSession(r.Machine, exec.Attempt{Stage: 1}, packet, r, t.TempDir())
+	s := &session{m: r.Machine, a: exec.Attempt{Stage: 1}, packet: packet, packets: r, dir: t.TempDir()}
 	id, err := shuffle.ParseSegmentID(r.where[0][0].Segment)
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +242,7 @@ func TestSession(t *testing.T) {
 	if out, err := s.end(&runReply{Sums: fs.Sums{Size: 5}}, time.Second); err == nil {
 		t.Errorf("bytes that nobody wrote are committed: %+v", out)
 	}
-	forged := newSession(r.Machine, exec.Attempt{Job: packet.ID, Stage: 1}, packet, r, t.TempDir())
+	forged := &session{m: r.Machine, a: exec.Attempt{Job: packet.ID, Stage: 1}, packet: packet, packets: r, dir: t.TempDir()}
 	told := api.Held{Segment: "ff", Owner: "eve", Job: "ffffffffffffffffffffffffffffffff", Stage: "s1", Copy: true, Created: 5, Rows: 7, Partitions: 1}
 	if out, err := forged.end(&runReply{Outcome: exec.Outcome{Segment: told}}, time.Second); !errors.Is(err, plan.ErrInternal) {
 		t.Errorf("a process that has written nothing is done: %+v, %v", out, err)

@@ -54,6 +54,7 @@ type runRequest struct {
 	Attempt exec.Attempt
 	Token   string
 	Packet  []byte
+	Segment bool // it writes one
 }
 
 // packetSent is the largest packet, in bytes, that goes with each attempt.

@@ -28,7 +28,7 @@ func TestQuota(t *testing.T) {
 	}
 	packet.Staging = t.TempDir()
 	dir, a := t.TempDir(), exec.Attempt{Job: packet.ID, ID: plan.AttemptID{Task: plan.TaskID{Stage: "s0"}, Attempt: 1}}
-	s := newSession(r.Machine, a, packet, r, dir)
+	s := &session{m: r.Machine, a: a, packet: packet, packets: r, dir: dir}
 	defer s.close()
 	const much = 1<<20 + 1
 	_, files, err := s.serve(t.Context(), methodDraft, nil, nil)

@@ -121,20 +121,64 @@ func ask(ctx context.Context, node process.Caller, method string, req any) ([]by
 
 // remoteJournal has the node begin segments, and keeps what it needs to commit them.
 type remoteJournal struct {
-	node process.Caller
-	sums fs.Sums // of the last one that was written to its end
+	node  process.Caller
+	sums  fs.Sums      // of the last one that was written to its end
+	ahead chan newFile // takes the attempt's first segment; nil: it is taken, or there is none
+}
+
+// newFile is the file of a segment.
+type newFile struct {
+	file *os.File
+	err  error
+}
+
+// begin asks for the segment of an attempt that writes one: its file is made while DuckDB
+// binds the query.
+func (j *remoteJournal) begin(writes bool) {
+	j.sums = fs.Sums{}
+	if writes {
+		ahead := make(chan newFile, 1)
+		go func() { ahead <- j.ask() }() // end waits for it
+		j.ahead = ahead
+	}
+}
+
+// end closes the file that the attempt did not take. It waits for it: the node would take a
+// question that comes later for the next attempt's.
+func (j *remoteJournal) end() {
+	if j.ahead != nil {
+		if f := <-j.ahead; f.err == nil {
+			f.file.Close()
+		}
+		j.ahead = nil
+	}
+}
+
+// ask has the node begin a segment.
+func (j *remoteJournal) ask() newFile {
+	_, files, err := j.node.Call(context.Background(), methodDraft, nil)
+	if err == nil && len(files) != 1 {
+		process.CloseAll(files)
+		err = errNoReply
+	}
+	if err != nil {
+		return newFile{err: err}
+	}
+	return newFile{file: files[0]}
 }
 
 // Create implements exec.Journal.
 func (j *remoteJournal) Create() (journal.Draft, error) {
-	_, files, err := j.node.Call(context.Background(), methodDraft, nil)
-	if err != nil {
-		return nil, err
+	var f newFile
+	if j.ahead != nil {
+		f, j.ahead = <-j.ahead, nil
+	} else {
+		f = j.ask()
 	}
-	if len(files) != 1 {
-		return nil, errNoReply
+	if f.err != nil {
+		return nil, f.err
 	}
-	return &remoteDraft{j: j, file: files[0], room: roomEvery}, nil // there was room just now
+	return &remoteDraft{j: j, file: f.file, room: roomEvery}, nil // there was room just now
 }
 
 // remoteDraft is a segment that this process writes and the node commits.

@@ -15,7 +15,6 @@ import (
 	"github.com/pondmesh/pond/actors/process"
 	"github.com/pondmesh/pond/actors/sandbox"
 	"github.com/pondmesh/pond/duck/vec"
-	"github.com/pondmesh/pond/fs"
 	"github.com/pondmesh/pond/shuffle/transfer"
 )
 
@@ -123,7 +122,8 @@ func (s *server) run(ctx context.Context, body []byte) ([]byte, error) {
 	if err := s.packets.begin(&r); err != nil {
 		return nil, err
 	}
-	s.journal.sums = fs.Sums{}
+	s.journal.begin(r.Segment)
+	defer s.journal.end()
 	out, err := s.machine.Run(ctx, r.Attempt, s.packets)
 	if err != nil {
 		return nil, err

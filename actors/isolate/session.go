@@ -33,42 +33,9 @@ type session struct {
 	cancel  context.CancelCauseFunc // ends the attempt; set before the process works on it
 
 	mu    sync.Mutex
-	ahead chan newDraft  // takes a segment that was begun ahead; nil: it is taken, or there is none
 	draft journal.Shared // that the attempt writes; nil: none
 	relay *relay         // nil until the process dials
 	over  bool           // nothing begins any more
-}
-
-// newSession begins the segment of an attempt that writes one: making its file takes a
-// while, in which the process does its own part.
-func newSession(m *Machine, a exec.Attempt, packet *api.Packet, packets exec.Packets, dir string) *session {
-	s := &session{m: m, a: a, packet: packet, packets: packets, dir: dir}
-	if packet.Stage().Exchange.Kind != plan.Files {
-		ahead := make(chan newDraft, 1)
-		go func() { ahead <- begin(m.Journal) }() // close waits for it
-		s.ahead = ahead
-	}
-	return s
-}
-
-// newDraft is a segment, and the file that a process writes it to.
-type newDraft struct {
-	draft journal.Shared
-	file  *os.File
-	err   error
-}
-
-func begin(j Journal) newDraft {
-	d, err := j.Share()
-	if err != nil {
-		return newDraft{err: err}
-	}
-	f, err := d.File()
-	if err != nil {
-		d.Abort()
-		return newDraft{err: journal.StorageError(err)}
-	}
-	return newDraft{draft: d, file: f}
 }
 
 // close ends all that the attempt had and did not commit.
@@ -76,12 +43,6 @@ func (s *session) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
-	if s.ahead != nil {
-		if b := <-s.ahead; b.err == nil {
-			b.file.Close()
-			b.draft.Abort()
-		}
-	}
 	if s.draft != nil {
 		s.draft.Abort()
 	}
@@ -182,22 +143,17 @@ func (s *session) share() ([]byte, []*os.File, error) {
 		s.draft.Abort()
 		s.draft = nil
 	}
-	var b newDraft
-	if s.ahead != nil {
-		b, s.ahead = <-s.ahead, nil
-	} else {
-		b = begin(s.m.Journal)
+	d, err := s.m.Journal.Share()
+	if err != nil {
+		return nil, nil, err
 	}
-	if b.err != nil {
-		return nil, nil, b.err
-	}
-	if err := b.draft.Room(); err != nil { // it may have been begun a while ago
-		b.file.Close()
-		b.draft.Abort()
+	f, err := d.File()
+	if err != nil {
+		d.Abort()
 		return nil, nil, journal.StorageError(err)
 	}
-	s.draft = b.draft
-	return nil, []*os.File{b.file}, nil
+	s.draft = d
+	return nil, []*os.File{f}, nil
 }
 
 var errOver = &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process asks for an attempt that is over"}
