@@ -262,7 +262,8 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-// A statement that DuckDB does not give up is ended with its process, soon.
+// A statement that DuckDB does not give up, of which one would never end, is ended with its
+// process.
 func TestCancelPlanning(t *testing.T) {
 	t.Parallel()
 	p := newPlanning(t)
@@ -272,16 +273,9 @@ func TestCancelPlanning(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		why := errors.New("why")
-		var at time.Time
-		timer := time.AfterFunc(300*time.Millisecond, func() {
-			at = time.Now()
-			cancel(why)
-		})
-		_, err := p.job(ctx, p.Planner, c.sql, true)
-		if took := time.Since(at); !errors.Is(err, why) || timer.Stop() || took > 10*time.Second {
-			t.Errorf("%s: %v, %v later", c.name, err, took)
-		} else {
-			t.Logf("%s: ended %v later", c.name, took)
+		timer := time.AfterFunc(300*time.Millisecond, func() { cancel(why) })
+		if _, err := p.job(ctx, p.Planner, c.sql, true); !errors.Is(err, why) || timer.Stop() {
+			t.Errorf("%s: %v", c.name, err)
 		}
 		if _, err := p.job(t.Context(), p.Planner, "SELECT 1", true); err != nil {
 			t.Errorf("after %s: %v", c.name, err)
