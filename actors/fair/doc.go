@@ -7,7 +7,10 @@
 // with the fewest; the one that has used less slot time breaks a tie. So jobs with long
 // tasks and jobs with short ones get the same time, many jobs of one user do not push
 // aside the one job of another, and a job that begins waits for the next slot that falls
-// free, at most behind those that began before it and hold none either.
+// free, at most behind those that began before it and hold none either. Small ones come
+// first, until another has waited for [QuickMillis], or lacks that much; whoever begins
+// later is not before it for ever, since it begins with what a job of its user's has used
+// that always had work.
 //
 // Tasks are never taken off a slot. So that a small job (one short task, as far as its
 // coordinator can tell) need not wait for the end of a long one, a node has one slot

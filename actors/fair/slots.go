@@ -34,14 +34,17 @@ type user struct {
 	party
 	name string
 	jobs map[plan.JobID]*job
+	even float64 // milliseconds that a job which always had work would have used; never less than before
+	late bool    // one of its jobs waits so long, or lacks so much, that small ones do not come first; set by turn
 }
 
 type job struct {
 	party
 	id    plan.JobID
 	user  *user
-	wants bool // its coordinator may have a task
-	small bool // one task, for which the quick slot will do
+	wants bool  // its coordinator may have a task
+	small bool  // one task, for which the quick slot will do
+	asked int64 // when it wanted one first since it was served last
 }
 
 // Hold is a slot that is held for a job: asked for, then filled, then given back.
@@ -73,8 +76,11 @@ func (s *Slots) Want(id plan.JobID, by string, small bool, now int64) {
 	if j.wants {
 		return
 	}
+	j.asked = now
 	if j.held == 0 { // what it did not use while it had no work is not owed to it
+		j.user.charge(0, now)
 		lift(&j.party, j.user.jobs, now)
+		j.used = max(j.used, int64(j.user.even)) // or those that begin would always be before one that waits
 	}
 	if !j.user.active() {
 		lift(&j.user.party, s.users, now)
@@ -150,6 +156,7 @@ func (s *Slots) hold(j *job, now int64) *Hold {
 		s.free--
 	}
 	s.out++
+	j.asked = now
 	j.charge(1, now)
 	j.user.charge(1, now)
 	return h
@@ -162,8 +169,8 @@ func (s *Slots) Give(h *Hold, now int64) {
 	}
 	h.given = true
 	s.out--
+	h.job.user.charge(-1, now) // while the job counts as active
 	h.job.charge(-1, now)
-	h.job.user.charge(-1, now)
 	s.leave(h.job.user)
 	switch q := s.quick; {
 	case q == h:
@@ -184,6 +191,14 @@ func (s *Slots) turn(now int64) (next *job) {
 	if small && (!s.lane || s.quick != nil) {
 		return nil
 	}
+	for _, u := range s.users {
+		u.late = false
+	}
+	for _, j := range s.jobs {
+		if j.wants && !j.small && (now-j.asked > QuickMillis || int64(j.user.even)-j.usedBy(now) > QuickMillis) {
+			j.user.late = true
+		}
+	}
 	for _, j := range s.jobs {
 		if j.wants && (j.small && j.held == 0 || !j.small && !small) && (next == nil || j.before(next, now)) {
 			next = j
@@ -196,10 +211,23 @@ func (j *job) before(o *job, now int64) bool {
 	if j.user != o.user {
 		return j.user.compare(&o.user.party, now) < 0
 	}
-	if j.small != o.small && j.held == o.held {
+	if j.small != o.small && j.held == o.held && !j.user.late {
 		return j.small
 	}
 	return j.party.compare(&o.party, now) < 0
+}
+
+// charge is that of its party. What its jobs have used is shared out evenly among those
+// that are active.
+func (u *user) charge(slots int, now int64) {
+	before, active := u.used, 0
+	for _, j := range u.jobs {
+		if j.active() {
+			active++
+		}
+	}
+	u.party.charge(slots, now)
+	u.even += float64(u.used-before) / float64(max(active, 1))
 }
 
 func (u *user) active() bool {

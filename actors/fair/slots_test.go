@@ -151,6 +151,40 @@ func TestNoDebt(t *testing.T) {
 	near(t, "the job that was busy", w.got["busy"]-before, 5_000, 200)
 }
 
+// TestBeginners: jobs of a user that begin all the time do not keep one that waits from its
+// share, be they small, and be it one that has been served before.
+func TestBeginners(t *testing.T) {
+	const clients = 12
+	for _, slots := range []int{1, 2, 4} {
+		for _, lane := range []bool{false, true} {
+			for _, beginners := range []bool{false, true} { // are small
+				for _, waiter := range []bool{false, true} { // is small
+					name := fmt.Sprintf("%d slots, lane %t, small: beginners %t, waiter %t", slots, lane, beginners, waiter)
+					w := newWorld(t, slots, lane)
+					begun := 0
+					until := func(end int64, jobs int) {
+						for w.now < end {
+							w.step()
+							for len(w.tasks) < jobs {
+								begun++
+								w.submit(plan.JobID(fmt.Sprint("new", begun)), "ann", beginners, 800)
+							}
+						}
+					}
+					w.submit("new", "ann", beginners, 800)
+					until(5_000, clients)
+					w.submit("waiter", "ann", waiter, repeat(1000, 100)...)
+					until(125_000, clients+1)
+					even := int64(slots) * 120_000 / (clients + 1)
+					if got := w.got["waiter"]; got < even*2/3 { // small ones come first, for a while
+						t.Errorf("%s: %d ms of slots, even were %d", name, got, even)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestQuick: a small job begins at once while long tasks hold all other slots.
 func TestQuick(t *testing.T) {
 	w := newWorld(t, 2, true)
