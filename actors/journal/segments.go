@@ -41,7 +41,8 @@ type Segments struct {
 	byStage map[plan.StageID][]api.Held          // every segment in the store, once; no empty list
 	bytes   int64                                // sum of Held.Bytes over byStage
 	copies  map[plan.JobID]map[plan.StageID]int  // how many of Held.Copy there are in byStage; no zero
-	full    time.Time                            // until then no job's end has anything evicted, unless it leaves much
+	full    time.Time                            // until then no job's end has anything evicted, unless left is much
+	left    int64                                // bytes that jobs have left since the last look at what may go
 	inUse   map[plan.JobID]map[plan.StageID]bool // stages of open jobs: never evicted
 	waiters []chan struct{}                      // closed and dropped once inUse is empty
 	open    map[shuffle.SegmentID]*openSegment   // at most openSegmentsMax
@@ -238,9 +239,7 @@ func (s *Segments) Unpin(job plan.JobID) {
 		}
 		s.waiters = nil
 	}
-	if s.sum(used) > s.cacheMax/evictShare {
-		s.full = time.Time{}
-	}
+	s.left += s.sum(used)
 	stages := slices.AppendSeq(slices.Collect(maps.Keys(s.copies[job])), maps.Keys(used))
 	victims := append(s.idleCopies(stages, func(h api.Held) bool { return h.Job == job || used[h.Stage] }), s.evict(time.Time{})...)
 	s.mu.Unlock()
@@ -276,9 +275,10 @@ func (s *Segments) evict(before time.Time) []fs.UploadID {
 	if s.bytes > most {
 		most -= most / evictShare
 	}
-	if before.IsZero() && (s.bytes <= most || now.Before(s.full)) {
+	if before.IsZero() && (s.bytes <= most || now.Before(s.full) && s.left <= s.cacheMax/evictShare) {
 		return nil
 	}
+	s.left = 0
 	pinned := s.pinned()
 	type stageAge struct {
 		id   plan.StageID

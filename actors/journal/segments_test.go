@@ -260,6 +260,30 @@ func TestEvictOldestFirst(t *testing.T) {
 	})
 }
 
+// While what may not go is too much, the ends of many jobs that leave little have it go.
+func TestEvictLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(journal.Memory)
+		first := write(t, openSegments(t, store, 0), api.Held{Stage: "s0", Partitions: 2}, 4)
+		segs := openSegments(t, store, 32*first.Bytes)
+		add := func(job plan.JobID, stage string) {
+			write(t, segs, api.Held{Stage: plan.StageID(stage), Partitions: 2}, 4)
+			segs.Pin(job, plan.StageID(stage))
+		}
+		for i := range 33 {
+			add("open", fmt.Sprint("o", i))
+		}
+		for i := range 40 { // within a second
+			job := plan.JobID(fmt.Sprint("j", i))
+			add(job, string(job))
+			segs.Unpin(job)
+		}
+		if n := store.Len(); n > 33+2+1 {
+			t.Errorf("%d segments are kept", n)
+		}
+	})
+}
+
 // What was made before a time is reclaimed, unless an open job uses it or it may be a
 // result that is being read; and what has become too much since.
 func TestReclaim(t *testing.T) {
