@@ -149,7 +149,7 @@ func (d *Decider) doubt(s *stage) {
 func (d *Decider) takeWholeSet(s *stage) {
 	type set struct {
 		lineage uint64
-		tasks   int
+		size    int // tasks
 	}
 	type key struct {
 		set
@@ -159,15 +159,15 @@ func (d *Decider) takeWholeSet(s *stage) {
 	for _, f := range s.found {
 		k := key{set{f.held.Lineage, f.held.Tasks}, f.held.Task.Partition}
 		if s.shaped() {
-			k.tasks = len(s.tasks)
+			k.size = len(s.tasks)
 		}
-		if f.held.Lineage == 0 || seen[k] || k.partition >= k.tasks {
+		if f.held.Lineage == 0 || seen[k] || k.partition >= k.size {
 			continue
 		}
 		seen[k] = true
-		if count[k.set]++; count[k.set] == k.tasks {
+		if count[k.set]++; count[k.set] == k.size {
 			if !s.shaped() {
-				d.makeTasks(s, k.tasks)
+				d.makeTasks(s, k.size)
 			}
 			s.lineage = k.lineage
 			d.judge(s)
