@@ -6,26 +6,17 @@ import (
 	"time"
 
 	"github.com/pondmesh/pond/actors/plan"
-	"github.com/pondmesh/pond/actors/plan/stmt"
 )
 
-// How long DuckDB may plan. Nobody's statement needs so long, but folders of many files
-// may, and PIVOT runs a query to find its columns.
+// How long DuckDB may plan. Nobody's statement needs so long, but folders of many files may.
 const (
 	requestTime = 15 * time.Second
 	fileTime    = 50 * time.Millisecond // more for each file
-	pivotTime   = 10 * time.Minute      // more for PIVOT
 )
 
 // PlanTime is how long DuckDB may plan a statement, or look at files, of which it is about
 // so many.
-func PlanTime(sql string, files int) time.Duration {
-	d := requestTime + time.Duration(files)*fileTime
-	if stmt.MayPivot(sql) {
-		d += pivotTime
-	}
-	return d
-}
+func PlanTime(files int) time.Duration { return requestTime + time.Duration(files)*fileTime }
 
 // Late is the user's error when a PlanTime is over.
 func Late(d time.Duration) error {
@@ -34,8 +25,7 @@ func Late(d time.Duration) error {
 		Hint: "give it fewer terms in one expression, fewer joins, or fewer nested queries"}
 }
 
-// WithTime bounds a request by its PlanTime. The cause of the context's end is then Late.
-func WithTime(ctx context.Context, sql string, files int) (context.Context, context.CancelFunc) {
-	d := PlanTime(sql, files)
+// WithTime bounds a request by such a time. The cause of the context's end is then Late.
+func WithTime(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, d, Late(d))
 }

@@ -194,11 +194,11 @@ func (t *task) run(ctx context.Context, in plan.TaskInput) (*Outcome, error) {
 			return nil, err
 		}
 	}
-	define := t.runSteps
-	if stage.Unbound {
-		define = t.bindFirst
-	}
-	if err := define(ctx); err != nil {
+	if stage.Unbound { // whose steps are views
+		if err := t.bindFirst(ctx); err != nil {
+			return nil, err
+		}
+	} else if err := t.runSteps(ctx); err != nil {
 		return nil, err
 	}
 	if stage.Exchange.Kind == plan.Files {
@@ -208,11 +208,12 @@ func (t *task) run(ctx context.Context, in plan.TaskInput) (*Outcome, error) {
 }
 
 // bindFirst has DuckDB bind a query that it has not seen, in the time of planning. What runs it
-// right afterwards finds it bound.
+// right afterwards finds it bound, unless its rows leave by the sink function: DuckDB binds
+// that with the query in it once more, in about the same time.
 func (t *task) bindFirst(ctx context.Context) error {
-	d := engines.PlanTime(t.query, len(t.packet.Access))
+	d := engines.PlanTime(len(t.packet.Access))
 	defer t.listen(d + deafAfter)()
-	ctx, cancel := context.WithTimeoutCause(ctx, d, engines.Late(d))
+	ctx, cancel := engines.WithTime(ctx, d)
 	defer cancel()
 	if err := t.runSteps(ctx); err != nil {
 		return err

@@ -12,7 +12,8 @@
 // that it reads, by way of the node, which has the connections and the keys; a file to
 // write its segment to, which the node alone commits, when it hears that the attempt is
 // done; and calls of Go functions, which run in the node's process, where their program
-// keeps what they need.
+// keeps what they need. One that DuckDB binds for longer than planning may take says so,
+// and is ended.
 //
 // It refuses to know how processes live and die (package process) and what they may
 // reach (package sandbox).

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/funcs"
@@ -137,7 +138,7 @@ type sniffRequest struct {
 
 // Describe implements prepare.DuckDB.
 func (d *DuckDB) Describe(ctx context.Context, op *plan.SQLOp, access []string) (prepare.Shape, error) {
-	return request[prepare.Shape](ctx, d, asked{method: methodDescribe, files: access, statement: op.Query, runs: op.Query}, describeRequest{op, access})
+	return request[prepare.Shape](ctx, d, asked{method: methodDescribe, files: access, statement: op.Query, more: prepare.PivotTime(op.Query)}, describeRequest{op, access})
 }
 
 type describeRequest struct {
@@ -160,32 +161,41 @@ type asked struct {
 	method    string
 	files     []string                                  // that it may look at, and folders with a slash at the end
 	statement string                                    // that it is about; may be empty
-	runs      string                                    // SQL that may have to be run; may be empty
+	more      time.Duration                             // that it may take
 	footers   func(body []byte, files []*os.File) error // takes footers; nil: there are none
 }
 
-// request has a process answer. One that dies of it is replaced, and asked once more.
+// request has a process answer. One that dies of it is replaced, and asked once more; so is
+// one whose files were replaced.
 func request[Resp any](ctx context.Context, d *DuckDB, q asked, req any) (resp Resp, err error) {
 	body, err := toBytes(req)
 	if err != nil {
 		return resp, err
 	}
+	read := slices.Compact(slices.Sorted(slices.Values(q.files)))
 	var out []byte
-	for try := 1; ; try++ {
+	for died, moved := 1, 1; ; {
+		access := process.Access{Read: read}.Resolved()
 		err = d.turns.do(ctx, func(ctx context.Context) (err error) {
-			out, err = d.try(ctx, &q, body)
+			out, err = d.try(ctx, &q, access, body)
 			return err
 		})
-		died := errors.Is(err, plan.ErrCrash) || errors.Is(err, plan.ErrUnavailable)
-		if !died || try == planTries || ctx.Err() != nil {
-			break
+		switch gone := errors.Is(err, plan.ErrCrash) || errors.Is(err, plan.ErrUnavailable); {
+		case err == nil:
+			return resp, fromBytes(out, &resp)
+		case ctx.Err() != nil:
+			return resp, err
+		case gone && died < planTries:
+			died++
+			d.log.Warn("an engine process died of a planner's request, which is made once more", "request", q.method, "err", err)
+		case !refused(err) || !access.Moved():
+			return resp, err
+		case moved < movedTries:
+			moved++
+		default:
+			return resp, moving(err)
 		}
-		d.log.Warn("an engine process died of a planner's request, which is made once more", "request", q.method, "err", err)
 	}
-	if err != nil {
-		return resp, err
-	}
-	return resp, fromBytes(out, &resp)
 }
 
 // toBytes is a request or an answer as it travels: bytes and text as they are, for
@@ -217,13 +227,12 @@ func fromBytes(body []byte, to any) error {
 }
 
 // try asks one process.
-func (d *DuckDB) try(ctx context.Context, q *asked, body []byte) ([]byte, error) {
-	read := slices.Compact(slices.Sorted(slices.Values(q.files)))
-	pr, err := d.processes.Get(ctx, process.Need{Access: process.Access{Read: read}, Memory: d.memory})
+func (d *DuckDB) try(ctx context.Context, q *asked, access process.Access, body []byte) ([]byte, error) {
+	pr, err := d.processes.Get(ctx, process.Need{Access: access, Memory: d.memory})
 	if err != nil {
 		return nil, err
 	}
-	limited, cancel := engines.WithTime(ctx, q.runs, len(read))
+	limited, cancel := engines.WithTime(ctx, engines.PlanTime(len(access.Read))+q.more)
 	defer cancel()
 	out, err := pr.Run(limited, q.method, body, func(ctx context.Context, method string, body []byte, files []*os.File) ([]byte, []*os.File, error) {
 		return d.serve(ctx, q, pr.Dir(), method, body, files)

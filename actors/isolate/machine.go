@@ -62,13 +62,37 @@ func (m *Machine) Run(ctx context.Context, a exec.Attempt, packets exec.Packets)
 	if err != nil {
 		return nil, err
 	}
-	out, err := m.try(ctx, a, packet, packets)
+	access := m.packets.access(packet, false)
+	out, err := m.try(ctx, a, packet, packets, access)
 	if err != nil && errors.Is(err, errEnded) && ctx.Err() == nil {
 		m.Log.Info("a task took more memory than it may, and runs again with less", "job", a.Job, "attempt", a.ID, "err", err)
 		a.Frugal = true
-		out, err = m.try(ctx, a, packet, packets)
+		out, err = m.try(ctx, a, packet, packets, access)
+	}
+	for tries := 1; refused(err) && ctx.Err() == nil && access.Moved(); tries++ {
+		if tries == movedTries {
+			return nil, moving(err)
+		}
+		access = m.packets.access(packet, true)
+		out, err = m.try(ctx, a, packet, packets, access)
 	}
 	return out, err
+}
+
+// movedTries is how often something is tried while the files that its names mean are
+// replaced by others.
+const movedTries = 5
+
+// moving is the error of what failed while its files were replaced, each time that it was tried.
+func moving(err error) error {
+	return &plan.Error{Kind: plan.KindUnavailable, Op: "run", Text: fmt.Sprintf("files are replaced by others while they are opened, %d times by now: %v", movedTries, plan.AsError(err).Text),
+		Hint: "run it again when they are no longer replaced, or write new files under other names"}
+}
+
+// refused reports whether an error may be of a process that was confined to files which are
+// not there any more.
+func refused(err error) bool {
+	return errors.Is(err, plan.ErrDenied) || errors.Is(err, plan.ErrQuery) || errors.Is(err, plan.ErrNotFound)
 }
 
 // errEnded is what an error wraps when a process was ended for its memory.
@@ -79,8 +103,8 @@ var errEnded = errors.New("ended for its memory")
 const frugalShare = 60
 
 // try runs the attempt in one process.
-func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, packets exec.Packets) (out *exec.Outcome, err error) {
-	pr, err := m.Processes.Get(ctx, process.Need{Access: m.packets.access(packet), User: packet.Owner, Memory: m.Memory.Limit(a.Memory)})
+func (m *Machine) try(ctx context.Context, a exec.Attempt, packet *api.Packet, packets exec.Packets, access process.Access) (out *exec.Outcome, err error) {
+	pr, err := m.Processes.Get(ctx, process.Need{Access: access, User: packet.Owner, Memory: m.Memory.Limit(a.Memory)})
 	if err != nil {
 		return nil, err
 	}
@@ -190,12 +214,12 @@ func (p *packetNames) small(packet *api.Packet) (token string, small []byte, err
 	return known.token, known.small, known.err
 }
 
-// access is what a process that runs tasks of the packet's stage may reach.
-func (p *packetNames) access(packet *api.Packet) process.Access {
+// access is what a process that runs tasks of the packet's stage may reach; anew: as it is now.
+func (p *packetNames) access(packet *api.Packet, anew bool) process.Access {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known := p.of(packet)
-	if time.Since(known.resolved) > resolvedFor {
+	if anew || time.Since(known.resolved) > resolvedFor {
 		known.access = accessOf(packet.Stage(), packet.Access, packet.Staging).Resolved()
 		known.resolved = time.Now()
 	}

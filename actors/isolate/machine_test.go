@@ -5,7 +5,9 @@ package isolate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -192,6 +194,49 @@ func TestMachineKilled(t *testing.T) {
 	pid = 0
 	if o, err := r.task(t.Context(), 0, 0, 3); err != nil || o.Segment.Attempt != 3 {
 		t.Errorf("afterwards: %v, %v", o, err)
+	}
+}
+
+// samePacket gives one packet, as a coordinator's cache does.
+type samePacket struct {
+	*running
+	packet *api.Packet
+}
+
+func (s samePacket) Get(context.Context, int, uint64) (*api.Packet, error) { return s.packet, nil }
+
+// A process that was confined to a file which another has replaced meanwhile is not what
+// tells whether that may be read.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	r := newRunning(t, new(funcs.Registry))
+	file := filepath.Join(t.TempDir(), "a.csv")
+	r.job, r.access = &plan.Job{Stages: []*plan.Stage{{ID: "s0", Query: "FROM '" + file + "'", Access: []string{file}, Exchange: plan.Exchange{Kind: plan.Single, Partitions: 1}, Tasks: plan.Tasks{N: 1}}}}, []string{file}
+	packet, err := r.Get(t.Context(), 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "a\n"
+	for i := range 4 {
+		text += fmt.Sprintln(i)
+		if err := os.WriteFile(file+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+		o, err := r.Run(t.Context(), exec.Attempt{Job: packet.ID, ID: plan.AttemptID{Task: plan.TaskID{Stage: "s0"}, Attempt: i + 1}, Memory: 1 << 30, Threads: 1}, samePacket{r, packet})
+		if err != nil || o.Segment.Rows != int64(i+1) {
+			t.Errorf("replaced %d times: %+v, %v", i, o, err)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Run(t.Context(), exec.Attempt{Job: packet.ID, ID: plan.AttemptID{Task: plan.TaskID{Stage: "s0"}, Attempt: 9}, Memory: 1 << 30, Threads: 1}, samePacket{r, packet}); err == nil {
+		t.Error("a file that is gone is read")
+	} else {
+		t.Log(err)
 	}
 }
 

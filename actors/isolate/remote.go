@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -122,14 +123,9 @@ func ask(ctx context.Context, node process.Caller, method string, req any) ([]by
 // remoteJournal has the node begin segments, and keeps what it needs to commit them.
 type remoteJournal struct {
 	node  process.Caller
-	sums  fs.Sums      // of the last one that was written to its end
-	ahead chan newFile // takes the attempt's first segment; nil: it is taken, or there is none
-}
-
-// newFile is the file of a segment.
-type newFile struct {
-	file *os.File
-	err  error
+	sums  fs.Sums                  // of the last one that was written to its end
+	ahead func() (*os.File, error) // waits for the attempt's first segment; nil: it is taken, or there is none
+	begun time.Time                // when that was asked for
 }
 
 // begin asks for the segment of an attempt that writes one: its file is made while DuckDB
@@ -137,9 +133,8 @@ type newFile struct {
 func (j *remoteJournal) begin(writes bool) {
 	j.sums = fs.Sums{}
 	if writes {
-		ahead := make(chan newFile, 1)
-		go func() { ahead <- j.ask() }() // end waits for it
-		j.ahead = ahead
+		j.ahead, j.begun = sync.OnceValues(j.ask), time.Now()
+		go j.ahead() //nolint:errcheck // Create or end takes it, and waits for it
 	}
 }
 
@@ -147,38 +142,39 @@ func (j *remoteJournal) begin(writes bool) {
 // question that comes later for the next attempt's.
 func (j *remoteJournal) end() {
 	if j.ahead != nil {
-		if f := <-j.ahead; f.err == nil {
-			f.file.Close()
+		if f, err := j.ahead(); err == nil {
+			f.Close()
 		}
 		j.ahead = nil
 	}
 }
 
 // ask has the node begin a segment.
-func (j *remoteJournal) ask() newFile {
+func (j *remoteJournal) ask() (*os.File, error) {
 	_, files, err := j.node.Call(context.Background(), methodDraft, nil)
 	if err == nil && len(files) != 1 {
 		process.CloseAll(files)
 		err = errNoReply
 	}
 	if err != nil {
-		return newFile{err: err}
+		return nil, err
 	}
-	return newFile{file: files[0]}
+	return files[0], nil
 }
 
 // Create implements exec.Journal.
 func (j *remoteJournal) Create() (journal.Draft, error) {
-	var f newFile
+	ask, room := j.ask, int64(roomEvery) // there is room when it begins
 	if j.ahead != nil {
-		f, j.ahead = <-j.ahead, nil
-	} else {
-		f = j.ask()
+		if ask, j.ahead = j.ahead, nil; time.Since(j.begun) > roomFor {
+			room = 0
+		}
 	}
-	if f.err != nil {
-		return nil, f.err
+	f, err := ask()
+	if err != nil {
+		return nil, err
 	}
-	return &remoteDraft{j: j, file: f.file, room: roomEvery}, nil // there was room just now
+	return &remoteDraft{j: j, file: f, room: room}, nil
 }
 
 // remoteDraft is a segment that this process writes and the node commits.
@@ -190,8 +186,11 @@ type remoteDraft struct {
 }
 
 // roomEvery is how many bytes are written before the node is asked whether its disk
-// has room for more.
-const roomEvery = 64 << 20
+// has room for more; roomFor is how long it is believed that there is room for the first.
+const (
+	roomEvery = 64 << 20
+	roomFor   = time.Second
+)
 
 func (d *remoteDraft) Write(p []byte) (int, error) {
 	if d.file == nil {

@@ -32,6 +32,8 @@ type session struct {
 	dir     string                  // for messages that are too large for a socket
 	cancel  context.CancelCauseFunc // ends the attempt; set before the process works on it
 
+	encoding sync.Mutex // packets are encoded one at a time: a process may ask a thousand times at once
+
 	mu    sync.Mutex
 	draft journal.Shared // that the attempt writes; nil: none
 	relay *relay         // nil until the process dials
@@ -70,7 +72,10 @@ func (s *session) serve(ctx context.Context, method string, body []byte, files [
 	case methodRoom:
 		return nil, nil, s.room()
 	case methodDeaf:
-		s.cancel(engines.Late(engines.PlanTime(s.packet.Stage().Query, len(s.packet.Access))))
+		if !s.packet.Stage().Unbound {
+			return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: "run", Text: "an engine process plans what is planned"}
+		}
+		s.cancel(engines.Late(engines.PlanTime(len(s.packet.Access))))
 		return nil, nil, nil
 	case methodAbort:
 		s.mu.Lock()
@@ -93,6 +98,8 @@ func (s *session) sendPacket(ctx context.Context, body []byte) ([]byte, []*os.Fi
 	if r.Stage != s.a.Stage || r.Version > s.packet.Version {
 		return nil, nil, &plan.Error{Kind: plan.KindInternal, Op: "run", Text: fmt.Sprintf("an engine process asks for stage %d in version %d", r.Stage, r.Version)}
 	}
+	s.encoding.Lock()
+	defer s.encoding.Unlock()
 	b, err := s.packet.MarshalBinary()
 	if err != nil {
 		return nil, nil, err

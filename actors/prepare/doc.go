@@ -8,8 +8,8 @@
 //
 // It refuses to run a user's query (but for what PIVOT is to find in the data), to
 // decide how a query is cut (package distribute does, purely), and to know the
-// node: what goes in and comes out are plain values. Nothing is found out twice:
-// texts, plans and footers of files as they are now are remembered within bounds.
+// node: what goes in and comes out are plain values. Texts, plans and footers of files as
+// they are now are remembered within bounds.
 //
 // Read planner.go, then statement.go, query.go and files.go; placeholder.go for
 // text files; duckdb.go and local.go for what is asked of DuckDB.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
@@ -21,7 +22,7 @@ func (Local) Version() string { return duck.Version() }
 
 // Parse implements DuckDB.
 func (l Local) Parse(ctx context.Context, sql string) (Tree, error) {
-	ctx, cancel := engines.WithTime(ctx, "", 0)
+	ctx, cancel := engines.WithTime(ctx, engines.PlanTime(0))
 	defer cancel()
 	e, err := l.Engines.Planner(ctx)
 	if err != nil {
@@ -37,7 +38,7 @@ func (l Local) Parse(ctx context.Context, sql string) (Tree, error) {
 
 // Deparse implements DuckDB.
 func (l Local) Deparse(ctx context.Context, tree []byte) (string, error) {
-	ctx, cancel := engines.WithTime(ctx, "", 0)
+	ctx, cancel := engines.WithTime(ctx, engines.PlanTime(0))
 	defer cancel()
 	e, err := l.Engines.Planner(ctx)
 	if err != nil {
@@ -52,7 +53,7 @@ const footersAtOnce = 64
 
 // Footers implements DuckDB.
 func (l Local) Footers(ctx context.Context, paths, _ []string, each func(from int, list []duck.Footer) error) error {
-	ctx, cancel := engines.WithTime(ctx, "", len(paths))
+	ctx, cancel := engines.WithTime(ctx, engines.PlanTime(len(paths)))
 	defer cancel()
 	for from := 0; from < len(paths); from += footersAtOnce {
 		part := paths[from:min(from+footersAtOnce, len(paths))]
@@ -69,7 +70,7 @@ func (l Local) Footers(ctx context.Context, paths, _ []string, each func(from in
 
 // Columns implements DuckDB.
 func (l Local) Columns(ctx context.Context, sql string, access []string) ([]plan.Column, error) {
-	ctx, cancel := engines.WithTime(ctx, "", len(access))
+	ctx, cancel := engines.WithTime(ctx, engines.PlanTime(len(access)))
 	defer cancel()
 	e, err := l.Engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
@@ -93,7 +94,7 @@ func columnsOf(s *vec.Schema) []plan.Column {
 
 // Sniff implements DuckDB.
 func (l Local) Sniff(ctx context.Context, path string, access []string, o plan.ScanOptions) (map[string]string, error) {
-	ctx, cancel := engines.WithTime(ctx, "", 1)
+	ctx, cancel := engines.WithTime(ctx, engines.PlanTime(1))
 	defer cancel()
 	e, err := l.Engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
@@ -124,9 +125,21 @@ func (l Local) Sniff(ctx context.Context, path string, access []string, o plan.S
 	return out, engines.Error("read", err)
 }
 
+// pivotTime is how much longer Describe may take for PIVOT, which runs a query to find its
+// columns.
+const pivotTime = 10 * time.Minute
+
+// PivotTime is pivotTime, if a query may need it.
+func PivotTime(query string) time.Duration {
+	if stmt.MayPivot(query) {
+		return pivotTime
+	}
+	return 0
+}
+
 // Describe implements DuckDB. Only what PIVOT is to find in the data is run.
 func (l Local) Describe(ctx context.Context, op *plan.SQLOp, access []string) (out Shape, err error) {
-	ctx, cancel := engines.WithTime(ctx, op.Query, len(access))
+	ctx, cancel := engines.WithTime(ctx, engines.PlanTime(len(access))+PivotTime(op.Query))
 	defer cancel()
 	e, err := l.Engines.Get(ctx, engines.ForBinding(access))
 	if err != nil {
@@ -154,6 +167,9 @@ func describe(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool
 		return schema, nil
 	}
 	if !stmt.MayPivot(op.Query) {
+		if !errors.Is(err, duck.ErrQuery) {
+			return nil, err
+		}
 		if _, own := e.Schema(ctx, op.Query); own != nil {
 			err = own // it quotes the text as it was written
 		}
@@ -169,7 +185,7 @@ func describe(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool
 
 // Plan implements DuckDB. Tables take the place of text files.
 func (l Local) Plan(ctx context.Context, r PlanRequest) (Planned, error) {
-	ctx, cancel := engines.WithTime(ctx, "", len(r.Access))
+	ctx, cancel := engines.WithTime(ctx, engines.PlanTime(len(r.Access)))
 	defer cancel()
 	e, err := l.Engines.Get(ctx, engines.ForPlanning(r.Access, r.Off))
 	if err != nil {

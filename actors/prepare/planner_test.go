@@ -28,3 +28,12 @@ func TestCapacity(t *testing.T) {
 		}
 	}
 }
+
+// TestPivotTime: only a query that may have a PIVOT has the time to run one.
+func TestPivotTime(t *testing.T) {
+	for query, want := range map[string]bool{"PIVOT t ON a USING sum(b)": true, "FROM (PIVOT_WIDER t ON a USING sum(b))": true, "SELECT a FROM t": false} {
+		if got := prepare.PivotTime(query) > 0; got != want {
+			t.Errorf("%s: %t", query, got)
+		}
+	}
+}

@@ -5,15 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/pondmesh/pond/actors/plan"
@@ -41,6 +38,10 @@ func (a Access) Resolved() Access {
 	a.key = a.resolve()
 	return a
 }
+
+// Moved reports whether names of a, which is resolved, mean other files now. What a process
+// is refused that was confined before, another one may have.
+func (a Access) Moved() bool { return a.key != a.resolve() }
 
 // Need is what a request asks of a process.
 type Need struct {
@@ -494,19 +495,4 @@ func (a Access) resolve() string {
 		fmt.Fprintln(h)
 	}
 	return string(h.Sum(nil))
-}
-
-// identity tells a file from another of the same name.
-func identity(path string) string {
-	info, err := os.Stat(path)
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return "none"
-		}
-		return err.Error()
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return fmt.Sprint(st.Dev, st.Ino)
-	}
-	return ""
 }
