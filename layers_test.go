@@ -79,7 +79,7 @@ var layers = map[string][]string{
 	"actors/grains":            {"actors/kinds", "actors/plan", "fs/register", "mesh/offers", "mesh/ring"},
 	"actors/process":           {"actors/plan"},
 	"actors/sandbox":           nil,
-	"actors/engines":           {"actors/funcs", "actors/plan", "actors/plan/stmt", "duck", "duck/vec"},
+	"actors/engines":           {"actors/funcs", "actors/plan", "duck", "duck/vec"},
 	"actors/remote":            {"mesh/each", "actors/api", "actors/exec", "actors/plan", "actors/prepare", "duck", "fs/object", "fs/object/s3", "fs/object/web", "actors/syserr"},
 	"actors/prepare": {"actors/access", "actors/api", "actors/engines", "actors/funcs", "actors/plan", "actors/plan/distribute", "actors/plan/frame", "actors/plan/stmt",
 		"duck", "duck/glob", "duck/lexer", "duck/logical", "duck/tree", "duck/vec", "fs/dataset", "fs/object", "actors/syserr"},

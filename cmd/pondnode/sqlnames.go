@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -52,8 +54,8 @@ var (
 	duckDBs = regexp.MustCompile(`\s*Did you mean "[^"]*"\?`)
 )
 
-// meant adds to the error of a table that is not there which one may be meant: DuckDB, which
-// binds names, does not know the pond's.
+// meant adds to the error of a table that is not there which one may be meant, or how to name
+// the files that it may be: DuckDB, which binds names, does not know the pond's.
 func meant(err error, tables func() []string) error {
 	te := (*pond.Error)(nil)
 	if !errors.As(err, &te) {
@@ -63,11 +65,19 @@ func meant(err error, tables func() []string) error {
 	if name == nil {
 		return err
 	}
+	told := *te
+	told.Text = duckDBs.ReplaceAllString(te.Text, "")
 	best := near.Name(name[1], tables())
-	if best == "" {
+	info, missing := os.Stat(name[1])
+	switch {
+	case best != "":
+		told.Hint = "did you mean " + best + "? SHOW TABLES lists those there are"
+	case missing == nil && info.IsDir():
+		told.Hint = "it is a folder: name the files in it, such as FROM '" + filepath.Join(name[1], "*.parquet") + "'"
+	case missing == nil:
+		told.Hint = "it is a file, whose name does not tell what is in it: name the function that reads it, such as FROM read_csv('" + name[1] + "')"
+	default:
 		return err
 	}
-	told := *te
-	told.Text, told.Hint = duckDBs.ReplaceAllString(te.Text, ""), "did you mean "+best+"? SHOW TABLES lists those there are"
 	return &told
 }
