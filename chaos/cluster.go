@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pondmesh/pond"
 	"github.com/pondmesh/pond/actors/api"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/fs/register"
@@ -273,14 +274,18 @@ next:
 // poll is the interval for checking conditions that no event reports.
 const poll = 25 * time.Millisecond
 
-// Await polls until ok returns nil, or fails with its last error.
+// Await polls until ok returns nil, or fails with its last error; with one that waiting does
+// not mend, as that the caller may not ask, at once.
 func Await(ctx context.Context, ok func(context.Context) error) error {
 	t := time.NewTicker(poll)
 	defer t.Stop()
 	for {
 		err := ok(ctx)
-		if err == nil {
+		switch {
+		case err == nil:
 			return nil
+		case errors.Is(err, pond.ErrDenied):
+			return fmt.Errorf("chaos: %w", err)
 		}
 		select {
 		case <-t.C:

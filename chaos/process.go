@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -40,16 +42,17 @@ func (e Exit) String() string {
 // another still holds its end.
 const outputDelay = 2 * time.Second
 
-// Spawn starts a program in dir (empty: here).
+// Spawn starts a program in dir (empty: here), without the POND_ variables of this
+// process's environment.
 func Spawn(ctx context.Context, dir, binary string, args ...string) (*Process, error) {
 	return spawn(ctx, nil, dir, binary, args...)
 }
 
-// spawn is Spawn with variables beside those of this process's environment.
+// spawn is Spawn with variables beside those of the program's environment.
 func spawn(ctx context.Context, env []string, dir, binary string, args ...string) (*Process, error) {
 	p := &Process{cmd: exec.CommandContext(ctx, binary, args...), stdout: newConsole(), stderr: newConsole(), done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.stdout, p.stderr
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env = append(environ(), env...)
 	p.cmd.SysProcAttr = ownGroup()
 	p.cmd.WaitDelay = outputDelay
 	p.begun = time.Now()
@@ -58,6 +61,13 @@ func spawn(ctx context.Context, env []string, dir, binary string, args ...string
 	}
 	go p.wait()
 	return p, nil
+}
+
+// environ is this process's environment without the variables that pondnode takes flags
+// from: they are of the caller's own ponds, and a token or the secret in them is not what
+// clients of a cluster have.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "POND_") })
 }
 
 func (p *Process) wait() {
