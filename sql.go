@@ -193,23 +193,33 @@ func filesOf(status *api.JobStatus, single bool) []string {
 }
 
 func (s *Session) describe(ctx context.Context, st *stmt.Statement) (*Rows, error) {
-	d, err := s.columns(ctx, st.Query)
+	columns, err := s.told(ctx, st.Query)
 	if err != nil {
 		return nil, err
 	}
 	t := tableOf(column("column_name", textType), column("column_type", textType), column("null", textType),
 		column("key", textType), column("default", textType), column("extra", textType))
-	for _, c := range d.Columns {
+	for _, c := range columns {
 		t.add(c.Name, c.Type, "YES", nil, nil, nil)
 	}
 	return t.rows(), nil
 }
 
-// columns binds a query.
-func (s *Session) columns(ctx context.Context, query string) (*api.Description, error) {
+// told are a query's columns as DuckDB's DESCRIBE tells of them.
+func (s *Session) told(ctx context.Context, query string) ([]plan.Column, error) {
+	d, err := s.bind(ctx, &api.Query{SQL: query, Told: true})
+	if err != nil {
+		return nil, err
+	}
+	return d.Columns, nil
+}
+
+// bind binds a query, of this folder and the session's views.
+func (s *Session) bind(ctx context.Context, q *api.Query) (*api.Description, error) {
 	dir, err := workingDir()
 	if err != nil {
 		return nil, err
 	}
-	return s.api.Describe(ctx, &api.Query{SQL: query, Dir: dir, Views: s.sql.list()})
+	q.Dir, q.Views = dir, s.sql.list()
+	return s.api.Describe(ctx, q)
 }

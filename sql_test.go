@@ -29,7 +29,7 @@ func TestSQL(t *testing.T) {
 		test func(*testing.T, *sqlPond)
 	}{
 		{"queries", testSQLQueries}, {"refuses", testSQLRefuses}, {"views", testSQLViews}, {"copy", testSQLCopy},
-		{"explain", testSQLExplain}, {"settings", testSQLSettings}, {"cancel", testSQLCancel},
+		{"describe", testSQLDescribe}, {"explain", testSQLExplain}, {"settings", testSQLSettings}, {"cancel", testSQLCancel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := pond.Connect(peer)
@@ -123,6 +123,42 @@ func testSQLQueries(t *testing.T, p *sqlPond) {
 	got := p.must("SUMMARIZE '{f}'")
 	if got.Len() != int64(len(oracle(t, p.text("SUMMARIZE '{f}'")))) {
 		t.Errorf("SUMMARIZE has %d rows", got.Len())
+	}
+}
+
+// DESCRIBE says what DuckDB says: of names that are quoted, and of those that repeat.
+func testSQLDescribe(t *testing.T, p *sqlPond) {
+	const shown = "SELECT 1 AS tz, {'a': 1, 'B c': [{'select': 'x', 'Total': 1.5}]} AS s, 2 AS tz, 'x' AS TZ"
+	p.must("COPY (SELECT {'a': 1::BIGINT, 'b': 'x', 'map': 2} AS st, 1 AS tz, MAP {'k': {'1x': DATE '2020-01-01'}} AS m, row(1, 'x') AS r) TO '{dir}/st.parquet'")
+	for _, q := range []string{
+		"'{f}'", shown, "(" + shown + ")", "FROM (" + shown + ")", "VALUES (1, 'x')", "WITH q AS (" + shown + ") SELECT tz, s FROM q -- of two",
+		"SELECT st, tz, tz, m, m.k FROM '{dir}/st.parquet'", "SELECT st, st.a, st.a FROM '{dir}/*.parquet'",
+		"SELECT 1, 1, 'a' || 'b', count(*), NULL, [NULL], {'é': NULL, 'values': 1, 'date': 2, 'a\"b': 3}",
+		"SELECT union_value(\"end\" := 1) AS u, 'a'::ENUM('a', 'b c') AS e, [1.5::DECIMAL(9, 2), 2]::DECIMAL(9, 2)[2] AS l, now() AS n, json '1' AS j",
+		"UNPIVOT (SELECT 1 AS a, 2 AS b) ON a, b INTO NAME k VALUE v",
+		"PIVOT (SELECT 1 AS a, {'end': 2} AS b) ON a IN (1, 2) USING first(b)",
+		"SELECT column_name, column_name FROM (DESCRIBE SELECT 1 AS a)",
+	} {
+		p.inOrder("DESCRIBE " + q)
+	}
+	p.must("CREATE VIEW twice AS " + shown)
+	view := "CREATE TEMP VIEW twice AS " + shown
+	for _, q := range []string{"DESCRIBE twice", "SHOW twice", "DESC SELECT s, s FROM twice", "SHOW ALL TABLES"} {
+		p.inOrder(q, view)
+	}
+	wantLines(t, lines(t, p.must("DESCRIBE PIVOT (SELECT 1 AS a, {'end': 2, 'b': 1} AS b) ON a USING first(b)"), nil), `1|STRUCT("end" INTEGER, b INTEGER)|YES|(null)|(null)|(null)`)
+}
+
+// inOrder is same for rows whose order is DuckDB's, there after some statements.
+func (p *sqlPond) inOrder(sql string, first ...string) {
+	p.t.Helper()
+	d := newSingle(p.t)
+	for _, s := range first {
+		d.exec("%s", s)
+	}
+	got, want := lines(p.t, p.must(sql), nil), d.query(p.text(sql)).rows
+	if !slices.Equal(got, want) {
+		p.t.Errorf("%s:\n%q, want\n%q", sql, got, want)
 	}
 }
 

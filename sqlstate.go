@@ -79,7 +79,7 @@ func (s *Session) createView(ctx context.Context, st *stmt.Statement) (*Rows, er
 		}
 		return nil, errViewExists(st.View)
 	}
-	d, err := s.columns(ctx, st.Query)
+	d, err := s.bind(ctx, &api.Query{SQL: st.Query})
 	if err != nil {
 		return nil, err
 	}
@@ -179,14 +179,14 @@ func (s *Session) show(ctx context.Context, st *stmt.Statement) (*Rows, error) {
 	t := tableOf(column("database", textType), column("schema", textType), column("name", textType),
 		column("column_names", textsType), column("column_types", textsType), column("temporary", boolType))
 	for _, v := range views {
-		d, err := s.columns(ctx, "FROM "+lexer.QuoteName(v.Name))
+		columns, err := s.told(ctx, "FROM "+lexer.QuoteName(v.Name))
 		if err != nil {
 			e := *plan.AsError(err)
 			e.Subject = "table " + v.Name
 			return nil, &e
 		}
-		names, types := make([]string, len(d.Columns)), make([]string, len(d.Columns))
-		for i, c := range d.Columns {
+		names, types := make([]string, len(columns)), make([]string, len(columns))
+		for i, c := range columns {
 			names[i], types[i] = c.Name, c.Type
 		}
 		database := "pond"

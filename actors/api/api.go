@@ -172,6 +172,9 @@ type Query struct {
 	SQL   string      `json:"sql,omitempty"`
 	Dir   string      `json:"dir,omitempty"`
 	Views []plan.View `json:"views,omitempty"`
+	// Told asks for a description's columns as DESCRIBE tells of them, for people: names may
+	// repeat.
+	Told bool `json:"told,omitempty"`
 }
 
 // Description is a query's columns, and the plan that would give its rows.

@@ -74,6 +74,8 @@ type SQLOp struct {
 	Lax    []string `json:"lax,omitempty"` // of Access, those that may mean no file
 	// Views are made, in order, before a whole query.
 	Views []View `json:"views,omitempty"`
+	// Told has its columns described for people, as DESCRIBE does. No job looks at it.
+	Told bool `json:"told,omitempty"`
 }
 
 // View is a name for a SELECT.

@@ -27,7 +27,7 @@ type DuckDB interface {
 	// Sniff tells the dialect of a CSV file, as SQL literals; nothing if it cannot be
 	// told: reading then reports why.
 	Sniff(ctx context.Context, path string, access []string, o plan.ScanOptions) (map[string]string, error)
-	// Describe binds a step's query.
+	// Describe binds a step's query. Of one that is Told the columns are as DESCRIBE has them.
 	Describe(ctx context.Context, op *plan.SQLOp, access []string) (Shape, error)
 	// Plan binds, plans and optimizes a query.
 	Plan(ctx context.Context, r PlanRequest) (Planned, error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"github.com/pondmesh/pond/actors/engines"
 	"github.com/pondmesh/pond/actors/plan"
@@ -150,9 +151,34 @@ func (l Local) Describe(ctx context.Context, op *plan.SQLOp, access []string) (o
 	if err != nil {
 		return out, engines.Where(engines.Error("bind", err), engines.FilesOf(access))
 	}
-	out.Columns = columnsOf(schema)
-	return out, nil
+	if !op.Told {
+		out.Columns = columnsOf(schema)
+		return out, nil
+	}
+	query := op.Query
+	if out.Dynamic {
+		query = "FROM " + shapeTable
+	}
+	out.Columns, err = asTold(ctx, e, query)
+	return out, engines.Where(engines.Error("bind", err), engines.FilesOf(access))
 }
+
+// asTold is what DuckDB's DESCRIBE says of a query that can be bound. Unlike in a schema,
+// which has what another query can name and cast to, names of members are quoted only
+// where they must be, and those of columns repeat.
+func asTold(ctx context.Context, e *duck.Engine, query string) (out []plan.Column, err error) {
+	_, err = e.Fetch(ctx, "SELECT column_name, column_type FROM (DESCRIBE "+query+"\n)", func(c *vec.Chunk) error {
+		names, types := unsafe.Slice((*vec.Str)(c.Columns[0].Data), c.Rows), unsafe.Slice((*vec.Str)(c.Columns[1].Data), c.Rows)
+		for i := range c.Rows {
+			out = append(out, plan.Column{Name: string(names[i].Bytes()), Type: string(types[i].Bytes())})
+		}
+		return nil
+	})
+	return out, err
+}
+
+// shapeTable has the columns of a query that had to be found in the data.
+const shapeTable = "pond_shape"
 
 // describe is the schema of a step's query, in an engine that holds nothing else.
 // dynamic is set when the columns had to be found in the data.
@@ -176,11 +202,10 @@ func describe(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool
 		return nil, err
 	}
 	*dynamic = true
-	const shape = "pond_shape"
-	if err := e.Table(ctx, shape, "FROM ("+op.Query+"\n) LIMIT 0"); err != nil {
+	if err := e.Table(ctx, shapeTable, "FROM ("+op.Query+"\n) LIMIT 0"); err != nil {
 		return nil, err
 	}
-	return e.Schema(ctx, "FROM "+shape)
+	return e.Schema(ctx, "FROM "+shapeTable)
 }
 
 // Plan implements DuckDB. Tables take the place of text files.

@@ -113,7 +113,7 @@ func namedFiles(like string) string {
 // locateSQL is a query, and its views, over objects. A pattern becomes a list.
 func (p *Planner) locateSQL(ctx context.Context, op *plan.SQLOp) (*plan.SQLOp, error) {
 	l := locator{p: p, ctx: ctx, known: map[string][]string{}}
-	out := &plan.SQLOp{Lax: op.Lax}
+	out := &plan.SQLOp{Lax: op.Lax, Told: op.Told}
 	for _, v := range op.Views {
 		l.views = append(l.views, v.Name)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/pondmesh/pond/actors/funcs"
 	"github.com/pondmesh/pond/actors/plan"
 	"github.com/pondmesh/pond/actors/prepare"
+	"github.com/pondmesh/pond/duck/ducktest"
 )
 
 // bench is a planner, and a folder of files for it to find.
@@ -243,6 +244,34 @@ func TestDescribe(t *testing.T) {
 		}
 		if strings.Join(got, ", ") != c.want || d.Dynamic != c.dynamic || d.Plan == nil {
 			t.Errorf("%s: %v, dynamic %v", c.sql, got, d.Dynamic)
+		}
+	}
+}
+
+// A description for people is DuckDB's DESCRIBE, of a PIVOT's columns too.
+func TestTold(t *testing.T) {
+	b := newBench(t)
+	oracle := ducktest.Open(t)
+	b.parquet(t, "a.parquet", "SELECT {'a': 1::BIGINT, 'end': ['x'], 'B': 2} AS st, 3 AS tz")
+	for sql, as := range map[string]string{
+		"SELECT st, tz, tz FROM 'a.parquet'": "SELECT st, tz, tz FROM '{dir}/a.parquet'",
+		"SELECT tz, tz FROM v":               "SELECT tz, tz FROM '{dir}/a.parquet'",
+		"PIVOT v ON tz USING first(st)":      "SELECT first(st) AS \"3\" FROM '{dir}/a.parquet'",
+	} {
+		q := b.request(sql, "v", "FROM '{dir}/a.parquet'")
+		q.Told = true
+		d, err := b.Describe(t.Context(), q)
+		if err != nil {
+			t.Errorf("%s: %v", sql, err)
+			continue
+		}
+		var got [][]string
+		for _, c := range d.Columns {
+			got = append(got, []string{c.Name, c.Type})
+		}
+		want, err := ducktest.Fetch(t.Context(), oracle, "SELECT column_name, column_type FROM (DESCRIBE "+b.abs(as)+")")
+		if err != nil || !slices.EqualFunc(got, want, slices.Equal[[]string]) {
+			t.Errorf("%s: %q, want %q (%v)", sql, got, want, err)
 		}
 	}
 }

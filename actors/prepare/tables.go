@@ -349,7 +349,9 @@ func (p *Planner) Describe(ctx context.Context, req *api.Query) (*api.Descriptio
 	if err != nil {
 		return nil, err
 	}
-	shape, err := p.shape(ctx, planned.Nodes[0].SQL)
+	op := *planned.Nodes[0].SQL
+	op.Told = req.Told
+	shape, err := p.shape(ctx, &op)
 	if err != nil {
 		return nil, err
 	}
