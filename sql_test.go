@@ -183,6 +183,18 @@ func testSQLRefuses(t *testing.T, p *sqlPond) {
 }
 
 func testSQLViews(t *testing.T, p *sqlPond) {
+	p.must("CREATE VIEW under AS SELECT 1 AS a")
+	p.must("CREATE VIEW over AS\nSELECT * FROM under")
+	p.must("CREATE VIEW top AS FROM over")
+	p.must("DROP VIEW under")
+	for _, s := range []string{"FROM over", "DESCRIBE over", "SELECT count(*) FROM top", "EXPLAIN FROM top", "COPY (FROM over) TO '{dir}/over.parquet'"} {
+		_, err := p.run(s)
+		if te := (*pond.Error)(nil); !errors.As(err, &te) || !errors.Is(err, pond.ErrQuery) || te.Op != "in" || te.Subject != "view over" || !strings.Contains(te.Text, "LINE 1: SELECT * FROM under") || strings.Contains(te.Text, "TEMP VIEW") {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+	p.must("DROP VIEW top")
+	p.must("DROP VIEW over")
 	p.must("CREATE VIEW late AS FROM '{f}' WHERE delay > 60")
 	p.must("CREATE TEMP VIEW \"By Origin\"(o, \"n;\") AS SELECT origin, count(*) FROM Late GROUP BY 1")
 	const late = "(FROM '{f}' WHERE delay > 60)"

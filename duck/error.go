@@ -5,6 +5,7 @@ package duck
 import (
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -45,6 +46,31 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // Is matches the sentinel of the error's class.
 func (e *Error) Is(target error) bool { return e.class() == target }
+
+// quotes matches what DuckDB's messages quote of a statement: a line of it, and a mark below.
+var quotes = regexp.MustCompile(`\n\nLINE (\d+): (.*\n)( *\^)`)
+
+// behind is the error of a statement that is a query behind whole lines, which the query's
+// author has not written: the message quotes the query alone.
+func behind(err error, head, query string) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	with := *e
+	with.Query = query
+	with.Message = quotes.ReplaceAllStringFunc(e.Message, func(s string) string {
+		m := quotes.FindStringSubmatch(s)
+		n, _ := strconv.Atoi(m[1])
+		n -= strings.Count(head, "\n")
+		if n < 1 {
+			return ""
+		}
+		line := strconv.Itoa(n)
+		return "\n\nLINE " + line + ": " + m[2] + m[3][len(m[1])-len(line):]
+	})
+	return &with
+}
 
 // Class is the sentinel that an error with DuckDB's text matches.
 func Class(text string) error { return newError(text, "").class() }

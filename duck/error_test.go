@@ -110,3 +110,28 @@ func TestFailedInside(t *testing.T) {
 		t.Errorf("after a fatal error: %v", err)
 	}
 }
+
+// An error of a view or a table quotes its query as it was written, not what makes it.
+func TestViewErrors(t *testing.T) {
+	e := start(t, Config{})
+	ctx := t.Context()
+	for _, c := range []struct{ query, at string }{
+		{"select * from nowhere", "\n\nLINE 1: select * from nowhere\n                      ^"},
+		{strings.Repeat("\n", 8) + "select 1 frm x y z", "\n\nLINE 9: select 1 frm x y z\n                     ^"},
+		{"\nselect 'x'::varchar || nope", "\n\nLINE 2: select 'x'::varchar || nope\n                               ^"},
+		{strings.Repeat("\n", 9) + "selec 1", "\n\nLINE 10: selec 1\n         ^"},
+	} {
+		for name, define := range map[string]func(context.Context, string, string) error{"view": e.View, "a\nb": e.View, "table": e.Table} {
+			var got *Error
+			if err := define(ctx, name, c.query); !errors.As(err, &got) || !strings.HasSuffix(got.Message, c.at) || got.Query != c.query || !errors.Is(err, ErrQuery) {
+				t.Errorf("%q: %v: %q", name, err, got)
+			}
+		}
+	}
+	if err := e.Table(ctx, "t", "select s::int as i from (values ('x')) t(s)"); err == nil || strings.Contains(err.Error(), "CREATE") || !strings.Contains(err.Error(), "LINE 1: select s::int") {
+		t.Errorf("as it runs: %v", err)
+	}
+	if err := e.View(ctx, "v", "select 1 as a -- the only one"); err != nil {
+		t.Error(err)
+	}
+}

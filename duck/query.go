@@ -71,16 +71,17 @@ func (o *op) define(what, name, query string) error {
 	}
 	e := o.engine
 	e.hazards = e.hazards || hazardous(query)
-	list, err := split(e.conn, fmt.Sprintf("CREATE OR REPLACE TEMP %s %s AS %s", what, lexer.QuoteName(name), query))
+	head := fmt.Sprintf("CREATE OR REPLACE TEMP %s %s AS\n", what, lexer.QuoteName(name)) // lines of their own, for behind
+	list, err := split(e.conn, head+query)
 	if err != nil {
-		return err
+		return behind(err, head, query)
 	}
 	defer list.free()
 	if list.n != 1 { // a PIVOT makes a type first
 		e.left.note(query)
 	}
 	_, err = list.run(e.conn)
-	return err
+	return behind(err, head, query)
 }
 
 // Schema names and types the columns of query, which is bound but not run.

@@ -56,6 +56,17 @@ func Error(op string, err error) error {
 	return err
 }
 
+// InView is Error of what makes a view of the user's: "in view NAME".
+func InView(name string, err error) error {
+	var pe *plan.Error
+	if err = Error("in", err); !errors.As(err, &pe) || pe.Subject != "" {
+		return err
+	}
+	with := *pe
+	with.Subject = "view " + name
+	return &with
+}
+
 // Where adds the files read to an error of Error: DuckDB reports a bad file or
 // value, but does not always name the file.
 func Where(err error, files []string) error {

@@ -270,7 +270,11 @@ func (t *task) runStep(ctx context.Context, s *plan.Step) error {
 	if s.Materialize {
 		define = t.engine.Table
 	}
-	return engines.Error("run", define(ctx, s.View, s.SQL))
+	err := define(ctx, s.View, s.SQL)
+	if t.packet.Stage().Unbound { // its steps are the user's views
+		return engines.InView(s.View, err)
+	}
+	return engines.Error("run", err)
 }
 
 // spillPause is the interval at which a task measures its spilled bytes.

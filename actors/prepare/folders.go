@@ -59,7 +59,7 @@ func (l Local) Folders(ctx context.Context, r FoldersRequest) (n int64, err erro
 	defer l.Engines.Put(e)
 	for _, v := range r.Views {
 		if err := e.View(ctx, v.Name, v.SQL); err != nil {
-			return 0, engines.Error("plan", err)
+			return 0, engines.InView(v.Name, err)
 		}
 	}
 	names := make([]string, len(r.Columns))

@@ -185,7 +185,7 @@ const shapeTable = "pond_shape"
 func describe(ctx context.Context, e *duck.Engine, op *plan.SQLOp, dynamic *bool) (*vec.Schema, error) {
 	for _, v := range op.Views {
 		if err := e.View(ctx, v.Name, v.SQL); err != nil {
-			return nil, err
+			return nil, engines.InView(v.Name, err)
 		}
 	}
 	schema, err := e.Schema(ctx, "SELECT * FROM ("+op.Query+"\n)")
@@ -257,7 +257,7 @@ func writePlan(ctx context.Context, e *duck.Engine, r *PlanRequest) (out Planned
 func bound(ctx context.Context, e *duck.Engine, sql string, views []plan.View) (*vec.Schema, error) {
 	for _, v := range views {
 		if err := e.View(ctx, v.Name, v.SQL); err != nil {
-			return nil, engines.Error("plan", err)
+			return nil, engines.InView(v.Name, err)
 		}
 	}
 	schema, err := e.Schema(ctx, sql)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/pondmesh/pond"
@@ -65,9 +66,10 @@ func meant(err error, tables func() []string) error {
 	if name == nil {
 		return err
 	}
+	// What is not there in a view is not the view.
+	best := near.Name(name[1], slices.DeleteFunc(tables(), func(t string) bool { return te.Subject == "view "+t }))
 	told := *te
 	told.Text = duckDBs.ReplaceAllString(te.Text, "")
-	best := near.Name(name[1], tables())
 	info, missing := os.Stat(name[1])
 	switch {
 	case best != "":
@@ -76,8 +78,6 @@ func meant(err error, tables func() []string) error {
 		told.Hint = "it is a folder: name the files in it, such as FROM '" + filepath.Join(name[1], "*.parquet") + "'"
 	case missing == nil:
 		told.Hint = "it is a file, whose name does not tell what is in it: name the function that reads it, such as FROM read_csv('" + name[1] + "')"
-	default:
-		return err
 	}
 	return &told
 }

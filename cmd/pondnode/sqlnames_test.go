@@ -30,7 +30,10 @@ func TestMeant(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, other := range []error{errors.New("x"), &pond.Error{Text: "Table with name zzzzzzzzzz does not exist!"}, &pond.Error{Text: "Parser Error"}} {
+	if err := meant(&pond.Error{Kind: "user", Subject: "view by_day", Text: "Table with name by_da does not exist!\nDid you mean \"pg_views\"?"}, tables); strings.Contains(err.Error(), "mean") {
+		t.Errorf("a view is told of itself: %v", err)
+	}
+	for _, other := range []error{errors.New("x"), &pond.Error{Text: "Parser Error"}} {
 		if got := meant(other, tables); got != other {
 			t.Errorf("%v: %v", other, got)
 		}
