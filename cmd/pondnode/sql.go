@@ -99,7 +99,7 @@ type runner struct {
 	session *pond.Session
 	sub     *submission
 	timing  bool
-	written bool                   // to --out
+	written bool                   // rows, to where the output goes
 	stopped bool                   // by a signal that is no Ctrl-C
 	job     atomic.Pointer[string] // the id of the one that runs, once it is known
 }
@@ -140,6 +140,9 @@ func (r *runner) script(ctx context.Context, text string) error {
 	if err := r.sub.params.CheckUsed(list); err != nil {
 		return badParam(err)
 	}
+	if err := r.several(list); err != nil {
+		return err
+	}
 	for i, one := range list {
 		err := notSQL(one)
 		if err == nil {
@@ -151,6 +154,50 @@ func (r *runner) script(ctx context.Context, text string) error {
 			}
 			return err
 		}
+	}
+	return nil
+}
+
+// several refuses statements of which a second has rows where the output holds those of
+// one, before any is run.
+func (r *runner) several(list []string) error {
+	with := 0
+	for _, one := range list {
+		if !r.hasRows(one) {
+			continue
+		}
+		if with++; with > 1 {
+			return r.refuseSecond()
+		}
+	}
+	return nil
+}
+
+// hasRows reports whether a statement has rows for the output, if it runs and as far as its
+// text tells.
+func (r *runner) hasRows(sql string) bool {
+	s, err := stmt.Parse(sql)
+	if err != nil {
+		return false
+	}
+	switch s.Kind {
+	case stmt.Query, stmt.Explain, stmt.Describe, stmt.Show:
+		return true
+	case stmt.Copy, stmt.CreateTable, stmt.Insert: // how many they wrote
+		return r.sub.format != output.Table && !s.IfNotExists
+	}
+	return false
+}
+
+// refuseSecond is an error where the output holds one result: a file of --out, or a format
+// whose readers would take a second one for the first, or for damage. A terminal has none.
+func (r *runner) refuseSecond() error {
+	f := r.sub.format
+	switch {
+	case r.sub.out.out != "":
+		return usageError{"--out takes the rows of one statement, and a second has some", "write each with COPY (…) TO 'file', or run them apart"}
+	case f.Single() && !isTerminal(r.a.stdout):
+		return usageError{"-o " + string(f) + " takes the rows of one statement, and a second has some", "write each with COPY (…) TO 'file', run them apart, or use -o csv or -o jsonl"}
 	}
 	return nil
 }
@@ -223,6 +270,11 @@ func tagOf(sql string) string {
 
 // statement runs one statement and prints its rows.
 func (r *runner) statement(ctx context.Context, sql string) error {
+	if r.written && r.hasRows(sql) {
+		if err := r.refuseSecond(); err != nil {
+			return err
+		}
+	}
 	begun := time.Now()
 	err := r.follow(ctx, func(seen pond.JobOption) (*pond.Rows, error) { return r.session.SQL(ctx, sql, seen, r.sub.args(sql)) })
 	if err != nil {
@@ -264,15 +316,18 @@ func (r *runner) show(rows *pond.Rows) error {
 		fmt.Fprintln(r.a.stderr, written(rows.Status))
 	}
 	stages, explained := explanation(rows)
-	switch {
-	case explained && o.out == "" && (f == output.Table || f == output.JSON && strings.HasPrefix(stages, "[")):
-		return r.a.printExplain(f, stages)
-	case rows.Schema == nil, wrote && f == output.Table && !explained:
+	if rows.Schema == nil || wrote && f == output.Table && !explained {
 		return nil
-	case o.out != "" && r.written:
-		return usageError{"--out takes the rows of one statement, and a second has some", "write each with COPY (…) TO 'file', or run them apart"}
+	}
+	if r.written { // which its text did not tell
+		if err := r.refuseSecond(); err != nil {
+			return err
+		}
 	}
 	r.written = true
+	if explained && o.out == "" && (f == output.Table || f == output.JSON && strings.HasPrefix(stages, "[")) {
+		return r.a.printExplain(f, stages)
+	}
 	return r.a.emit(f, &o, rows.Schema, rows.Len(), rows.All())
 }
 
