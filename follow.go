@@ -232,7 +232,8 @@ func (s *Session) submit(ctx context.Context, spec *api.JobSpec, seen func(*Stat
 			return f.j, nil
 		}
 		if err := f.again(ctx, err, false); err != nil {
-			return nil, f.j.abandoned(ctx, err)
+			_, err = f.j.abandoned(ctx, err)
+			return nil, err
 		}
 	}
 }

@@ -141,7 +141,11 @@ func (s *Session) run(ctx context.Context, spec *api.JobSpec, seen func(*Status)
 	defer release()
 	for st, err := range s.life(ctx, spec) {
 		if err != nil {
-			return nil, nil, j.abandoned(ctx, err)
+			end, err := j.abandoned(ctx, err)
+			if seen != nil && end != nil { // how it ended, which may be well
+				seen(statusOf(end))
+			}
+			return nil, nil, err
 		}
 		if seen != nil && st.NextID == "" { // the first line is only the id
 			seen(statusOf(st))
@@ -178,15 +182,16 @@ func (j *Job) hold(ctx context.Context, lease time.Duration) (release func()) {
 }
 
 // abandoned is why a call ends before its job. When its context has ended the job
-// is cancelled.
-func (j *Job) abandoned(ctx context.Context, why error) error {
+// is cancelled, and its end comes too, if that is known.
+func (j *Job) abandoned(ctx context.Context, why error) (*api.JobStatus, error) {
 	if ctx.Err() == nil {
-		return why
+		return nil, why
 	}
-	if err := j.abandon(ctx); err != nil {
-		return errors.Join(why, err)
+	end, err := j.abandon(ctx)
+	if err != nil {
+		return nil, errors.Join(why, err)
 	}
-	return why
+	return end, why
 }
 
 // Bounds of ending a job that nobody waits for.
@@ -197,27 +202,28 @@ const (
 )
 
 // abandon cancels a job that nobody waits for since ctx has ended, and asks until
-// it has ended. Its error says that this was not seen.
-func (j *Job) abandon(ctx context.Context) error {
+// it has ended, which it may have before: its status then is nil only for a job that never
+// began. Its error says that no end was seen.
+func (j *Job) abandon(ctx context.Context) (*api.JobStatus, error) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), abandonMax)
 	defer stop()
 	for unknown := 0; unknown < unknownMax; {
 		st, err := j.s.api.Cancel(ctx, j.id)
 		switch {
 		case err == nil && st.State.Ended():
-			return nil
+			return st, nil
 		case errors.Is(err, ErrNotFound):
 			unknown++
 		case api.Broken(err): // nobody is left to ask
-			return j.unended()
+			return nil, j.unended()
 		}
 		select {
 		case <-time.After(abandonPause):
 		case <-ctx.Done():
-			return j.unended()
+			return nil, j.unended()
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (j *Job) unended() error {

@@ -336,13 +336,16 @@ func TestWaitingCallsCancel(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(testContext(t))
-			id := ""
-			err := call(ctx, pond.OnStatus(func(s *pond.Status) { id = s.ID; cancel() }))
+			id, last := "", ""
+			err := call(ctx, pond.OnStatus(func(s *pond.Status) { id, last = s.ID, s.State; cancel() }))
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("the call ends with %v", err)
 			}
 			if st, err := node.Job(id).Status(testContext(t)); err != nil || st.State != "cancelled" {
 				t.Errorf("the job is %+v, %v", st, err)
+			}
+			if last != "cancelled" {
+				t.Errorf("the call was told of %s last", last)
 			}
 		})
 	}

@@ -271,13 +271,20 @@ func TestListings(t *testing.T) {
 	}
 }
 
-// TestInterrupt: the first signal cancels the job and waits, the second does not.
+// TestInterrupt: the first signal cancels the job and waits, the second does not. Where
+// the job's files were there before, that is said.
 func TestInterrupt(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		obeys   bool // the node cancels when asked
 		signals int
-	}{{"cancelled", true, 1}, {"left", false, 2}} {
+		end     api.JobStatus
+		says    string
+	}{
+		{"cancelled", true, 1, api.JobStatus{State: api.Cancelled, Output: "/d"}, "error: interrupted\n"},
+		{"left", false, 2, api.JobStatus{}, "error: interrupted\n"},
+		{"late", true, 1, api.JobStatus{State: api.Succeeded, Rows: 3, Output: "/d", Files: []string{"a.csv", "b.csv"}}, "error: interrupted, but the job had succeeded already: 3 rows in 2 files in /d\n"},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			signals := make(chan os.Signal, signalsMax)
 			cancelled, left := make(chan struct{}), make(chan struct{})
@@ -290,7 +297,9 @@ func TestInterrupt(t *testing.T) {
 						return
 					}
 					close(cancelled)
-					reply(&api.JobStatus{ID: idA, State: api.Cancelled})(w, r)
+					end := test.end
+					end.ID = idA
+					reply(&end)(w, r)
 				},
 				"POST /v1/jobs": func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
@@ -311,7 +320,7 @@ func TestInterrupt(t *testing.T) {
 			code := run(t.Context(), system{stdin: strings.NewReader(""), stdout: io.Discard, stderr: errs, signals: signals,
 				env: func(string) (string, bool) { return "", false }}, []string{"submit", "--peer", peer, file})
 			close(left)
-			if said := errs.String(); code != exitInterrupted || !strings.Contains(said, "cancelling job") || !strings.HasSuffix(said, "error: interrupted\n") {
+			if said := errs.String(); code != exitInterrupted || !strings.Contains(said, "cancelling job") || !strings.HasSuffix(said, test.says) {
 				t.Errorf("exit code %d\n%s", code, said)
 			}
 		})

@@ -27,6 +27,14 @@ const (
 // errInterrupted is a signal's doing.
 var errInterrupted = errors.New("interrupted")
 
+// lateError is a signal that came when the job's files were there already.
+type lateError struct{ st *pond.Status }
+
+func (e *lateError) Error() string {
+	return "interrupted, but the job had succeeded already: " + written(e.st)
+}
+func (e *lateError) Unwrap() error { return errInterrupted }
+
 // usageError is a mistake in how the program was called.
 type usageError struct {
 	text string
@@ -100,7 +108,10 @@ func (a *app) explain(err error) (what, why, next string) {
 	var usage usageError
 	var file *jobfile.Error
 	var te *pond.Error
+	var late *lateError
 	switch {
+	case errors.As(err, &late):
+		return late.Error(), "", ""
 	case errors.Is(err, errInterrupted):
 		return "interrupted", "", ""
 	case errors.As(err, &usage):

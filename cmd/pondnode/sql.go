@@ -99,9 +99,9 @@ type runner struct {
 	session *pond.Session
 	sub     *submission
 	timing  bool
-	written bool                   // rows, to where the output goes
-	stopped bool                   // by a signal that is no Ctrl-C
-	job     atomic.Pointer[string] // the id of the one that runs, once it is known
+	written bool                        // rows, to where the output goes
+	stopped bool                        // by a signal that is no Ctrl-C
+	job     atomic.Pointer[pond.Status] // the one that runs, once it is known
 }
 
 // scriptBytesMax bounds a script.
@@ -236,8 +236,8 @@ func (r *runner) interruptible(ctx context.Context, work func(context.Context) e
 		r.stopped = sig != os.Interrupt
 	}
 	what := "cancelling"
-	if id := r.job.Load(); id != nil {
-		what += " job " + progress.Short(*id)
+	if st := r.job.Load(); st != nil {
+		what += " job " + progress.Short(st.ID)
 	}
 	fmt.Fprintln(r.a.stderr, what+"; once more does not wait for it")
 	stop(errInterrupted)
@@ -247,6 +247,9 @@ func (r *runner) interruptible(ctx context.Context, work func(context.Context) e
 			fmt.Fprintln(r.a.stderr, left)
 		}
 	case <-r.a.signals:
+	}
+	if st := r.job.Load(); st != nil && st.State == "succeeded" && st.Output != "" {
+		return &lateError{st}
 	}
 	return errInterrupted
 }
@@ -295,8 +298,10 @@ func (r *runner) follow(ctx context.Context, do func(seen pond.JobOption) (*pond
 	var last *pond.Status
 	rows, err := do(pond.OnStatus(func(st *pond.Status) {
 		last = st
-		r.job.Store(&st.ID)
-		d.Update(st)
+		r.job.Store(st)
+		if ctx.Err() == nil {
+			d.Update(st)
+		}
 	}))
 	r.a.hide(d)
 	if err != nil {
