@@ -109,7 +109,8 @@ func (o tokenFileOption) connect(c *config) error { c.tokenFile = string(o); ret
 
 // WithTokenFile is the file of the secret by which nodes without TLS know their callers,
 // in the place of the user's own: a file that only its owner may read, which the first
-// node makes. A session that has it may do everything.
+// node makes. A session that has it may do everything. Programs name the file by this
+// option alone: POND_TOKEN_FILE is a variable of the commands.
 func WithTokenFile(file string) ClientOption { return tokenFileOption(file) }
 
 type warnOption func(error)
