@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -88,6 +89,20 @@ func TestRememberPut(t *testing.T) {
 	first.forget()
 	if again := rememberPut("pond://d", []string{"a"}, pond.PutOptions{}); again.id == first.id {
 		t.Error("it was forgotten")
+	}
+}
+
+// TestMayForget: what --force would refuse is refused without it, too.
+func TestMayForget(t *testing.T) {
+	st := &pond.Storage{Nodes: []pond.StorageNode{{Node: "n1", Gone: []string{"n3"}}, {Node: "n2", Error: "it does not answer"}}}
+	for node, want := range map[string]error{"n1": pond.ErrExists, "n2": pond.ErrExists, "n3": nil, "nix": pond.ErrNotFound} {
+		if err := mayForget(st, []string{"n3", node}); !errors.Is(err, want) {
+			t.Errorf("%s: %v", node, err)
+		}
+	}
+	st.Nodes[0].Older = 1
+	if err := mayForget(st, []string{"n4"}); err != nil {
+		t.Errorf("one of an older layout: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,9 @@ func (a *app) fsForgetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := mayForget(st, nodes); err != nil {
+				return err
+			}
 			fmt.Fprintln(a.stdout, onlyThere(st))
 			return usageError{"nothing was changed: what only nodes have that do not answer would be lost", "make sure that they are gone for good, then say --force"}
 		}
@@ -39,6 +43,29 @@ func (a *app) fsForgetCommand() *cobra.Command {
 		fmt.Fprintf(a.stderr, "%s given up: the others make what it was to hold, as pondnode fs repair shows\n", strings.Join(nodes, ", "))
 		return nil
 	})
+}
+
+// mayForget says which of the nodes the pond would refuse to give up, as it does itself with
+// --force.
+func mayForget(st *pond.Storage, nodes []string) error {
+	unsure := false // a layout that is not carried out yet may have others
+	for _, n := range st.Nodes {
+		unsure = unsure || n.Older > 0
+	}
+	for _, node := range nodes {
+		there, gone := false, unsure
+		for _, n := range st.Nodes {
+			there = there || n.Node == node
+			gone = gone || slices.Contains(n.Gone, node)
+		}
+		switch {
+		case there:
+			return &pond.Error{Kind: "exists", Op: "forget", Subject: node, Text: "the node is there", Hint: "one that is to hold no copies is drained: pondnode fs drain NODE; one that died just now is seen to be gone within seconds"}
+		case !gone:
+			return &pond.Error{Kind: "not found", Op: "forget", Subject: node, Text: "no node of this id is a place of copies", Hint: "pondnode fs status names those that do not answer"}
+		}
+	}
+	return nil
 }
 
 // onlyThere says how much no node has that answers.
