@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -118,7 +120,34 @@ func flagError(cmd *cobra.Command, err error) error {
 			hint = "did you mean --" + best + "?"
 		}
 	}
-	return usageError{err.Error(), hint}
+	bad := new(pflag.InvalidValueError)
+	if !errors.As(err, &bad) {
+		return usageError{err.Error(), hint}
+	}
+	return usageError{"--" + bad.GetFlag().Name + ": " + valueText(err), hint}
+}
+
+// valueText says in plain words why a flag cannot have a value.
+func valueText(err error) string {
+	bad := new(pflag.InvalidValueError)
+	if !errors.As(err, &bad) {
+		return err.Error()
+	}
+	v := quote(bad.GetValue())
+	kind := bad.GetFlag().Value.Type()
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return v + " is out of range"
+	case kind == "int":
+		return v + " is no whole number"
+	case kind == "uint64":
+		return v + " is no whole number from 0 on"
+	case kind == "duration":
+		return v + " is no duration such as 30s or 5m"
+	case kind == "bool":
+		return v + " is neither true nor false"
+	}
+	return v + ": " + bad.Unwrap().Error()
 }
 
 // envAnnotation is a flag's own name in the environment, where that of others would
@@ -147,7 +176,7 @@ func (a *app) settle(flags *pflag.FlagSet) error {
 		name := envName(f)
 		if v, ok := a.env(name); ok && v != "" && !oneOff[f.Name] {
 			if e := flags.Set(f.Name, v); e != nil {
-				err = usageError{name + ": " + e.Error(), "correct or unset " + name}
+				err = usageError{name + ": " + valueText(e), "correct or unset " + name}
 			}
 		}
 	})

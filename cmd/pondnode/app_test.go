@@ -202,6 +202,27 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// TestFlagValues: what is wrong with a value is said in plain words.
+func TestFlagValues(t *testing.T) {
+	for _, c := range []struct {
+		env  map[string]string
+		args []string
+		says string
+	}{
+		{nil, []string{"sql", "SELECT 1", "--partitions", "abc"}, `error: --partitions: "abc" is no whole number` + "\n"},
+		{nil, []string{"sql", "SELECT 1", "--partitions", "99999999999999999999"}, `error: --partitions: "99999999999999999999" is out of range` + "\n"},
+		{nil, []string{"token", "ann", "--for", "5x"}, `error: --for: "5x" is no duration such as 30s or 5m` + "\n"},
+		{nil, []string{"chaos", "run", "x", "--seed=-1"}, `error: --seed: "-1" is no whole number from 0 on` + "\n"},
+		{nil, []string{"sql", "SELECT 1", "-q=maybe"}, `error: --quiet: "maybe" is neither true nor false` + "\n"},
+		{map[string]string{"POND_MAX_ROWS": "abc"}, []string{"sql", "SELECT 1"}, `error: POND_MAX_ROWS: "abc" is no whole number` + "\n"},
+		{map[string]string{"POND_DEADLINE": "5"}, []string{"sql", "SELECT 1"}, `error: POND_DEADLINE: "5" is no duration such as 30s or 5m` + "\n"},
+	} {
+		if got := call(t, c.env, c.args...); got.code != exitUsage || !strings.HasPrefix(got.err, c.says) {
+			t.Errorf("%q: exit code %d, %s", c.args, got.code, got.err)
+		}
+	}
+}
+
 func TestEnvironment(t *testing.T) {
 	members := map[string]http.HandlerFunc{"GET /v1/members": reply(api.Members{Members: []api.MemberInfo{{ID: "n1", Addr: "h:1", State: "alive", Slots: 2, Memory: 4 << 30, Keeper: true, Self: true}}})}
 	peer := fake(t, members)
