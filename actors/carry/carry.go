@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"sync"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -64,8 +65,11 @@ func (m *meter) add(change func(*Progress)) {
 // mistake is an error of the user's about a local file.
 func mistake(op, subject, hint string, err error) error {
 	kind := plan.KindUser
-	if errors.Is(err, errThere) {
+	switch {
+	case errors.Is(err, errThere):
 		kind = plan.KindExists
+	case errors.Is(err, fs.ErrPermission):
+		kind = plan.KindDenied
 	}
 	return &plan.Error{Kind: kind, Op: op, Subject: subject, Text: err.Error(), Hint: hint}
 }

@@ -6,12 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/pondmesh/pond/actors/api"
@@ -280,6 +282,15 @@ func TestGet(t *testing.T) {
 func sum(text string) string {
 	h := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(h[:])
+}
+
+// TestUnread: a file that may not be read is denied; one that cannot be is a mistake.
+func TestUnread(t *testing.T) {
+	for cause, want := range map[error]error{syscall.EACCES: plan.ErrDenied, syscall.EPERM: plan.ErrDenied, syscall.EISDIR: plan.ErrQuery, syscall.ENOENT: plan.ErrNotFound} {
+		if err := unread("a.csv", &fs.PathError{Op: "open", Path: "a.csv", Err: cause}); !errors.Is(err, want) {
+			t.Errorf("%v: %v", cause, err)
+		}
+	}
 }
 
 func TestList(t *testing.T) {
