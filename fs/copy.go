@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/dustin/go-humanize"
 )
 
 // KindBuried is the kind of a tombstone: an upload that was deleted for good. Its id
@@ -157,7 +158,8 @@ func (s *Store) setAside(size int64) error {
 		return nil
 	}
 	s.reserved.Add(-size)
-	return fmt.Errorf("%w: %d bytes free on the disk of %s, %d are kept, and copies under way take %d", ErrNoSpace, u.AvailBytes, s.dir, s.minFree, all)
+	return fmt.Errorf("%w: %s free on the disk of %s, where %s are kept free, and copies under way take %s",
+		ErrNoSpace, humanize.IBytes(u.AvailBytes), s.dir, humanize.IBytes(uint64(s.minFree)), humanize.IBytes(uint64(all)))
 }
 
 // wrote takes n bytes, which are on the disk now, off what is set aside for a copy.

@@ -324,6 +324,13 @@ func TestMinFree(t *testing.T) {
 	if _, err := s.Create("segment"); !errors.Is(err, ErrNoSpace) {
 		t.Fatalf("create: %v", err)
 	}
+	want := "no space left: 64 MiB free on the disk of /d, where 64 MiB are kept free"
+	if _, err := s.Note("fact", nil, true); !errors.Is(err, ErrNoSpace) || err.Error() != want {
+		t.Errorf("note: %v", err)
+	}
+	if err := s.Room(); !errors.Is(err, ErrNoSpace) || err.Error() != want {
+		t.Errorf("room: %v", err)
+	}
 	if names, _ := fs.List("/d/data"); len(names) != 0 {
 		t.Fatalf("left %v", names)
 	}

@@ -266,13 +266,9 @@ func (s *Store) page(lower, upper []byte) ([]Info, error) {
 	return s.index.pageIn(lower, upper, listPage)
 }
 
-// Room is ErrNoSpace when the disk is fuller than the options allow: no upload begins.
-func (s *Store) Room() error {
-	if err := s.checkFree(); err != nil {
-		return fmt.Errorf("fs: %w", err)
-	}
-	return nil
-}
+// Room is ErrNoSpace when the disk is fuller than the options allow: no upload begins. Its
+// text is for people.
+func (s *Store) Room() error { return s.checkFree() }
 
 // Space is what there is of a disk.
 type Space struct {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/dustin/go-humanize"
 
 	"github.com/pondmesh/pond/fs/faults"
 )
@@ -108,6 +109,9 @@ func (s *Store) begin(id UploadID, kind string) (*Upload, error) {
 func (s *Store) Note(kind string, attrs []byte, durable bool) (Info, error) {
 	info := Info{ID: newUploadID(), Kind: kind, Attrs: slices.Clone(attrs), Durable: durable, Committed: s.now().UTC()}
 	if err := s.note(&info); err != nil {
+		if errors.Is(err, ErrNoSpace) { // its text is for people
+			return Info{}, err
+		}
 		return Info{}, fmt.Errorf("fs: note: %w", classify(err))
 	}
 	return info, nil
@@ -143,7 +147,7 @@ func (s *Store) checkFree() error {
 		return nil // not known here: the write itself will tell
 	}
 	if u.AvailBytes < uint64(s.minFree) {
-		return fmt.Errorf("%w: %d bytes free on the disk of %s, %d are kept", ErrNoSpace, u.AvailBytes, s.dir, s.minFree)
+		return fmt.Errorf("%w: %s free on the disk of %s, where %s are kept free", ErrNoSpace, humanize.IBytes(u.AvailBytes), s.dir, humanize.IBytes(uint64(s.minFree)))
 	}
 	return nil
 }
