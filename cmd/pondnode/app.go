@@ -25,7 +25,6 @@ type system struct {
 	stdout, stderr io.Writer
 	env            func(string) (string, bool)
 	signals        <-chan os.Signal // the first asks to stop, the second insists
-	hear           func(os.Signal)  // has signals tell of one more kind; nil: nothing does
 }
 
 // app is one run of the program.

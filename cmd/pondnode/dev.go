@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,9 +88,6 @@ func (a *app) dev(ctx context.Context, d *devFlags) (err error) {
 	memory, err := byteSize("--memory", d.memory)
 	if err != nil {
 		return err
-	}
-	if a.hear != nil { // when nobody reads the output any more: its folders are to go
-		a.hear(syscall.SIGPIPE)
 	}
 	dir, err := os.MkdirTemp("", "pond-sample-")
 	if err != nil {

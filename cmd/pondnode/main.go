@@ -36,6 +36,5 @@ func main() {
 	}
 	os.Exit(run(context.Background(), system{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.LookupEnv, signals: signals,
-		hear: func(sig os.Signal) { signal.Notify(signals, sig) },
 	}, os.Args[1:]))
 }

@@ -282,32 +282,6 @@ func checkErrors(t *testing.T, dir, peer string) {
 	}
 }
 
-// TestClosedOutput: when nobody reads what a pond in one process says, it ends and leaves
-// nothing behind.
-func TestClosedOutput(t *testing.T) {
-	for _, flags := range [][]string{nil, {"--sample"}} {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		dir := t.TempDir()
-		cmd := command(ctx, append([]string{"dev", "--nodes", "1", "--port", "0", "--memory", "512MiB"}, flags...)...)
-		cmd.Env = append(cmd.Env, "TMPDIR="+dir)
-		cmd.Stdout, cmd.Stderr = w, w
-		r.Close()
-		err = cmd.Run()
-		w.Close()
-		if ctx.Err() != nil || cmd.ProcessState.ExitCode() < 0 {
-			t.Errorf("%q: it does not end by itself: %v", flags, err)
-		}
-		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-			t.Errorf("%q: %v is left, %v", flags, left, err)
-		}
-	}
-}
-
 // TestInterruptedProcess: Ctrl-C cancels the job and leaves nothing running.
 func TestInterruptedProcess(t *testing.T) {
 	node := start(t)
