@@ -34,7 +34,7 @@ type user struct {
 	party
 	name string
 	jobs map[plan.JobID]*job
-	even float64 // milliseconds that a job which always had work would have used; never less than before
+	even float64 // milliseconds that a job which always had work would have used, as far as one has: see charge
 	late bool    // one of its jobs waits so long, or lacks so much, that small ones do not come first; set by turn
 }
 
@@ -218,16 +218,18 @@ func (j *job) before(o *job, now int64) bool {
 }
 
 // charge is that of its party. What its jobs have used is shared out evenly among those
-// that are active.
+// that are active. Jobs that waited for a long task of one that has left have no claim to
+// what that had more than they, but for QuickMillis: else all that begin would wait for it.
 func (u *user) charge(slots int, now int64) {
-	before, active := u.used, 0
+	before, active, most := u.used, 0, int64(0)
 	for _, j := range u.jobs {
 		if j.active() {
-			active++
+			active, most = active+1, max(most, j.usedBy(now))
 		}
 	}
 	u.party.charge(slots, now)
 	u.even += float64(u.used-before) / float64(max(active, 1))
+	u.even = min(u.even, float64(most+QuickMillis))
 }
 
 func (u *user) active() bool {

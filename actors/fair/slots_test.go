@@ -185,6 +185,29 @@ func TestBeginners(t *testing.T) {
 	}
 }
 
+// TestLongGone: who begins does not wait until others have had what a job that is gone had
+// more than they, be it long gone.
+func TestLongGone(t *testing.T) {
+	for _, after := range []int64{0, 6_000_000} {
+		for _, slots := range []int{1, 2} {
+			for _, small := range []bool{false, true} {
+				w := newWorld(t, slots, false)
+				w.submit("long", "ann", false, repeat(slots, 600_000)...)
+				for i := range slots + 1 {
+					w.submit(plan.JobID(fmt.Sprint("waits", i)), "ann", false, repeat(30_000, 1_000)...)
+				}
+				w.until(600_000 + after)
+				begun := w.now
+				w.submit("begins", "ann", small, 1_000)
+				w.until(begun + 100_000)
+				if at, ok := w.began["begins"]; !ok || at-begun > 8_000 {
+					t.Errorf("%d slots, small %t, %d ms after the long job: it began %d ms later (%t)", slots, small, after, at-begun, ok)
+				}
+			}
+		}
+	}
+}
+
 // TestQuick: a small job begins at once while long tasks hold all other slots.
 func TestQuick(t *testing.T) {
 	w := newWorld(t, 2, true)
