@@ -61,13 +61,17 @@ func behind(err error, head, query string) error {
 	with.Query = query
 	with.Message = quotes.ReplaceAllStringFunc(e.Message, func(s string) string {
 		m := quotes.FindStringSubmatch(s)
-		n, _ := strconv.Atoi(m[1])
+		n, err := strconv.Atoi(m[1])
 		n -= strings.Count(head, "\n")
-		if n < 1 {
+		line := strconv.Itoa(n)
+		shift := len(m[1]) - len(line) // of the mark
+		switch {
+		case err != nil || shift < 0 || shift >= len(m[3]): // not DuckDB's: a text of the query's
+			return s
+		case n < 1:
 			return ""
 		}
-		line := strconv.Itoa(n)
-		return "\n\nLINE " + line + ": " + m[2] + m[3][len(m[1])-len(line):]
+		return "\n\nLINE " + line + ": " + m[2] + m[3][shift:]
 	})
 	return &with
 }

@@ -135,3 +135,19 @@ func TestViewErrors(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What an error quotes of a query behind other lines is the query's own; texts of the data
+// that look like a quote are left as they are.
+func TestBehind(t *testing.T) {
+	for message, want := range map[string]string{
+		"no\n\nLINE 2: select x\n               ^":   "no\n\nLINE 1: select x\n               ^",
+		"no\n\nLINE 10: select x\n                ^": "no\n\nLINE 9: select x\n               ^",
+		"no\n\nLINE 1: CREATE\n        ^":            "no",
+		"no \"\n\nLINE 0002: x\n^":                   "no \"\n\nLINE 0002: x\n^",
+		"no \"\n\nLINE 99999999999999999999: x\n ^":  "no \"\n\nLINE 99999999999999999999: x\n ^",
+	} {
+		if got := behind(newError("Binder Error: "+message, "q"), "CREATE\n", "q").Error(); !strings.HasSuffix(got, want) {
+			t.Errorf("%q: %q", message, got)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -92,8 +93,12 @@ func moving(err error) error {
 // refused reports whether an error may be of a process that was confined to files which are
 // not there any more.
 func refused(err error) bool {
-	return errors.Is(err, plan.ErrDenied) || errors.Is(err, plan.ErrQuery) || errors.Is(err, plan.ErrNotFound)
+	return errors.Is(err, plan.ErrDenied) || errors.Is(err, plan.ErrNotFound) || errors.Is(err, plan.ErrQuery) && strings.Contains(plan.AsError(err).Text, lockedText)
 }
+
+// lockedText is what DuckDB says of a path that is none of its own: of another one, which it
+// makes of the name of a text file that is not there.
+const lockedText = "disabled by configuration"
 
 // errEnded is what an error wraps when a process was ended for its memory.
 var errEnded = errors.New("ended for its memory")

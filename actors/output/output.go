@@ -57,10 +57,6 @@ func OfFile(path string) (Format, bool) {
 // Binary reports whether f is not for a terminal.
 func (f Format) Binary() bool { return f == Arrow || f == Parquet }
 
-// Single reports whether a file or a stream of f holds one result: what follows it is
-// misread, or not read at all.
-func (f Format) Single() bool { return f.Binary() || f == JSON }
-
 // Options are how a Writer writes. Only tables and CSV heed them.
 type Options struct {
 	Null    string // CSV: how NULL looks

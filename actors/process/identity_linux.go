@@ -7,20 +7,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// identity tells a file from another of the same name. A number of a file that is gone is
-// soon given to the next, so when it was made counts too. Where the file system does not
-// tell, when it was changed last does, but for folders, which change with all in them.
-func identity(path string) string {
+// made is when a file was made; false: the file system, or the system, does not tell. Then
+// it is when the file was changed last, but for folders, which change with all in them.
+func made(path string) (when string, born bool) {
 	var st unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_TYPE|unix.STATX_INO|unix.STATX_BTIME|unix.STATX_CTIME, &st); err != nil {
-		if errors.Is(err, unix.ENOENT) {
-			return "none"
-		}
-		return err.Error()
+	err := statx(path, &st)
+	for errors.Is(err, unix.EINTR) {
+		err = statx(path, &st)
 	}
-	made := st.Btime
-	if st.Mask&unix.STATX_BTIME == 0 && st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		made = st.Ctime
+	switch {
+	case err != nil:
+		return "", false
+	case st.Mask&unix.STATX_BTIME != 0:
+		return fmt.Sprint(st.Btime.Sec, st.Btime.Nsec), true
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		return "", false
 	}
-	return fmt.Sprint(st.Dev_major, st.Dev_minor, st.Ino, made.Sec, made.Nsec)
+	return fmt.Sprint(st.Ctime.Sec, st.Ctime.Nsec), false
+}
+
+func statx(path string, st *unix.Statx_t) error {
+	return unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_TYPE|unix.STATX_BTIME|unix.STATX_CTIME, st)
 }

@@ -5,12 +5,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pondmesh/pond/actors/plan"
@@ -495,4 +498,21 @@ func (a Access) resolve() string {
 		fmt.Fprintln(h)
 	}
 	return string(h.Sum(nil))
+}
+
+// identity tells a file from another of the same name. The number of a file that is gone is
+// soon given to the next, so when it was made counts too.
+func identity(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return "none"
+		}
+		return err.Error()
+	}
+	when, _ := made(path)
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return fmt.Sprint(st.Dev, st.Ino, when)
+	}
+	return when
 }

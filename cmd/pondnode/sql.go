@@ -190,14 +190,14 @@ func (r *runner) hasRows(sql string) bool {
 }
 
 // refuseSecond is an error where the output holds one result: a file of --out, or a format
-// whose readers would take a second one for the first, or for damage. A terminal has none.
+// whose readers would take a second one for the first, or not see it.
 func (r *runner) refuseSecond() error {
 	f := r.sub.format
 	switch {
 	case r.sub.out.out != "":
 		return usageError{"--out takes the rows of one statement, and a second has some", "write each with COPY (…) TO 'file', or run them apart"}
-	case f.Single() && !isTerminal(r.a.stdout):
-		return usageError{"-o " + string(f) + " takes the rows of one statement, and a second has some", "write each with COPY (…) TO 'file', run them apart, or use -o csv or -o jsonl"}
+	case f.Binary() && !isTerminal(r.a.stdout):
+		return usageError{"-o " + string(f) + " takes the rows of one statement, and a second has some", "run them apart, or use -o csv, json or jsonl"}
 	}
 	return nil
 }
