@@ -7,25 +7,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// made is when a file was made; false: the file system, or the system, does not tell. Then
-// it is when the file was changed last, but for folders, which change with all in them.
-func made(path string) (when string, born bool) {
+// identity tells a file from another of the same name. The number of a file that is gone is
+// soon given to the next, so when it was made counts too; born: the file system tells that.
+// Where it does not, when it was changed last does, but for folders, which change with all
+// in them.
+func identity(path string) (id string, born bool) {
 	var st unix.Statx_t
 	err := statx(path, &st)
 	for errors.Is(err, unix.EINTR) {
 		err = statx(path, &st)
 	}
-	switch {
-	case err != nil:
-		return "", false
-	case st.Mask&unix.STATX_BTIME != 0:
-		return fmt.Sprint(st.Btime.Sec, st.Btime.Nsec), true
-	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
-		return "", false
+	if err != nil { // there may be no such call here
+		return numbered(path), false
 	}
-	return fmt.Sprint(st.Ctime.Sec, st.Ctime.Nsec), false
+	made := st.Btime
+	if born = st.Mask&unix.STATX_BTIME != 0; !born && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		made = st.Ctime
+	}
+	return fmt.Sprint(st.Dev_major, st.Dev_minor, st.Ino, made.Sec, made.Nsec), born
 }
 
 func statx(path string, st *unix.Statx_t) error {
-	return unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_TYPE|unix.STATX_BTIME|unix.STATX_CTIME, st)
+	return unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_TYPE|unix.STATX_INO|unix.STATX_BTIME|unix.STATX_CTIME, st)
 }

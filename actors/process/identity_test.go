@@ -18,7 +18,7 @@ func TestMoved(t *testing.T) {
 		}
 	}
 	write(file)
-	_, born := made(file)
+	_, born := identity(file)
 	first := Access{Read: []string{file}}.Resolved()
 	folder := Access{Write: []string{dir + "/"}}.Resolved()
 	tick := time.NewTicker(5 * time.Millisecond) // a file system's clock may be as coarse

@@ -493,16 +493,16 @@ func (a Access) resolve() string {
 	h := sha256.New()
 	for _, list := range [][]string{a.Read, a.Write} {
 		for _, path := range list {
-			fmt.Fprintf(h, "%q %s\n", path, identity(path))
+			id, _ := identity(path)
+			fmt.Fprintf(h, "%q %s\n", path, id)
 		}
 		fmt.Fprintln(h)
 	}
 	return string(h.Sum(nil))
 }
 
-// identity tells a file from another of the same name. The number of a file that is gone is
-// soon given to the next, so when it was made counts too.
-func identity(path string) string {
+// numbered is identity where no more is known of a file than its number.
+func numbered(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
@@ -510,9 +510,8 @@ func identity(path string) string {
 		}
 		return err.Error()
 	}
-	when, _ := made(path)
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return fmt.Sprint(st.Dev, st.Ino, when)
+		return fmt.Sprint(st.Dev, st.Ino)
 	}
-	return when
+	return ""
 }
